@@ -1,0 +1,15 @@
+"""Where the files shipped with Harmonia lie: beside the packages in a checkout, inside the wheel when installed."""
+
+from pathlib import Path
+
+from engine.errors import StoreError
+
+_FOLDERS = (Path(__file__).resolve().parent.parent / "assets", Path(__file__).resolve().parent / "_assets")
+
+
+def asset(name: str) -> Path:
+    """The path of the shipped file ``name`` (``assets/README.md`` lists them with source and licence)."""
+    for folder in _FOLDERS:
+        if (folder / name).is_file():
+            return folder / name
+    raise StoreError(f"the shipped file {name!r} is missing", f"looked in {_FOLDERS[0]}", "install Harmonia again")

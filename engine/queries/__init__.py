@@ -1,0 +1,62 @@
+"""The one door for the explorer's numbers: config in, numpy and xarray out, cached by content."""
+
+from engine.compute import describe_device, use_thread_policy
+from engine.queries.basis import (
+    DOMAINS,
+    MAX_DEGREE,
+    MAX_FIT_DEGREE,
+    BasisConfig,
+    Domain,
+    Factors,
+    HarmonicFacts,
+    Spectrum,
+    basis_file,
+    component,
+    domain_mask,
+    field_netcdf,
+    fitted,
+    harmonic,
+    harmonic_facts,
+    is_fitted,
+    makeup_tiles,
+    passport,
+    profile,
+    pyramid_tiles,
+    spectrum,
+    spectrum_csv,
+)
+
+__all__ = [
+    "DOMAINS",
+    "MAX_DEGREE",
+    "MAX_FIT_DEGREE",
+    "BasisConfig",
+    "Domain",
+    "Factors",
+    "HarmonicFacts",
+    "Spectrum",
+    "basis_file",
+    "component",
+    "describe_device",
+    "domain_mask",
+    "field_netcdf",
+    "fitted",
+    "harmonic",
+    "harmonic_facts",
+    "is_fitted",
+    "makeup_tiles",
+    "passport",
+    "profile",
+    "pyramid_tiles",
+    "spectrum",
+    "spectrum_csv",
+    "warm_up",
+]
+
+
+def warm_up() -> None:
+    """Set the threads and make what every first visitor needs, so that none of them waits for it."""
+    use_thread_policy()
+    harmonic(6, 3)
+    domain_mask(Domain("ocean"))
+    pyramid_tiles(8)

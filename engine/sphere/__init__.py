@@ -1,0 +1,30 @@
+"""The sphere: points, latitude–longitude grids with real cell areas, and spherical harmonics."""
+
+from engine.sphere.geometry import EARTH_RADIUS_M, fibonacci_sphere, great_circle_km, lat_lon, unit_vectors
+from engine.sphere.grid import LatLonGrid, grid_from_dataset
+from engine.sphere.harmonics import (
+    HarmonicGrid,
+    degree_and_order,
+    flat_index,
+    harmonics_at,
+    nodal_lines,
+    resolution_note,
+    wavelength_km,
+)
+
+__all__ = [
+    "EARTH_RADIUS_M",
+    "HarmonicGrid",
+    "LatLonGrid",
+    "degree_and_order",
+    "fibonacci_sphere",
+    "flat_index",
+    "great_circle_km",
+    "grid_from_dataset",
+    "harmonics_at",
+    "lat_lon",
+    "nodal_lines",
+    "resolution_note",
+    "unit_vectors",
+    "wavelength_km",
+]

@@ -1,0 +1,195 @@
+"""The shell: navigation, the page on screen, the error boundary, the address bar, light and dark."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.document import Document
+
+from engine.errors import EngineError
+from engine.queries import describe_device
+from explorer import layout, theme
+from explorer.pages import PAGES
+from explorer.session import Page, Query, Session, View
+from explorer.widgets.rail import Rail
+from explorer.widgets.text import text, title
+
+log = logging.getLogger("harmonia")
+
+_PAGE_SX = {
+    ".MuiAppBar-root": {"display": "none"},
+    ".MuiToolbar-root": {"display": "none"},
+    ".main-content": {"p": 0, "overflow": "hidden"},
+}
+
+
+def build() -> pmui.Page:
+    """The whole application for one browser session."""
+    pn.config.notifications = True
+    if pn.state.notifications is not None:
+        pn.state.notifications.position = "top-center"
+    dark = pn.state.cookies.get("harmonia-mode") != "light"
+    refusal = _refuse_foreign_host()
+    shell = None if refusal else Shell(Session(dark=dark))
+    content = text(refusal) if shell is None else shell.root
+    page = pmui.Page(
+        title="Harmonia",
+        main=[content],
+        dark_theme=dark,
+        theme_config=theme.MATERIAL,
+        theme_toggle=False,
+        busy_indicator=None,
+        template=Path(__file__).with_name("template.html"),
+        raw_css=[theme.stylesheet()],
+        sx=_PAGE_SX,
+    )
+    if shell is not None:
+        shell.rail.jslink(page, dark="dark_theme")
+        pn.state.onload(shell.open_first)
+    return page
+
+
+def warm_up() -> None:
+    """Build the first page for nobody: what Panel makes once for every class of part is then made."""
+    shell = Shell(Session())
+    shell.go(PAGES[0].name, {})
+    shell.root.get_root(Document())
+
+
+def _refuse_foreign_host() -> str:
+    """A sentence when the request came under a name that is not this server's (DNS rebinding), else nothing."""
+    host = str(pn.state.headers.get("Host", "localhost"))
+    name = host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() else host
+    named = {known.strip() for known in os.environ.get("HARMONIA_HOSTS", "").split(",")} - {""}
+    if name in {"localhost", "127.0.0.1", "[::1]", socket.gethostname(), socket.getfqdn()} | named:
+        return ""
+    log.warning("refused a session under the foreign host name %r", name)
+    return "This server does not answer to that name. Remedy: list the name in HARMONIA_HOSTS when you start it."
+
+
+class Shell:
+    """Rail and pages. A page is built on its first visit, for this session only, then shown and hidden."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._views: dict[str, View] = {}
+        self._frames: dict[str, pmui.Column] = {}
+        self.rail = Rail(
+            items=[{"name": page.name, "title": page.title, "icon": page.icon} for page in PAGES],
+            dark=session.dark,
+            margin=0,
+            sizing_mode="stretch_both",
+            styles={"grid-area": "rail"},
+        )
+        self._host = area("page", sx=layout.HOST)
+        self.root = pmui.Column(self._host, self.rail, margin=0, sizing_mode="stretch_both", sx=layout.SHELL)
+        self.rail.link(session, dark="dark", bidirectional=True)
+        self.rail.param.watch(lambda event: self._chosen(event.new), "page")
+        self.rail.param.watch(lambda event: self.visit(dict(parse_qsl(event.new.lstrip("?")))), "visited")
+        pn.state.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
+        pn.config.exception_handler = self._failed
+        session.say = self._say
+
+    def open_first(self) -> None:
+        """Show the page that the address asks for."""
+        arguments = pn.state.session_args or {}
+        self.visit({key: values[0].decode(errors="replace") for key, values in arguments.items() if values})
+
+    def visit(self, query: dict[str, str]) -> None:
+        """Go where an address leads: its page first, then the page's own keys. An unknown page is said, not obeyed."""
+        name = query.pop("page", PAGES[0].name)
+        if name in {page.name for page in PAGES}:
+            self.go(name, query)
+        else:
+            self.go(PAGES[0].name, {})
+            self._say("warning", f"There is no page “{name[:40]}”. This is {PAGES[0].title}.")
+
+    def go(self, name: str, query: Query) -> None:
+        """Put the page ``name`` on screen, as ``query`` describes it when there is one."""
+        if name not in self._views:
+            self._build(next(page for page in PAGES if page.name == name), query)
+        elif query:
+            self._views[name].model.restore(query)
+        for other, frame in self._frames.items():
+            frame.visible = other == name
+        self.session.page = name
+        self.rail.page = name
+        self._write_address()
+
+    def _chosen(self, name: str) -> None:
+        """A link of the rail; our own writing of the rail's page comes by here too."""
+        if name != self.session.page:
+            self.go(name, {})
+
+    def _build(self, page: Page, query: Query) -> None:
+        try:
+            view = page.build(self.session, query)
+        except Exception as error:
+            log.exception("the page %s could not be built", page.name)
+            self._set_frame(page.name, self._error_card(page, error))
+            return
+        self._views[page.name] = view
+        view.model.param.watch(lambda _: self._write_address(), "address")
+        self._set_frame(page.name, self._frame(page, view))
+
+    def _set_frame(self, name: str, frame: pmui.Column) -> None:
+        self._frames[name] = frame
+        self._host.objects = list(self._frames.values())
+
+    def _frame(self, page: Page, view: View) -> pmui.Column:
+        chip = pmui.Chip(label=describe_device(), size="small", variant="outlined", margin=0)
+        drawer = area("drawer", *view.drawer, sx=layout.DRAWER)
+        drawer.visible = self.rail.drawer_open
+        self.rail.link(drawer, drawer_open="visible")
+        return pmui.Column(
+            drawer,
+            area("head", title(page.title, page.subtitle), *view.actions, chip, sx=layout.HEAD),
+            area("stage", *view.stage, sx=layout.STAGE),
+            area("plots", *view.plots, sx=layout.PLOTS),
+            area("read", *view.read, sx=layout.READ),
+            margin=0,
+            sizing_mode="stretch_both",
+            sx=layout.PAGE,
+        )
+
+    def _error_card(self, page: Page, error: Exception) -> pmui.Column:
+        retry = pmui.Button(label="Try again", variant="outlined", on_click=lambda _: self._rebuild(page))
+        alert = pmui.Alert(object=_sentence(error), title=f"{page.title} could not be opened", severity="error")
+        return pmui.Column(alert, retry, sx=layout.ERROR)
+
+    def _rebuild(self, page: Page) -> None:
+        self._build(page, {})
+        self._write_address()
+
+    def _failed(self, error: Exception) -> None:
+        """An exception in a callback: the log has the trace, the person a sentence, and the rest lives on."""
+        log.error("a callback failed on page %s", self.session.page, exc_info=error)
+        self._say("error", _sentence(error))
+
+    def _say(self, severity: str, sentence: str) -> None:
+        if pn.state.notifications is not None:
+            getattr(pn.state.notifications, severity)(sentence, duration=0 if severity == "error" else 6000)
+
+    def _write_address(self) -> None:
+        view = self._views.get(self.session.page)
+        query = {"page": self.session.page, **(view.model.address if view else {})}
+        self.rail.address = "?" + urlencode(query, safe=",:")
+
+
+def area(name: str, *parts: Any, sx: dict[str, Any]) -> pmui.Column:
+    """A named area of the grid, filled by ``parts``."""
+    return pmui.Column(*parts, margin=0, sizing_mode="stretch_both", styles={"grid-area": name}, sx=sx)
+
+
+def _sentence(error: Exception) -> str:
+    """What a person is told of an exception: ours speak for themselves, of others only the kind is told."""
+    if isinstance(error, EngineError):
+        return str(error)
+    return f"Something unexpected happened ({type(error).__name__}). The server's log has the details."

@@ -1,0 +1,127 @@
+"""The figures beside the globe: pyramid or mix, latitude profile, spectrum, passport. Only the open one is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+from holoviews.streams import Pipe
+
+from engine import queries
+from engine.queries import Factors
+from explorer.background import Newest
+from explorer.pages.basis import words
+from explorer.pages.basis.model import HARMONIC, BasisModel
+from explorer.plots import basis as figures
+from explorer.widgets import controls
+from explorer.widgets.globe import colormap_bytes
+from explorer.widgets.pyramid import Pyramid, pack_tiles
+from explorer.widgets.text import html, paragraphs, table
+
+_LABELS = {"pyramid": "Pyramid", "profile": "Profile", "spectrum": "Spectrum", "passport": "Passport"}
+
+
+class Panels:
+    """One of four figures at a time, for the function on the globe and the basis it belongs to."""
+
+    def __init__(self, model: BasisModel, on_error: Callable[[Exception], None]) -> None:
+        self.model = model
+        self.meridian: float | None = None
+        """Where the profile runs, degrees east; None: through the function's peak."""
+        self._shown: Factors | None = None
+        self._inspect = Newest(self._show_waiting, on_error)
+        self._words = html("")
+        self._body = pn.Column(margin=0, sizing_mode="stretch_both")
+        self._tabs = controls.segments(model.param.panel, _labels(model))
+        self.parts = (self._tabs, self._words, self._body)
+        self._pyramid = Pyramid(colormap=colormap_bytes("balance"), margin=0, sizing_mode="stretch_width")
+        self._pyramid.param.watch(self._pick, "selected")
+        self._rows = controls.slider(model.param.pyramid_degree, "Rows to degree")
+        self._passport = html("")
+        self._pipes: dict[str, Pipe] = {}
+        self._panes: dict[str, Any] = {"pyramid": self._pyramid, "passport": self._passport}
+        self._drawn_pyramid: object = None
+        model.param.watch(self._offer, "show")
+        model.param.watch(lambda *_: self._shown and self.show(self._shown), ["panel", "pyramid_degree"])
+
+    def _offer(self, _: object) -> None:
+        self._tabs.options = _labels(self.model)
+
+    def show(self, shown: Factors) -> None:
+        """Draw the open panel for this function."""
+        self._shown = shown
+        name = self.model.panel
+        self._inspect.cancel()
+        getattr(self, f"_show_{name}")(shown)
+
+    def _pick(self, event: Any) -> None:
+        if event.new and event.new != [self.model.degree, self.model.order]:
+            self.model.pick(*event.new)
+
+    def _open(self, *panes: Any) -> None:
+        if list(self._body) != list(panes):
+            self._body[:] = panes
+
+    def _figure(self, name: str, draw: Callable[..., Any], data: tuple[Any, ...], **options: Any) -> Any:
+        """The pane of a figure that is redrawn in place when its data change."""
+        if name in self._pipes:
+            self._pipes[name].send(data)
+        else:
+            pipe = self._pipes[name] = Pipe(data=data)
+            element = hv.DynamicMap(lambda data: draw(*data), streams=[pipe])
+            self._panes[name] = pn.pane.HoloViews(element, margin=0, **{"sizing_mode": "stretch_both", **options})
+        return self._panes[name]
+
+    def _show_pyramid(self, shown: Factors) -> None:
+        model = self.model
+        if model.show == HARMONIC:
+            degree = min(model.max_degree, model.pyramid_degree)
+            wanted: object = degree
+            self._words.object = paragraphs([(words.pyramid_sentence(degree, model.max_degree), False)])
+        else:
+            wanted = (model.config, model.component)
+            self._words.object = paragraphs([(words.MAKEUP_SENTENCE, False)])
+        if wanted != self._drawn_pyramid:
+            self._drawn_pyramid = wanted
+            if model.show == HARMONIC:
+                self._pyramid.tiles = pack_tiles(queries.pyramid_tiles(degree))
+            else:
+                self._pyramid.tiles = pack_tiles(queries.makeup_tiles(model.config, model.component - 1))
+        self._pyramid.selected = [model.degree, model.order] if model.show == HARMONIC else []
+        self._open(self._pyramid, *([self._rows] if model.show == HARMONIC else []))
+
+    def _show_profile(self, shown: Factors) -> None:
+        meridian = shown.peak[1] if self.meridian is None else self.meridian
+        lat, value, spread = queries.profile(shown, meridian)
+        self._words.object = paragraphs([(words.profile_sentence(meridian), False)])
+        self._open(self._figure("profile", figures.profile, (lat, value, spread, shown.limit)))
+
+    def _show_spectrum(self, shown: Factors) -> None:
+        config = self.model.config
+        spectrum = queries.spectrum(config)
+        self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
+        data = (spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component)
+        self._open(
+            self._figure("spectrum", figures.spectrum, data),
+            self._figure("explained", figures.explained, (spectrum.explained, config.num_components)),
+        )
+
+    def _show_passport(self, shown: Factors) -> None:
+        config = self.model.config
+        self._open(self._passport)
+        self._inspect.start(partial(queries.passport, config), self._show_answers)
+
+    def _show_waiting(self, share: float | None, text: str) -> None:
+        if share is not None:
+            self._words.object = paragraphs([(text, False)])
+
+    def _show_answers(self, passport: Any) -> None:
+        self._words.object = paragraphs(words.passport_sentences(passport))
+        self._passport.object = table(words.passport_rows(passport))
+
+
+def _labels(model: BasisModel) -> dict[str, str]:
+    return {_LABELS[name] if name != "pyramid" or model.show == HARMONIC else "Mix": name for name in model.panels}

@@ -1,0 +1,1 @@
+"""Figures: each a plain function, arrays in, a HoloViews element out."""

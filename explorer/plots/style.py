@@ -1,0 +1,28 @@
+"""What every flat figure shares: transparent ground, few ticks, small type, and no toolbar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+
+_FIGURE: dict[str, Any] = {
+    "responsive": True,
+    "toolbar": None,
+    "default_tools": [],
+    "active_tools": [],
+    "show_grid": True,
+    "gridstyle": {"grid_line_color": "#768296", "grid_line_alpha": 0.22},
+    "fontsize": {"labels": "12px", "ticks": "12px", "legend": "11px"},
+    "backend_opts": {
+        "plot.background_fill_alpha": 0.0,
+        "plot.border_fill_alpha": 0.0,
+        "plot.outline_line_alpha": 0.0,
+        "plot.min_border": 4,
+    },
+}
+
+
+def figure(*layers: Any, **options: Any) -> hv.Overlay:
+    """The layers above each other as one figure; ``options`` are HoloViews' plot options."""
+    return hv.Overlay(list(layers)).opts(hv.opts.Overlay(**_FIGURE, **options))  # type: ignore[return-value]

@@ -1,0 +1,52 @@
+"""What one browser session shares between its pages, and the form every page takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import param
+
+#: The keys of the address that belong to the page, as text.
+Query = Mapping[str, str]
+
+
+class Session(param.Parameterized):
+    """One browser tab: which page it shows and in which light. Pages reach the shell through it, never each other."""
+
+    page = param.String(doc="name of the page on screen")
+    dark = param.Boolean(default=True, doc="dark stage or light")
+
+    say: Callable[[str, str], None]
+    """``say(severity, sentence)`` shows a short message; the shell puts it in place."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.say = lambda severity, sentence: None
+
+
+@dataclass
+class View:
+    """What a page puts into the shell's areas, each a list of parts."""
+
+    drawer: list[Any]
+    stage: list[Any]
+    plots: list[Any]
+    read: list[Any]
+    actions: list[Any]
+    model: Any
+    """The page's view-model. The shell watches its ``address`` (its keys of the address bar, as text) and calls its
+    ``restore(query)`` when the person goes back."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One entry of the rail."""
+
+    name: str
+    title: str
+    subtitle: str
+    icon: str
+    """The name of a drawing in ``widgets/rail.js``."""
+    build: Callable[[Session, Query], View]

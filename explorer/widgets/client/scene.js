@@ -1,0 +1,162 @@
+// What is drawn, as plain arrays: fields, mask, colour table, coast. Knows neither the screen nor WebGL.
+
+const MISSING = 3.0e38 // globe.frag compares with the same number
+const PREVIEW_WORK = 2.5e7 // multiplications above which factors are first expanded at half resolution
+
+// bytes: uint32 length of the header, the header as JSON, the payload (see globe.py)
+function unpack(bytes) {
+  if (!bytes || !bytes.byteLength) return null
+  const buffer = bytes instanceof ArrayBuffer ? bytes : bytes.slice().buffer
+  const length = new DataView(buffer).getUint32(0, true)
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)))
+  return { ...header, buffer, start: 4 + length }
+}
+
+function gridOf({ lat0, dlat, lon0, dlon, periodic }, height, width) {
+  const gap = (row) => {
+    const toPole = 90 - Math.abs(lat0 + row * dlat)
+    return periodic && toPole > 1e-6 && toPole <= 1.001 * Math.abs(dlat) ? (2 * toPole) / Math.abs(dlat) : 0
+  }
+  return { lat0, dlat, lon0, dlon, periodic, height, width, gaps: [gap(0), gap(height - 1)] }
+}
+
+function expandCodes({ buffer, start, height, width, scale, offset }) {
+  const codes = new Uint16Array(buffer, start, height * width)
+  const values = new Float32Array(codes.length)
+  for (let i = 0; i < codes.length; i++) values[i] = codes[i] === 65535 ? MISSING : offset + scale * codes[i]
+  return values
+}
+
+function expandMask({ buffer, start, height, width }) {
+  return Float32Array.from(new Uint8Array(buffer, start, height * width))
+}
+
+function everySecond(table, rows, columns, rowStep, columnStep) {
+  const out = new Float32Array(Math.ceil(rows / rowStep) * Math.ceil(columns / columnStep))
+  let k = 0
+  for (let i = 0; i < rows; i += rowStep)
+    for (let j = 0; j < columns; j += columnStep) out[k++] = table[i * columns + j]
+  return out
+}
+
+// field[i, j] = sum over r of latTable[i, r] · trig[r, j], four terms a pass so that a row stays in the cache
+function expandFactors(latTable, trig, height, rank, width) {
+  const values = new Float32Array(height * width)
+  for (let i = 0; i < height; i++) {
+    const row = values.subarray(i * width, (i + 1) * width)
+    let r = 0
+    for (; r + 4 <= rank; r += 4) {
+      const at = i * rank + r
+      const a = latTable[at], b = latTable[at + 1], c = latTable[at + 2], d = latTable[at + 3]
+      const ta = trig.subarray(r * width, (r + 1) * width), tb = trig.subarray((r + 1) * width, (r + 2) * width)
+      const tc = trig.subarray((r + 2) * width, (r + 3) * width), td = trig.subarray((r + 3) * width, (r + 4) * width)
+      for (let j = 0; j < width; j++) row[j] += a * ta[j] + b * tb[j] + c * tc[j] + d * td[j]
+    }
+    for (; r < rank; r++) {
+      const a = latTable[i * rank + r]
+      const t = trig.subarray(r * width, (r + 1) * width)
+      for (let j = 0; j < width; j++) row[j] += a * t[j]
+    }
+  }
+  return values
+}
+
+function expandProduct(packet, half) {
+  const { buffer, start, height, width, rank } = packet
+  const latTable = new Float32Array(buffer, start, height * rank)
+  const trig = new Float32Array(buffer, start + 4 * height * rank, rank * width)
+  if (!half) return { values: expandFactors(latTable, trig, height, rank, width), grid: gridOf(packet, height, width) }
+  const h = Math.ceil(height / 2), w = width / 2
+  const values = expandFactors(everySecond(latTable, height, rank, 2, 1), everySecond(trig, rank, width, 1, 2), h, rank, w)
+  return { values, grid: gridOf({ ...packet, dlat: 2 * packet.dlat, dlon: 2 * packet.dlon }, h, w) }
+}
+
+// One layer: {key, values (Float32Array, row by row), grid, half}. `half` marks a preview that `sharpen` completes.
+function readLayer(bytes) {
+  const packet = unpack(bytes)
+  if (packet === null) return null
+  const { kind, key = "", height, width, rank } = packet
+  if (kind === "factors") {
+    const half = height * width * rank > PREVIEW_WORK && width % 2 === 0
+    return { key, packet, half, ...expandProduct(packet, half) }
+  }
+  const values = kind === "mask" ? expandMask(packet) : expandCodes(packet)
+  return { key, packet: null, half: false, values, grid: gridOf(packet, height, width) }
+}
+
+function sharpen(layer) {
+  return { ...layer, half: false, ...expandProduct(layer.packet, false) }
+}
+
+const wrap = (u, turn) => {
+  const wrapped = u - turn * Math.floor(u / turn)
+  return wrapped < turn ? wrapped : 0
+}
+
+function rowAround({ values, grid }, row, u) {
+  const { width, periodic } = grid
+  const left = Math.floor(u)
+  const f = u - left
+  const next = left + 1 < width ? left + 1 : periodic ? 0 : left
+  const a = values[row * width + left], b = values[row * width + next]
+  const wa = a < MISSING ? 1 - f : 0, wb = b < MISSING ? f : 0
+  return { sum: (wa && wa * a) + (wb && wb * b), weight: wa + wb, valid: (f < 0.5 ? a : b) < MISSING }
+}
+
+// The value drawn at a place, or null where it is missing: the same rule, step by step, as sampleGrid in globe.frag
+function valueAt(layer, lat, lon) {
+  const { lat0, dlat, lon0, dlon, periodic, height, width, gaps } = layer.grid
+  const turn = Math.abs(360 / dlon)
+  let u = (lon - lon0) / dlon
+  if (periodic) {
+    u = wrap(u, turn)
+  } else {
+    u -= turn * Math.floor((u - 0.5 * (width - 1)) / turn + 0.5)
+    if (u < -0.5 || u > width - 0.5) return null
+    u = Math.min(Math.max(u, 0), width - 1)
+  }
+  let v = (lat - lat0) / dlat
+  const over = Math.max(-v, v - (height - 1))
+  const gap = v < 0 ? gaps[0] : gaps[1]
+  const polar = over > 0 && gap > 0
+  if (over > 0.5 && !polar) return null
+  v = Math.min(Math.max(v, 0), height - 1)
+  const row = Math.floor(v)
+  const next = polar ? row : Math.min(row + 1, height - 1)
+  const f = polar ? Math.min(over / gap, 0.5) : v - row
+  const near = rowAround(layer, row, u)
+  const far = rowAround(layer, next, polar ? wrap(u + 0.5 * turn, turn) : u)
+  const weight = (1 - f) * near.weight + f * far.weight
+  if (!(f < 0.5 ? near : far).valid || weight === 0) return null
+  return ((1 - f) * near.sum + f * far.sum) / weight
+}
+
+// The colour table as RGBA, 256 entries; grey until one is given
+function readLut(bytes) {
+  const rgb = bytes && bytes.byteLength === 768 ? new Uint8Array(bytes) : null
+  const rgba = new Uint8Array(1024).fill(255)
+  for (let i = 0; i < 256; i++) for (let c = 0; c < 3; c++) rgba[4 * i + c] = rgb ? rgb[3 * i + c] : i
+  return rgba
+}
+
+// The coast's signed distance as a picture, and [degrees per byte/255, byte/255 at the coast]
+async function readCoast(bytes) {
+  const packet = unpack(bytes)
+  if (packet === null) return { coast: null, coastScale: [1, 0] }
+  const png = new Blob([new Uint8Array(packet.buffer, packet.start)], { type: "image/png" })
+  const coast = await createImageBitmap(png, { colorSpaceConversion: "none", premultiplyAlpha: "none" })
+  return { coast, coastScale: [255 / packet.levels_per_degree, packet.zero / 255] }
+}
+
+// Everything that one view gives to those that follow it
+class Scene {
+  first = null
+  second = null
+  domain = null
+  coast = null
+  coastScale = [1, 0]
+  lut = readLut(null)
+  vmin = 0
+  vmax = 1
+  drawn = 0 // how many fields were given so far
+}

@@ -1,0 +1,77 @@
+"""The few kinds of control that pages use, bound to a parameter of a view-model and dressed alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import panel_material_ui as pmui
+import param
+
+_MARGIN = (2, 0, 2, 0)
+
+
+def slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.EditableIntSlider | pmui.EditableFloatSlider:
+    """A whole number within the parameter's bounds of the moment; it answers while it is dragged."""
+    kind = pmui.EditableIntSlider if isinstance(parameter, param.Integer) else pmui.EditableFloatSlider
+    widget = kind.from_param(
+        parameter,
+        label=label,
+        description="",
+        inline_layout=True,
+        size="small",
+        margin=_MARGIN,
+        sizing_mode="stretch_width",
+        sx={".MuiInputAdornment-root": {"display": "none"}},
+        **options,
+    )
+    # Panel holds each change back for 50 ms; the globe keeps up without that, and draws only the newest anyway.
+    widget._priority_changes = ["value"]  # pyright: ignore[reportAttributeAccessIssue]
+    return widget
+
+
+def range_slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.RangeSlider:
+    """Two edges within the parameter's bounds."""
+    return pmui.RangeSlider.from_param(
+        parameter, label=label, description="", size="small", margin=_MARGIN, sizing_mode="stretch_width", **options
+    )
+
+
+def segments(parameter: param.Parameter, choices: Mapping[str, Any], **options: Any) -> pmui.RadioButtonGroup:
+    """A few choices side by side, ``{label: value}``."""
+    return pmui.RadioButtonGroup.from_param(
+        parameter,
+        options=dict(choices),
+        label="",
+        description="",
+        variant="outlined",
+        size="small",
+        margin=(4, 0, 6, 0),
+        sizing_mode="stretch_width",
+        **options,
+    )
+
+
+def select(parameter: param.Parameter, label: str, choices: Mapping[str, Any], **options: Any) -> pmui.Select:
+    """One of several choices, ``{label: value}``."""
+    return pmui.Select.from_param(
+        parameter,
+        label=label,
+        options=dict(choices),
+        description="",
+        size="small",
+        variant="outlined",
+        margin=(8, 0, 4, 0),
+        sizing_mode="stretch_width",
+        **options,
+    )
+
+
+def switch(parameter: param.Parameter, label: str, **options: Any) -> pmui.Switch:
+    """On or off."""
+    return pmui.Switch.from_param(parameter, label=label, description="", size="small", margin=(0, 0, 2, 0), **options)
+
+
+def button(label: str, **options: Any) -> pmui.Button:
+    """A plain button."""
+    return pmui.Button(label=label, **{"size": "small", "variant": "outlined", "margin": 0, **options})

@@ -1,0 +1,209 @@
+"""The globe: a field on the sphere, drawn by one WebGL2 shader in the browser.
+
+Only data travel. Colour map, range, projection, rotation, zoom and read-out change in the browser without the server;
+a separable field travels as its two small factors and is multiplied out there.
+
+Wire format of all data, little-endian: ``uint32`` length of the header, the header as JSON, padded with blanks so that
+the payload starts at a multiple of 8 bytes, the payload. Shape and registration travel with the data because two
+parameters arrive as two events, and a field drawn with the other one's shape is a striped globe.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import struct
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from engine.assets import asset
+from engine.errors import ChoiceError, GridError
+
+_CLIENT = Path(__file__).with_name("client")
+_MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js knows it too
+
+
+def client_code(*names: str) -> str:
+    """The named files of ``client/`` as one module: Panel takes a component's JavaScript as a single text."""
+    return "\n".join((_CLIENT / name).read_text(encoding="utf-8") for name in names)
+
+
+def _globe_code() -> str:
+    shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
+    texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
+    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "view", "globe")
+    return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where the samples of a regular grid lie: ``lat = lat0 + i·dlat``, ``lon = lon0 + j·dlon``, in degrees.
+
+    Holds for cell centres and for grid points alike: a sample is drawn exactly where it lies. ``periodic`` says that
+    the columns close the circle, the last one being a neighbour of the first.
+    """
+
+    lat0: float
+    dlat: float
+    lon0: float
+    dlon: float
+    periodic: bool
+
+    @classmethod
+    def of(cls, lat_deg: np.ndarray, lon_deg: np.ndarray) -> Axes:
+        """The axes of coordinates (H,) degrees north and (W,) degrees east, either direction, at least two of each.
+
+        Raises:
+            GridError: A coordinate lies more than a thousandth of a step (float32 rounding) from where it should.
+        """
+        lat0, dlat = _regular(np.asarray(lat_deg, float), "latitude")
+        lon0, dlon = _regular(np.asarray(lon_deg, float), "longitude")
+        circle = np.sign(dlon) * 360.0 / len(lon_deg)
+        periodic = abs(circle - dlon) * len(lon_deg) <= 2e-3 * abs(dlon)
+        return cls(lat0, dlat, lon0, float(circle) if periodic else dlon, bool(periodic))
+
+
+def _regular(values: np.ndarray, name: str) -> tuple[float, float]:
+    if len(values) < 2:
+        raise GridError(f"{len(values)} {name} is no axis to draw on", "the field's grid", "give at least two")
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    off = np.abs(values - (values[0] + step * np.arange(len(values)))).max()
+    if step == 0.0 or not off <= 1e-3 * abs(step):
+        raise GridError(
+            f"the {name}s are not evenly spaced (off by {off:.3g}°)", "the field's grid", "interpolate to even steps"
+        )
+    return float(values[0]), float(step)
+
+
+def _packet(payload: bytes, **header: Any) -> bytes:
+    text = json.dumps(header).encode()
+    text += b" " * (-(4 + len(text)) % 8)
+    return struct.pack("<I", len(text)) + text + payload
+
+
+def _grid_packet(kind: str, payload: bytes, axes: Axes, shape: tuple[int, ...], **header: Any) -> bytes:
+    return _packet(payload, kind=kind, height=shape[0], width=shape[1], **asdict(axes), **header)
+
+
+def pack_field(values: np.ndarray, axes: Axes, key: str = "") -> bytes:
+    """A field (lat, lon) as 16-bit codes, ``value = offset + scale·code``; not finite = missing.
+
+    The error is at most half a step of the field's own range, range/131068: finer than the 256 colours, and than
+    float16 wherever a field does not start at zero. ``key`` names the field; the widget shows it as ``data-key`` once
+    the field is drawn.
+    """
+    present = np.isfinite(values)
+    low, high = (float(values[present].min()), float(values[present].max())) if present.any() else (0.0, 0.0)
+    scale = (high - low) / (_MISSING_CODE - 1)
+    codes = np.full(values.shape, _MISSING_CODE, "<u2")
+    codes[present] = np.rint((values[present] - low) / scale) if scale else 0
+    return _grid_packet("codes", codes.tobytes(), axes, codes.shape, key=key, scale=scale, offset=low)
+
+
+def pack_factors(lat_table: np.ndarray, trig: np.ndarray, axes: Axes, key: str = "") -> bytes:
+    """A separable field as its factors: ``field (H, W) = lat_table (H, R) @ trig (R, W)``, multiplied in the browser.
+
+    Raises:
+        ChoiceError: The inner sizes differ.
+    """
+    if lat_table.shape[1] != trig.shape[0]:
+        raise ChoiceError(
+            f"{lat_table.shape[1]} latitude columns do not meet {trig.shape[0]} trig rows",
+            "the factors of a field",
+            "give (H, R) and (R, W)",
+        )
+    payload = np.asarray(lat_table, "<f4").tobytes() + np.asarray(trig, "<f4").tobytes()
+    shape = (lat_table.shape[0], trig.shape[1])
+    return _grid_packet("factors", payload, axes, shape, key=key, rank=trig.shape[0])
+
+
+def pack_mask(mask: np.ndarray, axes: Axes) -> bytes:
+    """A domain (lat, lon), True = belongs to it, one byte a cell; its border is drawn midway between cell centres."""
+    return _grid_packet("mask", np.asarray(mask, np.uint8).tobytes(), axes, mask.shape)
+
+
+@functools.cache
+def colormap_bytes(name: str) -> bytes:
+    """256 colours × 3 bytes of the cmocean map ``name`` (``"balance"``, ``"thermal"``, ``"amp"``, ``"dense"``…).
+
+    Read from cmocean's own tables: importing the package would bring matplotlib along.
+
+    Raises:
+        ChoiceError: cmocean has no such map.
+    """
+    folder = Path(str(importlib.metadata.distribution("cmocean").locate_file("cmocean/rgb")))
+    tables = {path.name.removesuffix("-rgb.txt"): path for path in folder.glob("*-rgb.txt")}
+    if name not in tables:
+        raise ChoiceError(f"there is no colour map {name!r}", "cmocean", f"choose one of {', '.join(sorted(tables))}")
+    return np.rint(np.loadtxt(tables[name]) * 255.0).astype(np.uint8).tobytes()
+
+
+@functools.cache
+def _coast_packet() -> bytes:
+    """The coast's signed-distance picture, with what its grey levels mean as the header."""
+    return _packet(asset("coast-sdf.png").read_bytes(), **json.loads(asset("coast-sdf.json").read_text()))
+
+
+class Globe(JSComponent):
+    """A field on the sphere, on a turning globe or a flat map.
+
+    The browser tells what happens: ``clicked`` is set after a click or Enter, and every pointer move raises the DOM
+    event ``harmonia:hover`` (bubbling, composed; ``detail`` = lat, lon, value, group; null off the map), to which
+    :class:`~explorer.widgets.readout.ColorScale` and :class:`~explorer.widgets.readout.HoverReadout` listen. The root
+    element carries ``data-drawn`` (how many fields were drawn), ``data-key`` (the drawn field's key), ``data-drawn-at``
+    (``performance.now()`` of it) and ``data-detail`` ("quick" while something moves, then "full").
+
+    Keys: arrows turn, + and - zoom, Home returns to the first view, Enter clicks the middle.
+    """
+
+    field = param.Bytes(default=b"", doc="what pack_field or pack_factors made; empty draws land and ocean only")
+    field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
+    swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
+    colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
+    vmin = param.Number(default=0.0, doc="value of the first colour")
+    vmax = param.Number(default=1.0, doc="value of the last colour")
+    domain = param.Bytes(default=b"", doc="what pack_mask made; cells outside are dimmed and hatched; empty = none")
+    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
+    center_lat = param.Number(default=20.0, bounds=(-90.0, 90.0), doc="latitude in the middle, degrees north")
+    center_lon = param.Number(default=-30.0, bounds=(-180.0, 180.0), doc="longitude in the middle, degrees east")
+    zoom = param.Number(default=1.0, bounds=(1.0, 40.0), doc="1 = the whole map fits")
+    spin = param.Number(default=0.0, doc="degrees eastward a second; still where reduced motion is asked for")
+    coast = param.Boolean(default=True, doc="draw coastlines")
+    graticule = param.Boolean(default=True, doc="draw meridians and parallels, every 30° and closer when zoomed in")
+    land_shade = param.Boolean(default=False, doc="cover the land")
+    shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
+    dark = param.Boolean(default=True, doc="theme; meant for jslink")
+    markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
+    group = param.String(default="", doc="views of a group share the pointer, and in one projection the camera too")
+    leader = param.String(default="", doc="group of the Globe whose fields, colours, range and domain this one draws")
+    label = param.String(default="Globe", doc="what a screen reader calls it")
+    clicked = param.Dict(default={}, doc="set by the browser: lat, lon, value (None = missing), serial")
+    coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
+
+    _esm = _globe_code()
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        if not self.leader:
+            pn.state.onload(self._send_coast)  # after the page: its first paint does not wait for half a megabyte
+
+    def _send_coast(self) -> None:
+        self.coast_image = _coast_packet()
+
+    def use_range(self, vmin: float, vmax: float, symmetric: bool = False) -> None:
+        """Set both ends of the colour scale in one step; ``symmetric`` widens them to ±max(|vmin|, |vmax|)."""
+        if symmetric:
+            vmax = max(abs(vmin), abs(vmax))
+            vmin = -vmax
+        self.param.update(vmin=vmin, vmax=vmax if vmax > vmin else vmin + 1.0)
+
+    def save_png(self, file: str, title: str = "", label: str = "", units: str = "") -> None:
+        """Let the browser download the view as it stands, with title, colour bar and units, as ``file``."""
+        self._send_msg({"file": file, "title": title, "label": label, "units": units})

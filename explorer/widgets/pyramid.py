@@ -1,0 +1,29 @@
+"""The pyramid of spherical harmonics: one small picture for every degree (row) and order (column), each clickable."""
+
+from pathlib import Path
+
+import numpy as np
+import param
+from panel.custom import JSComponent
+
+
+def pack_tiles(tiles: np.ndarray) -> bytes:
+    """Tiles ``(L+1)², h, w`` of values in [-1, 1] (NaN = clear), as the client reads them.
+
+    Header of three little-endian uint16 (L, h, w), then one byte a pixel: 0 is clear, 1…255 run from -1 to 1.
+    """
+    count, height, width = tiles.shape
+    degree = round(count**0.5) - 1
+    levels = np.where(np.isfinite(tiles), np.round(128 + 127 * np.clip(np.nan_to_num(tiles), -1, 1)), 0)
+    return np.array([degree, height, width], "<u2").tobytes() + levels.astype(np.uint8).tobytes()
+
+
+class Pyramid(JSComponent):
+    """Draws packed tiles in a triangle, degree downwards and order from -l to l, and reports which one was chosen."""
+
+    tiles = param.Bytes(default=b"", doc="see pack_tiles")
+    colormap = param.Bytes(default=b"", doc="256 RGB triples")
+    selected = param.List(default=[0, 0], doc="degree and order of the marked tile")
+    label = param.String(default="Pyramid of spherical harmonics")
+
+    _esm = Path(__file__).with_suffix(".js")

@@ -1,0 +1,113 @@
+// The rail: real links, so that a middle click opens a new tab; a plain click stays in this one.
+
+const STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+const ICONS = {
+  logo: '<circle cx="12" cy="12" r="9.2"/><path d="M2.8 12c3-6 6.2-6 9.2 0s6.2 6 9.2 0"/>',
+  home: '<path d="M4 11l8-7 8 7v9h-5v-6H9v6H4z"/>',
+  globe: '<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3c3.5 3 3.5 15 0 18M12 3c-3.5 3-3.5 15 0 18"/>',
+  runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
+  controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
+  sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',
+  moon: '<path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z"/>',
+}
+const icon = (name, size = 20) =>
+  `<svg width="${size}" height="${size}" viewBox="0 0 24 24" ${STROKE} aria-hidden="true">${ICONS[name] ?? ICONS.globe}</svg>`
+
+const CSS = `
+:host { display: block; height: 100% }
+nav { box-sizing: border-box; height: 100%; padding: 14px 4px 8px; display: flex; flex-direction: column; gap: 4px;
+  align-items: stretch; background: var(--panel); border-right: 1px solid var(--divider) }
+.logo { color: var(--accent); text-align: center; height: 40px; margin-bottom: 8px }
+.grow { flex: 1 }
+a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; flex-direction: column; gap: 4px;
+  align-items: center; justify-content: center; min-height: 56px; border-radius: 10px; color: var(--secondary);
+  font: 500 11px/1.2 Inter, system-ui, sans-serif; transition: background 120ms, color 120ms }
+a:hover, button:hover { background: var(--hover); color: var(--text) }
+a[aria-current] { background: var(--selected); color: var(--accent) }
+a:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }
+.busy { position: fixed; inset: 0 0 auto 0; height: 2px; z-index: 2000; overflow: hidden; opacity: 0;
+  transition: opacity 120ms; pointer-events: none }
+.busy.on { opacity: 1; transition-delay: 400ms }
+.busy::after { content: ''; position: absolute; inset: 0; width: 30%; background: var(--accent);
+  animation: slide 1.1s ease-in-out infinite }
+@keyframes slide { from { transform: translateX(-110%) } to { transform: translateX(440%) } }
+@media (prefers-reduced-motion: reduce) { .busy::after { animation: none; width: 100% } a, button { transition: none } }
+.only-narrow { display: none }
+@media (max-width: 899px) {
+  nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--divider) }
+  a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
+  .logo { display: none }
+}`
+
+export function render({model, el}) {
+  const style = document.createElement('style')
+  style.textContent = CSS
+  const nav = document.createElement('nav')
+  nav.setAttribute('aria-label', 'Pages')
+  const busy = document.createElement('div')
+  busy.className = 'busy'
+  el.append(style, nav, busy)
+
+  const logo = document.createElement('div')
+  logo.className = 'logo'
+  logo.innerHTML = icon('logo', 28)
+  const grow = document.createElement('div')
+  grow.className = 'grow'
+
+  const links = model.items.map(item => {
+    const a = document.createElement('a')
+    a.href = `?page=${item.name}`
+    a.innerHTML = icon(item.icon)
+    a.append(item.title)
+    a.addEventListener('click', event => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
+      event.preventDefault()
+      if (model.page !== item.name) model.page = item.name
+    })
+    return [item.name, a]
+  })
+  const button = (onClick) => {
+    const b = document.createElement('button')
+    b.type = 'button'
+    b.addEventListener('click', onClick)
+    return b
+  }
+  const controls = button(() => { model.drawer_open = !model.drawer_open })
+  controls.innerHTML = icon('controls')
+  controls.append('Controls')
+  const theme = button(() => { model.dark = !model.dark })
+  nav.append(logo, ...links.map(([, a]) => a), grow, controls, theme)
+
+  const showPage = () => links.forEach(([name, a]) =>
+    name === model.page ? a.setAttribute('aria-current', 'page') : a.removeAttribute('aria-current'))
+  const showTheme = () => {
+    document.documentElement.dataset.mode = model.dark ? 'dark' : 'light'
+    document.cookie = `harmonia-mode=${model.dark ? 'dark' : 'light'};path=/;max-age=31536000;samesite=strict`
+    theme.innerHTML = icon(model.dark ? 'sun' : 'moon')
+    theme.append(model.dark ? 'Light' : 'Dark')
+  }
+  const showDrawer = () => {
+    document.documentElement.dataset.drawer = model.drawer_open ? 'open' : 'closed'
+    controls.setAttribute('aria-pressed', String(model.drawer_open))
+  }
+  const showBusy = () => {
+    busy.classList.toggle('on', model.busy)
+    document.documentElement.dataset.busy = String(model.busy)
+  }
+  // The page's name decides whether this is a new place (Back returns to the old one) or the same place seen otherwise.
+  const pageOf = query => new URLSearchParams(query).get('page')
+  const showAddress = () => {
+    if (!model.address || model.address === location.search) return
+    const known = pageOf(location.search)
+    const step = known && known !== pageOf(model.address) ? 'pushState' : 'replaceState'
+    history[step](null, '', model.address + location.hash)
+  }
+  const onPop = () => { model.visited = location.search }
+
+  for (const [name, show] of Object.entries({
+    page: showPage, dark: showTheme, drawer_open: showDrawer, busy: showBusy, address: showAddress,
+  })) { model.on(name, show); show() }
+  if (matchMedia('(max-width: 899px)').matches) model.drawer_open = false
+  addEventListener('popstate', onPop)
+  model.on('remove', () => removeEventListener('popstate', onPop))
+}

@@ -1,0 +1,25 @@
+"""The rail at the left edge: pages, the drawer's and the theme's switch, and the browser's address bar."""
+
+from pathlib import Path
+
+import param
+from panel.custom import JSComponent
+
+
+class Rail(JSComponent):
+    """Navigation and everything that only the browser knows: its address, its history, the chosen theme.
+
+    The address bar goes both ways without a trip through Panel's location, which does not hear the Back button:
+    ``address`` (Python → browser) replaces the current entry, or pushes a new one when the page changes; ``visited``
+    (browser → Python) is the query the person went back or forward to.
+    """
+
+    items = param.List(doc="the pages: dicts of name, title and icon")
+    page = param.String(doc="name of the page on screen")
+    address = param.String(doc="the query the address bar should show, beginning with '?'")
+    visited = param.String(doc="the query that Back, Forward or a rail link led to")
+    dark = param.Boolean(default=True)
+    drawer_open = param.Boolean(default=True, doc="whether the controls are shown")
+    busy = param.Boolean(default=False, doc="whether the server is at work for this session")
+
+    _esm = Path(__file__).with_suffix(".js")

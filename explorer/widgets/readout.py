@@ -1,0 +1,38 @@
+"""What is read beside a globe: the colour scale with a mark at the pointer, and the value and place in words.
+
+Both listen to the globe's DOM event ``harmonia:hover``, so nothing goes through the server.
+"""
+
+from __future__ import annotations
+
+import param
+from panel.custom import JSComponent
+
+from explorer.widgets.globe import client_code
+
+_BAR = "export const render = renderBar"
+_HOVER = "export const render = renderHover"
+
+
+class ColorScale(JSComponent):
+    """The colour scale of a globe: label and units above, both ends and the middle below, a mark at the pointer."""
+
+    colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
+    vmin = param.Number(default=0.0, doc="value of the first colour")
+    vmax = param.Number(default=1.0, doc="value of the last colour")
+    label = param.String(default="", doc="what is shown")
+    units = param.String(default="", doc="in what units")
+    group = param.String(default="", doc="the globe's group")
+
+    _esm = f"{client_code('format.js', 'readout.js')}\n{_BAR}"
+
+
+class HoverReadout(JSComponent):
+    """The value and the place under the pointer, in words."""
+
+    span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
+    units = param.String(default="", doc="of the value")
+    hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
+    group = param.String(default="", doc="the globe's group")
+
+    _esm = f"{client_code('format.js', 'readout.js')}\n{_HOVER}"

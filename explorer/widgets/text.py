@@ -1,0 +1,75 @@
+"""Words on the screen: titles, sections, facts. Plain HTML with everything that came from outside escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+import panel as pn
+
+_CSS = """
+:host { font: 450 13px/1.5 Inter, system-ui, sans-serif; color: var(--text); margin: 0 }
+h1 { font: 620 20px/1.2 Inter, system-ui, sans-serif; margin: 0 }
+h2 { font: 600 13px/1.3 Inter, system-ui, sans-serif; margin: 0 }
+p { margin: 2px 0 0; color: var(--secondary); text-wrap: pretty }
+dl { display: flex; gap: 28px; margin: 0 } dt { font-size: 11px; color: var(--secondary); white-space: nowrap }
+@media (min-width: 900px) and (max-width: 1179px) { dl > div:nth-child(n+2) { display: none } }
+@media (max-width: 899px) { dl { flex-wrap: wrap; gap: 8px 24px } }
+dd { margin: 2px 0 0; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-feature-settings: 'tnum';
+  white-space: nowrap }
+dd small { font: 450 12px/1 Inter, system-ui, sans-serif; color: var(--secondary) }
+.caution { border-left: 2px solid var(--warning); padding-left: 10px; color: var(--text) }
+progress { width: 100%; height: 4px; accent-color: var(--accent) }
+table { width: 100%; border-collapse: collapse; font-feature-settings: 'tnum' }
+th { text-align: left; font-weight: 450; color: var(--secondary); padding: 5px 12px 5px 0; vertical-align: top }
+td { text-align: right; padding: 5px 0; overflow-wrap: anywhere }
+tr + tr > * { border-top: 1px solid var(--divider) }
+"""
+
+
+def html(content: str, **params: object) -> pn.pane.HTML:
+    """A piece of trusted HTML in the app's type."""
+    return pn.pane.HTML(content, **{"margin": 0, "stylesheets": [_CSS], "sizing_mode": "stretch_width", **params})
+
+
+def text(sentence: str) -> pn.pane.HTML:
+    """A paragraph."""
+    return html(f"<p>{escape(sentence)}</p>")
+
+
+def title(heading: str, subtitle: str) -> pn.pane.HTML:
+    """A page's heading with the line under it."""
+    return html(f"<h1>{escape(heading)}</h1><p>{escape(subtitle)}</p>", styles={"flex": "1"})
+
+
+def section(heading: str) -> pn.pane.HTML:
+    """The heading of a group of controls or of a figure."""
+    return html(f"<h2>{escape(heading)}</h2>")
+
+
+def facts(pairs: Iterable[tuple[str, str, str]]) -> str:
+    """HTML of labelled values: ``(label, value, unit)``, as in the read-out."""
+    items = "".join(
+        f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
+        for label, value, unit in pairs
+    )
+    return f"<dl>{items}</dl>"
+
+
+def paragraphs(sentences: Iterable[tuple[str, bool]]) -> str:
+    """HTML of sentences; those paired with True are set apart as a caution."""
+    return "".join(f"<p{' class=caution' if caution else ''}>{escape(said)}</p>" for said, caution in sentences)
+
+
+def progress(share: float, doing: str) -> str:
+    """HTML of a progress bar with what is being done."""
+    return (
+        f"<p role=status>{escape(doing)}</p>"
+        f'<progress max="1" value="{share:.3f}" aria-label="{escape(doing, quote=True)}"></progress>'
+    )
+
+
+def table(rows: Iterable[tuple[str, str]]) -> str:
+    """HTML of a table of labels and values."""
+    body = "".join(f"<tr><th scope=row>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows)
+    return f"<table>{body}</table>"

@@ -1,0 +1,77 @@
+"""What a person waits for: the server, the first page, and every movement of a slider until the new pixels."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.benchmarks import Row
+from tests.browser.conftest import QUIET, start_server
+
+MOVES = 40
+
+# Times from the key press that moves the slider to the frame in which the globe drew another field (its key changes).
+WATCH = """() => {
+  const find = root => root.querySelector('[data-key]') ||
+    [...root.querySelectorAll('*')].map(node => node.shadowRoot && find(node.shadowRoot)).find(Boolean)
+  const globe = find(document)
+  window.moved = []
+  let pressed = null
+  addEventListener('keydown', event => { pressed = event.timeStamp }, true)
+  new MutationObserver(() => {
+    if (pressed !== null) { window.moved.push(Number(globe.dataset.drawnAt) - pressed); pressed = null }
+  }).observe(globe, {attributes: true, attributeFilter: ['data-key']})
+}"""
+
+
+def rows() -> Iterable[Row]:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        began = time.perf_counter()
+        server = start_server(Path("explorer"), Path(folder) / "log.txt")
+        yield Row("server ready after `panel serve explorer`", time.perf_counter() - began, "s", target_figure=8)
+        found = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        try:
+            yield Row("page usable, first visitor", _open(browser, server.url)[1], "s", target_figure=3)
+            yield Row("page usable, second visitor", _open(browser, server.url)[1], "s", target_figure=1.5)
+            harmonic = f"{server.url}?page=basis&L=90&l=90&m=0"
+            component = f"{server.url}?page=basis&show=component&L={{}}&K=200&k=1&domain=ocean"
+            yield _slider(browser, harmonic, "Order m", "a harmonic, slider → pixels at 721×1440", 100)
+            for degree in (20, 40):
+                what = f"a PCA component at L={degree}, slider → pixels at 721×1440"
+                yield _slider(browser, component.format(degree), "Component k", what, 150)
+        finally:
+            browser.close()
+            server.stop()
+
+
+def _open(browser: Browser, url: str) -> tuple[Page, float]:
+    """A new visitor's page, and the seconds until the first field is drawn."""
+    page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    began = time.perf_counter()
+    page.goto(url)
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    page.locator("[data-key]:not([data-key=''])").first.wait_for(state="attached")
+    return page, time.perf_counter() - began
+
+
+def _slider(browser: Browser, url: str, label: str, what: str, target_ms: float) -> Row:
+    page, _ = _open(browser, url)
+    page.wait_for_load_state("networkidle")
+    page.evaluate(WATCH)
+    slider = page.get_by_role("slider", name=label).first
+    slider.focus()
+    for count in range(1, MOVES + 1):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("count => window.moved.length >= count", arg=count)
+    times = sorted(page.evaluate("window.moved"))
+    page.context.close()
+    p50 = statistics.median(times)
+    return Row(f"{what}, p95", times[int(0.95 * len(times)) - 1], "ms", target_figure=target_ms, note=f"p50 {p50:.0f}")

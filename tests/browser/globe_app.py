@@ -1,0 +1,90 @@
+"""A page with a globe (two for `?case=pair`) for the browser tests; `?case=` chooses what it shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import panel as pn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_factors, pack_field, pack_mask
+
+STEP_DEG = 10.0  # coarse on purpose: a grid registered half a cell off changes the colour by many levels
+RAMP = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 128)], axis=1).astype(
+    np.uint8
+)  # linear in the value
+
+
+def coordinates(registration: str) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes of a whole-sphere grid: "cells" (centres) or "points" (poles and -180° included)."""
+    lon = np.arange(-180.0, 180.0, STEP_DEG)
+    if registration == "points":
+        return np.arange(-90.0, 90.1, STEP_DEG), lon
+    return np.arange(-90.0 + STEP_DEG / 2, 90.0, STEP_DEG), lon + STEP_DEG / 2
+
+
+def smooth(lat_deg: np.ndarray, lon_deg: np.ndarray) -> np.ndarray:
+    """A field (lat, lon) between -1 and 1, different at both poles, steep enough that a quarter of a cell shows."""
+    lat, lon = np.radians(lat_deg)[:, None], np.radians(lon_deg)[None, :]
+    wave = 0.35 * np.cos(lat) ** 2 * np.sin(4 * lon + 3 * lat)
+    return 0.3 * np.sin(lat) + 0.3 * np.cos(lat) * np.cos(lon - 0.7) + wave
+
+
+def with_hole(values: np.ndarray) -> np.ndarray:
+    """The field on cells without its values in 30..60° N, 0..40° E."""
+    lat, lon = coordinates("cells")
+    hole = ((lat > 30) & (lat < 60))[:, None] & ((lon > 0) & (lon < 40))[None, :]
+    return np.where(hole, np.nan, values)
+
+
+def product_factors() -> tuple[np.ndarray, np.ndarray]:
+    """Factors (H, 2), (2, W) on the grid points of a field of two terms."""
+    lat, lon = (np.radians(values) for values in coordinates("points"))
+    return np.stack([np.sin(lat), np.cos(lat)], axis=1), np.stack([np.ones_like(lon) * 0.5, 0.5 * np.cos(3 * lon)])
+
+
+def build() -> pn.viewable.Viewable:
+    """The globe of a case, what the server knows of it, and in `pair` another one that follows it."""
+    asked = pn.state.session_args
+    case = asked.get("case", [b"points"])[0].decode()
+    registration = "points" if case in ("points", "pair", "factors", "product") else "cells"
+    lat, lon = coordinates(registration)
+    axes = Axes.of(lat, lon)
+    field = smooth(lat, lon)
+    plain = {"coast": False, "graticule": False, "shading": False, "width": 500, "height": 500, "margin": 0}
+    left = Globe(label="Left", group="pair", colormap=RAMP.tobytes(), vmin=-1.0, vmax=1.0, **plain)
+    left.field = pack_field(with_hole(field) if case == "hole" else field, axes, key=case)
+    if case == "factors":
+        left.field = pack_factors(*product_factors(), axes, key=case)
+    elif case == "product":
+        left.field = pack_field(np.matmul(*product_factors()), axes, key=case)
+    elif case == "swipe":
+        left.field_b = pack_field(-field, axes)
+    elif case == "domain":
+        left.domain = pack_mask(np.broadcast_to(lon[None, :] > 0.0, field.shape), axes)
+    elif case == "box":
+        inside = (lat > 20) & (lat < 60)
+        left.field = pack_field(field[inside][:, :9], Axes.of(lat[inside], lon[:9]), key=case)
+
+    seen = pn.pane.Str("", css_classes=["seen"])
+
+    def tell(*_: object) -> None:
+        camera = [left.center_lat, left.center_lon, left.zoom]
+        seen.object = json.dumps({"clicked": left.clicked, "camera": camera, "swipe": left.swipe})
+
+    left.param.watch(tell, ["clicked", "center_lat", "center_lon", "zoom", "swipe"])
+    save = pn.widgets.Button(name="Save", on_click=lambda _: left.save_png("view.png", "Two poles", "Field", "K"))
+    right = Globe(label="Right", group="pair", leader="pair", **plain)
+    views = pn.Row(left, *([right] if case == "pair" else []), margin=0)
+    drop = pn.widgets.Button(name="Drop", on_click=lambda _: views.pop(1))
+    scale = ColorScale(colormap=RAMP.tobytes(), vmin=-1.0, vmax=1.0, label="Field", units="K", group="pair", width=200)
+    words = HoverReadout(span=2.0, units="K", group="pair", width=300)
+    return pn.Column(views, pn.Row(scale, words, save, drop), seen, margin=0)
+
+
+if pn.state.served:
+    build().servable()

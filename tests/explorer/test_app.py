@@ -1,0 +1,91 @@
+"""The shell: a page that fails takes nothing else with it, and only this server's names are answered."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import panel as pn
+import panel_material_ui as pmui
+import pytest
+
+from engine.errors import ChoiceError
+from explorer import app
+from explorer.pages import PAGES
+from explorer.session import Page, Session
+
+FAILURES = [
+    (ChoiceError("the box is empty", "box", "make it larger"), "the box is empty (box). Remedy: make it larger."),
+    (KeyError("secret path"), "Something unexpected happened (KeyError). The server's log has the details."),
+]
+
+
+def broken_then_whole(error: Exception) -> Page:
+    """A page that fails at its first visit."""
+    visits = []
+
+    def build(session: Session, query: dict[str, str]) -> object:
+        visits.append(query)
+        if len(visits) == 1:
+            raise error
+        return PAGES[0].build(session, query)
+
+    return replace(PAGES[0], name="broken", title="Broken", build=build)
+
+
+@pytest.mark.parametrize(("error", "sentence"), FAILURES)
+def test_a_page_that_fails_shows_a_sentence_and_can_be_tried_again(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app, "PAGES", (PAGES[0], broken_then_whole(error)))
+    shell = app.Shell(Session())
+    shell.go("basis", {})
+    with caplog.at_level(logging.ERROR):
+        shell.go("broken", {"L": "5"})
+    assert "the page broken could not be built" in caplog.text
+    assert type(error).__name__ in caplog.text
+    card = shell._frames["broken"]
+    alert, retry = card.select(pmui.Alert)[0], card.select(pmui.Button)[0]
+    assert alert.object == sentence
+    # the rest lives on
+    shell.go("basis", {"l": "2"})
+    assert shell._frames["basis"].visible
+    assert not card.visible
+    retry.clicks += 1
+    assert "broken" in shell._views
+
+
+def test_an_exception_in_a_callback_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    shell = app.Shell(Session())
+    told = []
+    shell._say = lambda severity, sentence: told.append((severity, sentence))
+    shell._failed(ChoiceError("K is 0", "K", "choose K ≥ 1"))
+    assert told == [("error", "K is 0 (K). Remedy: choose K ≥ 1.")]
+    assert "ChoiceError" in caplog.text
+
+
+def test_an_unknown_page_leads_to_the_first_and_is_said() -> None:
+    shell = app.Shell(Session())
+    told = []
+    shell._say = lambda severity, sentence: told.append(sentence)
+    shell.visit({"page": "../x", "L": "9"})
+    assert shell.session.page == "basis"
+    assert told == ["There is no page “../x”. This is Basis."]
+    assert shell.rail.address.startswith("?page=basis&")
+
+
+@pytest.mark.parametrize(
+    ("host", "welcome"),
+    [
+        ("localhost:5006", True),
+        ("127.0.0.1", True),
+        ("[::1]:5006", True),
+        ("evil.example:5006", False),
+        ("[::2]", False),
+    ],
+)
+def test_only_this_servers_names_are_answered(host: str, welcome: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(pn.state), "headers", property(lambda state: {"Host": host}))
+    assert (app._refuse_foreign_host() == "") == welcome
+    monkeypatch.setenv("HARMONIA_HOSTS", "other.example, evil.example")
+    assert app._refuse_foreign_host() == "" or host == "[::2]"

@@ -1,0 +1,120 @@
+"""Work off the event loop: the newest request wins, an abandoned one stops, a failure is told once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.errors import CancelledError, ChoiceError
+from explorer import background
+from explorer.background import Newest
+
+
+class Document:
+    """As much of a Bokeh document as the work needs: calls back on the running loop."""
+
+    session_context = object()
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    def add_next_tick_callback(self, callback: Callable[[], None]) -> None:
+        self.loop.call_soon_threadsafe(callback)
+
+
+class Recorder:
+    """What the page was told."""
+
+    def __init__(self) -> None:
+        self.progress: list[tuple[float | None, str]] = []
+        self.errors: list[Exception] = []
+        self.answers: list[Any] = []
+        self.done = asyncio.Event()
+
+    def newest(self) -> Newest:
+        return Newest(lambda share, text: self.progress.append((share, text)), self.failed)
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
+        self.done.set()
+
+    def answered(self, answer: Any) -> None:
+        self.answers.append(answer)
+        self.done.set()
+
+
+@pytest.fixture
+def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def run(scene: Callable[[Recorder, Newest], Any]) -> None:
+        async def play() -> None:
+            class State:
+                curdoc = Document()
+
+            monkeypatch.setattr(background.pn, "state", State)
+            recorder = Recorder()
+            await asyncio.wait_for(scene(recorder, recorder.newest()), timeout=20)
+
+        asyncio.run(play())
+
+    return run
+
+
+def test_an_answer_arrives_with_its_progress_before_it(in_session: Callable[..., None]) -> None:
+    async def scene(told: Recorder, work: Newest) -> None:
+        def job(report: Callable[[float, str], None]) -> int:
+            report(0.5, "half way")
+            return 42
+
+        work.start(job, told.answered)
+        await told.done.wait()
+        assert told.answers == [42]
+        assert told.progress == [(0.5, "half way"), (None, "")]
+        assert not work.running
+
+    in_session(scene)
+
+
+def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callable[..., None]) -> None:
+    async def scene(told: Recorder, work: Newest) -> None:
+        started, stopped, go = threading.Event(), threading.Event(), threading.Event()
+
+        def old(report: Callable[[float, str], None]) -> str:
+            started.set()
+            go.wait(10)
+            try:
+                report(0.1, "still at it")
+            except CancelledError:
+                stopped.set()
+                raise
+            return "old"
+
+        work.start(old, told.answered)
+        await asyncio.to_thread(started.wait, 10)
+        work.start(lambda report: "new", told.answered)
+        go.set()
+        await told.done.wait()
+        assert await asyncio.to_thread(stopped.wait, 10)
+        assert told.answers == ["new"]
+        assert not told.errors
+
+    in_session(scene)
+
+
+def test_a_failure_is_told_and_leaves_the_way_free(in_session: Callable[..., None]) -> None:
+    async def scene(told: Recorder, work: Newest) -> None:
+        def fails(report: Callable[[float, str], None]) -> None:
+            raise ChoiceError("no cell counts", "box", "make it larger")
+
+        work.start(fails, told.answered)
+        await told.done.wait()
+        assert [str(error) for error in told.errors] == ["no cell counts (box). Remedy: make it larger."]
+        told.done.clear()
+        work.start(lambda report: "fine", told.answered)
+        await told.done.wait()
+        assert told.answers == ["fine"]
+
+    in_session(scene)

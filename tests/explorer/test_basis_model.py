@@ -1,0 +1,120 @@
+"""The Basis page's rules: whatever is asked, what stands can be drawn."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
+
+KEYS = ["show", "L", "l", "m", "K", "k", "domain", "step", "panel", "map", "box", "unknown"]
+TEXTS = st.one_of(
+    st.integers(-(10**9), 10**9).map(str),
+    st.sampled_from(["harmonic", "component", "ocean", "box", "1", "0.25", "nan", "inf", "-30,30,120,160", "1,0,0,0"]),
+    st.text(max_size=12),
+)
+
+
+def assert_legal(model: BasisModel) -> None:
+    lowest = 0 if model.show == HARMONIC else 1
+    assert lowest <= model.max_degree <= model.degree_limit
+    assert 0 <= model.degree <= model.max_degree
+    assert abs(model.order) <= model.degree
+    if model.show == COMPONENT:
+        assert 1 <= model.num_components <= (model.max_degree + 1) ** 2 - 1
+    assert 1 <= model.component <= model.num_components
+    assert model.panel in model.panels
+    south, north = model.lat_range
+    assert -90 <= south < north <= 90
+    for name in ("max_degree", "degree", "order", "num_components", "component"):
+        low, high = model.param[name].bounds
+        assert low <= getattr(model, name) <= high
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
+def test_any_address_leaves_a_legal_choice(query: dict[str, str]) -> None:
+    assert_legal(BasisModel(query))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("show"), st.sampled_from([HARMONIC, COMPONENT])),
+            st.tuples(st.just("max_degree"), st.integers(0, 180)),
+            st.tuples(st.just("degree"), st.integers(0, 180)),
+            st.tuples(st.just("order"), st.integers(-180, 180)),
+            st.tuples(st.just("num_components"), st.integers(1, 2000)),
+            st.tuples(st.just("component"), st.integers(1, 2000)),
+            st.tuples(st.just("step"), st.sampled_from([-1, 1])),
+        ),
+        max_size=12,
+    )
+)
+def test_any_sequence_of_choices_stays_legal(choices: list[tuple[str, object]]) -> None:
+    model = BasisModel({})
+    for name, value in choices:
+        if name == "step":
+            model.step(value)
+        else:
+            low, high = getattr(model.param[name], "bounds", None) or (None, None)
+            if low is None or low <= value <= high:
+                setattr(model, name, value)
+        assert_legal(model)
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 1680), st.integers(1, 1680), st.sampled_from(["sphere", "ocean", "land", "box"])
+)
+def test_an_address_leads_back_to_the_same_view(degree: int, kept: int, shown: int, domain: str) -> None:
+    first = BasisModel(
+        {
+            "show": "component",
+            "L": str(degree),
+            "K": str(kept),
+            "k": str(shown),
+            "domain": domain,
+            "box": "-10,20,170,40",
+        }
+    )
+    again = BasisModel(first.address)
+    assert again.address == first.address
+    assert again.config == first.config
+    assert not again.notes
+
+
+def test_a_hostile_address_is_clamped_and_said() -> None:
+    model = BasisModel({"L": "9999", "l": "-3", "panel": "<script>", "box": "1,2,3"})
+    assert (model.max_degree, model.degree) == (180, 0)
+    assert len(model.notes) == 4
+
+
+def test_components_stop_at_the_fit_limit() -> None:
+    model = BasisModel({"L": "120", "l": "100", "m": "-100"})
+    model.show = COMPONENT
+    assert model.max_degree == 40
+    model.show = HARMONIC
+    assert_legal(model)
+
+
+def test_steps_walk_through_every_harmonic_once() -> None:
+    model = BasisModel({"L": "4", "l": "0", "m": "0"})
+    seen = []
+    for _ in range(25):
+        seen.append((model.degree, model.order))
+        model.step(1)
+    assert seen == [(degree, order) for degree in range(5) for order in range(-degree, degree + 1)]
+    assert (model.degree, model.order) == (0, 0)
+
+
+def test_component_steps_wrap() -> None:
+    model = BasisModel({"show": "component", "L": "4", "K": "5", "k": "5"})
+    model.step(1)
+    assert model.component == 1
+    model.step(-1)
+    assert model.component == 5
+
+
+@pytest.mark.parametrize(("west", "width", "east"), [(120.0, 160.0, -80.0), (-180.0, 90.0, -90.0), (10.0, 20.0, 30.0)])
+def test_a_box_may_cross_the_date_line(west: float, width: float, east: float) -> None:
+    model = BasisModel({"show": "component", "domain": "box"})
+    model.param.update(west=west, width=width)
+    assert model.config.domain.east == pytest.approx(east)

@@ -1,0 +1,33 @@
+"""Words on the screen: nothing from outside becomes markup."""
+
+import pytest
+
+from explorer.pages.basis import words
+from explorer.widgets import text
+
+NASTY = "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        text.text(NASTY).object,
+        text.title(NASTY, NASTY).object,
+        text.section(NASTY).object,
+        text.facts([(NASTY, NASTY, NASTY)]),
+        text.paragraphs([(NASTY, True)]),
+        text.progress(0.5, NASTY + '"'),
+        text.table([(NASTY, NASTY)]),
+    ],
+)
+def test_markup_is_escaped(made: str) -> None:
+    assert "<img" not in made
+    assert "&lt;img" in made
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.012345, "0.0123"), (-3.0, "−3"), (1234.5, "1\u2009234"), (40030.0, "40\u2009030"), (999.4, "999")],
+)
+def test_numbers_are_set_as_in_print(value: float, shown: str) -> None:
+    assert words.number(value) == shown
