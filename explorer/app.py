@@ -6,17 +6,21 @@ import logging
 import os
 import socket
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
+from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 
 from engine.errors import EngineError
 from engine.queries import describe_device
 from explorer import layout, theme
+from explorer.background import Later
+from explorer.layout import area, box, show
 from explorer.pages import PAGES
+from explorer.registry import REGISTRY, Registry
+from explorer.runs_panel import RunsPanel
 from explorer.session import Page, Query, Session, View
 from explorer.widgets.rail import Rail
 from explorer.widgets.text import text, title
@@ -32,7 +36,8 @@ _PAGE_SX = {
 
 def build() -> pmui.Page:
     """The whole application for one browser session."""
-    pn.config.notifications = True
+    # signatures are for people who type in a notebook, and cost half a second a session
+    pn.extension(notifications=True, apply_signatures=False)
     if pn.state.notifications is not None:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"
@@ -50,6 +55,9 @@ def build() -> pmui.Page:
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
+    with edit_readonly(page):
+        # Panel tells the page of every callback, twice; ours are short, and long work sets the session's own flag
+        page.busy = False
     if shell is not None:
         shell.rail.jslink(page, dark="dark_theme")
         pn.state.onload(shell.open_first)
@@ -77,10 +85,10 @@ def _refuse_foreign_host() -> str:
 class Shell:
     """Rail and pages. A page is built on its first visit, for this session only, then shown and hidden."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, registry: Registry = REGISTRY) -> None:
         self.session = session
         self._views: dict[str, View] = {}
-        self._frames: dict[str, pmui.Column] = {}
+        self._frames: dict[str, pn.Column] = {}
         self.rail = Rail(
             items=[{"name": page.name, "title": page.title, "icon": page.icon} for page in PAGES],
             dark=session.dark,
@@ -88,14 +96,22 @@ class Shell:
             sizing_mode="stretch_both",
             styles={"grid-area": "rail"},
         )
-        self._host = area("page", sx=layout.HOST)
-        self.root = pmui.Column(self._host, self.rail, margin=0, sizing_mode="stretch_both", sx=layout.SHELL)
+        self._host = area("page", css=layout.HOST)
+        self.runs = RunsPanel(session, registry)
+        self._runs_drawer = box(css=layout.RUNS, styles={"display": "none"})
+        self.rail.link(self.runs, runs_open="is_open", bidirectional=True)
+        self.runs.param.watch(lambda event: self._show_runs(event.new), "is_open")
+        self.runs.param.watch(lambda event: self.rail.param.update(runs_count=event.new), "count")
+        self.rail.runs_count = self.runs.count
+        self.root = box(self._host, self.rail, self._runs_drawer, css=layout.SHELL, sizing_mode="stretch_both")
         self.rail.link(session, dark="dark", bidirectional=True)
+        session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
         self.rail.param.watch(lambda event: self.visit(dict(parse_qsl(event.new.lstrip("?")))), "visited")
-        pn.state.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         pn.config.exception_handler = self._failed
         session.say = self._say
+        # the address may lag behind a slider; the globe may not
+        self._address = Later(self._write_address, 150)
 
     def open_first(self) -> None:
         """Show the page that the address asks for."""
@@ -118,10 +134,15 @@ class Shell:
         elif query:
             self._views[name].model.restore(query)
         for other, frame in self._frames.items():
-            frame.visible = other == name
+            show(frame, other == name)
         self.session.page = name
         self.rail.page = name
         self._write_address()
+
+    def _show_runs(self, wanted: bool) -> None:
+        if wanted and not len(self._runs_drawer):
+            self._runs_drawer.append(self.runs.list)
+        show(self._runs_drawer, wanted)
 
     def _chosen(self, name: str) -> None:
         """A link of the rail; our own writing of the rail's page comes by here too."""
@@ -136,33 +157,32 @@ class Shell:
             self._set_frame(page.name, self._error_card(page, error))
             return
         self._views[page.name] = view
-        view.model.param.watch(lambda _: self._write_address(), "address")
+        view.model.param.watch(lambda _: self._address.soon(), "address")
         self._set_frame(page.name, self._frame(page, view))
 
-    def _set_frame(self, name: str, frame: pmui.Column) -> None:
+    def _set_frame(self, name: str, frame: pn.Column) -> None:
         self._frames[name] = frame
         self._host.objects = list(self._frames.values())
 
-    def _frame(self, page: Page, view: View) -> pmui.Column:
+    def _frame(self, page: Page, view: View) -> pn.Column:
         chip = pmui.Chip(label=describe_device(), size="small", variant="outlined", margin=0)
-        drawer = area("drawer", *view.drawer, sx=layout.DRAWER)
-        drawer.visible = self.rail.drawer_open
-        self.rail.link(drawer, drawer_open="visible")
-        return pmui.Column(
+        drawer = area("drawer", *view.drawer, css=layout.DRAWER)
+        show(drawer, self.rail.drawer_open)
+        self.rail.param.watch(lambda event: show(drawer, event.new), "drawer_open")
+        return box(
             drawer,
-            area("head", title(page.title, page.subtitle), *view.actions, chip, sx=layout.HEAD),
-            area("stage", *view.stage, sx=layout.STAGE),
-            area("plots", *view.plots, sx=layout.PLOTS),
-            area("read", *view.read, sx=layout.READ),
-            margin=0,
+            area("head", title(page.title, page.subtitle), *view.actions, chip, css=layout.HEAD),
+            area("stage", *view.stage, css=layout.STAGE),
+            area("plots", *view.plots, css=layout.PLOTS),
+            area("read", *view.read, css=layout.READ),
+            css=layout.PAGE,
             sizing_mode="stretch_both",
-            sx=layout.PAGE,
         )
 
-    def _error_card(self, page: Page, error: Exception) -> pmui.Column:
+    def _error_card(self, page: Page, error: Exception) -> pn.Column:
         retry = pmui.Button(label="Try again", variant="outlined", on_click=lambda _: self._rebuild(page))
         alert = pmui.Alert(object=_sentence(error), title=f"{page.title} could not be opened", severity="error")
-        return pmui.Column(alert, retry, sx=layout.ERROR)
+        return box(alert, retry, css=layout.ERROR)
 
     def _rebuild(self, page: Page) -> None:
         self._build(page, {})
@@ -181,11 +201,6 @@ class Shell:
         view = self._views.get(self.session.page)
         query = {"page": self.session.page, **(view.model.address if view else {})}
         self.rail.address = "?" + urlencode(query, safe=",:")
-
-
-def area(name: str, *parts: Any, sx: dict[str, Any]) -> pmui.Column:
-    """A named area of the grid, filled by ``parts``."""
-    return pmui.Column(*parts, margin=0, sizing_mode="stretch_both", styles={"grid-area": name}, sx=sx)
 
 
 def _sentence(error: Exception) -> str:

@@ -55,7 +55,7 @@ class Newest:
         """Whether work is under way whose answer is still wanted."""
         return self._current is not None
 
-    def start(self, work: Callable[[Callable[[float, str], None]], Any], then: Callable[[Any], None]) -> None:
+    def start(self, work: Callable[[Callable[[float, str], None]], Any], then: Callable[[Any], object]) -> None:
         """Begin ``work(progress)``; on the event loop, ``then(answer)`` when it is done and still wanted."""
         self.cancel()
         self._current = ticket = _Ticket(pn.state.curdoc, self._show)
@@ -73,7 +73,7 @@ class Newest:
         if ticket is self._current:
             self._on_progress(share, text)
 
-    async def _run(self, ticket: _Ticket, work: Callable[..., Any], then: Callable[[Any], None]) -> None:
+    async def _run(self, ticket: _Ticket, work: Callable[..., Any], then: Callable[[Any], object]) -> None:
         try:
             answer: Any = await asyncio.to_thread(work, ticket.report)
             failure = None
@@ -84,7 +84,7 @@ class Newest:
             log.exception("background work failed")
         ticket.on_loop(partial(self._finish, ticket, answer, failure, then))
 
-    def _finish(self, ticket: _Ticket, answer: Any, failure: Exception | None, then: Callable[[Any], None]) -> None:
+    def _finish(self, ticket: _Ticket, answer: Any, failure: Exception | None, then: Callable[[Any], object]) -> None:
         if ticket is not self._current:
             return
         self._current = None

@@ -17,6 +17,7 @@ class Session(param.Parameterized):
 
     page = param.String(doc="name of the page on screen")
     dark = param.Boolean(default=True, doc="dark stage or light")
+    busy = param.Boolean(default=False, doc="whether long work is under way for this session")
 
     say: Callable[[str, str], None]
     """``say(severity, sentence)`` shows a short message; the shell puts it in place."""

@@ -144,7 +144,7 @@ def _crossings(lat: FloatArray, edges: _Edges) -> tuple[NDArray[np.intp], FloatA
 
 
 def draw_rows(lat: FloatArray, lon: FloatArray, resolution: Resolution) -> NDArray[np.bool_]:
-    """The mask (H, W), True = land, of the points ``lat`` (H,) × ``lon`` (W,), degrees: :func:`land_mask` without torch.
+    """The mask (H, W), True = land, of the points ``lat`` (H,) × ``lon`` (W,), degrees: ``land_mask`` without torch.
 
     Each crossing of the coast flips all cells of its row from there eastward.
     """

@@ -95,8 +95,8 @@ def plateau(basis: HarmonicBasis) -> dict[str, Any]:
         words = f"All {count} components tie: over the whole sphere every harmonic varies alike, and none leads."
     else:
         words = (
-            f"Components 1 to {count} form a plateau (variance × 4π near {1.0 / fraction:.2f}): they live wholly inside "
-            "the domain, and their order among themselves means little."
+            f"Components 1 to {count} form a plateau (variance × 4π near {1.0 / fraction:.2f}): they live wholly "
+            "inside the domain, and their order among themselves means little."
         )
     if kept < count:
         words += f" K = {kept} ends inside it."

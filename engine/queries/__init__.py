@@ -1,12 +1,11 @@
 """The one door for the explorer's numbers: config in, numpy and xarray out, cached by content."""
 
 from engine.compute import describe_device, use_thread_policy
+from engine.data import DOMAINS, Domain
 from engine.queries.basis import (
-    DOMAINS,
     MAX_DEGREE,
     MAX_FIT_DEGREE,
     BasisConfig,
-    Domain,
     Factors,
     HarmonicFacts,
     Spectrum,

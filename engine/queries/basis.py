@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data import land_mask
+from engine.data import Domain
 from engine.embedding.basis import HarmonicBasis
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError
@@ -27,55 +27,16 @@ from engine.sphere import (
     nodal_lines,
     wavelength_km,
 )
+from engine.sphere.harmonics import legendre_rows
 
 Floats = NDArray[np.float64]
 
 #: ``progress(share, text)``: called now and then by long work with the share done (0…1); may raise to abandon it.
 Progress = Callable[[float, str], None]
 
-DOMAINS = {"sphere": "Whole sphere", "ocean": "Ocean", "land": "Land", "box": "Box"}
-
 #: Degree to which a PCA over part of the sphere answers at once; the eigenproblem has (L+1)² unknowns.
 MAX_FIT_DEGREE = 40
 MAX_DEGREE = 180
-
-
-@dataclass(frozen=True)
-class Domain:
-    """Which cells count: ``kind`` of :data:`DOMAINS`; the edges in degrees matter for a box only.
-
-    A box may cross the date line (``west`` > ``east``).
-    """
-
-    kind: str = "sphere"
-    south: float = -30.0
-    north: float = 30.0
-    west: float = 120.0
-    east: float = -80.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in DOMAINS:
-            raise ChoiceError(f"there is no domain {self.kind!r}", "domain", f"choose one of {', '.join(DOMAINS)}")
-        if self.kind == "box" and not (-90 <= self.south < self.north <= 90):
-            raise ChoiceError(
-                f"the box runs from {self.south:g}° to {self.north:g}° north", "domain", "choose south below north"
-            )
-
-    def describe(self) -> dict[str, Any]:
-        """As plain values, for a file's metadata."""
-        return asdict(self) if self.kind == "box" else {"kind": self.kind}
-
-    def mask(self, grid: LatLonGrid) -> NDArray[np.bool_] | None:
-        """``(H, W)``, True = counts, by cell centre; None for the whole sphere."""
-        if self.kind == "sphere":
-            return None
-        if self.kind in ("ocean", "land"):
-            land = land_mask(grid).numpy()
-            return land if self.kind == "land" else ~land
-        width = (self.east - self.west) % 360 or 360.0
-        in_lon = (grid.lon - self.west) % 360 <= width
-        in_lat = (grid.lat >= self.south) & (grid.lat <= self.north)
-        return in_lat[:, None] & in_lon[None, :]
 
 
 @dataclass(frozen=True)
@@ -84,7 +45,7 @@ class BasisConfig:
 
     max_degree: int = 10
     num_components: int = 64
-    domain: Domain = Domain()
+    domain: Domain = field(default_factory=Domain)
     step_deg: float = 1.0
 
     def grid(self) -> LatLonGrid:
@@ -96,6 +57,8 @@ class BasisConfig:
 class Factors:
     """A field as ``lat_table (H, R) @ trig (R, W)`` on the grid ``lat (H,)``, ``lon (W,)`` in degrees.
 
+    Row r of ``trig`` is the wave of ``orders[r]`` = m: cos mλ or, for m < 0, sin |m|λ.
+
     ``limit`` bounds the field's magnitude, ``peak`` is where (lat, lon, degrees) it is reached; ``name`` and ``units``
     say what the field is.
     """
@@ -103,6 +66,7 @@ class Factors:
     lat: Floats
     lon: Floats
     lat_table: NDArray[np.float32]
+    orders: NDArray[np.int64]
     trig: NDArray[np.float32]
     limit: float
     peak: tuple[float, float]
@@ -125,19 +89,33 @@ def _display(max_degree: int) -> HarmonicGrid:
     return HarmonicGrid(display_grid(), max_degree)
 
 
+def _profiles() -> NDArray[np.float32]:
+    """The latitude profiles of all harmonics on the display grid, order |m| of degree l in row l(l+1)/2 + |m|: 47 MB.
+
+    All at once takes little longer than one, because the recursion runs over all orders together.
+    """
+    table = np.empty(((MAX_DEGREE + 1) * (MAX_DEGREE + 2) // 2, display_grid().shape[0]), np.float32)
+    for degree, rows in enumerate(legendre_rows(display_grid().lat, MAX_DEGREE)):
+        first = degree * (degree + 1) // 2
+        table[first : first + degree + 1] = rows.numpy()
+    return table
+
+
+def _table_bytes(table: NDArray[Any]) -> int:
+    return table.nbytes
+
+
 def harmonic(degree: int, order: int) -> Factors:
     """The real spherical harmonic Y_lm on the display grid, in sr⁻½ (orthonormal on the unit sphere)."""
-    grid, waves = display_grid(), _display(MAX_DEGREE)
-    profiles = CACHE.get(
-        ("profiles", grid.key, abs(order)), lambda: waves.legendre(order).numpy(), lambda table: table.nbytes
-    )
-    profile = profiles[degree - abs(order)]
-    wave = waves.trig[MAX_DEGREE + order].numpy()
+    grid = display_grid()
+    profile = CACHE.get(("profiles", grid.key), _profiles, _table_bytes)[degree * (degree + 1) // 2 + abs(order)]
+    wave = _display(MAX_DEGREE).trig[MAX_DEGREE + order].to(torch.float32).numpy()
     return Factors(
         grid.lat,
         grid.lon,
-        profile[:, None].astype(np.float32),
-        wave[None, :].astype(np.float32),
+        profile[:, None],
+        np.array([order]),
+        wave[None, :],
         float(np.abs(profile).max() * np.abs(wave).max()),
         (float(grid.lat[np.abs(profile).argmax()]), float(grid.lon[np.abs(wave).argmax()])),
         f"Y degree {degree}, order {order}".replace("-", "−"),
@@ -225,7 +203,10 @@ def component(config: BasisConfig, index: int) -> Factors:
         size = np.abs(lat_table[::4] @ trig[:, ::4])
         row, column = np.unravel_index(size.argmax(), size.shape)
         peak = float(grid.lat[4 * row]), float(grid.lon[4 * column])
-        return Factors(grid.lat, grid.lon, lat_table, trig, float(size.max()), peak, f"Component {index + 1}", "σ")
+        orders = np.arange(-config.max_degree, config.max_degree + 1)
+        return Factors(
+            grid.lat, grid.lon, lat_table, orders, trig, float(size.max()), peak, f"Component {index + 1}", "σ"
+        )
 
     return CACHE.get((*_fit_key(config), "component", index), factors, lambda made: made.lat_table.nbytes)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import panel as pn
 import panel_material_ui as pmui
 import param
+
+from explorer.layout import box
 
 _MARGIN = (2, 0, 2, 0)
 
@@ -75,3 +78,19 @@ def switch(parameter: param.Parameter, label: str, **options: Any) -> pmui.Switc
 def button(label: str, **options: Any) -> pmui.Button:
     """A plain button."""
     return pmui.Button(label=label, **{"size": "small", "variant": "outlined", "margin": 0, **options})
+
+
+def group(
+    model: param.Parameterized, names: list[str], holds: Callable[[], bool], build: Callable[[], list[Any]]
+) -> pn.Column:
+    """Controls that are there while ``holds()``, asked again when one of ``names`` changes; built when first needed."""
+    column = box(css=":host { gap: 4px }")
+
+    def show(*_: object) -> None:
+        column.visible = holds()
+        if column.visible and not len(column):
+            column[:] = build()
+
+    model.param.watch(show, names)
+    show()
+    return column

@@ -32,7 +32,9 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outlin
   animation: slide 1.1s ease-in-out infinite }
 @keyframes slide { from { transform: translateX(-110%) } to { transform: translateX(440%) } }
 @media (prefers-reduced-motion: reduce) { .busy::after { animation: none; width: 100% } a, button { transition: none } }
-.only-narrow { display: none }
+.count { position: absolute; translate: 16px -18px; min-width: 16px; padding: 0 4px; border-radius: 8px; background: var(--accent);
+  color: var(--on-accent); font: 600 10px/16px Inter, system-ui, sans-serif; text-align: center; box-sizing: border-box }
+.count[hidden] { display: none }
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--divider) }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
@@ -76,7 +78,12 @@ export function render({model, el}) {
   controls.innerHTML = icon('controls')
   controls.append('Controls')
   const theme = button(() => { model.dark = !model.dark })
-  nav.append(logo, ...links.map(([, a]) => a), grow, controls, theme)
+  const runs = button(() => { model.runs_open = !model.runs_open })
+  runs.innerHTML = icon('runs')
+  const count = document.createElement('span')
+  count.className = 'count'
+  runs.append('Runs', count)
+  nav.append(logo, ...links.map(([, a]) => a), grow, runs, controls, theme)
 
   const showPage = () => links.forEach(([name, a]) =>
     name === model.page ? a.setAttribute('aria-current', 'page') : a.removeAttribute('aria-current'))
@@ -89,6 +96,12 @@ export function render({model, el}) {
   const showDrawer = () => {
     document.documentElement.dataset.drawer = model.drawer_open ? 'open' : 'closed'
     controls.setAttribute('aria-pressed', String(model.drawer_open))
+  }
+  const showRuns = () => {
+    runs.setAttribute('aria-expanded', String(model.runs_open))
+    count.textContent = model.runs_count || ''
+    count.hidden = !model.runs_count
+    runs.setAttribute('aria-label', model.runs_count ? `Runs, ${model.runs_count} active` : 'Runs')
   }
   const showBusy = () => {
     busy.classList.toggle('on', model.busy)
@@ -105,7 +118,7 @@ export function render({model, el}) {
   const onPop = () => { model.visited = location.search }
 
   for (const [name, show] of Object.entries({
-    page: showPage, dark: showTheme, drawer_open: showDrawer, busy: showBusy, address: showAddress,
+    page: showPage, dark: showTheme, runs_open: showRuns, runs_count: showRuns, drawer_open: showDrawer, busy: showBusy, address: showAddress,
   })) { model.on(name, show); show() }
   if (matchMedia('(max-width: 899px)').matches) model.drawer_open = false
   addEventListener('popstate', onPop)

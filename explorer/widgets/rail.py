@@ -20,6 +20,8 @@ class Rail(JSComponent):
     visited = param.String(doc="the query that Back, Forward or a rail link led to")
     dark = param.Boolean(default=True)
     drawer_open = param.Boolean(default=True, doc="whether the controls are shown")
+    runs_open = param.Boolean(default=False, doc="whether the list of runs is shown")
+    runs_count = param.Integer(default=0, doc="runs that wait or work")
     busy = param.Boolean(default=False, doc="whether the server is at work for this session")
 
     _esm = Path(__file__).with_suffix(".js")

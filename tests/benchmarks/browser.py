@@ -17,17 +17,19 @@ from tests.browser.conftest import QUIET, start_server
 
 MOVES = 40
 
-# Times from the key press that moves the slider to the frame in which the globe drew another field (its key changes).
-WATCH = """() => {
-  const find = root => root.querySelector('[data-key]') ||
-    [...root.querySelectorAll('*')].map(node => node.shadowRoot && find(node.shadowRoot)).find(Boolean)
-  const globe = find(document)
+# Times from the key press that moves the slider to finished pixels: when the globe's key changes, the new field has
+# been handed to the GPU in this very frame, and reading one pixel waits until it is drawn.
+WATCH = """canvas => {
+  const gl = canvas.getContext('webgl2')
   window.moved = []
   let pressed = null
   addEventListener('keydown', event => { pressed = event.timeStamp }, true)
   new MutationObserver(() => {
-    if (pressed !== null) { window.moved.push(Number(globe.dataset.drawnAt) - pressed); pressed = null }
-  }).observe(globe, {attributes: true, attributeFilter: ['data-key']})
+    if (pressed === null) return
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4))
+    window.moved.push(performance.now() - pressed)
+    pressed = null
+  }).observe(canvas.parentNode, {attributes: true, attributeFilter: ['data-key']})
 }"""
 
 
@@ -65,12 +67,18 @@ def _open(browser: Browser, url: str) -> tuple[Page, float]:
 def _slider(browser: Browser, url: str, label: str, what: str, target_ms: float) -> Row:
     page, _ = _open(browser, url)
     page.wait_for_load_state("networkidle")
-    page.evaluate(WATCH)
-    slider = page.get_by_role("slider", name=label).first
+    globe = page.get_by_label("Globe with the chosen basis function")
+    globe.evaluate(WATCH)
+    canvas = globe.element_handle()
+    slider = page.get_by_role("slider", name=label, exact=True)
     slider.focus()
     for count in range(1, MOVES + 1):
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("count => window.moved.length >= count", arg=count)
+        # the next step begins when the page rests, as between two looks of a person
+        page.wait_for_function(
+            "([count, canvas]) => window.moved.length >= count && canvas.parentNode.dataset.detail === 'full'",
+            arg=[count, canvas],
+        )
     times = sorted(page.evaluate("window.moved"))
     page.context.close()
     p50 = statistics.median(times)

@@ -11,7 +11,7 @@ import panel as pn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_factors, pack_field, pack_mask
+from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_field, pack_harmonics, pack_mask
 
 STEP_DEG = 10.0  # coarse on purpose: a grid registered half a cell off changes the colour by many levels
 RAMP = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 128)], axis=1).astype(
@@ -41,27 +41,36 @@ def with_hole(values: np.ndarray) -> np.ndarray:
     return np.where(hole, np.nan, values)
 
 
-def product_factors() -> tuple[np.ndarray, np.ndarray]:
-    """Factors (H, 2), (2, W) on the grid points of a field of two terms."""
-    lat, lon = (np.radians(values) for values in coordinates("points"))
-    return np.stack([np.sin(lat), np.cos(lat)], axis=1), np.stack([np.ones_like(lon) * 0.5, 0.5 * np.cos(3 * lon)])
+ORDERS = np.array([0, 3, -2])
+
+
+def lat_table() -> np.ndarray:
+    """Latitude columns (H, 3) on the grid points of a field of three waves."""
+    lat = np.radians(coordinates("points")[0])
+    return np.stack([0.5 * np.sin(lat), 0.3 * np.cos(lat), 0.2 * np.cos(lat) ** 2], axis=1)
+
+
+def product() -> np.ndarray:
+    """The same field, multiplied out here."""
+    lon = np.radians(coordinates("points")[1])
+    return lat_table() @ np.stack([np.ones_like(lon), np.cos(3 * lon), np.sin(2 * lon)])
 
 
 def build() -> pn.viewable.Viewable:
     """The globe of a case, what the server knows of it, and in `pair` another one that follows it."""
     asked = pn.state.session_args
     case = asked.get("case", [b"points"])[0].decode()
-    registration = "points" if case in ("points", "pair", "factors", "product") else "cells"
+    registration = "points" if case in ("points", "pair", "harmonics", "product") else "cells"
     lat, lon = coordinates(registration)
     axes = Axes.of(lat, lon)
     field = smooth(lat, lon)
     plain = {"coast": False, "graticule": False, "shading": False, "width": 500, "height": 500, "margin": 0}
     left = Globe(label="Left", group="pair", colormap=RAMP.tobytes(), vmin=-1.0, vmax=1.0, **plain)
     left.field = pack_field(with_hole(field) if case == "hole" else field, axes, key=case)
-    if case == "factors":
-        left.field = pack_factors(*product_factors(), axes, key=case)
+    if case == "harmonics":
+        left.field = pack_harmonics(lat_table(), ORDERS, len(lon), axes, key=case)
     elif case == "product":
-        left.field = pack_field(np.matmul(*product_factors()), axes, key=case)
+        left.field = pack_field(product(), axes, key=case)
     elif case == "swipe":
         left.field_b = pack_field(-field, axes)
     elif case == "domain":

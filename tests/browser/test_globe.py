@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.globe_app import coordinates, product_factors, smooth, with_hole
+from tests.browser.globe_app import coordinates, product, smooth, with_hole
 from tests.browser.globe_page import (
     APP,
     LEVELS,
@@ -127,11 +127,11 @@ def test_outside_a_regional_grid_is_missing(opened: Opener) -> None:
         np.testing.assert_allclose(color_at(image, *at), [0x3A, 0x43, 0x52], atol=1)
 
 
-def test_factors_are_drawn_as_the_dense_field_is(opened: Opener) -> None:
+def test_harmonics_are_drawn_as_the_dense_field_is(opened: Opener) -> None:
     dense = pixels(opened("product"))
-    factors = pixels(opened("factors"))
-    assert np.ptp(np.matmul(*product_factors())) > 1.0
-    assert np.abs(dense - factors).max() <= 2.0
+    harmonics = pixels(opened("harmonics"))
+    assert np.ptp(product()) > 1.0
+    assert np.abs(dense - harmonics).max() <= 2.0
 
 
 def test_range_and_colours_change_without_a_new_field(opened: Opener) -> None:

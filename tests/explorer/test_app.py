@@ -49,8 +49,8 @@ def test_a_page_that_fails_shows_a_sentence_and_can_be_tried_again(
     assert alert.object == sentence
     # the rest lives on
     shell.go("basis", {"l": "2"})
-    assert shell._frames["basis"].visible
-    assert not card.visible
+    assert "display" not in shell._frames["basis"].styles
+    assert card.styles["display"] == "none"
     retry.clicks += 1
     assert "broken" in shell._views
 

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ChoiceError, GridError
-from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, colormap_bytes, pack_factors, pack_field, pack_mask
+from explorer.widgets import (
+    Axes,
+    ColorScale,
+    Globe,
+    HoverReadout,
+    colormap_bytes,
+    pack_field,
+    pack_harmonics,
+    pack_mask,
+)
 
 CELLS = Axes(-89.5, 1.0, -179.5, 1.0, True)
 
@@ -54,21 +63,20 @@ def test_field_header() -> None:
     assert len(payload) == 24
 
 
-def test_factors_travel_as_they_are() -> None:
-    lat_table, trig = np.arange(6.0).reshape(3, 2), np.arange(8.0).reshape(2, 4)
-    header, payload = unpack(pack_factors(lat_table, trig, CELLS))
-    numbers = np.frombuffer(payload, "<f4")
-    assert (header["height"], header["rank"], header["width"]) == (3, 2, 4)
-    np.testing.assert_array_equal(numbers[:6].reshape(3, 2) @ numbers[6:].reshape(2, 4), lat_table @ trig)
+def test_harmonics_travel_as_latitude_columns_and_orders() -> None:
+    lat_table = np.arange(6.0).reshape(3, 2)
+    header, payload = unpack(pack_harmonics(lat_table, np.array([-1, 4]), 4, CELLS))
+    assert (header["height"], header["rank"], header["width"], header["orders"]) == (3, 2, 4, [-1, 4])
+    np.testing.assert_array_equal(np.frombuffer(payload, "<f4").reshape(3, 2), lat_table)
 
 
-def test_factors_of_a_quarter_degree_harmonic_are_small() -> None:
-    assert len(pack_factors(np.zeros((721, 1)), np.zeros((1, 1440)), CELLS)) < 9000  # 2 MB as a dense field
+def test_a_quarter_degree_harmonic_is_small() -> None:
+    assert len(pack_harmonics(np.zeros((721, 1)), np.array([7]), 1440, CELLS)) < 3200  # 2 MB as a dense field
 
 
-def test_factors_that_do_not_meet() -> None:
-    with pytest.raises(ChoiceError, match="2 latitude columns do not meet 3 trig rows"):
-        pack_factors(np.zeros((4, 2)), np.zeros((3, 5)), CELLS)
+def test_columns_and_orders_that_do_not_meet() -> None:
+    with pytest.raises(ChoiceError, match="2 latitude columns do not meet 3 orders"):
+        pack_harmonics(np.zeros((4, 2)), np.arange(3), 5, CELLS)
 
 
 def test_mask_is_one_byte_a_cell() -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import panel as pn
 import panel_material_ui as pmui
 
 from engine import queries
-from engine.queries import DOMAINS, Factors
+from engine.queries import Factors
+from explorer import layout
 from explorer.background import Later, Newest
+from explorer.layout import box, show
 from explorer.pages.basis import words
-from explorer.pages.basis.model import COMPONENT, HARMONIC, STEPS, BasisModel
+from explorer.pages.basis.drawer import drawer
+from explorer.pages.basis.model import HARMONIC, BasisModel
 from explorer.pages.basis.panels import Panels
 from explorer.session import Query, Session, View
 from explorer.widgets import controls
 from explorer.widgets.download import Download
-from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_factors, pack_mask
+from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_harmonics, pack_mask
 from explorer.widgets.readout import ColorScale, HoverReadout
-from explorer.widgets.text import facts, html, paragraphs, progress, section
+from explorer.widgets.text import facts, html, paragraphs, progress
 
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 _GROUP = "basis"
-_OVERLAY = {"position": "absolute", "left": "24px", "right": "24px", "bottom": "16px", "gap": "16px", "zIndex": 5}
 _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]
 _FUNCTION_PARTS = ["show", "max_degree", "degree", "order", "num_components", "component"]
 
@@ -43,15 +43,17 @@ class BasisView:
         self.session = session
         self.model = model
         self._shown: Factors | None = None
-        self._rest = Later(self._after_rest, 90)
+        self._rest = Later(self._after_rest, 180)
         self._fit = Newest(self._show_progress, self._show_failure)
-        self._player: Any = None
         self._download = Download()
         self.panels = Panels(model, self._show_failure)
         self._make_stage()
         self._make_read()
         plots = [self.flat, *self.panels.parts]
-        self.view = View(self._drawer(), self._stage, plots, self._read, self._actions(), model)
+        self._domain_words = html("")
+        self.view = View(
+            drawer(model, self.globe, self._domain_words), self._stage, plots, self._read, self._actions(), model
+        )
         model.param.watch(lambda *_: self._show_function(), _FUNCTION_PARTS + _DOMAIN_PARTS)
         model.param.watch(lambda *_: self._show_domain(), ["show", "max_degree", *_DOMAIN_PARTS])
         self._show_domain()
@@ -67,9 +69,11 @@ class BasisView:
             projection=self.model.projection,
             label="Globe with the chosen basis function",
             sizing_mode="stretch_both",
+            styles={"grid-area": "1 / 1"},
             **common,
         )
         self.flat = Globe(
+            group=_GROUP,
             leader=_GROUP,
             projection="equal_earth",
             label="Flat map of the same function",
@@ -86,7 +90,7 @@ class BasisView:
         self._turn_globe()
         self._progress = html("")
         cancel = controls.button("Cancel", on_click=lambda _: self._abandon())
-        self._waiting = pmui.Row(self._progress, cancel, visible=False, margin=0, sx=_OVERLAY)
+        self._waiting = box(self._progress, cancel, css=layout.OVERLAY, styles={"display": "none"})
         self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
         self._stage = [self._failure, self.globe, self._waiting, self._download]
 
@@ -95,65 +99,6 @@ class BasisView:
         self._facts = html("")
         self._hover = HoverReadout(group=_GROUP, margin=0, height=44, width=230)
         self._read = [self._bar, self._hover, self._facts]
-
-    def _drawer(self) -> list[Any]:
-        model = self.model
-        harmonic = pmui.Column(
-            controls.slider(model.param.degree, "Degree l"),
-            controls.slider(model.param.order, "Order m"),
-            margin=0,
-        )
-        self._domain_words = html("")
-        box = pmui.Column(
-            controls.range_slider(model.param.lat_range, "Latitudes, °", step=1.0),
-            controls.slider(model.param.west, "Western edge, °", step=1.0),
-            controls.slider(model.param.width, "Width eastwards, °", step=1.0),
-            margin=0,
-        )
-        component = pmui.Column(
-            controls.slider(model.param.component, "Component k"),
-            controls.slider(model.param.num_components, "Components kept K"),
-            controls.select(model.param.domain, "Domain", {label: kind for kind, label in DOMAINS.items()}),
-            box,
-            controls.select(model.param.step_deg, "Grid of the fit", {f"{step:g}°": step for step in STEPS}),
-            controls.switch(model.param.follow, "Turn to where it is largest"),
-            self._domain_words,
-            margin=0,
-        )
-
-        def choose() -> None:
-            harmonic.visible = model.show == HARMONIC
-            component.visible = model.show == COMPONENT
-            box.visible = model.domain == "box"
-
-        model.param.watch(lambda *_: choose(), ["show", "domain"])
-        choose()
-        return [
-            section("Function"),
-            controls.segments(model.param.show, {"One harmonic": HARMONIC, "PCA component": COMPONENT}),
-            controls.slider(model.param.max_degree, "Maximum degree L"),
-            harmonic,
-            component,
-            self._stepper(),
-            section("Map"),
-            controls.segments(model.param.projection, _PROJECTIONS),
-            pmui.Row(
-                controls.switch(self.globe.param.coast, "Coastlines"),
-                controls.switch(self.globe.param.graticule, "Graticule"),
-                margin=0,
-                sx={"gap": "16px"},
-            ),
-        ]
-
-    def _stepper(self) -> pmui.Row:
-        self._play = controls.button("Play", on_click=lambda _: self._toggle_play())
-        return pmui.Row(
-            controls.button("Previous", on_click=lambda _: self.model.step(-1)),
-            self._play,
-            controls.button("Next", on_click=lambda _: self.model.step(1)),
-            margin=(8, 0, 16, 0),
-            sx={"gap": "8px"},
-        )
 
     def _actions(self) -> list[Any]:
         copy = controls.button("Copy link")
@@ -198,18 +143,19 @@ class BasisView:
             self._fit.cancel()
             factors = queries.component(model.config, model.component - 1)
             seen = self._shown.peak if self._shown else None
-            if model.follow and factors.peak != seen and not (seen is None and model.view_given):
-                model.camera = (*factors.peak, model.camera[2])
-            self._draw(factors)
+            turn = model.follow and factors.peak != seen and not (seen is None and model.view_given)
+            self._draw(factors, turn)
         else:
             config = model.config
             self._fit.start(partial(queries.fitted, config), lambda _: self._show_function())
 
-    def _draw(self, factors: Factors) -> None:
+    def _draw(self, factors: Factors, turn: bool = False) -> None:
+        """Put the function on the globe, in one message; ``turn`` brings its peak to the middle."""
         self._shown = factors
-        self.globe.use_range(-factors.limit, factors.limit)
         axes = Axes.of(factors.lat, factors.lon)
-        self.globe.field = pack_factors(factors.lat_table, factors.trig, axes, self._file_stem())
+        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._file_stem())
+        lat, lon = factors.peak if turn else self.model.camera[:2]
+        self.globe.param.update(field=field, vmin=-factors.limit, vmax=factors.limit, center_lat=lat, center_lon=lon)
         self._bar.param.update(label=factors.name, units=factors.units, vmin=-factors.limit, vmax=factors.limit)
         self._hover.param.update(span=2 * factors.limit, units=factors.units)
         self._rest.soon()
@@ -242,7 +188,8 @@ class BasisView:
     # long work
 
     def _show_progress(self, share: float | None, text: str) -> None:
-        self._waiting.visible = share is not None
+        self.session.busy = share is not None
+        show(self._waiting, share is not None)
         if share is not None:
             self._progress.object = progress(share, text)
 
@@ -252,14 +199,6 @@ class BasisView:
 
     def _show_failure(self, error: Exception) -> None:
         self._failure.param.update(title="This basis cannot be fitted", object=str(error), visible=True)
-
-    def _toggle_play(self) -> None:
-        if self._player is None:
-            self._player = pn.state.add_periodic_callback(lambda: self.model.step(1), period=900)
-        else:
-            self._player.stop()
-            self._player = None
-        self._play.label = "Stop" if self._player else "Play"
 
     # files
 

@@ -1,7 +1,7 @@
 // What is drawn, as plain arrays: fields, mask, colour table, coast. Knows neither the screen nor WebGL.
 
 const MISSING = 3.0e38 // globe.frag compares with the same number
-const PREVIEW_WORK = 2.5e7 // multiplications above which factors are first expanded at half resolution
+const PREVIEW_WORK = 2.5e7 // multiplications above which harmonics are first expanded at half resolution
 
 // bytes: uint32 length of the header, the header as JSON, the payload (see globe.py)
 function unpack(bytes) {
@@ -61,10 +61,28 @@ function expandFactors(latTable, trig, height, rank, width) {
   return values
 }
 
+// The waves of harmonic orders on a circle of columns, cos mλ or, for m < 0, sin |m|λ; the last few are kept, because
+// one slider asks for the same ones again and again
+const WAVES = new Map()
+
+function wavesOf({ orders, lon0, dlon, width }) {
+  const name = `${lon0} ${dlon} ${width} ${orders}`
+  if (!WAVES.has(name)) {
+    const waves = new Float32Array(orders.length * width)
+    orders.forEach((order, r) => {
+      const wave = order < 0 ? Math.sin : Math.cos
+      for (let j = 0; j < width; j++) waves[r * width + j] = wave((Math.abs(order) * (lon0 + j * dlon) % 360) * Math.PI / 180)
+    })
+    if (WAVES.size >= 4) WAVES.delete(WAVES.keys().next().value)
+    WAVES.set(name, waves)
+  }
+  return WAVES.get(name)
+}
+
 function expandProduct(packet, half) {
   const { buffer, start, height, width, rank } = packet
   const latTable = new Float32Array(buffer, start, height * rank)
-  const trig = new Float32Array(buffer, start + 4 * height * rank, rank * width)
+  const trig = wavesOf(packet)
   if (!half) return { values: expandFactors(latTable, trig, height, rank, width), grid: gridOf(packet, height, width) }
   const h = Math.ceil(height / 2), w = width / 2
   const values = expandFactors(everySecond(latTable, height, rank, 2, 1), everySecond(trig, rank, width, 1, 2), h, rank, w)
@@ -76,7 +94,7 @@ function readLayer(bytes) {
   const packet = unpack(bytes)
   if (packet === null) return null
   const { kind, key = "", height, width, rank } = packet
-  if (kind === "factors") {
+  if (kind === "harmonics") {
     const half = height * width * rank > PREVIEW_WORK && width % 2 === 0
     return { key, packet, half, ...expandProduct(packet, half) }
   }

@@ -5,6 +5,7 @@ const VIEWS = (window.harmoniaGlobes ??= new Set()) // every view in this page, 
 const GRATICULE_STEPS = [30, 10, 5, 1]
 const FRAME_BUDGET = 30 // ms a frame may take while something moves; slower machines get fewer pixels until it rests
 const REST = 300 // ms without change until the sharp picture: more than lies between two steps of a dragged slider
+const FOLLOW = 160 // ms until a follower draws what its leader has drawn
 const PIXELS_MAX = 8e6
 
 class View {
@@ -41,6 +42,7 @@ class View {
     this.resized.disconnect()
     cancelAnimationFrame(this.pending)
     Object.values(this.timers).forEach(clearTimeout)
+    clearTimeout(this.following)
     this.gpu?.free()
     this.gpu = null
   }
@@ -67,10 +69,18 @@ class View {
     return this.scene
   }
 
-  // Something in the scene is new: draw it here and wherever it is followed
+  // Something in the scene is new: draw it here at once, and a few times a second wherever it is followed, so that the
+  // hand on a slider waits for one picture only
   sceneChanged() {
     this.touch()
-    for (const view of VIEWS) if (view.model.leader && view.model.leader === this.model.group) view.touch()
+    for (const view of VIEWS) if (view.model.leader && view.model.leader === this.model.group) view.followSoon()
+  }
+
+  followSoon() {
+    this.following ??= setTimeout(() => {
+      this.following = null
+      this.touch()
+    }, FOLLOW)
   }
 
   setField(name, bytes) {

@@ -1,0 +1,22 @@
+"""Work in the background that survives anything: configurations, run folders, the store and the process of a run."""
+
+from engine.runs.config import BasisSettings, LandSettings, RunConfig
+from engine.runs.metrics import MetricsReader, Series
+from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes
+from engine.runs.store import Run, RunStore
+
+__all__ = [
+    "ACTIVE",
+    "ENDED",
+    "RESUMABLE",
+    "BasisSettings",
+    "Change",
+    "LandSettings",
+    "MetricsReader",
+    "Run",
+    "RunConfig",
+    "RunRecord",
+    "RunStore",
+    "Series",
+    "changes",
+]

@@ -1,0 +1,76 @@
+"""Checkpoints: arrays and plain facts in one safetensors file, checked by content when read. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic_core import from_json
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from engine.errors import StoreError
+from engine.runs.files import VERSION, write_atomic
+
+_KEY = "harmonia"  # one key only: with several, safetensors writes the header in an order that changes
+
+
+class Checkpoint(NamedTuple):
+    """What a task needs to go on: ``arrays`` by name, and ``facts``, plain JSON values."""
+
+    arrays: dict[str, NDArray[Any]]
+    facts: dict[str, Any]
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, ArrayLike], facts: Mapping[str, Any]) -> None:
+    """Write ``path`` (``*.safetensors``), and the facts once more as ``*.json`` beside it for people and tools.
+
+    The facts travel inside the safetensors file, so that one rename commits arrays and facts together; the JSON file
+    is never read back.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    header = {"version": VERSION, "facts": dict(facts), "crc32": {name: _crc(array) for name, array in held.items()}}
+    text = json.dumps(header, sort_keys=True)
+    write_atomic(path, save(held, {_KEY: text}))
+    write_atomic(path.with_suffix(".json"), text.encode() + b"\n")
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read ``path`` back, bit for bit; None where there is none.
+
+    Raises:
+        StoreError: the file is damaged, not ours, or written by a newer version.
+    """
+    if not path.exists():
+        return None
+    try:
+        with cast("Any", safe_open(path, framework="numpy")) as file:
+            header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
+            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in header["crc32"]}
+        version, facts, crcs = header["version"], header["facts"], header["crc32"]
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
+        raise _damaged(path) from error
+    if version > VERSION:
+        raise StoreError(
+            f"the checkpoint was written by a newer Harmonia (version {version})", str(path), "update Harmonia"
+        )
+    if crcs != {name: _crc(array) for name, array in arrays.items()}:
+        raise _damaged(path)
+    return Checkpoint(arrays, facts)
+
+
+def _crc(array: NDArray[Any]) -> int:
+    flat: Any = array.reshape(-1).view(np.uint8)
+    return zlib.crc32(flat)
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError("the checkpoint is damaged", str(path), "restore it from a copy, or start the run anew")

@@ -1,0 +1,186 @@
+"""What a run does: one JSON file, checked whole before anything starts.
+
+``{"version": 1, "seed": 0, "settings": {"task": "land", "step_deg": 0.02, ...}}``: ``settings.task`` names the task and
+with it which other settings there are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+
+from engine.errors import ConfigError
+from engine.runs.files import version_of
+
+VERSION = 1
+"""Version of the configuration file; a newer one is refused."""
+
+_MAX_BYTES = 1_000_000
+_SHOWN = 60  # characters of a wrong value that a message repeats
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+def _whole_rows(step_deg: float) -> float:
+    rows = round(180.0 / step_deg)
+    if abs(rows * step_deg - 180.0) > 1e-6:
+        raise ValueError(f"180° must be a whole number of steps; {180.0 / rows:.6g} would do")
+    return step_deg
+
+
+class LandSettings(_Checked):
+    """Draw the land mask of a fine global grid from the coastline, band of rows by band of rows."""
+
+    task: Literal["land"] = "land"
+    step_deg: float = Field(default=0.02, ge=0.02, le=10.0, description="cell size in degrees; divides 180")
+    rows_per_band: int = Field(default=20, ge=1, le=9000, description="rows drawn between two checkpoints")
+    resolution: Literal["50m", "110m"] = Field(default="50m", description="coastline: 1:50 million or 1:110 million")
+
+    _step = field_validator("step_deg")(_whole_rows)
+
+
+class BasisSettings(_Checked):
+    """Fit a harmonic basis: area-weighted PCA of the spherical harmonics over part of the sphere."""
+
+    task: Literal["basis"] = "basis"
+    step_deg: float = Field(
+        default=0.25, ge=0.05, le=10.0, description="cell size of the fit grid in degrees; divides 180"
+    )
+    max_degree: int = Field(default=40, ge=1, le=60, description="largest harmonic degree L")
+    num_components: int = Field(default=64, ge=1, description="components kept, K ≤ (L+1)²−1")
+    domain: Literal["ocean", "land", "box"] = Field(default="ocean", description="the part of the sphere that counts")
+    box: tuple[float, float, float, float] | None = Field(
+        default=None, description="south, north (−90..90), west, east (−180..360), degrees; with domain 'box' only"
+    )
+
+    _step = field_validator("step_deg")(_whole_rows)
+
+    @field_validator("num_components")
+    @classmethod
+    def _enough_harmonics(cls, value: int, info: ValidationInfo) -> int:
+        degree = info.data.get("max_degree")
+        if degree is not None and value > (most := (degree + 1) ** 2 - 1):
+            raise ValueError(f"max_degree {degree} allows at most {most} components")
+        return value
+
+    @field_validator("box")
+    @classmethod
+    def _is_box(
+        cls, value: tuple[float, float, float, float] | None, info: ValidationInfo
+    ) -> tuple[float, float, float, float] | None:
+        if (info.data.get("domain") == "box") != (value is not None):
+            raise ValueError("give it with domain 'box', and only then")
+        if value is not None:
+            south, north, west, east = value
+            if not (-90 <= south < north <= 90 and -180 <= west < east <= 360 and east - west <= 360):
+                raise ValueError("must be south < north within −90..90 and west < east ≤ west + 360 within −180..360")
+        return value
+
+
+Settings = LandSettings | BasisSettings
+_MODELS: dict[str, type[LandSettings] | type[BasisSettings]] = {
+    get_args(model.model_fields["task"].annotation)[0]: model for model in get_args(Settings)
+}
+
+_DEMOS: dict[str, Settings] = {
+    "land": LandSettings(step_deg=0.02, rows_per_band=2),
+    "basis": BasisSettings(step_deg=0.25, max_degree=60, num_components=256, domain="ocean"),
+}
+
+
+class RunConfig(_Checked):
+    """Everything that decides a run's result; the same configuration gives the same result.
+
+    Raises:
+        ConfigError: from :meth:`from_json`, :meth:`read` and :meth:`checked`, with every problem at once, by field.
+    """
+
+    version: Literal[1] = Field(default=VERSION, description="version of this file's format")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of everything random in the run")
+    settings: Annotated[Settings, Field(discriminator="task", description="the task and its settings")]
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.settings.task
+
+    @classmethod
+    def demo(cls, task: str) -> Self:
+        """A small real run of ``task`` that takes twenty seconds to two minutes of two cores."""
+        if task not in _DEMOS:
+            raise ConfigError([f"task: there is no {task!r}"], "demo", f"choose {_listed(_DEMOS)}")
+        return cls(settings=_DEMOS[task])
+
+    @classmethod
+    def checked(cls, values: object, where: str = "the configuration") -> Self:
+        """The configuration of plain values (what a JSON file holds)."""
+        return cls.from_json(json.dumps(values).encode(), where)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The configuration in a JSON file."""
+        try:
+            with open(path, "rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise ConfigError(
+                [f"the file cannot be read: {error.strerror}"], str(path), "name a JSON file that can be read"
+            ) from error
+        return cls.from_json(content, str(path))
+
+    @classmethod
+    def from_json(cls, content: bytes, where: str = "the configuration") -> Self:
+        """The configuration written as JSON; ``where`` names its origin in messages."""
+        if len(content) > _MAX_BYTES:
+            raise ConfigError(["the file is over 1 MB"], where, "name a run's configuration")
+        try:
+            values = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError([f"this is not JSON: {error}"], where, "correct the syntax") from error
+        if (version := version_of(values)) > VERSION:
+            problem = f"version: written by a newer Harmonia ({version}; this one reads up to {VERSION})"
+            raise ConfigError([problem], where, "update Harmonia")
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise ConfigError([_sentence(problem) for problem in error.errors()], where) from error
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """One problem as "field: what is wrong", with the legal values where they can be listed."""
+    path = [str(part) for part in problem["loc"]]
+    model: type[BaseModel] = RunConfig
+    if path[:1] == ["settings"] and len(path) > 1 and path[1] in _MODELS:
+        model = _MODELS[path.pop(1)]  # pydantic names the chosen task as a step of the path; the file has no such step
+    field = ".".join(path) or "the file"
+    known = model.model_fields
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{field}: unknown; there are {_listed(known)}"
+        case "missing":
+            return f"{field}: missing; {known[path[-1]].description}"
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f"{field}.task: must be {_listed(_MODELS)}"
+        case _:
+            message = problem["msg"].removeprefix("Value error, ")
+            message = message.replace("Input should", "should") + _given(problem["input"])
+            return f"{field}: {message}"
+
+
+def _given(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return f" (it is {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(repr(name) for name in names)

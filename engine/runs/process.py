@@ -1,0 +1,121 @@
+"""Which process is which, whatever happens to clocks and process numbers; and what the machine offers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from engine.compute import cores
+
+_PROC = Path("/proc")
+
+
+class ProcessId(BaseModel):
+    """One process, for ever: a number alone is given again to another process after some time, or after a restart.
+
+    ``start`` counts clock ticks from the machine's start, so that setting the clock does not change it (seconds since
+    1970 where the system does not tell ticks); ``boot`` names this start of the machine.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    boot: str
+    pid: int
+    start: float
+
+    @classmethod
+    def own(cls) -> ProcessId:
+        """This very process."""
+        return cls(host=socket.gethostname(), boot=_boot(), pid=os.getpid(), start=_start(os.getpid()) or 0.0)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it belongs to this machine, which may have been started again or renamed since."""
+        return self.boot == _boot() or self.host == socket.gethostname()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs on this machine now; a process that ended but was not yet waited for does not."""
+        return self.boot == _boot() and _start(self.pid) == self.start
+
+    def terminate(self) -> None:
+        """Ask it to stop (SIGTERM); does nothing unless it is alive here."""
+        if self.is_alive:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGTERM)
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return f"{psutil.boot_time():.0f}"
+
+
+def _start(pid: int) -> float | None:
+    """When the process started, or None when it is gone (zombies count as gone)."""
+    if not (_PROC / "self/stat").exists():
+        return _start_by_psutil(pid)
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    # the second field is the command in parentheses and may hold anything, so count from the last one
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if fields[0] in b"ZXx" else float(fields[19])
+
+
+def _start_by_psutil(pid: int) -> float | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def oom_kills() -> int:
+    """How many processes this machine's kernel has killed for lack of memory (0 where it does not tell)."""
+    with suppress(OSError):
+        for line in (_PROC / "vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def _gpu_names() -> list[str]:
+    """The model of each GPU that the driver knows; a container may have been given fewer."""
+    names: list[str] = []
+    for information in sorted((_PROC / "driver/nvidia/gpus").glob("*/information")):
+        with suppress(OSError):
+            lines = dict(line.split(":", 1) for line in information.read_text().splitlines() if ":" in line)
+            names.append(lines.get("Model", "NVIDIA GPU").strip())
+    return names
+
+
+def gpus() -> list[tuple[str, str]]:
+    """(number for CUDA_VISIBLE_DEVICES, name) of each NVIDIA GPU this process may use; found without torch."""
+    devices = sorted(path for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdigit())
+    names = _gpu_names()
+    names = [names[number] if len(names) == len(devices) else "NVIDIA GPU" for number in range(len(devices))]
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is None:
+        return [(str(number), name) for number, name in enumerate(names)]
+    numbers = [part.strip() for part in wanted.split(",") if part.strip() not in ("", "-1")]
+    return [
+        (number, names[int(number)] if number.isdigit() and int(number) < len(names) else "NVIDIA GPU")
+        for number in numbers
+    ]
+
+
+def describe_processor() -> str:
+    """What runs work on here, in a few words: the GPUs' name, or the number of CPU cores."""
+    names = [name for _, name in gpus()]
+    if not names:
+        return f"CPU, {cores()} cores"
+    return names[0] if len(names) == 1 else f"{len(names)} × {names[0]}"

@@ -1,0 +1,1 @@
+"""Work that takes long: what a run can do, by name."""

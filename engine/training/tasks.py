@@ -1,0 +1,115 @@
+"""The tasks a run can do, by the name in its configuration.
+
+A task is a function ``task(settings, run)``; see :mod:`engine.runs.context` for what it owes the run. What a task needs
+is imported when it starts, so that one that is free of torch starts at once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.runs.config import BasisSettings, LandSettings
+from engine.runs.context import RunContext
+
+if TYPE_CHECKING:
+    from engine.data import Domain
+    from engine.embedding import HarmonicBasis
+
+
+def draw_land(settings: LandSettings, run: RunContext) -> None:
+    """Draw the land mask of a global grid from the coastline, band by band, with a checkpoint after each.
+
+    Rows go from south to north, columns from −180° east, cell centres as ``LatLonGrid.regular``. The result is
+    ``land.npz``: ``bits`` (H, W/8 rounded up) uint8, one bit a cell (``numpy.unpackbits`` along axis 1, ``count`` = W),
+    ``shape`` (2,) = (H, W), ``step_deg``, and ``crc32`` of the bits. Metrics: ``land_percent`` of the area so far.
+    """
+    from engine.data.land import draw_rows
+
+    rows = round(180.0 / settings.step_deg)
+    step = 180.0 / rows
+    lat = step * (np.arange(rows, dtype=np.float64) + 0.5) - 90.0
+    lon = step * (np.arange(2 * rows, dtype=np.float64) + 0.5) - 180.0
+    weight = np.cos(np.radians(lat))
+
+    bands: list[bytes] = []  # deflated, so that a checkpoint is hundreds of times smaller than the mask
+    drawn, land_area = 0, 0.0
+    if kept := run.restore():
+        drawn, land_area = kept.facts["rows"], kept.facts["land_area"]
+        bands = _split(kept.arrays["bands"].tobytes(), kept.arrays["lengths"])
+
+    while drawn < rows:
+        band = slice(drawn, min(drawn + settings.rows_per_band, rows))
+        mask = draw_rows(lat[band], lon, settings.resolution)
+        bands.append(zlib.compress(np.packbits(mask, axis=1).tobytes(), level=1))
+        drawn = band.stop
+        land_area += float(weight[band] @ mask.mean(axis=1))
+        run.report({"land_percent": 100.0 * land_area / float(weight[:drawn].sum())}, drawn / rows)
+        lengths = np.array([len(part) for part in bands], np.int64)
+        arrays = {"bands": np.frombuffer(b"".join(bands), np.uint8), "lengths": lengths}
+        run.checkpoint(arrays, {"rows": drawn, "land_area": land_area})
+
+    bits = b"".join(zlib.decompress(part) for part in bands)
+    run.save(
+        "land.npz",
+        bits=np.frombuffer(bits, np.uint8).reshape(rows, -1),
+        shape=np.array([rows, 2 * rows]),
+        step_deg=step,
+        crc32=zlib.crc32(bits),
+    )
+
+
+def _split(joined: bytes, lengths: NDArray[np.int64]) -> list[bytes]:
+    ends = np.cumsum(lengths)
+    return [joined[start:end] for start, end in zip(ends - lengths, ends, strict=True)]
+
+
+def fit_basis(settings: BasisSettings, run: RunContext) -> None:
+    """Fit a harmonic basis over part of the sphere; the result is ``basis.safetensors``.
+
+    Metrics: ``percent`` of the work done and, at the end, ``explained_percent`` of the variance by all K components.
+    """
+
+    def progress(fraction: float, _: str) -> None:
+        run.stop_if_asked()
+        run.report({"percent": 100.0 * fraction}, fraction)
+
+    progress(0.0, "starting")
+    with run.repeating():
+        basis = _fit(settings, progress)
+    run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
+    basis.save(run.path("basis.safetensors"))
+
+
+def _fit(settings: BasisSettings, progress: Callable[[float, str], None]) -> HarmonicBasis:
+    from engine.compute import use_thread_policy
+    from engine.embedding import HarmonicBasis
+    from engine.sphere import LatLonGrid
+
+    use_thread_policy()
+    grid, domain = LatLonGrid.regular(settings.step_deg), _domain(settings)
+    return HarmonicBasis.fit(
+        grid,
+        settings.max_degree,
+        settings.num_components,
+        where=domain.mask(grid),
+        progress=progress,
+        domain=domain.describe(),
+    )
+
+
+def _domain(settings: BasisSettings) -> Domain:
+    """The part of the Earth that the fit counts."""
+    from engine.data import Domain
+
+    if settings.box is None:
+        return Domain(settings.domain)
+    south, north, west, east = settings.box
+    return Domain("box", south, north, west, east)
+
+
+TASKS: dict[str, Callable[[Any, RunContext], None]] = {"land": draw_land, "basis": fit_basis}

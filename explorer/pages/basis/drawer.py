@@ -1,0 +1,85 @@
+"""The Basis page's controls: which function, of which basis, on which map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+from engine.queries import DOMAINS
+from explorer.layout import row
+from explorer.pages.basis.model import COMPONENT, HARMONIC, STEPS, BasisModel
+from explorer.widgets import controls
+from explorer.widgets.globe import Globe
+from explorer.widgets.text import section
+
+_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
+_PLAY_MS = 900
+
+
+def drawer(model: BasisModel, globe: Globe, domain_words: Any) -> list[Any]:
+    """All controls, from the function down to the map; ``domain_words`` stands below the domain's choices."""
+    harmonic = controls.group(model, ["show"], lambda: model.show == HARMONIC, lambda: _harmonic(model))
+    component = controls.group(
+        model, ["show"], lambda: model.show == COMPONENT, lambda: _component(model, domain_words)
+    )
+    return [
+        section("Function"),
+        controls.segments(model.param.show, {"One harmonic": HARMONIC, "PCA component": COMPONENT}),
+        controls.slider(model.param.max_degree, "Maximum degree L"),
+        harmonic,
+        component,
+        _stepper(model),
+        section("Map"),
+        controls.segments(model.param.projection, _PROJECTIONS),
+        row(
+            controls.switch(globe.param.coast, "Coastlines"),
+            controls.switch(globe.param.graticule, "Graticule"),
+            gap_px=16,
+        ),
+    ]
+
+
+def _harmonic(model: BasisModel) -> list[Any]:
+    return [controls.slider(model.param.degree, "Degree l"), controls.slider(model.param.order, "Order m")]
+
+
+def _component(model: BasisModel, domain_words: Any) -> list[Any]:
+    return [
+        controls.slider(model.param.component, "Component k"),
+        controls.slider(model.param.num_components, "Components kept K"),
+        controls.select(model.param.domain, "Domain", {label: kind for kind, label in DOMAINS.items()}),
+        controls.group(model, ["domain"], lambda: model.domain == "box", lambda: _box(model)),
+        controls.select(model.param.step_deg, "Grid of the fit", {f"{step:g}°": step for step in STEPS}),
+        controls.switch(model.param.follow, "Turn to where it is largest"),
+        domain_words,
+    ]
+
+
+def _box(model: BasisModel) -> list[Any]:
+    return [
+        controls.range_slider(model.param.lat_range, "Latitudes, °", step=1.0),
+        controls.slider(model.param.west, "Western edge, °", step=1.0),
+        controls.slider(model.param.width, "Width eastwards, °", step=1.0),
+    ]
+
+
+def _stepper(model: BasisModel) -> pn.Column:
+    """Walk through the functions: back, on, or on and on."""
+    play = controls.button("Play")
+    player: list[Any] = []
+
+    def toggle(_: object) -> None:
+        if player:
+            player.pop().stop()
+        else:
+            player.append(pn.state.add_periodic_callback(lambda: model.step(1), period=_PLAY_MS))
+        play.label = "Stop" if player else "Play"
+
+    play.on_click(toggle)
+    return row(
+        controls.button("Previous", on_click=lambda _: model.step(-1)),
+        play,
+        controls.button("Next", on_click=lambda _: model.step(1)),
+        margin=(8, 0, 16, 0),
+    )

@@ -1,0 +1,172 @@
+"""The runs panel: what it shows of the runs, and what is done when a button is pressed. Open from every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import param
+
+from engine.errors import EngineError
+from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
+from explorer.background import Newest
+from explorer.registry import Registry
+from explorer.session import Session
+from explorer.widgets.runs import RunsList
+
+_PAGE = 50
+_LOG_LINES = 40
+
+_ENDED = {
+    "done": ("success", "{title} is done."),
+    "failed": ("error", "{title} failed: {failure}"),
+    "cancelled": ("info", "{title} was cancelled. It can be resumed."),
+    "pruned": ("info", "{title} was pruned."),
+    "interrupted": ("warning", "{title} was interrupted. It can be resumed."),
+}
+
+
+class RunsPanel(param.Parameterized):
+    """One session's view of the runs: counts for the rail, rows for the panel, a message when a run ends."""
+
+    is_open = param.Boolean(default=False)
+    count = param.Integer(default=0, doc="runs that wait or work")
+
+    def __init__(self, session: Session, registry: Registry) -> None:
+        super().__init__()
+        self._session = session
+        self._registry = registry
+        self._limit = _PAGE
+        self._metrics: MetricsReader | None = None
+        self._reading = Newest(lambda share, text: None, lambda error: session.say("error", str(error)))
+        self.list = RunsList(margin=0, sizing_mode="stretch_both")
+        self.list.param.watch(lambda event: self._do(event.new), "asked")
+        self.param.watch(lambda _: self._open_or_close(), "is_open")
+        registry.subscribe(self._changed)
+        self.count = self._active()
+
+    def _active(self) -> int:
+        return sum(record.state in ACTIVE for record in self._registry.records.values())
+
+    def _changed(self, changed: list[Change]) -> None:
+        self.count = self._active()
+        for change in changed:
+            if change.before in ACTIVE and change.run.state in _ENDED:
+                severity, sentence = _ENDED[change.run.state]
+                self._session.say(severity, sentence.format(title=title(change.run), failure=change.run.failure))
+        if self.is_open:
+            self._show()
+
+    def _open_or_close(self) -> None:
+        if self.is_open:
+            self._show()
+            self._show_machine()
+
+    def _show(self) -> None:
+        records = list(self._registry.records.values())
+        shown = records[: self._limit]
+        self.list.param.update(
+            rows=[row(record) for record in shown],
+            more=len(records) - len(shown),
+            problem=self._registry.problem,
+        )
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        """Read the open run's log and metrics off the event loop: a long run has a million lines."""
+        chosen = self.list.chosen
+        if chosen not in self._registry.records or self._reading.running:
+            return
+        run = self._registry.store.get(chosen)
+        metrics = self._metrics = self._metrics or run.metrics()
+
+        def read(_: object) -> tuple[str, list[tuple[str, str]]]:
+            metrics.poll()
+            return "\n".join(run.log_tail(_LOG_LINES)), figures(metrics)
+
+        self._reading.start(read, lambda found: self.list.param.update(log=found[0], figures=found[1]))
+
+    def _show_machine(self) -> None:
+        try:
+            card = self._registry.store.machine_card()
+        except EngineError as error:
+            self.list.problem = str(error)
+            return
+        self.list.param.update(machine=machine(card), dashboard=card["dashboard"] or "")
+
+    def _do(self, asked: Mapping[str, Any]) -> None:
+        what, run_id = asked["what"], asked["id"]
+        if what == "close":
+            self.is_open = False
+        elif what == "more":
+            self._limit += _PAGE
+            self._show()
+        elif what == "open":
+            self._reading.cancel()
+            self._metrics = None
+            self.list.param.update(log="", figures=[])
+            self.list.chosen = "" if self.list.chosen == run_id else run_id
+            self._show_chosen()
+        elif what in ("cancel", "resume"):
+            self._act(what, run_id)
+
+    def _act(self, what: str, run_id: str) -> None:
+        try:
+            run = self._registry.store.get(run_id)
+            run.cancel() if what == "cancel" else run.resume()
+        except EngineError as error:
+            self._session.say("error", str(error))
+        self._registry.look_now()
+
+
+def title(record: RunRecord) -> str:
+    """What a run is called: its name, else its task and when it was made."""
+    return record.name or f"{record.task or 'run'} {record.id[9:11]}:{record.id[11:13]}"
+
+
+def row(record: RunRecord) -> dict[str, Any]:
+    """A run as the list shows it, in words."""
+    known = record.state in ACTIVE or record.state in ("cancelled", "interrupted", "failed")
+    return {
+        "id": record.id,
+        "title": title(record),
+        "state": record.state,
+        "label": "stopping" if record.is_stopping else record.state,
+        "detail": " · ".join(part for part in _details(record) if part),
+        "share": record.progress if known and record.started else None,
+        "failure": record.failure or "",
+        "can_cancel": record.can_cancel,
+        "can_resume": record.can_resume,
+    }
+
+
+def _details(record: RunRecord) -> list[str]:
+    left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
+    percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
+    took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
+    return [record.task, percent, left, took, record.id]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def figures(metrics: MetricsReader) -> list[tuple[str, str]]:
+    """The newest value of every metric."""
+    columns = metrics.columns
+    return [(name.replace("_", " "), f"{values[-1]:.4g}") for name, values in columns.items() if len(values)]
+
+
+def machine(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the machine has, in words."""
+    where = card["scheduler"] or f"this machine, {card['slots']} at a time"
+    return [
+        ("Runs go to", where),
+        ("Device", str(card["device"])),
+        ("Memory free", f"{card['memory_free_bytes'] / 2**30:.1f} of {card['memory_bytes'] / 2**30:.1f} GiB"),
+        ("Disk free", f"{card['disk_free_bytes'] / 2**30:.1f} GiB"),
+        ("Home", card["home"]),
+    ]

@@ -1,0 +1,127 @@
+"""The ``harmonia`` command: the loop of the browser, over ssh and in batch scripts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from engine.runs import LandSettings, RunConfig, RunStore
+from explorer.cli import _Bar, _duration, main
+
+FAST = RunConfig(settings=LandSettings(step_deg=5.0, rows_per_band=6, resolution="110m"))
+LONG = RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=1))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("HARMONIA_SCHEDULER", "HARMONIA_SLOTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HARMONIA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def written(tmp_path, config) -> str:
+    path = tmp_path / "config.json"
+    path.write_bytes(config.to_json())
+    return str(path)
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 30.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_train_follows_a_run_to_its_end_and_runs_lists_it(home, tmp_path, capsys):
+    assert main(["train", written(tmp_path, FAST), "--name", "first"]) == 0
+    run_id = capsys.readouterr().out.strip()
+    assert main(["runs"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(run_id)
+    assert "done" in line
+    assert line.endswith("first")
+    assert main(["runs", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["id"], record["state"], record["progress"]) == (run_id, "done", 1.0)
+    assert main(["resume", run_id]) == 2
+    assert "the run is done" in capsys.readouterr().err
+    assert main(["cancel", run_id]) == 2
+
+
+def test_train_tells_json_a_line_at_a_time(home, tmp_path, capsys):
+    assert main(["train", written(tmp_path, FAST), "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert records[-1]["state"] == "done"
+    assert [record["progress"] for record in records] == sorted(record["progress"] for record in records)
+
+
+def test_what_is_wrong_is_told_in_a_sentence(home, tmp_path, capsys):
+    (tmp_path / "bad.json").write_text('{"settings": {"task": "land", "step_deg": 99, "x": 1}}')
+    assert main(["train", str(tmp_path / "bad.json")]) == 2
+    told = capsys.readouterr().err
+    assert "settings.step_deg" in told
+    assert "settings.x" in told
+    assert main(["cancel", "../x"]) == 2
+    assert main(["resume", "20260101-000000-abcdefabcd"]) == 2
+    assert "there is no such run" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["runs", "--colour"])
+
+
+def test_ctrl_c_cancels_and_another_command_resumes(home, tmp_path):
+    command = [sys.executable, "-m", "explorer.cli", "train", written(tmp_path, LONG)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    with RunStore(home) as store:
+        run = store.get(run_id)
+        wait_for(lambda: run.record.progress > 0)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(15) == 1
+        process.stdout.close()
+        assert run.state == "cancelled"
+        again = subprocess.Popen([*command[:3], "resume", run_id], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: run.state == "running")
+        assert main(["cancel", run_id]) == 0
+        assert again.wait(15) == 1
+        assert run.state == "cancelled"
+
+
+class Stream:
+    def __init__(self, is_terminal: bool) -> None:
+        self.text = ""
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None: ...
+
+
+def test_a_terminal_sees_one_line_and_a_file_one_line_every_ten_percent(home):
+    with RunStore(home) as store:
+        record = store.create(FAST).record
+    for is_terminal, num_lines in ((True, 0), (False, 11)):
+        stream = Stream(is_terminal)
+        bar = _Bar(stream)
+        for percent in range(101):
+            bar.show(replace(record, state="running", progress=percent / 100, seconds_left=90.0))
+        assert stream.text.count("\n") == num_lines
+        assert "1 min 30 s left" in stream.text
+        assert "100%" in stream.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (7384, "2 h 03 min")]
+)
+def test_durations_are_told_in_words(seconds, text):
+    assert _duration(seconds) == text

@@ -1,0 +1,88 @@
+"""What the two tasks give, run in this process and without a store."""
+
+import threading
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from engine.data import land_mask
+from engine.embedding import HarmonicBasis
+from engine.errors import CancelledError
+from engine.runs import BasisSettings, LandSettings, RunConfig
+from engine.runs.context import RunContext
+from engine.runs.process import ProcessId
+from engine.runs.pulse import Pulse
+from engine.runs.record import Status
+from engine.sphere import LatLonGrid
+from engine.training.tasks import TASKS
+
+
+def context(folder, settings, stop_after: int | None = None) -> RunContext:
+    """A run from the inside; asked to stop at its ``stop_after``-th report."""
+    status = Status(launch=1, state="running", process=ProcessId.own(), started=0.0)
+    run = RunContext(folder, RunConfig(settings=settings), Pulse(folder, status))
+    report, count = run.report, iter(range(1, 10**6))
+
+    def counted(*arguments, **keywords):
+        report(*arguments, **keywords)
+        if next(count) == stop_after:
+            run._pulse.stop_wanted.set()
+
+    run.report = counted
+    return run
+
+
+def test_the_land_task_gives_the_mask_of_land_mask(tmp_path):
+    settings = LandSettings(step_deg=1.5, rows_per_band=7)
+    TASKS["land"](settings, context(tmp_path, settings))
+    with np.load(tmp_path / "land.npz") as result:
+        mask = np.unpackbits(result["bits"], axis=1, count=int(result["shape"][1])).astype(bool)
+        assert result["crc32"] == zlib.crc32(result["bits"].tobytes())
+        assert mask.shape == tuple(result["shape"])
+    np.testing.assert_array_equal(mask, land_mask(LatLonGrid.regular(1.5)).numpy())
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 17])
+def test_a_land_task_that_was_stopped_goes_on_to_the_same_mask(tmp_path, stop_after):
+    settings = LandSettings(step_deg=1.5, rows_per_band=7)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    TASKS["land"](settings, context(whole, settings))
+    with pytest.raises(CancelledError):
+        TASKS["land"](settings, context(parts, settings, stop_after))
+    TASKS["land"](settings, context(parts, settings))
+    with np.load(whole / "land.npz") as expected, np.load(parts / "land.npz") as found:
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BasisSettings(step_deg=4.0, max_degree=6, num_components=10),
+        BasisSettings(step_deg=4.0, max_degree=6, num_components=10, domain="land"),
+        BasisSettings(step_deg=4.0, max_degree=6, num_components=10, domain="box", box=(-30.0, 30.0, 170.0, 200.0)),
+    ],
+)
+def test_the_basis_task_gives_the_basis_of_fit(tmp_path, settings):
+    TASKS["basis"](settings, context(tmp_path, settings))
+    found = HarmonicBasis.load(tmp_path / "basis.safetensors")
+    grid = LatLonGrid.regular(4.0)
+    if settings.domain == "box":
+        lon = np.where(grid.lon < 0, grid.lon + 360, grid.lon)
+        where = torch.tensor(((np.abs(grid.lat) <= 30)[:, None]) & ((lon >= 170) & (lon <= 200)))
+    else:
+        where = land_mask(grid) if settings.domain == "land" else ~land_mask(grid)
+    assert found.domain["kind"] == settings.domain
+    torch.testing.assert_close(found.components, HarmonicBasis.fit(grid, 6, 10, where=where).components)
+
+
+def test_a_basis_task_can_be_left(tmp_path):
+    settings = BasisSettings(step_deg=4.0, max_degree=6, num_components=10)
+    with pytest.raises(CancelledError):
+        TASKS["basis"](settings, context(tmp_path, settings, stop_after=3))
+    assert not (tmp_path / "basis.safetensors").exists()
+    assert not [thread for thread in threading.enumerate() if thread.name == "repeat"]

@@ -1,0 +1,52 @@
+"""A home folder for each test, and the result of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from engine.runs import RunStore
+from tests.faults.tools import MEMORY_DISK, SMALL, processes_of, wait_for, wait_until_ended
+
+
+@contextmanager
+def new_home(otherwise: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else otherwise, prefix="harmonia-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home folder, on the memory disk where there is one; nothing may work in it at the end."""
+    for name in ("HARMONIA_SCHEDULER", "HARMONIA_SLOTS"):
+        monkeypatch.delenv(name, raising=False)
+    with new_home(tmp_path) as folder:
+        monkeypatch.setenv("HARMONIA_HOME", str(folder))
+        yield folder
+        try:
+            wait_for(lambda: not processes_of(folder), "the last process to be gone", 10.0)
+        finally:
+            for process in processes_of(folder):
+                process.kill()
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[RunStore]:
+    with RunStore(home) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays that the small run gives when it runs through."""
+    with new_home(tmp_path_factory.mktemp("undisturbed")) as home, RunStore(home) as store:
+        run = store.create(SMALL)
+        store.launch(run)
+        assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+        with np.load(run.folder / "land.npz") as result:
+            yield dict(result)

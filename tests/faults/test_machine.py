@@ -1,0 +1,213 @@
+"""The machine itself goes wrong: the disk fills up, memory ends, clocks jump, the home folder cannot be used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreError
+from engine.runs import LandSettings, RunConfig, RunStore
+from engine.runs.files import load, write_atomic
+from engine.runs.record import Status
+from tests.faults.tools import (
+    INJECT,
+    SMALL,
+    assert_left_in_order,
+    assert_result,
+    fresh,
+    kill_worker,
+    processes_of,
+    wait_for,
+    wait_until_ended,
+)
+
+
+@pytest.fixture
+def inject(monkeypatch):
+    """Lets a test disturb the workers that it launches in the block."""
+
+    def disturbed(name: str, value: str):
+        context = monkeypatch.context()
+        patched = context.__enter__()
+        patched.setenv("PYTHONPATH", INJECT)
+        patched.setenv(name, value)
+        return lambda: context.__exit__(None, None, None)
+
+    return disturbed
+
+
+def launched(store: RunStore, config: RunConfig = SMALL):
+    run = store.create(config)
+    store.launch(run)
+    return run
+
+
+@pytest.mark.parametrize("moment", ["write:20:full", "fsync:60:full", "replace:30:full"])
+def test_a_full_disk(store, undisturbed, inject, moment):
+    undo = inject("HARMONIA_FAULT", moment)
+    run = launched(store)
+    state = wait_until_ended(run)
+    undo()
+    assert_left_in_order(run)
+    if moment.startswith("write"):  # a metric line found no room, the status did: the reason is on record
+        assert state == "failed"
+        assert "the disk is full" in (run.record.failure or "")
+        assert "resume" in (run.record.failure or "")
+    else:  # nothing at all could be written down any more; the log has the reason
+        assert state == "interrupted"
+        assert any("the disk is full" in line for line in run.log_tail())
+    run.resume()
+    assert wait_until_ended(run) == "done"
+    assert_result(run, undisturbed)
+
+
+def test_a_limit_on_file_size_is_told_and_leaves_the_last_checkpoint(store, undisturbed, inject):
+    undo = inject("HARMONIA_LIMIT", "FSIZE:2500")
+    run = launched(store)
+    assert wait_until_ended(run) == "failed"
+    undo()
+    assert "larger than the system allows" in (run.record.failure or "")
+    assert_left_in_order(run)
+    run.resume()
+    assert wait_until_ended(run) == "done"
+    assert_result(run, undisturbed)
+
+
+def test_out_of_memory_is_reported_as_such(store, inject):
+    undo = inject("HARMONIA_LIMIT", f"AS:{300 * 2**20}")
+    run = launched(store, RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=9000)))
+    assert wait_until_ended(run) == "failed"
+    undo()
+    assert "ran out of memory" in (run.record.failure or ""), run.log_tail()
+
+
+def test_a_worker_killed_by_the_kernel_for_memory_is_reported_as_such(store, undisturbed, monkeypatch):
+    killed = iter([7, 8])
+    monkeypatch.setattr("engine.runs.babysit.oom_kills", lambda: next(killed))
+    run = launched(store)
+    wait_for(lambda: run.state == "running", "the run to work")
+    kill_worker(run)
+    wait_for(lambda: run.state == "failed", "the reason to be on record")
+    assert "ran out of memory" in (run.record.failure or "")
+    monkeypatch.undo()
+    run.resume()
+    assert wait_until_ended(run) == "done"
+    assert_result(run, undisturbed)
+
+
+def test_a_crash_is_told_with_its_signal(store):
+    run = launched(store)
+    wait_for(lambda: run.state == "running", "the run to work")
+    for process in processes_of(run.folder):
+        process.send_signal(signal.SIGSEGV)
+    wait_for(lambda: run.state == "failed", "the reason to be on record")
+    assert "SIGSEGV" in (run.record.failure or "")
+
+
+def test_the_worker_s_clock_jumps(store, undisturbed, inject):
+    undo = inject("HARMONIA_CLOCK", "1")
+    begin = time.monotonic()
+    run = launched(store)
+    assert wait_until_ended(run) == "done"
+    undo()
+    assert_result(run, undisturbed)
+    assert 0 < run.record.seconds <= time.monotonic() - begin
+    reader = run.metrics()
+    reader.poll()
+    assert (reader.columns["time"][1:] >= reader.columns["time"][:-1]).all()
+
+
+@pytest.mark.parametrize("jump", [-1e7, 1e7])
+def test_the_server_s_clock_jumps(store, home, jump):
+    run = launched(store)
+    wait_for(lambda: run.state == "running", "the run to work")
+    with RunStore(home, now=lambda: time.time() + jump) as other:
+        state = other.record(run.id).state
+        assert state == "running" or run.state == "done"
+    kill_worker(run)
+    wait_for(lambda: not processes_of(run.folder), "the process to be gone")
+    with RunStore(home, now=lambda: time.time() + jump) as other:
+        assert other.record(run.id).state in ("interrupted", "done")
+
+
+@pytest.mark.parametrize("change", [{"start": 1.0}, {"boot": "another start of this machine"}])
+def test_a_process_number_given_to_somebody_else(store, home, change):
+    run = launched(store)
+    wait_for(lambda: run.state == "running", "the run to work")
+    status = load(Status, run.folder / "status.json")
+    kill_worker(run)
+    wait_until_ended(run)
+    assert status is not None
+    process = status.process.model_copy(update={"pid": os.getpid(), **change})
+    reused = status.model_copy(update={"process": process})
+    write_atomic(run.folder / "status.json", reused.model_dump_json().encode())
+    with fresh(home) as other:
+        assert other.record(run.id).state == "interrupted"
+    assert_left_in_order(run)
+
+
+def test_the_home_folder_is_a_file(tmp_path):
+    path = tmp_path / "home"
+    path.write_text("")
+    with pytest.raises(StoreError, match="is a file"):
+        RunStore(path)
+    nested = tmp_path / "nested"
+    nested.mkdir()
+    (nested / "runs").write_text("")
+    with pytest.raises(StoreError, match="is a file"):
+        RunStore(nested)
+
+
+def test_the_home_folder_is_missing(tmp_path):
+    with RunStore(tmp_path / "not" / "yet") as store:
+        assert store.list() == []
+        assert store.create(SMALL).state == "created"
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a file system that nobody can write")
+def test_the_home_folder_cannot_be_written():
+    with RunStore("/sys/kernel/harmonia") as store:
+        assert store.list() == []
+        with pytest.raises(StoreError, match=r"cannot be written|is gone"):
+            store.create(SMALL)
+
+
+def test_a_home_folder_that_became_read_only_can_still_be_looked_at(store, home):
+    run = launched(store)
+    wait_until_ended(run)
+    folders = [home, home / "runs", run.folder]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        if os.access(home, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with fresh(home) as other:
+            assert other.record(run.id).state == "done"
+            with pytest.raises(StoreError, match="cannot be written"):
+                other.create(SMALL)
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+
+
+def test_the_home_folder_lies_on_another_file_system(tmp_path, home, undisturbed):
+    link = tmp_path / "link"
+    link.symlink_to(home)
+    with RunStore(link) as store:
+        run = launched(store)
+        assert wait_until_ended(run) == "done"
+        assert_result(run, undisturbed)
+
+
+def test_the_home_folder_vanishes_under_a_run(store, home):
+    run = launched(store)
+    wait_for(lambda: run.state == "running", "the run to work")
+    shutil.rmtree(home / "runs", ignore_errors=True)
+    shutil.rmtree(home / "runs", ignore_errors=True)
+    wait_for(lambda: not processes_of(home), "the worker to give up")
+    assert store.list() == []

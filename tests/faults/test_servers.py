@@ -1,0 +1,197 @@
+"""Servers come, go, and meet on one home; people click twice."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from engine.errors import RunError
+from engine.runs import RunStore
+from engine.runs.files import locked
+from tests.faults.tools import (
+    LONG,
+    SMALL,
+    Server,
+    assert_left_in_order,
+    assert_result,
+    fresh,
+    num_begun,
+    processes_of,
+    wait_for,
+    wait_until_ended,
+)
+
+
+def test_a_run_outlives_its_server_and_is_found_again(home, undisturbed):
+    server = Server(home)
+    with fresh(home) as store:
+        run = store.create(LONG)
+        server.launch(run)
+        wait_for(lambda: run.state == "running", "the run to work")
+        pid = run.record.pid
+        server.kill()
+        with fresh(home) as after:
+            found = after.get(run.id)
+            assert (found.state, found.record.pid) == ("running", pid)
+            found.cancel()
+            wait_until_ended(found, 10.0)
+            assert found.state == "cancelled"
+            assert_left_in_order(found)
+
+
+def test_sigterm_of_the_server_leaves_runs_alone_and_the_server_ends_at_once(home):
+    server = Server(home)
+    with fresh(home) as store:
+        run = store.create(LONG)
+        server.launch(run)
+        wait_for(lambda: run.state == "running", "the run to work")
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 5.0
+        assert run.state == "running"
+        run.cancel()
+        assert wait_until_ended(run, 10.0) == "cancelled"
+
+
+def test_queued_runs_of_a_dead_server_are_put_back_in_their_order(home, undisturbed):
+    server = Server(home)
+    with fresh(home) as store:
+        runs = [store.create(SMALL) for _ in range(3)]
+        first = store.create(LONG)
+        for run in [first, *runs]:
+            server.launch(run)
+            wait_for(lambda run=run: run.state != "created", "the run to be queued")
+        wait_for(lambda: first.state == "running", "the first run to work")
+        server.kill()
+        assert [run.state for run in runs] == ["queued"] * 3
+        server = Server(home)
+        first.cancel()
+        for run in runs:
+            assert wait_until_ended(run) == "done"
+            assert_result(run, undisturbed)
+            assert num_begun(run) == 1
+        server.stop()
+        started = [run.record.started for run in runs]
+        assert started == sorted(started)
+
+
+def test_two_servers_on_one_home_share_one_slot_and_start_nothing_twice(home, undisturbed):
+    servers = [Server(home), Server(home)]
+    with fresh(home) as store:
+        runs = [store.create(SMALL) for _ in range(6)]
+        for run in runs:
+            for server in servers:
+                server.launch(run)
+        while not all(run.state == "done" for run in runs):
+            assert sum(run.state == "running" for run in runs) <= 1
+            assert len(processes_of(home)) <= 2  # one works, and one may just be leaving
+            time.sleep(0.02)
+        spans = sorted((run.record.started, run.record.ended) for run in runs)
+        assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
+        for run in runs:
+            assert_result(run, undisturbed)
+            assert num_begun(run) == 1
+    for server in servers:
+        server.stop()
+
+
+def test_clicking_many_times_at_once_launches_once(home, undisturbed):
+    with fresh(home) as here, fresh(home) as there:
+        run = here.create(SMALL)
+        barrier = threading.Barrier(8)
+
+        def click(store: RunStore) -> None:
+            barrier.wait()
+            store.launch(store.get(run.id))
+
+        threads = [threading.Thread(target=click, args=(store,)) for store in [here, there] * 4]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wait_until_ended(run) == "done"
+        assert_result(run, undisturbed)
+        assert (run.record.launch, num_begun(run)) == (1, 1)
+
+
+def test_cancelling_twice_and_resuming_twice(store, undisturbed):
+    run = store.create(SMALL)
+    store.launch(run)
+    wait_for(lambda: run.state == "running", "the run to work")
+    run.cancel()
+    run.cancel()
+    assert wait_until_ended(run, 10.0) == "cancelled"
+    run.cancel()
+    run.resume()
+    run.resume()
+    assert wait_until_ended(run) == "done"
+    assert_result(run, undisturbed)
+    assert num_begun(run) == 2
+    with pytest.raises(RunError, match="nothing to cancel"):
+        run.cancel()
+
+
+def test_cancel_is_quick_and_keeps_a_checkpoint(store):
+    run = store.create(LONG)
+    store.launch(run)
+    wait_for(lambda: run.record.progress > 0, "some progress")
+    begin = time.monotonic()
+    run.cancel()
+    wait_for(lambda: not processes_of(run.folder), "the process to be gone", 5.0)
+    assert time.monotonic() - begin < 5.0
+    assert run.state == "cancelled"
+    assert (run.folder / "checkpoints" / "last.safetensors").exists()
+    assert_left_in_order(run)
+
+
+def test_a_queued_run_that_is_cancelled_never_starts(store):
+    working, waiting = store.create(LONG), store.create(SMALL)
+    store.launch(working)
+    store.launch(waiting)
+    assert waiting.state == "queued"
+    waiting.cancel()
+    assert waiting.state == "cancelled"
+    working.cancel()
+    wait_until_ended(working, 10.0)
+    assert num_begun(waiting) == 0
+    waiting.resume()
+    assert wait_until_ended(waiting) == "done"
+
+
+def test_sigterm_of_the_worker_keeps_a_checkpoint_and_reads_as_interrupted(store):
+    run = store.create(LONG)
+    store.launch(run)
+    wait_for(lambda: run.record.progress > 0, "some progress")
+    pid = run.record.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    assert wait_until_ended(run, 10.0) == "interrupted"
+    assert_left_in_order(run)
+
+
+def test_a_worker_by_hand_works_beside_the_store_and_never_twice(store, undisturbed):
+    run = store.create(SMALL)
+    command = [sys.executable, "-m", "engine.runs.worker", str(run.folder)]
+    with locked(run.folder / "run.lock"):
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert "another process is at work" in refused.stderr
+    assert run.state == "created"
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert_result(run, undisturbed)
+    with pytest.raises(RunError, match="the run is done"):
+        run.resume()
+
+
+def test_a_worker_in_a_folder_that_is_no_run(tmp_path):
+    command = [sys.executable, "-m", "engine.runs.worker", str(tmp_path)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert "not a run's folder" in refused.stderr
