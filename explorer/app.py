@@ -27,6 +27,8 @@ from explorer.widgets.text import text, title
 
 log = logging.getLogger("harmonia")
 
+_LOST = "The server does not answer any more. Runs go on without it. Reload the page when it is back."
+
 _PAGE_SX = {
     ".MuiAppBar-root": {"display": "none"},
     ".MuiToolbar-root": {"display": "none"},
@@ -37,7 +39,7 @@ _PAGE_SX = {
 def build() -> pmui.Page:
     """The whole application for one browser session."""
     # signatures are for people who type in a notebook, and cost half a second a session
-    pn.extension(notifications=True, apply_signatures=False)
+    pn.extension(notifications=True, disconnect_notification=_LOST, apply_signatures=False)
     if pn.state.notifications is not None:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"

@@ -33,8 +33,8 @@ def row(*parts: Any, gap_px: int = 8, **params: Any) -> pn.Column:
 
 def show(part: pn.Column, wanted: bool) -> None:
     """Show a box or take it away. (``visible`` would lose against the ``display`` of the box's own CSS.)"""
-    styles = {name: value for name, value in part.styles.items() if name != "display"}
-    part.styles = styles if wanted else {**styles, "display": "none"}
+    # an empty value takes the property back; a missing one would leave it as it was
+    part.styles = {**part.styles, "display": "" if wanted else "none"}
 
 
 # Bokeh writes sizes into each child's own style; inside a grid or a row the box decides.
@@ -57,7 +57,7 @@ PAGE = f"""
 {_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.15fr)
   'drawer plots' minmax(260px, 1fr) 'drawer read' 60px / auto minmax(0, 1fr) }} }}
 {_NARROW} {{ :host {{ overflow-y: auto;
-  grid-template: 'head' auto 'stage' minmax(300px, 62vh) 'read' 152px 'plots' auto / minmax(0, 1fr) }} }}
+  grid-template: 'head' auto 'stage' minmax(300px, 62vh) 'read' 188px 'plots' auto / minmax(0, 1fr) }} }}
 """
 
 DRAWER = f"""
@@ -72,6 +72,7 @@ DRAWER = f"""
 HEAD = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 8px; padding: 8px 24px;
   box-sizing: border-box }}
+:host > * {{ flex: none; width: auto !important }} :host > div:first-of-type {{ flex: 1 }}
 {_NARROW} {{ :host {{ padding: 8px 16px }} }}
 """
 
@@ -80,11 +81,11 @@ STAGE = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr)
 PLOTS = f"""
 :host {{ display: flex; flex-flow: column nowrap; gap: 8px; box-sizing: border-box; padding: 0 24px 12px 0;
   overflow: hidden auto }}
-:host > * {{ flex: none }} :host > :last-child {{ flex: 1 0 auto }}
+:host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 0 auto }}
 {_MEDIUM} {{
   :host {{ padding: 0 16px 12px; display: grid; gap: 8px 24px;
     grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr) minmax(0, 1fr) }}
-  :host > :first-child {{ grid-row: 1 / span 3 }}
+  :host > div:first-of-type {{ grid-row: 1 / span 3 }}
 }}
 {_NARROW} {{ :host {{ padding: 0 16px 16px; height: auto }} }}
 """
@@ -92,7 +93,7 @@ PLOTS = f"""
 READ = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 28px; padding: 0 24px; box-sizing: border-box;
   overflow: hidden; border-top: 1px solid var(--divider) }}
-:host > * {{ flex: none }} :host > :last-child {{ flex: 1 }}
+:host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 }}
 {_NARROW} {{ :host {{ flex-wrap: wrap; gap: 8px 24px; padding: 8px 16px }} }}
 """
 
@@ -101,6 +102,7 @@ OVERLAY = """
 :host { display: flex; flex-flow: row nowrap; align-items: center; gap: 16px; place-self: end stretch; grid-area: 1 / 1;
   margin: 0 24px 16px; padding: 10px 14px; z-index: 5; background: var(--raised); border: 1px solid var(--divider);
   border-radius: 8px; width: auto }
+:host > * { min-width: 0; flex: none } :host > div:first-of-type { flex: 1 }
 """
 
 ERROR = ":host { padding: 64px; max-width: 720px; gap: 16px }"

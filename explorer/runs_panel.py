@@ -82,7 +82,7 @@ class RunsPanel(param.Parameterized):
 
         def read(_: object) -> tuple[str, list[tuple[str, str]]]:
             metrics.poll()
-            return "\n".join(run.log_tail(_LOG_LINES)), figures(metrics)
+            return "\n".join(run.log_tail(_LOG_LINES)), [("id", chosen), *figures(metrics)]
 
         self._reading.start(read, lambda found: self.list.param.update(log=found[0], figures=found[1]))
 
@@ -144,7 +144,7 @@ def _details(record: RunRecord) -> list[str]:
     left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
     percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
     took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
-    return [record.task, percent, left, took, record.id]
+    return [record.task, percent, left, took]
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,11 @@ li { border-top: 1px solid var(--divider); padding: 10px 0 }
 [data-state=interrupted] .state::before { background: var(--warning) }
 .detail, .failure, .empty { color: var(--secondary); font-size: 12px; overflow-wrap: anywhere }
 .failure { color: var(--error) }
-progress { width: 100%; height: 4px; margin: 6px 0 2px; accent-color: var(--accent); display: block }
+progress { appearance: none; width: 100%; height: 4px; margin: 6px 0 2px; display: block; border: 0; border-radius: 2px; overflow: hidden;
+  background: var(--divider) }
+progress::-webkit-progress-bar { background: var(--divider) }
+progress::-webkit-progress-value { background: var(--accent) }
+progress::-moz-progress-bar { background: var(--accent) }
 progress[hidden] { display: none }
 .actions { display: flex; gap: 8px; margin-top: 6px }
 pre { margin: 8px 0 0; padding: 8px; max-height: 180px; overflow: auto; background: var(--stage); border-radius: 8px;

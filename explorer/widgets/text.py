@@ -19,7 +19,11 @@ dd { margin: 2px 0 0; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-feat
   white-space: nowrap }
 dd small { font: 450 12px/1 Inter, system-ui, sans-serif; color: var(--secondary) }
 .caution { border-left: 2px solid var(--warning); padding-left: 10px; color: var(--text) }
-progress { width: 100%; height: 4px; accent-color: var(--accent) }
+progress { appearance: none; width: 100%; height: 4px; border: 0; border-radius: 2px; overflow: hidden;
+  background: var(--divider) }
+progress::-webkit-progress-bar { background: var(--divider) }
+progress::-webkit-progress-value { background: var(--accent) }
+progress::-moz-progress-bar { background: var(--accent) }
 table { width: 100%; border-collapse: collapse; font-feature-settings: 'tnum' }
 th { text-align: left; font-weight: 450; color: var(--secondary); padding: 5px 12px 5px 0; vertical-align: top }
 td { text-align: right; padding: 5px 0; overflow-wrap: anywhere }

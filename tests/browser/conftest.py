@@ -54,6 +54,14 @@ class Server:
             self.process.wait()
 
 
+def eventually(holds: Callable[[], bool], why: Callable[[], str] = lambda: "") -> None:
+    """Poll until it holds; fail with `why` after 15 seconds."""
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.05)
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -62,12 +70,17 @@ def _answers(url: str) -> bool:
         return False
 
 
-def start_server(app: Path, log: Path, *args: str) -> Server:
-    """`panel serve APP` on a free port, once it answers."""
+def start_server(app: Path, log: Path, *args: str, home: Path | None = None) -> Server:
+    """`panel serve APP` on a free port, once it answers; its runs live in `home`, by default beside the log."""
     panel = Path(sys.executable).with_name("panel")
+    environment = {**os.environ, "HARMONIA_HOME": str(home or log.with_name("home"))}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(panel), "serve", str(app), "--port", "0", *args], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
+            [str(panel), "serve", str(app), "--port", "0", *args],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     server = Server("", log, process)
     deadline = time.monotonic() + READY_S

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from engine import queries
 from engine.embedding import HarmonicBasis
 from engine.queries import BasisConfig, Domain, Factors
 from explorer.widgets import colormap_bytes
+from tests.browser.conftest import eventually
 
 # Pole, date line, both hemispheres, a zero line: where a map goes wrong first.
 PLACES = [
@@ -151,7 +151,7 @@ def test_dragging_the_degree_turns_every_number_with_it(page: Page, address: str
     move(page, "Order m", "ArrowLeft", 5)
     wait_drawn(page, "harmonic-l12-m-3")
     # a smaller L takes degree and order along
-    page.get_by_role("slider", name="Maximum degree L", exact=True).press("Home")
+    page.get_by_role("slider", name="Max. degree L", exact=True).press("Home")
     wait_drawn(page, "harmonic-l0-m0")
     page.wait_for_function("location.search.includes('L=0&l=0&m=0')")
 
@@ -282,11 +282,3 @@ def test_narrow_screens_keep_globe_and_controls_within_reach(page: Page, address
     expect(page.get_by_role("slider", name="Degree l", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Controls").click()
     expect(page.get_by_role("slider", name="Degree l", exact=True)).to_be_visible()
-
-
-def eventually(holds: Callable[[], bool], why: Callable[[], str] = lambda: "") -> None:
-    """Poll until it holds; fail with `why` after 15 seconds."""
-    deadline = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from engine import queries
 from engine.embedding import HarmonicBasis
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, StoreError
 from engine.queries import BasisConfig, Domain
 from engine.queries.cache import Cache
 from engine.sphere import LatLonGrid, great_circle_km, harmonics_at
@@ -156,3 +156,16 @@ def test_the_cache_computes_once_when_asked_at_once_and_forgets_failures() -> No
 def test_neighbouring_places_are_near() -> None:
     # the date line is no edge: 0.25° of longitude at the equator is 27.8 km there too
     assert float(great_circle_km(0.0, 179.875, 0.0, -179.875)) == pytest.approx(27.8, abs=0.05)
+
+
+def test_a_fit_for_a_run_is_not_made_while_somebody_waits(tmp_path) -> None:
+    large = BasisConfig(41, 10, Domain("ocean"), 2.0)
+    assert queries.needs_run(large)
+    assert not queries.needs_run(BasisConfig(41, 10, Domain("sphere"), 2.0))
+    with pytest.raises(ChoiceError, match="start it as a background run, or choose L ≤ 40"):
+        queries.fitted(large)
+    small = HarmonicBasis.fit(large.grid(), 3, 3, large.domain.mask(large.grid()))
+    small.save(tmp_path / "basis.safetensors")
+    with pytest.raises(StoreError, match="this is another basis"):
+        queries.take_fit(large, tmp_path / "basis.safetensors")
+    assert not queries.is_fitted(large)

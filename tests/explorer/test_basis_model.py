@@ -87,9 +87,11 @@ def test_a_hostile_address_is_clamped_and_said() -> None:
     assert len(model.notes) == 4
 
 
-def test_components_stop_at_the_fit_limit() -> None:
+def test_components_stop_at_the_limit_of_what_can_be_fitted() -> None:
     model = BasisModel({"L": "120", "l": "100", "m": "-100"})
     model.show = COMPONENT
+    assert model.max_degree == 60
+    model.domain = "sphere"
     assert model.max_degree == 40
     model.show = HARMONIC
     assert_legal(model)

@@ -26,7 +26,7 @@ def drawer(model: BasisModel, globe: Globe, domain_words: Any) -> list[Any]:
     return [
         section("Function"),
         controls.segments(model.param.show, {"One harmonic": HARMONIC, "PCA component": COMPONENT}),
-        controls.slider(model.param.max_degree, "Maximum degree L"),
+        controls.slider(model.param.max_degree, "Max. degree L"),
         harmonic,
         component,
         _stepper(model),

@@ -6,7 +6,7 @@ from typing import Any
 
 import param
 
-from engine.queries import DOMAINS, MAX_DEGREE, MAX_FIT_DEGREE, BasisConfig, Domain
+from engine.queries import DOMAINS, MAX_DEGREE, MAX_FIT_DEGREE, MAX_RUN_DEGREE, BasisConfig, Domain
 from explorer.session import Query
 
 HARMONIC, COMPONENT = "harmonic", "component"
@@ -64,7 +64,10 @@ class BasisModel(param.Parameterized):
     @property
     def degree_limit(self) -> int:
         """The highest degree that can be chosen now."""
-        return MAX_DEGREE if self.show == HARMONIC else MAX_FIT_DEGREE
+        if self.show == HARMONIC:
+            return MAX_DEGREE
+        # the whole sphere needs no fit, and beyond this its components are the harmonics themselves
+        return MAX_FIT_DEGREE if self.domain == "sphere" else MAX_RUN_DEGREE
 
     @property
     def component_limit(self) -> int:
@@ -85,7 +88,7 @@ class BasisModel(param.Parameterized):
         box = Domain("box", south, north, self.west, east) if self.domain == "box" else Domain(self.domain)
         return BasisConfig(self.max_degree, self.num_components, box, self.step_deg)
 
-    @param.depends("show", "max_degree", "degree", "num_components", "lat_range", watch=True)
+    @param.depends("show", "max_degree", "degree", "num_components", "domain", "lat_range", watch=True)
     def _keep_legal(self) -> None:
         lowest = 0 if self.show == HARMONIC else 1
         self._bound("max_degree", lowest, self.degree_limit)
@@ -136,8 +139,8 @@ class BasisModel(param.Parameterized):
             self._read_box(query["box"], changes)
         if "at" in query:
             self._read_camera(query["at"], changes)
-        # L first, for it says what the others may be
-        order = ["show", "max_degree", "degree", "num_components"]
+        # what says what the others may be comes first
+        order = ["show", "domain", "max_degree", "degree", "num_components"]
         for name in sorted(changes, key=lambda name: order.index(name) if name in order else len(order)):
             self._set(name, changes[name])
         self._keep_legal()

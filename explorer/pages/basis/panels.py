@@ -105,8 +105,10 @@ class Panels:
         self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
         data = (spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component)
         self._open(
-            self._figure("spectrum", figures.spectrum, data),
-            self._figure("explained", figures.explained, (spectrum.explained, config.num_components)),
+            self._figure("spectrum", figures.spectrum, data, sizing_mode="stretch_width"),
+            self._figure(
+                "explained", figures.explained, (spectrum.explained, config.num_components), sizing_mode="stretch_width"
+            ),
         )
 
     def _show_passport(self, shown: Factors) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 import panel_material_ui as pmui
 
 from engine import queries
-from engine.queries import Factors
+from engine.queries import BasisConfig, Factors
 from explorer import layout
 from explorer.background import Later, Newest
 from explorer.layout import box, show
 from explorer.pages.basis import words
 from explorer.pages.basis.drawer import drawer
-from explorer.pages.basis.model import HARMONIC, BasisModel
+from explorer.pages.basis.fits import Fits
+from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
 from explorer.pages.basis.panels import Panels
+from explorer.registry import REGISTRY
 from explorer.session import Query, Session, View
 from explorer.widgets import controls
 from explorer.widgets.download import Download
@@ -46,6 +48,8 @@ class BasisView:
         self._rest = Later(self._after_rest, 180)
         self._fit = Newest(self._show_progress, self._show_failure)
         self._download = Download()
+        self.fits = Fits(session, REGISTRY)
+        REGISTRY.subscribe(lambda _: self._runs_changed())
         self.panels = Panels(model, self._show_failure)
         self._make_stage()
         self._make_read()
@@ -92,7 +96,7 @@ class BasisView:
         cancel = controls.button("Cancel", on_click=lambda _: self._abandon())
         self._waiting = box(self._progress, cancel, css=layout.OVERLAY, styles={"display": "none"})
         self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
-        self._stage = [self._failure, self.globe, self._waiting, self._download]
+        self._stage = [self._failure, self.globe, self._waiting, self.fits.card, self._download]
 
     def _make_read(self) -> None:
         self._bar = ColorScale(group=_GROUP, colormap=colormap_bytes("balance"), margin=0, width=200, height=52)
@@ -135,6 +139,7 @@ class BasisView:
 
     def _show_function(self) -> None:
         self._failure.visible = False
+        self.fits.hide()
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
@@ -146,8 +151,27 @@ class BasisView:
             turn = model.follow and factors.peak != seen and not (seen is None and model.view_given)
             self._draw(factors, turn)
         else:
-            config = model.config
+            self._fit_first(model.config)
+
+    def _fit_first(self, config: BasisConfig) -> None:
+        """Fit the basis here, or look for the run that fits it."""
+        if not queries.needs_run(config):
             self._fit.start(partial(queries.fitted, config), lambda _: self._show_function())
+            return
+        self._fit.cancel()
+        record = self.fits.find(config)
+        if record is not None and record.state == "done":
+            self._fit.start(
+                lambda report: queries.take_fit(config, self.fits.result(record)), lambda _: self._show_function()
+            )
+        else:
+            self.fits.offer(config, record)
+
+    def _runs_changed(self) -> None:
+        """A run began, moved or ended: perhaps the one that is waited for."""
+        config = self.model.config
+        if self.model.show == COMPONENT and queries.needs_run(config) and not queries.is_fitted(config):
+            self._fit_first(config)
 
     def _draw(self, factors: Factors, turn: bool = False) -> None:
         """Put the function on the globe, in one message; ``turn`` brings its peak to the middle."""
