@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             recorder = Recorder()
             await asyncio.wait_for(scene(recorder, recorder.newest()), timeout=20)
 
-        asyncio.run(play())
+        # a thread of its own: where browser tests ran before, this one already has a loop
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, play()).result()
 
     return run
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import panel as pn
 
-from engine.queries import DOMAINS
 from explorer.layout import row
 from explorer.pages.basis.model import COMPONENT, HARMONIC, STEPS, BasisModel
 from explorer.widgets import controls
+from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.text import section
 
@@ -48,19 +48,10 @@ def _component(model: BasisModel, domain_words: Any) -> list[Any]:
     return [
         controls.slider(model.param.component, "Component k"),
         controls.slider(model.param.num_components, "Components kept K"),
-        controls.select(model.param.domain, "Domain", {label: kind for kind, label in DOMAINS.items()}),
-        controls.group(model, ["domain"], lambda: model.domain == "box", lambda: _box(model)),
+        *domain_controls(model),
         controls.select(model.param.step_deg, "Grid of the fit", {f"{step:g}°": step for step in STEPS}),
         controls.switch(model.param.follow, "Turn to where it is largest"),
         domain_words,
-    ]
-
-
-def _box(model: BasisModel) -> list[Any]:
-    return [
-        controls.range_slider(model.param.lat_range, "Latitudes, °", step=1.0),
-        controls.slider(model.param.west, "Western edge, °", step=1.0),
-        controls.slider(model.param.width, "Width eastwards, °", step=1.0),
     ]
 
 
