@@ -1,6 +1,27 @@
 """Embeddings of place: a basis of spherical-harmonic components fitted over a part of the sphere."""
 
 from engine.embedding.basis import MAX_MASKED_DEGREE, HarmonicBasis
+from engine.embedding.encoders import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
 from engine.embedding.passport import agreement
+from engine.embedding.patches import Patches
+from engine.embedding.position import clipped_share, position_embedding, position_field
+from engine.embedding.scale import SCALE_FEATURES, scale_features
+from engine.embedding.table import Embedding2d
 
-__all__ = ["MAX_MASKED_DEGREE", "HarmonicBasis", "agreement"]
+__all__ = [
+    "ENCODERS",
+    "MAX_MASKED_DEGREE",
+    "SCALE_FEATURES",
+    "Embedding2d",
+    "EncoderConfig",
+    "GeoPositionScale",
+    "HarmonicBasis",
+    "Patches",
+    "agreement",
+    "build_encoder",
+    "clipped_share",
+    "position_embedding",
+    "position_field",
+    "scale_features",
+    "sinusoidal_embedding",
+]

@@ -83,14 +83,43 @@ class BasisSettings(_Checked):
         return value
 
 
-Settings = LandSettings | BasisSettings
-_MODELS: dict[str, type[LandSettings] | type[BasisSettings]] = {
+class TableSettings(_Checked):
+    """Learn a field from a sample of its points with a spatial table that a convolution reads."""
+
+    task: Literal["table"] = "table"
+    target: Literal["force", "august"] = Field(
+        default="force", description="field to learn: the guide's field of force, or the real SST of August 2012"
+    )
+    width: int = Field(default=63, ge=1, le=720, description="columns of the table, W, from west to east")
+    height: int = Field(default=32, ge=1, le=360, description="rows of the table, H, from south to north")
+    padding: int = Field(
+        default=7, ge=0, le=15, description="neighbours read on every side of a cell; at most width and height"
+    )
+    topology: Literal["sphere", "torus", "clamp"] = Field(
+        default="sphere", description="what lies beyond an edge of the table"
+    )
+    sample_share: float = Field(default=0.5, gt=0.0, lt=1.0, description="share of the points that is learned from")
+    iterations: int = Field(default=300, ge=1, le=100_000, description="steps of Adam over the whole sample")
+    learning_rate: float = Field(default=0.005, gt=0.0, le=1.0, description="learning rate of Adam")
+
+    @field_validator("padding")
+    @classmethod
+    def _within_the_table(cls, value: int, info: ValidationInfo) -> int:
+        most = min(info.data.get("width", value), info.data.get("height", value))
+        if value > most:
+            raise ValueError(f"must not be wider than the table; at most {most}")
+        return value
+
+
+Settings = LandSettings | BasisSettings | TableSettings
+_MODELS: dict[str, type[LandSettings] | type[BasisSettings] | type[TableSettings]] = {
     get_args(model.model_fields["task"].annotation)[0]: model for model in get_args(Settings)
 }
 
 _DEMOS: dict[str, Settings] = {
     "land": LandSettings(step_deg=0.02, rows_per_band=2),
     "basis": BasisSettings(step_deg=0.25, max_degree=60, num_components=256, domain="ocean"),
+    "table": TableSettings(target="august", width=180, height=90, padding=5, iterations=3000),
 }
 
 

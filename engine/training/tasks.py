@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.runs.config import BasisSettings, LandSettings
+from engine.runs.config import BasisSettings, LandSettings, TableSettings
 from engine.runs.context import RunContext
 
 if TYPE_CHECKING:
@@ -112,4 +112,11 @@ def _domain(settings: BasisSettings) -> Domain:
     return Domain("box", south, north, west, east)
 
 
-TASKS: dict[str, Callable[[Any, RunContext], None]] = {"land": draw_land, "basis": fit_basis}
+def fit_table(settings: TableSettings, run: RunContext) -> None:
+    """Learn a field with a spatial table; see :func:`engine.training.table_task.fit_table`."""
+    from engine.training import table_task
+
+    table_task.fit_table(settings, run)
+
+
+TASKS: dict[str, Callable[[Any, RunContext], None]] = {"land": draw_land, "basis": fit_basis, "table": fit_table}

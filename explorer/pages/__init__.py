@@ -1,6 +1,6 @@
 """The pages, in the order of the rail. The first one is what a bare address opens."""
 
-from explorer.pages import basis
+from explorer.pages import basis, embeddings
 from explorer.session import Page
 
-PAGES: tuple[Page, ...] = (basis.PAGE,)
+PAGES: tuple[Page, ...] = (basis.PAGE, embeddings.PAGE)

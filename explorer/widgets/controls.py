@@ -94,3 +94,20 @@ def group(
     model.param.watch(show, names)
     show()
     return column
+
+
+def copy_link(say: Callable[[str, str], None]) -> pmui.Button:
+    """Puts the address of the view on the clipboard."""
+    copy = button("Copy link")
+    copy.js_on_click(code="navigator.clipboard && navigator.clipboard.writeText(location.href)")
+    copy.on_click(lambda _: say("success", "The address of this view is on the clipboard."))
+    return copy
+
+
+def export_menu(files: Mapping[str, Callable[[], None]]) -> pmui.MenuButton:
+    """What can be taken away, ``{label: how}``."""
+    menu = pmui.MenuButton(
+        label="Export", items=[{"label": label} for label in files], size="small", variant="contained", margin=0
+    )
+    menu.on_click(lambda item: files[item["label"]]())  # pyright: ignore[reportIndexIssue]
+    return menu

@@ -128,6 +128,31 @@ def pack_harmonics(lat_table: np.ndarray, orders: np.ndarray, width: int, axes: 
     return _grid_packet("harmonics", payload, axes, shape, key=key, rank=len(orders), orders=[int(m) for m in orders])
 
 
+def pack_colours(rgb: np.ndarray, axes: Axes, key: str = "", missing: np.ndarray | None = None) -> bytes:
+    """Colours (lat, lon, 3) of uint8 that are drawn as they are, between samples as their mean in red, green and blue.
+
+    Neither colour map nor range applies, and there is no value to read out. ``missing (lat, lon)``, True where there is
+    no colour. Four bytes a cell: red, green, blue and 255, or four zeros.
+
+    Raises:
+        ChoiceError: The colours are not (H, W, 3) of uint8, or ``missing`` is not (H, W).
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ChoiceError(
+            f"{rgb.shape} of {rgb.dtype} are no colours", "the colours of a field", "give (H, W, 3) of uint8, 0 to 255"
+        )
+    if missing is not None and missing.shape != rgb.shape[:2]:
+        raise ChoiceError(
+            f"missing cells of {missing.shape} do not meet colours of {rgb.shape[:2]}",
+            "the colours of a field",
+            "give one flag a cell",
+        )
+    rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    if missing is not None:
+        rgba[np.asarray(missing, bool)] = 0
+    return _grid_packet("colours", rgba.tobytes(), axes, rgb.shape[:2], key=key)
+
+
 def pack_mask(mask: np.ndarray, axes: Axes) -> bytes:
     """A domain (lat, lon), True = belongs to it, one byte a cell; its border is drawn midway between cell centres."""
     return _grid_packet("mask", np.asarray(mask, np.uint8).tobytes(), axes, mask.shape)
@@ -167,9 +192,10 @@ class Globe(JSComponent):
     Keys: arrows turn, + and - zoom, Home returns to the first view, Enter clicks the middle.
     """
 
-    field = param.Bytes(default=b"", doc="what pack_field or pack_harmonics made; empty draws land and ocean only")
+    field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
     swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
+    blocks = param.Boolean(default=False, doc="draw each cell of the fields as a block of one value, with crisp edges")
     colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
     vmin = param.Number(default=0.0, doc="value of the first colour")
     vmax = param.Number(default=1.0, doc="value of the last colour")
@@ -186,9 +212,9 @@ class Globe(JSComponent):
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
     group = param.String(default="", doc="views of a group share the pointer, and in one projection the camera too")
-    leader = param.String(default="", doc="group of the Globe whose fields, colours, range and domain this one draws")
+    leader = param.String(default="", doc="group of the Globe whose fields, blocks, colours, range, domain this draws")
     label = param.String(default="Globe", doc="what a screen reader calls it")
-    clicked = param.Dict(default={}, doc="set by the browser: lat, lon, value (None = missing), serial")
+    clicked = param.Dict(default={}, doc="set by the browser: lat, lon, value (None = missing, or a colour), serial")
     coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
 
     _esm = _globe_code()

@@ -5,6 +5,7 @@ const ICONS = {
   logo: '<circle cx="12" cy="12" r="9.2"/><path d="M2.8 12c3-6 6.2-6 9.2 0s6.2 6 9.2 0"/>',
   home: '<path d="M4 11l8-7 8 7v9h-5v-6H9v6H4z"/>',
   globe: '<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3c3.5 3 3.5 15 0 18M12 3c-3.5 3-3.5 15 0 18"/>',
+  patches: '<rect x="4" y="4" width="7" height="7" rx="1.5"/><rect x="13" y="4" width="7" height="7" rx="1.5"/><rect x="4" y="13" width="7" height="7" rx="1.5"/><path d="M13 16.5h7M16.5 13v7"/>',
   runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
   controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
   sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from html import escape
 
@@ -77,3 +78,11 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
     """HTML of a table of labels and values."""
     body = "".join(f"<tr><th scope=row>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows)
     return f"<table>{body}</table>"
+
+
+def number(value: float) -> str:
+    """Three figures, thousands set apart by a thin space, a true minus; a dash for what is not a number."""
+    if not math.isfinite(value):
+        return "–"
+    shown = f"{value:,.0f}".replace(",", "\u2009") if abs(value) >= 1000 else f"{value:.3g}"
+    return shown.replace("-", "−")

@@ -11,7 +11,7 @@ import panel as pn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_field, pack_harmonics, pack_mask
+from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_colours, pack_field, pack_harmonics, pack_mask
 
 STEP_DEG = 10.0  # coarse on purpose: a grid registered half a cell off changes the colour by many levels
 RAMP = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 128)], axis=1).astype(
@@ -34,11 +34,26 @@ def smooth(lat_deg: np.ndarray, lon_deg: np.ndarray) -> np.ndarray:
     return 0.3 * np.sin(lat) + 0.3 * np.cos(lat) * np.cos(lon - 0.7) + wave
 
 
-def with_hole(values: np.ndarray) -> np.ndarray:
-    """The field on cells without its values in 30..60° N, 0..40° E."""
+def colours(lat_deg: np.ndarray, lon_deg: np.ndarray) -> np.ndarray:
+    """Colours (lat, lon, 3), each of the three a field of its own."""
+    thirds = [smooth(lat_deg, lon_deg), smooth(-lat_deg, lon_deg + 50.0), smooth(lat_deg, 20.0 - lon_deg)]
+    return np.rint(127.5 * (1.0 + np.stack(thirds, axis=-1))).astype(np.uint8)
+
+
+def hole() -> np.ndarray:
+    """The cells of 30..60° N, 0..40° E."""
     lat, lon = coordinates("cells")
-    hole = ((lat > 30) & (lat < 60))[:, None] & ((lon > 0) & (lon < 40))[None, :]
-    return np.where(hole, np.nan, values)
+    return ((lat > 30) & (lat < 60))[:, None] & ((lon > 0) & (lon < 40))[None, :]
+
+
+def with_hole(values: np.ndarray) -> np.ndarray:
+    """The field on cells without its values in the hole."""
+    return np.where(hole(), np.nan, values)
+
+
+def cap() -> tuple[np.ndarray, np.ndarray]:
+    """Cells of a quarter of the sphere whose last row ends at a pole, with a step that rounding does not spare."""
+    return -90.0 + 180.0 / 7.0 * (np.arange(7) + 0.5), 10.0 * np.arange(9) + 5.0
 
 
 ORDERS = np.array([0, 3, -2])
@@ -60,7 +75,7 @@ def build() -> pn.viewable.Viewable:
     """The globe of a case, what the server knows of it, and in `pair` another one that follows it."""
     asked = pn.state.session_args
     case = asked.get("case", [b"points"])[0].decode()
-    registration = "points" if case in ("points", "pair", "harmonics", "product") else "cells"
+    registration = "points" if case in ("points", "pair", "harmonics", "product", "colour_points") else "cells"
     lat, lon = coordinates(registration)
     axes = Axes.of(lat, lon)
     field = smooth(lat, lon)
@@ -73,11 +88,20 @@ def build() -> pn.viewable.Viewable:
         left.field = pack_field(product(), axes, key=case)
     elif case == "swipe":
         left.field_b = pack_field(-field, axes)
+    elif case in ("colours", "colour_points"):
+        left.field = pack_colours(colours(lat, lon), axes, key=case)
+    elif case == "colour_hole":
+        left.field = pack_colours(colours(lat, lon), axes, key=case, missing=hole())
+    elif case == "mixed":
+        left.field_b = pack_colours(colours(lat, lon), axes)
     elif case == "domain":
         left.domain = pack_mask(np.broadcast_to(lon[None, :] > 0.0, field.shape), axes)
     elif case == "box":
         inside = (lat > 20) & (lat < 60)
         left.field = pack_field(field[inside][:, :9], Axes.of(lat[inside], lon[:9]), key=case)
+    elif case == "cap":
+        cap_lat, cap_lon = cap()
+        left.field = pack_field(smooth(cap_lat, cap_lon), Axes.of(cap_lat, cap_lon), key=case)
 
     seen = pn.pane.Str("", css_classes=["seen"])
 

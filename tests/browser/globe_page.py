@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page
 from scipy.interpolate import RegularGridInterpolator
 
-from tests.browser.globe_app import STEP_DEG, coordinates, smooth
+from tests.browser.globe_app import STEP_DEG, colours, coordinates, smooth
 
 APP = Path(__file__).with_name("globe_app.py")
 SIDE = 500  # CSS pixels of each canvas, one device pixel each
@@ -37,8 +37,13 @@ def surround(values: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> RegularGri
 
 
 def value_at(field: RegularGridInterpolator, lat: float, lon: float) -> float:
+    return float(found_at(field, lat, lon))
+
+
+def found_at(field: RegularGridInterpolator, lat: float, lon: float) -> np.ndarray:
+    """What a field has at a place: () for values, (3,) for colours."""
     first = field.grid[1][0]
-    return float(field((lat, first + (lon - first) % 360.0)))
+    return field((lat, first + (lon - first) % 360.0))
 
 
 def equal_earth(lat: float, lon: float) -> tuple[float, float]:
@@ -115,6 +120,14 @@ def color_at(image: np.ndarray, x: float, y: float) -> np.ndarray:
     return (1 - f) * near + f * far
 
 
+def values_in(page: Page, places: list[tuple[float, float]]) -> list[float | None]:
+    """What the view reads at places, without a pointer that would have to hit them."""
+    return page.evaluate(
+        "(places) => { const [view] = harmoniaGlobes; return places.map(([lat, lon]) => view.valueAt({lat, lon}, 0)) }",
+        places,
+    )
+
+
 def told(page: Page, ready: str = "true") -> dict:
     """What the server knows, once `ready` (JavaScript on `it`) holds."""
     found = page.wait_for_function(
@@ -139,3 +152,15 @@ def open_globe(page: Page, url: str, case: str) -> Page:
 def field_of(case: str) -> RegularGridInterpolator:
     lat, lon = coordinates(case)
     return surround(smooth(lat, lon), lat, lon)
+
+
+def colours_of(case: str) -> RegularGridInterpolator:
+    """The colours (…, 3) of a place, on "cells" or "points"."""
+    lat, lon = coordinates(case)
+    return surround(colours(lat, lon).astype(float), lat, lon)
+
+
+def cell_at(case: str, lat: float, lon: float) -> tuple[int, int]:
+    """Row and column of the sample next to a place, by looking at all of them."""
+    rows, columns = coordinates(case)
+    return int(np.abs(rows - lat).argmin()), int(np.abs((columns - lon + 180.0) % 360.0 - 180.0).argmin())

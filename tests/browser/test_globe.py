@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.globe_app import coordinates, product, smooth, with_hole
+from tests.browser.globe_app import cap, colours, coordinates, product, smooth, with_hole
 from tests.browser.globe_page import (
     APP,
     LEVELS,
     SIDE,
     Opener,
     canvas,
+    cell_at,
     change,
     color_at,
+    colours_of,
     expected_color,
     field_of,
     flat_pixel,
+    found_at,
     globe_pixel,
     open_globe,
     pixels,
     value_at,
+    values_in,
 )
 
 PLACES = [(90, 0), (-90, 0), (89, 120), (-88, -60), (0, 180), (12, -179.7), (-33, 179.4), (45, 0), (5, -93), (-61, 77)]
+MISSING = [0x3A, 0x43, 0x52]  # theme.js, dark
 VIEWS = [(20, -30), (90, 0), (-90, 40), (5, 180), (-10, 90)]
 
 
@@ -75,17 +82,22 @@ def test_flat_pixels(opened: Opener, case: str, projection: str) -> None:
                 np.testing.assert_allclose(color_at(image, *at), expected_color(value_at(field, lat, lon)), atol=LEVELS)
 
 
+def latitude_below_pole(projection: str, depth: float) -> float:
+    """Latitude that lies `depth` pixels below the north pole of a flat map at zoom 8."""
+    latitudes = np.linspace(80, 90, 20001)
+    ups = np.array([SIDE / 2 - flat_pixel(projection, lat, 0, 0)[1] for lat in latitudes]) * 8
+    return float(np.interp(ups[-1] - depth, ups, latitudes))
+
+
 @pytest.mark.parametrize("projection", ["equal_earth", "plate_carree"])
 @pytest.mark.parametrize("case", ["points", "cells"])
 def test_flat_pixels_at_the_poles(opened: Opener, case: str, projection: str) -> None:
     page, field = opened(case), field_of(case)
-    latitudes = np.linspace(80, 90, 20001)
     for sign in (1, -1):
         change(page, projection=projection, center_lat=90 * sign, center_lon=50, zoom=8)
         image = pixels(page)
-        ups = np.array([SIDE / 2 - flat_pixel(projection, lat, 0, 0)[1] for lat in latitudes]) * 8
         for depth in (0.5, 2.5, 12.5):  # pixels inwards from the pole, which touches the edge of the canvas
-            lat = sign * float(np.interp(ups[-1] - depth, ups, latitudes))
+            lat = sign * latitude_below_pole(projection, depth)
             seen = color_at(image, SIDE / 2, depth if sign > 0 else SIDE - depth)
             np.testing.assert_allclose(seen, expected_color(value_at(field, lat, 50)), atol=LEVELS)
 
@@ -104,7 +116,7 @@ def test_missing_cells_have_crisp_edges(opened: Opener) -> None:
     change(page, projection="plate_carree", center_lat=0, center_lon=0)
     image = pixels(page)
     missing = color_at(image, *flat_pixel("plate_carree", 45, 20, 0))
-    np.testing.assert_allclose(missing, [0x3A, 0x43, 0x52], atol=1)  # view.js, dark
+    np.testing.assert_allclose(missing, MISSING, atol=1)
     x_west, y = flat_pixel("plate_carree", 45, 0, 0)
     x_east, _ = flat_pixel("plate_carree", 45, 40, 0)
     for x in (x_west + 2, x_east - 2):
@@ -124,7 +136,7 @@ def test_outside_a_regional_grid_is_missing(opened: Opener) -> None:
         np.testing.assert_allclose(color_at(image, *at), expected_color(value_at(field, lat, lon)), atol=LEVELS)
     for lat, lon in ((18, -140), (62, -140), (40, 178), (40, -88)):
         at = flat_pixel("plate_carree", lat, lon, -130)
-        np.testing.assert_allclose(color_at(image, *at), [0x3A, 0x43, 0x52], atol=1)
+        np.testing.assert_allclose(color_at(image, *at), MISSING, atol=1)
 
 
 def test_harmonics_are_drawn_as_the_dense_field_is(opened: Opener) -> None:
@@ -152,3 +164,169 @@ def test_domain_dims_what_lies_outside(opened: Opener) -> None:
     outside = image[int(y) - 8 : int(y) + 8, int(x) - 8 : int(x) + 8]
     assert outside.mean() < 0.75 * expected_color(value_at(field, 20, -60)).mean()
     assert np.ptp(outside, axis=(0, 1)).max() > 10  # the hatch
+
+
+# ---------------------------------------------------------------- colours instead of values
+
+
+@pytest.mark.parametrize("case", ["colour_points", "colours"])
+def test_colours_on_the_globe(opened: Opener, case: str) -> None:
+    registration = "points" if case == "colour_points" else "cells"
+    page, field, checked = opened(case), colours_of(registration), 0
+    for centre in VIEWS:
+        change(page, center_lat=centre[0], center_lon=centre[1])
+        image = pixels(page)
+        for place in PLACES:
+            at = globe_pixel(*place, centre)
+            if at is not None and not (abs(place[0]) == 90 and registration == "cells"):
+                np.testing.assert_allclose(color_at(image, *at), found_at(field, *place), atol=LEVELS)
+                checked += 1
+    assert checked >= 14
+
+
+def test_colours_at_the_pole_are_the_mean_across(opened: Opener) -> None:
+    page = opened("colours")
+    for pole, row in ((90, -1), (-90, 0)):
+        change(page, center_lat=pole, center_lon=0)
+        ring = colours(*coordinates("cells"))[row].astype(float)
+        across = (ring + np.roll(ring, len(ring) // 2, axis=0)) / 2
+        seen = color_at(pixels(page), SIDE / 2, SIDE / 2)
+        assert (across.min(axis=0) - LEVELS <= seen).all()
+        assert (seen <= across.max(axis=0) + LEVELS).all()
+
+
+@pytest.mark.parametrize("projection", ["equal_earth", "plate_carree"])
+def test_colours_on_flat_maps(opened: Opener, projection: str) -> None:
+    page, field = opened("colours"), colours_of("cells")
+    for middle in (0.0, 180.0):
+        change(page, projection=projection, center_lat=0, center_lon=middle)
+        image = pixels(page)
+        for lat, lon in PLACES:
+            if abs(lat) < 80 and abs((lon - middle + 180) % 360 - 180) < 178:
+                at = flat_pixel(projection, lat, lon, middle)
+                np.testing.assert_allclose(color_at(image, *at), found_at(field, lat, lon), atol=LEVELS)
+
+
+def test_missing_colours_and_their_neighbours(opened: Opener) -> None:
+    page = opened("colour_hole")
+    change(page, projection="plate_carree", center_lat=0, center_lon=0)
+    image = pixels(page)
+    x_west, y = flat_pixel("plate_carree", 45, 0, 0)
+    for x in (x_west + 2, flat_pixel("plate_carree", 45, 20, 0)[0]):
+        np.testing.assert_allclose(color_at(image, x, y), MISSING, atol=LEVELS)
+    beside = colours(*coordinates("cells"))[cell_at("cells", 45, -5)]
+    np.testing.assert_allclose(color_at(image, x_west - 2, y), beside, atol=LEVELS)
+
+
+def test_colour_map_and_range_leave_colours_alone(opened: Opener) -> None:
+    page = opened("colours")
+    before = pixels(page)
+    change(page, vmin=0.2, vmax=0.3)
+    np.testing.assert_array_equal(pixels(page), before)
+
+
+def test_values_and_colours_side_by_side(opened: Opener) -> None:
+    page, values, colour = opened("mixed"), field_of("cells"), colours_of("cells")
+    change(page, projection="plate_carree", center_lat=0, center_lon=0, swipe=0.4)
+    image = pixels(page)
+    for lat, lon in ((30, -120), (-40, -60), (10, 100), (-50, 150)):
+        at = flat_pixel("plate_carree", lat, lon, 0)
+        left = expected_color(value_at(values, lat, lon))
+        np.testing.assert_allclose(color_at(image, *at), left if lon < 0 else found_at(colour, lat, lon), atol=LEVELS)
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def block_color(registration: str, lat: float, lon: float) -> np.ndarray:
+    """The one colour of the block around a place."""
+    return expected_color(smooth(*coordinates(registration))[cell_at(registration, lat, lon)])
+
+
+@pytest.mark.parametrize("middle", [0.0, 180.0])
+@pytest.mark.parametrize("case", ["points", "cells"])
+def test_a_block_is_one_colour(opened: Opener, case: str, middle: float) -> None:
+    page, checked = opened(case), 0
+    change(page, projection="plate_carree", center_lat=0, center_lon=middle, blocks=True)
+    image = pixels(page)
+    for lat, lon in itertools.product(*coordinates(case)):
+        if abs(lat) < 88 and abs((lon - middle + 180) % 360 - 180) < 172:
+            x, y = (int(at) for at in flat_pixel("plate_carree", lat, lon, middle))
+            inside = image[y - 4 : y + 5, x - 4 : x + 5]  # 9 of 13.7 pixels
+            assert np.ptp(inside, axis=(0, 1)).max() == 0
+            np.testing.assert_allclose(inside[0, 0], block_color(case, lat, lon), atol=1.5)
+            checked += 1
+    assert checked >= 17 * 34
+
+
+CORNERS = {"cells": [(10, 20), (-40, 180), (50, -180)], "points": [(15, 175), (-35, -175), (5, 85)]}
+
+
+@pytest.mark.parametrize("projection", ["globe", "equal_earth", "plate_carree"])
+@pytest.mark.parametrize("case", ["points", "cells"])
+def test_four_blocks_meet_in_a_corner(opened: Opener, case: str, projection: str) -> None:
+    page = opened(case)
+    change(page, projection=projection, blocks=True, zoom=8)
+    for lat, lon in CORNERS[case]:
+        change(page, center_lat=lat, center_lon=lon)
+        image = pixels(page)
+        for north, east in itertools.product((1, -1), repeat=2):
+            seen = color_at(image, SIDE / 2 + 2 * east, SIDE / 2 - 2 * north)
+            np.testing.assert_allclose(seen, block_color(case, lat + north, lon + east), atol=1.5)
+
+
+def test_blocks_at_the_poles_of_the_globe(opened: Opener) -> None:
+    page, zoom, east = opened("cells"), 40, 15.0
+    for pole in (90, -90):
+        change(page, center_lat=pole, center_lon=east, blocks=True, zoom=zoom)
+        image, near = pixels(page), pole - math.copysign(0.3, pole)
+        for lon in coordinates("cells")[1]:
+            at = globe_pixel(near, lon, (pole, east))
+            assert at is not None
+            x, y = (SIDE / 2 + zoom * (here - SIDE / 2) for here in at)  # 48 pixels from the pole, 8 a block
+            np.testing.assert_allclose(color_at(image, x, y), block_color("cells", near, lon), atol=1.5)
+
+
+@pytest.mark.parametrize("projection", ["equal_earth", "plate_carree"])
+@pytest.mark.parametrize("case", ["points", "cells"])
+def test_blocks_at_the_poles_of_flat_maps(opened: Opener, case: str, projection: str) -> None:
+    page = opened(case)
+    for pole in (90, -90):
+        change(page, projection=projection, center_lat=pole, center_lon=53, blocks=True, zoom=8)
+        image = pixels(page)
+        for depth in (1.5, 4.5, 12.5):
+            lat = math.copysign(latitude_below_pole(projection, depth), pole)
+            seen = color_at(image, SIDE / 2, depth if pole > 0 else SIDE - depth)
+            np.testing.assert_allclose(seen, block_color(case, lat, 53), atol=1.5)
+
+
+def test_blocks_of_colours_and_of_missing_cells(opened: Opener) -> None:
+    page = opened("colour_hole")
+    change(page, projection="plate_carree", center_lat=40, center_lon=0, blocks=True, zoom=8)
+    image, expected = pixels(page), colours(*coordinates("cells"))
+    for north, east in itertools.product((2, -2), repeat=2):
+        color = MISSING if east > 0 else expected[cell_at("cells", 40 + north, east)]
+        np.testing.assert_allclose(color_at(image, SIDE / 2 + east, SIDE / 2 - north), color, atol=1.5)
+
+
+@pytest.mark.parametrize("case", ["points", "cells"])
+def test_the_value_of_a_block_is_its_cells(opened: Opener, case: str) -> None:
+    page, random = opened(case), np.random.default_rng(0)
+    lat, lon = coordinates(case)
+    borders = [(b + side, 3.0) for b in lat[:-1] + 5.0 for side in (-1e-9, 1e-9)]
+    borders += [(3.0, (b + side + 180.0) % 360.0 - 180.0) for b in lon + 5.0 for side in (-1e-9, 1e-9)]
+    edges = [(pole, at) for pole in (90.0, -90.0) for at in (-177.0, 3.0, 91.0)]
+    places = [*borders, *edges, *np.column_stack([random.uniform(-90, 90, 99), random.uniform(-180, 180, 99)]).tolist()]
+    change(page, blocks=True)
+    found = values_in(page, places)
+    expected = [smooth(lat, lon)[cell_at(case, *place)] for place in places]
+    np.testing.assert_allclose(found, expected, atol=2e-5)  # the 16-bit step
+
+
+def test_a_grid_that_ends_at_the_pole_has_the_pole(opened: Opener) -> None:
+    page = opened("cap")
+    last = smooth(*cap())[[-1, 0], 4]
+    for blocks in (True, False):
+        change(page, blocks=blocks)
+        np.testing.assert_allclose(values_in(page, [(90, 45), (-90, 45)]), last, atol=2e-5)
+        assert values_in(page, [(90, 120), (0, -10)]) == [None, None]

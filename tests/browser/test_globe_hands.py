@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.browser.globe_app import coordinates, smooth
 from tests.browser.globe_page import (
     APP,
     LEVELS,
     SIDE,
     Opener,
     canvas,
+    cell_at,
     change,
     color_at,
     expected_color,
@@ -60,6 +62,32 @@ def test_click_on_a_missing_cell_says_so(opened: Opener) -> None:
     change(page, center_lat=45, center_lon=20)
     click(page, SIDE / 2, SIDE / 2)
     assert told(page, "it.clicked.serial === 1")["clicked"]["value"] is None
+
+
+def test_click_on_a_block_reads_its_cell(opened: Opener) -> None:
+    page = opened("cells")
+    change(page, center_lat=0, center_lon=0, blocks=True)
+    values = smooth(*coordinates("cells"))
+    for serial, place in enumerate([(1.5, 9), (8.5, 1), (11.5, 1)], 1):  # twice one block, then its neighbour
+        at = globe_pixel(*place, (0, 0))
+        assert at is not None
+        click(page, *at)
+        value = values[cell_at("cells", *place)]
+        assert told(page, f"it.clicked.serial === {serial}")["clicked"]["value"] == pytest.approx(value, abs=2e-5)
+        assert page.locator(".item .value").inner_text() == f"{value:.2f}".replace("-", "−")
+
+
+def test_colours_have_no_value(opened: Opener) -> None:
+    page = opened("mixed")
+    change(page, projection="plate_carree", center_lat=0, center_lon=0, swipe=0.5)
+    for serial, (x, ready) in enumerate([(100, "typeof it.clicked.value === 'number'"), (400, "true")], 1):
+        click(page, x, SIDE / 2)
+        clicked = told(page, f"it.clicked.serial === {serial} && {ready}")["clicked"]
+    assert clicked["value"] is None
+    assert page.locator(".item .value").inner_text() == "–"
+    assert page.locator(".item small").inner_text() == ""
+    assert page.locator(".place").inner_text().startswith("0.")
+    assert page.locator(".mark").is_hidden()
 
 
 def test_drag_keeps_the_place_under_the_pointer(opened: Opener) -> None:
@@ -133,6 +161,16 @@ def test_views_of_a_group_move_together_and_share_the_pointer(opened: Opener) ->
     assert offset == pytest.approx([home["x"] + 200, home["y"] + 200], abs=0.5)
 
 
+def test_a_follower_draws_its_leaders_blocks(opened: Opener) -> None:
+    page = opened("pair")
+    smooth_picture = pixels(page, "Right")
+    change(page, blocks=True)
+    page.wait_for_function("() => [...harmoniaGlobes].every((view) => !view.following)")
+    blocks = pixels(page, "Right")
+    np.testing.assert_allclose(blocks, pixels(page, "Left"), atol=2.0)
+    assert np.abs(blocks - smooth_picture).max() > 20
+
+
 def test_scale_and_words_follow_the_pointer(opened: Opener) -> None:
     page, field = opened("points"), field_of("points")
     assert page.locator(".place").inner_text() == "Point at the globe"
@@ -199,6 +237,14 @@ def test_png_has_the_picture_the_title_and_the_bar(opened: Opener) -> None:
     np.testing.assert_allclose(image[2 * 56 + SIDE, SIDE], expected_color(middle), atol=LEVELS)
     bar = image[2 * (56 + SIDE + 29), SIDE - 300 : SIDE + 300]
     np.testing.assert_allclose(bar[[30, 300, 570], 0], 255 * np.array([50, 320, 590]) / 640, atol=6)
+
+
+def test_png_of_colours_has_no_bar(opened: Opener) -> None:
+    page = opened("colours")
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Save").click()
+    image = np.asarray(Image.open(caught.value.path()))
+    assert image.shape[:2] == (2 * (56 + SIDE + 16), 2 * SIDE)
 
 
 def test_a_lost_context_comes_back(opened: Opener) -> None:

@@ -17,6 +17,7 @@ from explorer.widgets import (
     Globe,
     HoverReadout,
     colormap_bytes,
+    pack_colours,
     pack_field,
     pack_harmonics,
     pack_mask,
@@ -77,6 +78,38 @@ def test_a_quarter_degree_harmonic_is_small() -> None:
 def test_columns_and_orders_that_do_not_meet() -> None:
     with pytest.raises(ChoiceError, match="2 latitude columns do not meet 3 orders"):
         pack_harmonics(np.zeros((4, 2)), np.arange(3), 5, CELLS)
+
+
+def test_colours_are_four_bytes_a_cell() -> None:
+    rgb = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    header, payload = unpack(pack_colours(rgb, CELLS, key="pc"))
+    assert (header["kind"], header["key"], header["height"], header["width"]) == ("colours", "pc", 2, 2)
+    assert (header["lat0"], header["periodic"]) == (-89.5, True)
+    rgba = np.frombuffer(payload, np.uint8).reshape(2, 2, 4)
+    np.testing.assert_array_equal(rgba[..., :3], rgb)
+    assert (rgba[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8])
+def test_missing_colours_are_zeros(kind: type) -> None:
+    missing = np.array([[0, 1], [0, 0]], kind)
+    payload = unpack(pack_colours(np.full((2, 2, 3), 9, np.uint8), CELLS, missing=missing))[1]
+    present = b"\x09\x09\x09\xff"
+    assert payload == present + bytes(4) + present * 2
+
+
+@pytest.mark.parametrize(
+    ("rgb", "missing", "sentence"),
+    [
+        (np.zeros((2, 2, 3)), None, r"\(2, 2, 3\) of float64 are no colours"),
+        (np.zeros((2, 2, 4), np.uint8), None, r"\(2, 2, 4\) of uint8 are no colours"),
+        (np.zeros((2, 2), np.uint8), None, r"\(2, 2\) of uint8 are no colours"),
+        (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3), bool), r"missing cells of \(2, 3\) do not meet"),
+    ],
+)
+def test_colours_that_are_none(rgb: np.ndarray, missing: np.ndarray | None, sentence: str) -> None:
+    with pytest.raises(ChoiceError, match=sentence):
+        pack_colours(rgb, CELLS, missing=missing)
 
 
 def test_mask_is_one_byte_a_cell() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from explorer.pages.basis import words
 from explorer.widgets import text
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -27,7 +26,14 @@ def test_markup_is_escaped(made: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.012345, "0.0123"), (-3.0, "−3"), (1234.5, "1\u2009234"), (40030.0, "40\u2009030"), (999.4, "999")],
+    [
+        (0.012345, "0.0123"),
+        (-3.0, "−3"),
+        (1234.5, "1\u2009234"),
+        (40030.0, "40\u2009030"),
+        (999.4, "999"),
+        (float("nan"), "–"),
+    ],
 )
 def test_numbers_are_set_as_in_print(value: float, shown: str) -> None:
-    assert words.number(value) == shown
+    assert text.number(value) == shown

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import holoviews as hv
 import panel as pn
-from holoviews.streams import Pipe
 
 from engine import queries
 from engine.queries import Factors
@@ -16,6 +14,7 @@ from explorer.background import Newest
 from explorer.pages.basis import words
 from explorer.pages.basis.model import HARMONIC, BasisModel
 from explorer.plots import basis as figures
+from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.pyramid import Pyramid, pack_tiles
@@ -41,8 +40,7 @@ class Panels:
         self._pyramid.param.watch(self._pick, "selected")
         self._rows = controls.slider(model.param.pyramid_degree, "Rows to degree")
         self._passport = html("")
-        self._pipes: dict[str, Pipe] = {}
-        self._panes: dict[str, Any] = {"pyramid": self._pyramid, "passport": self._passport}
+        self._figures = Figures()
         self._drawn_pyramid: object = None
         model.param.watch(self._offer, "show")
         model.param.watch(lambda *_: self._shown and self.show(self._shown), ["panel", "pyramid_degree"])
@@ -64,16 +62,6 @@ class Panels:
     def _open(self, *panes: Any) -> None:
         if list(self._body) != list(panes):
             self._body[:] = panes
-
-    def _figure(self, name: str, draw: Callable[..., Any], data: tuple[Any, ...], **options: Any) -> Any:
-        """The pane of a figure that is redrawn in place when its data change."""
-        if name in self._pipes:
-            self._pipes[name].send(data)
-        else:
-            pipe = self._pipes[name] = Pipe(data=data)
-            element = hv.DynamicMap(lambda data: draw(*data), streams=[pipe])
-            self._panes[name] = pn.pane.HoloViews(element, margin=0, **{"sizing_mode": "stretch_both", **options})
-        return self._panes[name]
 
     def _show_pyramid(self, shown: Factors) -> None:
         model = self.model
@@ -97,18 +85,19 @@ class Panels:
         meridian = shown.peak[1] if self.meridian is None else self.meridian
         lat, value, spread = queries.profile(shown, meridian)
         self._words.object = paragraphs([(words.profile_sentence(meridian), False)])
-        self._open(self._figure("profile", figures.profile, (lat, value, spread, shown.limit)))
+        pane = self._figures.pane(
+            "profile", figures.profile, lat, value, spread, shown.limit, sizing_mode="stretch_both"
+        )
+        self._open(pane)
 
     def _show_spectrum(self, shown: Factors) -> None:
         config = self.model.config
         spectrum = queries.spectrum(config)
         self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
-        data = (spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component)
+        shown_spectrum = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
         self._open(
-            self._figure("spectrum", figures.spectrum, data, sizing_mode="stretch_width"),
-            self._figure(
-                "explained", figures.explained, (spectrum.explained, config.num_components), sizing_mode="stretch_width"
-            ),
+            self._figures.pane("spectrum", figures.spectrum, *shown_spectrum),
+            self._figures.pane("explained", figures.explained, spectrum.explained, config.num_components),
         )
 
     def _show_passport(self, shown: Factors) -> None:

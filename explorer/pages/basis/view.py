@@ -105,24 +105,13 @@ class BasisView:
         self._read = [self._bar, self._hover, self._facts]
 
     def _actions(self) -> list[Any]:
-        copy = controls.button("Copy link")
-        copy.js_on_click(code="navigator.clipboard && navigator.clipboard.writeText(location.href)")
-        copy.on_click(lambda _: self.session.say("success", "The address of this view is on the clipboard."))
         files = {
             "Picture, PNG": self._offer_picture,
             "Field, NetCDF": self._offer_field,
             "Basis, safetensors": self._offer_basis,
             "Spectrum, CSV": self._offer_spectrum,
         }
-        export = pmui.MenuButton(
-            label="Export",
-            items=[{"label": label} for label in files],
-            size="small",
-            variant="contained",
-            margin=0,
-        )
-        export.on_click(lambda item: files[item["label"]]())  # pyright: ignore[reportIndexIssue]
-        return [copy, export]
+        return [controls.copy_link(self.session.say), controls.export_menu(files)]
 
     # what is shown
 

@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.queries import DOMAINS, BasisConfig, HarmonicFacts, Spectrum
+from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]
-
-
-def number(value: float) -> str:
-    """Three figures, thousands set apart by a thin space, a true minus."""
-    shown = f"{value:,.0f}".replace(",", "\u2009") if abs(value) >= 1000 else f"{value:.3g}"
-    return shown.replace("-", "−")
 
 
 def harmonic_facts(facts: HarmonicFacts) -> list[Fact]:

@@ -1,13 +1,16 @@
 #version 300 es
 // Each fragment inside the map asks which place on the sphere it shows, and paints it. gpu.js puts #defines behind the
-// first line: PROJECTION (0 globe, 1 Equal Earth, 2 plate carrée), and FIELD, SECOND, DOMAIN, COAST, SMOOTH, LAND, LINE,
-// GRATICULE as 0 or 1. They are no uniforms because a software renderer runs both sides of every branch.
+// first line: PROJECTION (0 globe, 1 Equal Earth, 2 plate carrée), FIELD and SECOND (0 none, 1 values, 2 colours), and
+// BLOCKS, DOMAIN, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software renderer runs
+// both sides of every branch.
 precision highp float;
 precision highp int;
 precision highp sampler2D;
 
 const float PI = 3.14159265358979;
 const float MISSING = 3.0e38;        // scene.js writes the same value: isnan() is not dependable in WebGL
+const int COLOURS = 2;               // the kind of a field that needs no colour map
+const float REACH = 0.5001;          // steps that a grid reaches beyond its last sample: half, and what rounding adds
 const float EARTH_TOP = 1.31736275;  // Equal Earth: y of the pole
 
 struct Grid {
@@ -34,63 +37,6 @@ uniform vec2 uLimb;          // globe: brightness at the limb, strength of the g
 uniform vec3 uOceanColor, uLandColor, uMissingColor, uStageColor, uInkColor, uGlowColor;
 
 out vec4 outColor;
-
-// ---------------------------------------------------------------- grids
-
-// u in [0, turn), also where rounding would give `turn` itself
-float wrap(float u, float turn) {
-  u -= turn * floor(u / turn);
-  return u < turn ? u : 0.0;
-}
-
-// (sum of weight·value, sum of weights, 1 when the nearest column has a value) of one row around column u
-vec3 rowAround(sampler2D data, Grid grid, int row, float u) {
-  float left = floor(u);
-  float f = u - left;
-  int i = int(left);
-  int j = i + 1 < grid.size.x ? i + 1 : grid.periodic ? 0 : i;
-  float a = texelFetch(data, ivec2(i, row), 0).r;
-  float b = texelFetch(data, ivec2(j, row), 0).r;
-  vec2 valid = vec2(a < MISSING, b < MISSING);
-  vec2 weight = vec2(1.0 - f, f) * valid;
-  vec2 value = vec2(valid.x > 0.0 ? a : 0.0, valid.y > 0.0 ? b : 0.0);
-  return vec3(dot(weight, value), weight.x + weight.y, f < 0.5 ? valid.x : valid.y);
-}
-
-// Bilinear on the grid; across a pole the next row is the same row 180° away. Missing where the nearest cell is.
-float sampleGrid(sampler2D data, Grid grid, float lat, float lon) {
-  float columns = float(grid.size.x);
-  float last = float(grid.size.y - 1);
-  float turn = abs(360.0 / grid.axes.w);
-  float u = (lon - grid.axes.z) / grid.axes.w;
-  if (grid.periodic) {
-    u = wrap(u, turn);
-  } else {
-    u -= turn * floor((u - 0.5 * (columns - 1.0)) / turn + 0.5);
-    if (u < -0.5 || u > columns - 0.5) return MISSING;
-    u = clamp(u, 0.0, columns - 1.0);
-  }
-  float v = (lat - grid.axes.x) / grid.axes.y;
-  float over = max(-v, v - last);
-  float gap = v < 0.0 ? grid.gaps.x : grid.gaps.y;
-  bool polar = over > 0.0 && gap > 0.0;
-  if (over > 0.5 && !polar) return MISSING;
-  v = clamp(v, 0.0, last);
-  int row = int(floor(v));
-  int next = min(row + 1, grid.size.y - 1);
-  float f = v - float(row);
-  float uNext = u;
-  if (polar) {
-    next = row;
-    f = min(over / gap, 0.5);
-    uNext = wrap(u + 0.5 * turn, turn);
-  }
-  vec3 near = rowAround(data, grid, row, u);
-  vec3 far = rowAround(data, grid, next, uNext);
-  vec2 sums = mix(near.xy, far.xy, f);
-  float nearest = f < 0.5 ? near.z : far.z;
-  return nearest > 0.0 && sums.y > 0.0 ? sums.x / sums.y : MISSING;
-}
 
 // ---------------------------------------------------------------- places
 
@@ -138,6 +84,85 @@ Place placeAt(vec2 p) {
   float margin = min((PI - abs(lon)) * perRadian, EARTH_TOP - abs(p.y));
   float lat = abs(s) > 0.9999 ? sign(s) * (90.0 - degrees(sqrt(max(0.0, 2.0 * (1.0 - abs(s)))))) : degrees(asin(s));
   return Place(lat, degrees(clamp(lon, -PI, PI) + uCentre.x), 1.0, clamp(0.5 + margin * uScale, 0.0, 1.0));
+}
+#endif
+
+// ---------------------------------------------------------------- grids
+
+// u in [0, turn), also where rounding would give `turn` itself
+float wrap(float u, float turn) {
+  u -= turn * floor(u / turn);
+  return u < turn ? u : 0.0;
+}
+
+// A sample and, in alpha, whether there is one: a value is (value, 0, 0, 1), a colour itself, a missing one all zero
+vec4 sampleAt(sampler2D data, int column, int row) {
+  vec4 found = texelFetch(data, ivec2(column, row), 0);
+  return found.r < MISSING ? found : vec4(0.0);
+}
+
+// Column and row of a place, in samples; false where the grid does not reach
+bool locate(Grid grid, Place place, out vec2 at) {
+  float columns = float(grid.size.x);
+  float last = float(grid.size.y - 1);
+  at = (vec2(place.lon, place.lat) - grid.axes.zx) / grid.axes.wy;
+  if (grid.periodic) {
+    at.x = wrap(at.x, columns);
+  } else {
+    float turn = abs(360.0 / grid.axes.w);
+    at.x -= turn * floor((at.x - 0.5 * (columns - 1.0)) / turn + 0.5);
+    if (at.x < -REACH || at.x > columns - 1.0 + REACH) return false;
+    at.x = clamp(at.x, 0.0, columns - 1.0);
+  }
+  float gap = at.y < 0.0 ? grid.gaps.x : grid.gaps.y;
+  return gap > 0.0 || (at.y >= -REACH && at.y <= last + REACH);
+}
+
+struct Row {
+  vec4 mean;      // of the samples either side, weighted; alpha is the share of those that exist
+  float nearest;  // whether the nearer one exists
+};
+
+Row rowAround(sampler2D data, Grid grid, int row, float u) {
+  float left = floor(u);
+  float f = u - left;
+  int i = int(left);
+  int j = i + 1 < grid.size.x ? i + 1 : grid.periodic ? 0 : i;
+  vec4 a = sampleAt(data, i, row);
+  vec4 b = sampleAt(data, j, row);
+  return Row(mix(a, b, f), f < 0.5 ? a.a : b.a);
+}
+
+// Bilinear on the grid; across a pole the next row is the same row 180° away. Missing where the nearest cell is.
+vec4 smoothAt(sampler2D data, Grid grid, Place place) {
+  vec2 at;
+  if (!locate(grid, place, at)) return vec4(0.0);
+  float v = clamp(at.y, 0.0, float(grid.size.y - 1));
+  float over = abs(at.y - v);
+  float gap = at.y < 0.0 ? grid.gaps.x : grid.gaps.y;
+  int row = int(v);
+  int next = min(row + 1, grid.size.y - 1);
+  float f = v - float(row);
+  float u = at.x;
+  if (over > 0.0 && gap > 0.0) {
+    next = row;
+    f = min(over / gap, 0.5);
+    u = wrap(u + 0.5 * float(grid.size.x), float(grid.size.x));
+  }
+  Row near = rowAround(data, grid, row, at.x);
+  Row far = rowAround(data, grid, next, u);
+  vec4 mean = mix(near.mean, far.mean, f);
+  float nearest = f < 0.5 ? near.nearest : far.nearest;
+  return nearest > 0.0 ? mean / mean.a : vec4(0.0);
+}
+
+#if BLOCKS
+// The nearest sample
+vec4 blockAt(sampler2D data, Grid grid, Place place) {
+  vec2 at;
+  if (!locate(grid, place, at)) return vec4(0.0);
+  ivec2 cell = ivec2(floor(at + 0.5));
+  return sampleAt(data, cell.x < grid.size.x ? cell.x : 0, clamp(cell.y, 0, grid.size.y - 1));
 }
 #endif
 
@@ -207,17 +232,24 @@ vec3 inkOn(vec3 ground) {
 }
 
 #if FIELD
+#if BLOCKS
+#define fieldAt blockAt
+#else
+#define fieldAt smoothAt
+#endif
+
+vec3 paint(vec4 found, int kind) {
+  if (found.a == 0.0) return uMissingColor;
+  if (kind == COLOURS) return found.rgb;
+  float t = clamp((found.r - uRange.x) / (uRange.y - uRange.x), 0.0, 1.0);
+  return textureLod(uLut, vec2((t * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb;
+}
+
 vec3 dataColor(Place place) {
 #if SECOND
-  bool second = gl_FragCoord.x > uSwipe;
-  float value = second ? sampleGrid(uSecond, uSecondGrid, place.lat, place.lon)
-                       : sampleGrid(uField, uFieldGrid, place.lat, place.lon);
-#else
-  float value = sampleGrid(uField, uFieldGrid, place.lat, place.lon);
+  if (gl_FragCoord.x > uSwipe) return paint(fieldAt(uSecond, uSecondGrid, place), SECOND);
 #endif
-  if (value >= MISSING) return uMissingColor;
-  float t = clamp((value - uRange.x) / (uRange.y - uRange.x), 0.0, 1.0);
-  return textureLod(uLut, vec2((t * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb;
+  return paint(fieldAt(uField, uFieldGrid, place), FIELD);
 }
 #endif
 
@@ -235,8 +267,7 @@ vec3 ground(Place place) {
   color = mix(color, uLandColor, clamp(0.5 + sd / max(slope, 1e-9), 0.0, 1.0));
 #endif
 #if DOMAIN
-  float share = sampleGrid(uDomain, uDomainGrid, place.lat, place.lon);
-  float level = share >= MISSING ? -0.5 : share - 0.5;
+  float level = smoothAt(uDomain, uDomainGrid, place).r - 0.5;
   float steep = slopeOf(level);
   float border = stroke(level, steep, 1.3 * uRatio);
   float hatch = abs(fract((gl_FragCoord.x + gl_FragCoord.y) / (7.0 * uRatio)) - 0.5);

@@ -10,7 +10,7 @@ const PAGE = {
 function savePng(view, { file, title, label, units }) {
   const { model, canvas, size, shown } = view
   const { stage, text, secondary } = PAGE[model.dark ? "dark" : "light"]
-  const width = Math.max(size.width, 480), head = title ? 56 : 16, foot = shown.first ? 72 : 16
+  const width = Math.max(size.width, 480), head = title ? 56 : 16, foot = shown.mapped ? 72 : 16
   const page = document.createElement("canvas")
   Object.assign(page, { width: width * PNG_RATIO, height: (head + size.height + foot) * PNG_RATIO })
   const context = page.getContext("2d")
@@ -36,7 +36,7 @@ function savePng(view, { file, title, label, units }) {
     write(name, "600 12px", text, x + 10, y + 4)
   }
   if (title) write(title, "600 18px", text, 20, 36)
-  if (shown.first) {
+  if (shown.mapped) {
     const left = width / 2 - 160, top = head + size.height + 24
     write(label, "450 11px", secondary, left, top - 8)
     write(units, "450 11px", secondary, left + 320, top - 8, "right")
@@ -70,6 +70,10 @@ export function render({ model }) {
   })
   bind(["colormap"], () => {
     scene.lut = readLut(model.colormap)
+    view.sceneChanged()
+  })
+  bind(["blocks"], () => {
+    scene.blocks = model.blocks
     view.sceneChanged()
   })
   bind(["vmin", "vmax"], () => {

@@ -88,12 +88,13 @@ class Gpu {
     gl.uniform2f(at(`${name}Grid.gaps`), ...gaps)
     gl.uniform1i(at(`${name}Grid.periodic`), periodic ? 1 : 0)
     if (this.shown[name] === layer) return
-    const before = this.shown[name]?.grid
+    const before = this.shown[name]
+    const [stored, ...sent] = layer.colours ? [gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE] : [gl.R32F, gl.RED, gl.FLOAT]
     this.bind(name)
-    if (before && before.height === height && before.width === width) {
-      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RED, gl.FLOAT, layer.values)
+    if (before?.grid.height === height && before.grid.width === width && before.colours === layer.colours) {
+      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, ...sent, layer.values)
     } else {
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, width, height, 0, gl.RED, gl.FLOAT, layer.values)
+      gl.texImage2D(gl.TEXTURE_2D, 0, stored, width, height, 0, ...sent, layer.values)
     }
     this.shown[name] = layer
   }

@@ -1,6 +1,7 @@
 // What is drawn, as plain arrays: fields, mask, colour table, coast. Knows neither the screen nor WebGL.
 
 const MISSING = 3.0e38 // globe.frag compares with the same number
+const REACH = 0.5001 // steps that a grid reaches beyond its last sample: half, and what rounding adds
 const PREVIEW_WORK = 2.5e7 // multiplications above which harmonics are first expanded at half resolution
 
 // bytes: uint32 length of the header, the header as JSON, the payload (see globe.py)
@@ -30,6 +31,13 @@ function expandCodes({ buffer, start, height, width, scale, offset }) {
 function expandMask({ buffer, start, height, width }) {
   return Float32Array.from(new Uint8Array(buffer, start, height * width))
 }
+
+// Red, green, blue and 255, or four zeros where the cell is missing
+function readColours({ buffer, start, height, width }) {
+  return new Uint8Array(buffer, start, 4 * height * width)
+}
+
+const EXPAND = { codes: expandCodes, mask: expandMask, colours: readColours }
 
 function everySecond(table, rows, columns, rowStep, columnStep) {
   const out = new Float32Array(Math.ceil(rows / rowStep) * Math.ceil(columns / columnStep))
@@ -89,17 +97,18 @@ function expandProduct(packet, half) {
   return { values, grid: gridOf({ ...packet, dlat: 2 * packet.dlat, dlon: 2 * packet.dlon }, h, w) }
 }
 
-// One layer: {key, values (Float32Array, row by row), grid, half}. `half` marks a preview that `sharpen` completes.
+// One layer: {key, values, grid, colours, half}. The values are a Float32Array, or where `colours` RGBA bytes, row by
+// row; `half` marks a preview that `sharpen` completes.
 function readLayer(bytes) {
   const packet = unpack(bytes)
   if (packet === null) return null
   const { kind, key = "", height, width, rank } = packet
   if (kind === "harmonics") {
     const half = height * width * rank > PREVIEW_WORK && width % 2 === 0
-    return { key, packet, half, ...expandProduct(packet, half) }
+    return { key, packet, colours: false, half, ...expandProduct(packet, half) }
   }
-  const values = kind === "mask" ? expandMask(packet) : expandCodes(packet)
-  return { key, packet: null, half: false, values, grid: gridOf(packet, height, width) }
+  const values = EXPAND[kind](packet)
+  return { key, packet: null, colours: kind === "colours", half: false, values, grid: gridOf(packet, height, width) }
 }
 
 function sharpen(layer) {
@@ -121,32 +130,50 @@ function rowAround({ values, grid }, row, u) {
   return { sum: (wa && wa * a) + (wb && wb * b), weight: wa + wb, valid: (f < 0.5 ? a : b) < MISSING }
 }
 
-// The value drawn at a place, or null where it is missing: the same rule, step by step, as sampleGrid in globe.frag
-function valueAt(layer, lat, lon) {
-  const { lat0, dlat, lon0, dlon, periodic, height, width, gaps } = layer.grid
-  const turn = Math.abs(360 / dlon)
+// Column and row of a place, in samples; null where the grid does not reach. This and the three below are the rules of
+// globe.frag, step by step.
+function locate({ lat0, dlat, lon0, dlon, periodic, height, width, gaps }, lat, lon) {
   let u = (lon - lon0) / dlon
   if (periodic) {
-    u = wrap(u, turn)
+    u = wrap(u, width)
   } else {
+    const turn = Math.abs(360 / dlon)
     u -= turn * Math.floor((u - 0.5 * (width - 1)) / turn + 0.5)
-    if (u < -0.5 || u > width - 0.5) return null
+    if (u < -REACH || u > width - 1 + REACH) return null
     u = Math.min(Math.max(u, 0), width - 1)
   }
-  let v = (lat - lat0) / dlat
-  const over = Math.max(-v, v - (height - 1))
+  const v = (lat - lat0) / dlat
   const gap = v < 0 ? gaps[0] : gaps[1]
+  return gap > 0 || (v >= -REACH && v <= height - 1 + REACH) ? { u, v, gap } : null
+}
+
+function smoothAt(layer, { u, v, gap }) {
+  const { height, width } = layer.grid
+  const inside = Math.min(Math.max(v, 0), height - 1)
+  const over = Math.abs(v - inside)
   const polar = over > 0 && gap > 0
-  if (over > 0.5 && !polar) return null
-  v = Math.min(Math.max(v, 0), height - 1)
-  const row = Math.floor(v)
+  const row = Math.floor(inside)
   const next = polar ? row : Math.min(row + 1, height - 1)
-  const f = polar ? Math.min(over / gap, 0.5) : v - row
+  const f = polar ? Math.min(over / gap, 0.5) : inside - row
   const near = rowAround(layer, row, u)
-  const far = rowAround(layer, next, polar ? wrap(u + 0.5 * turn, turn) : u)
-  const weight = (1 - f) * near.weight + f * far.weight
-  if (!(f < 0.5 ? near : far).valid || weight === 0) return null
-  return ((1 - f) * near.sum + f * far.sum) / weight
+  const far = rowAround(layer, next, polar ? wrap(u + 0.5 * width, width) : u)
+  if (!(f < 0.5 ? near : far).valid) return null
+  return ((1 - f) * near.sum + f * far.sum) / ((1 - f) * near.weight + f * far.weight)
+}
+
+function blockAt({ values, grid }, { u, v }) {
+  const { height, width } = grid
+  const column = Math.floor(u + 0.5) % width
+  const row = Math.min(Math.max(Math.floor(v + 0.5), 0), height - 1)
+  const value = values[row * width + column]
+  return value < MISSING ? value : null
+}
+
+// The value drawn at a place, or null where it is missing and where colours are drawn
+function valueAt(layer, lat, lon, blocks) {
+  const at = layer.colours ? null : locate(layer.grid, lat, lon)
+  if (at === null) return null
+  return blocks ? blockAt(layer, at) : smoothAt(layer, at)
 }
 
 // The colour table as RGBA, 256 entries; grey until one is given
@@ -176,5 +203,11 @@ class Scene {
   lut = readLut(null)
   vmin = 0
   vmax = 1
+  blocks = false
   drawn = 0 // how many fields were given so far
+
+  // Whether the colour table and its range are in use
+  get mapped() {
+    return [this.first, this.second].some((layer) => layer && !layer.colours)
+  }
 }

@@ -8,6 +8,8 @@ const REST = 300 // ms without change until the sharp picture: more than lies be
 const FOLLOW = 160 // ms until a follower draws what its leader has drawn
 const PIXELS_MAX = 8e6
 
+const kindOf = (layer) => (!layer ? 0 : layer.colours ? 2 : 1) // as globe.frag counts
+
 class View {
   constructor(model, root) {
     this.model = model
@@ -174,10 +176,10 @@ class View {
   // ------------------------------------------------------------ reading
 
   valueAt(place, x) {
-    const { first, second } = this.shown
+    const { first, second, blocks } = this.shown
     const right = x + this.size.width / 2 > this.model.swipe * this.size.width
     const layer = second && right ? second : first
-    return layer ? valueAt(layer, place.lat, place.lon) : null
+    return layer ? valueAt(layer, place.lat, place.lon, blocks) : null
   }
 
   hover(offset) {
@@ -311,8 +313,9 @@ class View {
       uLines: 180 / step,
       features: {
         PROJECTION: projection.index,
-        FIELD: !!shown.first,
-        SECOND: !!shown.second,
+        FIELD: kindOf(shown.first),
+        SECOND: kindOf(shown.second),
+        BLOCKS: shown.blocks,
         DOMAIN: !!shown.domain,
         COAST: !!shown.coast,
         SMOOTH: lod < -0.5,

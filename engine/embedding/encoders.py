@@ -1,0 +1,158 @@
+"""Encoders of place by name: modules that turn where a token is, and how large, into a vector to add to it.
+
+All take ``lonlat`` (..., 2), the patches' centres in degrees (longitude first), and ``features`` (..., P) or None, and
+give (..., N). They differ in what they look at; :data:`ENCODERS` says how in a sentence each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.embedding.scale import SCALE_FEATURES
+from engine.embedding.table import Embedding2d, Topology
+from engine.errors import ChoiceError
+
+ENCODERS = {
+    "harmonic": "Harmonic components of the place and the ten sizes of the patch, mixed by a small learned network.",
+    "sinusoidal": "Fixed sines and cosines of latitude and longitude in degrees; knows neither date line nor poles.",
+    "table": "A learned vector for every cell of a table laid over the sphere; all zeros before training.",
+    "none": "Nothing is added: the model is not told where it is.",
+}
+"""The encoders' names, and what each adds to a token."""
+
+_LONGEST = 10_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Which encoder, and how large. Raises :class:`ChoiceError` for choices that cannot work."""
+
+    kind: str = "harmonic"
+    """One of :data:`ENCODERS`."""
+    width: int = 64
+    """N, the output width: that of the tokens it is added to. A multiple of 4 for ``sinusoidal``."""
+    num_components: int = 64
+    """K of the position embedding that ``harmonic`` reads."""
+    manifold: tuple[int, int] = (63, 32)
+    """Cells (W, H) of the ``table``."""
+    topology: Topology = "sphere"
+    """How the ``table`` closes: ``sphere``, ``torus`` or ``clamp``."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ENCODERS:
+            raise ChoiceError(f"there is no encoder {self.kind!r}", "encoder", f"choose one of {', '.join(ENCODERS)}")
+        if self.width < 1:
+            raise ChoiceError(f"an output of width {self.width} holds nothing", "encoder width", "choose 1 or more")
+        if self.kind == "sinusoidal":
+            check_sinusoidal(self.width)
+        if self.kind == "harmonic" and self.num_components < 1:
+            raise ChoiceError(f"K = {self.num_components} components", "encoder 'harmonic'", "choose 1 or more")
+
+    @property
+    def num_features(self) -> int:
+        """P: how many features the encoder reads beside the coordinates: K + 10 for ``harmonic``, else 0."""
+        return self.num_components + len(SCALE_FEATURES) if self.kind == "harmonic" else 0
+
+
+def build_encoder(config: EncoderConfig) -> nn.Module:
+    """The encoder of ``config``: a module ``(lonlat (..., 2), features (..., P) | None) -> (..., N)``.
+
+    ``features`` are the position embedding (K) followed by the scale features (10); only ``harmonic`` reads them.
+    """
+    if config.kind == "harmonic":
+        return _Harmonic(config)
+    if config.kind == "sinusoidal":
+        return _Sinusoidal(config.width)
+    return _Table(config) if config.kind == "table" else _Nothing(config.width)
+
+
+class GeoPositionScale(nn.Module):
+    """Position and scale of a patch as one vector to add to its token.
+
+    MLP(LayerNorm([g_p · position, g_s · scale])) with learnable gains g_p and g_s, 1 at first, and one hidden layer of
+    twice the wider end, so wider than both: (..., ``sh_dim``) and (..., ``scale_dim``) to (..., ``embed_dim``).
+    """
+
+    def __init__(self, sh_dim: int, scale_dim: int, embed_dim: int) -> None:
+        super().__init__()
+        width = sh_dim + scale_dim
+        hidden = 2 * max(width, embed_dim)
+        self.position_gain = nn.Parameter(torch.ones(()))
+        self.scale_gain = nn.Parameter(torch.ones(()))
+        self.norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, embed_dim))
+
+    def forward(self, position: Tensor, scale: Tensor) -> Tensor:
+        """Position (..., sh_dim) and scale features (..., scale_dim) to (..., embed_dim)."""
+        return self.mlp(self.norm(torch.cat((self.position_gain * position, self.scale_gain * scale), dim=-1)))
+
+
+def sinusoidal_embedding(lonlat: Tensor, width: int) -> Tensor:
+    """Fixed two-dimensional sines and cosines of a place: (..., 2) in degrees, longitude first, to (..., N = width).
+
+    sin ω_i λ, cos ω_i λ, sin ω_i φ, cos ω_i φ with ω_i = 10000^(−4i/N) per degree, i = 0 … N/4 − 1: on a 1° grid the
+    usual image-transformer encoding. Longitudes are taken from -180 to below 180 first, so a row depends on its place
+    only, not on the window it is seen in. Computed in float64, returned in the dtype of ``lonlat``.
+    """
+    check_sinusoidal(width)
+    lon, lat = lonlat.to(torch.float64).unbind(dim=-1)
+    rates = _LONGEST ** (-4.0 * torch.arange(width // 4, dtype=torch.float64, device=lonlat.device) / width)
+    east = (torch.remainder(lon + 180.0, 360.0) - 180.0)[..., None] * rates
+    north = lat[..., None] * rates
+    return torch.cat((east.sin(), east.cos(), north.sin(), north.cos()), dim=-1).to(lonlat.dtype)
+
+
+def check_sinusoidal(width: int) -> None:
+    """:class:`ChoiceError` where ``width`` is not a multiple of 4: a sine and a cosine for each of two coordinates."""
+    if width < 4 or width % 4:
+        below, above = width // 4 * 4, width // 4 * 4 + 4
+        raise ChoiceError(
+            f"a sinusoidal encoding of width {width} would cut a sine from its cosine",
+            "encoder 'sinusoidal'",
+            f"choose a multiple of 4: {f'{below} or {above}' if below else above}",
+        )
+
+
+class _Harmonic(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.num_components = config.num_components
+        self.mix = GeoPositionScale(config.num_components, len(SCALE_FEATURES), config.width)
+
+    def forward(self, lonlat: Tensor, features: Tensor) -> Tensor:
+        return self.mix(features[..., : self.num_components], features[..., self.num_components :])
+
+
+class _Sinusoidal(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, lonlat: Tensor, features: Tensor | None = None) -> Tensor:
+        return sinusoidal_embedding(lonlat, self.width)
+
+
+class _Table(nn.Module):
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.table = Embedding2d(
+            manifold=(*config.manifold, config.width),
+            exterior=(-180.0, -90.0, 360.0, 180.0),
+            padding=(0, 0),
+            topology=config.topology,
+        )
+
+    def forward(self, lonlat: Tensor, features: Tensor | None = None) -> Tensor:
+        return self.table(lonlat)[..., 0, 0, :]
+
+
+class _Nothing(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, lonlat: Tensor, features: Tensor | None = None) -> Tensor:
+        return lonlat.new_zeros((*lonlat.shape[:-1], self.width))

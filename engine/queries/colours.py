@@ -1,0 +1,50 @@
+"""Vectors as colours: the first three principal components as red, green and blue."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.embedding._covariance import eigen, tie_groups, with_signs
+
+_PERCENTILES = (0.02, 0.98)
+_GREY = 128
+
+
+def principal_colours(values: NDArray[np.float32], row_areas: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Vectors (Hp, Wp, K) as colours (Hp, Wp, 3), each row counting by its area (Hp,).
+
+    The channels are the first three principal components, each stretched from its 2nd to its 98th percentile by area.
+    Where two variances tie to rounding, the axes nearest to the first dimensions are taken, so that the colours are
+    the same on every machine; a channel without variance is grey.
+    """
+    tokens = torch.as_tensor(values).to(torch.float64)
+    shares = torch.tensor(row_areas / (row_areas.sum() * values.shape[1]))[:, None].expand(values.shape[:2])
+    centred = tokens - torch.einsum("hw,hwk->k", shares, tokens)
+    axes = _leading_axes(torch.einsum("hw,hwk,hwj->kj", shares, centred, centred))
+    channels = (centred @ axes).numpy()
+    colours = np.full((*values.shape[:2], 3), _GREY, np.uint8)
+    for index in range(channels.shape[2]):
+        low, high = _quantiles(channels[:, :, index].ravel(), shares.reshape(-1).numpy())
+        if high > low:
+            stretched = np.clip((channels[:, :, index] - low) / (high - low), 0.0, 1.0)
+            colours[:, :, index] = np.round(255.0 * stretched)
+    return colours
+
+
+def _leading_axes(covariance: torch.Tensor) -> torch.Tensor:
+    """The first three axes (K, ≤ 3); inside a tie U those that diagonalise Uᵀ diag(0 … K−1) U, ascending."""
+    values, axes = eigen(covariance)
+    values, axes = values.flip(0), axes.flip(1).contiguous()
+    rank = torch.arange(values.numel(), dtype=axes.dtype)
+    for first, last in tie_groups(values):
+        group = axes[:, first : last + 1]
+        axes[:, first : last + 1] = group @ eigen(group.T @ (rank[:, None] * group))[1]
+    return with_signs(axes[:, :3])
+
+
+def _quantiles(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 2nd and 98th percentile of ``values``, each counting by its share."""
+    order = np.argsort(values)
+    return np.interp(_PERCENTILES, np.cumsum(shares[order]), values[order])

@@ -1,0 +1,207 @@
+"""Numbers of the Spatial table page: what a run of the task ``table`` has learned, and what lies beyond the edges."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.data.vectors import Floats, Target, force, target
+from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
+from engine.errors import ChoiceError, StoreError
+from engine.queries.cache import CACHE
+from engine.runs.config import RunConfig, TableSettings
+from engine.runs.metrics import MetricsReader, decimate
+from engine.sphere import lat_lon, unit_vectors
+
+PLACES: dict[str, tuple[float, float]] = {
+    "North Pole": (0.0, 90.0),
+    "South Pole": (0.0, -90.0),
+    "Date line": (180.0, 0.0),
+}
+"""Where the topologies differ: (longitude, latitude) in degrees."""
+
+_SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
+
+
+@dataclass(frozen=True, eq=False)
+class TableFields:
+    """A run's fields on the points of the true one: datasets (lat, lon) of ``u`` and ``v``, or of ``value``.
+
+    ``sampled`` is NaN where the run does not look, ``learned`` and ``table`` (W, H, N), the table itself, are None
+    until there is a first snapshot; ``iteration`` is that of the snapshot, else 0.
+    """
+
+    true: xr.Dataset
+    sampled: xr.Dataset
+    learned: xr.Dataset | None
+    table: NDArray[np.float32] | None
+    iteration: int
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Mean absolute errors over the iterations, (P,) each, in the field's units: sample, rest, rest by area."""
+
+    iteration: Floats
+    train: Floats
+    test: Floats
+    test_area: Floats
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What the plainest rival scores on the rest of the points, in the field's units: plain and weighted by area."""
+
+    name: str
+    test_l1: float
+    test_area_l1: float
+
+
+@dataclass(frozen=True, eq=False)
+class CloseUp:
+    """A neighbourhood of cells as drawn, rows from south to north, columns from west to east: (2py+1, 2px+1).
+
+    ``lat`` and ``lon`` in degrees say which cell of the table stands there; ``values`` (…, N) is what it holds.
+    """
+
+    lat: Floats
+    lon: Floats
+    values: Floats
+
+
+def table_fields(folder: Path) -> TableFields:
+    """True, sampled and learned field of the run in ``folder``, by its newest snapshot.
+
+    Raises :class:`ChoiceError` for a run of another task, :class:`StoreError` for a damaged snapshot.
+    """
+    settings, seed = _settings(folder)
+    known = _target(settings.target)
+    drawn = known.sampled(settings.sample_share, seed)
+    true = _dataset(known, known.values)
+    sampled = true.where(xr.DataArray(drawn, dims=("lat", "lon")))
+    newest = newest_snapshot(folder)
+    if newest is None:
+        return TableFields(true, sampled, None, None, 0)
+    arrays = _snapshot(newest[1])
+    learned = _dataset(known, np.stack([arrays[name] for name in known.names], axis=-1))
+    return TableFields(true, sampled, learned, arrays["table"], newest[0])
+
+
+def newest_snapshot(folder: Path) -> tuple[int, Path] | None:
+    """Iteration and file of the newest snapshot of the run in ``folder``, None before the first."""
+    found = ((_SNAPSHOT.fullmatch(path.name), path) for path in (folder / "snapshots").glob("epoch-*.npz"))
+    return max(((int(name[1]), path) for name, path in found if name), default=None)
+
+
+def losses(reader: MetricsReader, num_points: int = 1000) -> Losses:
+    """The loss curves of the metrics read so far, each thinned so that no minimum or maximum is lost.
+
+    The caller keeps the reader and polls it, so that no line is read twice.
+    """
+    columns = reader.columns
+    if not columns:
+        return Losses(*(np.empty(0) for _ in range(4)))
+    kept = np.unique(np.concatenate([decimate(columns[name], num_points) for name in ("train_l1", "test_l1")]))
+    return Losses(*(columns[name][kept] for name in ("iteration", "train_l1", "test_l1", "test_area_l1")))
+
+
+def rival(folder: Path) -> Rival:
+    """The nearest sampled point's value as a guess, scored where the run in ``folder`` is: seconds for the ocean.
+
+    Raises :class:`ChoiceError` for a run of another task.
+    """
+    settings, seed = _settings(folder)
+    return CACHE.get(
+        ("nearest", settings.target, settings.sample_share, seed),
+        lambda: _nearest(_target(settings.target), settings.sample_share, seed),
+        lambda _: 64,
+    )
+
+
+def true_table(name: str, width: int, height: int) -> Floats:
+    """The field ``name`` in the middle of every cell of a table over the globe: (W, H, N), NaN where it is missing.
+
+    The field of force is exact; the ocean's temperature is that of the nearest point.
+    """
+    lat, lon = _centres(width, height)
+    if name == "force":
+        return force(lat, lon[:, None])
+    known = _target(name)
+    rows = np.abs(known.lat[:, None] - lat).argmin(axis=0)
+    columns = np.abs(known.lon[:, None] - lon).argmin(axis=0)
+    return known.values[rows[None, :], columns[:, None]]
+
+
+def close_ups(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int]) -> Mapping[Topology, CloseUp]:
+    """What a convolution sees at ``place`` (longitude, latitude) in a ``table`` (W, H, N) over the globe, by topology.
+
+    Raises :class:`ChoiceError` for a padding wider than the table, :class:`DataError` for a place off the globe.
+    """
+    return {topology: _close_up(table, place, padding, topology) for topology in TOPOLOGIES}
+
+
+def _settings(folder: Path) -> tuple[TableSettings, int]:
+    config = RunConfig.read(folder / "config.json")
+    if not isinstance(config.settings, TableSettings):
+        raise ChoiceError(f"the run is of the task {config.task!r}", folder.name, "choose a run of the task 'table'")
+    return config.settings, config.seed
+
+
+def _nearest(known: Target, share: float, seed: int) -> Rival:
+    sampled = known.sampled(share, seed)
+    rest = known.observed & ~sampled
+    error = np.abs(known.nearest(sampled) - known.values).mean(axis=-1)[rest]
+    area = np.broadcast_to(np.cos(np.deg2rad(known.lat))[:, None], rest.shape)[rest]
+    return Rival("nearest sampled point", float(error.mean()), float(np.average(error, weights=area)))
+
+
+def _close_up(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int], topology: Topology) -> CloseUp:
+    width, height, num_features = table.shape
+    lat, lon = _centres(width, height)
+    # a place between two columns is the middle of their unit vectors, which the mean of longitudes is not
+    vectors = unit_vectors(np.broadcast_to(lat, (width, height)), np.broadcast_to(lon[:, None], (width, height)))
+    held = torch.cat((torch.tensor(np.asarray(table, np.float64)), vectors), dim=-1)
+    grid = Embedding2d((width, height, num_features + 3), GLOBE, padding, topology, dtype=torch.float64)
+    with torch.no_grad():
+        grid.weight.copy_(held)
+        seen = grid(torch.tensor(place, dtype=torch.float64)).movedim(0, 1)
+    rows, columns = lat_lon(seen[..., num_features:])
+    return CloseUp(rows.numpy(), columns.numpy(), seen[..., :num_features].numpy())
+
+
+def _centres(width: int, height: int) -> tuple[Floats, Floats]:
+    x, y, wide, high = GLOBE
+    return y + high * (np.arange(height) + 0.5) / height, x + wide * (np.arange(width) + 0.5) / width
+
+
+def _target(name: str) -> Target:
+    return CACHE.get(("target", name), lambda: target(name), lambda made: made.values.nbytes)
+
+
+def _dataset(known: Target, values: NDArray[Any]) -> xr.Dataset:
+    coords = {
+        "lat": ("lat", known.lat, {"standard_name": "latitude", "units": "degrees_north"}),
+        "lon": ("lon", known.lon, {"standard_name": "longitude", "units": "degrees_east"}),
+    }
+    fields = {
+        name: (("lat", "lon"), values[..., index], {"units": known.units}) for index, name in enumerate(known.names)
+    }
+    return xr.Dataset(fields, coords, {"title": known.title})
+
+
+def _snapshot(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError("the snapshot is damaged", str(path), "let the run go on to its next one") from error

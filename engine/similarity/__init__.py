@@ -1,0 +1,6 @@
+"""How alike tokens are: cosines between them, on the map and against distance."""
+
+from engine.similarity.cosine import cosine_matrix, similarity_map
+from engine.similarity.pairs import PairSample, pair_histogram, sample_pairs
+
+__all__ = ["PairSample", "cosine_matrix", "pair_histogram", "sample_pairs", "similarity_map"]

@@ -1,0 +1,80 @@
+"""The Embeddings page's controls: encoder, grid, patches, basis, what is shown, and the choice to compare with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+from explorer.layout import row
+from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, SCALE, SIMILARITY, STEPS, EmbeddingsModel
+from explorer.widgets import controls
+from explorer.widgets.domain import domain_controls
+from explorer.widgets.globe import Globe
+from explorer.widgets.text import section
+
+_SHOWN = {"Colours": COLOURS, "Dimension": DIMENSION, "Likeness": SIMILARITY, "Size": SCALE}
+_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
+
+
+def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
+    """All controls; ``estimate`` says what the choice costs."""
+    return [
+        section("Shown"),
+        controls.segments(model.param.show, _SHOWN),
+        controls.group(
+            model,
+            ["show"],
+            lambda: model.show == DIMENSION,
+            lambda: [controls.slider(model.param.dimension, "Dimension")],
+        ),
+        controls.group(
+            model, ["show"], lambda: model.show == SCALE, lambda: [controls.slider(model.param.feature, "Feature")]
+        ),
+        section("Embedding A"),
+        controls.select(
+            model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
+        ),
+        controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
+        row(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width")),
+        controls.slider(model.param.num_components, "Dimensions K"),
+        controls.group(model, ["encoder"], lambda: model.encoder == "harmonic", lambda: _basis(model)),
+        estimate,
+        _compare(model),
+        section("Map"),
+        controls.segments(model.param.projection, _PROJECTIONS),
+        row(
+            controls.switch(globe.param.coast, "Coastlines"),
+            controls.switch(globe.param.graticule, "Graticule"),
+            gap_px=16,
+        ),
+    ]
+
+
+def _side(model: EmbeddingsModel, name: str, label: str) -> Any:
+    """A select of the divisors of the moment."""
+    widget = controls.select(model.param[name], label, {str(size): size for size in model.param[name].objects})
+    widget.sizing_mode, widget.width = "fixed", 124
+
+    def offer(*_: object) -> None:
+        widget.param.update(options={str(size): size for size in model.param[name].objects}, value=getattr(model, name))
+
+    model.param.watch(offer, "step_deg")
+    return widget
+
+
+def _basis(model: EmbeddingsModel) -> list[Any]:
+    clips = {"no clip" if clip is None else f"{clip:g} σ": clip for clip in CLIPS}
+    return [
+        controls.slider(model.param.max_degree, "Max. degree L"),
+        controls.select(model.param.clip_sigma, "Soft clip", clips),
+        *domain_controls(model),
+    ]
+
+
+def _compare(model: EmbeddingsModel) -> pn.Column:
+    keep = controls.button("Keep as B", on_click=lambda _: model.keep_as_other())
+    forget = controls.button("Forget B", on_click=lambda _: model.forget_other(), visible=False)
+    model.param.watch(lambda event: forget.param.update(visible=event.new is not None), "other")
+    forget.visible = model.other is not None
+    return row(keep, forget, margin=(8, 0, 16, 0))

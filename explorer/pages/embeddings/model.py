@@ -1,0 +1,137 @@
+"""The Embeddings page's view-model: two choices of embedding, what of them is shown, and which patch is picked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import param
+
+from engine.errors import EngineError
+from engine.queries import (
+    MAX_FIT_DEGREE,
+    SHOWN_ENCODERS,
+    BasisConfig,
+    EmbeddingConfig,
+    config_from_json,
+    config_json,
+    divisors,
+)
+from explorer.page_model import DomainModel, numbers
+from explorer.session import Query
+
+DIMENSION, COLOURS, SIMILARITY, SCALE = "dimension", "colours", "similarity", "scale"
+STEPS = (5.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+CLIPS: tuple[float | None, ...] = (None, 1.0, 2.0, 3.0, 4.0, 5.0)
+PANELS = ("distance", "histogram", "scale", "patch", "compare")
+NUM_FEATURES = 10
+MAX_COMPONENTS = 512
+
+
+class EmbeddingsModel(DomainModel):
+    """Choice A is the state itself; choice B is a kept copy of it, if any."""
+
+    KEYS: ClassVar[dict[str, str]] = {
+        "show": "show",
+        "encoder": "encoder",
+        "step": "step_deg",
+        "ph": "patch_height",
+        "pw": "patch_width",
+        "L": "max_degree",
+        "K": "num_components",
+        "clip": "clip_sigma",
+        "domain": "domain",
+        "k": "dimension",
+        "feature": "feature",
+        "panel": "panel",
+        "map": "projection",
+    }
+    FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
+
+    # state
+    show = param.Selector(default=COLOURS, objects=[COLOURS, DIMENSION, SIMILARITY, SCALE])
+    encoder = param.Selector(default="harmonic", objects=list(SHOWN_ENCODERS))
+    domain = param.Selector(default="sphere", objects=list(DomainModel.param.domain.objects))
+    step_deg = param.Selector(default=1.0, objects=list(STEPS), doc="step of the grid whose cells make the patches")
+    patch_height = param.Selector(default=4, objects=divisors(1.0)[0], doc="cells")
+    patch_width = param.Selector(default=4, objects=divisors(1.0)[1], doc="cells")
+    max_degree = param.Integer(default=10, bounds=(1, MAX_FIT_DEGREE), doc="L")
+    num_components = param.Integer(default=64, bounds=(2, 120), doc="K")
+    clip_sigma = param.Selector(default=3.0, objects=list(CLIPS), doc="soft clip, standard deviations")
+    dimension = param.Integer(default=1, bounds=(1, 64), doc="from 1")
+    feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
+    picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
+    panel = param.Selector(default="distance", objects=list(PANELS))
+    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
+    other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: nothing is compared")
+
+    @property
+    def config(self) -> EmbeddingConfig:
+        """Choice A. Its basis is fitted on 1°: a finer grid changes it by less than can be seen."""
+        basis = BasisConfig(self.max_degree, self.num_components, self.chosen_domain, 1.0)
+        patch = (self.patch_height, self.patch_width)
+        return EmbeddingConfig(basis, self.step_deg, patch, self.clip_sigma, self.encoder)
+
+    def counts(self, name: str) -> bool:
+        """What the encoder does not know is left out."""
+        if self.encoder != "harmonic" and name in ("max_degree", "clip_sigma", "domain"):
+            return False
+        return not (name == "dimension" and self.show != DIMENSION) and not (name == "feature" and self.show != SCALE)
+
+    def keep_legal(self) -> None:
+        """Patches divide the grid, K is one that the degree gives, the shown dimension exists."""
+        super().keep_legal()
+        heights, widths = divisors(self.step_deg)
+        self._offer("patch_height", heights)
+        self._offer("patch_width", widths)
+        most = (self.max_degree + 1) ** 2 - 1 if self.encoder == "harmonic" else MAX_COMPONENTS
+        self.bound("num_components", 1, min(most, MAX_COMPONENTS))
+        if self.encoder == "sinusoidal" and self.num_components % 4:
+            # a sine and a cosine for each of the two coordinates
+            self.num_components = max(4, self.num_components // 4 * 4)
+        self.bound("dimension", 1, self.num_components)
+
+    def _offer(self, name: str, choices: list[int]) -> None:
+        """The choices of the moment; a value that is none of them becomes the nearest one."""
+        parameter = self.param[name]
+        if list(parameter.objects) != choices:
+            value = min(choices, key=lambda choice: abs(choice - getattr(self, name)))
+            parameter.objects = sorted({*choices, getattr(self, name)})
+            setattr(self, name, value)
+            parameter.objects = choices
+
+    def extra_names(self) -> list[str]:
+        """The box, the picked place, and choice B."""
+        return [*super().extra_names(), "picked", "other"]
+
+    def write_extra(self, address: dict[str, str]) -> None:
+        """The picked patch as ``place``; choice B as ``b``, in JSON."""
+        super().write_extra(address)
+        address["place"] = ",".join(f"{value:.4g}" for value in self.picked)
+        if self.other is not None:
+            address["b"] = json.dumps(json.loads(config_json(self.other)), separators=(",", ":"))
+
+    def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
+        """The picked place and choice B, if they are such."""
+        super().read_extra(query, changes)
+        if "b" in query:
+            try:
+                changes["other"] = config_from_json(query["b"][:4000])
+            except EngineError as error:
+                self.notes.append(f"b in the address is not an embedding: {error}")
+        if "place" not in query:
+            return
+        place = numbers(query["place"], 2)
+        if place and abs(place[0]) <= 90 and abs(place[1]) <= 180:
+            changes["picked"] = place
+        else:
+            self.notes.append(f"place={query['place'][:30]} in the address is not a place: degrees north, degrees east")
+
+    # actions
+    def keep_as_other(self) -> None:
+        """Keep choice A as choice B, to compare what is chosen next with it."""
+        self.other = self.config
+
+    def forget_other(self) -> None:
+        """Compare no longer."""
+        self.other = None

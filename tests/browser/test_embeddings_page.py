@@ -1,0 +1,121 @@
+"""The Embeddings page as a person meets it: choose, click, swipe, export, reload, checked against the engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from playwright.sync_api import Locator, Page, expect
+
+from engine import queries
+from engine.queries import BasisConfig, Domain, EmbeddingConfig
+from tests.browser.conftest import eventually
+
+SMALL = "?page=embeddings&step=4&ph=3&pw=3&L=6&K=20"
+CONFIG = EmbeddingConfig(BasisConfig(6, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
+STEM = "embedding-harmonic-4deg-3x3-K20"
+
+
+@pytest.fixture(scope="session")
+def address(serve: Callable[..., str]) -> str:
+    return serve("explorer")
+
+
+def open_page(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    expect(page.get_by_role("heading", name="Embeddings", exact=True)).to_be_visible()
+
+
+def globe(page: Page) -> Locator:
+    return page.get_by_label("Globe with the patch embedding")
+
+
+def wait_drawn(page: Page, key: str) -> None:
+    page.wait_for_function(
+        "([canvas, key]) => canvas.parentNode.dataset.key === key && canvas.parentNode.dataset.detail === 'full'",
+        arg=[globe(page).element_handle(), key],
+    )
+
+
+def fact(page: Page, label: str) -> str:
+    item = page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$")))
+    return item.locator("dd").inner_text()
+
+
+def test_choose_click_and_read_what_a_patch_is_like(page: Page, address: str) -> None:
+    open_page(page, f"{address}{SMALL}&show=similarity&panel=patch&at=0,30,1")
+    wait_drawn(page, f"{STEM}-similarity")
+    rows, columns = CONFIG.patches().shape
+    eventually(lambda: fact(page, "Patches").split()[0] == str(rows * columns))
+    box = globe(page).bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    row, col = queries.cell_of(CONFIG, 0.0, 30.0)
+    near, _ = queries.extremes(CONFIG, row, col, 3)
+    expect(page.get_by_text(f"{near[0].similarity:.3g} · ").first).to_be_visible()
+    # the value under the pointer is the patch's own: like itself
+    page.mouse.move(box["x"] + box["width"] / 2 + 1, box["y"] + box["height"] / 2)
+    expect(page.locator(".item .value")).to_have_text(re.compile(r"^1\.00?0?0?$"))
+
+
+def test_every_view_draws_and_k_is_bounded(page: Page, address: str) -> None:
+    open_page(page, f"{address}{SMALL}")
+    wait_drawn(page, f"{STEM}-colours")
+    page.get_by_role("button", name="Dimension", exact=True).click()
+    wait_drawn(page, f"{STEM}-dimension-1")
+    page.get_by_role("button", name="Size", exact=True).first.click()
+    wait_drawn(page, f"{STEM}-scale")
+    slider = page.get_by_role("slider", name="Dimensions K", exact=True)
+    slider.press("End")
+    wait_drawn(page, STEM.replace("K20", "K48") + "-scale")
+    assert slider.get_attribute("aria-valuenow") == "48"
+
+
+def test_two_choices_under_a_divider_and_their_differences(page: Page, address: str) -> None:
+    open_page(page, f"{address}{SMALL}&show=similarity&panel=compare")
+    wait_drawn(page, f"{STEM}-similarity")
+    page.get_by_role("button", name="Keep as B").click()
+    page.get_by_role("slider", name="Max. degree L", exact=True).press("ArrowRight")
+    divider = page.get_by_role("slider", name="Divider between the two fields").first
+    expect(divider).to_be_visible()
+    other = EmbeddingConfig(BasisConfig(7, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
+    found = {one.name: one for one in queries.compare(other, CONFIG)}
+    shown = f"{found['variance explained'].a:.3g} → {found['variance explained'].b:.3g}"
+    expect(page.get_by_text(shown)).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(shown)).to_be_visible()
+    page.get_by_role("button", name="Forget B").click()
+    expect(divider).to_be_hidden()
+
+
+def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -> None:
+    open_page(page, f"{address}{SMALL}")
+    wait_drawn(page, f"{STEM}-colours")
+    saved = {}
+    for item, ending in (("Embedding, NetCDF", "nc"), ("Embedding, npz", "npz"), ("Choices, JSON", "json")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export").click()
+            page.get_by_role("menuitem", name=item).click()
+        assert download.value.suggested_filename == f"{STEM}.{ending}"
+        download.value.save_as(tmp_path / ending)
+        saved[ending] = (tmp_path / ending).read_bytes()
+    made = queries.embedding(CONFIG)
+    with xr.open_dataset(io.BytesIO(saved["nc"]), engine="h5netcdf") as dataset:
+        np.testing.assert_array_equal(dataset["embedding"], made.values)
+    with np.load(io.BytesIO(saved["npz"])) as arrays:
+        np.testing.assert_array_equal(arrays["embedding"], made.values)
+    assert queries.config_from_json(saved["json"]) == CONFIG
+    assert json.loads(saved["json"])["patch"] == [3, 3]
+
+
+def test_something_large_is_asked_about_first(page: Page, address: str) -> None:
+    open_page(page, f"{address}?page=embeddings&step=0.25&ph=1&pw=1&L=20&K=256")
+    expect(page.get_by_text("This is large:")).to_be_visible()
+    expect(page.get_by_role("button", name="Make it")).to_be_visible()
