@@ -47,4 +47,5 @@ def _leading_axes(covariance: torch.Tensor) -> torch.Tensor:
 def _quantiles(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 2nd and 98th percentile of ``values``, each counting by its share."""
     order = np.argsort(values)
-    return np.interp(_PERCENTILES, np.cumsum(shares[order]), values[order])
+    below = np.cumsum(shares[order]) - shares[order] / 2.0
+    return np.interp(_PERCENTILES, below, values[order])

@@ -32,7 +32,7 @@ SHOWN_ENCODERS = {name: ENCODERS[name] for name in ("harmonic", "sinusoidal")}
 # Measured on one core with AVX-512: ns for one cell and component, of which the sum over orders takes a share of each.
 _NS_A_VALUE = 0.9
 _NS_AN_ORDER = 0.03
-_WORK_BYTES = 120 * 2**20
+_WORK_BYTES = 64 * 2**20
 
 _CURVES_BYTES = 16_384
 

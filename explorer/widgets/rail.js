@@ -6,6 +6,7 @@ const ICONS = {
   home: '<path d="M4 11l8-7 8 7v9h-5v-6H9v6H4z"/>',
   globe: '<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3c3.5 3 3.5 15 0 18M12 3c-3.5 3-3.5 15 0 18"/>',
   patches: '<rect x="4" y="4" width="7" height="7" rx="1.5"/><rect x="13" y="4" width="7" height="7" rx="1.5"/><rect x="4" y="13" width="7" height="7" rx="1.5"/><path d="M13 16.5h7M16.5 13v7"/>',
+  table: '<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M3.5 9.7h17M3.5 14.3h17M9.2 5v14M14.8 5v14"/>',
   runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
   controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
   sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',
@@ -29,10 +30,10 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outlin
 .busy { position: fixed; inset: 0 0 auto 0; height: 2px; z-index: 2000; overflow: hidden; opacity: 0;
   transition: opacity 120ms; pointer-events: none }
 .busy.on { opacity: 1; transition-delay: 400ms }
-.busy::after { content: ''; position: absolute; inset: 0; width: 30%; background: var(--accent);
-  animation: slide 1.1s ease-in-out infinite }
+.busy::after { content: ''; position: absolute; inset: 0; width: 30%; background: var(--accent) }
+.busy.on::after { animation: slide 1.1s ease-in-out infinite }
 @keyframes slide { from { transform: translateX(-110%) } to { transform: translateX(440%) } }
-@media (prefers-reduced-motion: reduce) { .busy::after { animation: none; width: 100% } a, button { transition: none } }
+@media (prefers-reduced-motion: reduce) { .busy.on::after { animation: none; width: 100% } a, button { transition: none } }
 .count { position: absolute; translate: 16px -18px; min-width: 16px; padding: 0 4px; border-radius: 8px; background: var(--accent);
   color: var(--on-accent); font: 600 10px/16px Inter, system-ui, sans-serif; text-align: center; box-sizing: border-box }
 .count[hidden] { display: none }

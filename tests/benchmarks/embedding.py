@@ -67,8 +67,12 @@ def small() -> None:
 def masked_row() -> Row:
     grid = LatLonGrid.regular(0.25)
     bases = [basis(kind) for kind in ("ocean", "sphere")]
-    times = [seconds(lambda fitted=fitted: position_embedding(fitted, grid, PATCH)) for fitted in bases]
-    return Row("ocean's basis over the sphere's, 0.25°", times[0] / times[1], "×", target_figure=MASKED_RATIO)
+    # in turns, so that what else the machine does falls on both
+    turns = [
+        [seconds(lambda fitted=fitted: position_embedding(fitted, grid, PATCH)) for fitted in bases] for _ in "123"
+    ]
+    ocean, sphere = (min(times) for times in zip(*turns, strict=True))
+    return Row("ocean's basis over the sphere's, 0.25°", ocean / sphere, "×", target_figure=MASKED_RATIO)
 
 
 def naive(grid: LatLonGrid) -> np.ndarray:

@@ -129,8 +129,8 @@ def test_colours_are_the_leading_axes_stretched(config: EmbeddingConfig) -> None
         linear = space @ fit
         assert np.abs(linear - channel)[inside].max() < 1.0
         for beyond, reached in ((linear < -1, linear < 1), (linear > 256, linear > 254)):
-            assert shares[beyond].sum() < 0.021
-            assert shares[reached].sum() > 0.015
+            assert shares[beyond].sum() < 0.02 + shares.max()
+            assert shares[reached].sum() > 0.02 - shares.max()
 
 
 def test_two_dimensions_leave_one_channel_grey() -> None:
