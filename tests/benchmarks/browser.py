@@ -49,6 +49,9 @@ def rows() -> Iterable[Row]:
             for degree in (20, 40):
                 what = f"a PCA component at L={degree}, slider → pixels at 721×1440"
                 yield _slider(browser, component.format(degree), "Component k", what, 150)
+            yield _click(
+                browser, f"{server.url}?page=embeddings&show=similarity&step=0.25&ph=4&pw=4&L=10&K=64&at=0,0,1"
+            )
         finally:
             browser.close()
             server.stop()
@@ -64,6 +67,19 @@ def _open(browser: Browser, url: str) -> tuple[Page, float]:
     return page, time.perf_counter() - began
 
 
+def _click(browser: Browser, url: str) -> Row:
+    """From a click on the globe to the map of what is like the clicked patch."""
+    page, _ = _open(browser, url)
+    globe = page.get_by_label("Globe with the patch embedding")
+    globe.evaluate(WATCH.replace("'keydown'", "'pointerup'"))
+    canvas, box = globe.element_handle(), globe.bounding_box()
+    assert box is not None
+    for count in range(1, MOVES // 2 + 1):
+        page.mouse.click(box["x"] + box["width"] * (0.35 + 0.015 * count), box["y"] + box["height"] * 0.5)
+        _wait_moved(page, canvas, count)
+    return _row(page, "similarity map after a click, 0.25° and 4×4 patches", 100)
+
+
 def _slider(browser: Browser, url: str, label: str, what: str, target_ms: float) -> Row:
     page, _ = _open(browser, url)
     page.wait_for_load_state("networkidle")
@@ -74,11 +90,19 @@ def _slider(browser: Browser, url: str, label: str, what: str, target_ms: float)
     slider.focus()
     for count in range(1, MOVES + 1):
         page.keyboard.press("ArrowRight")
-        # the next step begins when the page rests, as between two looks of a person
-        page.wait_for_function(
-            "([count, canvas]) => window.moved.length >= count && canvas.parentNode.dataset.detail === 'full'",
-            arg=[count, canvas],
-        )
+        _wait_moved(page, canvas, count)
+    return _row(page, what, target_ms)
+
+
+def _wait_moved(page: Page, canvas: object, count: int) -> None:
+    """Until the step is drawn and the page rests, as between two looks of a person."""
+    page.wait_for_function(
+        "([count, canvas]) => window.moved.length >= count && canvas.parentNode.dataset.detail === 'full'",
+        arg=[count, canvas],
+    )
+
+
+def _row(page: Page, what: str, target_ms: float) -> Row:
     times = sorted(page.evaluate("window.moved"))
     page.context.close()
     p50 = statistics.median(times)

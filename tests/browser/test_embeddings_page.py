@@ -17,7 +17,8 @@ from engine import queries
 from engine.queries import BasisConfig, Domain, EmbeddingConfig
 from tests.browser.conftest import eventually
 
-SMALL = "?page=embeddings&step=4&ph=3&pw=3&L=6&K=20"
+SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
+LIKENESS = SMALL.replace("colours", "similarity")
 CONFIG = EmbeddingConfig(BasisConfig(6, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
 STEM = "embedding-harmonic-4deg-3x3-K20"
 
@@ -39,7 +40,10 @@ def globe(page: Page) -> Locator:
 
 def wait_drawn(page: Page, key: str) -> None:
     page.wait_for_function(
-        "([canvas, key]) => canvas.parentNode.dataset.key === key && canvas.parentNode.dataset.detail === 'full'",
+        """([canvas, key]) => {
+            const {key: drawn, detail} = canvas.parentNode.dataset
+            return drawn.startsWith(key) && detail === 'full'
+        }""",
         arg=[globe(page).element_handle(), key],
     )
 
@@ -50,7 +54,7 @@ def fact(page: Page, label: str) -> str:
 
 
 def test_choose_click_and_read_what_a_patch_is_like(page: Page, address: str) -> None:
-    open_page(page, f"{address}{SMALL}&show=similarity&panel=patch&at=0,30,1")
+    open_page(page, f"{address}{LIKENESS}&panel=patch&at=0,30,1")
     wait_drawn(page, f"{STEM}-similarity")
     rows, columns = CONFIG.patches().shape
     eventually(lambda: fact(page, "Patches").split()[0] == str(rows * columns))
@@ -79,7 +83,7 @@ def test_every_view_draws_and_k_is_bounded(page: Page, address: str) -> None:
 
 
 def test_two_choices_under_a_divider_and_their_differences(page: Page, address: str) -> None:
-    open_page(page, f"{address}{SMALL}&show=similarity&panel=compare")
+    open_page(page, f"{address}{LIKENESS}&panel=compare")
     wait_drawn(page, f"{STEM}-similarity")
     page.get_by_role("button", name="Keep as B").click()
     page.get_by_role("slider", name="Max. degree L", exact=True).press("ArrowRight")

@@ -13,7 +13,7 @@ from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.text import section
 
-_SHOWN = {"Colours": COLOURS, "Dimension": DIMENSION, "Likeness": SIMILARITY, "Size": SCALE}
+_SHOWN = {"Likeness": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
 _PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 
 

@@ -49,7 +49,7 @@ class EmbeddingsModel(DomainModel):
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state
-    show = param.Selector(default=COLOURS, objects=[COLOURS, DIMENSION, SIMILARITY, SCALE])
+    show = param.Selector(default=SIMILARITY, objects=[SIMILARITY, COLOURS, DIMENSION, SCALE])
     encoder = param.Selector(default="harmonic", objects=list(SHOWN_ENCODERS))
     domain = param.Selector(default="sphere", objects=list(DomainModel.param.domain.objects))
     step_deg = param.Selector(default=1.0, objects=list(STEPS), doc="step of the grid whose cells make the patches")

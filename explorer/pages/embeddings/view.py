@@ -190,7 +190,8 @@ class EmbeddingsView:
             span = (float(column.min()), float(column.max()))
             return pack_field(column, axes, key), span[0], max(span[1], span[0] + 1e-6), name, ""
         row, col = queries.cell_of(config, *model.picked)
-        return pack_field(queries.similarity(config, row, col), axes, key), -1.0, 1.0, "Cosine similarity", ""
+        values = queries.similarity(config, row, col)
+        return pack_field(values, axes, f"{key}-{row}-{col}"), -1.0, 1.0, "Cosine similarity", ""
 
     def _after_rest(self) -> None:
         if self._made is None or self._made != self.model.config:
