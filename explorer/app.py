@@ -167,7 +167,13 @@ class Shell:
         self._host.objects = list(self._frames.values())
 
     def _frame(self, page: Page, view: View) -> pn.Column:
-        chip = pmui.Chip(label=describe_device(), size="small", variant="outlined", margin=0)
+        chip = pmui.Chip(
+            label=describe_device(),
+            size="small",
+            variant="outlined",
+            margin=0,
+            on_click=lambda _: self.runs.param.update(is_open=True),
+        )
         drawer = area("drawer", *view.drawer, css=layout.DRAWER)
         show(drawer, self.rail.drawer_open)
         self.rail.param.watch(lambda event: show(drawer, event.new), "drawer_open")

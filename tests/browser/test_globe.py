@@ -207,6 +207,18 @@ def test_colours_on_flat_maps(opened: Opener, projection: str) -> None:
                 np.testing.assert_allclose(color_at(image, *at), found_at(field, lat, lon), atol=LEVELS)
 
 
+@pytest.mark.parametrize("projection", ["equal_earth", "plate_carree"])
+def test_colours_at_the_poles_of_flat_maps(opened: Opener, projection: str) -> None:
+    page, field = opened("colours"), colours_of("cells")
+    for pole in (90, -90):
+        change(page, projection=projection, center_lat=pole, center_lon=178, zoom=8)
+        image = pixels(page)
+        for depth in (1.5, 12.5):
+            lat = math.copysign(latitude_below_pole(projection, depth), pole)
+            seen = color_at(image, SIDE / 2, depth if pole > 0 else SIDE - depth)
+            np.testing.assert_allclose(seen, found_at(field, lat, 178), atol=LEVELS)
+
+
 def test_missing_colours_and_their_neighbours(opened: Opener) -> None:
     page = opened("colour_hole")
     change(page, projection="plate_carree", center_lat=0, center_lon=0)
