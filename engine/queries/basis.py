@@ -333,12 +333,16 @@ def profile(factors: Factors, lon_deg: float) -> tuple[Floats, Floats, Floats]:
 def domain_mask(domain: Domain) -> tuple[xr.DataArray | None, float]:
     """The domain on the display grid (True = counts; None when all of it does) and its share of the Earth's area."""
     grid = display_grid()
-    mask = domain.mask(grid)
-    if mask is None:
-        return None, 1.0
-    area = grid.cell_area_m2
-    share = float(area @ mask.mean(axis=1) / area.sum())
-    return xr.DataArray(mask, dims=("lat", "lon"), coords={"lat": grid.lat, "lon": grid.lon}), share
+
+    def draw() -> tuple[xr.DataArray | None, float]:
+        mask = domain.mask(grid)
+        if mask is None:
+            return None, 1.0
+        area = grid.cell_area_m2
+        share = float(area @ mask.mean(axis=1) / area.sum())
+        return xr.DataArray(mask, dims=("lat", "lon"), coords={"lat": grid.lat, "lon": grid.lon}), share
+
+    return CACHE.get(("domain", domain), draw, lambda drawn: 0 if drawn[0] is None else drawn[0].nbytes)
 
 
 def passport(config: BasisConfig, progress: Progress) -> dict[str, Any]:

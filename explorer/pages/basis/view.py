@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import panel_material_ui as pmui
-
 from engine import queries
 from engine.queries import BasisConfig, Factors
-from explorer import layout
 from explorer.background import Later, Newest
-from explorer.layout import box, show
 from explorer.pages.basis import words
 from explorer.pages.basis.drawer import drawer
 from explorer.pages.basis.fits import Fits
@@ -19,11 +16,10 @@ from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
 from explorer.pages.basis.panels import Panels
 from explorer.registry import REGISTRY
 from explorer.session import Query, Session, View
+from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.download import Download
-from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_harmonics, pack_mask
-from explorer.widgets.readout import ColorScale, HoverReadout
-from explorer.widgets.text import facts, html, paragraphs, progress
+from explorer.widgets.globe import Axes, colormap_bytes, pack_harmonics, pack_mask
+from explorer.widgets.text import html, paragraphs
 
 _GROUP = "basis"
 _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]
@@ -46,63 +42,25 @@ class BasisView:
         self.model = model
         self._shown: Factors | None = None
         self._rest = Later(self._after_rest, 180)
-        self._fit = Newest(self._show_progress, self._show_failure)
-        self._download = Download()
         self.fits = Fits(session, REGISTRY)
         REGISTRY.subscribe(lambda _: self._runs_changed())
+        self.stage = Stage(session, model, "the chosen basis function", self._abandon, (self.fits.card,))
+        self.stage.on_click(self._pick_place)
+        self._fit = Newest(self.stage.show_progress, self._show_failure)
         self.panels = Panels(model, self._show_failure)
-        self._make_stage()
-        self._make_read()
-        plots = [self.flat, *self.panels.parts]
         self._domain_words = html("")
         self.view = View(
-            drawer(model, self.globe, self._domain_words), self._stage, plots, self._read, self._actions(), model
+            drawer(model, self.stage.globe, self._domain_words),
+            self.stage.parts,
+            [self.stage.flat, *self.panels.parts],
+            self.stage.read,
+            self._actions(),
+            model,
         )
         model.param.watch(lambda *_: self._show_function(), _FUNCTION_PARTS + _DOMAIN_PARTS)
         model.param.watch(lambda *_: self._show_domain(), ["show", "max_degree", *_DOMAIN_PARTS])
         self._show_domain()
         self._show_function()
-
-    # parts of the screen
-
-    def _make_stage(self) -> None:
-        common: dict[str, Any] = {"dark": self.session.dark, "margin": 0}
-        self.globe = Globe(
-            group=_GROUP,
-            colormap=colormap_bytes("balance"),
-            projection=self.model.projection,
-            label="Globe with the chosen basis function",
-            sizing_mode="stretch_both",
-            styles={"grid-area": "1 / 1"},
-            **common,
-        )
-        self.flat = Globe(
-            group=_GROUP,
-            leader=_GROUP,
-            projection="equal_earth",
-            label="Flat map of the same function",
-            sizing_mode="stretch_width",
-            height=150,
-            **common,
-        )
-        for globe in (self.globe, self.flat):
-            self.session.param.watch(partial(_follow, globe, "dark"), "dark")
-            globe.param.watch(lambda event: self._pick_place(event.new), "clicked")
-        self.model.param.watch(partial(_follow, self.globe, "projection"), "projection")
-        self.model.param.watch(lambda _: self._turn_globe(), "camera")
-        self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
-        self._turn_globe()
-        self._progress = html("")
-        cancel = controls.button("Cancel", on_click=lambda _: self._abandon())
-        self._waiting = box(self._progress, cancel, css=layout.OVERLAY, styles={"display": "none"})
-        self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
-        self._stage = [self._failure, self.globe, self._waiting, self.fits.card, self._download]
-
-    def _make_read(self) -> None:
-        self._bar = ColorScale(group=_GROUP, colormap=colormap_bytes("balance"), margin=0, width=200, height=52)
-        self._facts = html("")
-        self._hover = HoverReadout(group=_GROUP, margin=0, height=44, width=230)
-        self._read = [self._bar, self._hover, self._facts]
 
     def _actions(self) -> list[Any]:
         files = {
@@ -117,17 +75,18 @@ class BasisView:
 
     def _show_domain(self) -> None:
         if self.model.show == HARMONIC:
-            self.globe.domain = b""
+            self.stage.globe.domain = b""
             return
         mask, share = queries.domain_mask(self.model.config.domain)
-        self.globe.domain = b"" if mask is None else pack_mask(mask.values, Axes.of(mask.lat.values, mask.lon.values))
+        packed = b"" if mask is None else pack_mask(mask.values, Axes.of(mask.lat.values, mask.lon.values))
+        self.stage.globe.domain = packed
         said = [(words.domain_sentence(self.model.config, share), False)]
         if self.model.max_degree == self.model.degree_limit:
             said.append((words.limit_sentence(self.model.degree_limit), False))
         self._domain_words.object = paragraphs(said)
 
     def _show_function(self) -> None:
-        self._failure.visible = False
+        self.stage.clear_failure()
         self.fits.hide()
         model = self.model
         if model.show == HARMONIC:
@@ -168,9 +127,11 @@ class BasisView:
         axes = Axes.of(factors.lat, factors.lon)
         field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._file_stem())
         lat, lon = factors.peak if turn else self.model.camera[:2]
-        self.globe.param.update(field=field, vmin=-factors.limit, vmax=factors.limit, center_lat=lat, center_lon=lon)
-        self._bar.param.update(label=factors.name, units=factors.units, vmin=-factors.limit, vmax=factors.limit)
-        self._hover.param.update(span=2 * factors.limit, units=factors.units)
+        limit, colours = factors.limit, colormap_bytes("balance")
+        self.stage.globe.param.update(
+            field=field, vmin=-limit, vmax=limit, colormap=colours, center_lat=lat, center_lon=lon
+        )
+        self.stage.scale(colours, -limit, limit, factors.name, factors.units)
         self._rest.soon()
 
     def _after_rest(self) -> None:
@@ -183,35 +144,22 @@ class BasisView:
             pairs = words.component_facts(model.config, model.component - 1, queries.spectrum(model.config))
         else:
             return
-        self._facts.object = facts(pairs)
+        self.stage.say_facts(pairs)
         self.panels.show(self._shown)
 
-    def _turn_globe(self) -> None:
-        lat, lon, zoom = self.model.camera
-        self.globe.param.update(center_lat=lat, center_lon=lon, zoom=zoom)
-
-    def _note_camera(self) -> None:
-        self.model.camera = (self.globe.center_lat, self.globe.center_lon, self.globe.zoom)
-
-    def _pick_place(self, place: dict[str, Any]) -> None:
-        self.globe.markers = [{"lat": place["lat"], "lon": place["lon"]}]
-        self.panels.meridian = place["lon"]
+    def _pick_place(self, lat: float, lon: float) -> None:
+        self.stage.globe.markers = [{"lat": lat, "lon": lon}]
+        self.panels.meridian = lon
         self._rest.soon()
 
     # long work
-
-    def _show_progress(self, share: float | None, text: str) -> None:
-        self.session.busy = share is not None
-        show(self._waiting, share is not None)
-        if share is not None:
-            self._progress.object = progress(share, text)
 
     def _abandon(self) -> None:
         self._fit.cancel()
         self.session.say("info", "The fit was abandoned. Change any choice to start another.")
 
     def _show_failure(self, error: Exception) -> None:
-        self._failure.param.update(title="This basis cannot be fitted", object=str(error), visible=True)
+        self.stage.show_failure("This basis cannot be fitted", error)
 
     # files
 
@@ -224,28 +172,19 @@ class BasisView:
     def _offer_picture(self) -> None:
         if self._shown is not None:
             title = f"{self._shown.name} — Harmonia"
-            self.globe.save_png(f"{self._file_stem()}.png", title, self._shown.name, self._shown.units)
+            self.stage.globe.save_png(f"{self._file_stem()}.png", title, self._shown.name, self._shown.units)
 
     def _offer_field(self) -> None:
         if self._shown is not None:
-            self._download.offer(f"{self._file_stem()}.nc", queries.field_netcdf(self._shown))
+            self.stage.download.offer(f"{self._file_stem()}.nc", queries.field_netcdf(self._shown))
 
     def _offer_basis(self) -> None:
-        config = self.model.config
-        self._fit.start(
-            lambda report: queries.basis_file(config, report),
-            lambda content: self._download.offer(
-                f"basis-{config.domain.kind}-L{config.max_degree}.safetensors", content
-            ),
-        )
+        self._offer("basis", "safetensors", queries.basis_file)
 
     def _offer_spectrum(self) -> None:
+        self._offer("spectrum", "csv", queries.spectrum_csv)
+
+    def _offer(self, what: str, ending: str, content: Callable[..., bytes]) -> None:
         config = self.model.config
-        self._fit.start(
-            lambda report: queries.spectrum_csv(config, report),
-            lambda content: self._download.offer(f"spectrum-{config.domain.kind}-L{config.max_degree}.csv", content),
-        )
-
-
-def _follow(target: Any, name: str, event: Any) -> None:
-    target.param.update(**{name: event.new})
+        name = f"{what}-{config.domain.kind}-L{config.max_degree}.{ending}"
+        self._fit.start(lambda report: content(config, report), lambda made: self.stage.download.offer(name, made))

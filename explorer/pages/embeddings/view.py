@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
-import panel_material_ui as pmui
 
 from engine import queries
 from engine.errors import EngineError
@@ -19,13 +17,10 @@ from explorer.pages.embeddings.drawer import drawer
 from explorer.pages.embeddings.model import COLOURS, DIMENSION, SCALE, EmbeddingsModel
 from explorer.pages.embeddings.panels import Panels
 from explorer.session import Query, Session, View
+from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.download import Download
-from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_colours, pack_field
-from explorer.widgets.readout import ColorScale, HoverReadout
-from explorer.widgets.text import facts, html, paragraphs, progress
-
-_GROUP = "embeddings"
+from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
+from explorer.widgets.text import html, paragraphs
 
 # What takes longer, or more room, than this is not begun without being asked for.
 _ASK_SECONDS, _ASK_BYTES = 6.0, 400 * 2**20
@@ -51,59 +46,33 @@ class EmbeddingsView:
         self.session = session
         self.model = model
         self._made: EmbeddingConfig | None = None
-        self._work = Newest(self._show_progress, self._show_failure)
+        self._question = html("")
+        self._asking = self._ask_card()
+        overlays = (self._asking,)
+        self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
+        self.stage.on_click(self._pick)
+        self._work = Newest(self.stage.show_progress, self._show_failure)
         self._choice = Later(self._make, 60)
         self._rest = Later(self._after_rest, 160)
-        self._asked: EmbeddingConfig | None = None
-        self._download = Download()
-        self._make_stage()
         self._estimate = html("")
         self.panels = Panels(model, self._show_failure)
-        plots = [self.flat, *self.panels.parts]
-        read = [self._bar, self._hover, self._facts]
-        self.view = View(drawer(model, self.globe, self._estimate), self._stage, plots, read, self._actions(), model)
+        self.view = View(
+            drawer(model, self.stage.globe, self._estimate),
+            self.stage.parts,
+            [self.stage.flat, *self.panels.parts],
+            self.stage.read,
+            self._actions(),
+            model,
+        )
         model.param.watch(lambda *_: self._choice.soon(), [*_CHOICE, "other"])
         model.param.watch(lambda *_: self._draw(), ["show", "dimension", "feature", "picked"])
         model.param.watch(lambda *_: self._rest.soon(), ["panel"])
         self._make()
 
-    # parts of the screen
-
-    def _make_stage(self) -> None:
-        common: dict[str, Any] = {"group": _GROUP, "dark": self.session.dark, "margin": 0, "blocks": True}
-        self.globe = Globe(
-            projection=self.model.projection,
-            label="Globe with the patch embedding",
-            sizing_mode="stretch_both",
-            styles={"grid-area": "1 / 1"},
-            **common,
-        )
-        self.flat = Globe(
-            leader=_GROUP,
-            projection="equal_earth",
-            label="Flat map of the same embedding",
-            sizing_mode="stretch_width",
-            height=150,
-            **common,
-        )
-        for globe in (self.globe, self.flat):
-            self.session.param.watch(partial(_follow, globe, "dark"), "dark")
-            globe.param.watch(lambda event: self._pick(event.new), "clicked")
-        self.model.param.watch(partial(_follow, self.globe, "projection"), "projection")
-        self.model.param.watch(lambda _: self._turn_globe(), "camera")
-        self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
-        self._turn_globe()
-        self._progress = html("")
-        cancel = controls.button("Cancel", on_click=lambda _: self._work.cancel())
-        self._waiting = box(self._progress, cancel, css=layout.OVERLAY, styles={"display": "none"})
-        self._question = html("")
+    def _ask_card(self) -> Any:
+        """The question that stands before something large."""
         go = controls.button("Make it", on_click=lambda _: self._make(agreed=True))
-        self._asking = box(self._question, go, css=layout.OVERLAY, styles={"display": "none"})
-        self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
-        self._stage = [self._failure, self.globe, self._waiting, self._asking, self._download]
-        self._bar = ColorScale(group=_GROUP, margin=0, width=200, height=52)
-        self._hover = HoverReadout(group=_GROUP, margin=0, height=44, width=230)
-        self._facts = html("")
+        return box(self._question, go, css=layout.OVERLAY, styles={"display": "none"})
 
     def _actions(self) -> list[Any]:
         files = {
@@ -119,7 +88,7 @@ class EmbeddingsView:
 
     def _make(self, agreed: bool = False) -> None:
         """Make what is chosen, A and B, unless it is at hand or large enough to be asked about first."""
-        self._failure.visible = False
+        self.stage.clear_failure()
         try:
             config, other = self.model.config, self.model.other
             found = queries.estimate(config)
@@ -157,17 +126,17 @@ class EmbeddingsView:
         if self._made is None or self._made != self.model.config:
             return
         model, other = self.model, self.model.other
-        self.globe.markers = [{"lat": model.picked[0], "lon": model.picked[1]}]
+        globe = self.stage.globe
+        globe.markers = [{"lat": model.picked[0], "lon": model.picked[1]}]
         first, low, high, name, units = self._layer(self._made)
         second = b""
         if other is not None:
             second, low_b, high_b, *_ = self._layer(other)
             low, high = min(low, low_b), max(high, high_b)
         colours = colormap_bytes("amp" if model.show == SCALE else "balance")
-        self.globe.param.update(field=first, field_b=second, vmin=low, vmax=high, colormap=colours)
-        self._bar.param.update(colormap=colours, vmin=low, vmax=high, label=name, units=units)
-        self._bar.visible = model.show != COLOURS
-        self._hover.param.update(span=high - low, units=units)
+        globe.param.update(field=first, field_b=second, vmin=low, vmax=high, colormap=colours)
+        self.stage.scale(colours, low, high, name, units)
+        self.stage.bar.visible = model.show != COLOURS
         self._rest.soon()
 
     def _layer(self, config: EmbeddingConfig) -> tuple[bytes, float, float, str, str]:
@@ -198,42 +167,25 @@ class EmbeddingsView:
             return
         made = queries.embedding(self._made)
         clipped = float(queries.clipped_share(self._made).mean())
-        self._facts.object = facts(words.facts(self._made, made, clipped))
+        self.stage.say_facts(words.facts(self._made, made, clipped))
         self.panels.show(self._made)
 
-    def _pick(self, place: dict[str, Any]) -> None:
-        self.model.picked = (place["lat"], place["lon"])
-
-    def _turn_globe(self) -> None:
-        lat, lon, zoom = self.model.camera
-        self.globe.param.update(center_lat=lat, center_lon=lon, zoom=zoom)
-
-    def _note_camera(self) -> None:
-        self.model.camera = (self.globe.center_lat, self.globe.center_lon, self.globe.zoom)
-
-    def _show_progress(self, share: float | None, text: str) -> None:
-        self.session.busy = share is not None
-        show(self._waiting, share is not None)
-        if share is not None:
-            self._progress.object = progress(share, text)
+    def _pick(self, lat: float, lon: float) -> None:
+        self.model.picked = (lat, lon)
 
     def _show_failure(self, error: Exception) -> None:
-        self._failure.param.update(title="This embedding cannot be made", object=str(error), visible=True)
+        self.stage.show_failure("This embedding cannot be made", error)
 
     # files
 
     def _offer_picture(self) -> None:
         if self._made is not None:
             stem = words.file_stem(self._made)
-            self.globe.save_png(f"{stem}.png", f"{stem} — Harmonia", self._bar.label, self._bar.units)
+            self.stage.globe.save_png(f"{stem}.png", f"{stem} — Harmonia", self.stage.bar.label, self.stage.bar.units)
 
     def _offer(self, ending: str, content: Any) -> None:
         config = self.model.config
         self._work.start(
             lambda report: content(config),
-            lambda made: self._download.offer(f"{words.file_stem(config)}.{ending}", made),
+            lambda made: self.stage.download.offer(f"{words.file_stem(config)}.{ending}", made),
         )
-
-
-def _follow(target: Any, name: str, event: Any) -> None:
-    target.param.update(**{name: event.new})

@@ -1,0 +1,113 @@
+"""What every page with a globe has: the globe and its flat map, one camera with the address, the read-out, the progress
+of work that can be abandoned, a place for failures, and files to hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import panel_material_ui as pmui
+
+from explorer import layout
+from explorer.layout import box, show
+from explorer.page_model import PageModel
+from explorer.session import Session
+from explorer.widgets import controls
+from explorer.widgets.download import Download
+from explorer.widgets.globe import Globe
+from explorer.widgets.readout import ColorScale, HoverReadout
+from explorer.widgets.text import facts, html, progress
+
+
+class Stage:
+    """The parts stand ready in ``parts`` (the stage), ``flat`` (for the plots) and ``read`` (the read-out).
+
+    ``model`` has a ``projection`` beside its camera. ``what`` says what is shown, for a screen reader. ``cancel`` is
+    called when the person abandons the work whose progress is shown. ``overlays`` lie over the globe's lower edge.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        model: PageModel,
+        what: str,
+        cancel: Callable[[], None],
+        overlays: tuple[Any, ...] = (),
+        **globe: Any,
+    ) -> None:
+        self._session = session
+        self._model = model
+        group = type(model).__name__
+        common: dict[str, Any] = {"group": group, "dark": session.dark, "margin": 0, **globe}
+        self.globe = Globe(
+            label=f"Globe with {what}", sizing_mode="stretch_both", styles={"grid-area": "1 / 1"}, **common
+        )
+        self.flat = Globe(
+            label=f"Flat map with {what}",
+            leader=group,
+            projection="equal_earth",
+            sizing_mode="stretch_width",
+            height=150,
+            **common,
+        )
+        self.bar = ColorScale(group=group, margin=0, width=200, height=52)
+        self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
+        self.facts = html("")
+        self.download = Download()
+        self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
+        self._progress = html("")
+        button = controls.button("Cancel", on_click=lambda _: cancel())
+        self._waiting = box(self._progress, button, css=layout.OVERLAY, styles={"display": "none"})
+        self.parts = [self._failure, self.globe, self._waiting, *overlays, self.download]
+        self.read = [self.bar, self.hover, self.facts]
+        self._link()
+
+    def _link(self) -> None:
+        for globe in (self.globe, self.flat):
+            self._session.param.watch(partial(_follow, globe, "dark"), "dark")
+        self._model.param.watch(partial(_follow, self.globe, "projection"), "projection")
+        self._model.param.watch(lambda _: self._turn(), "camera")
+        self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
+        self.globe.projection = self._model.projection  # pyright: ignore[reportAttributeAccessIssue]
+        self._turn()
+
+    def _turn(self) -> None:
+        lat, lon, zoom = self._model.camera
+        self.globe.param.update(center_lat=lat, center_lon=lon, zoom=zoom)
+
+    def _note_camera(self) -> None:
+        self._model.camera = (self.globe.center_lat, self.globe.center_lon, self.globe.zoom)
+
+    def on_click(self, pick: Callable[[float, float], None]) -> None:
+        """Call ``pick(lat, lon)`` after a click on globe or map."""
+        for globe in (self.globe, self.flat):
+            globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")
+
+    def scale(self, colormap: bytes, low: float, high: float, label: str, units: str) -> None:
+        """What the colours mean, in the read-out."""
+        self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units)
+        self.hover.param.update(span=high - low, units=units)
+
+    def say_facts(self, pairs: list[tuple[str, str, str]]) -> None:
+        """Labelled values at the end of the read-out."""
+        self.facts.object = facts(pairs)
+
+    def show_progress(self, share: float | None, text: str) -> None:
+        """How far the work is; None when there is none."""
+        self._session.busy = share is not None
+        show(self._waiting, share is not None)
+        if share is not None:
+            self._progress.object = progress(share, text)
+
+    def show_failure(self, title: str, error: Exception) -> None:
+        """A sentence over the globe: what, where, remedy."""
+        self._failure.param.update(title=title, object=str(error), visible=True)
+
+    def clear_failure(self) -> None:
+        """Take the sentence away."""
+        self._failure.visible = False
+
+
+def _follow(target: Any, name: str, event: Any) -> None:
+    target.param.update(**{name: event.new})
