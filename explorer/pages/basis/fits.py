@@ -50,10 +50,11 @@ class Fits:
         self._offered = 0.0
         self.card = box(self._words, self._button, css=layout.OVERLAY, styles={"display": "none"})
 
-    def find(self, config: BasisConfig) -> RunRecord | None:
-        """The run of this basis, if there is one."""
+    def find(self, config: BasisConfig, is_fresh: bool = False) -> RunRecord | None:
+        """The run of this basis, if there is one; ``is_fresh``: as the disk has it now."""
         wanted = settings_of(config)
-        records = [record for record in self._registry.records.values() if record.task == "basis"]
+        known = self._registry.store.records() if is_fresh else self._registry.records
+        records = [record for record in known.values() if record.task == "basis"]
         found = [record for record in records if self._settings_of(record) == wanted and record.state in _RANK]
         return min(found, key=lambda record: _RANK[record.state], default=None)
 
@@ -98,6 +99,7 @@ class Fits:
         # the second half of a double click on "Start" must not land on the "Cancel" that took its place
         if config is None or time.monotonic() - self._offered < _DOUBLE_CLICK_S:
             return
+        self._offered = time.monotonic()
         try:
             self._act(config)
         except EngineError as error:
@@ -105,7 +107,8 @@ class Fits:
         self._registry.look_now()
 
     def _act(self, config: BasisConfig) -> None:
-        store, record = self._registry.store, self.find(config)
+        # what this server saw last may be a moment old, and another click or session may have been quicker
+        store, record = self._registry.store, self.find(config, is_fresh=True)
         if self._action == "launch" and record is None:
             kind = DOMAINS[config.domain.kind].lower()
             run = store.create(RunConfig(settings=settings_of(config)), name=f"Basis, {kind}, L = {config.max_degree}")
