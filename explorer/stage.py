@@ -100,7 +100,7 @@ class Stage:
         if share is not None:
             self._progress.object = progress(share, text)
 
-    def show_failure(self, title: str, error: Exception) -> None:
+    def show_failure(self, title: str, error: Exception | str) -> None:
         """A sentence over the globe: what, where, remedy."""
         self._failure.param.update(title=title, object=str(error), visible=True)
 

@@ -25,4 +25,6 @@ _FIGURE: dict[str, Any] = {
 
 def figure(*layers: Any, **options: Any) -> hv.Overlay:
     """The layers above each other as one figure; ``options`` are HoloViews' plot options."""
-    return hv.Overlay(list(layers)).opts(hv.opts.Overlay(**_FIGURE, **options))  # type: ignore[return-value]
+    # without framewise the axes of a live figure would keep the ends they were first given
+    live = [layer.opts(framewise=True) for layer in layers]
+    return hv.Overlay(live).opts(hv.opts.Overlay(framewise=True, **_FIGURE, **options))  # type: ignore[return-value]

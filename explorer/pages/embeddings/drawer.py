@@ -11,7 +11,7 @@ from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, SCALE, SI
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
-from explorer.widgets.text import section
+from explorer.widgets.text import section, text
 
 _SHOWN = {"Likeness": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
 _PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
@@ -35,6 +35,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         controls.select(
             model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
         ),
+        text("The table encoder is learned: it has a page of its own."),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         row(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width")),
         controls.slider(model.param.num_components, "Dimensions K"),

@@ -1,0 +1,110 @@
+"""The Table page's view-model: which field is learned, by which table, and what of it is shown. Plain values only."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import param
+
+from engine.queries import PLACES
+from engine.runs import RunConfig, TableSettings
+from explorer.page_model import PageModel
+
+FORCE, AUGUST = "force", "august"
+TRUE, LEARNED, BOTH = "true", "learned", "both"
+ITERATIONS = (30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+TOPOLOGIES = ("sphere", "torus", "clamp")
+PANELS = ("fields", "loss", "edges")
+MAX_PADDING = 15
+
+# Seconds, measured on two cores: until a run's process is ready, and a step's fixed part and its part for each cell and
+# column of the kernel.
+_START_S, _STEP_S, _CELL_S = 3.0, 2e-3, 6e-8
+
+
+class TableModel(PageModel):
+    """State, and the rules that keep it legal: every setter leaves settings that a run accepts."""
+
+    KEYS: ClassVar[dict[str, str]] = {
+        "target": "target",
+        "W": "width",
+        "H": "height",
+        "pad": "padding",
+        "topology": "topology",
+        "sample": "sample_percent",
+        "steps": "iterations",
+        "rate": "learning_rate",
+        "show": "show",
+        "part": "component",
+        "panel": "panel",
+        "place": "place",
+        "map": "projection",
+    }
+    FIRST: ClassVar[tuple[str, ...]] = ("width", "height")
+
+    # state
+    target = param.Selector(default=FORCE, objects=[FORCE, AUGUST], doc="field to learn")
+    width = param.Integer(default=63, bounds=(1, 720), doc="columns of the table, W")
+    height = param.Integer(default=32, bounds=(1, 360), doc="rows of the table, H")
+    padding = param.Integer(default=7, bounds=(0, MAX_PADDING), doc="neighbours read on every side of a cell")
+    topology = param.Selector(default="sphere", objects=list(TOPOLOGIES))
+    sample_percent = param.Integer(default=50, bounds=(1, 99), doc="share of the points that is learned from, %")
+    iterations = param.Selector(default=300, objects=list(ITERATIONS))
+    learning_rate = param.Selector(default=0.005, objects=list(RATES))
+    show = param.Selector(default=BOTH, objects=[BOTH, TRUE, LEARNED], doc="what the globe shows")
+    component = param.Selector(default="u", objects=["u", "v"], doc="of the field of force")
+    panel = param.Selector(default="fields", objects=list(PANELS))
+    place = param.Selector(default=next(iter(PLACES)), objects=list(PLACES), doc="where the edges are shown")
+    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
+
+    # capabilities
+    @property
+    def padding_limit(self) -> int:
+        """The widest neighbourhood that the table allows."""
+        return min(MAX_PADDING, self.width, self.height)
+
+    def counts(self, name: str) -> bool:
+        """The ocean's temperature has one part only."""
+        return name != "component" or self.target == FORCE
+
+    # derived
+    @property
+    def settings(self) -> TableSettings:
+        """What a run must do."""
+        return self.settings_with(self.topology)
+
+    def settings_with(self, topology: str) -> TableSettings:
+        """The same with another topology."""
+        return TableSettings.model_validate(
+            {
+                "target": self.target,
+                "width": self.width,
+                "height": self.height,
+                "padding": self.padding,
+                "topology": topology,
+                "sample_share": self.sample_percent / 100,
+                "iterations": self.iterations,
+                "learning_rate": self.learning_rate,
+            }
+        )
+
+    @property
+    def config(self) -> RunConfig:
+        """The file that ``harmonia train`` takes."""
+        return RunConfig(settings=self.settings)
+
+    @property
+    def variable(self) -> str:
+        """Name of the field's part that is drawn as colours."""
+        return self.component if self.target == FORCE else "value"
+
+    @property
+    def seconds(self) -> float:
+        """About how long a run takes on two cores."""
+        step = _STEP_S + _CELL_S * self.width * self.height * (2 * self.padding + 1)
+        return _START_S + self.iterations * step
+
+    def keep_legal(self) -> None:
+        """The neighbourhood is not wider than the table."""
+        self.bound("padding", 0, self.padding_limit)

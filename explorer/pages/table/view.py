@@ -1,0 +1,249 @@
+"""The Table page's view: follows the run of the choice and puts its fields, errors and close-ups on screen."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from typing import Any
+
+import numpy as np
+import panel as pn
+import xarray as xr
+
+from engine import queries
+from engine.errors import EngineError
+from engine.queries import Rival, TableFields
+from engine.runs import ACTIVE, Run
+from explorer.background import Later, Newest
+from explorer.pages.table import words
+from explorer.pages.table.drawer import drawer
+from explorer.pages.table.fits import Fits
+from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
+from explorer.pages.table.panels import Panels, Shown, limits_of
+from explorer.registry import REGISTRY
+from explorer.session import Query, Session, View
+from explorer.stage import Stage
+from explorer.widgets import controls
+from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+
+_POLL_MS = 500
+_PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
+_CHOICE = [
+    "target", "width", "height", "padding", "topology", "sample_percent", "iterations", "learning_rate",
+]  # fmt: skip
+
+
+def build(session: Session, query: Query) -> View:
+    """The page for one session, as its address describes it."""
+    model = TableModel(query)
+    if model.notes:
+        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    return TableView(session, model).view
+
+
+class _Followed:
+    """A run that is looked at: what has been read of it so far, so that nothing is read twice."""
+
+    def __init__(self, run: Run) -> None:
+        self.folder = run.folder
+        self.metrics = run.metrics()
+        self.fields: TableFields | None = None
+        self.rival: Rival | None = None
+
+    def read_fields(self) -> TableFields:
+        """The fields of the newest snapshot; called off the event loop."""
+        newest = queries.newest_snapshot(self.folder)
+        if self.fields is None or (newest is not None and newest[0] != self.fields.iteration):
+            self.fields = queries.table_fields(self.folder)
+        return self.fields
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The newest value of every metric."""
+        return {name: float(values[-1]) for name, values in self.metrics.columns.items()}
+
+
+class TableView:
+    """The run of the choice is found again by what it computes, and read off the event loop while it works."""
+
+    def __init__(self, session: Session, model: TableModel) -> None:
+        self.session = session
+        self.model = model
+        self._runs: dict[str, _Followed] = {}
+        self._is_over = False
+        self._stamp: object = None
+        self._shown: Shown | None = None
+        self._choice = Later(self._find, 60)
+        self._reading = Newest(lambda share, text: None, self._show_failure)
+        self._rivalry = Newest(lambda share, text: None, self._show_failure)
+        self._poll: Any = None
+        self.fits = Fits(session, REGISTRY, model)
+        overlays = (self.fits.card,)
+        self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
+        self.panels = Panels(model, self.fits.train_all, self._show_failure)
+        self.view = View(
+            drawer(model, self.stage.globe),
+            self.stage.parts,
+            [*self.panels.parts],
+            self.stage.read,
+            self._actions(),
+            model,
+        )
+        REGISTRY.subscribe(lambda _: self._find())
+        model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
+        model.param.watch(lambda *_: self._draw_globe(), ["show", "component"])
+        self._find()
+
+    def _actions(self) -> list[Any]:
+        files = {
+            "Picture, PNG": self._offer_picture,
+            "Learned field, NetCDF": self._offer_field,
+            "Losses, CSV": self._offer_losses,
+            "Choices, JSON": self._offer_config,
+        }
+        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+
+    # the run of the choice
+
+    def _find(self) -> None:
+        """Look which run computes what is chosen, and follow it and those of the other topologies."""
+        self.stage.clear_failure()
+        records = self.fits.by_topology()
+        record = records[self.model.topology]
+        self.fits.offer(record)
+        try:
+            known = {followed.folder.name: followed for followed in self._runs.values()}
+            self._runs = {
+                topology: known.get(one.id) or _Followed(REGISTRY.store.get(one.id))
+                for topology, one in records.items()
+                if one is not None
+            }
+        except EngineError as error:
+            self._show_failure(error)
+        if REGISTRY.problem:
+            self.stage.show_failure("There are no runs to be had", REGISTRY.problem)
+        self._is_over = record is not None and record.state == "done"
+        self._follow_closely(any(one is not None and one.state in ACTIVE for one in records.values()))
+        self._read()
+
+    def _follow_closely(self, wanted: bool) -> None:
+        """Look for news twice a second while a run works."""
+        if wanted and self._poll is None:
+            self._poll = pn.state.add_periodic_callback(self._read, period=_POLL_MS)
+        elif not wanted and self._poll is not None:
+            self._poll.stop()
+            self._poll = None
+
+    def _read(self) -> None:
+        """Read on, unless that is under way; what has been read is shown when it is still what is chosen."""
+        if self._reading.running:
+            return
+        asked = target, runs, is_over = self.model.target, self._runs, self._is_over
+        run = runs.get(self.model.topology)
+
+        def work(_: object) -> Shown:
+            for one in runs.values():
+                one.metrics.poll()
+            errors = {
+                topology: runs[topology].last.get("test_l1") if topology in runs else None for topology in TOPOLOGIES
+            }
+            if run is None:
+                return Shown(_preview(target), errors=errors)
+            fields = run.read_fields()
+            return Shown(fields.true, fields, queries.losses(run.metrics), run.last, run.rival, errors, is_over)
+
+        def then(shown: Shown) -> None:
+            if asked == (self.model.target, self._runs, self._is_over) and run is self._runs.get(self.model.topology):
+                self._show(run, shown)
+            else:
+                self._read()
+
+        self._reading.start(work, then)
+
+    def _show(self, run: _Followed | None, shown: Shown) -> None:
+        if run is not None and run.rival is None and not self._rivalry.running:
+            self._rivalry.start(lambda _: queries.rival(run.folder), partial(self._take_rival, run))
+        stamp = (run, shown.iteration, dict(shown.last), shown.rival, shown.errors, shown.is_over, self.model.settings)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        self._shown = shown
+        self.stage.say_facts(words.facts(shown.last, shown.rival, shown.units) if shown.last else [])
+        self._draw_globe()
+        self.panels.show(shown)
+
+    def _take_rival(self, run: _Followed, rival: Rival) -> None:
+        run.rival = rival
+        self._read()
+
+    # the globe
+
+    def _draw_globe(self) -> None:
+        shown, model = self._shown, self.model
+        if shown is None or model.variable not in shown.true:
+            return
+        true = shown.true[model.variable]
+        learned = None
+        if shown.fields is not None and shown.fields.learned is not None:
+            learned = shown.fields.learned[model.variable]
+        pair = {TRUE: (true, None), LEARNED: (learned, None), BOTH: (true, learned)}[model.show]
+        first, second = pair if pair[0] is not None else (true, None)
+        low, high = limits_of(shown.true, model.variable)
+        colours = colormap_bytes("balance" if model.target == FORCE else "thermal")
+        key = f"table-{model.target}-{model.variable}-{shown.iteration}"
+        packed = [b"" if one is None else _packed(one, key) for one in (first, second)]
+        self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
+        units = words.unit(shown.units)
+        label = words.globe_label(model.variable, model.show, learned is not None)
+        self.stage.scale(colours, low, high, label, units)
+
+    def _show_failure(self, error: Exception) -> None:
+        self.stage.show_failure("This run cannot be shown", error)
+
+    # files
+
+    def _stem(self) -> str:
+        model = self.model
+        return f"table-{model.target}-{model.width}x{model.height}-{model.topology}"
+
+    def _offer_picture(self) -> None:
+        self.stage.globe.save_png(
+            f"{self._stem()}.png", f"{self.stage.bar.label} — Harmonia", self.stage.bar.label, self.stage.bar.units
+        )
+
+    def _offer_field(self) -> None:
+        learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
+        if learned is None:
+            self.session.say("info", "Nothing is learned yet. Train the table first.")
+            return
+        with io.BytesIO() as content:
+            learned.assign_attrs(Conventions="CF-1.11", source="Harmonia").to_netcdf(content, engine="h5netcdf")
+            self.stage.download.offer(f"{self._stem()}.nc", content.getvalue())
+
+    def _offer_losses(self) -> None:
+        run = self._runs.get(self.model.topology)
+        columns = {} if run is None else run.metrics.columns
+        if not columns:
+            self.session.say("info", "There are no losses yet. Train the table first.")
+            return
+        rows = np.column_stack(list(columns.values()))
+        lines = [",".join(columns), *(",".join(f"{value:.9g}" for value in row) for row in rows)]
+        self.stage.download.offer(f"{self._stem()}-losses.csv", ("\n".join(lines) + "\n").encode())
+
+    def _offer_config(self) -> None:
+        self.stage.download.offer(f"{self._stem()}.json", self.model.config.to_json())
+
+
+def _preview(target: str) -> xr.Dataset:
+    """The true field before there is a run."""
+    width, height = _PREVIEW[target]
+    values = queries.true_table(target, width, height)
+    names, units = (("u", "v"), "1") if target == FORCE else (("value",), "°C")
+    lat, lon = (np.arange(count) + 0.5 for count in (height, width))
+    coords = {"lat": lat * 180 / height - 90, "lon": lon * 360 / width - 180}
+    fields = {name: (("lat", "lon"), values[..., index].T, {"units": units}) for index, name in enumerate(names)}
+    return xr.Dataset(fields, coords)
+
+
+def _packed(field: xr.DataArray, key: str) -> bytes:
+    return pack_field(field.values, Axes.of(field["lat"].values, field["lon"].values), key)
