@@ -13,6 +13,7 @@ from explorer.background import Newest
 from explorer.registry import Registry
 from explorer.session import Session
 from explorer.widgets.runs import RunsList
+from explorer.widgets.text import duration
 
 _PAGE = 50
 _LOG_LINES = 40
@@ -145,13 +146,6 @@ def _details(record: RunRecord) -> list[str]:
     percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
     took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
     return [record.task, percent, left, took]
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def figures(metrics: MetricsReader) -> list[tuple[str, str]]:

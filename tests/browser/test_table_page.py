@@ -66,7 +66,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     expect(page.get_by_text("from 40 % of its points in 3")).to_be_visible()
     # an impatient hand: the second click must neither start a second run nor stop the first
     page.get_by_role("button", name="Train", exact=True).dblclick()
-    expect(page.get_by_text("Training runs in the background")).to_be_visible()
+    expect(page.get_by_text("The training runs in the background")).to_be_visible()
     expect(page.get_by_text(re.compile("Learned, at step"))).to_be_visible(timeout=LONG_MS)
 
     page.get_by_role("button", name="Loss").click()

@@ -12,8 +12,9 @@ import pytest
 from engine.errors import StoreError
 from engine.runs import Change, LandSettings, RunConfig, RunRecord, RunStore
 from explorer.registry import Registry
-from explorer.runs_panel import RunsPanel, duration, row, title
+from explorer.runs_panel import RunsPanel, row, title
 from explorer.session import Session
+from explorer.widgets.text import duration
 
 NAME = "<b>bold</b>"
 

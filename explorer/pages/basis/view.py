@@ -9,12 +9,12 @@ from typing import Any
 from engine import queries
 from engine.queries import BasisConfig, Factors
 from explorer.background import Later, Newest
-from explorer.pages.basis import words
+from explorer.pages.basis import fits, words
 from explorer.pages.basis.drawer import drawer
-from explorer.pages.basis.fits import Fits
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
 from explorer.pages.basis.panels import Panels
 from explorer.registry import REGISTRY
+from explorer.run_card import RunCard
 from explorer.session import Query, Session, View
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -42,9 +42,9 @@ class BasisView:
         self.model = model
         self._shown: Factors | None = None
         self._rest = Later(self._after_rest, 180)
-        self.fits = Fits(session, REGISTRY)
+        self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
-        self.stage = Stage(session, model, "the chosen basis function", self._abandon, (self.fits.card,))
+        self.stage = Stage(session, model, "the chosen basis function", self._abandon, (self.run.card,))
         self.stage.on_click(self._pick_place)
         self._fit = Newest(self.stage.show_progress, self._show_failure)
         self.panels = Panels(model, self._show_failure)
@@ -87,7 +87,7 @@ class BasisView:
 
     def _show_function(self) -> None:
         self.stage.clear_failure()
-        self.fits.hide()
+        self.run.hide()
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
@@ -107,13 +107,12 @@ class BasisView:
             self._fit.start(partial(queries.fitted, config), lambda _: self._show_function())
             return
         self._fit.cancel()
-        record = self.fits.find(config)
+        record = self.run.find(fits.run_config(config))
         if record is not None and record.state == "done":
-            self._fit.start(
-                lambda report: queries.take_fit(config, self.fits.result(record)), lambda _: self._show_function()
-            )
+            result = REGISTRY.store.get(record.id).folder / "basis.safetensors"
+            self._fit.start(lambda report: queries.take_fit(config, result), lambda _: self._show_function())
         else:
-            self.fits.offer(config, record)
+            self.run.show(fits.offer(config), record)
 
     def _runs_changed(self) -> None:
         """A run began, moved or ended: perhaps the one that is waited for."""

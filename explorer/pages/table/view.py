@@ -13,14 +13,14 @@ import xarray as xr
 from engine import queries
 from engine.errors import EngineError
 from engine.queries import Rival, TableFields
-from engine.runs import ACTIVE, Run
+from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Later, Newest
 from explorer.pages.table import words
 from explorer.pages.table.drawer import drawer
-from explorer.pages.table.fits import Fits
 from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
 from explorer.pages.table.panels import Panels, Shown, limits_of
 from explorer.registry import REGISTRY
+from explorer.run_card import Offer, RunCard
 from explorer.session import Query, Session, View
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -77,10 +77,10 @@ class TableView:
         self._reading = Newest(lambda share, text: None, self._show_failure)
         self._rivalry = Newest(lambda share, text: None, self._show_failure)
         self._poll: Any = None
-        self.fits = Fits(session, REGISTRY, model)
-        overlays = (self.fits.card,)
+        self.run = RunCard(session, REGISTRY, "The training", "Train", "Stop")
+        overlays = (self.run.card,)
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
-        self.panels = Panels(model, self.fits.train_all, self._show_failure)
+        self.panels = Panels(model, self._train_all, self._show_failure)
         self.view = View(
             drawer(model, self.stage.globe),
             self.stage.parts,
@@ -108,9 +108,13 @@ class TableView:
     def _find(self) -> None:
         """Look which run computes what is chosen, and follow it and those of the other topologies."""
         self.stage.clear_failure()
-        records = self.fits.by_topology()
+        offers = {topology: self._offer_run(topology) for topology in TOPOLOGIES}
+        records = {topology: self.run.find(offer.config) for topology, offer in offers.items()}
         record = records[self.model.topology]
-        self.fits.offer(record)
+        if record is not None and record.state == "done":
+            self.run.hide()
+        else:
+            self.run.show(offers[self.model.topology], record)
         try:
             known = {followed.folder.name: followed for followed in self._runs.values()}
             self._runs = {
@@ -125,6 +129,18 @@ class TableView:
         self._is_over = record is not None and record.state == "done"
         self._follow_closely(any(one is not None and one.state in ACTIVE for one in records.values()))
         self._read()
+
+    def _offer_run(self, topology: str) -> Offer:
+        """The training of the choice with this topology."""
+        model = self.model
+        settings = model.settings_with(topology)
+        name = f"Table {settings.width} × {settings.height}, {settings.topology}, {words.NAMES[settings.target]}"
+        said = words.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
+        return Offer(RunConfig(settings=settings), name, said)
+
+    def _train_all(self) -> None:
+        """Start the training of every topology that has none yet."""
+        self.run.launch_missing([self._offer_run(topology) for topology in TOPOLOGIES])
 
     def _follow_closely(self, wanted: bool) -> None:
         """Look for news twice a second while a run works."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.queries import Rival
-from engine.runs import RunRecord
 from explorer.runs_panel import duration
 from explorer.widgets.text import number
 
@@ -35,22 +34,6 @@ def invitation(target: str, percent: int, iterations: int, seconds: float) -> st
         f"Learn the {_FIELDS[target]} from {percent} % of its points in {number(iterations)} steps: "
         f"about {duration(seconds)} on two cores."
     )
-
-
-def standing(record: RunRecord) -> str:
-    """Where a run that waits or works stands."""
-    if record.is_stopping:
-        return "The training is being stopped."
-    if record.state == "queued":
-        return "The training waits for its turn."
-    step = "" if record.epoch is None else f" at step {number(record.epoch)} of {number(record.num_epochs or 0)}"
-    left = "" if record.seconds_left is None else f", about {duration(record.seconds_left)} left"
-    return f"Training runs in the background{step}{left}."
-
-
-def ended(record: RunRecord) -> str:
-    """How a run that did not finish ended."""
-    return record.failure or f"The training was {record.state} at {100 * record.progress:.0f} %."
 
 
 def unit(units: str) -> str:
