@@ -51,7 +51,7 @@ class Stage:
             height=150,
             **common,
         )
-        self.bar = ColorScale(group=group, margin=0, width=200, height=52)
+        self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.facts = html("")
         self.download = Download()
@@ -86,7 +86,7 @@ class Stage:
 
     def scale(self, colormap: bytes, low: float, high: float, label: str, units: str) -> None:
         """What the colours mean, in the read-out."""
-        self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units)
+        self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
         self.hover.param.update(span=high - low, units=units)
 
     def say_facts(self, pairs: list[tuple[str, str, str]]) -> None:
