@@ -8,9 +8,10 @@ from dataclasses import replace
 import panel as pn
 import panel_material_ui as pmui
 import pytest
+from tornado.websocket import WebSocketClosedError
 
 from engine.errors import ChoiceError
-from explorer import app
+from explorer import app, app_hooks
 from explorer.pages import PAGES
 from explorer.session import Page, Session
 
@@ -89,3 +90,10 @@ def test_only_this_servers_names_are_answered(host: str, welcome: bool, monkeypa
     assert (app._refuse_foreign_host() == "") == welcome
     monkeypatch.setenv("HARMONIA_HOSTS", "other.example, evil.example")
     assert app._refuse_foreign_host() == "" or host == "[::2]"
+
+
+@pytest.mark.parametrize(("error", "is_told"), [(WebSocketClosedError(), False), (ValueError("real"), True)])
+def test_a_browser_that_left_is_no_fault_in_the_log(error: Exception, is_told: bool) -> None:
+    trace = (type(error), error, None)
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never retrieved", (), trace)
+    assert app_hooks.is_fault(record) == is_told
