@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
@@ -29,6 +29,9 @@ QUIET = [
     "--enable-unsafe-swiftshader",
 ]
 READY_S = 60.0
+
+# These machines are shared: a slow one is not a fault, and a condition that holds ends the wait at once.
+expect.set_options(timeout=20_000)
 SERVER_FAULTS = re.compile(
     r"Error running application handler|Traceback \(most recent call last\)|^.*\bERROR\b.*$", re.M
 )
