@@ -1,9 +1,14 @@
-"""``python -m tests.faults.server HOME``: launches the runs named on standard input until it is stopped."""
+"""``python -m tests.faults.server HOME``: launches the runs named on standard input until it is stopped.
+
+Each launch is answered with a line, so that whoever asked knows that no launch is still on its way.
+"""
 
 import signal
 import sys
 import threading
+from contextlib import suppress
 
+from engine.errors import RunError
 from engine.runs import RunStore
 
 
@@ -20,7 +25,9 @@ def main() -> None:
 
 def listen(store: RunStore) -> None:
     for line in sys.stdin:
-        store.launch(store.get(line.strip()))
+        with suppress(RunError):  # it got done in the meantime
+            store.launch(store.get(line.strip()))
+        print("launched", flush=True)
 
 
 if __name__ == "__main__":

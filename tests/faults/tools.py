@@ -91,8 +91,10 @@ class Server:
 
     def launch(self, run: Run) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(f"{run.id}\n")
         self.process.stdin.flush()
+        assert self.process.stdout.readline() == "launched\n"
 
     def kill(self) -> None:
         self.process.kill()
