@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RunError
+from engine.errors import RunError, StoreError
 from engine.runs.babysit import babysit
+from engine.runs.files import load
 from engine.runs.process import gpus
+from engine.runs.record import Meta
 
 SCHEDULER, SLOTS = "HARMONIA_SCHEDULER", "HARMONIA_SLOTS"
 
+CONDUCTORS: frozenset[str] = frozenset({"sweep"})
+"""Tasks that only start other runs and wait for them: they work on this machine and take no slot."""
+
 _CONNECT_S = 5.0
+_MAX_CONDUCTORS = 16
 
 
 def num_slots() -> int:
@@ -35,15 +40,20 @@ def num_slots() -> int:
 
 
 class Launcher:
-    """Hands runs to the executor and remembers which ones are in its hands. Safe to use from several threads."""
+    """Hands runs to the executor and remembers which ones are in its hands. Safe to use from several threads.
+
+    The pool of this machine takes, whenever a slot is free, the waiting run that comes first in the queue at that
+    moment; a cluster keeps the order in which it was given them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor: Executor | None = None
+        self._conductors: Executor | None = None
         self._client: Any = None  # distributed.Client, imported only where a scheduler is named
-        self._babysit: Callable[[str], None] = babysit
         self._closing = threading.Event()
-        self._futures: dict[tuple[Path, int], Future[None]] = {}  # by folder and launch
+        self._given: dict[tuple[Path, int], Future[None]] = {}  # by folder and launch
+        self._waiting: set[Path] = set()  # given to the pool of this machine, not begun with
 
     def connect(self) -> None:
         """Make the executor if there is none yet (or the cluster's scheduler went away).
@@ -59,13 +69,10 @@ class Launcher:
             self._disconnect()
         if self._executor is None:
             address = os.environ.get(SCHEDULER)
-            self._executor = self._cluster(address) if address else self._pool()
+            self._executor = (
+                self._cluster(address) if address else ThreadPoolExecutor(num_slots(), thread_name_prefix="babysit")
+            )
         return self._executor
-
-    def _pool(self) -> Executor:
-        slots, closing = num_slots(), self._closing
-        self._babysit = lambda folder: babysit(folder, slots, closing)
-        return ThreadPoolExecutor(slots, thread_name_prefix="babysit")
 
     def _cluster(self, address: str) -> Executor:
         try:
@@ -78,16 +85,15 @@ class Launcher:
             self._client = Client(address, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise RunError("the Dask scheduler does not answer", address, f"start it, or unset {SCHEDULER}") from error
-        self._babysit = babysit
         return self._client.get_executor(pure=False)
 
     def _disconnect(self) -> None:
         client, self._client, self._executor = self._client, None, None
-        self._futures.clear()
+        self._given.clear()
         with suppress(Exception):  # a scheduler that is gone can fail to say goodbye in many ways
             client.close(timeout=1)
 
-    def submit(self, folder: Path, launch: int) -> None:
+    def submit(self, folder: Path, launch: int, task: str) -> None:
         """Give one launch of a queued run to the executor, unless it is there already.
 
         Raises:
@@ -95,17 +101,37 @@ class Launcher:
         """
         with self._lock:
             executor = self._connect()
-            given = self._futures.get((folder, launch))
+            given = self._given.get((folder, launch))
             is_lost = given is not None and self._client is not None and given.done()  # a cluster can lose its work
             if (given is None or is_lost) and not self._closing.is_set():
-                self._futures[folder, launch] = executor.submit(self._babysit, str(folder))
+                self._given[folder, launch] = self._give(executor, folder, task)
+
+    def _give(self, executor: Executor, folder: Path, task: str) -> Future[None]:
+        if task in CONDUCTORS:
+            if self._conductors is None:
+                self._conductors = ThreadPoolExecutor(_MAX_CONDUCTORS, thread_name_prefix="conduct")
+            return self._conductors.submit(babysit, str(folder), 0, self._closing)
+        if self._client is not None:
+            return executor.submit(babysit, str(folder))
+        self._waiting.add(folder)
+        return executor.submit(self._babysit_first)
+
+    def _babysit_first(self) -> None:
+        with self._lock:
+            first = min(self._waiting, key=_place_in_queue, default=None)
+            if first is None:  # one was taken back
+                return
+            self._waiting.discard(first)
+        babysit(str(first), num_slots(), self._closing)
 
     def withdraw(self, folder: Path, launch: int) -> None:
         """Take a launch back that the executor has not begun with."""
         with self._lock:
-            future = self._futures.pop((folder, launch), None)
-        if future is not None:
-            future.cancel()
+            given = self._given.pop((folder, launch), None)
+            if folder in self._waiting:
+                self._waiting.discard(folder)
+            elif given is not None:
+                given.cancel()
 
     @property
     def dashboard(self) -> str | None:
@@ -116,7 +142,17 @@ class Launcher:
         """Let go of everything; processes go on, and queued runs wait for the next server."""
         self._closing.set()
         with self._lock:
-            if self._client is not None:
+            executor, conductors, client = self._executor, self._conductors, self._client
+            if client is not None:
                 self._disconnect()
-            elif self._executor is not None:
-                self._executor.shutdown(wait=True, cancel_futures=True)
+        for pool in (conductors, None if client is not None else executor):
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _place_in_queue(folder: Path) -> tuple[float, str]:
+    with suppress(StoreError):
+        meta = load(Meta, folder / "meta.json")
+        if meta is not None:
+            return meta.order, folder.name
+    return 0.0, folder.name  # damaged or gone: babysitting it ends at once

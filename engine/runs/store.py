@@ -1,7 +1,8 @@
 """All runs of a home folder: create, launch, look at, cancel, resume.
 
-``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/`` and ``slots/``. Two servers on one home
-agree, because everything that matters is in files and locks; a store keeps nothing that another could not read.
+``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``bin/<id>/`` (deleted runs) and
+``slots/``. Two servers on one home agree, because everything that matters is in files and locks; a store keeps nothing
+that another could not read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import psutil
 from engine.compute import cores
 from engine.errors import RunError, StoreError
 from engine.runs.config import RunConfig
-from engine.runs.files import load, locked, sync_folder, write_atomic, write_error
+from engine.runs.files import load, locked, sync_folder, try_lock, write_atomic, write_error
 from engine.runs.launch import SCHEDULER, Launcher, num_slots
 from engine.runs.listing import Listing
 from engine.runs.metrics import MetricsReader
@@ -44,6 +45,12 @@ HOME = "HARMONIA_HOME"
 _TAIL_BYTES = 65536
 
 
+def home_folder() -> Path:
+    """Where Harmonia keeps what it makes: ``$HARMONIA_HOME``, else the platform's data folder. It may not exist yet."""
+    chosen = os.environ.get(HOME) or platformdirs.user_data_dir("harmonia", appauthor=False)
+    return Path(chosen).expanduser().absolute()
+
+
 class RunStore:
     """The runs below ``home``. Safe to use from several threads; ``close`` it when the server stops.
 
@@ -63,14 +70,14 @@ class RunStore:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        chosen = home or os.environ.get(HOME) or platformdirs.user_data_dir("harmonia", appauthor=False)
-        self.home = Path(chosen).expanduser().absolute()
-        self._runs = self.home / "runs"
-        for folder in (self.home, self._runs):
+        self.home = Path(home).expanduser().absolute() if home else home_folder()
+        self._runs, self._bin = self.home / "runs", self.home / "bin"
+        for folder in (self.home, self._runs, self._bin):
             if folder.exists() and not folder.is_dir():
                 raise StoreError("the home folder is a file", str(folder), f"set {HOME} to a folder")
         self._now = now
         self._listing = Listing(self._runs, now, monotonic)
+        self._bin_listing = Listing(self._bin, now, monotonic)
         self._launcher = Launcher()
 
     def __enter__(self) -> RunStore:
@@ -180,7 +187,7 @@ class RunStore:
                     )
                 launch += 1
                 self._write_meta(run_id, launch=launch, order=self._now())
-        self._launcher.submit(folder, launch)
+        self._launcher.submit(folder, launch, record.task)
 
     def cancel(self, run: Run) -> None:
         """Ask a run to end: a queued one never starts, a working one keeps a checkpoint and stops within seconds.
@@ -221,6 +228,86 @@ class RunStore:
         with locked(self.folder(run.id) / "meta.lock"):
             self._write_meta(run.id, **changed)
 
+    def _queue(self) -> list[RunRecord]:
+        queued = [record for record in self.records().values() if record.state == "queued"]
+        return sorted(queued, key=lambda record: (record.order, record.id))
+
+    def move(self, run: Run, places: int) -> None:
+        """Move a queued run by so many places in the queue: negative is earlier, −1 past the one before it.
+
+        Raises:
+            RunError: it is not queued (any more).
+            StoreError: the home folder cannot be written.
+        """
+        queue = self._queue()
+        position = next((place for place, record in enumerate(queue) if record.id == run.id), None)
+        if position is None:
+            raise RunError(f"the run is {run.state}", f"run {run.id}", "only queued runs have a place in the queue")
+        orders = [record.order for record in queue if record.id != run.id]
+        place = min(max(0, position + places), len(orders))
+        if not orders or place == position:
+            return
+        before = orders[place - 1] if place > 0 else orders[0] - 2.0
+        after = orders[place] if place < len(orders) else orders[-1] + 2.0
+        with locked(self.folder(run.id) / "meta.lock"):
+            self._write_meta(run.id, order=(before + after) / 2.0)
+
+    def duplicate(self, run: Run) -> Run:
+        """A new run of the same configuration, name, note and tags; it is not started.
+
+        Raises:
+            StoreError: as :meth:`create`.
+        """
+        record = run.record
+        return self.create(run.config, record.name, record.note, record.tags)
+
+    def delete(self, run: Run) -> None:
+        """Move a run that nobody works on to the bin, from where :meth:`restore` brings it back.
+
+        Raises:
+            RunError: it is queued or works.
+            StoreError: the home folder cannot be written.
+        """
+        folder = self.folder(run.id)
+        with locked(folder / "meta.lock"):
+            state = self.record(run.id).state
+            lock = None if state in ACTIVE else try_lock(folder / "run.lock")
+            if lock is None:
+                raise RunError(f"the run is {state}", f"run {run.id}", "cancel it first")
+            try:
+                self._bin.mkdir(parents=True, exist_ok=True)
+                folder.rename(self._bin / run.id)
+                sync_folder(self._runs)
+            except OSError as error:
+                raise write_error(error, self._bin) from error
+            finally:
+                os.close(lock)
+
+    def restore(self, run_id: str) -> Run:
+        """Bring a run back from the bin.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        folder = self.folder(run_id)
+        if not (self._bin / run_id).is_dir() or folder.exists():
+            raise StoreError("the run is not in the bin", run_id, "choose one of the deleted runs")
+        try:
+            (self._bin / run_id).rename(folder)
+            sync_folder(self._runs)
+        except OSError as error:
+            raise write_error(error, folder) from error
+        return Run(self, run_id)
+
+    def deleted(self) -> dict[str, RunRecord]:
+        """The runs in the bin by id, newest first."""
+        return self._bin_listing.records()
+
+    def empty_bin(self) -> None:
+        """Delete what is in the bin for good."""
+        for run_id in self.deleted():
+            shutil.rmtree(self._bin / run_id, ignore_errors=True)  # another server may be at it too
+
     def _write_meta(self, run_id: str, **changed: Any) -> None:
         path = self.folder(run_id) / "meta.json"
         meta = load(Meta, path)
@@ -236,10 +323,9 @@ class RunStore:
         Raises:
             RunError: the Dask scheduler does not answer.
         """
-        queued = [record for record in self.records().values() if record.state == "queued"]
-        queued.sort(key=lambda record: record.order)
+        queued = self._queue()
         for record in queued:
-            self._launcher.submit(self.folder(record.id), record.launch)
+            self._launcher.submit(self.folder(record.id), record.launch, record.task)
         return [record.id for record in queued]
 
     def machine_card(self) -> dict[str, Any]:

@@ -254,3 +254,70 @@ import sys, engine.runs, engine.runs.worker, engine.training.tasks, engine.data.
 print([name for name in ("torch", "panel", "xarray") if name in sys.modules])"""
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_deleted_run_lies_in_the_bin_and_comes_back_as_it_was(store):
+    run = store.create(CONFIG, name="kept")
+    put(run, state="done", progress=1.0)
+    before = run.record
+    store.delete(run)
+    assert store.records() == {}
+    assert list(store.deleted()) == [run.id]
+    with pytest.raises(StoreError, match="no such run"):
+        store.get(run.id)
+    assert store.restore(run.id).record == before
+    assert store.deleted() == {}
+    with pytest.raises(StoreError, match="not in the bin"):
+        store.restore(run.id)
+    store.delete(run)
+    store.empty_bin()
+    assert store.deleted() == {}
+    assert not (store.home / "bin" / run.id).exists()
+
+
+def test_a_run_that_somebody_works_on_is_not_deleted(store):
+    run = store.create(CONFIG)
+    put(run, state="running", process=ProcessId.own())
+    with pytest.raises(RunError, match="the run is running"):
+        store.delete(run)
+    ended = store.create(CONFIG)
+    with locked(ended.folder / "run.lock"), pytest.raises(RunError):
+        store.delete(ended)
+    assert set(store.records()) == {run.id, ended.id}
+
+
+def test_a_duplicate_does_the_same_work_under_the_same_name(store):
+    run = store.create(CONFIG, name="first", note="why", tags=["a"])
+    put(run, state="done")
+    copy = store.duplicate(run)
+    assert copy.id != run.id
+    assert copy.config == run.config
+    assert (copy.record.name, copy.record.note, copy.record.tags) == ("first", "why", ("a",))
+    assert copy.state == "created"
+
+
+def queue(store: RunStore, count: int) -> list[str]:
+    """Queued runs that no executor knows of."""
+    runs = [store.create(CONFIG) for _ in range(count)]
+    for place, run in enumerate(runs):
+        meta = load(Meta, run.folder / "meta.json")
+        assert meta is not None
+        changed = meta.model_copy(update={"launch": 1, "order": float(place)})
+        write_atomic(run.folder / "meta.json", changed.model_dump_json().encode())
+    return [run.id for run in runs]
+
+
+@pytest.mark.parametrize(
+    ("moved", "places", "expected"),
+    [(2, -1, "0213"), (2, -9, "2013"), (0, 1, "1023"), (0, 9, "1230"), (1, 0, "0123"), (3, 1, "0123")],
+)
+def test_a_queued_run_moves_in_the_queue(store, moved, places, expected):
+    ids = queue(store, 4)
+    store.move(store.get(ids[moved]), places)
+    queued = sorted(store.records().values(), key=lambda record: record.order)
+    assert "".join(str(ids.index(record.id)) for record in queued) == expected
+
+
+def test_only_queued_runs_have_a_place(store):
+    with pytest.raises(RunError, match="the run is created"):
+        store.move(store.create(CONFIG), -1)

@@ -82,6 +82,19 @@ def test_queued_runs_of_a_dead_server_are_put_back_in_their_order(home, undistur
         assert started == sorted(started)
 
 
+def test_a_run_moved_forward_in_the_queue_works_first(store, undisturbed):
+    first, second, third = store.create(LONG), store.create(SMALL), store.create(SMALL)
+    for run in (first, second, third):
+        store.launch(run)
+    wait_for(lambda: first.state == "running", "the first run to work")
+    store.move(third, -1)
+    first.cancel()
+    for run in (second, third):
+        assert wait_until_ended(run) == "done"
+        assert_result(run, undisturbed)
+    assert third.record.started < second.record.started
+
+
 def test_two_servers_on_one_home_share_one_slot_and_start_nothing_twice(home, undisturbed):
     servers = [Server(home), Server(home)]
     with fresh(home) as store:
