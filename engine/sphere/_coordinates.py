@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 # 180°) or decimals cut off in the file. Gaussian latitudes deviate by 1.5e-2 of a step and stay as they are.
 _SNAP_STEP_SHARE = 2e-3
 _SNAP_DEG = 2e-5
+_SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre: what is finer has no lattice to be put on
 
 _GAP_RATIO = 1.9
 _GAP_NEIGHBOURS = 3
@@ -132,7 +133,7 @@ def _snapped(values: Floats) -> Floats:
     size = values.size
     step = float(values[-1] - values[0]) / (size - 1)
     tolerance = max(_SNAP_STEP_SHARE * abs(step), _SNAP_DEG)
-    if abs(step) <= 180.0:
+    if _SMALLEST_STEP_DEG <= abs(step) <= 180.0:
         per_circle = round(360.0 / abs(step))
         first = round(float(values[0]) * per_circle / 180.0)
         halves = first + 2 * math.copysign(1.0, step) * np.arange(size)

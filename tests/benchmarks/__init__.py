@@ -81,9 +81,10 @@ def _peak(work: Callable[..., object], args: tuple[object, ...], warm: Callable[
     warm()
     before = psutil.Process().memory_info().rss / 1e6
     work(*args)
-    return _max_rss_mb() - before
+    return max_rss_mb() - before
 
 
-def _max_rss_mb() -> float:
+def max_rss_mb() -> float:
+    """The largest amount of memory in MB that this process ever held."""
     unit = 1.0 if sys.platform == "darwin" else 1024.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,0 +1,6 @@
+"""Open sea-surface temperature from files as their producers write them."""
+
+from engine.data.sst._cost import map_note, series_note
+from engine.data.sst._open import open_sst
+
+__all__ = ["map_note", "open_sst", "series_note"]

@@ -1,0 +1,89 @@
+"""From the numbers in a file to temperatures: packing, fill values and valid ranges as CF has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+
+
+@dataclass(frozen=True)
+class Packing:
+    """value = raw · scale + offset, missing where raw is a fill value or outside its valid range."""
+
+    scale: float
+    offset: float
+    fills: tuple[float, ...]
+    low: float
+    high: float
+    unsigned: bool
+
+    @classmethod
+    def of(cls, attrs: Mapping[str, Any], dtype: np.dtype[Any], where: str) -> Packing:
+        """The packing told by the attributes of a variable of ``dtype``; :class:`DataError` for one that is no number.
+
+        A valid range given in floats on packed integers is one of the unpacked values, as some producers write it.
+        """
+        scale, offset = _number(attrs, "scale_factor", 1.0, where), _number(attrs, "add_offset", 0.0, where)
+        if not np.isfinite([scale, offset]).all() or scale == 0.0:
+            raise DataError(
+                f"the packing is no number: scale_factor {scale:g}, add_offset {offset:g}", where, "correct them"
+            )
+        low, high = _valid_range(attrs, where)
+        given = next((attrs[n] for n in ("valid_range", "valid_min", "valid_max") if n in attrs), 0)
+        if dtype.kind in "iu" and np.asarray(given).dtype.kind == "f" and scale > 0.0:
+            low, high = (low - offset) / scale, (high - offset) / scale
+        fills = [v for n in ("_FillValue", "missing_value") if n in attrs for v in _numbers(attrs, n, where)]
+        unsigned = dtype.kind == "i" and str(attrs.get("_Unsigned", "")).lower() == "true"
+        if unsigned:
+            fills = [value % 256.0**dtype.itemsize for value in fills]
+        return cls(scale, offset, tuple(fills), low, high, unsigned)
+
+    def unpack(self, raw: NDArray[Any], shift: float = 0.0) -> NDArray[np.float32]:
+        """``raw`` as float32, plus ``shift``; NaN where missing or infinite."""
+        if self.unsigned:
+            raw = raw.view(raw.dtype.str.replace("i", "u"))
+        with np.errstate(invalid="ignore", over="ignore"):  # whatever is no number is missing
+            return self._unpacked(raw, shift)
+
+    def _unpacked(self, raw: NDArray[Any], shift: float) -> NDArray[np.float32]:
+        values = raw.astype(np.float64)
+        missing = ~np.isfinite(values)
+        for fill in self.fills:
+            missing |= values == (np.float32(fill) if raw.dtype == np.float32 else fill)
+        if self.low > -np.inf or self.high < np.inf:
+            missing |= (values < self.low) | (values > self.high)
+        values *= self.scale
+        values += self.offset + shift
+        values[missing | ~np.isfinite(values)] = np.nan
+        return values.astype(np.float32)
+
+
+def _valid_range(attrs: Mapping[str, Any], where: str) -> tuple[float, float]:
+    if "valid_range" in attrs:
+        low, high = (*_numbers(attrs, "valid_range", where), np.nan, np.nan)[:2]
+    else:
+        low, high = _number(attrs, "valid_min", -np.inf, where), _number(attrs, "valid_max", np.inf, where)
+    return (low, high) if low < high else (-np.inf, np.inf)
+
+
+def _number(attrs: Mapping[str, Any], name: str, default: float, where: str) -> float:
+    return _numbers(attrs, name, where)[0] if name in attrs else default
+
+
+def _numbers(attrs: Mapping[str, Any], name: str, where: str) -> tuple[float, ...]:
+    try:
+        values = np.atleast_1d(np.asarray(attrs[name])).ravel()
+        if values.dtype == np.float32:  # 0.01 and 273.15, which a float32 holds to 2e-8 only, are meant as written
+            values = np.array([str(value) for value in values])
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.size == 0:
+        raise DataError(f"the attribute {name} is no number: {attrs[name]!r}", where, "correct it with ncatted")
+    return tuple(float(value) for value in values)

@@ -1,0 +1,87 @@
+"""A first look at a field: a few of its days, or of its chunks where whole maps would cost too much."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.sst._field import Field
+from engine.errors import DataError
+
+MAX_SAMPLES = 36
+"""Days read on opening: they tell the unit, and which cells are ever valid."""
+
+MAX_BYTES = 1.5e9
+"""What the first look may read; a file chunked by month gives fewer days, one chunked in space no map at all."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """``values`` of one day or chunk that holds some, in the field's unit; all NaN where none was found.
+
+    ``ever`` (H, W) is where any sampled day is valid, None where no whole map was read; ``looked`` says at what.
+    """
+
+    values: NDArray[np.float32]
+    ever: NDArray[np.bool_] | None
+    looked: str
+
+    @property
+    def num_seen(self) -> int:
+        """Cells known to be valid at some time."""
+        return 0 if self.ever is None else int(self.ever.sum())
+
+    def refuse_nothing(self, where: str) -> None:
+        """Raise :class:`DataError` where all that was looked at is missing."""
+        if not np.isfinite(self.values).any():
+            raise DataError(
+                f"every cell is missing in {self.looked}", where, "check the file, its fill values and its valid range"
+            )
+
+
+def sampled(field: Field) -> Sample:
+    """A look at up to 36 days spread over the span, all where there are no more, within 1.5 GB of reading."""
+    steps, rows, columns = field.chunk
+    size, height, width = field.shape
+    together = max(steps, field.periods.most_steps)
+    map_bytes = 4.0 * together * rows * math.ceil(height / rows) * columns * math.ceil(width / columns)
+    affordable = int(MAX_BYTES // map_bytes)
+    return _days(field, min(size, MAX_SAMPLES, affordable)) if affordable else _chunks(field)
+
+
+def _days(field: Field, count: int) -> Sample:
+    size = field.shape[0]
+    ever = np.zeros(field.shape[1:], np.bool_)
+    kept = np.full((1, 1), np.nan, np.float32)
+    for index in _spread(size, count):
+        values = field[index, :, :]
+        valid = np.isfinite(values)
+        if valid.any() and not ever.any():
+            kept = values
+        ever |= valid
+    unit = "month" if field.periods.hour is None else "day"
+    if count == size:
+        return Sample(kept, ever, f"the one {unit}" if size == 1 else f"all {size} {unit}s")
+    return Sample(kept, ever, f"{count} of {size:,} {unit}s")
+
+
+def _chunks(field: Field) -> Sample:
+    """Chunks spread over the map, until one holds values."""
+    steps, rows, columns = field.chunk
+    size, height, width = field.shape
+    down, across = math.ceil(height / rows), math.ceil(width / columns)
+    values = np.full((1, 1), np.nan, np.float32)
+    chosen = _spread(down * across, min(down * across, MAX_SAMPLES))
+    for index in chosen:
+        row, column = rows * (index // across), columns * (index % across)
+        values = field[: min(size, steps), row : row + rows, column : column + columns]
+        if np.isfinite(values).any():
+            break
+    return Sample(values, None, f"{len(chosen)} places (the file is chunked in space: maps are slow to read)")
+
+
+def _spread(size: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, size - 1, count).round().astype(int)).tolist()

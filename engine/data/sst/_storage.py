@@ -1,0 +1,130 @@
+"""What stands in a file (its skeleton, nothing more) and blocks of its raw numbers, from NetCDF and Zarr alike.
+
+Files are opened read-only, for one header or one block at a time: nothing stays open, so that a source may be kept for
+hours, travel to another process, and be noticed to have changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import netCDF4
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
+
+from engine.data.sst._classic import is_sound
+from engine.data.sst._paths import Location
+from engine.errors import DataError, EngineError
+
+_MAX_COORDINATE = 5_000_000  # values; 500 years of hours
+
+_NUMBERS = "iufb"
+
+Index = tuple[int | slice, ...]
+
+
+def skeleton(location: Location) -> xr.Dataset:
+    """The dataset as it stands in the file, undecoded: names, dimensions, attributes, and the values of 1-D variables.
+
+    Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is how it lies in
+    the file, None for contiguous. Raises :class:`DataError` where the file cannot be understood.
+    """
+    with _readable(location):
+        return _netcdf_skeleton(location) if location.kind == "netcdf" else _zarr_skeleton(location)
+
+
+def read(location: Location, name: str, index: Index) -> NDArray[Any]:
+    """A block of raw numbers of one variable, neither unpacked nor masked; integers in ``index`` drop their axis.
+
+    Raises :class:`DataError` where the file changed since it was opened, or cannot be read.
+    """
+    location.refuse_change()
+    with _readable(location):
+        if location.kind == "zarr":
+            return np.asarray(cast(Any, zarr).open_group(location.path, mode="r")[name][index])
+        with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
+            variable = file.variables[name]
+            variable.set_auto_maskandscale(False)
+            return np.asarray(variable[index])
+
+
+@contextmanager
+def _readable(location: Location) -> Generator[None]:
+    try:
+        yield
+    except EngineError:
+        raise
+    # damaged files make the libraries raise nearly anything, from OSError to RecursionError
+    except Exception as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(
+            f"the file cannot be read, it is damaged or cut off: {said}",
+            str(location),
+            "download or copy it again, and try: ncdump -h FILE",
+        ) from error
+
+
+def _netcdf_skeleton(location: Location) -> xr.Dataset:
+    if not is_sound(location.path):
+        raise ValueError("its header contradicts its size")
+    with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
+        file.set_auto_maskandscale(False)
+        variables = {
+            name: _variable(v.dimensions, v.shape, v.dtype, _attributes(v), _chunks(v), lambda v=v: v[...])
+            for name, v in file.variables.items()
+            if v.dtype is not str and getattr(v.dtype, "kind", "O") in _NUMBERS
+        }
+        if not variables and file.groups:
+            raise DataError(
+                "the variables lie in groups",
+                f"{location}: {', '.join(file.groups)}",
+                "flatten them with: ncks -G : FILE out.nc",
+            )
+        return _dataset(variables, _attributes(file))
+
+
+def _zarr_skeleton(location: Location) -> xr.Dataset:
+    # xarray declares this partially
+    with cast(Any, xr).open_zarr(
+        location.path, chunks=None, decode_cf=False, consolidated=_is_consolidated(location)
+    ) as store:
+        variables = {
+            str(name): _variable(v.dims, v.shape, v.dtype, v.attrs, v.encoding.get("chunks"), lambda v=v: v.values)
+            for name, v in store.variables.items()
+            if v.dtype.kind in _NUMBERS
+        }
+        return _dataset(variables, store.attrs)
+
+
+def _variable(dims: Any, shape: Any, dtype: Any, attrs: Any, chunks: Any, load: Any) -> xr.Variable:
+    small = len(shape) <= 1 and int(np.prod(shape, dtype=np.float64)) <= _MAX_COORDINATE
+    values = np.asarray(load()) if small else np.broadcast_to(np.zeros((), dtype), shape)
+    return xr.Variable(dims, values, attrs, {"chunksizes": None if chunks is None else tuple(chunks)})
+
+
+def _dataset(variables: dict[str, xr.Variable], attrs: Any) -> xr.Dataset:
+    dataset = xr.Dataset(variables, attrs=attrs)
+    return dataset.set_coords([name for name, v in variables.items() if v.ndim <= 1])
+
+
+def _attributes(holder: Any) -> dict[str, Any]:
+    return {name: holder.getncattr(name) for name in holder.ncattrs()}
+
+
+def _chunks(variable: Any) -> tuple[int, ...] | None:
+    chunks: Any = variable.chunking()  # the word "contiguous" where there are none
+    return None if isinstance(chunks, str) or chunks is None else tuple(chunks)
+
+
+def _is_consolidated(location: Location) -> bool:
+    """Whether all metadata lie in one file; asked first, because xarray warns where it has to find out."""
+    if (location.path / ".zmetadata").is_file():
+        return True
+    root = location.path / "zarr.json"
+    return root.is_file() and bool(json.loads(root.read_bytes()).get("consolidated_metadata"))
