@@ -1,5 +1,36 @@
 """Models: what learns a field."""
 
 from engine.models.spatial_conv import SpatialConv
+from engine.models.spatiotemporal import (
+    Estimate,
+    MonthlyConvDecoder,
+    Reconstruction,
+    SpatialPositionalEncoding2D,
+    SpatialTransformer,
+    SpatioTemporalModel,
+    TemporalAttentionAggregator,
+    TemporalPositionalEncoding,
+    VideoEncoder,
+    count_parameters,
+    encoder_config,
+    estimate,
+)
+from engine.runs.model_settings import PRESETS, SpatioTemporalConfig
 
-__all__ = ["SpatialConv"]
+__all__ = [
+    "PRESETS",
+    "Estimate",
+    "MonthlyConvDecoder",
+    "Reconstruction",
+    "SpatialConv",
+    "SpatialPositionalEncoding2D",
+    "SpatialTransformer",
+    "SpatioTemporalConfig",
+    "SpatioTemporalModel",
+    "TemporalAttentionAggregator",
+    "TemporalPositionalEncoding",
+    "VideoEncoder",
+    "count_parameters",
+    "encoder_config",
+    "estimate",
+]

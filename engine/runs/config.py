@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engine.errors import ConfigError
+from engine.runs.checked import Checked, checked_box, whole_rows
+from engine.runs.expert_settings import ExpertSettings
 from engine.runs.files import version_of
+from engine.runs.model_settings import SpatioTemporalConfig
+from engine.runs.reconstruct_settings import ReconstructSettings
+from engine.runs.sst_settings import DemoSource, SSTSettings
+from engine.runs.sweep_settings import Choices, Range, SweepSettings
 
 VERSION = 1
 """Version of the configuration file; a newer one is refused."""
@@ -23,18 +30,7 @@ _MAX_BYTES = 1_000_000
 _SHOWN = 60  # characters of a wrong value that a message repeats
 
 
-class _Checked(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
-
-
-def _whole_rows(step_deg: float) -> float:
-    rows = round(180.0 / step_deg)
-    if abs(rows * step_deg - 180.0) > 1e-6:
-        raise ValueError(f"180° must be a whole number of steps; {180.0 / rows:.6g} would do")
-    return step_deg
-
-
-class LandSettings(_Checked):
+class LandSettings(Checked):
     """Draw the land mask of a fine global grid from the coastline, band of rows by band of rows."""
 
     task: Literal["land"] = "land"
@@ -42,10 +38,10 @@ class LandSettings(_Checked):
     rows_per_band: int = Field(default=20, ge=1, le=9000, description="rows drawn between two checkpoints")
     resolution: Literal["50m", "110m"] = Field(default="50m", description="coastline: 1:50 million or 1:110 million")
 
-    _step = field_validator("step_deg")(_whole_rows)
+    _step = field_validator("step_deg")(whole_rows)
 
 
-class BasisSettings(_Checked):
+class BasisSettings(Checked):
     """Fit a harmonic basis: area-weighted PCA of the spherical harmonics over part of the sphere."""
 
     task: Literal["basis"] = "basis"
@@ -59,7 +55,7 @@ class BasisSettings(_Checked):
         default=None, description="south, north (−90..90), west, east (−180..360), degrees; with domain 'box' only"
     )
 
-    _step = field_validator("step_deg")(_whole_rows)
+    _step = field_validator("step_deg")(whole_rows)
 
     @field_validator("num_components")
     @classmethod
@@ -76,14 +72,10 @@ class BasisSettings(_Checked):
     ) -> tuple[float, float, float, float] | None:
         if (info.data.get("domain") == "box") != (value is not None):
             raise ValueError("give it with domain 'box', and only then")
-        if value is not None:
-            south, north, west, east = value
-            if not (-90 <= south < north <= 90 and -180 <= west < east <= 360 and east - west <= 360):
-                raise ValueError("must be south < north within −90..90 and west < east ≤ west + 360 within −180..360")
-        return value
+        return None if value is None else checked_box(value)
 
 
-class TableSettings(_Checked):
+class TableSettings(Checked):
     """Learn a field from a sample of its points with a spatial table that a convolution reads."""
 
     task: Literal["table"] = "table"
@@ -111,19 +103,39 @@ class TableSettings(_Checked):
         return value
 
 
-Settings = LandSettings | BasisSettings | TableSettings
-_MODELS: dict[str, type[LandSettings] | type[BasisSettings] | type[TableSettings]] = {
-    get_args(model.model_fields["task"].annotation)[0]: model for model in get_args(Settings)
-}
-
+Settings = (
+    LandSettings | BasisSettings | TableSettings | SSTSettings | SweepSettings | ExpertSettings | ReconstructSettings
+)
+_SST_DEMO = SSTSettings(
+    source=DemoSource(step_deg=2.0, years=4),
+    climatology_years=(2001, 2001),
+    train_years=(2002, 2002),
+    validation_years=(2003, 2003),
+    test_years=(2004, 2004),
+    model=SpatioTemporalConfig.preset("tiny"),
+    window=(60, 60),
+    epochs=12,
+    samples=48,
+)
 _DEMOS: dict[str, Settings] = {
     "land": LandSettings(step_deg=0.02, rows_per_band=2),
     "basis": BasisSettings(step_deg=0.25, max_degree=60, num_components=256, domain="ocean"),
     "table": TableSettings(target="august", width=180, height=90, padding=5, iterations=3000),
+    "sst": _SST_DEMO,
+    "sweep": SweepSettings(
+        trial=_SST_DEMO.model_copy(update={"epochs": 3, "samples": 16}),
+        space={
+            "model.width": Choices(values=(16, 32)),
+            "learning_rate": Range(low=3e-4, high=3e-3, log=True),
+        },
+        trials=3,
+    ),
+    "reconstruct": ReconstructSettings(source=DemoSource(years=1)),
+    "expert": ExpertSettings(epochs=8, samples=4096, num_centres=400),
 }
 
 
-class RunConfig(_Checked):
+class RunConfig(Checked):
     """Everything that decides a run's result; the same configuration gives the same result.
 
     Raises:
@@ -187,23 +199,52 @@ class RunConfig(_Checked):
 
 def _sentence(problem: ErrorDetails) -> str:
     """One problem as "field: what is wrong", with the legal values where they can be listed."""
-    path = [str(part) for part in problem["loc"]]
-    model: type[BaseModel] = RunConfig
-    if path[:1] == ["settings"] and len(path) > 1 and path[1] in _MODELS:
-        model = _MODELS[path.pop(1)]  # pydantic names the chosen task as a step of the path; the file has no such step
+    path, known = _place(problem["loc"])
     field = ".".join(path) or "the file"
-    known = model.model_fields
     match problem["type"]:
         case "extra_forbidden":
             return f"{field}: unknown; there are {_listed(known)}"
         case "missing":
             return f"{field}: missing; {known[path[-1]].description}"
         case "union_tag_invalid" | "union_tag_not_found":
-            return f"{field}.task: must be {_listed(_MODELS)}"
+            tag = str(problem.get("ctx", {})["discriminator"]).strip("'")
+            return f"{field}.{tag}: must be {_listed(_kinds(known[path[-1]]))}"
         case _:
             message = problem["msg"].removeprefix("Value error, ")
             message = message.replace("Input should", "should") + _given(problem["input"])
             return f"{field}: {message}"
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[list[str], dict[str, FieldInfo]]:
+    """The path in the file that pydantic means by ``location``, and the fields of the innermost model on it.
+
+    Below a field that is one of several models, pydantic names the chosen one as a step of its own; the file has none.
+    """
+    path: list[str] = []
+    fields: dict[str, FieldInfo] = RunConfig.model_fields
+    inner: dict[str, type[BaseModel]] = {}
+    for step in map(str, location):
+        if step in inner:
+            fields = inner[step].model_fields
+            inner = {}
+            continue
+        if "" in inner:
+            fields = inner[""].model_fields
+        path.append(step)
+        inner = _kinds(fields[step]) if step in fields else {}
+    return path, fields
+
+
+def _kinds(field: FieldInfo) -> dict[str, type[BaseModel]]:
+    """The models that a field may hold, by the value that names them; a field of one model only has it under ""."""
+    models = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if _is_model(kind)]
+    if not isinstance(field.discriminator, str):
+        return dict(zip([""], models, strict=False))
+    return {get_args(model.model_fields[field.discriminator].annotation)[0]: model for model in models}
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _given(value: Any) -> str:

@@ -99,12 +99,14 @@ class Pulse:
             self._write()
 
     def stopped_state(self) -> str:
-        """The state of a run that was asked to stop: cancelled on somebody's wish, else interrupted."""
+        """The state of a run that was asked to stop: cancelled or pruned on somebody's wish, else interrupted."""
         try:
             cancel = load(Cancel, self._folder / "cancel")
         except StoreError:  # a damaged wish is none
             cancel = None
-        return "cancelled" if cancel and cancel.launch >= self._status.launch else "interrupted"
+        if cancel is None or cancel.launch < self._status.launch:
+            return "interrupted"
+        return "pruned" if cancel.prune else "cancelled"
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -125,7 +127,7 @@ class Pulse:
             self.stop_wanted.set()
 
     def _is_cancelled(self) -> bool:
-        return (self._folder / "cancel").exists() and self.stopped_state() == "cancelled"
+        return (self._folder / "cancel").exists() and self.stopped_state() != "interrupted"
 
     def _beat(self) -> None:
         age = time.monotonic() - self._written_at

@@ -96,9 +96,10 @@ class Status(_File):
 
 
 class Cancel(_File):
-    """``cancel``: the wish that one launch of the run should end."""
+    """``cancel``: the wish that one launch of the run should end, because it is not worth going on if ``prune``."""
 
     launch: int
+    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,8 +189,10 @@ class RunStore:
                 self._write_meta(run_id, launch=launch, order=self._now())
         self._launcher.submit(folder, launch, record.task)
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run, *, prune: bool = False) -> None:
         """Ask a run to end: a queued one never starts, a working one keeps a checkpoint and stops within seconds.
+
+        With ``prune`` it ends as *pruned*, which is not gone on from: its scores are not worth it.
 
         Raises:
             RunError: it is not queued and does not work.
@@ -203,7 +205,7 @@ class RunStore:
                 return
             if record.state not in ACTIVE:
                 raise RunError(f"the run is {record.state}", f"run {run.id}", "there is nothing to cancel")
-            write_atomic(folder / "cancel", Cancel(launch=record.launch).model_dump_json().encode())
+            write_atomic(folder / "cancel", Cancel(launch=record.launch, prune=prune).model_dump_json().encode())
         self._launcher.withdraw(folder, record.launch)
         status = load(Status, folder / "status.json")
         if status is not None and status.launch == record.launch and status.state == "running":

@@ -1,0 +1,75 @@
+"""What a window must be before a model looks at it: said once, at the entry."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.errors import ChoiceError, DataError
+from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D
+from engine.runs.model_settings import SpatioTemporalConfig, divisors_near
+
+
+def check_window(
+    config: SpatioTemporalConfig,
+    daily: Tensor,
+    missing: Tensor,
+    land: Tensor,
+    padded: Tensor,
+    phases: Tensor,
+    baseline: Tensor | None,
+) -> None:
+    """Shapes, kinds and divisibility. Raises :class:`DataError`, or :class:`ChoiceError` for a patch that does not fit.
+
+    Values are looked at in :func:`check_values`.
+    """
+    if daily.ndim != 6 or daily.shape[1] != 1 or 0 in daily.shape:
+        raise DataError(
+            f"daily values of shape {tuple(daily.shape)}", "the model's window", "give (sample, 1, month, slot, H, W)"
+        )
+    B, _, M, T, H, W = daily.shape
+    _check_shape("missing", missing, daily.shape)
+    _check_shape("land", land, (B, H, W))
+    _check_shape("padded", padded, (B, M, T))
+    _check_shape("phases", phases, (B, M, T, 3))
+    if baseline is not None:
+        _check_shape("baseline", baseline, (B, M, H, W))
+    for name, mask in (("missing", missing), ("land", land), ("padded", padded)):
+        if mask.dtype != torch.bool:
+            raise DataError(f"'{name}' holds {mask.dtype}", "the model's window", "give a mask of bool")
+    for name, size, side in (("rows", H, config.patch[1]), ("columns", W, config.patch[2])):
+        if size % side:
+            what = f"a patch of {side} {name} does not divide the window's {size}; {divisors_near(size, side)}"
+            raise ChoiceError(what, f"patch {config.patch}", "choose another patch, or another window")
+
+
+def check_place(encoder: SpatialPositionalEncoding2D, kind: str, place: Place | None, B: int, N: int) -> None:
+    """That the encoder of place gets what it reads, for N patches of B samples."""
+    if place is None:
+        if encoder.needs_place:
+            raise DataError(
+                f"the encoder '{kind}' was given no place", "the model's window", "give (lonlat, features), see 'place'"
+            )
+        return
+    lonlat, features = place
+    _check_shape("place lonlat", lonlat, (B, N, 2))
+    if encoder.num_features:
+        if features is None:
+            raise DataError(f"the encoder '{kind}' was given no features", "place", "give the position and the scale")
+        _check_shape("place features", features, (B, N, encoder.num_features))
+
+
+def check_values(values: Tensor, what: str) -> None:
+    """:class:`DataError` where a value that counts is NaN or infinite."""
+    if not bool((finite := values.isfinite()).all()):
+        wrong = int((~finite).sum())
+        raise DataError(
+            f"{wrong} of {values.numel()} {what} are NaN or infinite", "the model's window", "mark them as missing"
+        )
+
+
+def _check_shape(name: str, given: Tensor, wanted: tuple[int, ...]) -> None:
+    if tuple(given.shape) != tuple(wanted):
+        raise DataError(
+            f"'{name}' has shape {tuple(given.shape)}", "the model's window", f"it must have {tuple(wanted)}"
+        )

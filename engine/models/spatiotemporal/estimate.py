@@ -1,0 +1,154 @@
+"""What a model will cost, said before it is built."""
+
+from __future__ import annotations
+
+import timeit
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from engine.models.spatiotemporal.attention import SHORT
+from engine.models.spatiotemporal.model import SpatioTemporalModel
+from engine.models.spatiotemporal.summary import NUM_SUMMARIES
+from engine.runs.model_settings import SpatioTemporalConfig
+
+_SLOTS = 31
+_STATES = 4  # a parameter, its gradient and the two moments of Adam
+_BACKWARD = 3.0  # a step in multiples of its forward pass
+_TRANSIENT = 2.5  # largest activations alive at once beside those that are kept
+_LIBRARIES = 4e7  # bytes that the convolutions' library takes for its own use in a first step
+
+# A step in terms of this machine's rates: what its matrix products reach of the rate of one large product, how often it
+# passes over the numbers it keeps at the rate of GELU, and what it takes however small it is. Fitted to the presets at
+# 48² and 80² cells on one core, where it is within a quarter.
+_EFFICIENCY = 0.95
+_PASSES = 5.0
+_LEAST_S = 0.02
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What training a model costs.
+
+    Attributes:
+        num_parameters: exact.
+        memory_bytes: peak of a training step beyond what the process held before: parameters with their gradients and
+            Adam's moments, the window, kept activations and what is alive beside them. Within a quarter.
+        activation_bytes: of these, what the forward pass keeps for the backward pass.
+        step_seconds: one step, forward, backward and update, on the CPU with the threads that torch has now. By the
+            number of operations and rates measured on this machine once a process; an order of size.
+    """
+
+    num_parameters: int
+    memory_bytes: int
+    activation_bytes: int
+    step_seconds: float
+
+
+def estimate(
+    config: SpatioTemporalConfig, window: tuple[int, int], months: int, batch: int = 1, *, bf16: bool = True
+) -> Estimate:
+    """The cost of one training step of ``batch`` windows of (rows, columns) cells and ``months`` months.
+
+    Nothing is built: parameters are counted on torch's meta device. ``bf16`` = trained under autocast to bfloat16.
+    """
+    sizes = _Sizes.of(config, window, months, batch)
+    num_parameters = count_parameters(config)
+    memory = 4 * _STATES * num_parameters + sizes.window_bytes() + _LIBRARIES
+    kept = sizes.kept_bytes(bf16)
+    memory += kept + _TRANSIENT * sizes.largest_bytes(bf16)
+    product_rate, pass_rate = _rates(bf16, torch.get_num_threads())
+    again = 4.0 / 3.0 if config.checkpointing else 1.0
+    products = _BACKWARD * again * 2.0 * sizes.products() / (_EFFICIENCY * product_rate)
+    passes = _PASSES * again * sizes.kept_bytes(bf16, checkpointing=False) / pass_rate
+    return Estimate(num_parameters, int(memory), int(kept), products + passes + _LEAST_S)
+
+
+def count_parameters(config: SpatioTemporalConfig) -> int:
+    """Parameters of a model of ``config``, exactly, without memory for them."""
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in SpatioTemporalModel(config).parameters())
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    config: SpatioTemporalConfig
+    values: int
+    """Cells of all days."""
+    day_tokens: int
+    month_tokens: int
+    cells: int
+    """Cells of all months."""
+    places: int
+    """Tokens of one month, N."""
+    months: int
+
+    @classmethod
+    def of(cls, config: SpatioTemporalConfig, window: tuple[int, int], months: int, batch: int) -> _Sizes:
+        days, high, wide = config.patch
+        places = (window[0] // high) * (window[1] // wide)
+        maps = batch * months
+        cells = maps * window[0] * window[1]
+        return cls(config, cells * _SLOTS, maps * -(-_SLOTS // days) * places, maps * places, cells, places, months)
+
+    def products(self) -> float:
+        """Multiplications with an addition in a forward pass."""
+        config, width, channels = self.config, self.config.width, self.config.decoder_width // 2
+        days, high, wide = config.patch
+        day = 2 * days * high * wide * width + (4 * config.day_layers + 1) * width**2
+        month = config.cross_month * (12 * width**2 + 2 * self.months * width)
+        layer = (12 + 9 * config.local_mixing) * width**2 + 2 * self.places * width
+        reach = (high + 2 * config.overlap) * (wide + 2 * config.overlap)
+        patch = config.decoder_width * (width + channels * reach)
+        patch += config.summaries * NUM_SUMMARIES * high * wide * width
+        cell = 9 * len(config.refinement) * channels**2 + config.summaries * NUM_SUMMARIES * channels
+        token = month + config.spatial_layers * layer + patch
+        return float(self.day_tokens * day + self.month_tokens * token + self.cells * cell)
+
+    def kept_bytes(self, bf16: bool, checkpointing: bool | None = None) -> float:
+        """What the forward pass keeps for the backward pass."""
+        config, width = self.config, self.config.width
+        size = 2 if bf16 else 4
+        if config.checkpointing if checkpointing is None else checkpointing:
+            # the inputs of the parts, and all of the part whose turn it is, the largest
+            inputs = size * (self.day_tokens + 3 * self.month_tokens) * width
+            return inputs + max(size * self._day_numbers(), size * self._cell_numbers())
+        month = 20 * width * config.cross_month
+        layer = (16 + 2 * config.local_mixing) * width
+        if bf16 and self.places <= SHORT:
+            layer += 3 * config.heads * self.places
+        months = self.month_tokens * (month + config.spatial_layers * layer + 4 * width + config.decoder_width)
+        return size * (self._day_numbers() + months + self._cell_numbers())
+
+    def window_bytes(self) -> float:
+        """The days as given (values and mask), and centred with their validity in float32."""
+        return self.values * (4 + 1 + 4 + 4)
+
+    def largest_bytes(self, bf16: bool) -> float:
+        """The largest activation."""
+        size, width = (2 if bf16 else 4), self.config.width
+        day = self.day_tokens * width * (2 if self.config.day_layers else 1)
+        return size * max(day, self.cells * self.config.decoder_width / 2)
+
+    def _day_numbers(self) -> float:
+        days, high, wide = self.config.patch
+        return self.day_tokens * (2 * days * high * wide + (5 + 6 * self.config.day_layers) * self.config.width)
+
+    def _cell_numbers(self) -> float:
+        channels = self.config.decoder_width // 2
+        return self.cells * ((3 * len(self.config.refinement) + 1) * channels + NUM_SUMMARIES * self.config.summaries)
+
+
+@lru_cache(maxsize=8)
+def _rates(bf16: bool, threads: int) -> tuple[float, float]:
+    """Floating-point operations a second of one large product, and bytes a second that GELU passes over."""
+    numbers = torch.ones(1024, 1024, dtype=torch.bfloat16 if bf16 else torch.float32)
+    product = _fastest(lambda: numbers @ numbers)
+    passed = _fastest(lambda: torch.nn.functional.gelu(numbers))
+    return 2.0 * 1024**3 / product, numbers.nbytes / passed
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    return min(timeit.repeat(work, number=1, repeat=4))

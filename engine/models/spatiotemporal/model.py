@@ -1,0 +1,237 @@
+"""Gappy days in, whole months out: the spatio-temporal model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
+
+from engine.embedding.encoders import EncoderConfig
+from engine.models.spatiotemporal.checks import check_place, check_values, check_window
+from engine.models.spatiotemporal.decoder import MonthlyConvDecoder
+from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D, SpatialTransformer
+from engine.models.spatiotemporal.summary import NUM_SUMMARIES, MonthSummary
+from engine.models.spatiotemporal.temporal import Aggregate, TemporalAttentionAggregator, TemporalPositionalEncoding
+from engine.models.spatiotemporal.video import VideoEncoder, patches_of
+from engine.runs.model_settings import SpatioTemporalConfig
+
+# torch declares what it takes and gives only in part
+_recomputed = cast("Callable[..., Any]", checkpoint)
+
+_LEAST_STD = 1e-3  # of scale_kelvin: a likelihood has no maximum without a least standard deviation
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Maps of a window's months, and what led to them.
+
+    Attributes:
+        mean: (B, M, H, W) float32, °C; 0 on land.
+        std: (B, M, H, W) float32, K, > 0, the predicted standard deviation; None without ``uncertainty``.
+        base: (B, M, H, W) float32, °C: what the network's output was added to.
+        count: (B, M, H, W) float32, number of valid days of each cell.
+        tokens: (B, M, h, w, C), what the decoder read.
+        day_weights: (B, M, t, h, w), sum over t 1, or 0 where a patch was never seen in the month.
+        month_attention: (B, h, w, M, M), how much a month looks at each; None without ``cross_month``.
+        month_scores: (B, M), the months' shares in the scene summary; None without ``cross_month``.
+        scene: (B, C), the scene summary token; None without ``cross_month``.
+    """
+
+    mean: Tensor
+    std: Tensor | None
+    base: Tensor
+    count: Tensor
+    tokens: Tensor
+    day_weights: Tensor
+    month_attention: Tensor | None
+    month_scores: Tensor | None
+    scene: Tensor | None
+
+
+@dataclass(frozen=True)
+class Days:
+    """The days of a window as the network sees them.
+
+    Attributes:
+        values: (B, M, T, H, W) float32, centred and scaled, 0 where missing, padded or on land.
+        valid: the same shape and dtype, 1 where a value counts, else 0.
+        land: (B, H, W) bool.
+        padded: (B, M, T) bool.
+        phases: (B, M, T, 3), radians.
+    """
+
+    values: Tensor
+    valid: Tensor
+    land: Tensor
+    padded: Tensor
+    phases: Tensor
+
+    def whole_patches(self, num_days: int) -> Days:
+        """T padded up to a multiple of ``num_days`` with padded slots."""
+        short = -self.values.shape[2] % num_days
+        if not short:
+            return self
+        values, valid = (functional.pad(days, (0, 0, 0, 0, 0, short)) for days in (self.values, self.valid))
+        padded = functional.pad(self.padded, (0, short), value=True)
+        return Days(values, valid, self.land, padded, functional.pad(self.phases, (0, 0, 0, short)))
+
+
+class SpatioTemporalModel(nn.Module):
+    """Monthly means of a window from its days with gaps.
+
+    ``model(daily, missing, land, padded, phases, place)`` takes °C and gives °C:
+
+    - ``daily`` (B, 1, M, T, H, W), values where ``missing`` (the same shape, True = missing) is False; whatever stands
+      under the mask, NaN too, is not looked at, nor are values on ``land`` (B, H, W) or in ``padded`` slots (B, M, T).
+    - ``phases`` (B, M, T, 3), radians (month in the year, day in the year, hour in the day).
+    - ``place``: None or (lonlat (B, N, 2) of the N = h·w patch centres in degrees, row by row; features (B, N, P) or
+      None), as :func:`engine.embedding.build_encoder` reads them.
+    - ``baseline`` (B, M, H, W), °C, optional: a climatology, finite off land.
+    - the result (B, M, H, W) float32; 0 on land, a place-holder that means nothing.
+
+    T may be any number; it is padded to a multiple of Pt. Inside, values are v = (x − c) / s, s = ``scale_kelvin``
+    and c the baseline, or ``offset_celsius`` without one. The map is base + s · (scale · head + bias), with base = the
+    mean of the valid days (c in cells without one) if ``residual``, else c.
+
+    VideoEncoder → TemporalAttentionAggregator → + place → SpatialTransformer → MonthlyConvDecoder. With ``summaries``,
+    the mean, number and spread of the valid days of each cell (see :class:`MonthSummary`) join the month tokens through
+    a patch embedding, and the decoder on cells. Without ``cross_month`` and spatial layers the values of a patch
+    change the maps only within ``config.reach`` cells of it.
+
+    Raises :class:`DataError` and :class:`ChoiceError` for windows that cannot be read, values that are not finite
+    among them.
+    """
+
+    def __init__(self, config: SpatioTemporalConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, cells = config.width, config.patch[1:]
+        self.encoder = VideoEncoder(config.patch, width, config.dropout)
+        self.time = TemporalPositionalEncoding(width, config.time)
+        self.temporal = TemporalAttentionAggregator(
+            width,
+            config.heads,
+            day_layers=config.day_layers,
+            cross_month=config.cross_month,
+            dropout=config.dropout,
+        )
+        self.summary = nn.Linear(NUM_SUMMARIES * cells[0] * cells[1], width) if config.summaries else None
+        self.place = SpatialPositionalEncoding2D(encoder_config(config), cells)
+        self.spatial = SpatialTransformer(
+            width, config.heads, config.spatial_layers, local_mixing=config.local_mixing, dropout=config.dropout
+        )
+        self.decoder = MonthlyConvDecoder(
+            width,
+            cells,
+            config.decoder_width,
+            overlap=config.overlap,
+            refinement=config.refinement,
+            skips=config.refinement_skips,
+            norm=config.norm,
+            num_inputs=NUM_SUMMARIES if config.summaries else 0,
+            num_outputs=2 if config.uncertainty else 1,
+            dropout=config.dropout,
+        )
+
+    def forward(
+        self,
+        daily: Tensor,
+        missing: Tensor,
+        land: Tensor,
+        padded: Tensor,
+        phases: Tensor,
+        place: Place | None = None,
+        baseline: Tensor | None = None,
+    ) -> Tensor:
+        """The months' means (B, M, H, W), °C."""
+        return self.forward_details(daily, missing, land, padded, phases, place, baseline, attention=False).mean
+
+    def forward_details(
+        self,
+        daily: Tensor,
+        missing: Tensor,
+        land: Tensor,
+        padded: Tensor,
+        phases: Tensor,
+        place: Place | None = None,
+        baseline: Tensor | None = None,
+        *,
+        attention: bool = True,
+    ) -> Reconstruction:
+        """The same with the standard deviation and all weights; ``month_attention`` only if ``attention``."""
+        config = self.config
+        check_window(config, daily, missing, land, padded, phases, baseline)
+        num_places = daily.shape[-2] // config.patch[1] * (daily.shape[-1] // config.patch[2])
+        check_place(self.place, config.encoder, place, daily.shape[0], num_places)
+        valid = ~(missing[:, 0] | land[:, None, None] | padded[..., None, None])
+        observed = daily[:, 0].masked_fill(~valid, 0.0)
+        check_values(observed, "values that are not missing")
+        if baseline is None:
+            centre = observed.new_full((1, 1, 1, 1), config.offset_celsius)
+        else:
+            centre = baseline.masked_fill(land[:, None], 0.0)
+            check_values(centre, "values of the baseline")
+        values = ((observed - centre[:, :, None]) / config.scale_kelvin).masked_fill(~valid, 0.0)
+        days = Days(values, valid.to(values.dtype), land, padded, phases).whole_patches(config.patch[0])
+        return self.reconstruct(days, centre, place, attention)
+
+    def reconstruct(self, days: Days, centre: Tensor, place: Place | None, attention: bool) -> Reconstruction:
+        """What :meth:`forward_details` does once its window is checked, centred and scaled.
+
+        ``centre`` (B or 1, M or 1, H or 1, W or 1), °C, is what the values were taken from.
+        """
+        config = self.config
+        summary = MonthSummary.of(days.values, days.valid, days.land)
+        cells = summary.channels(days.land) if config.summaries else None
+        aggregate = self._months(days, cells, attention)
+        tokens = self._mixed(aggregate.tokens, place)
+        decoded = self._run(self.decoder, tokens.flatten(0, 1), None if cells is None else cells.flatten(0, 1))
+        change, *rest = decoded.reshape(*tokens.shape[:2], *decoded.shape[1:]).unbind(dim=2)
+
+        base = (centre + config.scale_kelvin * summary.mean) if config.residual else centre.expand_as(summary.mean)
+        on_land = days.land[:, None]
+        return Reconstruction(
+            mean=(base + config.scale_kelvin * change).masked_fill(on_land, 0.0),
+            std=config.scale_kelvin * (functional.softplus(rest[0]) + _LEAST_STD) if rest else None,
+            base=base.masked_fill(on_land, 0.0),
+            count=summary.count,
+            tokens=tokens,
+            day_weights=aggregate.day_weights,
+            month_attention=aggregate.month_attention,
+            month_scores=aggregate.month_scores,
+            scene=aggregate.scene,
+        )
+
+    def _months(self, days: Days, cells: Tensor | None, attention: bool) -> Aggregate:
+        """Month tokens (B, M, h, w, C) and the weights that made them; ``cells`` (B, M, channels, H, W) or None."""
+        tokens = self._run(self.encoder, days.values, days.valid, days.land.to(days.values.dtype))
+        time = self.time(days.phases, days.padded, self.config.patch[0])
+        observed = patches_of(days.valid, self.config.patch).mean(dim=-1)
+        extra = None
+        if self.summary is not None and cells is not None:
+            extra = self.summary(patches_of(cells, (NUM_SUMMARIES, *self.config.patch[1:]))).squeeze(2)
+        return self._run(self.temporal, tokens, time, observed, days.padded.all(dim=2), extra, attention)
+
+    def _mixed(self, months: Tensor, place: Place | None) -> Tensor:
+        """Tokens (B, M, h, w, C) after they were told their place and looked at each other."""
+        h, w = months.shape[2:4]
+        where = self.place(place, (h, w), months.device)
+        placed = months + where.reshape(where.shape[0], 1, h, w, -1)
+        return self._run(self.spatial, placed.flatten(0, 1)).reshape(placed.shape)
+
+    def _run(self, part: Callable[..., Any], *inputs: object) -> Any:
+        """``part(*inputs)``, its activations computed again in the backward pass where the config says so."""
+        if self.config.checkpointing and self.training:
+            return _recomputed(part, *inputs, use_reentrant=False)
+        return part(*inputs)
+
+
+def encoder_config(config: SpatioTemporalConfig) -> EncoderConfig:
+    """The encoder of place that a model of ``config`` holds."""
+    return EncoderConfig(
+        kind=config.encoder, width=config.width, num_components=config.num_components, manifold=config.manifold
+    )

@@ -1,0 +1,164 @@
+"""Days become months: each token is told its time, the days of a month are weighed, the months look at each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.models.spatiotemporal.attention import SelfAttention, feed_forward, scorer
+
+_LONGEST = 10_000.0
+_DAYS = 31
+_MONTHS = 12
+
+
+class TemporalPositionalEncoding(nn.Module):
+    """Fixed sines and cosines that tell a day its time; nothing is learned.
+
+    ``calendar``: row(slot in the month, 0…) + row(month of the year, 0–11), row(t)[2i], row(t)[2i+1] = sin, cos of
+    t · 10000^(−2i/C): row t depends on t only. The month is read from the phases of its first day that is not padded.
+
+    ``cyclic``: sin k·p and cos k·p, k = 1 … C // 6, of the three phases p in radians (month in the year, day in the
+    year, hour in the day); what is left of C stays 0.
+    """
+
+    def __init__(self, width: int, kind: str = "cyclic") -> None:
+        super().__init__()
+        self.width = width
+        self.kind = kind
+
+    def forward(self, phases: Tensor, padded: Tensor, days: int = 1) -> Tensor:
+        """For ``phases`` (B, M, T, 3) in radians and ``padded`` (B, M, T), True = no such day.
+
+        A token of more ``days``, a divisor of T, gets their mean, padded days left out: (B, M, T / days, C).
+        """
+        rows = self._cycles(phases) if self.kind == "cyclic" else self._numbers(phases, padded)
+        B, M, T = padded.shape
+        present = (~padded).to(rows.dtype).reshape(B, M, T // days, days, 1)
+        total = (rows.reshape(B, M, T // days, days, -1) * present).sum(dim=3)
+        return total / present.sum(dim=3).clamp(min=1.0)
+
+    def rows(self, positions: Tensor) -> Tensor:
+        """The rows (..., C) of whole or broken ``positions`` (...)."""
+        rates = _LONGEST ** (-torch.arange(0, self.width, 2, device=positions.device) / self.width)
+        angles = positions[..., None] * rates
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+
+    def _numbers(self, phases: Tensor, padded: Tensor) -> Tensor:
+        first = padded.to(torch.uint8).argmin(dim=2, keepdim=True)
+        month = torch.round(phases[..., 0].gather(2, first) * (_MONTHS / math.tau)) % _MONTHS
+        slots = torch.arange(phases.shape[2], dtype=phases.dtype, device=phases.device)
+        return self.rows(slots) + self.rows(month)
+
+    def _cycles(self, phases: Tensor) -> Tensor:
+        harmonics = torch.arange(1, self.width // 6 + 1, dtype=phases.dtype, device=phases.device)
+        angles = (phases[..., None] * harmonics).flatten(-2)
+        rows = torch.cat((angles.sin(), angles.cos()), dim=-1)
+        return functional.pad(rows, (0, self.width - rows.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What the aggregation gives, and how it came about."""
+
+    tokens: Tensor
+    """(B, M, h, w, C)"""
+    day_weights: Tensor
+    """(B, M, t, h, w), each month's sum to 1 over t, or to 0 where nothing was observed in the patch."""
+    month_scores: Tensor | None
+    """(B, M), sum to 1: the months' shares in the summary. None without ``cross_month``."""
+    scene: Tensor | None
+    """(B, C), the summary token of the scene. None without ``cross_month``."""
+    month_attention: Tensor | None
+    """(B, h, w, M, M): how much a month (last axis but one) looks at each month. None unless asked for."""
+
+
+class TemporalAttentionAggregator(nn.Module):
+    """Day tokens (B, M, t, h, w, C) to month tokens (B, M, h, w, C), with every weight at hand.
+
+    1. Each day's token, with its time added, passes ``day_layers`` residual networks of its own (ours).
+    2. Days are weighed: w_t = n_t e^(s_t) / Σ n e^s, s the score of the token (LayerNorm → Linear → GELU → Linear)
+       and n_t the share of the patch that was observed on that day. A padded day and a day without any observation
+       weigh nothing; where all days are such, the weighted sum is 0 and a learned token of "nothing seen" stands in,
+       so the result is defined.
+    3. Months attend to each other at each place (months wholly padded are not looked at), and a network follows.
+    4. The final scoring pools the months into one summary token of the scene: the mean over the places, weighed over
+       the months by the softmax of their scores. It is added to all tokens, so the maps learn it too.
+
+    3 and 4 are left out without ``cross_month``. After the published TemporalAttentionAggregator, whose day weights
+    saw the calendar only.
+    """
+
+    def __init__(self, width: int, heads: int, *, day_layers: int = 0, cross_month: bool = True, dropout: float = 0.0):
+        super().__init__()
+        self.day_layers = nn.ModuleList(feed_forward(width, 2, dropout) for _ in range(day_layers))
+        self.day_scorer = scorer(width, dropout)
+        self.nothing_seen = nn.Parameter(torch.zeros(width))
+        self.cross_month = cross_month
+        if cross_month:
+            self.month_norm = nn.LayerNorm(width)
+            self.month_attention = SelfAttention(width, heads, dropout)
+            self.month_network = feed_forward(width, 4, dropout)
+            self.month_scorer = scorer(width, dropout)
+
+    def forward(
+        self, tokens: Tensor, time: Tensor, observed: Tensor, padded: Tensor, extra: Tensor | None, details: bool
+    ) -> Aggregate:
+        """From day tokens to month tokens.
+
+        ``time`` (B, M, t, C) is added to the tokens; ``observed`` (B, M, t, h, w), the share of each patch that was
+        observed, 0 on padded days; ``padded`` (B, M), True = the whole month is padded; ``extra`` (B, M, h, w, C) or
+        None is added to the month's tokens; ``details`` asks for ``month_attention`` as well.
+        """
+        tokens = tokens + time[:, :, :, None, None].to(tokens.dtype)
+        for layer in self.day_layers:
+            tokens = tokens + layer(tokens)
+        weights = _shares(self.day_scorer(tokens).squeeze(-1), observed)
+        months = (tokens * weights[..., None].to(tokens.dtype)).sum(dim=2)
+        unseen = ~(observed > 0.0).any(dim=2)
+        months = months + unseen[..., None] * self.nothing_seen
+        if extra is not None:
+            months = months + extra
+        if not self.cross_month:
+            return Aggregate(months, weights, None, None, None)
+        months, attention = self._between_months(months, padded, details)
+        scores = self._month_scores(months, padded)
+        scene = torch.einsum("bm,bmc->bc", scores, months.float().mean(dim=(2, 3)))
+        return Aggregate(months + scene[:, None, None, None], weights, scores, scene, attention)
+
+    def _between_months(self, months: Tensor, padded: Tensor, details: bool) -> tuple[Tensor, Tensor | None]:
+        B, M, h, w, C = months.shape
+        rows = months.permute(0, 2, 3, 1, 4).flatten(0, 2)
+        hidden = _some_seen(padded)[:, None].expand(B, h * w, M).flatten(0, 1)
+        normed = self.month_norm(rows)
+        rows = rows + self.month_attention(normed, hidden)
+        rows = rows + self.month_network(rows)
+        attention = None
+        if details:
+            weights = self.month_attention.heads(normed).weights(hidden).mean(dim=1)
+            attention = weights.reshape(B, h, w, M, M)
+        return rows.reshape(B, h, w, M, C).permute(0, 3, 1, 2, 4), attention
+
+    def _month_scores(self, months: Tensor, padded: Tensor) -> Tensor:
+        scores = self.month_scorer(months.mean(dim=(2, 3))).squeeze(-1).float()
+        return scores.masked_fill(_some_seen(padded), float("-inf")).softmax(dim=1)
+
+
+def _shares(scores: Tensor, observed: Tensor) -> Tensor:
+    """n e^s / Σ n e^s over the days (axis 2), all 0 where every n is."""
+    scores = scores.float()
+    # the largest score among the days that count, so that no exponential overflows and their sum is never tiny
+    counts = observed > 0.0
+    highest = scores.detach().masked_fill(~counts, float("-inf")).amax(dim=2, keepdim=True)
+    highest = highest.masked_fill(highest == float("-inf"), 0.0)
+    parts = observed * (scores - highest).masked_fill(~counts, 0.0).exp()
+    return parts / parts.sum(dim=2, keepdim=True).clamp(min=torch.finfo(parts.dtype).tiny)
+
+
+def _some_seen(padded: Tensor) -> Tensor:
+    """``padded`` (B, M), all False for a sample in which every month is padded: attention needs one to look at."""
+    return padded & ~padded.all(dim=1, keepdim=True)

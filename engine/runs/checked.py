@@ -1,0 +1,27 @@
+"""What all parts of a configuration are made of: fields that are checked, once, when they come in."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Checked(BaseModel):
+    """Plain frozen values: no unknown field, no silent conversion, no infinity; defaults are checked too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+def whole_rows(step_deg: float) -> float:
+    """``step_deg`` as it is; ValueError where it does not divide 180°."""
+    rows = round(180.0 / step_deg)
+    if abs(rows * step_deg - 180.0) > 1e-6:
+        raise ValueError(f"180° must be a whole number of steps; {180.0 / rows:.6g} would do")
+    return step_deg
+
+
+def checked_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """South, north, west, east in degrees as they are; ValueError where they make no box."""
+    south, north, west, east = box
+    if not (-90 <= south < north <= 90 and -180 <= west < east <= 360 and east - west <= 360):
+        raise ValueError("must be south < north within −90..90 and west < east ≤ west + 360 within −180..360")
+    return box

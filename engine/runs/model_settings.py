@@ -1,0 +1,195 @@
+"""The choices that make a spatio-temporal model: plain values, checked together, without torch.
+
+They live beside the run's configuration, which holds them, and are offered again as ``engine.models``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from engine.errors import ConfigError
+
+Preset = Literal["tiny", "small", "published", "large"]
+
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+"""The named models, smallest first; ``published`` is the one of the literature."""
+
+Side = Annotated[int, Field(ge=1, le=64)]
+Days = Annotated[int, Field(ge=1, le=31)]
+Dilation = Annotated[int, Field(ge=1, le=16)]
+
+
+class SpatioTemporalConfig(BaseModel):
+    """Size and parts of :class:`engine.models.SpatioTemporalModel`; the defaults are the preset ``published``.
+
+    Choices that cannot work together are refused when it is made: by :meth:`preset` as :class:`ConfigError` with every
+    problem at once, by the constructor as pydantic's ``ValidationError``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+    patch: tuple[Days, Side, Side] = Field(
+        default=(1, 4, 4), description="days, rows and columns of the patch that becomes one token (Pt, Ph, Pw)"
+    )
+    width: int = Field(default=128, ge=4, le=2048, description="numbers in a token, C; even, a multiple of heads")
+    heads: int = Field(default=4, ge=1, le=64, description="heads of every attention")
+    day_layers: int = Field(
+        default=0, ge=0, le=8, description="small networks that each day's token passes before the days are weighed"
+    )
+    time: Literal["calendar", "cyclic"] = Field(
+        default="cyclic", description="how a token is told its time: day and month by number, or by their phases"
+    )
+    cross_month: bool = Field(
+        default=True, description="attention between the months of a sample, and the scene summary given to all tokens"
+    )
+    encoder: Literal["harmonic", "sinusoidal", "table", "none"] = Field(
+        default="harmonic", description="how a token is told its place"
+    )
+    num_components: int = Field(
+        default=96, ge=1, le=3720, description="components K of the position that the encoder 'harmonic' reads"
+    )
+    manifold: tuple[Annotated[int, Field(ge=1, le=1440)], Annotated[int, Field(ge=1, le=720)]] = Field(
+        default=(63, 32), description="columns and rows of the table that the encoder 'table' learns"
+    )
+    spatial_layers: int = Field(default=2, ge=0, le=48, description="layers of attention between the places of a month")
+    local_mixing: bool = Field(
+        default=False, description="a 3×3 convolution over neighbouring tokens in every spatial layer"
+    )
+    summaries: bool = Field(
+        default=False,
+        description="mean, number and spread of the valid days of each cell as further inputs of tokens and decoder",
+    )
+    decoder_width: int = Field(
+        default=256, ge=2, le=2048, description="channels of the decoder on patches; half as many on cells; even"
+    )
+    overlap: int = Field(
+        default=1, ge=0, le=16, description="cells by which a decoded patch reaches into its neighbours"
+    )
+    refinement: tuple[Dilation, ...] = Field(
+        default=(1, 1), max_length=16, description="dilations of the 3×3 convolutions on cells, one each"
+    )
+    refinement_skips: bool = Field(default=False, description="each convolution on cells adds to what it was given")
+    norm: Literal["batch", "group"] = Field(default="batch", description="normalisation between those convolutions")
+    uncertainty: bool = Field(default=False, description="also predict a standard deviation for each cell and month")
+    residual: bool = Field(default=True, description="learn what is to be added to the mean of the valid days")
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
+    offset_celsius: float = Field(
+        default=15.0, ge=-50.0, le=60.0, description="°C taken off every value where no baseline is given"
+    )
+    scale_kelvin: float = Field(default=10.0, gt=0.0, le=100.0, description="kelvin that count as 1 inside the model")
+    checkpointing: bool = Field(
+        default=False, description="compute activations again in the backward pass: less memory, a third more time"
+    )
+
+    @field_validator("width", "decoder_width")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError(f"must be even; {value - 1} and {value + 1} are")
+        return value
+
+    @field_validator("heads")
+    @classmethod
+    def _divides_the_width(cls, value: int, info: ValidationInfo) -> int:
+        width = info.data.get("width")
+        if width is not None and width % value:
+            raise ValueError(f"{value} heads do not divide width {width}; {divisors_near(width, value)}")
+        return value
+
+    @field_validator("encoder")
+    @classmethod
+    def _has_pairs(cls, value: str, info: ValidationInfo) -> str:
+        width = info.data.get("width")
+        if value == "sinusoidal" and width is not None and width % 4:
+            raise ValueError(f"'sinusoidal' needs a width that is a multiple of 4; width is {width}")
+        return value
+
+    @field_validator("overlap")
+    @classmethod
+    def _within_the_patch(cls, value: int, info: ValidationInfo) -> int:
+        patch = info.data.get("patch")
+        if patch is not None and value > min(patch[1:]):
+            raise ValueError(f"reaches beyond the next patch of {patch[1]} × {patch[2]}; at most {min(patch[1:])}")
+        return value
+
+    @classmethod
+    def preset(cls, name: Preset, **changes: Any) -> Self:
+        """The model called ``name`` with ``changes`` to its fields. Raises :class:`ConfigError`.
+
+        - ``tiny``: for the two cores of a laptop; patches of one day and 4 × 4 cells, the decoder sees every cell.
+        - ``small``: the same parts, wider and deeper.
+        - ``published``: the published sizes (2.19 million parameters) and none of our additions. Its width, heads,
+          layers and decoder are as published; its BatchNorm and time phases are one of several published variants.
+        - ``large``: for a GPU.
+        """
+        if name not in PRESETS:
+            raise ConfigError([f"preset: there is no {name!r}"], "the model", f"choose {', '.join(PRESETS)}")
+        try:
+            return cls(**(_PRESETS[name] | changes))
+        except ValidationError as error:
+            problems = [f"{_field(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+            raise ConfigError(problems, f"a model after the preset '{name}'") from error
+
+    @property
+    def reach(self) -> int:
+        """Cells from a patch that its values still change with attention and local mixing switched off.
+
+        The overlap and the convolutions' radii. *Which* values are missing reaches one patch further with
+        ``summaries``: a cell is told whether it lies at the edge of a cloud.
+        """
+        return self.overlap + sum(self.refinement)
+
+
+def divisors_near(size: int, wrong: int) -> str:
+    """The divisors of ``size`` below and above ``wrong`` in words: ``"5 and 8 do"``."""
+    divisors = [value for value in range(1, size + 1) if size % value == 0]
+    below = [value for value in divisors if value < wrong][-1:]
+    above = [value for value in divisors if value > wrong][:1]
+    near = below + above
+    return f"{' and '.join(map(str, near))} {'do' if len(near) > 1 else 'does'}"
+
+
+def _field(path: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in path) or "the model"
+
+
+_OURS: dict[str, Any] = {
+    "local_mixing": True,
+    "summaries": True,
+    "refinement_skips": True,
+    "norm": "group",
+    "num_components": 64,
+    "scale_kelvin": 1.0,
+}
+
+_PRESETS: dict[Preset, dict[str, Any]] = {
+    "tiny": _OURS
+    | {
+        "width": 64,
+        "day_layers": 1,
+        "spatial_layers": 3,
+        "decoder_width": 64,
+        "refinement": (1, 2, 4, 1),
+    },
+    "small": _OURS
+    | {
+        "width": 96,
+        "day_layers": 1,
+        "spatial_layers": 4,
+        "decoder_width": 96,
+        "refinement": (1, 2, 4, 2, 1),
+    },
+    "published": {},
+    "large": _OURS
+    | {
+        "width": 256,
+        "heads": 8,
+        "day_layers": 2,
+        "spatial_layers": 8,
+        "num_components": 256,
+        "decoder_width": 256,
+        "refinement": (1, 2, 4, 8, 4, 2, 1),
+    },
+}
