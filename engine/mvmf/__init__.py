@@ -1,0 +1,52 @@
+"""Mixtures of von Mises–Fisher distributions: where on the sphere something was seen, as a probability."""
+
+from engine.mvmf.centre_file import CentreFile, read_centres
+from engine.mvmf.centres import (
+    MOST_CENTRES,
+    centres_near,
+    centres_within,
+    even_centres,
+    hierarchy_centres,
+    kmeans_centres,
+)
+from engine.mvmf.fitting import Fit, concentration, fit_em, fit_gradient
+from engine.mvmf.loss import (
+    GeographicLoss,
+    LossParts,
+    coarse_log_shares,
+    decode_coordinates,
+    decode_date,
+    encode_coordinates,
+    encode_date,
+)
+from engine.mvmf.mixture import MAX_KAPPA, MIN_KAPPA, MixtureVMF, log_normaliser
+from engine.mvmf.regions import credible_region
+from engine.mvmf.running import RunningMap
+
+__all__ = [
+    "MAX_KAPPA",
+    "MIN_KAPPA",
+    "MOST_CENTRES",
+    "CentreFile",
+    "Fit",
+    "GeographicLoss",
+    "LossParts",
+    "MixtureVMF",
+    "RunningMap",
+    "centres_near",
+    "centres_within",
+    "coarse_log_shares",
+    "concentration",
+    "credible_region",
+    "decode_coordinates",
+    "decode_date",
+    "encode_coordinates",
+    "encode_date",
+    "even_centres",
+    "fit_em",
+    "fit_gradient",
+    "hierarchy_centres",
+    "kmeans_centres",
+    "log_normaliser",
+    "read_centres",
+]

@@ -1,0 +1,85 @@
+"""Whether a predicted standard deviation says how wrong an estimate may be."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+
+Floats = NDArray[np.float64]
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+"""Of the central intervals whose coverage is counted."""
+
+_HALF_WIDTHS = np.array([NormalDist().inv_cdf(0.5 + level / 2.0) for level in LEVELS])
+_STD_EDGES = np.geomspace(0.01, 10.0, 25)  # K; eight bins a decade, and one beyond either end
+
+
+class CalibrationSums:
+    """Area-weighted sums over cells with a predicted standard deviation, added to field by field."""
+
+    def __init__(self) -> None:
+        self._area = 0.0
+        self._within = np.zeros(len(LEVELS))
+        self._crps = 0.0
+        self._bins = np.zeros((len(_STD_EDGES) + 1, 3))
+
+    def add(self, estimate: Floats, std: Floats, target: Floats, area: Floats) -> None:
+        """Add fields of any one shape: estimate ± std and truth, °C and K, and the cells' areas, 0 = not counted.
+
+        Cells without an estimate or a truth are left out.
+
+        Raises:
+            DataError: a standard deviation that is not positive where a cell counts.
+        """
+        counted = (area > 0.0) & np.isfinite(estimate) & np.isfinite(target)
+        error, sigma = (estimate - target)[counted].astype(np.float64), std[counted].astype(np.float64)
+        weights = area[counted].astype(np.float64)
+        if not bool(np.all(sigma > 0.0)):
+            raise DataError("a predicted standard deviation is not positive", "calibration", "predict values above 0 K")
+        scaled = error / sigma
+        self._area += float(weights.sum())
+        self._within += [float(weights[np.abs(scaled) <= half].sum()) for half in _HALF_WIDTHS]
+        self._crps += float(weights @ (sigma * _standard_crps(scaled)))
+        place = np.digitize(sigma, _STD_EDGES)
+        for column, values in enumerate((np.ones_like(sigma), sigma**2, error**2)):
+            self._bins[:, column] += np.bincount(place, weights * values, len(self._bins))
+
+    def table(self) -> dict[str, Any]:
+        """Coverage, CRPS and spread–skill as plain values.
+
+        - ``coverage``: by level ("50" …, in percent) the share of the area whose truth lies within the central
+          interval of that level: the level itself if the standard deviations are right
+        - ``crps``, K: mean of σ (z (2Φ(z) − 1) + 2ϕ(z) − 1/√π), z = error/σ, the continuous ranked probability score
+          of a Gaussian (Gneiting & Raftery 2007); it equals the mean absolute error where σ → 0
+        - ``spread_skill``: bins of σ (from 0.01 to 10 K, eight a decade) with ``spread``, the root mean square of σ,
+          ``error``, that of the error, both K, and ``area``, the share: spread = error if the deviations are right
+
+        Raises:
+            DataError: nothing was added.
+        """
+        if self._area == 0.0:
+            raise DataError("no cell was counted", "calibration", "add at least one cell with an area and a truth")
+        filled = self._bins[self._bins[:, 0] > 0.0]
+        return {
+            "coverage": {
+                f"{level:.0%}"[:-1]: float(area / self._area) for level, area in zip(LEVELS, self._within, strict=True)
+            },
+            "crps": self._crps / self._area,
+            "spread_skill": [
+                {"spread": math.sqrt(spread / area), "error": math.sqrt(error / area), "area": float(area / self._area)}
+                for area, spread, error in filled.tolist()
+            ],
+        }
+
+
+def _standard_crps(z: Floats) -> Floats:
+    """CRPS of a standard Gaussian at z; 2Φ(z) − 1 = erf(z/√2)."""
+    erf = torch.erf(torch.tensor(z) / math.sqrt(2.0)).numpy()
+    return z * erf + math.sqrt(2.0 / math.pi) * np.exp(-0.5 * z**2) - 1.0 / math.sqrt(math.pi)

@@ -1,0 +1,202 @@
+"""Centres: their makers, and files with the usual mix-ups."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import ChoiceError, DataError
+from engine.mvmf import (
+    MOST_CENTRES,
+    centres_near,
+    centres_within,
+    even_centres,
+    hierarchy_centres,
+    kmeans_centres,
+    read_centres,
+)
+from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
+from tests.engine.test_mvmf import directions
+
+GRID = LatLonGrid.regular(5.0)
+
+
+def nearest_km(centres: torch.Tensor) -> torch.Tensor:
+    lat, lon = lat_lon(centres)
+    distance = great_circle_km(lat[:, None], lon[:, None], lat, lon)
+    return distance.fill_diagonal_(math.inf).amin(1)
+
+
+def test_even_centres_are_even() -> None:
+    centres = even_centres(500)
+    assert torch.allclose((centres**2).sum(1), torch.ones(500, dtype=torch.float64))
+    # a circle of the same area has radius 2R/√500 = 570 km
+    assert float(nearest_km(centres).min()) > 570.0
+    assert float(nearest_km(centres).max()) < 2.0 * 570.0
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_centres_on_a_mask_lie_on_it_evenly_in_area(descending: bool) -> None:
+    grid = LatLonGrid(GRID.lat[::-1], GRID.lon) if descending else GRID
+    where = np.broadcast_to((grid.lat > 30.0)[:, None], grid.shape)
+    lat, lon = lat_lon(centres_within(where, grid, 4000, seed=0))
+    assert float(lat.min()) > 30.0
+    # area north of 30° and of 48.59° is as 1 − sin φ: half lies north of the second
+    assert float((torch.sin(torch.deg2rad(lat)) > 0.75).double().mean()) == pytest.approx(0.5, abs=0.04)
+    assert float((lon > 90.0).double().mean()) == pytest.approx(0.25, abs=0.04)
+    assert torch.equal(centres_within(where, grid, 9, 1), centres_within(where, grid, 9, 1))
+    assert not torch.equal(centres_within(where, grid, 9, 1), centres_within(where, grid, 9, 2))
+
+
+def test_centres_near_data_keep_their_distance() -> None:
+    points = directions(3000)
+    centres = centres_near(points, 200, 700.0, seed=0)
+    assert len(centres) == 200
+    assert float(nearest_km(centres).min()) >= 700.0
+    assert (torch.cdist(centres, points).amin(1) < 1e-7).all()
+    # no more room: every point is closer than the separation to one of those kept
+    full = centres_near(points, 3000, 2000.0, seed=0)
+    assert 30 < len(full) < 120
+    assert float(torch.acos((points @ full.T).amax(1).clamp(max=1.0)).max()) * 6371.0 <= 2000.0
+    assert len(centres_near(points, 3000, 0.0, seed=0)) == 3000
+
+
+def test_kmeans_finds_groups_and_improves_on_where_it_began() -> None:
+    hubs = unit_vectors(torch.tensor([80.0, 0.0, -60.0]), torch.tensor([0.0, 179.0, 20.0]))
+    noise = 0.05 * torch.randn(600, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    points = torch.nn.functional.normalize(hubs.repeat(200, 1) + noise, dim=1)
+    found = kmeans_centres(points, 3, seed=2)
+    assert float((found @ hubs.T).amax(0).min()) > 0.999
+    cloud = directions(2000)
+    centres = kmeans_centres(cloud, 50, seed=0)
+    groups = torch.argmax(cloud @ centres.T, 1)
+    for group in range(50):
+        mean = torch.nn.functional.normalize(cloud[groups == group].sum(0), dim=0)
+        assert float(mean @ centres[group]) > 0.99
+    # doubled points are no harm
+    assert torch.isfinite(kmeans_centres(hubs.repeat(5, 1), 6, seed=0)).all()
+
+
+def test_the_hierarchy_halves_its_cells() -> None:
+    for level in range(4):
+        count = 6 * 4**level
+        centres = hierarchy_centres(count)
+        assert len(centres) == count
+        assert len(torch.unique(torch.round(centres, decimals=9), dim=0)) == count
+        assert len(hierarchy_centres(4 * count - 1)) == count
+        # as many on each side of every axis
+        assert torch.allclose(centres.sum(0), torch.zeros(3, dtype=torch.float64), atol=1e-12)
+    # what is nearest to each centre of level 3 takes between 0.7 and 1.4 of an even share
+    cloud = even_centres(100_000)
+    shares = torch.bincount(torch.argmax(cloud @ hierarchy_centres(384).T, 1), minlength=384) * (384 / 100_000)
+    assert 0.65 < float(shares.min()) < float(shares.max()) < 1.4
+
+
+def test_makers_refuse_what_cannot_be() -> None:
+    nowhere = np.zeros(GRID.shape, dtype=bool)
+    for wrong in (
+        lambda: even_centres(0),
+        lambda: even_centres(MOST_CENTRES + 1),
+        lambda: hierarchy_centres(5),
+        lambda: centres_within(nowhere, GRID, 5, 0),
+        lambda: centres_within(~nowhere[:3], GRID, 5, 0),
+        lambda: centres_near(directions(5), 5, -1.0, 0),
+        lambda: centres_near(directions(5), 5, math.nan, 0),
+        lambda: kmeans_centres(directions(5), 6, 0),
+    ):
+        with pytest.raises(ChoiceError) as refusal:
+            wrong()
+        assert refusal.value.remedy
+    for points in (torch.zeros(0, 3), torch.zeros(4, 2), directions(4) * math.nan):
+        with pytest.raises(DataError):
+            kmeans_centres(points, 1, 0)
+        with pytest.raises(DataError):
+            centres_near(points, 1, 0.0, 0)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+PLACES = np.array([[52.5, 13.4], [-33.9, 151.2], [40.7, -74.0], [-1.3, 36.8]])
+
+
+def written(folder: Path, text: str, name: str = "centres.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(values: np.ndarray, header: str = "", mark: str = ",") -> str:
+    return header + "\n".join(mark.join(f"{v:.9g}" for v in row) for row in values) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (table(PLACES), "read as latitude, longitude"),
+        (table(PLACES, mark=" "), "read as latitude, longitude"),
+        (table(PLACES, "# places\nlat,lon\n"), "columns 'lat' and 'lon'"),
+        (table(PLACES[:, ::-1], "Longitude;Latitude\n", ";"), "columns 'latitude' and 'longitude'"),
+        ("name\tlat\tlon\n" + "".join(f"x\t{a}\t{b}\n" for a, b in PLACES), "columns 'lat' and 'lon'"),
+        ("\ufeff" + table(PLACES, "lat,lon\n"), "columns 'lat' and 'lon'"),
+        (table(np.c_[PLACES[:, 0], PLACES[:, 1] % 360.0], "lat,lon\n"), "columns 'lat' and 'lon'"),
+        (table(PLACES[:, ::-1]), "goes beyond ±90"),
+        (table(PLACES[:, ::-1], "lat,lon\n"), "goes beyond ±90"),
+        (table(np.deg2rad(PLACES)), "read as radians"),
+        (table(np.deg2rad(PLACES), "lat_rad,lon_rad\n"), "in radians converted"),
+        (table(np.r_[PLACES, PLACES[:1]]), "1 of 5 points stand on another one"),
+    ],
+)
+def test_a_file_is_understood_and_says_how(tmp_path: Path, text: str, note: str) -> None:
+    found = read_centres(written(tmp_path, text))
+    expected = unit_vectors(PLACES[:, 0], PLACES[:, 1])
+    assert torch.allclose(found.centres[:4], expected, rtol=0, atol=1e-7)
+    assert any(note in said for said in found.notes)
+
+
+def test_small_numbers_in_degrees_stay_degrees(tmp_path: Path) -> None:
+    gulf_of_guinea = np.array([[0.2, 0.1], [-1.2, 2.9], [1.3, -2.0]])
+    found = read_centres(written(tmp_path, table(gulf_of_guinea, "lat_deg,lon_deg\n")))
+    assert torch.allclose(found.centres, unit_vectors(gulf_of_guinea[:, 0], gulf_of_guinea[:, 1]), atol=1e-9)
+    close = gulf_of_guinea * 0.3
+    assert torch.allclose(read_centres(written(tmp_path, table(close))).centres, unit_vectors(close[:, 0], close[:, 1]))
+
+
+def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "good.npy", PLACES.astype(np.float32))
+    assert len(read_centres(tmp_path / "good.npy").centres) == 4
+    np.save(tmp_path / "flat.npy", PLACES.ravel())
+    np.save(tmp_path / "pickle.npy", np.array([{"lat": 1}], dtype=object), allow_pickle=True)
+    written(tmp_path, "no array at all", "text.npy")
+    for name in ("flat.npy", "pickle.npy", "text.npy"):
+        with pytest.raises(DataError, match=name):
+            read_centres(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "0 points"),
+        ("lat,lon\n", "0 points"),
+        ("1,2\n3\n", "not two numbers"),
+        ("1,2\n3,north\n", "not two numbers"),
+        ("1,2\nnan,4\n", "point 2 is not a number"),
+        ("1,2\ninf,4\n", "point 2 is not a number"),
+        ("100,200\n", "neither column can be the latitude"),
+        ("10,900\n", "neither column can be the latitude"),
+        ("easting,northing\n1,2\n", "no latitude and longitude among its columns easting, northing"),
+        ("1\n2\n", "not two numbers"),
+    ],
+)
+def test_a_file_that_gives_no_centres_says_why(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError, match=words) as refusal:
+        read_centres(written(tmp_path, text))
+    assert refusal.value.remedy
+
+
+def test_a_file_that_is_not_there_or_not_text_says_so(tmp_path: Path) -> None:
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)))
+    for path in (tmp_path / "none.csv", tmp_path, tmp_path / "noise.csv"):
+        with pytest.raises(DataError, match="gives no centres"):
+            read_centres(path)
