@@ -1,0 +1,172 @@
+"""Tiles of the user's own: a folder of NetCDF or ``.npz`` files, each with its place and time.
+
+A ``.npz`` file holds ``pixels`` (C, h, w) or (N, C, h, w), rows from north to south; ``lat`` and ``lon`` of the centre
+in degrees, a number or (N,); and ``time`` (dates) or ``day`` (of the year, 1 to 366). ``bands`` (C,) may name the
+channels; ``bounds`` (4,) or (N, 4), south, north, west, east in degrees, tells the area whose climate is meant: without
+it, that of the centre is taken.
+
+A NetCDF file holds variables on latitude, longitude and, if they like, time and one more dimension of bands; every
+variable, and every entry along that dimension, is a channel. Centre and bounds follow from the coordinates.
+
+GeoTIFF needs a reader that is not installed with Harmonia; export such tiles to NetCDF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.data.climate import NUM_CLASSES, Shares, box_shares, climate_at
+from engine.data.tiles import FiniteTiles, Floats, Pixels
+from engine.errors import DataError, EngineError
+from engine.sphere import LatLonGrid
+
+
+def folder_tiles(folder: str | Path, seed: int = 0) -> FiniteTiles:
+    """All tiles of a folder's ``.nc`` and ``.npz`` files, by name, held in memory; other files are left alone.
+
+    Raises :class:`DataError`, with the file's name, for a folder without tiles, a file that cannot be read or lacks
+    something, coordinates that are no place, and tiles that differ in size or channels.
+    """
+    folder = Path(folder)
+    found = [path for path in sorted(folder.glob("*")) if path.suffix in _READERS]
+    if not found:
+        raise DataError("there are no .nc or .npz files", str(folder), "name a folder that holds tiles")
+    files = [_read(path) for path in found]
+    first = files[0]
+    for path, file in zip(found, files, strict=True):
+        if file.pixels.shape[1:] != first.pixels.shape[1:] or file.bands != first.bands:
+            raise DataError(
+                f"tiles of {_shape(file)} stand beside tiles of {_shape(first)}", str(path), "keep one kind in a folder"
+            )
+    pixels, lat, lon, day, climate = (
+        np.concatenate([getattr(file, name) for file in files]) for name in ("pixels", "lat", "lon", "day", "climate")
+    )
+    return FiniteTiles(
+        name=f"{folder.name}, {len(lat)} tiles",
+        bands=first.bands,
+        size=first.pixels.shape[-1],
+        lat=lat,
+        lon=lon,
+        day=day,
+        climate=climate,
+        read=lambda numbers: pixels[numbers],
+        seed=seed,
+    )
+
+
+class _File(NamedTuple):
+    pixels: Pixels
+    bands: tuple[str, ...]
+    lat: Floats
+    lon: Floats
+    day: Floats
+    edges: Floats | None  # (N, 4): south, north, west, east
+
+    @property
+    def climate(self) -> Shares:
+        """Shares inside the edges; without any, the class of the centre."""
+        if self.edges is None:
+            return np.eye(NUM_CLASSES, dtype=np.float32)[climate_at(self.lat, self.lon)]
+        return box_shares(*self.edges.T)
+
+
+def _read(path: Path) -> _File:
+    try:
+        file = _READERS[path.suffix](path)
+    except EngineError as error:
+        raise DataError(error.what, f"{path}: {error.where}", error.remedy) from error
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"the file is no tile: {error}", str(path), "see engine.data.tile_files for what it holds"
+        ) from error
+    if file.pixels.shape[-1] != file.pixels.shape[-2]:
+        raise DataError(f"the tiles are {_shape(file)}", str(path), "cut them square")
+    if not (np.isfinite(file.lon) & (np.abs(file.lon) <= 360.0) & (np.abs(file.lat) <= 90.0)).all():
+        raise DataError("a centre is no place on Earth", str(path), "give latitude −90..90 and longitude −180..360")
+    if file.edges is not None and not _are_boxes(file.edges):
+        raise DataError("the bounds are no box", str(path), "give south < north and west < east ≤ west + 360, degrees")
+    if not ((file.day >= 1) & (file.day <= 366)).all():
+        raise DataError("a day is not in the year", str(path), "give days from 1 to 366, or dates as 'time'")
+    if not np.isfinite(file.pixels).any():
+        raise DataError("no pixel has a value", str(path), "leave the file out")
+    return file
+
+
+def _are_boxes(edges: Floats) -> bool:
+    south, north, west, east = edges.T
+    inside = (south >= -90.0) & (south < north) & (north <= 90.0) & (np.abs(west) <= 360.0)
+    return bool((inside & (west < east) & (east <= west + 360.0)).all())
+
+
+def _shape(file: _File) -> str:
+    _, channels, height, width = file.pixels.shape
+    return f"{channels} × {height} × {width}"
+
+
+def _from_npz(path: Path) -> _File:
+    with np.load(path, allow_pickle=False) as content:
+        held: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
+    pixels = held["pixels"].astype(np.float32)
+    pixels = pixels[None] if pixels.ndim == 3 else pixels
+    if pixels.ndim != 4:
+        raise ValueError(f"pixels have {pixels.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
+    count = len(pixels)
+    lat, lon = (np.broadcast_to(held[name].astype(np.float64), count) for name in ("lat", "lon"))
+    day = held["day"].astype(np.float64) if "day" in held else _days(held["time"])
+    bands = (
+        tuple(map(str, held["bands"])) if "bands" in held else tuple(f"band {i + 1}" for i in range(pixels.shape[1]))
+    )
+    if len(bands) != pixels.shape[1]:
+        raise ValueError(f"{len(bands)} names for {pixels.shape[1]} bands")
+    edges = np.broadcast_to(held["bounds"].astype(np.float64), (count, 4)) if "bounds" in held else None
+    return _File(pixels, bands, lat, lon, np.broadcast_to(day, count), edges)
+
+
+def _from_netcdf(path: Path) -> _File:
+    with cast(Any, xr).open_dataset(path) as dataset:
+        grid = LatLonGrid.from_dataset(dataset)
+        channels = [channel for name in dataset.data_vars for channel in _channels(dataset[name], grid)]
+        day = _days(np.atleast_1d(dataset["time"].values))
+    if not channels:
+        raise ValueError("no variable lies on latitude and longitude")
+    pixels = np.stack([values for _, values in channels], axis=1)
+    if grid.lat[0] < grid.lat[-1]:
+        pixels = pixels[:, :, ::-1]
+    count = len(pixels)
+    south, north = sorted((grid.lat_bounds[0], grid.lat_bounds[-1]))
+    edges = np.tile((south, north, grid.lon_bounds[0], grid.lon_bounds[-1]), (count, 1))
+    lat, lon = edges[:, :2].mean(axis=1), edges[:, 2:].mean(axis=1)
+    return _File(pixels, tuple(name for name, _ in channels), lat, lon, np.broadcast_to(day, count), edges)
+
+
+def _channels(variable: xr.DataArray, grid: LatLonGrid) -> list[tuple[str, Pixels]]:
+    """The channels of one variable by name, each (N, h, w)."""
+    if variable.shape[-2:] != grid.shape:
+        return []
+    values = variable.expand_dims("time") if "time" not in variable.dims else variable
+    others = [dim for dim in values.dims[:-2] if dim != "time"]
+    values = values.transpose("time", *others, *values.dims[-2:])
+    pixels = np.asarray(values.values, np.float32).reshape(len(values), -1, *grid.shape)
+    names = [str(variable.name)] if not others else [f"{variable.name} {i + 1}" for i in range(pixels.shape[1])]
+    return [(name, pixels[:, i]) for i, name in enumerate(names)]
+
+
+def _days(times: NDArray[Any]) -> Floats:
+    """Days in the year (N,) of dates: numpy's, text in ISO form, or of another calendar."""
+    return np.array([_day(time) for time in np.atleast_1d(times)], np.float64)
+
+
+def _day(time: Any) -> int:
+    if hasattr(time, "timetuple"):  # a date of cftime
+        return time.timetuple().tm_yday
+    day = np.datetime64(time, "D")
+    return int((day - day.astype("datetime64[Y]")).astype(np.int64)) + 1
+
+
+_READERS: dict[str, Callable[[Path], _File]] = {".npz": _from_npz, ".nc": _from_netcdf}

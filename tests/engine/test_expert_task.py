@@ -1,0 +1,312 @@
+"""The task ``expert``, run in this process: it beats its prior, leaves what the page reads, and goes on bit for bit."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from engine.data.climate import NUM_CLASSES, SEA
+from engine.data.tiles import PARTS, part_of
+from engine.errors import CancelledError, ConfigError, DataError, RunError, StoreError
+from engine.runs.checkpoints import read_checkpoint
+from engine.runs.config import RunConfig
+from engine.runs.expert_settings import ExpertSettings, FolderTiles, LandTiles, OceanTiles
+from engine.runs.sst_settings import DemoSource
+from engine.training.expert_lesson import Lesson, counted, open_tiles
+from engine.training.expert_scores import RECALL_AREAS_KM2
+from engine.training.expert_task import learn_expert, learning_rate
+from engine.training.expert_trained import EXPERT, load_expert
+from engine.training.tasks import TASKS
+from tests.engine.test_demo_land import write_tiles
+from tests.engine.test_runs_tasks import context
+
+LEARNED = ExpertSettings(
+    tiles=LandTiles(size=24, pixel_km=12.0),
+    num_centres=300,
+    width=24,
+    epochs=4,
+    samples=6400,
+    num_validation=256,
+    num_test=384,
+    num_shown=40,
+)
+"""About a minute of one core."""
+
+TINY = ExpertSettings(
+    tiles=LandTiles(size=8),
+    num_centres=12,
+    width=8,
+    head_degree=3,
+    epochs=3,
+    samples=64,
+    batch=16,
+    num_validation=16,
+    num_test=16,
+    num_shown=8,
+)
+
+
+def steps_of(folder) -> list[dict[str, float]]:
+    """The metrics of the steps, without their times; repeated lines (of long calculations) once."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    timeless = [{k: v for k, v in line.items() if k not in ("time", "step")} for line in lines if "iteration" in line]
+    return [line for line, _ in itertools.groupby(timeless)]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learned")
+    TASKS["expert"](LEARNED, context(folder, LEARNED))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    learn_expert(TINY, context(folder, TINY))
+    return folder
+
+
+# --- what it learns -------------------------------------------------------------------------------------------------
+
+
+def test_a_minutes_training_beats_the_prior_on_every_score(learned):
+    """No guess of either comes within 25 km; the probability given to so small a circle tells them apart."""
+    scores = json.loads((learned / "scores.json").read_text())
+    expert, prior = scores["expert"], scores["prior"]
+    assert expert["num_placed"] == prior["num_placed"] > 350
+    for name in ("median", "q25", "q75", "mean"):
+        assert expert["error_km"][name] < prior["error_km"][name]
+    for radius in ("1", "25", "200"):
+        assert expert["within_km"][radius] >= prior["within_km"][radius]
+    for radius in ("750", "2500"):
+        assert expert["within_km"][radius] > prior["within_km"][radius]
+    for radius, share in expert["belief_within_km"].items():
+        assert share > 1.5 * prior["belief_within_km"][radius]
+    assert expert["nll"] < prior["nll"] - 0.5
+    for level in ("0.5", "0.9"):
+        assert expert["area_km2"][level] < 0.7 * prior["area_km2"][level]
+        assert expert["coverage"][level] == pytest.approx(float(level), abs=0.15)
+    assert expert["area_to_truth_km2"] < 0.6 * prior["area_to_truth_km2"]
+    assert np.mean(expert["recall"]) > np.mean(prior["recall"])
+    assert expert["climate_accuracy"] > prior["climate_accuracy"] + 0.15
+    assert expert["climate_accuracy_coarse"] > prior["climate_accuracy_coarse"] + 0.15
+    assert expert["date_error_days"] < prior["date_error_days"] - 5.0
+
+
+def test_it_is_better_than_the_prior_on_the_curves_too(learned):
+    lines = steps_of(learned)
+    assert [line["iteration"] for line in lines] == list(range(1, LEARNED.epochs * LEARNED.steps_per_epoch + 1))
+    last = lines[-1]
+    for name in ("nll", "error_km", "date_error_days"):
+        assert last[f"val_{name}"] < last[f"prior_{name}"]
+    assert last["val_climate_accuracy"] > last["prior_climate_accuracy"]
+    # at first it says what the prior says
+    assert lines[0]["val_nll"] == pytest.approx(lines[0]["prior_nll"], abs=1e-4)
+    assert lines[0]["val_error_km"] == pytest.approx(lines[0]["prior_error_km"], rel=1e-6)
+
+
+def test_the_trained_expert_comes_back_from_its_file(learned):
+    expert = load_expert(learned)
+    scores = json.loads((learned / "scores.json").read_text())
+    assert expert.scores == scores
+    assert scores["recall_areas_km2"] == list(RECALL_AREAS_KM2)
+    assert expert.settings == LEARNED
+    assert "synthetic" in expert.tiles.lower()
+    lesson = Lesson.of(LEARNED, 0)
+    beliefs = expert.believe(lesson.test.pixels[:50])
+    nll = -float(expert.mixture.paired_log_prob(_points(lesson, 50), beliefs.log_weights).mean())
+    assert abs(nll - scores["expert"]["nll"]) < 0.6
+    torch.testing.assert_close(beliefs.climate.sum(1), torch.ones(50))
+    with pytest.raises(DataError, match="this expert reads 5 × 24 × 24"):
+        expert.believe(np.zeros((1, 4, 24, 24), np.float32))
+
+
+def _points(lesson: Lesson, count: int) -> torch.Tensor:
+    return lesson.truth().points[:count].float()
+
+
+def test_neither_coordinates_nor_climate_are_inputs(learned):
+    """The same pictures with another truth are believed the same; ice looks alike wherever it lies."""
+    expert = load_expert(learned)
+    source = open_tiles(LEARNED, 0)
+    ice = source.at([-80.0, -80.0, -80.0], [20.0, 110.0, -120.0], 60)
+    alike = expert.believe(ice.pixels)
+    spread = torch.cdist(alike.log_weights.exp(), alike.log_weights.exp(), p=1.0)
+    assert float(spread.max()) < 1.0, "in total variation × 2: no longitude is read from ice"
+    other = source.at([0.0, 40.0, 70.0], [0.0, 0.0, 0.0], 200)._replace(pixels=ice.pixels)
+    again = expert.believe(other.pixels)
+    torch.testing.assert_close(again.log_weights, alike.log_weights)
+
+
+# --- what it leaves -------------------------------------------------------------------------------------------------
+
+
+def test_snapshots_hold_beliefs_about_the_shown_tiles(whole):
+    with np.load(whole / "shown.npz") as shown:
+        assert shown["pixels"].shape == (8, 5, 8, 8)
+        assert shown["pixels"].dtype == np.float16
+        assert {*shown} == {"pixels", "bands", "lat", "lon", "day", "climate"}
+        np.testing.assert_array_equal(part_of(shown["lat"], shown["lon"], 0), PARTS.index("test"))
+    names = sorted(path.name for path in (whole / "snapshots").iterdir())
+    assert names == [f"epoch-{epoch:04d}.npz" for epoch in range(TINY.epochs + 1)]
+    with np.load(whole / "snapshots" / names[-1]) as last, np.load(whole / "snapshots" / names[0]) as first:
+        assert last["log_weights"].shape == (8, 12)
+        assert last["log_weights"].dtype == last["climate"].dtype == np.float16
+        np.testing.assert_allclose(np.exp(last["log_weights"].astype(float)).sum(1), 1.0, atol=5e-3)
+        np.testing.assert_allclose(last["climate"].astype(float).sum(1), 1.0, atol=5e-3)
+        assert last["climate"].shape == (8, NUM_CLASSES)
+        assert {len(last[name]) for name in ("centre_lat", "centre_lon", "log_kappa")} == {12}
+        assert {len(last[name]) for name in ("day", "lat", "lon", "error_km")} == {8}
+        assert (first["log_weights"] == first["log_weights"][0]).all()
+        assert (last["log_weights"] != last["log_weights"][0]).any()
+
+
+def test_the_best_weights_are_a_copy(whole):
+    """Of the epoch with the least validation loss, whatever came after."""
+    lines = steps_of(whole)
+    assert lines[-1]["best_loss"] == min(line["val_loss"] for line in lines)
+    best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", EXPERT))
+    assert best is not None
+    assert result is not None
+    for name, array in result.arrays.items():
+        np.testing.assert_array_equal(array, best.arrays[name])
+
+
+# --- going on -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 12])
+def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, whole, stop_after):
+    stopped, killed = tmp_path / "stopped", tmp_path / "killed"
+    for folder in (stopped, killed):
+        folder.mkdir()
+    with pytest.raises(CancelledError):
+        learn_expert(TINY, context(stopped, TINY, stop_after))
+    assert not (stopped / EXPERT).exists()
+    learn_expert(TINY, context(stopped, TINY))
+
+    run = context(killed, TINY)
+    report, left = run.report, iter(range(stop_after - 1))
+    run.report = lambda *arguments, **named: report(*arguments, **named) if next(left, None) is not None else 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        learn_expert(TINY, run, clock=itertools.count(step=1.7).__next__)
+    run.close()
+    learn_expert(TINY, context(killed, TINY))
+
+    for folder in (stopped, killed):
+        assert (folder / EXPERT).read_bytes() == (whole / EXPERT).read_bytes()
+        assert steps_of(folder) == steps_of(whole)
+        for epoch in range(TINY.epochs + 1):
+            name = f"snapshots/epoch-{epoch:04d}.npz"
+            assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_another_seed_is_another_run(tmp_path, whole):
+    run = context(tmp_path, TINY)
+    run.config = RunConfig(settings=TINY, seed=1)
+    learn_expert(TINY, run)
+    assert (tmp_path / EXPERT).read_bytes() != (whole / EXPERT).read_bytes()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
+    batch = Lesson.batch
+    monkeypatch.setattr(Lesson, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan)))
+    with pytest.raises(RunError, match="the loss diverged"):
+        learn_expert(TINY, context(tmp_path, TINY))
+
+
+# --- other sources --------------------------------------------------------------------------------------------------
+
+
+def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
+    tiles = tmp_path / "tiles"
+    tiles.mkdir()
+    write_tiles(tiles)
+    ocean = OceanTiles(source=DemoSource(step_deg=2.0, years=1), size=8, num_days=4)
+    for choice in (FolderTiles(path=str(tiles), is_ocean=True), ocean):
+        settings = TINY.model_copy(update={"tiles": choice, "centres": "kmeans", "num_centres": 8, "epochs": 1})
+        folder = tmp_path / choice.kind
+        folder.mkdir()
+        learn_expert(settings, context(folder, settings))
+        scores = json.loads((folder / "scores.json").read_text())
+        assert np.isfinite(scores["expert"]["nll"])
+        assert load_expert(folder).settings.shows_ocean
+
+
+@pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
+def test_centres_stand_where_the_settings_say(kind):
+    settings = TINY.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
+    lesson = Lesson.of(settings, 0)
+    count = len(lesson.centres)
+    assert count == 24
+    torch.testing.assert_close(lesson.centres.norm(dim=1), torch.ones(count).double())
+    if kind == "near-data":
+        assert torch.pdist(lesson.centres).min() > 499.0 / 6371.0
+
+
+def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
+    sea = open_tiles(TINY, 0).at([0.0, 45.0], [-150.0, 5.0], 1)
+    assert sea.climate[0, SEA] == 1.0
+    assert counted(sea, TINY).tolist() == [False, True]
+    ocean = TINY.model_copy(update={"tiles": OceanTiles(size=8)})
+    assert counted(sea, ocean).all()
+    write_tiles(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    lat, lon = np.meshgrid(np.arange(-28.0, 8.0, 4.0), np.arange(-170.0, -110.0, 4.0))
+    pixels = np.ones((lat.size, 1, 8, 8))
+    np.savez(tmp_path / "sea.npz", pixels=pixels, lat=lat.ravel(), lon=lon.ravel(), day=np.ones(lat.size))
+    settings = TINY.model_copy(update={"tiles": FolderTiles(path=str(tmp_path))})
+    with pytest.raises(DataError, match="all tiles of a part are sea"):
+        Lesson.of(settings, 0)
+
+
+# --- files and settings ---------------------------------------------------------------------------------------------
+
+
+def test_files_that_hold_no_expert_are_refused(tmp_path, whole):
+    with pytest.raises(StoreError, match="no such file"):
+        load_expert(tmp_path)
+    (tmp_path / EXPERT).write_bytes((whole / "checkpoints/best.safetensors").read_bytes())
+    with pytest.raises(StoreError, match="no expert of ours"):
+        load_expert(tmp_path)
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing():
+    settings = TINY.model_copy(update={"warmup": 0.1, "learning_rate": 2.0})
+    rates = [learning_rate(settings, step, 100) for step in range(100)]
+    np.testing.assert_allclose(rates[:10], 0.2 * np.arange(1, 11))
+    assert np.argmax(rates) in (9, 10)
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] < 0.01
+
+
+def test_every_field_is_documented_and_the_demo_is_one():
+    for model in (ExpertSettings, LandTiles, OceanTiles, FolderTiles):
+        assert all(field.description for name, field in model.model_fields.items() if name not in ("task", "kind"))
+    assert RunConfig.demo("expert").task == "expert"
+    assert (
+        RunConfig.checked(json.loads(RunConfig.demo("expert").to_json())).settings == RunConfig.demo("expert").settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"width": 20}, "settings.width: must be a multiple of 8; 16 and 24 are (it is 20)"),
+        ({"encoder": "mixer", "tiles": {"kind": "land", "size": 30}}, "patches of 4 pixels do not divide 30"),
+        ({"tiles": {"kind": "moon"}}, "'land', 'ocean', 'folder'"),
+        ({"tiles": {"kind": "folder"}}, "folder of .nc and .npz tiles"),
+        ({"place_weight": 0.0, "climate_weight": 0.0, "date_weight": 0.0}, "must have a weight"),
+        ({"num_centres": 0}, "greater than or equal to 8"),
+        ({"centres": "cities"}, "'fibonacci', 'land', 'ocean'"),
+        ({"learning_rate": 0.0}, "greater than 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_in_words(settings, expected):
+    with pytest.raises(ConfigError) as refusal:
+        RunConfig.checked({"settings": {"task": "expert", **settings}})
+    assert expected in str(refusal.value)
