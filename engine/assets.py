@@ -4,12 +4,13 @@ from pathlib import Path
 
 from engine.errors import StoreError
 
-_FOLDERS = (Path(__file__).resolve().parent.parent / "assets", Path(__file__).resolve().parent / "_assets")
+#: Where to look; a checkout's own folder comes first.
+FOLDERS = (Path(__file__).resolve().parent.parent / "assets", Path(__file__).resolve().parent / "_assets")
 
 
 def asset(name: str) -> Path:
     """The path of the shipped file ``name`` (``assets/README.md`` lists them with source and licence)."""
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         if (folder / name).is_file():
             return folder / name
-    raise StoreError(f"the shipped file {name!r} is missing", f"looked in {_FOLDERS[0]}", "install Harmonia again")
+    raise StoreError(f"the shipped file {name!r} is missing", f"looked in {FOLDERS[0]}", "install Harmonia again")

@@ -11,7 +11,7 @@ from typing import Any
 
 import panel as pn
 
-from engine.errors import CancelledError
+from engine.errors import CancelledError, EngineError
 
 log = logging.getLogger("harmonia")
 
@@ -79,6 +79,10 @@ class Newest:
             failure = None
         except CancelledError:
             return
+        except EngineError as error:
+            # for the person, who chose what cannot be had; the log need not be alarmed
+            answer, failure = None, error
+            log.warning("background work was refused: %s", error)
         except Exception as error:
             answer, failure = None, error
             log.exception("background work failed")

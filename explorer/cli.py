@@ -1,7 +1,7 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
-``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID``. Each subcommand imports only what it
-needs, so that a list of runs does not wait for torch or the server.
+``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | reconstruct ID SOURCE OUT.nc``. Each
+subcommand imports only what it needs, so that a list of runs does not wait for torch or the server.
 """
 
 from __future__ import annotations
@@ -56,6 +56,21 @@ def _parser() -> argparse.ArgumentParser:
     parser_of_resume = command("resume", resume, "Go on with a run that was stopped, and follow it to its end.")
     parser_of_cancel = command("cancel", cancel, "Ask a run to stop; a checkpoint is kept.")
     parser_of_runs = command("runs", runs, "List all runs, newest first.")
+    parser_of_reconstruct = command(
+        "reconstruct",
+        reconstruct,
+        "Write the monthly means of daily fields with gaps, month by month, by a trained model.",
+    )
+    parser_of_reconstruct.add_argument("model", metavar="ID", help="a run, a model file, or 'pretrained'")
+    parser_of_reconstruct.add_argument(
+        "source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store"
+    )
+    parser_of_reconstruct.add_argument("out", type=Path, metavar="OUT.nc", help="what to write, .nc or .zarr")
+    parser_of_reconstruct.add_argument("--variable", help="which variable of SOURCE, where there are several")
+    for end, which in (("first", "begin"), ("last", "end")):
+        parser_of_reconstruct.add_argument(
+            f"--{end}", type=_month, metavar="YYYY-MM", help=f"month to {which} with; default: all that SOURCE has"
+        )
     for subparser in (parser_of_resume, parser_of_cancel):
         subparser.add_argument("id", metavar="ID")
     for subparser in (parser_of_train, parser_of_resume, parser_of_runs):
@@ -108,6 +123,34 @@ def runs(arguments: argparse.Namespace) -> int:
         for record in store.records().values():
             print(json.dumps(record.as_dict()) if arguments.json else _row(record))
     return 0
+
+
+def reconstruct(arguments: argparse.Namespace) -> int:
+    """Reconstruct the months of a source and write them."""
+    from engine.queries.reconstruct_file import reconstruct_file
+
+    def show(share: float, text: str) -> None:
+        print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
+
+    reconstruct_file(
+        arguments.model,
+        arguments.source,
+        arguments.out,
+        variable=arguments.variable,
+        first=arguments.first,
+        last=arguments.last,
+        progress=show,
+    )
+    print(arguments.out)
+    return 0
+
+
+def _month(text: str) -> tuple[int, int]:
+    """Year and month of ``YYYY-MM``; ValueError if it is none."""
+    year, month = text.split("-")
+    if not 1 <= int(month) <= 12:
+        raise ValueError(text)
+    return int(year), int(month)
 
 
 def _follow(run: Run, *, as_json: bool) -> int:

@@ -41,7 +41,7 @@ def show(part: pn.Column, wanted: bool) -> None:
 _FREE = ":host > * { min-width: 0; min-height: 0 }"
 
 SHELL = f"""
-:host {{ display: grid; position: fixed; inset: 0; gap: 0; background: var(--stage);
+:host {{ display: grid; position: fixed; inset: 0; gap: 0; background: var(--h-stage);
   grid-template: 'rail page' minmax(0, 1fr) / 80px minmax(0, 1fr) }}
 {_FREE}
 {_NARROW} {{ :host {{ grid-template: 'page' minmax(0, 1fr) 'rail' 64px / minmax(0, 1fr) }} }}
@@ -62,7 +62,8 @@ PAGE = f"""
 
 DRAWER = f"""
 :host {{ width: 304px; display: flex; flex-flow: column nowrap; gap: 4px; box-sizing: border-box;
-  padding: 20px 20px 24px; overflow: hidden auto; background: var(--panel); border-right: 1px solid var(--divider) }}
+  padding: 20px 20px 24px; overflow: hidden auto; background: var(--h-panel);
+  border-right: 1px solid var(--h-divider) }}
 :host > * {{ flex: none }}
 {_MEDIUM} {{ :host {{ width: 288px }} }}
 {_NARROW} {{ :host {{ position: fixed; inset: 0 auto 64px 0; height: auto; z-index: 20;
@@ -92,7 +93,7 @@ PLOTS = f"""
 
 READ = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 28px; padding: 0 24px; box-sizing: border-box;
-  overflow: hidden; border-top: 1px solid var(--divider) }}
+  overflow: hidden; border-top: 1px solid var(--h-divider) }}
 :host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 }}
 {_NARROW} {{ :host {{ flex-wrap: wrap; gap: 8px 24px; padding: 8px 16px }} }}
 """
@@ -100,7 +101,7 @@ READ = f"""
 #: Over the lower edge of the stage: what is under way.
 OVERLAY = """
 :host { display: flex; flex-flow: row nowrap; align-items: center; gap: 16px; place-self: end stretch; grid-area: 1 / 1;
-  margin: 0 24px 16px; padding: 10px 14px; z-index: 5; background: var(--raised); border: 1px solid var(--divider);
+  margin: 0 24px 16px; padding: 10px 14px; z-index: 5; background: var(--h-raised); border: 1px solid var(--h-divider);
   border-radius: 8px; width: auto }
 :host > * { min-width: 0; flex: none } :host > div:first-of-type { flex: 1 }
 """

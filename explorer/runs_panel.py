@@ -12,6 +12,7 @@ from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
 from explorer.background import Newest
 from explorer.registry import Registry
 from explorer.session import Session
+from explorer.widgets.requests import Request, on_request
 from explorer.widgets.runs import RunsList
 from explorer.widgets.text import duration
 
@@ -41,7 +42,7 @@ class RunsPanel(param.Parameterized):
         self._metrics: MetricsReader | None = None
         self._reading = Newest(lambda share, text: None, lambda error: session.say("error", str(error)))
         self.list = RunsList(margin=0, sizing_mode="stretch_both")
-        self.list.param.watch(lambda event: self._do(event.new), "asked")
+        on_request(self.list, self._do)
         self.param.watch(lambda _: self._open_or_close(), "is_open")
         registry.subscribe(self._changed)
         self.count = self._active()
@@ -95,7 +96,7 @@ class RunsPanel(param.Parameterized):
             return
         self.list.param.update(machine=machine(card), dashboard=card["dashboard"] or "")
 
-    def _do(self, asked: Mapping[str, Any]) -> None:
+    def _do(self, asked: Request) -> None:
         what, run_id = asked["what"], asked["id"]
         if what == "close":
             self.is_open = False

@@ -8,15 +8,21 @@ from typing import Any
 
 import param
 
+from engine.queries import SourceChoice
+
 #: The keys of the address that belong to the page, as text.
 Query = Mapping[str, str]
 
 
 class Session(param.Parameterized):
-    """One browser tab: which page it shows and in which light. Pages reach the shell through it, never each other."""
+    """One browser tab: which page it shows, in which light, and which ocean its pages look at.
+
+    Pages reach the shell, and what they share, through it, never each other.
+    """
 
     page = param.String(doc="name of the page on screen")
     dark = param.Boolean(default=True, doc="dark stage or light")
+    source = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the ocean that is in use")
     busy = param.Boolean(default=False, doc="whether long work is under way for this session")
 
     say: Callable[[str, str], None]

@@ -106,21 +106,24 @@ MATERIAL = {mode: _material(mode) for mode in TOKENS}
 
 @cache
 def stylesheet() -> str:
-    """The page's own CSS: the font from the shipped file, both sets of tokens as variables, type, focus ring."""
+    """The page's own CSS: the font from the shipped file, both sets of tokens as variables, type, focus ring.
+
+    The variables begin with ``--h-``: Bokeh defines ``--divider``, ``--error`` and others anew in every shadow root.
+    """
     faces = _face("inter-latin-wght-normal.woff2", "U+0000-036F, U+2000-2FFF") + _face(
         "inter-greek-wght-normal.woff2", "U+0370-03FF"
     )
     modes = "".join(
         f"html[data-mode={mode}]{{color-scheme:{mode};"
-        + "".join(f"--{name.replace('_', '-')}:{value};" for name, value in token.items())
+        + "".join(f"--h-{name.replace('_', '-')}:{value};" for name, value in token.items())
         + "}\n"
         for mode, token in TOKENS.items()
     )
     return (
         f"{faces}{modes}"
-        f"html[data-mode],html[data-mode] body{{font:450 13px/1.5 {_FONT};background:var(--stage);color:var(--text);"
-        "--bokeh-font-size:12px}\n"
-        "*:focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n"
+        f"html[data-mode],html[data-mode] body{{font:450 13px/1.5 {_FONT};background:var(--h-stage);"
+        "color:var(--h-text);--bokeh-font-size:12px}\n"
+        "*:focus-visible{outline:2px solid var(--h-accent);outline-offset:2px}\n"
     )
 
 

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from engine.runs.config import BasisSettings, LandSettings, TableSettings
 from engine.runs.context import RunContext
+from engine.runs.expert_settings import ExpertSettings
+from engine.runs.reconstruct_settings import ReconstructSettings
+from engine.runs.sst_settings import SSTSettings
+from engine.runs.sweep_settings import SweepSettings
 
 if TYPE_CHECKING:
     from engine.data import Domain
@@ -119,4 +123,40 @@ def fit_table(settings: TableSettings, run: RunContext) -> None:
     table_task.fit_table(settings, run)
 
 
-TASKS: dict[str, Callable[[Any, RunContext], None]] = {"land": draw_land, "basis": fit_basis, "table": fit_table}
+def sweep(settings: SweepSettings, run: RunContext) -> None:
+    """Find good choices for a training; see :func:`engine.training.sweep.sweep`."""
+    from engine.training import sweep as conductor
+
+    conductor.sweep(settings, run)
+
+
+def learn_sst(settings: SSTSettings, run: RunContext) -> None:
+    """Learn to reconstruct months from days with gaps; see :func:`engine.training.sst_task.learn_sst`."""
+    from engine.training import sst_task
+
+    sst_task.learn_sst(settings, run)
+
+
+def learn_expert(settings: ExpertSettings, run: RunContext) -> None:
+    """Learn to tell where a picture was taken; see :func:`engine.training.expert_task.learn_expert`."""
+    from engine.training import expert_task
+
+    expert_task.learn_expert(settings, run)
+
+
+def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
+    """Reconstruct a whole archive; see :func:`engine.training.reconstruct_task.reconstruct_archive`."""
+    from engine.training import reconstruct_task
+
+    reconstruct_task.reconstruct_archive(settings, run)
+
+
+TASKS: dict[str, Callable[[Any, RunContext], None]] = {
+    "land": draw_land,
+    "basis": fit_basis,
+    "table": fit_table,
+    "sst": learn_sst,
+    "sweep": sweep,
+    "expert": learn_expert,
+    "reconstruct": reconstruct_archive,
+}

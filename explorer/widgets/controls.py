@@ -33,6 +33,20 @@ def slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.Edita
     return widget
 
 
+def field(parameter: param.Parameter, label: str, **options: Any) -> pmui.TextInput:
+    """A line of text, taken when it is left or Enter is pressed."""
+    return pmui.TextInput.from_param(
+        parameter,
+        label=label,
+        description="",
+        size="small",
+        variant="outlined",
+        margin=(8, 0, 4, 0),
+        sizing_mode="stretch_width",
+        **options,
+    )
+
+
 def range_slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.RangeSlider:
     """Two edges within the parameter's bounds."""
     return pmui.RangeSlider.from_param(

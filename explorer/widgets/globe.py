@@ -16,7 +16,7 @@ import json
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
@@ -39,7 +39,7 @@ def client_code(*names: str) -> str:
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "view", "globe")
+    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -211,11 +211,23 @@ class Globe(JSComponent):
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
+    handles = param.List(
+        default=[],
+        item_type=dict,
+        doc="places to be moved by hand: id, lat, lon, label for a screen reader, and optionally pressed (bool) and"
+        " to (lat, lon), the end of a line from the place",
+    )
+    moved = param.Dict(default={}, doc="set by the browser: id, what (move, drop, pick, delete), lat, lon, serial")
     group = param.String(default="", doc="views of a group share the pointer, and in one projection the camera too")
     leader = param.String(default="", doc="group of the Globe whose fields, blocks, colours, range, domain this draws")
     label = param.String(default="Globe", doc="what a screen reader calls it")
     clicked = param.Dict(default={}, doc="set by the browser: lat, lon, value (None = missing, or a colour), serial")
+    brush = param.Number(default=0.0, doc="radius in km of a brush that a drag paints with; 0 = a drag turns the map")
+    stroke = param.Dict(default={}, doc="set by the browser after the brush was used: points [[lat, lon], …], serial")
     coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
+
+    # Panel holds each change back for 50 ms; a hand should see what it moves, and waits for each picture anyway.
+    _priority_changes: ClassVar[list[str]] = ["moved"]
 
     _esm = _globe_code()
 

@@ -3,8 +3,8 @@
 const CSS = `
 :host { display: block; width: 100% }
 canvas { display: block; width: 100%; cursor: pointer; border-radius: 6px; touch-action: manipulation }
-canvas:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
-p { margin: 4px 0 0; font: 450 12px/1.4 Inter, system-ui, sans-serif; color: var(--secondary); font-feature-settings: 'tnum' }`
+canvas:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px }
+p { margin: 4px 0 0; font: 450 12px/1.4 Inter, system-ui, sans-serif; color: var(--h-secondary); font-feature-settings: 'tnum' }`
 
 const asBytes = value => (value instanceof Uint8Array ? value : new Uint8Array(value ?? 0))
 
@@ -54,7 +54,7 @@ export function render({model, el}) {
     context.imageSmoothingEnabled = sheet[0].width > 1
     context.imageSmoothingQuality = 'high'
     const gap = side > 12 ? 1.5 : side > 5 ? 0.5 : 0
-    const ink = getComputedStyle(el).getPropertyValue('--accent') || '#3FD0B6'
+    const ink = getComputedStyle(el).getPropertyValue('--h-accent') || '#3FD0B6'
     for (let l = 0; l <= degree; l++) {
       for (let m = -l; m <= l; m++) {
         const [x, y] = place(l, m)

@@ -7,6 +7,10 @@ const ICONS = {
   globe: '<circle cx="12" cy="12" r="9"/><path d="M3 12h18M12 3c3.5 3 3.5 15 0 18M12 3c-3.5 3-3.5 15 0 18"/>',
   patches: '<rect x="4" y="4" width="7" height="7" rx="1.5"/><rect x="13" y="4" width="7" height="7" rx="1.5"/><rect x="4" y="13" width="7" height="7" rx="1.5"/><path d="M13 16.5h7M16.5 13v7"/>',
   table: '<rect x="3.5" y="5" width="17" height="14" rx="2"/><path d="M3.5 9.7h17M3.5 14.3h17M9.2 5v14M14.8 5v14"/>',
+  ocean: '<path d="M3 8c3-3 6-3 9 0s6 3 9 0M3 13.5c3-3 6-3 9 0s6 3 9 0M3 19c3-3 6-3 9 0s6 3 9 0"/>',
+  train: '<path d="M4 4v16h16"/><path d="M7 8c3 0 3 7 6.5 7s3.5 1.5 6.5 1.5"/>',
+  whole: '<circle cx="12" cy="12" r="9"/><path d="M12 3v18M12 7.5h7.5M12 12h9M12 16.5h7.5"/>',
+  belief: '<path d="M12 21s-6-6.2-6-10.500a6 6 0 0 1 12 0c0 4.300-6 10.500-6 10.500z"/><circle cx="12" cy="10.500" r="2"/><path d="M3.500 17.500c0 2 3.800 3.800 8.500 3.800s8.500-1.800 8.500-3.800"/>',
   runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
   controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
   sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',
@@ -18,27 +22,27 @@ const icon = (name, size = 20) =>
 const CSS = `
 :host { display: block; height: 100% }
 nav { box-sizing: border-box; height: 100%; padding: 14px 4px 8px; display: flex; flex-direction: column; gap: 4px;
-  align-items: stretch; background: var(--panel); border-right: 1px solid var(--divider) }
-.logo { color: var(--accent); text-align: center; height: 40px; margin-bottom: 8px }
+  align-items: stretch; background: var(--h-panel); border-right: 1px solid var(--h-divider) }
+.logo { color: var(--h-accent); text-align: center; height: 40px; margin-bottom: 8px }
 .grow { flex: 1 }
 a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; flex-direction: column; gap: 4px;
-  align-items: center; justify-content: center; min-height: 56px; border-radius: 10px; color: var(--secondary);
+  align-items: center; justify-content: center; min-height: 56px; border-radius: 10px; color: var(--h-secondary);
   font: 500 11px/1.2 Inter, system-ui, sans-serif; transition: background 120ms, color 120ms }
-a:hover, button:hover { background: var(--hover); color: var(--text) }
-a[aria-current] { background: var(--selected); color: var(--accent) }
-a:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }
+a:hover, button:hover { background: var(--h-hover); color: var(--h-text) }
+a[aria-current] { background: var(--h-selected); color: var(--h-accent) }
+a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: -2px }
 .busy { position: fixed; inset: 0 0 auto 0; height: 2px; z-index: 2000; overflow: hidden; opacity: 0;
   transition: opacity 120ms; pointer-events: none }
 .busy.on { opacity: 1; transition-delay: 400ms }
-.busy::after { content: ''; position: absolute; inset: 0; width: 30%; background: var(--accent) }
+.busy::after { content: ''; position: absolute; inset: 0; width: 30%; background: var(--h-accent) }
 .busy.on::after { animation: slide 1.1s ease-in-out infinite }
 @keyframes slide { from { transform: translateX(-110%) } to { transform: translateX(440%) } }
 @media (prefers-reduced-motion: reduce) { .busy.on::after { animation: none; width: 100% } a, button { transition: none } }
-.count { position: absolute; translate: 16px -18px; min-width: 16px; padding: 0 4px; border-radius: 8px; background: var(--accent);
-  color: var(--on-accent); font: 600 10px/16px Inter, system-ui, sans-serif; text-align: center; box-sizing: border-box }
+.count { position: absolute; translate: 16px -18px; min-width: 16px; padding: 0 4px; border-radius: 8px; background: var(--h-accent);
+  color: var(--h-on-accent); font: 600 10px/16px Inter, system-ui, sans-serif; text-align: center; box-sizing: border-box }
 .count[hidden] { display: none }
 @media (max-width: 899px) {
-  nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--divider) }
+  nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
   .logo { display: none }
 }`

@@ -2,45 +2,45 @@
 
 const CSS = `
 :host { display: block; height: 100% }
-section { height: 100%; box-sizing: border-box; overflow-y: auto; padding: 16px 16px 24px; background: var(--raised);
-  color: var(--text); font: 450 13px/1.45 Inter, system-ui, sans-serif; border-left: 1px solid var(--divider);
+section { height: 100%; box-sizing: border-box; overflow-y: auto; padding: 16px 16px 24px; background: var(--h-raised);
+  color: var(--h-text); font: 450 13px/1.45 Inter, system-ui, sans-serif; border-left: 1px solid var(--h-divider);
   font-feature-settings: 'tnum' }
 header { display: flex; align-items: center; gap: 8px; margin-bottom: 12px }
 h2 { font: 600 15px/1.2 inherit; font-family: inherit; margin: 0; flex: 1 }
-button { all: unset; box-sizing: border-box; cursor: pointer; padding: 4px 10px; border: 1px solid var(--outline); border-radius: 8px;
-  font: 600 12px/1.4 Inter, system-ui, sans-serif; color: var(--text) }
-button:hover { background: var(--hover) }
-button:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px }
+button { all: unset; box-sizing: border-box; cursor: pointer; padding: 4px 10px; border: 1px solid var(--h-outline); border-radius: 8px;
+  font: 600 12px/1.4 Inter, system-ui, sans-serif; color: var(--h-text) }
+button:hover { background: var(--h-hover) }
+button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 1px }
 button[hidden] { display: none }
 ul { list-style: none; margin: 0; padding: 0 }
-li { border-top: 1px solid var(--divider); padding: 10px 0 }
+li { border-top: 1px solid var(--h-divider); padding: 10px 0 }
 .line { display: flex; gap: 8px; align-items: baseline }
 .title { flex: 1; font-weight: 560; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
-.state { color: var(--secondary); white-space: nowrap }
+.state { color: var(--h-secondary); white-space: nowrap }
 .state::before { content: ''; display: inline-block; width: 7px; height: 7px; border-radius: 50%; margin-right: 6px;
-  background: var(--disabled) }
-[data-state=running] .state::before { background: var(--accent) }
-[data-state=queued] .state::before, [data-state=created] .state::before { background: var(--info) }
-[data-state=done] .state::before { background: var(--success) }
-[data-state=failed] .state::before, [data-state=unreadable] .state::before { background: var(--error) }
-[data-state=interrupted] .state::before { background: var(--warning) }
-.detail, .failure, .empty { color: var(--secondary); font-size: 12px; overflow-wrap: anywhere }
-.failure { color: var(--error) }
+  background: var(--h-disabled) }
+[data-state=running] .state::before { background: var(--h-accent) }
+[data-state=queued] .state::before, [data-state=created] .state::before { background: var(--h-info) }
+[data-state=done] .state::before { background: var(--h-success) }
+[data-state=failed] .state::before, [data-state=unreadable] .state::before { background: var(--h-error) }
+[data-state=interrupted] .state::before { background: var(--h-warning) }
+.detail, .failure, .empty { color: var(--h-secondary); font-size: 12px; overflow-wrap: anywhere }
+.failure { color: var(--h-error) }
 progress { appearance: none; width: 100%; height: 4px; margin: 6px 0 2px; display: block; border: 0; border-radius: 2px; overflow: hidden;
-  background: var(--divider) }
-progress::-webkit-progress-bar { background: var(--divider) }
-progress::-webkit-progress-value { background: var(--accent) }
-progress::-moz-progress-bar { background: var(--accent) }
+  background: var(--h-divider) }
+progress::-webkit-progress-bar { background: var(--h-divider) }
+progress::-webkit-progress-value { background: var(--h-accent) }
+progress::-moz-progress-bar { background: var(--h-accent) }
 progress[hidden] { display: none }
 .actions { display: flex; gap: 8px; margin-top: 6px }
-pre { margin: 8px 0 0; padding: 8px; max-height: 180px; overflow: auto; background: var(--stage); border-radius: 8px;
+pre { margin: 8px 0 0; padding: 8px; max-height: 180px; overflow: auto; background: var(--h-stage); border-radius: 8px;
   font: 400 11px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre-wrap; overflow-wrap: anywhere }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 12px; margin: 6px 0 0; font-size: 12px }
-dt { color: var(--secondary) } dd { margin: 0; text-align: right; overflow-wrap: anywhere }
-.machine { border-top: 1px solid var(--divider); margin-top: 12px; padding-top: 12px }
+dt { color: var(--h-secondary) } dd { margin: 0; text-align: right; overflow-wrap: anywhere }
+.machine { border-top: 1px solid var(--h-divider); margin-top: 12px; padding-top: 12px }
 .machine h3 { font: 600 13px/1.3 Inter, system-ui, sans-serif; margin: 0 }
-a { color: var(--accent) }
-.problem { border-left: 2px solid var(--error); padding-left: 10px; margin: 0 0 12px }
+a { color: var(--h-accent) }
+.problem { border-left: 2px solid var(--h-error); padding-left: 10px; margin: 0 0 12px }
 .problem[hidden] { display: none }`
 
 const make = (tag, className = '', text = '') => {
@@ -53,7 +53,11 @@ const put = (node, text) => { if (node.textContent !== text) node.textContent = 
 const pairs = (list, values) => list.replaceChildren(...values.flatMap(([label, value]) => [make('dt', '', label), make('dd', '', value)]))
 
 export function render({model, el}) {
-  const ask = (what, id = '') => { model.asked = {what, id, serial: (model.asked?.serial ?? 0) + 1} }
+  // the last few requests travel together: of two quick messages the server may see the second only
+  const ask = (what, id = '') => {
+    const serial = (model.asked.at(-1)?.serial ?? 0) + 1
+    model.asked = [...model.asked.slice(-15), {what, id, serial}]
+  }
   const action = (label, what, id) => {
     const node = make('button', '', label)
     node.type = 'button'

@@ -17,6 +17,6 @@ class RunsList(JSComponent):
     chosen = param.String(doc="id of the run whose log is open")
     log = param.String(doc="the end of the chosen run's log")
     figures = param.List(doc="the chosen run's newest metrics: pairs of label and value")
-    asked = param.Dict(default={}, doc="set by the browser: what (cancel, resume, open, more, close), id, serial")
+    asked = param.List(default=[], doc="requests: what (cancel, resume, open, more, close), id, serial")
 
     _esm = Path(__file__).with_suffix(".js")

@@ -9,32 +9,33 @@ from html import escape
 import panel as pn
 
 _CSS = """
-:host { font: 450 13px/1.5 Inter, system-ui, sans-serif; color: var(--text); margin: 0 }
+:host { font: 450 13px/1.5 Inter, system-ui, sans-serif; color: var(--h-text); margin: 0 }
 h1 { font: 620 20px/1.2 Inter, system-ui, sans-serif; margin: 0 }
 h2 { font: 600 13px/1.3 Inter, system-ui, sans-serif; margin: 0 }
-p { margin: 2px 0 0; color: var(--secondary); text-wrap: pretty }
-dl { display: flex; gap: 28px; margin: 0 } dt { font-size: 11px; color: var(--secondary); white-space: nowrap }
+p { margin: 2px 0 0; color: var(--h-secondary); text-wrap: pretty }
+dl { display: flex; gap: 28px; margin: 0 } dt { font-size: 11px; color: var(--h-secondary); white-space: nowrap }
 @media (min-width: 900px) and (max-width: 1179px) { dl > div:nth-child(n+2) { display: none } }
 @media (max-width: 899px) { dl { flex-wrap: wrap; gap: 8px 24px } }
 dd { margin: 2px 0 0; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-feature-settings: 'tnum';
   white-space: nowrap }
-dd small { font: 450 12px/1 Inter, system-ui, sans-serif; color: var(--secondary) }
-.caution { border-left: 2px solid var(--warning); padding-left: 10px; color: var(--text) }
+dd small { font: 450 12px/1 Inter, system-ui, sans-serif; color: var(--h-secondary) }
+.caution { border-left: 2px solid var(--h-warning); padding-left: 10px; color: var(--h-text) }
 progress { appearance: none; width: 100%; height: 4px; border: 0; border-radius: 2px; overflow: hidden;
-  background: var(--divider) }
-progress::-webkit-progress-bar { background: var(--divider) }
-progress::-webkit-progress-value { background: var(--accent) }
-progress::-moz-progress-bar { background: var(--accent) }
+  background: var(--h-divider) }
+progress::-webkit-progress-bar { background: var(--h-divider) }
+progress::-webkit-progress-value { background: var(--h-accent) }
+progress::-moz-progress-bar { background: var(--h-accent) }
 table { width: 100%; border-collapse: collapse; font-feature-settings: 'tnum' }
-th { text-align: left; font-weight: 450; color: var(--secondary); padding: 5px 12px 5px 0; vertical-align: top }
+th { text-align: left; font-weight: 450; color: var(--h-secondary); padding: 5px 12px 5px 0; vertical-align: top }
 td { text-align: right; padding: 5px 0; overflow-wrap: anywhere }
-tr + tr > * { border-top: 1px solid var(--divider) }
+tr + tr > * { border-top: 1px solid var(--h-divider) }
 """
 
 
-def html(content: str, **params: object) -> pn.pane.HTML:
-    """A piece of trusted HTML in the app's type."""
-    return pn.pane.HTML(content, **{"margin": 0, "stylesheets": [_CSS], "sizing_mode": "stretch_width", **params})
+def html(content: str, css: str = "", **params: object) -> pn.pane.HTML:
+    """A piece of trusted HTML in the app's type; ``css`` adds to how it looks."""
+    sheets = [_CSS, css] if css else [_CSS]
+    return pn.pane.HTML(content, **{"margin": 0, "stylesheets": sheets, "sizing_mode": "stretch_width", **params})
 
 
 def text(sentence: str) -> pn.pane.HTML:

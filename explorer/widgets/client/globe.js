@@ -24,7 +24,7 @@ function savePng(view, { file, title, label, units }) {
   view.gpu.draw(shown, view.shot(PNG_RATIO)) // in this very task, so that the drawing buffer is still there to copy
   context.drawImage(canvas, (width - size.width) / 2, head, size.width, size.height)
   view.touch()
-  for (const { place, label: name, color } of view.overlay.pins) {
+  for (const { place, label: name, color } of [...view.overlay.pins, ...view.handles.held.values()]) {
     const point = view.pointOf(place)
     if (!point.visible) continue
     const x = width / 2 + point.x, y = head + size.height / 2 - point.y
@@ -81,8 +81,9 @@ export function render({ model }) {
     view.sceneChanged()
   })
   bind(["coast_image"], () => view.setCoast(model.coast_image))
+  bind(["handles"], () => view.handles.set(model.handles))
   bind(["markers"], () => view.overlay.setMarkers(model.markers))
-  bind(["dark", "label"], () => view.overlay.dress())
+  bind(["dark", "label", "brush"], () => view.overlay.dress())
   model.on(["center_lat", "center_lon", "zoom"], () => view.cameraFromModel())
   model.on(["projection", "leader", "group"], () => view.setCamera({}))
   model.on(["coast", "graticule", "land_shade", "shading", "dark", "spin", "swipe"], () => view.touch())

@@ -58,6 +58,11 @@ class Input {
     view.canvas.focus({ preventScroll: true })
     view.glide(null)
     this.pointers.set(event.pointerId, this.offset(event))
+    if (view.model.brush > 0) {
+      this.stroke = []
+      this.dab(this.offset(event))
+      return
+    }
     this.wandered = this.pointers.size > 1 ? Infinity : 0
     this.grab()
   }
@@ -70,6 +75,10 @@ class Input {
       return
     }
     const now = this.offset(event)
+    if (this.stroke) {
+      this.dab(now)
+      return
+    }
     this.wandered += Math.hypot(now[0] - held[0], now[1] - held[1])
     this.pointers.set(event.pointerId, now)
     if (this.wandered < CLICK_SLOP) return
@@ -84,13 +93,41 @@ class Input {
   up(event) {
     const { view } = this
     if (!this.pointers.delete(event.pointerId)) return
-    if (this.pointers.size) {
+    if (this.stroke) {
+      this.endStroke()
+    } else if (this.pointers.size) {
       this.grab()
     } else if (this.wandered < CLICK_SLOP && event.type === "pointerup") {
       view.click(...this.offset(event))
     } else {
       view.glide(this.speed(event.timeStamp))
     }
+  }
+
+  // The brush touches the map here, unless it has hardly moved since it last did
+  dab([x, y]) {
+    const { view } = this
+    const place = view.placeAt(x, y)
+    const radius = view.brushRadius
+    const last = this.stroke.at(-1)
+    if (!place || (last && Math.hypot(x - last.x, y - last.y) < radius / 3)) return
+    this.stroke.push({ x, y, place })
+    view.overlay.dab(x, y, radius)
+  }
+
+  endStroke() {
+    const points = this.stroke.map(({ place }) => [place.lat, place.lon])
+    this.stroke = null
+    if (points.length) this.view.paint(points)
+  }
+
+  // A brush is used where a click would be told
+  press() {
+    const { view } = this
+    if (!(view.model.brush > 0)) return view.click(0, 0)
+    this.stroke = []
+    this.dab([0, 0])
+    this.endStroke()
   }
 
   // Degrees per frame over the last moments of the drag, nothing when the pointer rested before it was lifted
@@ -120,7 +157,7 @@ class Input {
       "=": () => view.zoomBy(1.25, 0, 0),
       "-": () => view.zoomBy(0.8, 0, 0),
       Home: () => view.home(),
-      Enter: () => view.click(0, 0),
+      Enter: () => this.press(),
     }
     if (!(event.key in actions)) return
     event.preventDefault()

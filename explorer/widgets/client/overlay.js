@@ -11,6 +11,8 @@ const STYLE = `
   .hg .pin svg { position: absolute; left: -11px; top: -28px; width: 22px; height: 30px; filter: drop-shadow(0 1px 2px rgba(0,0,0,.5)) }
   .hg .pin span { position: absolute; left: 13px; top: -28px; padding: 3px 7px; border-radius: 6px; white-space: nowrap; color: #E8EBF1; background: rgba(17,21,29,.82) }
   .hg[data-theme=light] .pin span { color: #151A23; background: rgba(255,255,255,.9); box-shadow: 0 0 0 1px #E1E5EA }
+  .hg .dab { position: absolute; left: 50%; top: 50%; border-radius: 50%; translate: -50% -50%; background: rgba(222,228,238,.5); box-shadow: 0 0 0 1px rgba(11,14,20,.35) }
+  .hg[data-brush] canvas { cursor: crosshair }
   .hg .divider { position: absolute; top: 0; bottom: 0; width: 24px; margin-left: -12px; cursor: ew-resize; touch-action: none; outline: none }
   .hg .divider::before { content: ""; position: absolute; left: 11px; top: 0; bottom: 0; width: 2px; background: #fff; box-shadow: 0 0 0 1px rgba(11,14,20,.45) }
   .hg .divider::after { content: "‹ ›"; position: absolute; left: -2px; top: 50%; width: 28px; height: 28px; margin-top: -14px; border-radius: 50%; background: #fff; color: #151A23; font-weight: 700; line-height: 27px; text-align: center; box-shadow: 0 1px 4px rgba(0,0,0,.45) }
@@ -64,6 +66,7 @@ class Overlay {
   dress() {
     const { model, root } = this.view
     root.dataset.theme = model.dark ? "dark" : "light"
+    root.toggleAttribute("data-brush", model.brush > 0)
     this.canvas.setAttribute("aria-label", model.label)
   }
 
@@ -86,6 +89,17 @@ class Overlay {
       return { pin, label, color, place: { lat, lon } }
     })
     this.place()
+  }
+
+  // Where a brush has touched, until the field that answers it is drawn
+  dab(x, y, radius) {
+    const mark = element("div", "dab")
+    Object.assign(mark.style, { width: `${2 * radius}px`, height: `${2 * radius}px`, transform: `translate(${x}px, ${-y}px)` })
+    this.layer.append(mark)
+  }
+
+  clearDabs() {
+    this.layer.querySelectorAll(".dab").forEach((mark) => mark.remove())
   }
 
   place() {

@@ -7,6 +7,7 @@ const FRAME_BUDGET = 30 // ms a frame may take while something moves; slower mac
 const REST = 300 // ms without change until the sharp picture: more than lies between two steps of a dragged slider
 const FOLLOW = 160 // ms until a follower draws what its leader has drawn
 const PIXELS_MAX = 8e6
+const EARTH_KM = 6371
 
 const kindOf = (layer) => (!layer ? 0 : layer.colours ? 2 : 1) // as globe.frag counts
 
@@ -33,6 +34,7 @@ class View {
     this.resized = new ResizeObserver(() => this.resize())
     this.resized.observe(root)
     this.input = new Input(this)
+    this.handles = new Handles(this)
     VIEWS.add(this)
     this.openGpu()
   }
@@ -88,6 +90,7 @@ class View {
   setField(name, bytes) {
     this.scene[name] = readLayer(bytes)
     if (name === "first") this.scene.drawn += 1
+    this.overlay.clearDabs()
     this.sceneChanged()
     if (this.scene[name]?.half) this.after(name, 120, () => this.sharpen(name))
   }
@@ -197,6 +200,16 @@ class View {
     this.model.clicked = { lat: place.lat, lon: place.lon, value: this.valueAt(place, x), serial }
   }
 
+  // CSS pixels that the brush reaches in the middle of the view
+  get brushRadius() {
+    return (this.model.brush / EARTH_KM) * this.scale
+  }
+
+  paint(points) {
+    const serial = (this.model.stroke?.serial ?? 0) + 1
+    this.model.stroke = { points, serial }
+  }
+
   // ------------------------------------------------------------ drawing
 
   resize() {
@@ -261,6 +274,7 @@ class View {
       this.stale = false
       this.gpu.draw(scene, this.shot(ratio))
       this.overlay.place()
+      this.handles.place()
       if (ratio === this.fullRatio && started - this.measured > 5000) this.measure(started)
     }
     const { dataset } = this.root

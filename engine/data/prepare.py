@@ -1,0 +1,268 @@
+"""Months of a source read once and kept as plain arrays on disk, for every run and reconstruction that needs them.
+
+``$HARMONIA_HOME/prepared/<key>/`` belongs to one source: ``daily.npy`` (N, 31, H, W), ``target.npy`` and ``ice.npy``
+(N, H, W) have room for all its N months, sparse files that take space only for months that somebody asked for, and
+``ready.npy`` (N,) says which are there. A month is marked ready after its values are on the disk, so it is there whole
+or not at all, and preparing goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import dask
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.compute import cpu_threads
+from engine.data.calendar import by_month
+from engine.data.months import MonthlyData
+from engine.data.source import SSTSource
+from engine.errors import DataError, EngineError
+from engine.runs.files import locked, write_error
+from engine.runs.store import home_folder
+
+VERSION = 1
+"""Part of every key: another layout or another meaning of the arrays is another folder."""
+
+Progress = Callable[[float, str], None]
+"""Called between months with the share of the work done and what is being done; may raise to abandon it."""
+
+_PATIENCE_S = 600.0  # another run may be at the same month
+_DAYS = 31
+
+
+class Month(NamedTuple):
+    """A month of the calendar, ``month`` from 1 to 12."""
+
+    year: int
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+def prepare(
+    source: SSTSource,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> MonthlyData:
+    """The months ``first`` to ``last`` (year, month), both included, memory-mapped; what is not there yet is read now.
+
+    Args:
+        source: where daily fields come from; months with a known mean (``source.monthly``) get it as target.
+        first, last: (year, month), within the source's days.
+        folder: where prepared months are kept; ``$HARMONIA_HOME/prepared`` unless told otherwise.
+        progress: hears how far it is; what it raises leaves the months that are ready in place.
+
+    Raises:
+        DataError: the source has no days, or none in these months, cannot be read any more, or holds infinite values.
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    months = _Months.of(source)
+    start, stop = months.index(Month(*first)), months.index(Month(*last)) + 1
+    if start >= stop:
+        raise DataError(f"{Month(*first)} comes after {Month(*last)}", "the months asked for", "turn them round")
+    shelf = _Shelf.of((folder or home_folder() / "prepared") / _key(source), source, len(months.names))
+    wanted = [month for month in range(start, stop) if not shelf.is_ready(month)]
+    for done, month in enumerate(wanted):
+        if progress is not None:
+            progress(done / len(wanted), f"reading {months.names[month]}")
+        with locked(shelf.folder / "lock", _PATIENCE_S):
+            if not shelf.is_ready(month):
+                shelf.keep(month, *months.read(month))
+    span = slice(start, stop)
+    return MonthlyData(
+        daily=shelf.array("daily")[span],
+        padded=months.padded[span],
+        phases=months.phases[span],
+        target=None if source.monthly is None else shelf.array("target")[span],
+        ice=shelf.array("ice")[span],
+        land=source.land,
+        years=np.array([name.year for name in months.names[span]], np.int64),
+        months=np.array([name.month for name in months.names[span]], np.int64),
+        grid=source.grid,
+        key=hashlib.sha256(f"{_key(source)}|{months.names[start]}|{months.names[stop - 1]}".encode()).hexdigest()[:32],
+    )
+
+
+def available(source: SSTSource) -> tuple[Month, Month]:
+    """The first and the last month of the source's days. Raises :class:`DataError` where there are no days."""
+    names = _Months.of(source).names
+    return names[0], names[-1]
+
+
+def _key(source: SSTSource) -> str:
+    return hashlib.sha256(f"prepared {VERSION}|{source.key}|{source.grid.key}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Months:
+    """The calendar of a source: which of its days belong to which month, and where the month's mean is."""
+
+    source: SSTSource
+    daily: xr.DataArray
+    names: list[Month]
+    padded: NDArray[np.bool_]
+    phases: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, source: SSTSource) -> _Months:
+        if source.daily is None:
+            raise DataError(
+                "there are no daily fields to reconstruct from", source.name, "choose a source of daily observations"
+            )
+        months = by_month(source.daily)
+        names = [
+            Month(int(year), int(number))
+            for year, number in zip(months.daily["year"].values, months.daily["month_number"].values, strict=True)
+        ]
+        return cls(source, source.daily, names, np.asarray(months.padded), np.asarray(months.phases, np.float32))
+
+    def index(self, month: Month) -> int:
+        if month not in self.names:
+            raise DataError(
+                f"there are no days in {month}",
+                self.source.name,
+                f"choose months from {self.names[0]} to {self.names[-1]}",
+            )
+        return self.names.index(month)
+
+    def read(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Daily fields (31, H, W), the month's mean (H, W) and the share of days under ice (H, W) of one month."""
+        month, source = self.names[index], self.source
+        in_month = _in_month(self.daily, month)
+        asked = [self.daily.isel(time=in_month)]
+        if source.ice is not None:
+            asked.append(source.ice.isel(time=in_month))
+        if source.monthly is not None:
+            asked.append(source.monthly.isel(time=_in_month(source.monthly, month)))
+        try:
+            fields = _computed(asked)
+        except EngineError:
+            raise
+        except Exception as error:
+            # the storage library's own words are all there is: files go away, disks fail, servers answer nonsense
+            raise DataError(
+                f"{month} cannot be read: {type(error).__name__}: {error}",
+                source.name,
+                "see whether the data is still where it was, then resume",
+            ) from error
+        daily = np.full((_DAYS, *source.grid.shape), np.nan, np.float32)
+        daily[self.daily["time"][in_month].dt.day.values - 1] = fields.pop(0)
+        ice = fields.pop(0).mean(axis=0, dtype=np.float32) if source.ice is not None else np.zeros(daily.shape[1:])
+        # a source may know the mean of some months only
+        target = fields.pop(0)[:1] if source.monthly is not None else daily[:0]
+        known = target[0] if len(target) else np.full(daily.shape[1:], np.nan)
+        for values in (daily, known):
+            self._refuse_infinite(values, month)
+            values[..., source.land] = np.nan
+        return daily, known.astype(np.float32), ice.astype(np.float32)
+
+    def _refuse_infinite(self, values: NDArray[np.floating[Any]], month: Month) -> None:
+        count = int(np.isinf(values).sum())
+        if count:
+            raise DataError(
+                f"{count} values of {month} are infinite",
+                self.source.name,
+                "mark what is missing by NaN or the file's fill value",
+            )
+
+
+def _in_month(field: xr.DataArray, month: Month) -> NDArray[np.intp]:
+    time = field["time"].dt
+    return np.flatnonzero((time.year.values == month.year) & (time.month.values == month.month))
+
+
+def _computed(fields: list[xr.DataArray]) -> list[NDArray[Any]]:
+    """The values of all ``fields``, what they share computed once."""
+    computed = cast(Any, dask).compute(
+        *(field.data for field in fields), scheduler="threads", num_workers=cpu_threads()
+    )
+    return [np.array(values) for values in computed]
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """The folder of one source."""
+
+    folder: Path
+    shapes: dict[str, tuple[tuple[int, ...], str]]
+
+    @classmethod
+    def of(cls, folder: Path, source: SSTSource, num_months: int) -> _Shelf:
+        cells = source.grid.shape
+        shelf = cls(
+            folder,
+            {
+                "daily": ((num_months, _DAYS, *cells), "<f4"),
+                "target": ((num_months, *cells), "<f4"),
+                "ice": ((num_months, *cells), "<f4"),
+                "ready": ((num_months,), "|b1"),
+            },
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(error, folder) from error
+        with locked(folder / "lock", _PATIENCE_S):
+            for name in shelf.shapes:
+                shelf._make(name)
+        return shelf
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+    def _make(self, name: str) -> None:
+        """Make room for an array of zeros, once; the file appears under its name when it has its full length."""
+        path = self._path(name)
+        if path.exists():
+            return
+        shape, dtype = self.shapes[name]
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                header = {"descr": dtype, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                file.truncate(file.tell() + int(np.prod(shape)) * np.dtype(dtype).itemsize)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise write_error(error, path) from error
+
+    def array(self, name: str) -> NDArray[Any]:
+        """The array as it is on disk, read-only."""
+        return np.load(self._path(name), mmap_mode="r", allow_pickle=False)
+
+    def is_ready(self, month: int) -> bool:
+        return bool(self.array("ready")[month])
+
+    def keep(
+        self, month: int, daily: NDArray[np.float32], target: NDArray[np.float32], ice: NDArray[np.float32]
+    ) -> None:
+        for name, values in (("daily", daily), ("target", target), ("ice", ice), ("ready", np.ones((), np.bool_))):
+            self._write(name, month, values)
+
+    def _write(self, name: str, month: int, values: NDArray[Any]) -> None:
+        """Write one month and wait for the disk; a full disk would end the process if it met the memory map."""
+        path = self._path(name)
+        content = np.ascontiguousarray(values, self.shapes[name][1]).tobytes()
+        try:
+            with open(path, "r+b") as file:
+                file.seek(cast(Any, self.array(name)).offset + month * len(content))
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise DataError("prepared months were taken away", str(path), "resume to prepare them again") from error
+            raise write_error(error, path) from error

@@ -1,0 +1,51 @@
+"""Train in this process, without a store or a worker."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.runs.config import RunConfig
+from engine.runs.context import RunContext
+from engine.runs.files import load, write_atomic
+from engine.runs.process import ProcessId
+from engine.runs.pulse import Pulse
+from engine.runs.record import Failure, Status
+from engine.training.tasks import TASKS
+
+
+def fit(config: RunConfig, run_dir: Path) -> None:
+    """Do the run ``config`` in the folder ``run_dir``, which is made; goes on where an earlier call was stopped.
+
+    The folder then holds what a run's folder holds: metrics, checkpoints, snapshots and results, as the task says.
+    For scripts and notebooks; the explorer and ``harmonia train`` give each run a process of its own.
+
+    Raises:
+        EngineError: what the task raises.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(run_dir / "config.json", config.to_json())
+    before = load(Status, run_dir / "status.json")
+    status = Status(
+        launch=before.launch + 1 if before else 1,
+        state="running",
+        process=ProcessId.own(),
+        started=before.started if before else time.time(),
+        seconds=before.seconds if before else 0.0,
+        best=before.best if before else None,
+    )
+    pulse = Pulse(run_dir, status)
+    context = RunContext(run_dir, config, pulse)
+    pulse.start()
+    try:
+        TASKS[config.task](config.settings, context)
+    except EngineError as error:
+        pulse.finish("failed", Failure.of(error))
+        raise
+    except BaseException:
+        pulse.finish("interrupted")
+        raise
+    finally:
+        context.close()
+    pulse.finish("done")

@@ -1,0 +1,44 @@
+"""How good a trained model is on an ocean that it may never have seen, beside rivals fitted to that very ocean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.data.months import MonthlyData
+from engine.data.prepare import prepare
+from engine.models.rivals import Climatology, Rivals, observed_months
+from engine.runs.sst_settings import Part, SSTSettings
+from engine.training.exam import Exam
+from engine.training.inference import estimate_months
+from engine.training.lesson import open_source
+from engine.training.scores import Table, score, score_table
+from engine.training.trained import Trained
+
+
+def judge(trained: Trained, settings: SSTSettings, seed: int = 0) -> Table:
+    """Model and rivals on the test years of ``settings.source``: the table of :func:`score_table`.
+
+    The rivals learn from the source's years of climatology and training and are tuned on its validation; the model is
+    used as it is, but takes off the climatology of the source's own years, as the rivals do. Observations are withheld
+    as ``settings.withheld_share`` says; with 0 all are seen.
+
+    Raises:
+        DataError: the source cannot be read, or knows no true monthly means.
+    """
+    source = open_source(settings.source)
+
+    def read(*parts: Part) -> MonthlyData:
+        months = sorted({month for part in parts for month in settings.months_of(part)})
+        return prepare(source, months[0], months[-1])
+
+    usual = Climatology.fit(list(observed_months(read("climatology"))), source.land, source.grid)
+    rivals = Rivals.fit(read("climatology", "train"), read("validation"))
+    exam = Exam.of(read("test"), settings.withheld_share, seed)
+    view = replace(trained, climatology=usual).view(exam.data)
+    found = [estimate.mean for _, estimate in estimate_months(trained.model, view, trained.settings)]
+    estimates = {"model": np.concatenate(found), **rivals.predict(exam.data)}
+    by_month = {month: usual.at(month) for month in range(1, 13)}
+    sums = score(exam.data, estimates, num_withheld=exam.num_withheld, usual=by_month)
+    return score_table(sums, tuple(rivals.fitted), seed)

@@ -1,0 +1,335 @@
+"""The task ``sweep``: proposes trials, launches them as runs of their own, and learns from what they score.
+
+The study is Optuna's, in ``study.journal`` in the run's folder. Which run belongs to which trial is written on the runs
+themselves, as tags, so that nothing is lost between the two whatever is killed when.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from engine.errors import CancelledError, ConfigError, EngineError, RunError
+from engine.runs.config import RunConfig
+from engine.runs.context import RunContext
+from engine.runs.files import write_atomic
+from engine.runs.metrics import MetricsReader
+from engine.runs.record import ACTIVE, RunRecord
+from engine.runs.store import RunStore
+from engine.runs.sweep_settings import SEED, Choices, Range, SweepSettings, Value
+
+if TYPE_CHECKING:
+    import optuna
+
+TRIALS = "trials.json"
+"""What a sweep has found so far; :mod:`engine.queries.sweeps` reads it."""
+
+SCORE = "val_mae"
+"""The metric that is made small; a trial is judged by it at the end of every epoch."""
+
+_LOOK_S = 0.4
+_MAX_LAUNCHES = 2  # a trial whose process was killed is resumed once
+_PATIENCE = 50  # proposals in a row that clash, before the space is called impossible
+_HOPELESS = 5  # trials that fail before any succeeds
+
+
+@dataclass
+class Trial:
+    """One trial as others see it.
+
+    ``state`` is that of its run, but for ``illegal`` (its choices clash, so it never became a run) and ``killed`` (its
+    process was killed twice). ``value`` is its best score in K, ``scores`` those of its epochs.
+    """
+
+    number: int
+    state: str
+    chosen: dict[str, Any]
+    run: str | None = None
+    value: float | None = None
+    scores: list[float] = field(default_factory=list[float])
+    why: str = ""
+
+
+def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None] = time.sleep) -> None:
+    """Find good choices; see :class:`engine.runs.sweep_settings.SweepSettings` for what can be chosen.
+
+    Metrics: ``finished`` and ``working`` trials, ``best`` score in K, and ``value`` of the trial that ended last. The
+    result is ``trials.json``: ``trials`` (see :class:`Trial`), ``importance`` of each choice (0..1, sums to 1) and
+    ``fields``, the dimensions in order. A sweep that is resumed goes on with the trials that it had begun.
+
+    Raises:
+        RunError: every trial fails, or the choices of the space clash whatever is proposed.
+    """
+    with RunStore(run.folder.parent.parent) as store:
+        conductor = _Conductor(settings, run, store)
+        try:
+            while not conductor.is_done:
+                run.stop_if_asked()
+                conductor.look()
+                wait(_LOOK_S)
+        except CancelledError:
+            conductor.stop_trials()
+            raise
+        conductor.end()
+
+
+class _Conductor:
+    """Keeps as many trials under way as allowed, tells the study how they fare, and writes down what is known."""
+
+    def __init__(self, settings: SweepSettings, run: RunContext, store: RunStore) -> None:
+        self._settings = settings
+        self._run = run
+        self._store = store
+        self._study = _study(settings, run)
+        self._trials: dict[int, Trial] = {}
+        self._readers: dict[int, MetricsReader] = {}
+        self._working: dict[int, optuna.Trial] = {}
+        self._importance: dict[str, float] = {}
+        self._told: dict[str, Any] = {}
+        self._find_again()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every trial that was asked for has ended."""
+        return not self._working and len(self._ended()) >= self._settings.trials
+
+    def _ended(self) -> list[Trial]:
+        return [trial for trial in self._trials.values() if trial.state not in ("illegal", *ACTIVE, "created")]
+
+    def _find_again(self) -> None:
+        """Take up the study where an earlier launch left it."""
+        from optuna.trial import Trial as StudyTrial
+
+        runs = {record.tags[1]: record for record in self._store.records().values() if record.tags[:1] == (self._tag,)}
+        for frozen in self._study.get_trials(deepcopy=False):
+            record = runs.get(_trial_tag(frozen.number))
+            kept = frozen.user_attrs.get("trial")
+            if kept is not None:  # it has ended
+                self._trials[frozen.number] = Trial(**kept)
+                continue
+            trial = StudyTrial(self._study, frozen._trial_id)  # pyright: ignore[reportPrivateUsage]
+            if record is None:  # killed between proposing and creating: proposed, but nobody has seen it
+                self._propose(trial)
+            else:
+                self._follow(trial, record)
+                if record.can_resume or record.state == "created":
+                    self._store.launch(self._store.get(record.id))
+
+    @property
+    def _tag(self) -> str:
+        return f"sweep {self._run.folder.name}"
+
+    def look(self) -> None:
+        """Bring everything up to date: ended trials, pruned ones, new ones, and what others read."""
+        self._store.adopt()
+        for number in list(self._working):
+            self._look_at(number)
+        while self._wants_another():
+            self._propose(self._study.ask())
+        self._tell_others()
+
+    def _wants_another(self) -> bool:
+        begun = len(self._working) + len(self._ended())
+        return len(self._working) < self._settings.parallel and begun < self._settings.trials
+
+    def _propose(self, trial: optuna.Trial) -> None:
+        """Let the study choose, and launch a run of that choice; choices that clash are told to be bad."""
+        chosen = {name: _suggest(trial, name, dimension) for name, dimension in self._settings.space.items()}
+        try:
+            settings = self._settings.settings_of(chosen)
+        except (ValidationError, ConfigError) as error:
+            self._close(Trial(trial.number, "illegal", chosen, why=_reason(error)), trial)
+            self._refuse_impossible_space()
+            return
+        seed = chosen.get(SEED, self._run.seed)
+        assert isinstance(seed, int)
+        config = RunConfig(seed=seed, settings=settings)
+        name = f"{self._run.folder.name[-4:]} trial {trial.number}"
+        created = self._store.create(config, name, tags=(self._tag, _trial_tag(trial.number)))
+        self._follow(trial, created.record, chosen)
+        self._store.launch(created)
+
+    def _refuse_impossible_space(self) -> None:
+        newest = list(self._trials.values())[-_PATIENCE:]
+        if len(newest) == _PATIENCE and all(trial.state == "illegal" for trial in newest):
+            raise RunError("the choices clash whatever is proposed", "space", f"change it; {newest[-1].why}")
+
+    def _follow(self, trial: optuna.Trial, record: RunRecord, chosen: Mapping[str, Value] | None = None) -> None:
+        if chosen is None:
+            chosen = {name: _suggest(trial, name, dimension) for name, dimension in self._settings.space.items()}
+        self._working[trial.number] = trial
+        self._trials[trial.number] = Trial(trial.number, record.state, dict(chosen), record.id)
+        self._readers[trial.number] = self._store.get(record.id).metrics()
+
+    def _look_at(self, number: int) -> None:
+        """Follow one trial: its scores, whether it is worth going on, and how it ended."""
+        trial = self._trials[number]
+        assert trial.run is not None
+        try:
+            followed = self._store.get(trial.run)
+        except EngineError:
+            trial.state, trial.why = "cancelled", "its run was deleted"
+            self._close(trial, self._working.pop(number))
+            return
+        record = followed.record
+        trial.state, trial.why = record.state, record.failure or ""
+        self._readers[number].poll()
+        self._report(number)
+        if record.state in ACTIVE:
+            if record.state == "running" and not record.is_stopping and self._working[number].should_prune():
+                with suppress(RunError):  # it ended in the meantime
+                    self._store.cancel(followed, prune=True)
+        elif record.state == "interrupted" and record.launch < _MAX_LAUNCHES:
+            self._store.resume(followed)
+        else:
+            trial.state = "killed" if record.state == "interrupted" else record.state
+            trial.value = min((score for score in trial.scores if math.isfinite(score)), default=None)
+            self._close(trial, self._working.pop(number))
+
+    def _report(self, number: int) -> None:
+        """Tell the study the score of every epoch that has ended since."""
+        trial = self._trials[number]
+        for score in list(_scores(self._readers[number]))[len(trial.scores) :]:
+            trial.scores.append(score)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a resumed trial reports its first epochs once more
+                self._working[number].report(score, len(trial.scores))
+
+    def _close(self, trial: Trial, told: optuna.Trial) -> None:
+        """Tell the study how a trial ended; from then on it counts."""
+        from optuna.trial import TrialState
+
+        self._trials[trial.number] = trial
+        told.set_user_attr("trial", asdict(trial))
+        if trial.state == "done" and trial.value is not None:
+            self._study.tell(told, trial.value)
+            self._importance = _importance(self._study)
+        elif trial.state in ("pruned", "illegal"):
+            self._study.tell(told, state=TrialState.PRUNED)
+        else:
+            self._study.tell(told, state=TrialState.FAIL)
+        self._refuse_hopeless()
+
+    def _refuse_hopeless(self) -> None:
+        ended = self._ended()
+        failed = [trial for trial in ended if trial.state in ("failed", "killed")]
+        if len(failed) >= min(_HOPELESS, self._settings.trials) and len(failed) == len(ended):
+            reasons = "; ".join(dict.fromkeys(trial.why or trial.state for trial in failed))
+            self._tell_others()
+            raise RunError(f"all {len(failed)} trials failed", "trials", f"change what they have in common: {reasons}")
+
+    def _tell_others(self) -> None:
+        ended = self._ended()
+        done = [trial.value for trial in ended if trial.value is not None]
+        metrics = {
+            "finished": len(ended),
+            "working": len(self._working),
+            "best": min(done, default=None),
+            "value": ended[-1].value if ended else None,
+        }
+        self._run.report(metrics, self._progress(), best=min(done, default=None))
+        content = {
+            "fields": list(self._settings.space),
+            "importance": self._importance,
+            "trials": [asdict(self._trials[number]) for number in sorted(self._trials)],
+        }
+        if content != self._told:
+            self._told = content
+            write_atomic(self._run.path(TRIALS), json.dumps(content).encode())
+            self._run.checkpoint({}, {"finished": len(ended)})
+
+    def _progress(self) -> float:
+        parts = [self._store.record(trial.run).progress for trial in self._under_way() if trial.run]
+        return (len(self._ended()) + sum(parts)) / self._settings.trials
+
+    def _under_way(self) -> Iterator[Trial]:
+        return (self._trials[number] for number in self._working)
+
+    def stop_trials(self) -> None:
+        """Ask the trials that are under way to stop; they go on when the sweep does."""
+        for trial in self._under_way():
+            with suppress(EngineError):
+                assert trial.run is not None
+                self._store.cancel(self._store.get(trial.run))
+
+    def end(self) -> None:
+        """Write down the end."""
+        self._tell_others()
+        if not any(trial.state == "done" for trial in self._trials.values()):
+            raise RunError("no trial came to its end", "trials", "see in the list of runs why they stopped")
+
+
+def _trial_tag(number: int) -> str:
+    return f"trial {number}"
+
+
+def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruners = {
+        "asha": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+        "hyperband": lambda: optuna.pruners.HyperbandPruner(1, settings.trial.epochs, 3),
+        "none": optuna.pruners.NopPruner,
+    }
+    samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(run.path("study.journal")))),
+        sampler=samplers[settings.sampler](seed=run.seed % 2**32),
+        pruner=pruners[settings.pruner](),
+        study_name="sweep",
+        load_if_exists=True,
+    )
+
+
+def _suggest(trial: optuna.Trial, name: str, dimension: Choices | Range) -> Value:
+    if isinstance(dimension, Choices):  # as JSON, because a patch is no single number
+        return _plain(json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in dimension.values])))
+    if dimension.whole:
+        return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
+    return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+
+
+def _plain(value: Any) -> Value:
+    return tuple(cast("list[int]", value)) if isinstance(value, list) else value
+
+
+def _scores(reader: MetricsReader) -> Iterator[float]:
+    """The score at the end of each epoch, in order."""
+    columns = reader.columns
+    if "epoch" not in columns or SCORE not in columns:
+        return
+    last = 0.0
+    for epoch, score in zip(columns["epoch"].tolist(), columns[SCORE].tolist(), strict=True):
+        if epoch > last and math.isfinite(score):
+            last = epoch
+            yield score
+
+
+def _reason(error: ValidationError | ConfigError) -> str:
+    if isinstance(error, ConfigError):
+        return "; ".join(error.problems)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors()
+    )
+
+
+def _importance(study: optuna.Study) -> dict[str, float]:
+    """How much each choice matters for the score, by PED-ANOVA (Watanabe et al. 2023, arXiv:2304.10255)."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    with warnings.catch_warnings(), suppress(ValueError, RuntimeError, ZeroDivisionError):
+        warnings.simplefilter("ignore")  # what is experimental in Optuna says so
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    return {}

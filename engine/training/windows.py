@@ -1,0 +1,190 @@
+"""Windows on a latitude–longitude grid: where they lie, how they are cut out, and how they are put together again.
+
+Columns wrap where the grid closes the circle, so the date line is no edge. Overlaps are blended by cosine tapers, and
+values that agree come out bit for bit as they went in.
+
+Legend: H × W cells of the grid, h × w cells of a window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ChoiceError
+from engine.sphere import LatLonGrid
+
+Array = TypeVar("Array", bound=NDArray[Any])
+
+
+class Corner(NamedTuple):
+    """The first row and column of a window."""
+
+    row: int
+    column: int
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one size on one grid; make it by :meth:`of`.
+
+    Attributes:
+        grid: the cells.
+        size: (h, w), within the grid.
+        overlap: cells that neighbouring windows share at least, less than h and w.
+    """
+
+    grid: LatLonGrid
+    size: tuple[int, int]
+    overlap: int
+
+    @classmethod
+    def of(cls, grid: LatLonGrid, size: tuple[int, int], overlap: int, patch: tuple[int, int]) -> Windows:
+        """Windows of ``size`` or, on a smaller grid, of the most patches that fit.
+
+        Raises:
+            ChoiceError: a patch that does not divide the window or is larger than the grid; an overlap that leaves a
+                window nothing of its own.
+        """
+        fitted = tuple(
+            _fitted(wanted, length, side, name)
+            for wanted, length, side, name in zip(size, grid.shape, patch, ("height", "width"), strict=True)
+        )
+        height, width = fitted
+        if not 0 <= overlap < min(height, width):
+            raise ChoiceError(
+                f"an overlap of {overlap} cells leaves a window nothing of its own",
+                f"windows of {height} × {width} cells",
+                f"choose 0 ≤ overlap < {min(height, width)}",
+            )
+        return cls(grid, (height, width), overlap)
+
+    @cached_property
+    def corners(self) -> tuple[Corner, ...]:
+        """Windows that cover the grid, from south to north, evenly spaced."""
+        height, width = self.size
+        rows = _steps(self.grid.shape[0], height, self.overlap)
+        closed = self.grid.is_periodic
+        columns = _turns if closed else _steps
+        return tuple(Corner(row, column) for row in rows for column in columns(self.grid.shape[1], width, self.overlap))
+
+    @cached_property
+    def taper(self) -> NDArray[np.float64]:
+        """Weight (h, w) of a window's cells where windows overlap: sin² over the overlap, 1 inside, positive."""
+        rows, columns = (_taper(size, self.overlap) for size in self.size)
+        return rows[:, None] * columns
+
+    def cut(self, field: Array, corner: Corner) -> Array:
+        """The window (…, h, w) of ``field`` (…, H, W); columns wrap. A view where nothing wraps."""
+        height, width = self.size
+        rows: Any = field[..., corner.row : corner.row + height, :]
+        beyond = corner.column + width - self.grid.shape[1]
+        if beyond <= 0:
+            return rows[..., corner.column : corner.column + width]
+        return np.concatenate((rows[..., corner.column :], rows[..., :beyond]), axis=-1)  # type: ignore[return-value]
+
+    def coordinates(self, corner: Corner) -> LatLonGrid:
+        """The window as a grid of its own."""
+        height, width = self.size
+        lon = self.grid.lon[0] + self.grid.lon_step * (corner.column + np.arange(width))
+        return LatLonGrid(self.grid.lat[corner.row : corner.row + height], lon)
+
+    def likely_corners(self, ocean_area: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """All corners (C, 2) a window may have, and their probabilities (C,): the ``ocean_area`` (H, W) they see.
+
+        So every part of the ocean is seen about as often as its area asks for, and no window is all land.
+
+        Raises:
+            ChoiceError: there is no ocean.
+        """
+        height, width = self.size
+        rows = np.arange(self.grid.shape[0] - height + 1)
+        columns = np.arange(self.grid.shape[1] if self.grid.is_periodic else self.grid.shape[1] - width + 1)
+        wrapped = np.concatenate((ocean_area, ocean_area[:, :width]), axis=1)
+        sums = np.pad(wrapped.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+        south, north, west, east = rows[:, None], rows[:, None] + height, columns, columns + width
+        seen = sums[north, east] - sums[south, east] - sums[north, west] + sums[south, west]
+        # differences of sums leave rounding noise where there is nothing
+        seen[seen < 1e-9 * sums[-1, -1]] = 0.0
+        if not seen.any():
+            raise ChoiceError(
+                "no window sees a cell to learn from", "the training set", "choose other years or regions"
+            )
+        corners = np.stack(np.broadcast_arrays(rows[:, None], columns), axis=-1).reshape(-1, 2)
+        return corners, (seen / seen.sum()).reshape(-1)
+
+
+class Stitcher:
+    """Puts windows together to fields (…, H, W), in any order: the taper-weighted mean of all that lie over a cell.
+
+    The mean runs, m ← m + (v − m) · t / Σt, so that equal values leave it exactly as it is.
+    """
+
+    def __init__(self, windows: Windows, leading: tuple[int, ...] = ()) -> None:
+        self._windows = windows
+        self._mean = np.zeros((*leading, *windows.grid.shape), np.float32)
+        self._weight = np.zeros(windows.grid.shape)
+
+    def add(self, corner: Corner, values: NDArray[np.floating[Any]]) -> None:
+        """Lay a window (…, h, w) over what there is."""
+        for there, here in self._pieces(corner):
+            taper = self._windows.taper[:, here]
+            self._weight[there] += taper
+            mean = self._mean[..., *there]
+            mean += (values[..., here] - mean) * (taper / self._weight[there]).astype(np.float32)
+
+    def _pieces(self, corner: Corner) -> Iterator[tuple[tuple[slice, slice], slice]]:
+        """The parts of a window on either side of the seam: where in the field, and which of its columns."""
+        height, width = self._windows.size
+        total = self._windows.grid.shape[1]
+        rows = slice(corner.row, corner.row + height)
+        own = min(width, total - corner.column)
+        yield (rows, slice(corner.column, corner.column + own)), slice(0, own)
+        if own < width:
+            yield (rows, slice(0, width - own)), slice(own, width)
+
+    @property
+    def field(self) -> NDArray[np.float32]:
+        """The blended fields (…, H, W)."""
+        return self._mean
+
+
+def _fitted(wanted: int, length: int, side: int, name: str) -> int:
+    if wanted % side:
+        near = [size for size in (wanted // side * side, wanted // side * side + side) if size]
+        raise ChoiceError(
+            f"patch {name} {side} does not divide a window {name} of {wanted}",
+            "the windows",
+            f"choose a window {name} of {' or '.join(map(str, near))}",
+        )
+    if side > length:
+        raise ChoiceError(
+            f"patch {name} {side} is larger than the grid's {length} cells", "the windows", "choose smaller patches"
+        )
+    return min(wanted, length // side * side)
+
+
+def _steps(length: int, size: int, overlap: int) -> list[int]:
+    """Evenly spaced starts that cover a line of ``length`` cells, the first at 0 and the last at its end."""
+    count = 1 + math.ceil((length - size) / (size - overlap))
+    return [round((length - size) * i / max(1, count - 1)) for i in range(count)]
+
+
+def _turns(length: int, size: int, overlap: int) -> list[int]:
+    """Evenly spaced starts that cover a closed circle of ``length`` cells."""
+    count = math.ceil(length / (size - overlap))
+    return [length * i // count for i in range(count)]
+
+
+def _taper(size: int, overlap: int) -> NDArray[np.float64]:
+    rise = np.sin(0.5 * np.pi * (np.arange(overlap) + 0.5) / max(1, overlap)) ** 2
+    weight = np.ones(size)
+    weight[:overlap] *= rise
+    weight[size - overlap :] *= rise[::-1]
+    return weight

@@ -1,0 +1,161 @@
+"""The Data page's controls: which ocean, what of it, over which days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from engine.queries import DEMO_STEPS, Opened
+from explorer.layout import row
+from explorer.pages.data import words
+from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
+from explorer.widgets import controls
+from explorer.widgets.files import FileBrowser
+from explorer.widgets.globe import Globe
+from explorer.widgets.text import html, paragraphs, section
+from explorer.widgets.upload import UploadField
+
+_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
+_FORMS = {"Demo": DEMO, "Server": PATH, "Upload": UPLOAD}
+
+# Eight choices in rows of three, each with edges of its own.
+_TILES = {
+    "display": "grid",
+    "gridTemplateColumns": "repeat(3, minmax(0, 1fr))",
+    "gap": "4px",
+    ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {
+        "borderRadius": "8px",
+        "border": "1px solid",
+        "borderColor": "divider",
+        "margin": 0,
+        "px": "2px",
+    },
+}
+
+
+class SourceForm:
+    """Where the ocean comes from: a choice is handed to ``open_source`` with what it takes to open it."""
+
+    def __init__(
+        self,
+        model: DataModel,
+        open_path: Callable[[str], None],
+        open_upload: Callable[[str], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.model = model
+        self._open_path = open_path
+        self._open_upload = open_upload
+        self._failed = failed
+        self._browser: FileBrowser | None = None
+
+    def parts(self) -> list[Any]:
+        """The controls; each of the three forms is built when it is first needed."""
+        return [
+            section("Ocean"),
+            controls.segments(self.model.param.form, _FORMS),
+            self._group(DEMO, self._demo),
+            self._group(PATH, self._path),
+            self._group(UPLOAD, self._upload),
+        ]
+
+    def _group(self, name: str, build: Callable[[], list[Any]]) -> pn.Column:
+        return controls.group(self.model, ["form"], lambda: self.model.form == name, build)
+
+    def _demo(self) -> list[Any]:
+        model = self.model
+        return [
+            controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in DEMO_STEPS}),
+            controls.slider(model.param.seed, "Seed"),
+            controls.slider(model.param.years, "Years"),
+        ]
+
+    def _path(self) -> list[Any]:
+        model = self.model
+        self._browser = FileBrowser(self._open_path, self._failed, margin=0, sizing_mode="stretch_width")
+        model.param.watch(lambda event: self._browser and self._browser.param.update(current=event.new), "path")
+        return [
+            self._browser,
+            controls.field(model.param.path, "Path, or a pattern such as 2012/*.nc"),
+            controls.field(model.param.variable, "Variable, where there are several"),
+            controls.button("Open", on_click=lambda _: self._open_path(model.path)),
+        ]
+
+    def _upload(self) -> list[Any]:
+        return [
+            UploadField(self._open_upload, self._failed, margin=(4, 0), sizing_mode="stretch_width"),
+            controls.field(self.model.param.variable, "Variable, where there are several"),
+        ]
+
+
+def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[Any]:
+    """All controls; ``cost`` says what reading the span takes."""
+    return [
+        *form.parts(),
+        section("Shown"),
+        _layers(model),
+        _words(model),
+        controls.group(model, ["layer"], lambda: model.layer == "difference", lambda: _difference(model)),
+        controls.group(model, ["layer"], lambda: model.layer == "withheld", lambda: _withheld(model)),
+        controls.group(
+            model,
+            ["layer", "panel"],
+            lambda: model.layer in OF_SPAN or model.panel == "place",
+            lambda: [section("Mean, counts and series over"), controls.segments(model.param.span, words.SPANS), cost],
+        ),
+        section("Map"),
+        controls.segments(model.param.projection, _PROJECTIONS),
+        row(
+            controls.switch(globe.param.coast, "Coastlines"),
+            controls.switch(globe.param.graticule, "Graticule"),
+            gap_px=16,
+        ),
+    ]
+
+
+def _layers(model: DataModel) -> Any:
+    """What the open source can show."""
+    tiles = controls.segments(model.param.layer, _offered(model), sx=_TILES)
+    model.param.watch(lambda _: tiles.param.update(options=_offered(model), value=model.layer), "found")
+    return tiles
+
+
+def _offered(model: DataModel) -> dict[str, str]:
+    return {words.LAYER_NAMES[name]: name for name in model.layers}
+
+
+def _words(model: DataModel) -> Any:
+    said = html("", margin=(2, 0, 8, 0))
+
+    def say(*_: object) -> None:
+        said.object = paragraphs([(words.LAYER_WORDS[model.layer], False)])
+
+    model.param.watch(say, "layer")
+    say()
+    return said
+
+
+def _difference(model: DataModel) -> list[Any]:
+    chosen = html("")
+
+    def say(*_: object) -> None:
+        chosen.object = paragraphs([(f"Minus {words.date(model.iso('other'), _unit(model.found))}", False)])
+
+    model.param.watch(say, ["other", "found"])
+    say()
+    this = controls.button("Take the day shown", on_click=lambda _: model.param.update(other=model.day))
+    return [controls.slider(model.param.other, "Other day"), chosen, this]
+
+
+def _withheld(model: DataModel) -> list[Any]:
+    return [
+        controls.slider(model.param.hidden_percent, "Withheld, %"),
+        controls.segments(model.param.pattern, words.PATTERNS),
+        controls.slider(model.param.hidden_seed, "Draw"),
+    ]
+
+
+def _unit(found: Opened | None) -> str:
+    return found.unit if found else "day"

@@ -1,0 +1,199 @@
+"""The Data page's view-model: which source, which day, and what of it is shown. Plain values only."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any, ClassVar
+
+import param
+
+from engine.errors import EngineError
+from engine.queries import DEMO_STEPS, LAYERS, MAX_SEED, MAX_YEARS, SPANS, WITHHOLDING, Opened, SourceChoice, span_of
+from explorer.page_model import PageModel, as_text, numbers
+from explorer.session import Query
+
+DEMO, PATH, UPLOAD = "demo", "path", "upload"
+OF_SPAN = ("mean", "coverage", "count")
+PANELS = ("source", "place", "values")
+_FIRST_DAY = "2001-01-01"
+_MAX_PATH = 1000
+
+
+class DataModel(PageModel):
+    """State, and the rules that keep it within what the open source has.
+
+    ``choice`` is what is asked for, ``found`` what is open: until they meet, the days of the address wait.
+    """
+
+    KEYS: ClassVar[dict[str, str]] = {
+        "layer": "layer",
+        "span": "span",
+        "hide": "hidden_percent",
+        "how": "pattern",
+        "draw": "hidden_seed",
+        "panel": "panel",
+        "map": "projection",
+    }
+    FIRST: ClassVar[tuple[str, ...]] = ("choice",)
+
+    # state
+    choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the source that is asked for")
+    found = param.ClassSelector(class_=Opened, doc="the source that is open; None before the first")
+    day = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is shown")
+    other = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is subtracted")
+    waiting = param.Dict(default={}, doc="days of the address, as ISO dates, until a source is open")
+    layer = param.Selector(default="observed", objects=list(LAYERS))
+    span = param.Selector(default="month", objects=list(SPANS), doc="the days that means, counts and series are of")
+    hidden_percent = param.Integer(default=30, bounds=(5, 90), doc="share of the observations that is withheld, %")
+    pattern = param.Selector(default="clouds", objects=list(WITHHOLDING), doc="in which shapes it is withheld")
+    hidden_seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="another draw of what is withheld")
+    place = param.Tuple(default=(38.0, -60.0), length=2, doc="where the series is: degrees N, E")
+    panel = param.Selector(default="source", objects=list(PANELS))
+    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
+
+    # what the form holds, before it becomes a choice
+    form = param.Selector(default=DEMO, objects=[DEMO, PATH, UPLOAD])
+    step_deg = param.Selector(default=1.0, objects=list(DEMO_STEPS), doc="of the demo ocean")
+    seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="of the demo ocean")
+    years = param.Integer(default=6, bounds=(1, MAX_YEARS), doc="of the demo ocean")
+    path = param.String(doc="file, folder or glob on the server")
+    variable = param.String(doc="the one to take where a file has several; empty: the only one")
+
+    # capabilities
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """What the open source can show; before it is open, what there is."""
+        return self.found.layers if self.found else tuple(LAYERS)
+
+    def counts(self, name: str) -> bool:
+        """What the shown layer does not know is left out."""
+        if name in ("hidden_percent", "pattern", "hidden_seed"):
+            return self.layer == "withheld"
+        return name != "span" or self.layer in OF_SPAN or self.panel == "place"
+
+    # derived
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The days of the open source, ISO dates."""
+        return self.found.days if self.found else (_FIRST_DAY,)
+
+    @property
+    def index(self) -> int:
+        """Of the day that is shown: a source of one day leaves the slider room for two."""
+        return min(self.day, len(self.days) - 1)
+
+    @property
+    def other_index(self) -> int:
+        """Of the day that is subtracted."""
+        return min(self.other, len(self.days) - 1)
+
+    @property
+    def span_days(self) -> slice:
+        """The days that means, counts and series are of."""
+        return span_of(self.days, self.index, self.span)
+
+    def keep_legal(self) -> None:
+        """Days of the address are taken up when their source is open; a layer that it lacks is left."""
+        if self.found is not None and self.found.choice == self.choice:
+            if self.waiting:
+                self.take(self.found)
+            elif self.layer not in self.layers:
+                self.layer = "observed"
+
+    # address
+    def extra_names(self) -> list[str]:
+        """The source, the days, the place."""
+        return ["choice", "day", "other", "place"]
+
+    def write_extra(self, address: dict[str, str]) -> None:
+        """``src`` with what it needs, ``day``, ``minus`` and ``place``."""
+        choice = self.choice
+        address["src"] = choice.kind
+        if choice.kind == DEMO:
+            address |= {"step": as_text(choice.step_deg), "seed": str(choice.seed), "years": str(choice.years)}
+        else:
+            address["path"] = choice.path
+            if choice.variable:
+                address["var"] = choice.variable
+        address["day"] = self.iso("day")
+        if self.layer == "difference":
+            address["minus"] = self.iso("other")
+        address["place"] = ",".join(f"{value:.4g}" for value in self.place)
+
+    def iso(self, name: str) -> str:
+        """The date of ``day`` or ``other``, as the address holds it."""
+        return self.waiting.get(name) or self.days[self.index if name == "day" else self.other_index]
+
+    def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
+        """What an address says of source, days and place."""
+        if "src" in query:
+            changes["choice"] = self._read_choice(query)
+        self.waiting = {name: query[key][:10] for key, name in (("day", "day"), ("minus", "other")) if key in query}
+        place = numbers(query.get("place", ""), 2)
+        if place and abs(place[0]) <= 90 and abs(place[1]) <= 180:
+            changes["place"] = place
+        elif "place" in query:
+            self.notes.append(f"place={query['place'][:30]} in the address is not a place: degrees north, degrees east")
+
+    def _read_choice(self, query: Query) -> SourceChoice:
+        """The source of an address; the demo ocean where it is none, its numbers brought into bounds."""
+        kind = query["src"]
+        try:
+            if kind != DEMO:
+                path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:100]
+                return SourceChoice(kind, path=path, variable=variable)
+            seed, years = (self._whole(query, name) for name in ("seed", "years"))
+            step = next((one for one in DEMO_STEPS if as_text(one) == query.get("step", "1")), None)
+            if step is None:
+                self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
+            return SourceChoice(step_deg=step or 1.0, seed=seed, years=years)
+        except EngineError as error:
+            self.notes.append(f"src={kind[:20]} in the address is no source: {error.what}")
+            return SourceChoice()
+
+    def _whole(self, query: Query, name: str) -> int:
+        low, high = self.param[name].bounds
+        text = query.get(name, str(self.param[name].default))
+        try:
+            value = int(text)
+        except ValueError:
+            self.notes.append(f"{name}={text[:20]} in the address is not a choice here")
+            return self.param[name].default
+        if not low <= value <= high:
+            self.notes.append(f"{name} {value} was brought into {low} … {high}")
+        return min(max(value, low), high)
+
+    # actions
+    def show_choice(self) -> None:
+        """Let the form show the choice."""
+        choice = self.choice
+        self.param.update(form=choice.kind)
+        if choice.kind == DEMO:
+            self.param.update(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
+        elif choice.kind == PATH:
+            self.param.update(path=choice.path, variable=choice.variable)
+
+    def take(self, found: Opened) -> None:
+        """Go on with an open source, on the days of the address, or else as near to those shown as it has them."""
+        asked, self.waiting = self.waiting, {}
+        wanted = {"day": self.iso("day"), "other": self.iso("other"), **asked}
+        if self.layer not in found.layers:
+            self.layer = "observed"
+        self.found = found
+        for name, iso in wanted.items():
+            self.bound(name, 0, max(1, len(found.days) - 1))
+            index = nearest(found.days, iso)
+            setattr(self, name, index)
+            if name in asked and found.days[index] != iso:
+                self.notes.append(f"{iso} is no day of this source, {found.days[index]} is shown")
+        # a day that kept its index may have another date
+        self._changed()
+
+    def step(self, by: int) -> None:
+        """Another day, round and round."""
+        self.day = (self.day + by) % len(self.days)
+
+
+def nearest(days: tuple[str, ...], iso: str) -> int:
+    """The first of the sorted days that is not before ``iso``, else the last."""
+    return min(bisect_left(days, iso), len(days) - 1)

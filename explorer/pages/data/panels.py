@@ -1,0 +1,112 @@
+"""The figures beside the globe: what was understood, one place through time, how the map's values are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import panel as pn
+import xarray as xr
+
+from engine import queries
+from engine.queries import Opened, Series
+from explorer.background import Newest
+from explorer.layout import box
+from explorer.pages.data import words
+from explorer.pages.data.model import DataModel
+from explorer.plots import ocean as figures
+from explorer.plots.live import Figures
+from explorer.widgets import controls
+from explorer.widgets.text import html, paragraphs, progress, table
+
+_LABELS = {"Source": "source", "Place": "place", "Values": "values"}
+
+
+class Panels:
+    """One of three panels at a time. The series is read off the event loop; the rest is at hand."""
+
+    def __init__(self, model: DataModel, on_error: Callable[[Exception], None]) -> None:
+        self.model = model
+        self.series: Series | None = None
+        """The series that is shown, if any."""
+        self._agreed: set[object] = set()
+        self._work = Newest(self._show_waiting, on_error)
+        self._words = html("")
+        self._table = html("")
+        self._figures = Figures()
+        self._read = controls.button("Read them", on_click=lambda _: self._agree())
+        self._stop = controls.button("Cancel", on_click=lambda _: self._cancel())
+        self._body = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._asked: tuple[Opened, slice] | None = None
+        self.parts = (controls.segments(model.param.panel, _LABELS), self._words, self._body)
+
+    def show(self, found: Opened, field: xr.DataArray, limits: tuple[float, float]) -> None:
+        """Draw the open panel for the source and the map on the globe."""
+        self._work.cancel()
+        if self.model.panel == "source":
+            self._show_source(found)
+        elif self.model.panel == "values":
+            self._show_values(field, limits)
+        else:
+            self._show_place(found)
+
+    def _open(self, *parts: Any) -> None:
+        if list(self._body) != list(parts):
+            self._body[:] = parts
+
+    def _show_source(self, found: Opened) -> None:
+        self._words.object = ""
+        notes = paragraphs(
+            [*((note, True) for note in found.cautions), *((words.sentence(note), False) for note in found.notes)]
+        )
+        self._table.object = (
+            f"{table(words.source_rows(found))}<h2 style='margin-top:12px'>What was understood</h2>{notes}"
+        )
+        self._open(self._table)
+
+    def _show_values(self, field: xr.DataArray, limits: tuple[float, float]) -> None:
+        edges, share = queries.map_histogram(field, limits)
+        self._words.object = paragraphs([(words.histogram_sentence(str(field.name)), False)])
+        self._open(self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
+
+    # one place
+
+    def _show_place(self, found: Opened) -> None:
+        model, span = self.model, self.model.span_days
+        self._asked = found, span
+        cost = queries.cost(found, span)
+        if cost.seconds > words.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
+            self._words.object = paragraphs([(words.ask(cost), False)])
+            self._open(self._read)
+            return
+        place, day = model.place, model.index
+
+        def work(report: queries.Progress) -> Series:
+            return queries.series(found.choice, place, span, report)
+
+        self._work.start(work, lambda seen: self._draw_place(found, seen, day - span.start))
+
+    def _draw_place(self, found: Opened, seen: Series, shown: int) -> None:
+        self.series = seen
+        self._words.object = paragraphs([(words.series_sentence(seen, found.unit), False)])
+        days = np.array(seen.days, "datetime64[D]")
+        drawn = figures.series, days, seen.observed, seen.truth, shown
+        key = html(words.key(words.SERIES_KEY if seen.truth is not None else words.SERIES_KEY[1:]))
+        self._open(box(self._figures.pane("place", *drawn), key))
+
+    def _show_waiting(self, share: float | None, text: str) -> None:
+        if share is not None:
+            self._words.object = progress(share, text)
+            self._open(self._stop)
+
+    def _agree(self) -> None:
+        if self._asked is not None:
+            found, span = self._asked
+            self._agreed.add((found.key, span.start, span.stop))
+            self._show_place(found)
+
+    def _cancel(self) -> None:
+        self._work.cancel()
+        self._words.object = paragraphs([(words.SERIES_CANCELLED, False)])
+        self._open(self._read)

@@ -1,0 +1,171 @@
+"""The MvMF page's controls: sandbox or expert, where centres begin, the chosen one, and what the globe shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel_material_ui as pmui
+import param
+
+from engine.queries.mvmf import SITES, half_radius_km
+from explorer.layout import box, row
+from explorer.pages.mvmf import words
+from explorer.pages.mvmf.model import (
+    DENSITY,
+    EXPERT,
+    LINEAR,
+    LOG,
+    MASS,
+    PAIR,
+    PLACE,
+    REGIONS,
+    SANDBOX,
+    TAKE,
+    TRUTH,
+    MvmfModel,
+)
+from explorer.pages.mvmf.sandbox import Sandbox
+from explorer.widgets import controls
+from explorer.widgets.globe import Globe
+from explorer.widgets.text import html, paragraphs, section, text
+
+_STARTS = {
+    "By hand only": "none",
+    "Evenly spread (Fibonacci)": "fibonacci",
+    "On land, at random": "land",
+    "At sea, at random": "ocean",
+    "Near data, kept apart": "near-data",
+    "Groups of data (k-means)": "kmeans",
+    "Cells of a cube (hierarchy)": "hierarchy",
+    "From a file": "file",
+}
+_CLICKS = {"Place": PLACE, "Take": TAKE, "Truth": TRUTH}
+_SHOWN = {"Density": DENSITY, "Cells": MASS, "Regions": REGIONS, "All | one": PAIR}
+_SCALES = {"Logarithmic": LOG, "Linear": LINEAR}
+_OUTLINES = {"No region": "none", "50 %": "50", "90 %": "90"}
+_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
+_SEEDED = ("land", "ocean", "near-data", "kmeans")
+_CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { flex: none }"
+
+
+def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, of_expert: Callable[[], list[Any]]) -> list[Any]:
+    """All controls; those of the mode that is not chosen are made when it is."""
+    return [
+        controls.segments(model.param.mode, {"Sandbox": SANDBOX, "Expert": EXPERT}),
+        controls.group(model, ["mode"], lambda: model.mode == SANDBOX, lambda: _of_sandbox(model, sandbox)),
+        controls.group(model, ["mode"], lambda: model.mode == EXPERT, of_expert),
+        section("Map"),
+        controls.segments(model.param.scale, _SCALES),
+        controls.segments(model.param.outline, _OUTLINES),
+        controls.segments(model.param.projection, _PROJECTIONS),
+        row(
+            controls.switch(globe.param.coast, "Coastlines"),
+            controls.switch(globe.param.graticule, "Graticule"),
+            gap_px=16,
+        ),
+    ]
+
+
+def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
+    return [
+        section("Shown"),
+        controls.segments(model.param.show, _SHOWN),
+        section("A click on the map"),
+        controls.segments(model.param.click, _CLICKS),
+        section("Chosen centre"),
+        controls.group(model, ["selected"], lambda: model.selected < 0, lambda: [text(words.NO_CENTRE)]),
+        controls.group(model, ["selected"], lambda: model.selected >= 0, lambda: _own(model, sandbox)),
+        section("Where centres begin"),
+        controls.select(model.param.start, "Start", _STARTS),
+        _of_start(model),
+        controls.group(model, ["start"], lambda: model.start == "file", lambda: _file(sandbox)),
+    ]
+
+
+def _own(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
+    return [
+        controls.slider(model.param.own_log_kappa, "Its log₁₀ κ", step=0.05, format="0.00"),
+        _meaning(model, "own_log_kappa"),
+        controls.slider(model.param.own_weight, "Its weight", step=0.1, format="0.0"),
+        row(controls.button("Delete it", on_click=lambda _: sandbox.delete()), margin=(4, 0, 8, 0)),
+    ]
+
+
+def _of_start(model: MvmfModel) -> Any:
+    """Controls of the start; a slider's bounds are those of its kind."""
+    drawn = ["start"]
+    return box(
+        controls.group(
+            model,
+            drawn,
+            lambda: model.counts("count"),
+            lambda: [controls.slider(model.param.count, "Centres K")],
+        ),
+        controls.group(
+            model,
+            drawn,
+            lambda: model.start != "none",
+            lambda: [
+                controls.slider(model.param.log_kappa, "log₁₀ κ of all", step=0.05, format="0.00"),
+                _meaning(model, "log_kappa"),
+            ],
+        ),
+        controls.group(
+            model, drawn, lambda: model.start in _SEEDED, lambda: [controls.slider(model.param.seed, "Seed")]
+        ),
+        controls.group(
+            model,
+            drawn,
+            lambda: model.start in ("near-data", "kmeans"),
+            lambda: [text(f"The data are {SITES:,} places on land, drawn evenly by area.")],
+        ),
+        controls.group(
+            model,
+            drawn,
+            lambda: model.start == "near-data",
+            lambda: [controls.slider(model.param.separation_km, "Apart, km", step=10)],
+        ),
+        css=_CSS,
+    )
+
+
+def _meaning(model: MvmfModel, name: str) -> Any:
+    """What κ is on the ground."""
+    said = html("")
+
+    def say(*_: object) -> None:
+        kappa = 10.0 ** getattr(model, name)
+        said.object = paragraphs([words.kappa_sentence(kappa, half_radius_km(kappa))])
+
+    model.param.watch(say, name)
+    say()
+    return said
+
+
+class _Pasted(param.Parameterized):
+    """What stands in the field for pasted places."""
+
+    text = param.String(default="")
+
+
+def _file(sandbox: Sandbox) -> list[Any]:
+    chooser = pmui.FileInput(
+        label="Choose a file", accept=".csv,.txt,.tsv,.npy", size="small", variant="outlined", margin=(4, 0)
+    )
+    chooser.param.watch(
+        lambda event: event.new and sandbox.take_file(event.new, chooser.filename or "file.csv"), "value"
+    )
+    pasted = _Pasted()
+    field = pmui.TextAreaInput.from_param(
+        pasted.param.text,
+        label="Or paste: latitude, longitude",
+        description="",
+        rows=3,
+        size="small",
+        variant="outlined",
+        margin=(8, 0, 4, 0),
+        sizing_mode="stretch_width",
+    )
+    take = controls.button("Take them", on_click=lambda _: sandbox.take_file(pasted.text.encode(), "pasted text"))
+    return [text("Degrees, one place a line. Swapped columns and radians are noticed."), chooser, field, row(take)]

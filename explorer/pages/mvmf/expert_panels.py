@@ -1,0 +1,81 @@
+"""What stands beside the globe of the expert: the picture with what is believed of it, and the scores of the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EngineError
+from engine.queries import expert as queries
+from engine.queries.expert import Case
+from engine.queries.mvmf import Summary
+from explorer.layout import box
+from explorer.pages.mvmf import expert_words as words
+from explorer.pages.mvmf.model import MvmfModel
+from explorer.plots import mvmf as figures
+from explorer.plots.live import Figures
+from explorer.widgets import controls
+from explorer.widgets.text import html, paragraphs, table
+
+_LABELS = {"Picture": "picture", "Scores": "scores"}
+_BOX = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
+_CSS = """
+.pictures { display: grid; gap: 2px; width: 112px }
+.pictures img { width: 100%; image-rendering: pixelated; border-radius: 4px }
+.bars { display: grid; gap: 3px; margin-top: 4px }
+.bar { display: grid; grid-template-columns: 34px 1fr 84px; position: relative;
+  align-items: center; height: 16px; font-size: 12px }
+.bar .track { position: relative; height: 10px; background: var(--h-hover); border-radius: 3px }
+.bar i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; min-width: 1px }
+.bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; margin-left: -1px; background: var(--h-text) }
+.bar em { font-style: normal; text-align: right; color: var(--h-secondary); font-feature-settings: 'tnum' }
+.top { display: grid; grid-template-columns: 112px 112px; gap: 12px; margin-bottom: 8px }
+.dial { width: 112px } .dial circle { fill: none; stroke: var(--h-secondary); stroke-width: 1 }
+.dial text { font-size: 9px; fill: var(--h-secondary); text-anchor: middle; dominant-baseline: central }
+"""
+
+
+class ExpertPanels:
+    """One of two panels at a time."""
+
+    def __init__(self, model: MvmfModel) -> None:
+        self.model = model
+        self._figures = Figures()
+        self._words = html("")
+        self._pictured = html("", css=_CSS)
+        self._rows = html("")
+        self._body = box(css=_BOX)
+        self.part = box(controls.segments(model.param.about, _LABELS), self._words, self._body, css=_BOX)
+
+    def say(self, sentences: list[tuple[str, bool]]) -> None:
+        """Say something in place of the panel."""
+        self._words.object = paragraphs(sentences)
+        self._body[:] = []
+
+    def show(self, case: Case, summary: Summary | None, folder: Path) -> None:
+        """Fill the open panel."""
+        if self.model.about == "picture":
+            self._words.object = paragraphs(words.case_sentences(case, summary))
+            parts = words.pictures_html(case.pictures), words.dial_html(case.day, case.true_day)
+            self._pictured.object = f"<div class=top>{''.join(parts)}</div>{words.climate_html(case.climate)}"
+            self._put(self._pictured)
+        else:
+            self._show_scores(folder)
+
+    def _show_scores(self, folder: Path) -> None:
+        try:
+            scores = queries.scores(folder)
+        except EngineError as error:
+            self.say([(str(error), True)])
+            return
+        self._words.object = paragraphs([(words.SCORES, False)])
+        self._rows.object = table(words.score_rows(scores))
+        areas = np.array(scores.recall_areas_km2)
+        curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
+        self._put(self._rows, self._figures.pane("recall", figures.recall, areas, *curves))
+
+    def _put(self, *parts: Any) -> None:
+        if list(self._body) != list(parts):
+            self._body[:] = parts

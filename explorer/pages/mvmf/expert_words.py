@@ -1,0 +1,117 @@
+"""What the MvMF page says of an expert, in words and small drawings, from plain values."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+
+from engine.queries.expert import Case, ClimateBar, Scores
+from engine.queries.mvmf import Summary
+from explorer.pages.mvmf import words
+from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR
+from explorer.widgets.text import number
+
+Fact = tuple[str, str, str]
+Sentence = tuple[str, bool]
+
+SCORES = "On the test, the expert | the best that can be said without looking at the picture."
+INVITATION = "No expert is trained yet. Training one on synthetic land takes about two minutes of two cores."
+NO_EXPERT = "Train an expert and it will tell you where it believes a picture was taken."
+NO_RUN = "The run of this address is not here, or not finished. Choose another one."
+
+
+def case_facts(case: Case, summary: Summary) -> list[Fact]:
+    """The read-out of a picture."""
+    error = [("Off by", number(round(case.error_km)), "km")] if case.counts else []
+    return [*error, *words.belief_facts(summary)]
+
+
+def case_sentences(case: Case, summary: Summary | None) -> list[Sentence]:
+    """A picture: where it was taken, and what is believed."""
+    if not case.counts:
+        return [("Almost all sea: no expert is asked where such a picture was taken.", True)]
+    many = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
+    guessed = f"From {many} the expert guesses {words.place(*case.guess)}: off by {number(round(case.error_km))} km."
+    half = () if summary is None else summary.regions[:1]
+    return [
+        (f"Taken at {words.place(*case.truth)}. {guessed}", False),
+        *(words.region_sentence(region) for region in half),
+        (date_sentence(case.day, case.true_day), False),
+    ]
+
+
+def pictures_html(pictures: Sequence[bytes]) -> str:
+    """The pictures, side by side as they lie on the ground."""
+    side = math.isqrt(len(pictures))
+    images = "".join(
+        f'<img alt="Picture {at} of {len(pictures)}" src="data:image/png;base64,{base64.b64encode(one).decode()}">'
+        for at, one in enumerate(pictures, 1)
+    )
+    return f'<div class=pictures style="grid-template-columns: repeat({side}, 1fr)">{images}</div>'
+
+
+def climate_html(bars: Sequence[ClimateBar]) -> str:
+    """Believed and true shares of the climate classes in their official colours."""
+    rows = "".join(
+        f'<div class=bar title="{escape(bar.name, quote=True)}"><span>{escape(bar.code)}</span>'
+        f'<div class=track><i style="background:{bar.colour};width:{100 * bar.believed:.1f}%"></i>'
+        f'<b style="left:{100 * bar.true:.1f}%"></b></div>'
+        f"<em>{words.percent(bar.believed)} | {words.percent(bar.true)}</em></div>"
+        for bar in bars
+    )
+    return f"<h2>Climate, believed | true</h2><div class=bars>{rows}</div>"
+
+
+def dial_html(day: float, true_day: float) -> str:
+    """The date as a dial: the year once round, January at the top."""
+
+    def end(of: float, length: float) -> tuple[float, float]:
+        angle = 2 * math.pi * (of - 1) / 365
+        return 50 + length * math.sin(angle), 50 - length * math.cos(angle)
+
+    def hand(of: float, colour: str) -> str:
+        x, y = end(of, 32)
+        return f'<line x1="50" y1="50" x2="{x:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="3"/>'
+
+    middles = (end(1 + 365 * (month + 0.5) / 12, 41) for month in range(12))
+    months = "".join(
+        f'<text x="{x:.1f}" y="{y:.1f}">{name}</text>' for name, (x, y) in zip("JFMAMJJASOND", middles, strict=True)
+    )
+    return (
+        f'<svg class=dial viewBox="0 0 100 100" role="img" aria-label="{date_sentence(day, true_day)}">'
+        f'<circle cx="50" cy="50" r="48"/>{months}{hand(true_day, TRUTH_COLOUR)}{hand(day, GUESS_COLOUR)}</svg>'
+    )
+
+
+def date_sentence(day: float, true_day: float) -> str:
+    """The believed date beside the true one."""
+    apart = abs(day - true_day) % 365
+    return f"It believes in {_date(day)}; it was {_date(true_day)}, {round(min(apart, 365 - apart))} days apart."
+
+
+def _date(day: float) -> str:
+    return (datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)).strftime("%-d %B")
+
+
+def score_rows(scores: Scores) -> list[tuple[str, str]]:
+    """The expert beside the best that can be said without looking."""
+
+    def pair(show: Callable[[float], str], name: str, key: str = "") -> str:
+        values = ((found[name][key] if key else found[name]) for found in (scores.expert, scores.prior))
+        return " | ".join(show(value) for value in values)
+
+    return [
+        ("Median error, km", pair(number, "error_km", "median")),
+        ("Within 750 km", pair(words.percent, "within_km", "750")),
+        ("Within 2500 km", pair(words.percent, "within_km", "2500")),
+        ("Loss at the truth, nats", pair(number, "nll")),
+        ("50 % region", pair(words.area, "area_km2", "0.5")),
+        ("Truth in the 50 % region", pair(words.percent, "coverage", "0.5")),
+        ("Truth in the 90 % region", pair(words.percent, "coverage", "0.9")),
+        ("Climate right", pair(words.percent, "climate_accuracy")),
+        ("Climate group right", pair(words.percent, "climate_accuracy_coarse")),
+        ("Date off by, days", pair(number, "date_error_days")),
+    ]

@@ -1,0 +1,86 @@
+"""The MvMF page's view: one stage for the sandbox and for the expert, whichever is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explorer.background import Newest
+from explorer.layout import box, show
+from explorer.pages.mvmf import words
+from explorer.pages.mvmf.drawer import drawer
+from explorer.pages.mvmf.expert import ExpertSide
+from explorer.pages.mvmf.model import SANDBOX, MvmfModel
+from explorer.pages.mvmf.sandbox import Sandbox
+from explorer.session import Query, Session, View
+from explorer.stage import Stage
+from explorer.widgets import controls
+from explorer.widgets.probe import Probe
+
+
+def build(session: Session, query: Query) -> View:
+    """The page for one session, as its address describes it."""
+    model = MvmfModel(query)
+    if model.notes:
+        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    return MvmfView(session, model).view
+
+
+class MvmfView:
+    """Sandbox and expert share the globe, its map, the read-out and the work off the event loop."""
+
+    def __init__(self, session: Session, model: MvmfModel) -> None:
+        self.session = session
+        self.model = model
+        self.stage = Stage(session, model, "a belief", lambda: self._work.cancel())
+        self._work = Newest(self.stage.show_progress, lambda error: self._side.fail(error))
+        self.sandbox = Sandbox(session, model, self.stage, self._work)
+        self.expert = ExpertSide(session, model, self.stage, self._work)
+        self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
+        self._probe = Probe(
+            lambda lat, lon: self._side.lookup(lat, lon),
+            label="Probability here",
+            group=type(model).__name__,
+            margin=0,
+            height=44,
+            width=250,
+        )
+        self.view = View(
+            drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
+            [*self.stage.parts, self.expert.run.card],
+            [self.stage.flat, box(self.sandbox.panels.part, self.expert.panels.part)],
+            [self.stage.bar, self._probe, self.stage.facts],
+            self._actions(),
+            model,
+        )
+        model.param.watch(lambda *_: self._turn_to_mode(), "mode")
+        self._turn_to_mode()
+
+    def _actions(self) -> list[Any]:
+        files = {"Picture, PNG": self._offer_picture, "Centres, CSV": self._offer_centres}
+        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+
+    @property
+    def _side(self) -> Sandbox | ExpertSide:
+        """The one that is on screen."""
+        return self.sandbox if self.model.mode == SANDBOX else self.expert
+
+    def _turn_to_mode(self) -> None:
+        self._work.cancel()
+        self.stage.clear_failure()
+        show(self.sandbox.panels.part, self._side is self.sandbox)
+        show(self.expert.panels.part, self._side is self.expert)
+        self.expert.run.hide()
+        self._side.start()
+
+    # files
+
+    def _offer_picture(self) -> None:
+        bar = self.stage.bar
+        self.stage.globe.save_png("belief.png", f"{bar.label} — Harmonia", bar.label, bar.units)
+
+    def _offer_centres(self) -> None:
+        belief = self._side.belief
+        if belief is None:
+            self.session.say("info", words.NO_CENTRES)
+        else:
+            self.stage.download.offer("centres.csv", belief.csv())

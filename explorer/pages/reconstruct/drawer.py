@@ -1,0 +1,121 @@
+"""The Reconstruct page's controls: model and month, what the maps show, clouds of one's own, the training's film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from engine.queries import PRETRAINED, REGIONS
+from explorer.layout import box, row
+from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel
+from explorer.registry import REGISTRY
+from explorer.widgets import controls
+from explorer.widgets.globe import Globe
+from explorer.widgets.text import section, text
+
+_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
+_TASK = "sst"
+_TILES = {
+    "display": "grid",
+    "gridTemplateColumns": "repeat(2, minmax(0, 1fr))",
+    "gap": "4px",
+    ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {
+        "borderRadius": "8px",
+        "border": 1,
+        "margin": 0,
+        "padding": "3px 2px",
+    },
+}
+
+
+def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], None]) -> list[Any]:
+    """All controls; ``about`` says which model and which source are in use."""
+    return [
+        section("Model"),
+        _models(model),
+        about,
+        section("Maps"),
+        _kinds(model),
+        controls.segments(model.param.panes, words.PANES),
+        controls.group(model, ["panes"], lambda: model.panes == SWIPE, lambda: [_sides(model)]),
+        controls.group(
+            model,
+            ["left", "right", "panes", "kind"],
+            lambda: "day" in model.shown or not model.all_days,
+            lambda: [controls.slider(model.param.day, "Day")],
+        ),
+        section("Test it"),
+        controls.slider(model.param.hidden_percent, "Withhold, %"),
+        controls.switch(model.param.painting, "Paint clouds with the pointer"),
+        controls.group(model, ["painting"], lambda: model.painting, lambda: _brush(model, clear)),
+        section("View"),
+        controls.select(model.param.region, "Score in", {name: name for name in REGIONS}),
+        controls.segments(model.param.projection, _PROJECTIONS),
+        row(
+            controls.switch(globe.param.coast, "Coastlines"),
+            controls.switch(globe.param.graticule, "Graticule"),
+            gap_px=16,
+        ),
+    ]
+
+
+def _models(model: ReconstructModel) -> Any:
+    """The pretrained model and every training there is, newest first."""
+
+    def offered() -> dict[str, str]:
+        names = {"Pretrained, small": PRETRAINED}
+        for record in sorted(REGISTRY.records.values(), key=lambda record: record.id, reverse=True):
+            if record.task == _TASK:
+                names[f"{record.name or 'Training'} · {record.id[4:8]}-{record.id[9:15]} · {record.state}"] = record.id
+        if model.run not in names.values():
+            names[model.run] = model.run
+        return names
+
+    chosen = controls.select(model.param.run, "Model", {model.run: model.run})
+
+    def renew(*_: object) -> None:
+        names = offered()
+        if names != chosen.options:
+            chosen.param.update(options=names, value=model.run)
+
+    REGISTRY.subscribe(renew)
+    model.param.watch(renew, "run")
+    renew()
+    return chosen
+
+
+def _kinds(model: ReconstructModel) -> Any:
+    def offered() -> dict[str, str]:
+        return {label: kind for label, kind in words.KINDS.items() if kind in model.kinds}
+
+    tiles = controls.segments(model.param.kind, offered())
+    model.param.watch(lambda _: tiles.param.update(options=offered(), value=model.kind), "offered")
+    return tiles
+
+
+def _sides(model: ReconstructModel) -> Any:
+    """What lies on either side of the divider, of the kind that is shown."""
+    parts: list[Any] = []
+    for label, name in (("Left of the divider", "left"), ("Right of the divider", "right")):
+        tiles = controls.segments(model.param[name], _layers(model), sx=_TILES)
+        model.param.watch(partial(_renew_side, model, tiles, name), ["kind", "offered"])
+        parts += [text(label), tiles]
+    return box(*parts)
+
+
+def _layers(model: ReconstructModel) -> dict[str, str]:
+    return {words.SIDES[name]: name for name in model.layers}
+
+
+def _renew_side(model: ReconstructModel, tiles: Any, name: str, *_: object) -> None:
+    tiles.param.update(options=_layers(model), value=getattr(model, name))
+
+
+def _brush(model: ReconstructModel, clear: Callable[[], None]) -> list[Any]:
+    return [
+        controls.segments(model.param.brush_km, {f"{size} km": size for size in BRUSHES_KM}),
+        controls.switch(model.param.all_days, "On all days of the month"),
+        controls.button("Take the clouds away", on_click=lambda _: clear()),
+    ]

@@ -1,0 +1,194 @@
+"""The maps of the Reconstruct page: two fields under a divider, or up to four side by side, on one colour scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from engine import queries
+from engine.queries import Reconstructed
+from explorer import layout
+from explorer.layout import box
+from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
+from explorer.session import Session
+from explorer.stage import Stage
+from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field
+from explorer.widgets.text import html
+
+_COLOURS = {TEMPERATURE: "thermal", ERROR: "balance", "spread": "amp"}
+_CELLS = ("1 / 1", "1 / 2", "2 / 1", "2 / 2")
+_GRIDS = {
+    1: "minmax(0, 1fr) / minmax(0, 1fr)",
+    2: "minmax(0, 1fr) / repeat(2, minmax(0, 1fr))",
+    3: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
+    4: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
+}
+_CAPTION = """
+:host { pointer-events: none; z-index: 3; padding: 0 12px; box-sizing: border-box; place-self: start stretch }
+p { display: flex; justify-content: space-between; gap: 16px; margin: 0 }
+span { font: 600 12px/1.3 Inter, system-ui, sans-serif; color: var(--h-text); padding: 3px 8px; border-radius: 6px;
+  background: color-mix(in srgb, var(--h-stage) 78%, transparent) }
+"""
+
+
+class Maps:
+    """``root`` goes on the stage. The first map is the stage's own globe; the others are made when first needed."""
+
+    def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
+        self.session = session
+        self.model = model
+        self.stage = Stage(session, model, "the month", cancel, blocks=True, land_shade=True)
+        self._globes: list[Globe] = [self.stage.globe]
+        self._captions = [html("", _CAPTION, styles={"grid-area": "1 / 1"})]
+        self._picks: list[Callable[[float, float], None]] = []
+        self._strokes: list[Callable[[tuple[tuple[float, float], ...]], None]] = []
+        self._limits: dict[tuple[object, ...], tuple[float, float]] = {}
+        self._drawn: tuple[object, ...] = ()
+        self.root = box(*self.stage.parts, *self._captions, css=layout.STAGE, sizing_mode="stretch_both")
+        self._listen(self.stage.globe)
+        model.param.watch(lambda *_: self._take_brush(), ["painting", "brush_km"])
+
+    def on_pick(self, pick: Callable[[float, float], None]) -> None:
+        """Call ``pick(lat, lon)`` after a click on a map."""
+        self._picks.append(pick)
+
+    def on_stroke(self, painted: Callable[[tuple[tuple[float, float], ...]], None]) -> None:
+        """Call ``painted(points)`` after a cloud was drawn."""
+        self._strokes.append(painted)
+
+    def mark(self, place: tuple[float, float]) -> None:
+        """A pin on all maps."""
+        for globe in self._globes:
+            globe.markers = [{"lat": place[0], "lon": place[1]}]
+
+    def show(self, found: Reconstructed, best: str) -> None:
+        """Draw what the model asks for."""
+        model = self.model
+        names = [name for name in model.shown if name in model.offered]
+        fields = [queries.layer(found, name, day=model.day, best=best) for name in names]
+        captions = [words.layer(name, found, model.day, best) for name in names]
+        day, rival = model.day if "day" in names else 0, best if "error_best" in names else ""
+        key = found.case, model.panes, *names, day, rival
+        self.draw(fields, captions, found.lat, found.lon, key, found)
+
+    def draw(
+        self,
+        fields: list[np.ndarray],
+        captions: list[str],
+        lat: np.ndarray,
+        lon: np.ndarray,
+        key: tuple[object, ...],
+        scale_of: Reconstructed | None,
+    ) -> None:
+        """Fields (H, W) of the kind that is shown, with what they are; nothing is sent again under the same ``key``."""
+        if key == self._drawn:
+            return
+        self._drawn = key
+        axes = Axes.of(lat, lon)
+        limits = self._scale(fields, lat, scale_of)
+        colours = colormap_bytes(_COLOURS[self.model.kind])
+        common: dict[str, Any] = {"vmin": limits[0], "vmax": limits[1], "colormap": colours}
+        packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(fields)]
+        if self.model.panes == SWIPE:
+            second = packed[1] if len(packed) > 1 else b""
+            self._lay_out(1)
+            self.stage.globe.param.update(field=packed[0], field_b=second, **common)
+            self._captions[0].object = _caption(*captions[:2])
+        else:
+            self._lay_out(len(packed))
+            for globe, field, caption, said in zip(self._globes, packed, self._captions, captions, strict=False):
+                globe.param.update(field=field, field_b=b"", **common)
+                caption.object = _caption(said)
+        label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
+        self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
+
+    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, found: Reconstructed | None) -> tuple[float, float]:
+        """Ends that stay the same from month to month."""
+        kind = self.model.kind
+        key = (kind, len(lat), found and (found.case.model, found.case.source, found.case.hidden_percent))
+        if key not in self._limits:
+            if kind == TEMPERATURE:
+                self._limits[key] = words.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
+            else:
+                widest = fields if found is None else [queries.layer(found, "error_mean")]
+                size = np.abs(np.concatenate([field[np.isfinite(field)] for field in widest]))
+                limit = max(0.5, float(np.ceil(2.0 * np.quantile(size, 0.98)) / 2.0)) if size.size else 1.0
+                self._limits[key] = (-limit if kind == ERROR else 0.0, limit)
+        return self._limits[key]
+
+    def _lay_out(self, number: int) -> None:
+        """Room for so many maps."""
+        while len(self._globes) < number:
+            self._add()
+        self.root.stylesheets = [layout.STAGE, f":host {{ grid-template: {_GRIDS[number]}; gap: 4px }}"]
+        for index, (globe, caption) in enumerate(zip(self._globes, self._captions, strict=True)):
+            if index:
+                globe.styles = {**globe.styles, "display": "" if index < number else "none"}
+                caption.styles = {**caption.styles, "display": "" if index < number else "none"}
+
+    def _add(self) -> None:
+        first, cell = self.stage.globe, _CELLS[len(self._globes)]
+        globe = Globe(
+            label="Map beside the globe",
+            group=first.group,
+            dark=self.session.dark,
+            projection=first.projection,
+            blocks=True,
+            land_shade=True,
+            coast=first.coast,
+            graticule=first.graticule,
+            markers=first.markers,
+            brush=first.brush,
+            center_lat=first.center_lat,
+            center_lon=first.center_lon,
+            zoom=first.zoom,
+            margin=0,
+            sizing_mode="stretch_both",
+            styles={"grid-area": cell},
+        )
+        for name in ("coast", "graticule", "projection"):
+            first.param.watch(partial(_copy, globe, name), name)
+        self.session.param.watch(partial(_copy, globe, "dark"), "dark")
+        caption = html("", _CAPTION, styles={"grid-area": cell})
+        self._globes.append(globe)
+        self._captions.append(caption)
+        self._listen(globe)
+        self.root.extend([globe, caption])
+
+    def _listen(self, globe: Globe) -> None:
+        globe.param.watch(lambda event: self._clicked(event.new), "clicked")
+        globe.param.watch(lambda event: self._stroked(event.new), "stroke")
+
+    def _clicked(self, clicked: dict[str, Any]) -> None:
+        for pick in self._picks:
+            pick(clicked["lat"], clicked["lon"])
+
+    def _stroked(self, stroke: dict[str, Any]) -> None:
+        points = tuple((float(lat), float(lon)) for lat, lon in stroke["points"])
+        for painted in self._strokes:
+            painted(points)
+
+    def _take_brush(self) -> None:
+        for globe in self._globes:
+            globe.brush = float(self.model.brush_km) if self.model.painting else 0.0
+
+
+def _copy(globe: Globe, name: str, event: Any) -> None:
+    globe.param.update(**{name: event.new})
+
+
+def _caption(*said: str) -> str:
+    return f"<p>{''.join(f'<span>{words.escape(one)}</span>' for one in said)}</p>"
+
+
+def _ends(fields: list[np.ndarray]) -> tuple[float, float]:
+    """Ends that suit all seasons of a part of the world."""
+    values = np.concatenate([field[np.isfinite(field)] for field in fields])
+    if not values.size:
+        return words.WORLD
+    low, high = np.percentile(values, (1, 99))
+    return max(words.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))

@@ -1,0 +1,177 @@
+"""The figures beside the maps: the scores, one place, where it fails, the training. Only the open one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from engine import queries
+from engine.queries import Anatomy, Reconstructed, Verdict, Worst
+from explorer.background import Newest
+from explorer.layout import box
+from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct.model import ReconstructModel
+from explorer.plots import reconstruct as figures
+from explorer.plots.live import Figures
+from explorer.session import Session
+from explorer.widgets import controls
+from explorer.widgets.places import PlaceList
+from explorer.widgets.text import html, paragraphs, section, table
+
+_SPLITS = ("latitude", "coast", "month")
+_TABS = {".MuiToggleButton-root": {"px": "6px", "whiteSpace": "nowrap"}}
+
+
+class Panels:
+    """One of four panels at a time; what takes long is made off the event loop."""
+
+    def __init__(
+        self,
+        session: Session,
+        model: ReconstructModel,
+        fly: Callable[[float, float], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.session = session
+        self.model = model
+        self._stamp: tuple[object, ...] | None = None
+        self._on_error = on_error
+        self._work = Newest(lambda share, text: None, self._fail)
+        self._words = html("")
+        self._rows = html("")
+        self._class_rows = html("")
+        self._key = html("")
+        self._figures = Figures()
+        self._worst = PlaceList(fly, margin=0, sizing_mode="stretch_width")
+        self._choice = controls.select(model.param.figure, "Look at", words.FIGURES)
+        self._body = box(css=":host { gap: 8px }")
+        self.training: list[Any] = []
+        """What the panel "Training" holds; the view puts it there."""
+        self.anatomy: Anatomy | None = None
+        """The place that is shown, if any."""
+        tabs = controls.segments(model.param.panel, words.PANELS, sx=_TABS)
+        self.parts = (tabs, self._words, self._body)
+
+    def show(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+        """Draw the open panel for the month that is shown, its verdict, and the months of its year at hand."""
+        model = self.model
+        of_year = len(months) if model.panel == "failures" else 0
+        stamp = (model.panel, found.case, model.place, model.region, model.figure, now and now.best, of_year)
+        if stamp == self._stamp:
+            # shown, or under way
+            return
+        self._stamp = stamp
+        self._work.cancel()
+        getattr(self, f"_show_{self.model.panel}")(found, now, months)
+
+    def _fail(self, error: Exception) -> None:
+        self._stamp = None
+        self._on_error(error)
+
+    def _open(self, *parts: Any) -> None:
+        if list(self._body) != list(parts):
+            self._body[:] = parts
+
+    def _say(self, *sentences: tuple[str, bool]) -> None:
+        self._words.object = paragraphs(sentences)
+
+    def show_training(self) -> None:
+        """Open the panel of what works in the background."""
+        self._stamp = None
+        self._work.cancel()
+        self._words.object = ""
+        self._open(*self.training)
+
+    # scores
+
+    def _show_scores(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+        del months
+        if now is None:
+            self._say(("Nothing can be scored here.", False))
+            self._open()
+            return
+        region = self.model.region
+        self._say(("Mean absolute error over the month's cells, weighted by their area.", False))
+        self._rows.object = table(words.score_rows(now, found.titles))
+        self._class_rows.object = table(words.class_rows(now))
+
+        def then(worst: list[Worst]) -> None:
+            self._worst.places = [{"lat": one.lat, "lon": one.lon, "words": words.worst(one)} for one in worst]
+            self._open(
+                self._rows,
+                section("Model / best rival, by what could be seen"),
+                self._class_rows,
+                section("Where the model errs most"),
+                self._worst,
+            )
+
+        self._work.start(lambda _: queries.worst_places(found, region), then)
+
+    # one place
+
+    def _show_place(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+        del months
+        best = now.best if now else "climatology"
+        case, place = found.case, self.model.place
+        self._work.start(lambda report: queries.anatomy(case, place, report), partial(self._draw_place, found, best))
+
+    def _draw_place(self, found: Reconstructed, best: str, cell: Anatomy) -> None:
+        self.anatomy = cell
+        self._say(*words.anatomy(cell, self.model.iso))
+        if cell.is_land:
+            self._open()
+            return
+        levels = {"model": cell.estimates["model"], "rival": cell.estimates[best], "mean": cell.estimates["mean"]}
+        drawn = figures.anatomy, cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth
+        self._key.object = words.key(found.titles.get(best), "model", "rival", "mean", "truth")
+        self._rows.object = table(words.anatomy_rows(cell, found.titles))
+        self._open(self._figures.pane("place", *drawn), self._key, self._rows)
+
+    # where it fails
+
+    def _show_failures(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+        if now is None:
+            self._say(("Nothing can be scored here.", False))
+            self._open(self._choice)
+            return
+        name, region = self.model.figure, self.model.region
+        self._key.object = words.key(found.titles[now.best], *("model", "rival", "mean")[: 3 if name in _SPLITS else 2])
+
+        def work(_: object) -> Any:
+            if name in _SPLITS:
+                return queries.by(queries.verdict(months, region), name)
+            if name == "spectrum":
+                return queries.spectrum_of(months, now.best)
+            if name == "histogram":
+                return queries.errors_histogram(months, now.best, region)
+            if name == "reliability":
+                return queries.reliability(months, region)
+            return queries.by_count(months, now.best, region)
+
+        self._work.start(work, partial(self._draw_failures, name, now.best, len(months)))
+
+    def _draw_failures(self, name: str, best: str, num_months: int, made: Any) -> None:
+        said = words.FIGURE_WORDS.get(name, "")
+        drawn: tuple[Any, ...]
+        if name in _SPLITS:
+            errors = {"model": made["model"], "rival": made[best], "mean": made["mean"]}
+            drawn = figures.by_label, errors, list(made["model"]), words.AXES[name]
+        elif name == "spectrum":
+            model, rival = made["model"], made[best]
+            said = words.spectrum_sentence(model.effective_km, rival.effective_km)
+            drawn = figures.spectrum, model.truth, model.estimate, rival.estimate, model.effective_degree
+            self._key.object = words.key(None, "model", "rival", "truth")
+        elif name == "histogram":
+            edges, shares = made
+            drawn = figures.histogram, edges, shares["model"], shares[best]
+        elif name == "reliability":
+            if made is None:
+                self._say((words.NO_SPREAD, False))
+                self._open(self._choice)
+                return
+            drawn = figures.reliability, made["coverage"]
+        else:
+            drawn = figures.by_count, made.count, made.model, made.rival
+        self._say((f"{said} {words.of_months(num_months)}", False))
+        self._open(self._choice, self._figures.pane(f"fails-{name}", *drawn), self._key)

@@ -1,0 +1,50 @@
+"""Figures of the MvMF page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+
+from explorer.plots.style import figure
+from explorer.theme import NEUTRAL, SERIES
+
+_MOST_POINTS = 600
+
+
+def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
+    """Every centre by its distance from the truth: (K,) km, and its share of what is believed there, in %."""
+    order = np.argsort(-share)[:_MOST_POINTS]
+    x, y = distance_km[order], 100.0 * share[order]
+    points: Any = hv.Points((x, y)).opts(color=SERIES[0], size=6, alpha=0.75)
+    return figure(
+        points,
+        xlabel="Distance from the truth, km",
+        ylabel="Share of the belief there, %",
+        xlim=(0.0, float(x.max(initial=100.0)) * 1.04),
+        ylim=(0.0, float(y.max(initial=1.0)) * 1.08),
+        xticks=4,
+        yticks=4,
+        height=210,
+    )
+
+
+def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray) -> hv.Overlay:
+    """How many of the test's truths lie in the likeliest part of a size: areas (A,), shares of 1 (A,) each."""
+    lines: list[Any] = [
+        hv.Curve((area_km2, 100.0 * prior)).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"),
+        hv.Curve((area_km2, 100.0 * expert)).opts(color=SERIES[0], line_width=2.5),
+    ]
+    return figure(
+        *lines,
+        xlabel="Area searched, km²",
+        ylabel="Truths found, %",
+        logx=True,
+        xlim=(float(area_km2[0]), float(area_km2[-1])),
+        ylim=(0.0, 102.0),
+        xticks=4,
+        yticks=4,
+        height=210,
+        show_legend=False,
+    )

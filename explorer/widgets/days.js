@@ -1,0 +1,86 @@
+// Days under the globe: play, step, drag. The date is written here, so that it follows the hand without the server.
+
+const CSS = `
+:host { display: block }
+.days { display: flex; align-items: center; gap: 8px; padding: 0 24px 10px; box-sizing: border-box; color: var(--h-text);
+  font: 560 13px/1.3 Inter, system-ui, sans-serif; font-feature-settings: 'tnum' }
+button { all: unset; box-sizing: border-box; cursor: pointer; height: 28px; min-width: 28px; display: grid; place-content: center;
+  border: 1px solid var(--mui-palette-text-disabled); border-radius: 8px }
+button:hover { background: var(--h-hover) }
+button:focus-visible, input:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px }
+.play { min-width: 36px; background: var(--h-accent); color: var(--h-on-accent); border-color: transparent }
+input { flex: 1; min-width: 60px; accent-color: var(--h-accent); height: 20px; margin: 0 4px }
+output { min-width: 122px; text-align: right; white-space: nowrap }`
+
+const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
+const PATHS = { play: 'M5 3l8 5-8 5z', stop: 'M4 4h8v8H4z', back: 'M10 3L5 8l5 5', on: 'M6 3l5 5-5 5' }
+const drawing = (name) => {
+  const look = name === 'back' || name === 'on' ? 'fill="none" stroke="currentColor" stroke-width="1.6"' : 'fill="currentColor"'
+  return `<svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path ${look} d="${PATHS[name]}"/></svg>`
+}
+
+function written(iso, unit) {
+  if (unit === 'epoch') return `Epoch ${iso}`
+  const [year, month, day] = iso.split('-')
+  const name = MONTHS[Number(month) - 1]
+  return unit === 'month' ? `${name} ${year}` : `${Number(day)} ${name} ${year}`
+}
+
+export function render({model, el}) {
+  const make = (tag, attributes) => {
+    const node = document.createElement(tag)
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
+    return node
+  }
+  const bar = make('div', {class: 'days', role: 'group', 'aria-label': 'Days'})
+  const play = make('button', {type: 'button', class: 'play'})
+  const back = make('button', {type: 'button'})
+  const on = make('button', {type: 'button'})
+  const line = make('input', {type: 'range', min: 0, step: 1})
+  const said = make('output', {})
+  bar.append(play, back, on, line, said)
+  const style = document.createElement('style')
+  style.textContent = CSS
+  el.append(style, bar)
+  back.innerHTML = drawing('back')
+  on.innerHTML = drawing('on')
+
+  let playing = null
+  const last = () => Math.max(0, model.days.length - 1)
+  const put = (node, name, value) => { if (node.getAttribute(name) !== value) node.setAttribute(name, value) }
+  const write = (index) => {
+    const text = model.days.length ? written(model.days[Math.min(index, last())], model.unit) : ''
+    said.textContent = text
+    put(line, 'aria-valuetext', text)
+  }
+  const paint = () => {
+    const unit = model.unit
+    line.max = last()
+    line.disabled = play.disabled = back.disabled = on.disabled = last() === 0
+    line.value = model.day
+    put(line, 'aria-label', unit[0].toUpperCase() + unit.slice(1))
+    put(back, 'aria-label', `Previous ${unit}`)
+    put(on, 'aria-label', `Next ${unit}`)
+    put(play, 'aria-label', playing ? 'Stop' : 'Play')
+    play.innerHTML = drawing(playing ? 'stop' : 'play')
+    write(model.day)
+  }
+  const go = (index) => {
+    model.day = (index + last() + 1) % (last() + 1)
+    line.value = model.day
+    write(model.day)
+  }
+  const halt = () => { clearInterval(playing); playing = null }
+  play.addEventListener('click', () => {
+    if (playing) halt()
+    // a day follows when the last one has been drawn
+    else playing = setInterval(() => { if (model.drawn === model.day) go(model.day + 1) }, model.pace_ms)
+    paint()
+  })
+  back.addEventListener('click', () => go(model.day - 1))
+  on.addEventListener('click', () => go(model.day + 1))
+  line.addEventListener('input', () => go(Number(line.value)))
+  model.on(['days', 'unit', 'day'], paint)
+  model.on('remove', halt)
+  paint()
+}

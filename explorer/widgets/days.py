@@ -1,0 +1,22 @@
+"""The bar of days under a globe: play, step, drag."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+
+class DayBar(JSComponent):
+    """Chooses one of ``days``. While it plays, a day follows only when the last one has been ``drawn``."""
+
+    days = param.List(default=[], item_type=str, doc="ISO dates, ascending, of any calendar; or numbers of epochs")
+    unit = param.Selector(default="day", objects=["day", "month", "epoch"])
+    day = param.Integer(default=0, doc="index of the chosen day")
+    drawn = param.Integer(default=0, doc="index of the day that is on the globe")
+    pace_ms = param.Integer(default=250, doc="the shortest time from one day to the next while it plays")
+
+    # Panel holds each change back for 50 ms; the globe keeps up without that, and draws only the newest anyway.
+    _priority_changes: ClassVar[list[str]] = ["day"]
+
+    _esm = Path(__file__).with_suffix(".js")

@@ -1,0 +1,154 @@
+// A form of many fields. Rows are kept and changed, not made anew, so that focus and what is being typed stay.
+
+const CSS = `
+:host { display: block }
+.form { color: var(--h-text); font: 450 13px/1.4 Inter, system-ui, sans-serif; font-feature-settings: 'tnum' }
+details { border-top: 1px solid var(--h-divider) }
+summary { cursor: pointer; padding: 10px 0; font-weight: 600; display: flex; gap: 8px; align-items: baseline; list-style: none }
+summary::-webkit-details-marker { display: none }
+summary::before { content: '›'; width: 10px; color: var(--h-secondary); transition: rotate 120ms }
+details[open] > summary::before { rotate: 90deg }
+summary b { flex: 1; font-weight: 600 }
+summary small { color: var(--h-error); font-size: 11px }
+summary:focus-visible, input:focus-visible, select:focus-visible, .file:focus-within { outline: 2px solid var(--h-accent); outline-offset: 1px }
+.rows { padding: 0 0 10px }
+.row { display: grid; grid-template-columns: minmax(0, 1fr) 122px; gap: 0 10px; align-items: center; padding: 3px 0 }
+label { overflow: hidden; text-overflow: ellipsis; color: var(--h-text) }
+.row.text { grid-template-columns: 92px minmax(0, 1fr) }
+input, select { box-sizing: border-box; width: 100%; height: 30px; padding: 0 8px; border: 1px solid var(--mui-palette-text-disabled); border-radius: 6px;
+  background: transparent; color: inherit; font: inherit }
+select option { background: var(--h-raised); color: var(--h-text) }
+input[type=checkbox] { width: 18px; height: 18px; accent-color: var(--h-accent); justify-self: start }
+.note { grid-column: 1 / -1; color: var(--h-secondary); font-size: 12px; padding: 2px 0 4px; text-wrap: pretty }
+.note[hidden] { display: none }
+.wrong .note { color: var(--h-error) }
+.wrong input, .wrong select { border-color: var(--h-error) }
+.file { display: block; margin-top: 10px; padding: 6px 10px; border: 1px dashed var(--mui-palette-text-disabled); border-radius: 8px; text-align: center;
+  cursor: pointer; font-weight: 600; font-size: 12px }
+.file:hover { background: var(--h-hover) }
+.file input { position: absolute; opacity: 0; width: 1px; height: 1px }
+@media (prefers-reduced-motion: reduce) { summary::before { transition: none } }`
+
+const make = (tag, className = '', text = '') => {
+  const node = document.createElement(tag)
+  node.className = className
+  node.textContent = text
+  return node
+}
+const put = (node, text) => { if (node.textContent !== text) node.textContent = text }
+
+export function render({model, el}) {
+  // the last few requests travel together: of two quick messages the server may see the second only
+  const ask = (what, name, text) => {
+    const serial = (model.asked.at(-1)?.serial ?? 0) + 1
+    model.asked = [...model.asked.filter(one => one.what !== 'file').slice(-15), {what, name, text, serial}]
+  }
+  const root = make('div', 'form')
+  root.setAttribute('role', 'form')
+  const style = make('style', '', CSS)
+  const groups = new Map()
+  const rows = new Map()
+  const file = make('label', 'file', 'Import JSON')
+  const chooser = make('input')
+  chooser.type = 'file'
+  chooser.accept = '.json,application/json'
+  chooser.addEventListener('change', async () => {
+    if (chooser.files[0]) ask('file', '', (await chooser.files[0].slice(0, 1000001).text()))
+    chooser.value = ''
+  })
+  file.append(chooser)
+  el.append(style, root, file)
+
+  const group = name => {
+    if (!groups.has(name)) {
+      const box = make('details')
+      box.open = model.opened.includes(name)
+      const head = make('summary')
+      const wrong = make('small')
+      head.append(make('b', '', name), wrong)
+      const inner = make('div', 'rows')
+      box.append(head, inner)
+      root.append(box)
+      groups.set(name, {box, inner, wrong})
+    }
+    return groups.get(name)
+  }
+  const build = field => {
+    const row = make('div', `row ${field.kind}`)
+    const label = make('label', '', field.label)
+    const input = make(field.kind === 'choice' ? 'select' : 'input')
+    input.id = label.htmlFor = `field-${field.name}`
+    input.name = field.name
+    if (field.kind === 'switch') input.type = 'checkbox'
+    else if (field.kind === 'whole' || field.kind === 'number') input.inputMode = field.kind === 'whole' ? 'numeric' : 'decimal'
+    const note = make('div', 'note')
+    note.id = `note-${field.name}`
+    input.setAttribute('aria-describedby', note.id)
+    const list = make('datalist')
+    list.id = `list-${field.name}`
+    input.addEventListener('change', () => { delete rows.get(field.name).drawn; ask('set', field.name, input.type === 'checkbox' ? String(input.checked) : input.value) })
+    row.addEventListener('focusin', () => { row.dataset.focus = ''; describe(rows.get(field.name)) })
+    row.addEventListener('focusout', () => { delete row.dataset.focus; describe(rows.get(field.name)) })
+    row.append(label, input, note, list)
+    group(field.group).inner.append(row)
+    return {row, label, input, note, list, kind: field.kind, group: field.group, field}
+  }
+  // what a field means is told while it has the focus, what is wrong with it always
+  const describe = parts => {
+    if (!parts) return
+    const {field, row, note} = parts
+    const said = field.problem || ('focus' in row.dataset ? field.help : '')
+    put(note, said)
+    note.hidden = !said
+  }
+  const options = (select, wanted) => {
+    const now = JSON.stringify(wanted)
+    if (select.dataset.options === now) return
+    select.dataset.options = now
+    select.replaceChildren(...wanted.map(one => {
+      const option = make('option', '', one.is_legal ? one.label : `${one.label} (not with the others)`)
+      option.value = one.text
+      option.disabled = !one.is_legal
+      return option
+    }))
+  }
+  const draw = () => {
+    const wanted = new Map(model.fields.map(field => [field.name, field]))
+    for (const [name, parts] of [...rows]) {
+      const field = wanted.get(name)
+      if (!field || field.kind !== parts.kind || field.group !== parts.group) { parts.row.remove(); rows.delete(name) }
+    }
+    const placed = new Map()
+    for (const field of model.fields) {
+      if (!rows.has(field.name)) rows.set(field.name, build(field))
+      const parts = rows.get(field.name)
+      parts.field = field
+      put(parts.label, field.label)
+      parts.label.title = field.help
+      const {input} = parts
+      if (field.kind === 'choice') options(input, field.options)
+      if (field.kind === 'switch') input.checked = field.text === 'true'
+      // an answer to an earlier change must not undo what has been put in since
+      else if (parts.drawn !== field.text) input.value = parts.drawn = field.text
+      if (field.suggestions?.length) {
+        parts.list.replaceChildren(...field.suggestions.map(text => { const option = make('option'); option.value = text; return option }))
+        input.setAttribute('list', parts.list.id)
+      } else input.removeAttribute('list')
+      parts.row.classList.toggle('wrong', Boolean(field.problem))
+      input.setAttribute('aria-invalid', String(Boolean(field.problem)))
+      describe(parts)
+      // moved only where it must be: a row that is moved loses the focus
+      const {inner} = group(field.group)
+      const place = placed.get(inner) ?? 0
+      if (inner.children[place] !== parts.row) inner.insertBefore(parts.row, inner.children[place] ?? null)
+      placed.set(inner, place + 1)
+    }
+    for (const [name, {box, inner, wrong}] of groups) {
+      box.hidden = !inner.childElementCount
+      const count = model.fields.filter(field => field.group === name && field.problem).length
+      put(wrong, count ? `${count} wrong` : '')
+    }
+  }
+  model.on('fields', draw)
+  draw()
+}

@@ -1,0 +1,23 @@
+"""A short list of places; a click on one leads there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+
+class PlaceList(JSComponent):
+    """Draws ``places`` as rows of plain text and calls ``go(lat, lon)`` with the one that was chosen."""
+
+    places = param.List(doc="dicts: lat, lon, and words, a pair of texts")
+    chosen = param.Dict(default={}, doc="set by the browser: lat, lon, serial")
+
+    _esm = Path(__file__).with_suffix(".js")
+
+    def __init__(self, go: Callable[[float, float], None], **params: Any) -> None:
+        super().__init__(**params)
+        self.param.watch(lambda event: go(float(event.new["lat"]), float(event.new["lon"])), "chosen")

@@ -1,0 +1,79 @@
+"""A file from the person's machine, a chunk at a time.
+
+Panel's own dropper holds the whole file in memory twice and puts five foreign scripts on every page; this one writes
+each chunk to disk and acknowledges it before the next one leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from engine.errors import EngineError
+from engine.queries import Upload, upload_limit_mb
+
+CHUNK_BYTES = 2**20
+
+
+class UploadField(JSComponent):
+    """A field to choose a file with, or to drop one on. ``done(name)`` is called with what :class:`Upload` kept it as.
+
+    ``failed(error)`` is called instead when it is too large, or cannot be written.
+    """
+
+    chunk = param.Dict(default={}, doc="set by the browser: serial, name, size, offset, content; or serial and stop")
+    reply = param.Dict(default={}, doc="to the browser: serial, received, is_over")
+    accept = param.String(default=".nc,.nc4,.cdf,.h5,.hdf5", doc="endings that the browser's dialogue offers")
+    limit_mb = param.Integer(default=200, doc="the largest file")
+    chunk_bytes = param.Integer(default=CHUNK_BYTES)
+
+    _esm = Path(__file__).with_suffix(".js")
+
+    def __init__(self, done: Callable[[str], None], failed: Callable[[Exception], None], **params: Any) -> None:
+        super().__init__(limit_mb=upload_limit_mb(), **params)
+        self._done = done
+        self._failed = failed
+        self._upload: Upload | None = None
+        self.param.watch(lambda event: self._take(event.new), "chunk")
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.on_session_destroyed(lambda _: self._abandon())
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        if chunk.get("stop"):
+            self._abandon()
+            return
+        try:
+            name = self._add(chunk)
+        except (EngineError, OSError) as error:
+            self._abandon()
+            self.reply = {"serial": chunk["serial"], "is_over": True}
+            self._failed(error)
+            return
+        received = int(chunk["offset"]) + len(chunk["content"])
+        self.reply = {"serial": chunk["serial"], "received": received, "is_over": name is not None}
+        if name is not None:
+            self._done(name)
+
+    def _add(self, chunk: dict[str, Any]) -> str | None:
+        """Write one chunk down; the file's name when it was the last."""
+        if chunk["offset"] == 0:
+            self._abandon()
+            self._upload = Upload(str(chunk["name"]), int(chunk["size"]))
+        upload = self._upload
+        if upload is None or upload.received != chunk["offset"]:
+            return None
+        upload.add(bytes(chunk["content"]))
+        if upload.received < upload.size:
+            return None
+        self._upload = None
+        return upload.finish()
+
+    def _abandon(self) -> None:
+        if self._upload is not None:
+            self._upload.abandon()
+            self._upload = None

@@ -1,0 +1,260 @@
+"""The Data page as a person meets it: demo, file, upload, bad file, back; what is seen is what the source holds."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from engine import queries
+from engine.queries import SourceChoice
+from explorer.widgets.globe import colormap_bytes
+from explorer.widgets.text import number
+from tests.browser.conftest import Server, start_server
+
+CHOICE = SourceChoice(step_deg=2.0, seed=3, years=1)
+DEMO = "?page=data&src=demo&step=2&seed=3&years=1"
+DAY = 45  # 15 February 2001
+# degrees north and east: at sea, off the graticule, and far from the pin
+PLACES = ((13.0, -47.0), (-37.0, -103.0), (-53.0, 77.0))
+LONG_MS = 60_000
+LEVELS = 6.0
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A server that may open one folder only, and that folder."""
+    folder = tmp_path_factory.mktemp("data-page")
+    data = folder / "allowed"
+    (data / "deeper").mkdir(parents=True)
+    write(data / "sst.nc", 15.0)
+    write(folder / "mine.nc", 18.0)
+    (data / "deeper" / "bad.nc").write_bytes(b"this is no NetCDF file")
+    (data / "link.nc").symlink_to(folder / "mine.nc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARMONIA_DATA", str(data))
+        patch.setenv("HARMONIA_UPLOAD_MB", "3")
+        server = start_server(Path("explorer"), folder / "log.txt", home=folder / "home")
+        # this process asks the engine about the same files
+        patch.setenv("HARMONIA_HOME", str(folder / "home"))
+        yield server, folder
+        server.stop()
+    assert not re.search("Error running application handler|callback failed|work failed", server.said()), server.said()
+
+
+def write(path: Path, mean: float) -> None:
+    """Sixty days of 4°: kelvins, 0..360, half of it missing."""
+    rng = np.random.default_rng(int(mean))
+    lat, lon = np.arange(-88.0, 90.0, 4.0), np.arange(2.0, 360.0, 4.0)
+    time = (np.datetime64("2012-01-20") + np.arange(60)).astype("datetime64[ns]")
+    values = (mean + 273.15 + rng.normal(0.0, 4.0, (60, lat.size, lon.size))).astype(np.float32)
+    values[rng.random(values.shape) < 0.5] = np.nan
+    sst = (("time", "lat", "lon"), values, {"units": "kelvin", "standard_name": "sea_surface_temperature"})
+    coords = {
+        "time": time,
+        "lat": ("lat", lat, {"units": "degrees_north"}),
+        "lon": ("lon", lon, {"units": "degrees_east"}),
+    }
+    xr.Dataset({"analysed_sst": sst}, coords).to_netcdf(path)
+
+
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
+
+
+def globe(page: Page) -> Locator:
+    return page.get_by_label("Globe with the ocean")
+
+
+def wait_drawn(page: Page, ending: str) -> None:
+    """Until the globe shows the map whose key has this ending, in full."""
+    page.wait_for_function(
+        """([canvas, ending]) => {
+            const {key, detail} = canvas.parentNode.dataset
+            return key && key.endsWith(ending) && detail === 'full'
+        }""",
+        arg=[globe(page).element_handle(), ending],
+        timeout=LONG_MS,
+    )
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("row", name=re.compile(f"^{name} "))
+
+
+def fact(page: Page, label: str) -> Locator:
+    return page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$"))).locator("dd")
+
+
+def save(page: Page, item: str) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("menuitem", name=item).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def cell(field: xr.DataArray, place: tuple[float, float]) -> float:
+    return float(field.sel(lat=place[0], lon=place[1], method="nearest"))
+
+
+def middle(page: Page) -> tuple[float, float]:
+    box = globe(page).bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def assert_shown(page: Page, address: str, choice: SourceChoice, layer: str, index: int, ending: str) -> None:
+    """Colour and read-out in the middle of the flat map are those of the engine's value, at several places."""
+    field = queries.day_map(choice, layer, index)
+    low, high = queries.opened(choice).limits
+    colours = np.frombuffer(colormap_bytes("thermal"), np.uint8).reshape(-1, 3).astype(float)
+    seen = [place for place in PLACES if np.isfinite(cell(field, place))]
+    assert seen
+    for place in seen:
+        open_page(page, f"{address}&map=plate_carree&place=80,10&at={place[0]},{place[1]},6")
+        wait_drawn(page, ending)
+        expected = cell(field, place)
+        x, y = middle(page)
+        page.mouse.move(x + 6, y + 6)
+        page.mouse.move(x, y)
+        expect(page.locator(".item .value")).to_have_text(f"{expected:.1f}".replace("-", "−"))
+        page.mouse.move(0, 0)
+        image = Image.open(io.BytesIO(page.screenshot(clip={"x": x - 2, "y": y - 2, "width": 4, "height": 4})))
+        pixel = np.asarray(image.convert("RGB"), float).mean(axis=(0, 1))
+        share = np.clip((expected - low) / (high - low), 0.0, 1.0)
+        np.testing.assert_allclose(pixel, colours[round(share * 255)], atol=LEVELS)
+
+
+def test_demo_then_file_then_upload_then_bad_file_and_back(page: Page, house: tuple[Server, Path]) -> None:
+    server, folder = house
+    data = folder / "allowed"
+    address = server.url + DEMO + "&day=2001-02-15"
+    assert_shown(page, address + "&layer=truth", CHOICE, "truth", DAY, "truth-2001-02-15")
+    open_page(page, address)
+    wait_drawn(page, "observed-2001-02-15")
+    expect(row(page, "Source")).to_contain_text("Demo ocean")
+
+    # a file of the server
+    page.get_by_role("button", name="Server", exact=True).click()
+    files = page.get_by_role("navigation", name="Files on the server")
+    files.get_by_role("button", name=str(data)).click()
+    expect(files.get_by_role("button", name="link.nc")).to_have_count(0)
+    files.get_by_role("button", name="sst.nc").click()
+    expect(row(page, "Span")).to_contain_text("20 January 2012 to 19 March 2012", timeout=LONG_MS)
+    wait_drawn(page, "observed-2012-01-20")
+    expect(page.get_by_text(re.compile("kelvin|K to °C|°C", re.I)).first).to_be_visible()
+    page.wait_for_function("location.search.includes('src=path') && location.search.includes('sst.nc')")
+    expect(page.get_by_role("button", name="Truth", exact=True)).to_have_count(0)
+
+    # a file of one's own
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.locator("input[type=file]").set_input_files(folder / "mine.nc")
+    page.wait_for_function("location.search.includes('src=upload')", timeout=LONG_MS)
+    wait_drawn(page, "observed-2012-01-20")
+    expect(row(page, "Source")).to_contain_text("mine")
+    uploaded = page.url
+
+    # files that cannot be: what is in use stays
+    large = folder / "large.nc"
+    large.write_bytes(bytes(3_000_001))
+    page.locator("input[type=file]").set_input_files(large)
+    expect(page.get_by_text("the limit is 3")).to_be_visible()
+    page.get_by_role("button", name="Server", exact=True).click()
+    files.get_by_role("button", name="deeper/").click()
+    files.get_by_role("button", name="bad.nc").click()
+    expect(page.get_by_text("This source cannot be opened.")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(re.compile(r"not NetCDF.*Remedy:"))).to_be_visible()
+    for path in ("../mine.nc", str(folder / "mine.nc"), str(data / "link.nc"), "/etc/passwd"):
+        field = page.get_by_label("Path, or a pattern such as 2012/*.nc")
+        field.fill(path)
+        field.press("Enter")
+        page.get_by_role("button", name="Open", exact=True).click()
+        expect(page.get_by_text(re.compile(rf"{re.escape(path)}\). Remedy:"))).to_be_visible()
+    expect(row(page, "Source")).to_contain_text("mine")
+    assert page.url == uploaded
+
+    # and back
+    page.get_by_role("button", name="Demo", exact=True).click()
+    expect(row(page, "Source")).to_contain_text("Demo ocean", timeout=LONG_MS)
+    page.wait_for_function("location.search.includes('src=demo')")
+    expect(page.get_by_text("This source cannot be opened.")).to_be_hidden()
+
+
+def test_a_file_looks_as_it_is(page: Page, house: tuple[Server, Path]) -> None:
+    server, _ = house
+    choice = SourceChoice("path", path="sst.nc")
+    address = f"{server.url}?page=data&src=path&path=sst.nc&day=2012-02-03"
+    assert_shown(page, address, choice, "observed", 14, "observed-2012-02-03")
+
+
+def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
+    open_page(page, f"{house[0].url}{DEMO}&day=2001-02-15&panel=place&at=13,-47,1")
+    wait_drawn(page, "observed-2001-02-15")
+    x, y = middle(page)
+    page.mouse.click(x, y)
+    seen = queries.series(CHOICE, (13.0, -47.0), slice(31, 59))
+    count = int(np.isfinite(seen.observed).sum())
+    expect(page.get_by_text(f"{count} of 28 days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    for button, ending in (
+        ("Truth", "truth-2001-02-15"),
+        ("Gaps", "gaps-2001-02-15"),
+        ("Mean", "mean-2001-02"),
+        ("Coverage", "coverage-2001-02"),
+        ("Count", "count-2001-02"),
+        ("Difference", "difference-2001-02-15"),
+        ("Withheld", "withheld-2001-02-15"),
+    ):
+        page.get_by_role("button", name=button, exact=True).click()
+        wait_drawn(page, ending)
+    expect(page.get_by_role("slider", name="Divider between the two fields").first).to_be_visible()
+    expect(fact(page, "Withheld")).to_have_text(re.compile("^30(.[0-9])? %$"))
+    page.get_by_role("button", name="Values", exact=True).click()
+    expect(page.get_by_text("share of the shown area")).to_be_visible()
+    page.get_by_role("button", name="Coverage", exact=True).click()
+    wait_drawn(page, "coverage-2001-02")
+    expected = queries.span_map(CHOICE, "coverage", slice(31, 59))
+    expect(fact(page, "Range")).to_contain_text(number(float(np.nanmax(expected))))
+
+
+def test_days_are_stepped_played_and_taken_away(page: Page, house: tuple[Server, Path]) -> None:
+    open_page(page, f"{house[0].url}{DEMO}&day=2001-02-15&panel=place&place=13,-47")
+    wait_drawn(page, "observed-2001-02-15")
+    page.get_by_role("button", name="Next day").click()
+    wait_drawn(page, "observed-2001-02-16")
+    page.get_by_role("button", name="Previous day").click()
+    wait_drawn(page, "observed-2001-02-15")
+    slider = page.get_by_role("slider", name="Day", exact=True)
+    slider.press("ArrowRight")
+    wait_drawn(page, "observed-2001-02-16")
+    assert slider.get_attribute("aria-valuetext") == "16 February 2001"
+    with xr.open_dataset(io.BytesIO(save(page, "Map, NetCDF")), engine="h5netcdf") as saved:
+        np.testing.assert_array_equal(saved["observed"], queries.day_map(CHOICE, "observed", DAY + 1).values)
+    expect(page.get_by_text("days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    lines = save(page, "Series at the place, CSV").decode().splitlines()
+    assert lines[0] == "date,observed_degC,truth_degC"
+    assert len(lines) == 29
+    page.get_by_role("button", name="Play", exact=True).click()
+    wait_drawn(page, "observed-2001-02-19")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.wait_for_function("/day=2001-02-(19|2)/.test(location.search)")
+
+
+def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
+    query = "&src=demo&step=2&seed=99999999&years=1&day=9999-99-99&layer=%3Cscript%3E&place=91,0"
+    open_page(page, f"{house[0].url}?page=data{query}")
+    expect(page.get_by_text("seed 99999999 was brought into 0 … 9999")).to_be_visible()
+    wait_drawn(page, "observed-2001-12-31")
+    page.wait_for_function("location.search.includes('seed=9999&years=1&day=2001-12-31')")
+    for path in ("../../etc/passwd", "/etc/passwd"):
+        open_page(page, f"{house[0].url}?page=data&src=path&path={path}")
+        expect(page.get_by_text("The demo ocean stays in use.")).to_be_visible(timeout=LONG_MS)
+        page.wait_for_function("location.search.includes('src=demo')", timeout=LONG_MS)

@@ -1,0 +1,202 @@
+"""The Train page as a person meets it: a training is launched, watched, stopped, resumed; a sweep; two compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from safetensors.numpy import load_file
+
+from engine.runs import RunConfig, RunStore
+from tests.browser.conftest import ROOT, Server, start_server
+from tests.engine.ocean import small_ocean
+
+LONG_MS = 480_000
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A server on a home of its own, and that home."""
+    folder = tmp_path_factory.mktemp("train")
+    home = folder / "home"
+    server = start_server(Path("explorer"), folder / "log.txt", home=home)
+    yield server, home
+    server.stop()
+    with RunStore(home) as store:
+        for record in store.records().values():
+            if record.pid and psutil.pid_exists(record.pid):
+                psutil.Process(record.pid).kill()
+    # not every trace is a fault: Tornado leaves one when a tab is reloaded in the middle of an update
+    assert not re.search("Error running application handler|callback failed|work failed", server.said()), server.said()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A training of seconds: three years of a coarse ocean in a file, and a very small model."""
+    path = tmp_path_factory.mktemp("ocean") / "sst.nc"
+    daily = small_ocean(3, ice=False).daily.compute()
+    daily.attrs.update(units="degree_Celsius", standard_name="sea_surface_temperature")
+    daily["lat"].attrs.update(units="degrees_north", standard_name="latitude")
+    daily["lon"].attrs.update(units="degrees_east", standard_name="longitude")
+    daily.to_netcdf(path)
+    demo = RunConfig.demo("sst").settings.model_dump(mode="json")
+    small = {"width": 8, "heads": 2, "num_components": 4, "spatial_layers": 1, "decoder_width": 8, "refinement": [1]}
+    return demo | {
+        "source": {"kind": "file", "path": str(path), "variable": None},
+        "climatology_years": [2001, 2001],
+        "train_years": [2001, 2001],
+        "validation_years": [2002, 2002],
+        "test_years": [2003, 2003],
+        "model": demo["model"] | small,
+        "basis_degree": 3,
+        "window": [12, 12],
+        "overlap": 2,
+        "epochs": 60,
+        "samples": 8,
+        "batch": 4,
+    }
+
+
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    wait_until_ready(page)
+
+
+def wait_until_ready(page: Page) -> None:
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible(timeout=LONG_MS)
+
+
+def import_config(page: Page, settings: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps({"version": 1, "seed": 3, "settings": settings}))
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_text("The file's configuration is in the form.")).to_be_visible()
+
+
+def fact(page: Page, label: str) -> Locator:
+    return page.locator("dl > div", has=page.locator("dt", has_text=label)).locator("dd")
+
+
+def the_run(page: Page) -> Locator:
+    return page.locator("li[data-chosen]")
+
+
+def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
+    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    server, home = house
+    open_page(page, server.url + "?page=train")
+    import_config(page, settings, tmp_path / "config.json")
+    page.get_by_label("Name", exact=True).fill("Small")
+    page.get_by_label("Name", exact=True).press("Enter")
+
+    # several wrong fields are told together, and nothing can be launched until they are right
+    page.get_by_label("Window", exact=True).fill("13, 12")
+    page.get_by_label("Window", exact=True).press("Enter")
+    page.get_by_label("Months", exact=True).fill("99")
+    page.get_by_label("Months", exact=True).press("Enter")
+    expect(page.get_by_role("alert").get_by_text("2 fields are wrong")).to_be_visible()
+    expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
+    expect(page.get_by_role("button", name="Launch")).to_be_disabled()
+    page.get_by_label("Window", exact=True).fill("12, 12")
+    page.get_by_label("Window", exact=True).press("Enter")
+    page.get_by_label("Months", exact=True).fill("1")
+    page.get_by_label("Months", exact=True).press("Enter")
+
+    # an impatient hand: the second click must not start a second run
+    page.get_by_role("button", name="Launch").dblclick()
+    expect(the_run(page)).to_contain_text("Small")
+    shown = fact(page, "Map after epoch")
+    expect(shown).to_be_visible(timeout=LONG_MS)
+    before = shown.inner_text()
+    expect(shown).not_to_have_text(before, timeout=LONG_MS)
+    expect(page.get_by_text(re.compile("on validation so far"))).to_be_visible()
+
+    page.reload()
+    wait_until_ready(page)
+    expect(the_run(page)).to_have_attribute("data-state", "running", timeout=LONG_MS)
+    the_run(page).get_by_role("button", name="Cancel").click()
+    expect(the_run(page)).to_have_attribute("data-state", "cancelled", timeout=LONG_MS)
+    the_run(page).get_by_role("button", name="Resume").click()
+    expect(the_run(page)).to_have_attribute("data-state", "done", timeout=LONG_MS)
+    expect(page.get_by_text(re.compile("plain mean|beats the model")).last).to_be_visible()
+    expect(fact(page, "Map after epoch")).to_contain_text("60")
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("menuitem", name="Configuration, JSON").click()
+    exported = tmp_path / "exported.json"
+    download.value.save_as(exported)
+    with RunStore(home) as store:
+        (record,) = store.records().values()
+        assert record.name == "Small"
+        first = store.get(record.id)
+        assert RunConfig.read(exported) == first.config
+        elsewhere = tmp_path / "elsewhere"
+        script = "import sys, pathlib; from engine.runs import RunConfig; from engine.training.fit import fit; " \
+            "fit(RunConfig.read(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"  # fmt: skip
+        subprocess.run([sys.executable, "-c", script, str(exported), str(elsewhere)], cwd=ROOT, check=True)
+        mine, other = (load_file(folder / "best.safetensors") for folder in (first.folder, elsewhere))
+    assert mine.keys() == other.keys()
+    for name, values in mine.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+    # a run that is deleted while it is on screen is said to be gone, and comes back from the bin
+    the_run(page).get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("This run is not there any more")).to_be_visible()
+    page.get_by_text("Bin: 1 deleted").click()
+    page.get_by_role("button", name="Restore").click()
+    expect(the_run(page)).to_have_attribute("data-state", "done")
+
+
+def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compared(
+    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    server, home = house
+    open_page(page, server.url + "?page=train&face=new&task=sweep")
+    sweep = {
+        "task": "sweep",
+        "trial": settings | {"epochs": 1, "samples": 4},
+        "space": {"learning_rate": {"kind": "range", "low": 1e-3, "high": 1e-2, "log": True}},
+        "trials": 6,
+        "sampler": "random",
+        "pruner": "none",
+    }
+    import_config(page, sweep, tmp_path / "sweep.json")
+    page.get_by_role("button", name="Launch").click()
+    expect(page.get_by_text("6 trials of 6: 6 done.").first).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Make this trial my config").click()
+    expect(page.get_by_text("is in the form.")).to_be_visible()
+    with RunStore(home) as store:
+        trials = {one.id: one for one in store.records().values() if any("sweep" in tag for tag in one.tags)}
+        best = min(trials.values(), key=lambda one: one.best or 9.0)
+        rate = store.get(best.id).config.settings.learning_rate  # type: ignore[union-attr]
+    page.get_by_text("Learning", exact=True).click()
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value(f"{rate:.6g}")
+
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_label("Trials of sweeps too").check()
+    for trial in ("trial 0", "trial 1"):
+        page.get_by_role("checkbox", name=re.compile(f"Compare .*{trial}")).check()
+    differing = page.locator("table", has_text="Field").first.get_by_role("row").nth(1)
+    expect(differing).to_contain_text("learning_rate")
+    page.wait_for_function("location.search.includes('runs=')")
+    page.reload()
+    wait_until_ready(page)
+    expect(differing).to_contain_text("learning_rate")
+
+
+def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
+    open_page(page, house[0].url + "?page=train&face=new&task=sst&set=%7B%22nothing%22:1%7D&seed=-4&smooth=5")
+    expect(page.get_by_text("the draft in the address has unknown fields: nothing")).to_be_visible()
+    open_page(page, house[0].url + "?page=train&face=runs&run=../../etc/passwd")
+    expect(page.get_by_text("This run is not there any more. Choose another.")).to_be_visible()

@@ -1,0 +1,291 @@
+"""Trained models as files, and months reconstructed by them: in memory, as NetCDF, as Zarr, and from the shell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from engine.data.prepare import prepare
+from engine.data.sst import open_sst
+from engine.errors import CancelledError, ChoiceError, DataError, StoreError
+from engine.models import SpatioTemporalModel
+from engine.models.rivals import Climatology
+from engine.runs import RunConfig
+from engine.runs.checkpoints import read_checkpoint, write_checkpoint
+from engine.sphere import LatLonGrid
+from engine.training.inference import estimate_months, load_model, reconstruct
+from engine.training.places import fit_basis
+from engine.training.trained import Trained, on_grid
+from explorer.cli import main
+from tests.engine.ocean import GRID, LAND, small_ocean
+from tests.engine.test_fit import MODEL, SMALL
+
+
+def untrained(**changes) -> Trained:
+    """A model with random weights, everything else as after a training."""
+    torch.manual_seed(0)
+    settings = SMALL.model_copy(update=changes)
+    coeffs = np.random.default_rng(0).normal(10.0, 3.0, (5, *GRID.shape)).astype(np.float32)
+    coeffs[:, LAND] = np.nan
+    return Trained(
+        SpatioTemporalModel(settings.model).eval(),
+        settings,
+        3,
+        fit_basis(settings.model, settings.basis_degree),
+        Climatology(coeffs, GRID),
+        {"epoch": 1, "val_mae": 0.5, "data_name": "here", "data_key": "k"},
+    )
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARMONIA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+# --- the model's file -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder", ["harmonic", "table", "none"])
+def test_a_model_survives_its_file(tmp_path, home, encoder):
+    model = untrained(model=MODEL.model_copy(update={"encoder": encoder}))
+    model.save(tmp_path / "model.safetensors")
+    again = Trained.load(tmp_path / "model.safetensors")
+    assert (again.settings, again.seed, again.scores, again.key) == (model.settings, 3, model.scores, model.key)
+    np.testing.assert_allclose(again.climatology.coeffs, model.climatology.coeffs, atol=0.001)
+    assert again.climatology.grid == GRID
+    if model.basis is None:
+        assert again.basis is None
+    else:
+        assert again.basis.key == model.basis.key
+    data = prepare(small_ocean(1), (2001, 2), (2001, 2))
+    estimates = [next(estimate_months(one.model, one.view(data), SMALL))[1].mean for one in (model, again)]
+    np.testing.assert_allclose(*estimates, atol=0.01)
+
+
+def test_a_model_is_found_by_file_folder_and_id(home):
+    run = home / "runs" / "20250101-000000-0123456789"
+    run.mkdir(parents=True)
+    model = untrained()
+    model.save(run / "best.safetensors")
+    for name in (run, run / "best.safetensors", run.name):
+        assert load_model(name).key == model.key
+    with pytest.raises(StoreError, match="there is no trained model"):
+        load_model("20250101-000000-9999999999")
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    untrained().save(path)
+    content, kept = path.read_bytes(), read_checkpoint(path)
+    flipped = content[:-100] + bytes(byte ^ 1 for byte in content[-100:])
+    for damaged in (content[: len(content) // 2], flipped, b"", b"not a model"):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreError, match="damaged"):
+            Trained.load(path)
+    for facts, words in {
+        "other kind": ({**kept.facts, "format": "harmonia.table"}, "something other than a trained model"),
+        "newer": ({**kept.facts, "version": 99}, "newer Harmonia"),
+    }.values():
+        write_checkpoint(path, kept.arrays, facts)
+        with pytest.raises(StoreError, match=words):
+            Trained.load(path)
+    config = json.loads(json.dumps(kept.facts["config"]))
+    config["settings"]["model"]["decoder_width"] = 32
+    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    with pytest.raises(StoreError, match=r"weights are of another model: decoder\.proj\.weight .* and \d+ more"):
+        Trained.load(path)
+    config["settings"]["model"]["decoder_width"] = 31
+    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    with pytest.raises(StoreError, match=r"settings are not understood: settings\.model\.decoder_width: must be even"):
+        Trained.load(path)
+
+
+# --- climatology on other grids -------------------------------------------------------------------------------------
+
+
+def test_a_climatology_is_interpolated_among_sea_cells():
+    """A field that is linear in latitude and constant in longitude stays so; the date line is no edge."""
+    lat = np.broadcast_to(GRID.lat[:, None], GRID.shape)
+    coeffs = np.broadcast_to(lat, (5, *GRID.shape)).astype(np.float32).copy()
+    own = Climatology(coeffs, GRID)
+    fine = LatLonGrid.regular(2.5)
+    found = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
+    inner = np.abs(fine.lat) <= 85.0
+    np.testing.assert_allclose(found[inner], np.broadcast_to(fine.lat[:, None], fine.shape)[inner], atol=1e-4)
+    np.testing.assert_allclose(np.ptp(found, axis=1), 0.0, atol=1e-4)
+    west_to_east = Climatology(np.broadcast_to(np.cos(np.deg2rad(GRID.lon)), coeffs.shape).astype(np.float32), GRID)
+    seam = on_grid(west_to_east, fine, np.zeros(fine.shape, bool)).coeffs[0]
+    np.testing.assert_allclose(seam, np.broadcast_to(np.cos(np.deg2rad(fine.lon)), fine.shape), atol=0.02)
+
+
+def test_land_does_not_leak_into_an_interpolated_climatology():
+    coeffs = np.full((5, *GRID.shape), 7.0, np.float32)
+    coeffs[:, LAND] = np.nan
+    fine = LatLonGrid.regular(5.0)
+    found = on_grid(Climatology(coeffs, GRID), fine, np.zeros(fine.shape, bool)).coeffs
+    np.testing.assert_allclose(found, 7.0, atol=1e-5)
+
+
+def test_a_sea_beyond_the_climatology_is_refused():
+    region = LatLonGrid(np.arange(0.0, 20.0), np.arange(100.0, 140.0))
+    own = Climatology(np.ones((5, *region.shape), np.float32), region)
+    with pytest.raises(DataError, match="no climatology for a part of this sea"):
+        on_grid(own, GRID, LAND)
+    inside = LatLonGrid(np.arange(5.0, 10.0, 0.5), np.arange(110.0, 120.0, 0.5))
+    np.testing.assert_allclose(on_grid(own, inside, np.zeros(inside.shape, bool)).coeffs, 1.0)
+
+
+# --- months ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_month_is_told_once_whatever_a_sample_holds(home):
+    data = prepare(small_ocean(1), (2001, 1), (2001, 7))
+    for months in (1, 3, 7, 24):
+        model = untrained(months=months)
+        told = list(estimate_months(model.model, model.view(data), model.settings))
+        assert [n for part, _ in told for n in part] == list(range(7))
+        for part, estimate in told:
+            assert estimate.mean.shape == (len(part), *GRID.shape)
+            assert (np.isnan(estimate.mean) == LAND).all()
+            assert estimate.std is None
+
+
+def test_turns_share_the_months(home):
+    data = prepare(small_ocean(1), (2001, 1), (2001, 5))
+    model = untrained()
+    parts = [
+        [n for part, _ in estimate_months(model.model, model.view(data), SMALL, turn=(rank, 2)) for n in part]
+        for rank in range(2)
+    ]
+    assert parts == [[0, 2, 4], [1, 3]]
+
+
+def test_the_model_says_the_same_through_windows_as_at_once(home):
+    """With no reach beyond a patch, a window says what the whole field says: no seam anywhere."""
+    local = MODEL.model_copy(
+        update={
+            "spatial_layers": 0,
+            "cross_month": False,
+            "overlap": 0,
+            "refinement": (),
+            "encoder": "sinusoidal",
+            "local_mixing": False,
+            "summaries": False,
+        }
+    )
+    data = prepare(small_ocean(1), (2001, 2), (2001, 2))
+    small = untrained(model=local, window=(6, 6), overlap=0)
+    whole = replace(small, settings=small.settings.model_copy(update={"window": (18, 36)}))
+    one, other = (next(estimate_months(m.model, m.view(data), m.settings))[1].mean for m in (small, whole))
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_month_without_any_observation_has_an_answer(home):
+    data = prepare(small_ocean(1), (2001, 2), (2001, 2))
+    model = untrained()
+    for days in (np.full_like(data.daily, np.nan), np.where(np.arange(31)[:, None, None] == 3, data.daily, np.nan)):
+        blind = replace(data, daily=days.astype(np.float32))
+        found = next(estimate_months(model.model, model.view(blind), SMALL))[1].mean
+        assert np.isfinite(found[:, ~LAND]).all()
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_a_file_holds_what_memory_does_and_opens_as_a_source(tmp_path, home, name):
+    source, model = small_ocean(1), untrained(months=2)
+    held = reconstruct(model, source, (2001, 3), (2001, 7))
+    shares: list[float] = []
+    with reconstruct(
+        model, source, (2001, 3), (2001, 7), out=tmp_path / name, progress=lambda share, _: shares.append(share)
+    ) as written:
+        assert shares == [0.0, 0.4, 0.8]
+        xr.testing.assert_equal(written.drop_attrs(), held.drop_attrs())
+        assert written.sizes["time"] == 5
+        assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == [name]
+        assert written.attrs["Conventions"] == "CF-1.11"
+        assert RunConfig.from_json(written.attrs["harmonia_config"].encode()).settings == model.settings
+        assert written.attrs["harmonia_data"] == source.key
+        assert written.attrs["harmonia_weights"] == model.key
+        assert written.attrs["harmonia_version"]
+        np.testing.assert_array_equal(
+            written["num_observations"][1], np.isfinite(source.daily.sel(time="2001-04").values).sum(axis=0)
+        )
+        bounds = written["time_bounds"].values.astype("datetime64[D]")
+        assert bounds[0].tolist() == [np.datetime64("2001-03-01").item(), np.datetime64("2001-04-01").item()]
+        again = open_sst(tmp_path / name, "sst")
+        assert again.grid == GRID
+        field = again.monthly if again.monthly is not None else again.daily
+        np.testing.assert_allclose(field.values, held["sst"].values, atol=1e-5)
+
+
+def test_a_predicted_standard_deviation_is_written(tmp_path, home):
+    model = untrained(model=MODEL.model_copy(update={"uncertainty": True}), loss="gaussian")
+    with reconstruct(model, small_ocean(1), (2001, 3), (2001, 3), out=tmp_path / "out.nc") as written:
+        assert (written["sst_std"].values[:, ~LAND] > 0.0).all()
+        assert written["sst_std"].attrs["units"] == "kelvin"
+
+
+def test_an_abandoned_file_leaves_the_one_before(tmp_path, home):
+    out = tmp_path / "out.nc"
+    out.write_bytes(b"before")
+
+    def leave(share: float, _: str) -> None:
+        if share > 0.3:
+            raise CancelledError("stop", "here", "go on")
+
+    with pytest.raises(CancelledError):
+        reconstruct(untrained(), small_ocean(1), (2001, 1), (2001, 3), out=out, progress=leave)
+    assert out.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["out.nc"]
+
+
+def test_files_that_cannot_be_written(tmp_path, home):
+    with pytest.raises(ChoiceError, match=r"'\.csv' are not written"):
+        reconstruct(untrained(), small_ocean(1), (2001, 1), (2001, 1), out=tmp_path / "out.csv")
+    with pytest.raises(StoreError):
+        reconstruct(untrained(), small_ocean(1), (2001, 1), (2001, 1), out=tmp_path / "nowhere" / "out.nc")
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def days(tmp_path) -> Path:
+    source = small_ocean(1)
+    daily = source.daily.assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")
+    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
+    daily.isel(time=slice(0, 90)).to_netcdf(tmp_path / "days.nc")
+    return tmp_path / "days.nc"
+
+
+def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
+    untrained().save(tmp_path / "model.safetensors")
+    out = tmp_path / "months.nc"
+    arguments = ["reconstruct", str(tmp_path / "model.safetensors"), str(days), str(out), "--first", "2001-02"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    with xr.open_dataset(out) as written:
+        assert written["time"].dt.month.values.tolist() == [2, 3]
+        assert np.isfinite(written["sst"].values[0, ~LAND]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no-such-run", "days.nc", "out.nc"], "there is no trained model"),
+        (["model.safetensors", "no-such.nc", "out.nc"], "no-such.nc"),
+        (["model.safetensors", "days.nc", "out.tiff"], "'.tiff' are not written"),
+        (["model.safetensors", "days.nc", "out.nc", "--last", "2009-01"], "choose months from 2001-01 to 2001-03"),
+    ],
+)
+def test_the_command_says_what_is_wrong(tmp_path, home, days, capsys, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    untrained().save(tmp_path / "model.safetensors")
+    assert main(["reconstruct", *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,95 @@
+"""The model that comes with Harmonia, on an ocean it has never seen and on the real August of 2012."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.assets import asset
+from engine.data.august import august_sst
+from engine.data.demo_ocean import demo_ocean
+from engine.data.months import MonthlyData
+from engine.data.prepare import prepare
+from engine.models.rivals import RIVALS, Climatology, Rivals
+from engine.training.inference import estimate_months, pretrained
+from engine.training.scores import score, score_table
+from engine.training.trained import PRETRAINED, PRETRAINED_RIVALS, Trained
+
+
+@pytest.fixture(scope="module")
+def july(tmp_path_factory) -> MonthlyData:
+    """A month of a demo ocean that nobody learned from."""
+    return prepare(demo_ocean(1.0, seed=11, years=1), (2001, 7), (2001, 7), folder=tmp_path_factory.mktemp("july"))
+
+
+def table_of(data: MonthlyData, trained: Trained, rivals: Rivals) -> dict:
+    """Scores of a model and of rivals."""
+    ((_, found),) = estimate_months(trained.model, trained.view(data), trained.settings)
+    assert np.isfinite(found.mean[:, ~data.land]).all()
+    return score_table(score(data, {"model": found.mean, **rivals.predict(data)}))
+
+
+def shipped_rivals() -> Rivals:
+    with np.load(asset(PRETRAINED_RIVALS)) as kept:
+        return Rivals.from_arrays(dict(kept))
+
+
+def mae(table: dict, name: str, stratum: str = "surface", label: str = "sea") -> float:
+    return table[name][stratum][label]["mae"]
+
+
+def test_it_is_small_and_has_a_card():
+    path = asset(PRETRAINED)
+    assert path.stat().st_size <= 3_000_000
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    num_parameters = sum(value.numel() for value in pretrained().model.parameters())
+    assert f"{num_parameters:,} parameters" in card
+
+
+def test_it_beats_its_rivals_on_an_ocean_it_has_not_seen(july):
+    table = table_of(july, pretrained(), shipped_rivals())
+    assert mae(table, "model") < 0.65 * mae(table, "mean")
+    assert mae(table, "model") < 0.7 * mae(table, "mean_debiased")
+    assert mae(table, "model") < 0.75 * mae(table, "climatology_anomaly")
+    for label in ("0", "1–3", "4–8", ">8"):
+        assert mae(table, "model", "observations", label) < mae(table, "mean", "observations", label)
+
+
+def test_it_reconstructs_the_real_august_of_2012_under_clouds(july):
+    """The real monthly field stands still under the demo's July clouds, with a sensor's noise on every day.
+
+    The demo's climatology is made of this very field, so it is taken from everybody: what they know beforehand is the
+    mean of each parallel, and gyres, currents and upwelling must come from the days.
+    """
+    field = august_sst().sortby("lat").values
+    land = np.isnan(field)
+    noise = 0.25 * np.random.default_rng(0).standard_normal(july.daily.shape).astype(np.float32)
+    data = replace(
+        july,
+        daily=np.where(np.isnan(july.daily), np.float32(np.nan), field + noise),
+        target=field[None],
+        ice=np.zeros_like(july.ice),
+        land=land,
+        months=np.array([8]),
+    )
+    coeffs = np.zeros((5, *field.shape), np.float32)
+    sea = np.maximum((~land).sum(axis=1, keepdims=True), 1)
+    coeffs[0] = np.where(land, np.nan, np.nan_to_num(field).sum(axis=1, keepdims=True) / sea)
+    parallels = Climatology(coeffs, data.grid)
+    rivals = Rivals(parallels, {name: RIVALS[name](parallels) for name in ("mean", "climatology")})
+    table = table_of(data, replace(pretrained(), climatology=parallels), rivals)
+    unseen = {name: mae(table, name, "observations", "0") for name in table}
+    assert unseen["model"] < 0.6 * unseen["mean"] == 0.6 * unseen["climatology"]
+    assert mae(table, "model") < 0.15 * mae(table, "climatology")
+    assert mae(table, "model") < mae(table, "mean")
+
+
+def test_it_reads_a_source_on_another_grid(tmp_path):
+    ocean = demo_ocean(2.0, seed=11, years=1)
+    data = prepare(ocean, (2001, 7), (2001, 7), folder=tmp_path)
+    trained = pretrained()
+    ((_, found),) = estimate_months(trained.model, trained.view(data), trained.settings)
+    error = np.abs(found.mean - data.target)[:, ~data.land]
+    assert error.mean() < 1.0

@@ -1,0 +1,291 @@
+"""Numbers of the MvMF page: the sandbox against SciPy and against itself, and what a trained expert is asked."""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import vonmises_fisher
+
+from engine.errors import ChoiceError, DataError, StoreError
+from engine.queries import expert, mvmf
+from engine.queries.mvmf import Belief, Component, Components, Placed, Start
+from engine.runs.config import RunConfig, TableSettings
+from engine.runs.expert_settings import ExpertSettings, LandTiles
+from engine.sphere import great_circle_km, unit_vectors
+from engine.training.expert_task import learn_expert
+from tests.engine.test_runs_tasks import context
+
+EARTH_KM = 6371.0
+EARTH_KM2 = 4.0 * math.pi * EARTH_KM**2
+NOTHING = Start("none", 1, 0, 1.0)
+THREE = [
+    Placed(-1, Component(48.0, 8.0, 400.0, 2.0)),
+    Placed(-1, Component(-36.0, 175.0, 60.0, 1.0)),
+    Placed(-1, Component(10.0, -60.0, 20.0, 0.5)),
+]
+TINY = ExpertSettings(
+    tiles=LandTiles(size=8), num_centres=12, width=8, head_degree=3, epochs=1, samples=32, batch=16,
+    num_validation=16, num_test=16, num_shown=10,
+)  # fmt: skip
+
+
+def belief(*placed: Placed) -> Belief:
+    return Belief(mvmf.components(NOTHING, placed or THREE))
+
+
+# --- the sandbox ----------------------------------------------------------------------------------------------------
+
+
+def test_the_density_per_km2_is_scipys():
+    of = belief()
+    point = unit_vectors(46.0, 9.0).numpy()
+    weights = np.array([one.component.weight for one in THREE])
+    peaks = [
+        vonmises_fisher(unit_vectors(one.component.lat, one.component.lon).numpy(), one.component.kappa).pdf(point)
+        for one in THREE
+    ]
+    expected = float(weights / weights.sum() @ np.array(peaks).ravel()) / EARTH_KM**2
+    assert of.per_km2(46.0, 9.0) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("kappa", [1e-6, 1e-2, 1.0, 50.0, 1e4, 1e6])
+def test_half_of_a_peak_lies_within_its_half_radius(kappa):
+    """P(1 − cos ≤ d) = (1 − e^−κd)/(1 − e^−2κ) of one component."""
+    drop = 2.0 * math.sin(mvmf.half_radius_km(kappa) / EARTH_KM / 2.0) ** 2
+    assert math.expm1(-kappa * drop) / math.expm1(-2.0 * kappa) == pytest.approx(0.5, rel=1e-9)
+
+
+def test_an_even_belief_needs_half_the_earth_for_half_of_it():
+    summary = belief(Placed(-1, Component(0.0, 0.0, 1e-6, 1.0))).summary()
+    half, most = summary.regions
+    assert half.area_km2 == pytest.approx(0.5 * EARTH_KM2, rel=1e-3)
+    assert most.area_km2 == pytest.approx(0.9 * EARTH_KM2, rel=1e-3)
+    assert summary.open_km2 == pytest.approx(EARTH_KM2, rel=1e-3)
+    assert summary.mass.values.sum() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_peaks_regions_are_caps_and_lie_in_each_other():
+    """A cap of radius ρ has the area 2πR²(1 − cos ρ)."""
+    kappa = 100.0
+    half, most = belief(Placed(-1, Component(40.0, 20.0, kappa, 1.0))).summary().regions
+    for region in (half, most):
+        cap = 2.0 * math.pi * EARTH_KM**2 * -math.log1p(-region.level) / kappa
+        assert region.area_km2 == pytest.approx(cap, rel=0.02)
+    assert not (half.mask & ~most.mask).any()
+    bands = mvmf.region_bands(belief(Placed(-1, Component(40.0, 20.0, kappa, 1.0))).summary())
+    assert set(np.unique(bands.values[np.isfinite(bands.values)])) == {50.0, 90.0}
+
+
+def test_the_searched_area_is_the_cap_up_to_the_place():
+    summary = belief(Placed(-1, Component(0.25, 0.25, 50.0, 1.0))).summary()
+    cap = 2.0 * math.pi * EARTH_KM**2 * (1.0 - math.cos(math.radians(20.0)))
+    assert mvmf.searched_km2(summary, (0.25, 20.25)) == pytest.approx(cap, rel=0.05)
+
+
+def test_a_dragged_map_is_the_map_made_afresh():
+    of = mvmf.components(Start("fibonacci", 300, 0, 500.0))
+    live = Belief(of).live()
+    to = Component(12.0, 34.0, 900.0, 3.0)
+    moved = live.move(17, to).values
+    fresh = Belief(mvmf.components(Start("fibonacci", 300, 0, 500.0), [Placed(17, to)])).map().values
+    assert np.abs(moved - fresh).max() < 2e-5 * fresh.max()
+
+
+def test_the_draft_and_one_component_belong_to_the_map():
+    of = belief()
+    whole = of.map().values
+    parts = sum(of.one(index).values for index in range(3))
+    assert np.abs(parts - whole).max() < 3e-5 * whole.max()
+    assert of.draft().values.max() == pytest.approx(whole.max(), rel=0.05)
+
+
+def test_the_pull_is_how_the_loss_falls():
+    """A centre one kilometre nearer to the truth, a weight and a κ a thousandth larger: differences of the loss."""
+    truth = 45.0, 12.0
+    lesson = belief().lesson(*truth)
+    assert lesson.share.sum() == pytest.approx(1.0)
+    assert lesson.times_uniform == pytest.approx(belief().per_km2(*truth) * EARTH_KM2, rel=1e-9)
+    for index, one in enumerate(THREE):
+        centre = one.component
+        lat, lon = nearer(centre, truth, 1.0)
+        fallen = lesson.loss - changed(index, centre._replace(lat=lat, lon=lon)).lesson(*truth).loss
+        assert 100.0 * fallen == pytest.approx(lesson.pull[index], rel=0.01, abs=1e-9)
+        heavier = changed(index, centre._replace(weight=centre.weight * math.exp(1e-4))).lesson(*truth).loss
+        assert (lesson.loss - heavier) / 1e-4 == pytest.approx(lesson.weight_pull[index], rel=0.01, abs=1e-6)
+        sharper = changed(index, centre._replace(kappa=centre.kappa * math.exp(1e-4))).lesson(*truth).loss
+        assert (lesson.loss - sharper) / 1e-4 == pytest.approx(lesson.kappa_pull[index], rel=0.01, abs=1e-6)
+
+
+def nearer(centre: Component, truth: tuple[float, float], km: float) -> tuple[float, float]:
+    start, end = unit_vectors(centre.lat, centre.lon).numpy(), unit_vectors(*truth).numpy()
+    ahead = end - (start @ end) * start
+    point = start + ahead / np.linalg.norm(ahead) * (km / EARTH_KM)
+    point /= np.linalg.norm(point)
+    return math.degrees(math.asin(point[2])), math.degrees(math.atan2(point[1], point[0]))
+
+
+def changed(index: int, component: Component) -> Belief:
+    return belief(*(one if at != index else Placed(-1, component) for at, one in enumerate(THREE)))
+
+
+def test_arrows_end_between_centre_and_truth():
+    of, truth = belief(), (45.0, 12.0)
+    lesson = of.lesson(*truth)
+    for index in range(3):
+        left = float(great_circle_km(lesson.end_lat[index], lesson.end_lon[index], *truth))
+        assert left <= lesson.distance_km[index] + 1e-3
+
+
+@pytest.mark.parametrize("kind", sorted(set(mvmf.STARTS) - {"none", "file"}))
+def test_every_start_gives_places_and_the_same_ones_again(kind):
+    start = Start(kind, 40, 3, 100.0, 250.0)
+    of, again = mvmf.components(start), mvmf.components(start)
+    assert 20 <= len(of) <= 40
+    np.testing.assert_array_equal(of.lat, again.lat)
+    assert (np.abs(of.lat) <= 90).all()
+    assert (of.kappa == 100.0).all()
+    if kind == "near-data":
+        apart = great_circle_km(of.lat[:, None], of.lon[:, None], of.lat, of.lon).numpy() + 1e9 * np.eye(len(of))
+        assert apart.min() >= 249.9
+
+
+def test_what_is_set_by_hand_stands_in_its_place():
+    of = mvmf.components(Start("fibonacci", 5, 0, 10.0), [Placed(2, Component(1, 2, 3, 4)), *THREE])
+    assert len(of) == 8
+    assert of.one(2) == Component(1, 2, 3, 4)
+    assert of.one(5) == THREE[0].component
+    assert mvmf.nearest(of, 48.5, 8.5)[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("component", "kind", "says"),
+    [
+        (Component(0.0, 0.0, 0.0, 1.0), ChoiceError, "κ = 0"),
+        (Component(0.0, 0.0, 1e300, 1.0), ChoiceError, "out of range"),
+        (Component(math.nan, 0.0, 1.0, 1.0), DataError, "no place"),
+        (Component(0.0, 0.0, 1.0, -1.0), DataError, "no weight"),
+        (Component(0.0, 0.0, 1.0, 0.0), DataError, "all weights are zero"),
+    ],
+)
+def test_what_is_no_component_is_refused(component, kind, says):
+    with pytest.raises(kind, match=says):
+        belief(Placed(-1, component))
+
+
+def test_no_centre_is_refused():
+    with pytest.raises(ChoiceError, match="there is no centre"):
+        Belief(mvmf.components(NOTHING))
+
+
+def test_poles_doubles_and_antipodes_are_as_good_as_any():
+    odd = [Component(90.0, 0.0, 1e6, 1.0), Component(-90.0, 77.0, 5.0, 1.0), Component(-90.0, 0.0, 5.0, 0.0)]
+    of = belief(*(Placed(-1, one) for one in odd))
+    assert np.isfinite(of.map().values).all()
+    assert of.summary().mass.values.sum() == pytest.approx(1.0, abs=1e-4)
+    assert np.isfinite(of.lesson(-90.0, 0.0).pull).all()
+    assert of.per_km2(0.0, 0.0) > 0.0
+
+
+def test_logarithms_span_five_decades():
+    field, low, high = mvmf.decades(belief().map())
+    assert (field.values.min(), field.values.max()) == (low, high)
+    assert high - low == pytest.approx(5.0)
+
+
+def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
+    points, _ = mvmf.points_of_text(belief().csv())
+    assert np.allclose(points, [one.component[:2] for one in THREE])
+    swapped, notes = mvmf.points_of_text(b"8,48\n175,-36\n")
+    assert swapped[1] == pytest.approx((-36.0, 175.0))
+    assert "taken as the longitude" in " ".join(notes)
+    radians, notes = mvmf.points_of_text(b"0.8,0.1\n-0.6,3.0\n")
+    assert radians[0] == pytest.approx((math.degrees(0.8), math.degrees(0.1)))
+    assert "read as radians" in " ".join(notes)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"lat,lon\n1,x\n", b"91,95\n"])
+def test_a_file_without_centres_is_refused(content):
+    with pytest.raises(DataError, match="gives no centres"):
+        mvmf.points_of_text(content)
+
+
+def test_a_file_of_too_much_is_refused():
+    with pytest.raises(DataError, match="at most"):
+        mvmf.points_of_text(b"1,2\n" * 40_000)
+    with pytest.raises(DataError, match="MB"):
+        mvmf.points_of_text(b"1" * (mvmf.MAX_FILE_BYTES + 1))
+
+
+# --- the expert -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("expert")
+    (folder / "config.json").write_bytes(RunConfig(settings=TINY).to_json())
+    learn_expert(TINY, context(folder, TINY))
+    return folder
+
+
+def test_a_picture_of_the_test_is_shown_with_its_belief_and_its_truth(run):
+    known = expert.exam(run)
+    assert len(known) == 10
+    case = expert.case(run, 3)
+    assert case.truth == (known.tiles.lat[3], known.tiles.lon[3])
+    assert case.error_km == pytest.approx(known.error_km[3], abs=1e-3)
+    assert case.error_km == pytest.approx(float(great_circle_km(*case.truth, *case.guess)))
+    assert isinstance(case.believed, Components)
+    assert case.believed.weight.sum() == pytest.approx(1.0)
+    assert Belief(case.believed).summary().mass.values.sum() == pytest.approx(1.0, abs=1e-3)
+    assert max(bar.true for bar in case.climate) == pytest.approx(known.tiles.climate[3].max())
+    with Image.open(BytesIO(case.pictures[0])) as image:
+        assert image.size == (8, 8)
+    assert expert.case(run, 10_000).truth == (known.tiles.lat[-1], known.tiles.lon[-1])
+    assert expert.nearest_picture(run, *case.truth) == 3
+
+
+def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
+    scene = expert.taken(run, 48.0, 8.0, 200, True)
+    assert len(scene.pictures) == 9
+    lats, lons = expert._around(48.0, 8.0, TINY.tiles.size * TINY.tiles.pixel_km)
+    alone = [expert.taken(run, lat, lon, 200, False).believed.weight for lat, lon in zip(lats, lons, strict=True)]
+    np.testing.assert_allclose(scene.believed.weight, np.mean(alone, axis=0), rtol=1e-4)
+    assert scene.truth == (48.0, 8.0)
+    assert scene.true_day == 200
+
+
+def test_where_no_picture_can_be_taken_it_is_said(run, tmp_path):
+    with pytest.raises(ChoiceError, match="only sea"):
+        expert.taken(run, 0.0, -150.0, 100, False)
+    with pytest.raises(StoreError, match="not trained yet"):
+        expert.exam(tmp_path)
+    (tmp_path / "config.json").write_bytes(RunConfig(settings=TableSettings()).to_json())
+    with pytest.raises(ChoiceError, match="task 'table'"):
+        expert.takes_pictures(tmp_path)
+
+
+def test_the_errors_of_the_test_lie_where_its_pictures_were_taken(run):
+    known, field = expert.exam(run), expert.error_map(run)
+    assert expert.takes_pictures(run)
+    assert 1 <= np.isfinite(field.values).sum() <= len(known)
+    row, column = (
+        int(np.abs(axis - at).argmin())
+        for axis, at in zip(field[:2], (known.tiles.lat[0], known.tiles.lon[0]), strict=True)
+    )
+    assert math.isfinite(field.values[row, column])
+    assert expert.scores(run).expert["num_placed"] > 0
+
+
+def test_what_is_missing_is_transparent():
+    pixels = np.linspace(0.0, 1.0, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    pixels[0, 0, 0, 0] = np.nan
+    with Image.open(BytesIO(expert.pictures(pixels, ("sst",))[0])) as image:
+        rgba = np.asarray(image)
+    assert rgba[0, 0, 3] == 0
+    assert (rgba[0, 1:, 3] == 255).all()
+    assert rgba[-1, -1, 0] > rgba[1, 0, 0]

@@ -1,0 +1,328 @@
+"""The Reconstruct page's numbers: those of the scores, and what a drawn cloud, a foreign grid or a bad file does."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from engine import queries
+from engine.data.prepare import prepare
+from engine.data.resample import resampled
+from engine.data.sst import open_sst
+from engine.errors import ChoiceError, DataError, StoreError
+from engine.models import SpatioTemporalConfig
+from engine.queries import Case, Cloud, SourceChoice, reconstruct, reconstruct_files, reconstruct_models
+from engine.queries.cache import Cache
+from engine.runs.reconstruct_settings import ReconstructSettings
+from engine.sphere import LatLonGrid
+from engine.training import lesson, reconstruct_task
+from engine.training.answers import answer
+from engine.training.inference import estimate_months
+from engine.training.scores import score, score_table
+from engine.training.trained import Trained
+from tests.engine.ocean import GRID, LAND, small_ocean
+from tests.engine.test_fit import MODEL, SMALL, learn
+from tests.engine.test_runs_tasks import context
+
+RUN = "20260101-000000-0000000000"
+SETTINGS = SMALL.model_copy(
+    update={
+        "model": SpatioTemporalConfig.model_validate({**MODEL.model_dump(), "uncertainty": True}),
+        "loss": "gaussian",
+        "epochs": 2,
+        "samples": 4,
+        "months": 2,
+    }
+)
+JULY = Case(RUN, SourceChoice(step_deg=2.0, years=4), 2004, 7)
+CLOUD = Cloud(((35.0, -150.0), (35.0, -140.0)), 900.0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one run that has learned the small ocean."""
+    home = tmp_path_factory.mktemp("reconstruct")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_HOME", str(home))
+        patched.setattr(lesson, "open_source", lambda _: small_ocean(4))
+        (home / "runs").mkdir()
+        learn(home / "runs" / RUN, SETTINGS)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _house(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARMONIA_HOME", str(home))
+    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4))
+    for module in (reconstruct, reconstruct_models, reconstruct_files):
+        monkeypatch.setattr(module, "CACHE", Cache(64 * 2**20))
+    give(monkeypatch, small_ocean(4))
+
+
+def give(monkeypatch: pytest.MonkeyPatch, ocean) -> None:
+    for module in (reconstruct, reconstruct_models):
+        monkeypatch.setattr(module, "source", lambda _: ocean)
+
+
+def trained() -> Trained:
+    return reconstruct_models.model_of(RUN).trained
+
+
+def test_answers_are_those_of_the_whole_archive() -> None:
+    data = prepare(small_ocean(4), (2004, 6), (2004, 7))
+    found = answer(trained(), data).estimate
+    ((_, expected),) = estimate_months(trained().model, trained().view(data), SETTINGS)
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    np.testing.assert_array_equal(found.std, expected.std)
+
+
+def test_after_a_change_only_what_it_touches_is_asked_again_and_the_answer_is_that_of_asking_all() -> None:
+    data = prepare(small_ocean(4), (2004, 6), (2004, 7))
+    known = answer(trained(), data)
+    days = np.array(data.daily)
+    days[1, :, 12:14, 3:6] = np.nan
+    changed = np.zeros(GRID.shape, bool)
+    changed[12:14, 3:6] = True
+    other = replace(data, daily=days)
+    again = answer(trained(), other, known=known, changed=changed)
+    kept = [corner for corner in known.windows if again.windows[corner] is known.windows[corner]]
+    assert kept
+    assert len(kept) < len(known.windows)
+    whole = answer(trained(), other).estimate
+    np.testing.assert_allclose(again.estimate.mean, whole.mean, atol=1e-5)
+    assert np.nanmax(np.abs(whole.mean - known.estimate.mean)) > 1e-3
+
+
+@pytest.mark.parametrize("patch_days", [1, 4])
+def test_day_weights_sum_to_one_and_vanish_where_nothing_was_seen(patch_days: int) -> None:
+    model = trained()
+    if patch_days > 1:
+        model = small_model_of(patch_days)
+    data = prepare(small_ocean(4), (2004, 2), (2004, 2))
+    answers = answer(model, data)
+    for row, column in ((12, 3), (8, 20), (14, 35), (17, 0)):
+        weights = answers.day_weights(0, row, column)
+        seen = np.isfinite(data.daily[0, :, row, column])
+        assert weights[seen].min() > 0.0
+        assert weights.sum() == pytest.approx(1.0, abs=1e-5)
+        assert (weights[data.padded[0]] == 0.0).all()
+
+
+def small_model_of(patch_days: int) -> Trained:
+    from engine.models import SpatioTemporalModel
+
+    config = SpatioTemporalConfig.model_validate({**SETTINGS.model.model_dump(), "patch": (patch_days, 2, 2)})
+    settings = SETTINGS.model_copy(update={"model": config})
+    return replace(trained(), model=SpatioTemporalModel(config).eval(), settings=settings)
+
+
+def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
+    months = [queries.reconstructed(replace(JULY, month=month)) for month in (5, 6, 7)]
+    found = queries.verdict(months)
+    data = prepare(small_ocean(4), (2004, 5), (2004, 7))
+    estimates = {name: np.stack([month.estimates[name] for month in months]) for name in months[0].estimates}
+    usual = {month.case.month: month.usual for month in months}
+    table = score_table(score(data, estimates, usual=usual), [name for name in estimates if name != "model"])
+    assert found.table == table
+    assert found.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
+    assert found.best == min(found.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
+    assert found.num_months == 3
+    assert all(spread is not None for spread in found.spread.values())
+    rows = list(csv.DictReader(io.StringIO(queries.scores_csv([("2004", found)]).decode())))
+    mine = next(
+        row
+        for row in rows
+        if [row[k] for k in ("estimate", "stratum", "label", "metric")] == ["model", "surface", "sea", "mae"]
+    )
+    assert float(mine["value"]) == table["model"]["surface"]["sea"]["mae"]
+
+
+def test_a_region_counts_its_own_cells_only() -> None:
+    month = queries.reconstructed(JULY)
+    world, tropics = queries.verdict([month]), queries.verdict([month], "Tropics")
+    assert tropics.num_cells == int((~LAND[7:11]).sum())
+    assert world.num_cells == int((~LAND).sum())
+    with pytest.raises(ChoiceError, match="no region"):
+        queries.verdict([month], "Atlantis")
+
+
+def test_the_worst_places_are_the_largest_errors_apart() -> None:
+    month = queries.reconstructed(JULY)
+    worst = queries.worst_places(month)
+    error = np.abs(month.estimates["model"] - month.truth)
+    assert abs(worst[0].error) == pytest.approx(float(np.nanmax(error)))
+    assert [abs(one.error) for one in worst] == sorted((abs(one.error) for one in worst), reverse=True)
+    assert len({(one.lat, one.lon) for one in worst}) == len(worst) == 10
+
+
+def test_a_cloud_hides_what_lies_below_it_and_the_error_is_of_those_cells() -> None:
+    plain, clouded = queries.reconstructed(JULY), queries.reconstructed(replace(JULY, clouds=(CLOUD,)))
+    hidden = clouded.hidden
+    assert hidden.any()
+    assert (clouded.count[hidden] == 0).all()
+    np.testing.assert_array_equal(clouded.withheld[hidden], plain.count[hidden])
+    np.testing.assert_array_equal(clouded.count[~hidden], plain.count[~hidden])
+    area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[hidden]
+    errors = queries.error_under_clouds(clouded)
+    expected = np.average(np.abs(clouded.estimates["model"] - clouded.truth)[hidden], weights=area)
+    assert errors is not None
+    assert errors["model"] == pytest.approx(expected, rel=1e-5)
+    assert queries.verdict([clouded]).table["model"]["class"]["withheld"]["area"] > 0.0
+    one_day = queries.reconstructed(replace(JULY, clouds=(replace(CLOUD, day=3),)))
+    assert 0 < (plain.count - one_day.count).sum() <= hidden.sum()
+
+
+def test_a_cloud_over_everything_leaves_an_answer() -> None:
+    poles = Cloud(((90.0, 0.0), (-90.0, 0.0)), 20_000.0)
+    found = queries.reconstructed(replace(JULY, clouds=(poles,)))
+    assert not found.count.any()
+    assert np.isfinite(found.estimates["model"][~LAND]).all()
+    assert not queries.anatomy(found.case, (30.0, -100.0)).weights.any()
+
+
+def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
+    cell = queries.anatomy(replace(JULY, clouds=(CLOUD,)), (35.0, -145.0))
+    whole = queries.anatomy(JULY, (35.0, -145.0))
+    assert np.isnan(cell.days).all()
+    np.testing.assert_array_equal(cell.hidden, whole.days)
+    assert whole.weights.sum() == pytest.approx(1.0, abs=1e-5)
+    assert len(whole.days) == 31
+    truth = small_ocean(4).monthly.sel(time="2004-07-01", lat=35.0, lon=-145.0)
+    assert whole.truth == pytest.approx(float(truth))
+    assert whole.std is not None
+    assert queries.anatomy(JULY, (-30.0, -90.0)).is_land
+
+
+def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, small_ocean(4, monthly=False, ice=False))
+    blind = queries.reconstructed(JULY)
+    assert not queries.can_score(blind)
+    assert set(queries.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
+    with pytest.raises(DataError, match="not known"):
+        queries.verdict([blind])
+    judged = queries.reconstructed(replace(JULY, hidden_percent=20))
+    found = queries.verdict([judged])
+    assert found.withheld_only
+    assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
+
+
+def test_a_month_without_any_observation_is_reconstructed(monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, small_ocean(4, cloudy=1.0, seed=5))
+    found = queries.reconstructed(JULY)
+    assert not found.count.any()
+    assert np.isfinite(found.estimates["model"][~LAND]).all()
+    assert queries.verdict([found]).error_kelvin["mean"] > 0.0
+
+
+def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = LatLonGrid.regular(5.0)
+    ocean = small_ocean(4, grid=fine, land=LAND.repeat(2, axis=0).repeat(2, axis=1))
+    assert not queries.needs_resampling(RUN, JULY.source)
+    give(monkeypatch, ocean)
+    assert queries.needs_resampling(RUN, JULY.source)
+    assert "18 × 36" in queries.differences(RUN, JULY.source)[0]
+    found = queries.reconstructed(replace(JULY, resample=True))
+    assert found.data.grid == GRID
+    moved = resampled(ocean, GRID)
+    np.testing.assert_array_equal(moved.land, LAND)
+    day, old = moved.daily.isel(time=4).values, ocean.daily.isel(time=4).values
+    for row, column in ((12, 3), (8, 20), (17, 35), (1, 1)):
+        part = old[2 * row : 2 * row + 2, 2 * column : 2 * column + 2].astype(float)
+        area = np.where(np.isfinite(part), fine.cell_area_m2[2 * row : 2 * row + 2, None], 0.0)
+        share = area.sum() / (2 * fine.cell_area_m2[2 * row : 2 * row + 2].sum())
+        expected = np.nansum(part * area) / area.sum() if share >= 0.5 else np.nan
+        np.testing.assert_allclose(day[row, column], expected, rtol=1e-6)
+    same = resampled(small_ocean(4), GRID)
+    np.testing.assert_allclose(same.daily.isel(time=9).values, small_ocean(4).daily.isel(time=9).values, rtol=1e-6)
+
+
+def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:
+    for name in ("20990101-000000-ffffffffff", "../../etc", "..", ""):
+        with pytest.raises(StoreError):
+            queries.model_card(name)
+    broken = home / "runs" / "broken"
+    broken.mkdir()
+    (broken / "best.safetensors").write_bytes(b"half")
+    with pytest.raises(StoreError):
+        queries.model_card("broken")
+
+
+def test_a_model_without_its_rivals_stands_beside_the_plain_ones(home: Path, tmp_path: Path) -> None:
+    kept = home / "runs" / RUN / "rivals.npz"
+    kept.rename(tmp_path / "rivals.npz")
+    try:
+        card = queries.model_card(RUN)
+        assert not card.has_rivals
+        assert set(queries.reconstructed(JULY).estimates) == {"model", "mean", "climatology"}
+    finally:
+        (tmp_path / "rivals.npz").rename(kept)
+
+
+def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path) -> None:
+    assert queries.epochs_of(RUN) == (0, 1, 2)
+    assert queries.epochs_of("20990101-000000-ffffffffff") == ()
+    shown = queries.snapshot(RUN, 2)
+    known = np.isfinite(shown.observed + shown.truth + shown.reconstruction)
+    area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[known]
+    expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
+    assert shown.error_kelvin == pytest.approx(expected)
+    film = Image.open(io.BytesIO(queries.film_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
+    assert film.n_frames == 3
+    assert film.width >= 2 * film.height - 1
+    (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").write_bytes(b"PK\x03\x04 half")
+    try:
+        with pytest.raises(StoreError, match="cannot be read"):
+            queries.snapshot(RUN, 9)
+    finally:
+        (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
+    with pytest.raises(DataError, match="no epoch"):
+        queries.film_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
+
+
+def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
+    found = queries.reconstructed(JULY)
+    path = tmp_path / "month.nc"
+    path.write_bytes(queries.month_netcdf(found))
+    with xr.open_dataset(path) as saved:
+        assert saved.attrs["Conventions"] == "CF-1.11"
+        assert saved["sst"].attrs["standard_name"] == "sea_surface_temperature"
+        assert saved["time"].attrs["bounds"] in saved
+        assert set(saved["sst"].attrs["ancillary_variables"].split()) <= set(saved)
+        assert saved.cf["latitude"].attrs["units"] == "degrees_north"
+        np.testing.assert_allclose(saved["sst"].values[0], found.estimates["model"], atol=1e-5)
+    reopened = open_sst(path, "sst")
+    assert reopened.grid == GRID
+    field = (reopened.monthly if reopened.monthly is not None else reopened.daily).values[0]
+    np.testing.assert_allclose(field, found.estimates["model"], atol=1e-5)
+
+
+def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconstruct_task, "open_source", lambda _: small_ocean(4))
+    settings = ReconstructSettings(model=RUN, source=SETTINGS.source, first="2004-05", last="2004-07")
+    run = context(tmp_path, settings)
+    try:
+        reconstruct_task.reconstruct_archive(settings, run)
+    finally:
+        run.close()
+    with xr.open_dataset(tmp_path / reconstruct_task.RESULT) as saved:
+        assert [str(time)[:7] for time in saved["time"].values] == ["2004-05", "2004-06", "2004-07"]
+        assert np.isfinite(saved["sst"].values[:, ~LAND]).all()
+    assert "percent" in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_reliability_counts_the_truths_inside_the_interval() -> None:
+    month = queries.reconstructed(JULY)
+    found = queries.reliability([month])
+    assert found is not None
+    inside = np.abs(month.estimates["model"] - month.truth) <= 1.6448536 * month.std
+    counted = np.isfinite(month.truth) & (month.data.ice[0] <= 0.15)
+    area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
+    expected = area[counted & inside].sum() / area[counted].sum()
+    assert found["coverage"]["90"] == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,205 @@
+"""Curves, scores and sweeps as the Train page reads them, and the form that is made from a task's settings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from engine.errors import CancelledError, ChoiceError, ConfigError, StoreError
+from engine.models.spatiotemporal.estimate import count_parameters
+from engine.queries import forms, trainings
+from engine.queries.dry_run import dry_run
+from engine.runs import MetricsReader, RunConfig
+from engine.runs.model_settings import SpatioTemporalConfig
+from engine.runs.sst_settings import SSTSettings
+
+
+@pytest.fixture
+def reader(tmp_path):
+    rng = np.random.default_rng(0)
+    loss = np.exp(-np.arange(5000) / 1000) + 0.1 * rng.standard_normal(5000)
+    loss[1234] = -3.0
+    lines = [
+        json.dumps({"step": k + 1, "time": k / 10, "epoch": k // 100, "loss": None if k == 7 else value})
+        for k, value in enumerate(loss.tolist())
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    reader = MetricsReader(tmp_path / "metrics.jsonl")
+    reader.poll()
+    return reader
+
+
+def test_a_curve_is_thinned_and_keeps_its_minimum(reader):
+    curve = trainings.curve(reader, "loss", num_points=200)
+    assert curve.x.size <= 210
+    assert curve.y.min() == -3.0
+    assert curve.x[curve.y.argmin()] == 1235
+    assert np.isfinite(curve.y).all()
+
+
+def test_a_curve_per_epoch_has_each_epochs_last_value(reader):
+    curve = trainings.curve(reader, "loss", axis="epoch")
+    assert curve.x.tolist() == list(range(50))
+    np.testing.assert_array_equal(curve.y, reader.columns["loss"][99::100])
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 1000])
+def test_smoothing_is_the_weighted_mean_of_what_came_before(size):
+    values = np.random.default_rng(size).standard_normal(size)
+    found = trainings.smoothed(values, 0.9)
+    for n in {0, size // 2, size - 1}:
+        weights = 0.9 ** np.arange(n, -1, -1)
+        assert found[n] == pytest.approx(np.average(values[: n + 1], weights=weights), rel=1e-12, abs=1e-12)
+
+
+def test_a_metric_that_is_not_there_gives_an_empty_curve(reader):
+    assert trainings.curve(reader, "nothing").x.size == 0
+    assert trainings.axes_of([reader]) == ("step", "epoch", "time")
+
+
+def test_runs_that_differ_only_in_their_seed_make_one_bar():
+    one = RunConfig.demo("table")
+    configs = {"a": one, "b": one.model_copy(update={"seed": 1}), "c": RunConfig.demo("land")}
+    bars = trainings.score_bars({"a": 1.0, "c": 5.0, "b": 3.0}, configs)
+    assert [bar.runs for bar in bars] == [("a", "b"), ("c",)]
+    assert (bars[0].mean, bars[0].std) == (2.0, pytest.approx(2**0.5))
+    assert bars[1].std == 0.0
+
+
+def trial(number, state="done", value=None, **chosen):
+    return {
+        "number": number,
+        "state": state,
+        "chosen": chosen,
+        "run": None,
+        "value": value,
+        "scores": [],
+        "why": "",
+    }
+
+
+def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
+    assert trainings.sweep_view(tmp_path).trials == ()
+    found = {
+        "fields": ["width", "rate", "encoder"],
+        "importance": {"width": 0.7, "rate": 0.3},
+        "trials": [
+            trial(0, value=3.0, width=4, rate=1e-4, encoder="none"),
+            trial(1, "pruned", value=0.1, width=4, rate=1e-1, encoder="none"),
+            trial(2, value=4.0, width=8, rate=1e-2, encoder="table"),
+            trial(3, value=2.0, width=6, rate=1e-3, encoder="none"),
+            trial(4, "failed", width=6, rate=1e-3, encoder="none"),
+        ],
+    }
+    (tmp_path / "trials.json").write_text(json.dumps(found))
+    view = trainings.sweep_view(tmp_path)
+    assert view.best.number == 3
+    assert view.best_so_far == ((0, 3.0), (3, 2.0))
+    assert view.counts() == {"done": 3, "pruned": 1, "failed": 1}
+    lines = trainings.parallel(view)
+    assert lines.names == ("width", "rate", "encoder", "score")
+    assert lines.numbers == (0, 2, 3)
+    np.testing.assert_allclose(lines.position[:, 0], [0.0, 1.0, 0.5])
+    np.testing.assert_allclose(lines.position[:, 1], [0.0, 1.0, 0.5])  # by factors
+    np.testing.assert_allclose(lines.position[:, 2], [0.0, 1.0, 0.0])
+    np.testing.assert_allclose(lines.position[:, 3], [0.5, 1.0, 0.0])
+    assert dict(lines.labels[2]) == {"none": 0.0, "table": 1.0}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"trials": [{"number": 1}], "fields": [], "importance": {}}'])
+def test_a_damaged_sweep_says_so(tmp_path, content):
+    (tmp_path / "trials.json").write_text(content)
+    with pytest.raises(StoreError, match="damaged"):
+        trainings.sweep_view(tmp_path)
+
+
+def test_the_form_has_every_field_of_the_file():
+    names = {field.name for field in forms.form_fields("sst")}
+    values = forms.defaults("sst")
+    assert {name for name in names if forms.pick(values, name) is not None} <= names
+    for field in forms.form_fields("sst"):
+        if field.only_if is None and not field.is_optional:
+            assert forms.pick(values, field.name) is not None, field.name
+        assert field.help, field.name
+    assert {"source.kind", "source.path", "source.step_deg", "model.width", "learning_rate"} <= names
+    path = next(field for field in forms.form_fields("sst") if field.name == "source.path")
+    assert path.only_if == ("source.kind", "file")
+
+
+@pytest.mark.parametrize("task", ["land", "basis", "table", "sst", "expert", "sweep"])
+def test_the_defaults_of_every_task_are_a_run(task):
+    assert forms.checked_config(forms.defaults(task)).task == task
+
+
+def test_only_what_can_work_is_legal():
+    values = forms.defaults("sst")
+    assert forms.legal(values, "model.heads", (1, 2, 3, 4, 5, 8)) == (1, 2, 4, 8)
+    assert forms.legal(values, "model.width", (32, 33, 62, 64)) == (32, 64)
+    # a problem elsewhere does not make every candidate illegal
+    broken = forms.put(values, "learning_rate", -1.0)
+    assert forms.legal(broken, "model.heads", (3, 4)) == (4,)
+
+
+def test_every_wrong_field_is_told_by_its_name():
+    values = forms.put(forms.put(forms.defaults("sst"), "model.width", 7), "learning_rate", -1)
+    values = forms.put(values, "source.step_deg", 0.7)
+    with pytest.raises(ConfigError) as caught:
+        forms.checked_config(values)
+    problems = forms.problems_by_field(caught.value)
+    assert {"model.width", "learning_rate", "source.step_deg"} <= set(problems)
+    assert "6 and 8 are" in problems["model.width"]
+
+
+def test_presets_are_found_again():
+    values = forms.with_preset(forms.defaults("sst"), "published")
+    assert forms.preset_of(values) == "published"
+    assert forms.preset_of(forms.put(values, "model.width", 64)) is None
+
+
+def test_configurations_are_compared_with_what_differs_first():
+    one = RunConfig(settings=SSTSettings())
+    other = RunConfig(settings=SSTSettings(learning_rate=1e-4), seed=3)
+    found = forms.compare_configs([one, other])
+    assert found.rows[: found.num_differing] == (("seed", ("0", "3")), ("learning_rate", ("0.002", "0.0001")))
+    assert found.on_other_data == ""
+    elsewhere = RunConfig(
+        settings=SSTSettings(train_years=(2003, 2003), validation_years=(2004, 2004), test_years=(2005, 2005))
+    )
+    assert "train_years" in forms.compare_configs([one, elsewhere]).on_other_data
+
+
+def test_the_snippet_is_the_same_configuration():
+    config = RunConfig.demo("sst")
+    seen = {}
+    code = forms.config_snippet(config).replace("from engine.training import fit", "")
+    exec(code, {"fit": lambda config, folder: seen.update(config=config)})
+    assert seen["config"] == config
+
+
+SMALL = SSTSettings(
+    model=SpatioTemporalConfig.preset("tiny", width=8, heads=2, spatial_layers=1, decoder_width=8),
+    window=(8, 8),
+    overlap=2,
+    batch=1,
+    epochs=3,
+)
+
+
+def test_a_dry_run_counts_parameters_and_measures_a_step():
+    found = dry_run(RunConfig(settings=SMALL))
+    assert found.num_parameters == count_parameters(SMALL.model)
+    assert 0.0 < found.seconds_per_step < 60.0
+    assert found.seconds_total == pytest.approx(3 * found.seconds_per_epoch)
+    assert found.memory_bytes > 0
+    assert found.disk_bytes > 5 * 4 * found.num_parameters
+    assert dry_run(RunConfig(settings=SMALL)) is found
+
+
+def test_a_dry_run_can_be_abandoned():
+    with pytest.raises(CancelledError):
+        dry_run(RunConfig(settings=SMALL, seed=5), should_stop=lambda: True)
+
+
+def test_a_dry_run_is_of_the_ocean_task():
+    with pytest.raises(ChoiceError, match="'land'"):
+        dry_run(RunConfig.demo("land"))

@@ -1,0 +1,160 @@
+"""The Reconstruct page's rules and words: whatever is asked, what stands can be shown, and what is said is so."""
+
+from __future__ import annotations
+
+import holoviews as hv
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.queries import LAYER_KINDS, PRETRAINED, Anatomy, Snapshot, SourceChoice, Verdict
+from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
+from explorer.plots import reconstruct as figures
+
+KEYS = [*ReconstructModel.KEYS, "run", "src", "step", "seed", "years", "path", "var", "month", "place", "at", "unknown"]
+TEXTS = st.one_of(
+    st.integers(-(10**9), 10**9).map(str),
+    st.sampled_from(["demo", "path", "error", "spread", "four", "truth", "std", "2004-07", "2004-13", "yes", "10,20",
+                     "91,0", "../../etc", "<script>", "Kuroshio", "nan", "0.25", "training"]),
+    st.text(max_size=12),
+)  # fmt: skip
+MONTHS = tuple(f"{year}-{month:02d}-01" for year in (2003, 2004) for month in range(1, 13))
+
+
+def assert_legal(model: ReconstructModel) -> None:
+    """What the state describes exists."""
+    assert model.kind in model.kinds
+    assert model.left in model.layers
+    assert model.right in model.layers
+    assert 0 <= model.hidden_percent <= 60
+    assert 1 <= model.day <= 31
+    assert abs(model.place[0]) <= 90
+    assert model.months[min(model.month, len(model.months) - 1)]
+    model.case()
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), TEXTS), st.integers(1, 24), st.sampled_from([ALL_LAYERS, ALL_LAYERS[:3]]))
+def test_any_address_leaves_a_legal_state(query: dict[str, str], num_months: int, offered: tuple[str, ...]) -> None:
+    model = ReconstructModel(query)
+    assert_legal(model)
+    model.take_months(MONTHS[:num_months], MONTHS[0])
+    assert_legal(model)
+    model.offered = offered
+    assert_legal(model)
+    assert ReconstructModel(model.address).address == model.address
+
+
+def test_an_address_is_taken_up_and_what_cannot_be_is_said() -> None:
+    maps = {"kind": "error", "left": "error_mean", "right": "error", "month": "2004-07", "place": "35,-60"}
+    model = ReconstructModel({"run": "20260101-000000-00", "src": "demo", "step": "2", "years": "4", **maps})
+    model.take_months(MONTHS, MONTHS[0])
+    assert not model.notes
+    assert model.year_month == (2004, 7)
+    assert model.shown == ("error_mean", "error")
+    assert model.case().source == SourceChoice(step_deg=2.0, years=4)
+    hostile = ReconstructModel({"run": "../..", "month": "2004-7", "kind": "x", "place": "91,0"})
+    assert len(hostile.notes) == 4
+    assert hostile.run == PRETRAINED
+
+
+def test_a_month_that_the_source_lacks_gives_way_to_the_nearest() -> None:
+    model = ReconstructModel({"month": "1999-03"})
+    model.take_months(MONTHS, "2004-07-01")
+    assert model.iso == "2003-01-01"
+    assert "1999-03 is no month" in model.notes[0]
+
+
+def test_layers_that_are_not_there_are_not_shown() -> None:
+    model = ReconstructModel({"kind": "error"})
+    model.offered = ("day", "observed", "reconstruction")
+    assert model.kind == "temperature"
+    assert model.kinds == ("temperature",)
+    assert model.shown == ("observed", "reconstruction")
+    model.panes = "four"
+    assert model.shown == ("day", "observed", "reconstruction")
+    assert set(LAYER_KINDS) == {"temperature", "error", "spread"}
+
+
+def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> None:
+    model = ReconstructModel({"month": "2004-07", "day": "9"})
+    model.take_months(MONTHS, MONTHS[0])
+    model.draw_cloud(((0.0, 10.0),))
+    model.all_days = False
+    model.draw_cloud(((1.0, 11.0),))
+    assert [cloud.day for cloud in model.case().clouds] == [0, model.day]
+    assert model.case("2004-08-01").clouds == ()
+    assert model.case(with_clouds=False).clouds == ()
+
+
+def verdict_of(mean: float, best: float, spread: float | None = None, **changes: object) -> Verdict:
+    rows = {"class": {"never": {"area": 0.2}}, "surface": {"sea": {}}}
+    held = {
+        "table": {"model": rows, "mean": rows, "other": rows},
+        "num_cells": 1200,
+        "num_months": 1 if spread is None else 12,
+        "best": "other",
+        "error_kelvin": {"model": 0.2, "mean": 0.3, "other": 0.25},
+        "skill": {"mean": mean, "other": best},
+        "spread": {"mean": spread, "other": spread},
+        "withheld_only": False,
+    }
+    return Verdict(**{**held, **changes})  # type: ignore[arg-type]
+
+
+def test_the_verdict_says_who_is_nearer_and_how_sure_that_is() -> None:
+    said = words.verdict(verdict_of(0.334, 0.2), "2004-07-01")
+    assert "July 2004" in said
+    assert "33 % nearer to the truth than the mean of valid days" in said
+    assert "20 % nearer to it than the best rival" in said
+    assert "good" in said
+    assert "farther" in words.verdict(verdict_of(0.3, -0.2), "2004-07-01")
+    assert "bad" in words.verdict(verdict_of(0.3, -0.2), "2004-07-01")
+    assert "level with the best rival" in words.verdict(verdict_of(0.3, 0.002), "2004-07-01")
+    detail = words.detail(verdict_of(0.3, 0.2), verdict_of(0.31, 0.19, 0.02), "Kuroshio")
+    for part in ("Over 12 months: 31.0 ± 2.0 %", "19.0 ± 2.0 %", "20 % of their area", "Kuroshio"):
+        assert part in detail
+    assert "withheld" in words.detail(verdict_of(0.3, 0.2, withheld_only=True), None, "World")
+
+
+def test_nothing_from_outside_becomes_markup() -> None:
+    assert "<script" not in words.failure(ValueError("<script>alert(1)</script>"))
+
+
+def test_a_place_is_told_with_its_days() -> None:
+    days = np.array([np.nan, 20.0, 21.0], np.float32)
+    cell = Anatomy(
+        10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False
+    )
+    assert "seen on 2 of 3 days" in words.anatomy(cell, "2004-07-01")[0][0]
+    assert words.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
+    blank = np.full(3, np.nan, np.float32)
+    unseen = Anatomy(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
+    assert "leans on its neighbours" in words.anatomy(unseen, "2004-07-01")[0][0]
+
+
+def test_an_epoch_is_told_with_its_error() -> None:
+    field = np.zeros((2, 2), np.float32)
+    lat = np.array([0.0, 1.0])
+    seen = Snapshot(3, lat, lat, field, field, field, None, 0.2, 0.25)
+    said = words.epoch(seen, 3, True)
+    assert "epoch 3" in said
+    assert "20 % nearer" in said
+    assert "runs" in said
+
+
+@pytest.mark.parametrize("truth", [None, 20.5])
+def test_figures_are_drawn_from_plain_arrays(truth: float | None) -> None:
+    hv.extension("bokeh")
+    days = np.array([np.nan, 20.0, 21.0])
+    levels = {"model": 20.5, "rival": np.nan, "mean": 20.4}
+    assert figures.anatomy(days, days * np.nan, np.array([0, 0.4, 0.6]), levels, 0.2, truth)
+    quantiles = np.abs(np.sort(np.random.default_rng(0).normal(size=(3, 5)), axis=1))
+    assert figures.by_count(np.arange(3), quantiles, quantiles)
+    errors = {name: {"a": 1.0, "b": 2.0} for name in ("model", "rival", "mean")}
+    assert figures.by_label(errors, ["a", "b"], "")
+    power = np.geomspace(1, 1e-3, 20)
+    assert figures.spectrum(power, power, power, 9)
+    assert figures.histogram(np.linspace(-1, 1, 11), np.full(10, 0.1), np.full(10, 0.1))
+    assert figures.reliability({"50": 0.48, "90": 0.92})

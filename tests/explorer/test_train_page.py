@@ -1,0 +1,273 @@
+"""The Train page without a browser: drafts and addresses, the form's rows, verdicts, curves, comparisons and sweeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import ConfigError, StoreError
+from engine.queries import forms, trainings
+from engine.queries.training_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
+from engine.runs import RunConfig, RunRecord, RunStore
+from engine.runs.sst_settings import SSTSettings
+from explorer.pages.train import fields, markup, words
+from explorer.pages.train.compare import read_compared
+from explorer.pages.train.follow import Followed, Look
+from explorer.pages.train.model import COMPARE, NEW, RUNS, TASKS, TrainModel
+from explorer.plots import training as figures
+
+hv.extension("bokeh", logo=False)  # type: ignore[operator]
+
+RECORD = RunRecord(id="20261120-101500-0123456789", state="running", task="sst")
+HOSTILE = "<script>alert(1)</script>"
+
+
+def row(model: TrainModel, name: str) -> dict[str, Any]:
+    return next(one for one in fields.form_rows(model) if one["name"] == name)
+
+
+# --- the draft and its address ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_demo_is_a_legal_draft(task: str) -> None:
+    model = TrainModel({"task": task})
+    assert model.checked() == RunConfig.demo(task)
+    assert model.changes == {}
+    assert not [one for one in fields.form_rows(model) if one["problem"]]
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.sampled_from([*TrainModel.KEYS, "run", "runs", "metric", "task", "seed", "set", "at"]),
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(
+                ["new", "runs", "compare", "sst", "sweep", "97", "-1", '{"epochs":3}', '{"space":5}', "[1]"]
+            ),
+        ),
+    )
+)
+def test_any_address_opens_a_page_whose_own_address_opens_it_again(query: dict[str, str]) -> None:
+    model = TrainModel(query)
+    fields.form_rows(model)
+    again = TrainModel(model.address)
+    assert again.address == model.address
+    assert not again.notes
+
+
+def test_a_draft_travels_in_the_address_even_when_it_is_wrong() -> None:
+    model = TrainModel({"face": NEW, "task": "sst"})
+    fields.change(model, "model.width", "7")
+    fields.change(model, "window", "61, 60")
+    fields.change(model, "seed", "5")
+    again = TrainModel(model.address)
+    assert (again.values, again.seed) == (model.values, 5)
+    assert set(again.problems()) == {"model.width", "model.heads", "window"} & set(again.problems()) | {"model.width"}
+
+
+def test_all_wrong_fields_are_told_at_once_with_what_is_legal() -> None:
+    model = TrainModel({"task": "sst"})
+    for name, text in (("model.patch", "1, 7, 4"), ("epochs", "many"), ("learning_rate", "-1")):
+        fields.change(model, name, text)
+    with pytest.raises(ConfigError) as caught:
+        model.checked()
+    assert len(caught.value.problems) == 3
+    # 60 rows are a whole number of patches of 2, 3, 5 or 6 rows, which the window's row lists
+    assert "patch height 7 does not divide 60; 56 and 63 do" in row(model, "window")["problem"]
+    assert "Legal now" in row(model, "learning_rate")["problem"]
+    assert row(model, "epochs")["text"] == "many"
+    fields.change(model, "model.patch", "1, 6, 4")
+    assert not row(model, "window")["problem"]
+
+
+def test_what_does_not_go_with_the_other_choices_is_not_offered() -> None:
+    model = TrainModel({"task": "sst"})
+    legal = {one["text"]: one["is_legal"] for one in row(model, "loss")["options"]}
+    assert legal == {"l1": True, "l2": True, "gaussian": False}
+    assert row(model, "model.heads")["suggestions"] == ["1", "2", "4", "8", "16"]
+    fields.change(model, "model.width", "20")
+    assert row(model, "model.heads")["suggestions"] == ["1", "2", "4"]
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_every_row_reads_what_it_writes(data: st.DataObject) -> None:
+    model = TrainModel({"task": data.draw(st.sampled_from(TASKS))})
+    before = model.values
+    for field in forms.form_fields(model.task):
+        if field.name != "space" and (
+            field.only_if is None or forms.pick(before, field.only_if[0]) == field.only_if[1]
+        ):
+            fields.change(model, field.name, fields.as_text(forms.pick(before, field.name)))
+    assert model.checked() == RunConfig.demo(model.task)
+
+
+@pytest.mark.parametrize(
+    "text", ["16, 32", "0.0003 … 0.003 log", "1 … 4", "1×2×2, 1×4×4", "harmonic, none", "true, false", "0.0 … 0.3"]
+)
+def test_a_dimension_is_written_as_a_person_writes_it(text: str) -> None:
+    assert fields.dimension_text(fields.dimension_of(text)) == text
+
+
+def test_a_sweep_is_drafted_by_what_it_varies() -> None:
+    model = TrainModel({"task": "sst"})
+    fields.change(model, "epochs", "2")
+    fields.change(model, "task", "sweep")
+    fields.change(model, "space.model.width", "")
+    for name in fields._DIMENSIONS:
+        fields.change(model, "space+", name)
+    config = model.checked()
+    assert set(config.settings.space) == set(fields._DIMENSIONS)  # type: ignore[union-attr]
+    assert config.settings.trial.epochs == 2  # type: ignore[union-attr]
+    fields.change(model, "space.batch", "none, at, all")
+    assert "batch" in row(model, "space+")["problem"]
+
+
+def test_the_source_takes_its_own_fields_along() -> None:
+    model = TrainModel({"task": "sst"})
+    fields.change(model, "source.kind", "file")
+    assert model.values["source"] == {"kind": "file"}
+    assert "source.path" in model.problems()
+    assert not [one for one in fields.form_rows(model) if one["name"] == "source.step_deg"]
+    fields.change(model, "source.kind", "demo")
+    assert not model.problems().keys() & {"source.path", "source.step_deg"}
+
+
+def test_at_most_eight_runs_are_compared() -> None:
+    model = TrainModel({"face": COMPARE})
+    assert all(model.toggle(f"run-{number}") for number in range(8))
+    assert not model.toggle("one more")
+    assert model.toggle("run-3")
+    assert TrainModel(model.address).compared == model.compared
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "said"),
+    [(0.2, 0.25, "The model beats the plain mean"), (0.3, 0.25, "The plain mean beats the model"),
+     (0.2501, 0.25, "The model equals the plain mean")],
+)  # fmt: skip
+def test_the_verdict_answers_the_one_question(model: float, mean: float, said: str) -> None:
+    html = markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, {})
+    assert said in html
+    assert "so far" in html
+    # what was measured on test years counts more than validation
+    tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.1), ("mean", 0.4))}
+    assert "−75 %" in markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, tested)
+
+
+def test_before_there_is_a_score_the_verdict_says_what_happens() -> None:
+    assert "reads its data: 25 %" in markup.verdict(RECORD, {"preparing": 0.25}, {})
+    failed = RunRecord(id=RECORD.id, state="failed", task="sst", failure=f"no room {HOSTILE}")
+    assert HOSTILE not in markup.verdict(failed, {}, {})
+    assert "no room" in markup.verdict(failed, {}, {})
+
+
+@pytest.mark.parametrize(("skill", "said"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
+def test_a_badge_tells_good_from_bad(skill: float, said: str) -> None:
+    assert words.badge({"skill_mean": skill})[1] == said
+
+
+def test_nothing_that_came_from_outside_becomes_markup() -> None:
+    configs = [RunConfig(seed=seed, settings=SSTSettings()) for seed in (0, 1)]
+    found = markup.differences(forms.compare_configs(configs), [(HOSTILE, "red"), ("b", "blue")])
+    assert HOSTILE not in found + markup.bars([(HOSTILE, 1.0, 0.1, "red")], "K") + markup.key([(HOSTILE, "red", True)])
+    # what differs comes first
+    assert found.index(">seed<") < found.index("fields they share")
+
+
+# --- what is read of runs ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> Followed:
+    """A run that nobody started, with metrics as the task writes them."""
+    run = store.create(RunConfig(seed=seed, settings=SSTSettings()), name=f"seed {seed}")
+    lines = []
+    for step in range(num_lines):
+        values = {"iteration": step, "epoch": step // 10, "train_loss": 1 / (step + 1), "val_mae": 0.2 + seed / 100}
+        lines.append(json.dumps({"step": step, "time": step / 2, **values, "val_mae_mean": 0.25, "skill_mean": 0.2}))
+    (run.folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step":99,"ti')
+    return Followed(run)
+
+
+def test_a_run_is_read_once_and_drawn_with_its_rivals(store: RunStore) -> None:
+    run = trained(store)
+    seen = run.read(run.run.record, Look("", "step", 0.0), -1)
+    assert seen.metric == "val_mae"
+    assert [(line.name.split(",")[0], line.is_dashed) for line in seen.lines] == [
+        ("Mean of valid days", True),
+        ("The model", False),
+    ]
+    assert seen.top == 0.5
+    figure = figures.curves(seen.lines, False, "Step", "K", 200, seen.top)
+    assert hv.render(figure).y_range.end < 0.5
+    assert newest_metrics(run.run.folder)["step"] == 49  # the torn line does not count
+    assert newest_metrics(store.home) == {}
+
+
+def test_snapshots_are_fields_and_a_damaged_one_is_said(store: RunStore) -> None:
+    folder = trained(store).run.folder
+    (folder / "snapshots").mkdir()
+    lat, lon = np.array([-5.0, 5.0]), np.array([0.0, 10.0, 20.0])
+    field = np.ones((2, 3), np.float16)
+    np.savez(
+        folder / "snapshots" / "epoch-0003.npz", lat=lat, lon=lon, reconstruction=2 * field, target=field,
+        observed=3 * field, error=field, count=field.astype(np.uint8),
+    )  # fmt: skip
+    (folder / "snapshots" / "epoch-0004.npz").write_bytes(b"no archive")
+    assert snapshot_epochs(folder) == [3, 4]
+    found = snapshot_fields(folder, 3)
+    assert (found["mean_error"] == 2).all()
+    with pytest.raises(StoreError, match="cannot be read"):
+        snapshot_fields(folder, 4)
+    assert final_scores(folder) == {}
+
+
+def test_compared_runs_share_an_axis_and_seeds_share_a_bar(store: RunStore) -> None:
+    runs = [trained(store, seed) for seed in range(3)]
+    records = {run.run.id: RunRecord(id=run.run.id, state="done", best=0.2 + number / 100, name=HOSTILE)
+               for number, run in enumerate(runs)}  # fmt: skip
+    found = read_compared(runs, records, Look("val_mae", "epoch", 0.0))
+    assert [line.x.tolist() for line in found.lines] == [[0, 1, 2, 3, 4]] * 3
+    assert [bar.runs for bar in found.bars] == [tuple(run.run.id for run in runs)]
+    assert found.comparison.rows[0][0] == "seed"
+    assert found.comparison.on_other_data == ""
+
+
+def test_figures_of_a_sweep_stand_for_any_number_of_trials() -> None:
+    for count in (0, 1, 30):
+        chosen = [{"model.width": 8 + number, "encoder": "none"} for number in range(count)]
+        trials = tuple(
+            trainings.SweepTrial(number, "done", one, "r", 1.0 / (number + 1), [], "")
+            for number, one in enumerate(chosen)
+        )
+        view = trainings.SweepView(("model.width", "encoder"), trials, {"model.width": 1.0})
+        found = trainings.parallel(view)
+        hv.render(figures.parallel(found, ["Width", "Encoder", "Score"], 0))
+        if count:
+            hv.render(figures.slice_of(found, 0, "Width", "K"))
+            hv.render(figures.best_so_far(found, view.best_so_far, "K"))
+        assert f"{count} done" in words.sweep_sentence(view, 30) or not count
+
+
+def test_the_face_of_an_address_is_kept() -> None:
+    model = TrainModel({"face": RUNS, "run": RECORD.id, "layer": "error"})
+    assert model.address["run"] == RECORD.id
+    model.face = NEW
+    assert "run" not in model.address

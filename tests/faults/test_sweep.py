@@ -1,0 +1,168 @@
+"""A sweep's trials are runs of their own: none is lost or doubled, and how each one ended is told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine.runs import Run, RunConfig, RunStore
+from engine.runs.sst_settings import SSTSettings
+from engine.runs.sweep_settings import Choices, Range, SweepSettings
+from engine.training.sweep import TRIALS
+from tests.faults.tools import fresh, num_begun, processes_of, wait_for, wait_until_ended
+
+INJECT = str(Path(__file__).parent / "inject_trials")
+LEARNING_RATES = Range(low=1e-4, high=1e-1, log=True)
+
+
+@pytest.fixture(autouse=True)
+def _quick_trials(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", INJECT)
+
+
+def settings(*widths: int, **others) -> SweepSettings:
+    space = {"model.width": Choices(values=widths), "learning_rate": LEARNING_RATES}
+    common = {"trial": SSTSettings(epochs=5), "space": space, "trials": 6, "pruner": "none"}
+    return SweepSettings(**(common | others))
+
+
+def launch(store: RunStore, chosen: SweepSettings) -> Run:
+    run = store.create(RunConfig(settings=chosen))
+    store.launch(run)
+    return run
+
+
+def trials(run: Run) -> list[dict]:
+    return json.loads((run.folder / TRIALS).read_text())["trials"]
+
+
+def trial_runs(store: RunStore, run: Run) -> list[Run]:
+    return [found for found in store.list() if found.record.tags[:1] == (f"sweep {run.id}",)]
+
+
+def check(store: RunStore, run: Run, count: int) -> None:
+    """Every trial is one run, and says what its run says."""
+    told = trials(run)
+    assert [trial["number"] for trial in told] == list(range(len(told)))
+    by_run = {found.id: found for found in trial_runs(store, run)}
+    assert sorted(by_run) == sorted(trial["run"] for trial in told if trial["run"])
+    assert len(by_run) == count
+    for trial in told:
+        if trial["state"] == "done":
+            record = by_run[trial["run"]].record
+            assert record.state == "done"
+            assert trial["value"] == pytest.approx(record.best)
+            chosen = by_run[trial["run"]].config.settings
+            assert chosen.model.width == trial["chosen"]["model.width"]
+            assert chosen.learning_rate == trial["chosen"]["learning_rate"]
+
+
+def test_a_sweep_on_one_slot_finishes_all_its_trials_and_finds_the_better_choice(store):
+    run = launch(store, settings(4, 8, 64, trials=8))
+    assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+    check(store, run, 8)
+    told = trials(run)
+    assert run.record.best == min(trial["value"] for trial in told)
+    assert run.record.progress == 1.0
+    found = json.loads((run.folder / TRIALS).read_text())
+    assert found["fields"] == ["model.width", "learning_rate"]
+    assert sum(found["importance"].values()) == pytest.approx(1.0)
+    assert all(num_begun(trial) == 1 for trial in trial_runs(store, run))
+
+
+def test_pruned_failed_and_killed_trials_are_told_apart(store):
+    run = launch(store, settings(24, 12, 20, 64, trials=8, sampler="random"))
+    assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+    ends = {trial["chosen"]["model.width"]: trial for trial in trials(run)}
+    assert set(ends) == {24, 20, 12, 64}
+    assert (ends[24]["state"], ends[12]["state"], ends[20]["state"], ends[64]["state"]) == (
+        "failed",
+        "killed",
+        "done",
+        "done",
+    )
+    assert "there is no such ocean" in ends[24]["why"]
+    check(store, run, 8)
+
+
+def test_a_trial_that_falls_behind_is_pruned(store):
+    # the first trials set the mark; epochs are slow enough for the sweep to look in between
+    chosen = settings(4, 64, trials=8, pruner="asha", trial=SSTSettings(epochs=50), sampler="random")
+    run = launch(store, chosen)
+    assert wait_until_ended(run, 120.0) == "done", run.record.failure or run.log_tail()
+    pruned = [trial for trial in trials(run) if trial["state"] == "pruned"]
+    assert pruned
+    states = {found.id: found.state for found in trial_runs(store, run)}
+    assert all(states[trial["run"]] == "pruned" for trial in pruned)
+    assert all(trial["value"] is not None for trial in pruned)
+
+
+def test_choices_that_clash_never_become_a_run(store):
+    space = {"model.width": Choices(values=(8, 12)), "model.heads": Choices(values=(8,))}
+    run = launch(store, settings(8, space=space, trials=3, sampler="random"))
+    assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+    clashes = [trial for trial in trials(run) if trial["state"] == "illegal"]
+    assert {trial["chosen"]["model.width"] for trial in clashes} == {12}
+    assert all("8 heads do not divide width 12" in trial["why"] for trial in clashes)
+    assert all(trial["run"] is None for trial in clashes)
+
+
+def test_a_sweep_whose_every_trial_fails_says_why(store):
+    run = launch(store, settings(24))
+    assert wait_until_ended(run) == "failed"
+    assert "all 5 trials failed" in run.record.failure
+    assert "there is no such ocean" in run.record.failure
+
+
+def test_a_space_without_any_legal_choice_says_so(store):
+    space = {"model.width": Choices(values=(12,)), "model.heads": Choices(values=(8,))}
+    run = launch(store, settings(8, space=space))
+    assert wait_until_ended(run) == "failed"
+    assert "clash whatever is proposed" in run.record.failure
+    assert trial_runs(store, run) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sweep_killed_at_any_moment_loses_and_doubles_no_trial(home, seed):
+    rng = random.Random(seed)
+    with fresh(home) as store:
+        run = launch(store, settings(4, 8, trial=SSTSettings(epochs=15)))
+        for _ in range(3):
+            mark = rng.randrange(6)
+            wait_for(lambda mark=mark: run.state == "done" or count_begun(store, run) > mark, "the trials to go on")
+            if run.state == "done":
+                break
+            for process in processes_of(run.folder):
+                os.kill(process.pid, signal.SIGKILL)
+            wait_for(lambda: run.state in ("interrupted", "done"), "the sweep to be seen dead")
+            if run.state == "interrupted":
+                run.resume()
+        assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+        check(store, run, 6)
+        assert all(trial["state"] == "done" for trial in trials(run))
+
+
+def count_begun(store: RunStore, run: Run) -> int:
+    return sum(num_begun(trial) for trial in trial_runs(store, run))
+
+
+def test_a_cancelled_sweep_stops_its_trials_and_goes_on_with_them(store):
+    run = launch(store, settings(4, 8, trial=SSTSettings(epochs=400), trials=2))
+    wait_for(lambda: any(trial.state == "running" for trial in trial_runs(store, run)), "a trial to work")
+    run.cancel()
+    assert wait_until_ended(run) == "cancelled"
+    wait_for(lambda: not processes_of(store.home), "the trial to stop")
+    (stopped,) = trial_runs(store, run)
+    assert stopped.state == "cancelled"
+    epochs_before = stopped.record.epoch
+    run.resume()
+    wait_for(lambda: stopped.state in ("running", "done"), "the trial to go on")
+    wait_for(lambda: (stopped.record.epoch or 0) > epochs_before, "the trial to come further")
+    assert num_begun(stopped) == 2
+    run.cancel()
+    assert wait_until_ended(run) == "cancelled"
