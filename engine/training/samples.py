@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -153,10 +153,9 @@ class Samples:
         """(H, W), True = some month has something to learn from there."""
         data = self.view.data
         known = np.zeros(data.grid.shape, bool)
-        for n in range(len(data.months)):
-            source = data.target if data.target is not None else data.daily
-            field = np.isfinite(source[n])
-            known |= field if data.target is not None else field.any(axis=0)
+        for n, days in enumerate(data.daily):  # never all days at once
+            fields = days if data.target is None else data.target[n : n + 1]
+            known |= np.any(np.isfinite(fields), axis=0)
         return known
 
     def sample(self, epoch: int, number: int) -> dict[str, Any]:
@@ -185,12 +184,14 @@ class Samples:
 
         Up to twice the share of days and of cell-months, so that a model sees skies of all kinds.
         """
-        missing, land = sample["missing"][0], sample["land"]
-        others = [n for n in range(len(self.view.data.months)) if n not in months] or list(months)
-        clouds = np.isnan(self.view.windows.cut(self.view.data.daily[int(rng.choice(others))], corner))
-        hidden = np.zeros_like(missing)
+        missing: NDArray[np.bool_] = sample["missing"][0]
+        land: NDArray[np.bool_] = sample["land"]
+        data, windows = self.view.data, self.view.windows
+        others = [n for n in range(len(data.months)) if n not in months] or list(months)
+        clouds = np.isnan(windows.cut(data.daily[int(rng.choice(others))], corner))
+        hidden = np.zeros(missing.shape, bool)
         for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_share, True)):
-            chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(rng.integers(2**31))
+            chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
             hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)
         return hidden[None]
 
