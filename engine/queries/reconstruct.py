@@ -171,6 +171,12 @@ def exam_of(case: Case, progress: Progress) -> tuple[Any, int]:
     ocean, size = source_in_use(case), model_of(case.model).trained.settings.months
     first, last = (12 * month.year + month.month - 1 for month in available(ocean))
     wanted = 12 * case.year + case.month - 1
+    if not first <= wanted <= last:
+        raise ChoiceError(
+            f"the source has no {case.year}-{case.month:02d}",
+            "month",
+            f"choose one from {first // 12}-{first % 12 + 1:02d} to {last // 12}-{last % 12 + 1:02d}",
+        )
     start = max(first, min(wanted - size // 2, last - size + 1))
     stop = min(last, start + size - 1)
     ends = [Month(number // 12, number % 12 + 1) for number in (start, stop)]

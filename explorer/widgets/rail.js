@@ -24,7 +24,8 @@ const CSS = `
 nav { box-sizing: border-box; height: 100%; padding: 14px 4px 8px; display: flex; flex-direction: column; gap: 4px;
   align-items: stretch; background: var(--h-panel); border-right: 1px solid var(--h-divider) }
 .logo { color: var(--h-accent); text-align: center; height: 40px; margin-bottom: 8px }
-.grow { flex: 1 }
+.pages { flex: 1; min-height: 0; display: flex; flex-direction: column; gap: 4px; overflow: hidden auto; scrollbar-width: none }
+.pages > a { flex: none }
 a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; flex-direction: column; gap: 4px;
   align-items: center; justify-content: center; min-height: 56px; border-radius: 10px; color: var(--h-secondary);
   font: 500 11px/1.2 Inter, system-ui, sans-serif; transition: background 120ms, color 120ms }
@@ -43,6 +44,7 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 .count[hidden] { display: none }
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
+  .pages { flex-direction: row; min-width: 0; overflow: auto hidden }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
   .logo { display: none }
 }`
@@ -59,8 +61,6 @@ export function render({model, el}) {
   const logo = document.createElement('div')
   logo.className = 'logo'
   logo.innerHTML = icon('logo', 28)
-  const grow = document.createElement('div')
-  grow.className = 'grow'
 
   const links = model.items.map(item => {
     const a = document.createElement('a')
@@ -89,10 +89,16 @@ export function render({model, el}) {
   const count = document.createElement('span')
   count.className = 'count'
   runs.append('Runs', count)
-  nav.append(logo, ...links.map(([, a]) => a), grow, runs, controls, theme)
+  const pages = document.createElement('div')
+  pages.className = 'pages'
+  pages.append(...links.map(([, a]) => a))
+  nav.append(logo, pages, runs, controls, theme)
 
-  const showPage = () => links.forEach(([name, a]) =>
-    name === model.page ? a.setAttribute('aria-current', 'page') : a.removeAttribute('aria-current'))
+  const showPage = () => links.forEach(([name, a]) => {
+    if (name !== model.page) return a.removeAttribute('aria-current')
+    a.setAttribute('aria-current', 'page')
+    a.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  })
   const showTheme = () => {
     document.documentElement.dataset.mode = model.dark ? 'dark' : 'light'
     document.cookie = `harmonia-mode=${model.dark ? 'dark' : 'light'};path=/;max-age=31536000;samesite=strict`

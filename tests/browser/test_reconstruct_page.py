@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from engine import queries
 from engine.data.sst import open_sst
 from engine.runs import RunConfig, RunStore
 from engine.runs.sst_settings import FileSource, SSTSettings
@@ -95,6 +97,34 @@ def paint(page: Page) -> None:
     page.mouse.move(x, y, steps=4)
     page.mouse.move(x + 30, y + 10, steps=4)
     page.mouse.up()
+
+
+def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: House) -> None:
+    page.goto(f"{house.server.url}?page=reconstruct&at=0,-150,2")
+    said = page.get_by_text(
+        re.compile(r"[12]\d{3}: the model is \d+ % nearer to the truth than the mean of valid days")
+    )
+    expect(said).to_be_visible(timeout=LONG_MS)
+    text = said.inner_text()
+    month = datetime.strptime(text.split(":")[0].strip(), "%B %Y")
+    # the same month, judged without the page
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_HOME", str(house.home))
+        found = queries.verdict(
+            [
+                queries.reconstructed(
+                    queries.Case(source=queries.source_of("pretrained"), year=month.year, month=month.month)
+                )
+            ]
+        )
+    assert f"is {100 * found.skill['mean']:.0f} % nearer" in text
+    assert f"{found.error_kelvin['model']:.2f} K against {found.error_kelvin['mean']:.2f} K" in text
+
+    page.get_by_text("Paint clouds with the pointer").click()
+    page.get_by_role("button", name="600 km").click()
+    paint(page)
+    under = page.get_by_text(re.compile("Under the painted clouds the model errs by"))
+    expect(under).to_be_visible(timeout=LONG_MS)
 
 
 def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:

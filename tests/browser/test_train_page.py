@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from playwright.sync_api import Locator, Page, expect
 from safetensors.numpy import load_file
 
 from engine.runs import RunConfig, RunStore
+from engine.runs.model_settings import SpatioTemporalConfig
 from tests.browser.conftest import ROOT, Server, start_server
 from tests.engine.ocean import small_ocean
 
 LONG_MS = 480_000
+NUM_EPOCHS = 5
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A training of seconds: three years of a coarse ocean in a file, and a very small model."""
+    """A training of seconds, for trials: three years of a coarse ocean in a file, and a very small model."""
     path = tmp_path_factory.mktemp("ocean") / "sst.nc"
     daily = small_ocean(3, ice=False).daily.compute()
     daily.attrs.update(units="degree_Celsius", standard_name="sea_surface_temperature")
@@ -63,6 +66,22 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "epochs": 60,
         "samples": 8,
         "batch": 4,
+    }
+
+
+@pytest.fixture(scope="module")
+def demo_training() -> dict[str, Any]:
+    """The preset `tiny` on three years of the demo ocean, for a few short epochs."""
+    demo = RunConfig.demo("sst").settings.model_dump(mode="json")
+    assert demo["model"] == SpatioTemporalConfig.preset("tiny").model_dump(mode="json")
+    return demo | {
+        "source": {"kind": "demo", "step_deg": 2.0, "seed": 0, "first_year": 2001, "years": 3},
+        "climatology_years": [2001, 2001],
+        "train_years": [2001, 2001],
+        "validation_years": [2002, 2002],
+        "test_years": [2003, 2003],
+        "epochs": NUM_EPOCHS,
+        "samples": 8,
     }
 
 
@@ -91,11 +110,11 @@ def the_run(page: Page) -> Locator:
 
 
 def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
-    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
+    page: Page, house: tuple[Server, Path], demo_training: dict[str, Any], tmp_path: Path
 ) -> None:
     server, home = house
     open_page(page, server.url + "?page=train")
-    import_config(page, settings, tmp_path / "config.json")
+    import_config(page, demo_training, tmp_path / "config.json")
     page.get_by_label("Name", exact=True).fill("Small")
     page.get_by_label("Name", exact=True).press("Enter")
 
@@ -107,7 +126,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     expect(page.get_by_role("alert").get_by_text("2 fields are wrong")).to_be_visible()
     expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
-    page.get_by_label("Window", exact=True).fill("12, 12")
+    page.get_by_label("Window", exact=True).fill("60, 60")
     page.get_by_label("Window", exact=True).press("Enter")
     page.get_by_label("Months", exact=True).fill("1")
     page.get_by_label("Months", exact=True).press("Enter")
@@ -129,7 +148,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     the_run(page).get_by_role("button", name="Resume").click()
     expect(the_run(page)).to_have_attribute("data-state", "done", timeout=LONG_MS)
     expect(page.get_by_text(re.compile("plain mean|beats the model")).last).to_be_visible()
-    expect(fact(page, "Map after epoch")).to_contain_text("60")
+    expect(fact(page, "Map after epoch")).to_contain_text(f"{NUM_EPOCHS}")
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
@@ -144,7 +163,12 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
         elsewhere = tmp_path / "elsewhere"
         script = "import sys, pathlib; from engine.runs import RunConfig; from engine.training.fit import fit; " \
             "fit(RunConfig.read(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"  # fmt: skip
-        subprocess.run([sys.executable, "-c", script, str(exported), str(elsewhere)], cwd=ROOT, check=True)
+        subprocess.run(
+            [sys.executable, "-c", script, str(exported), str(elsewhere)],
+            cwd=ROOT,
+            env=os.environ | {"HARMONIA_HOME": str(home)},  # where the months are prepared already
+            check=True,
+        )
         mine, other = (load_file(folder / "best.safetensors") for folder in (first.folder, elsewhere))
     assert mine.keys() == other.keys()
     for name, values in mine.items():

@@ -213,6 +213,11 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
     assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
 
 
+def test_a_month_outside_the_source_is_refused() -> None:
+    with pytest.raises(ChoiceError, match="the source has no 1900-05"):
+        queries.reconstructed(replace(JULY, year=1900, month=5))
+
+
 def test_a_month_without_any_observation_is_reconstructed(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, cloudy=1.0, seed=5))
     found = queries.reconstructed(JULY)
