@@ -59,7 +59,7 @@ def climate_html(bars: Sequence[ClimateBar]) -> str:
         f'<div class=bar title="{escape(bar.name, quote=True)}"><span>{escape(bar.code)}</span>'
         f'<div class=track><i style="background:{bar.colour};width:{100 * bar.believed:.1f}%"></i>'
         f'<b style="left:{100 * bar.true:.1f}%"></b></div>'
-        f"<em>{words.percent(bar.believed)} | {words.percent(bar.true)}</em></div>"
+        f"<em>{100 * bar.believed:.0f} % | {100 * bar.true:.0f} %</em></div>"
         for bar in bars
     )
     return f"<h2>Climate, believed | true</h2><div class=bars>{rows}</div>"
@@ -89,7 +89,8 @@ def dial_html(day: float, true_day: float) -> str:
 def date_sentence(day: float, true_day: float) -> str:
     """The believed date beside the true one."""
     apart = abs(day - true_day) % 365
-    return f"It believes in {_date(day)}; it was {_date(true_day)}, {round(min(apart, 365 - apart))} days apart."
+    days = round(min(apart, 365 - apart))
+    return f"It believes in {_date(day)}; it was {_date(true_day)}, {days} {'day' if days == 1 else 'days'} apart."
 
 
 def _date(day: float) -> str:
