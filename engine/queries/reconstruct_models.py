@@ -24,10 +24,6 @@ Mask = NDArray[np.bool_]
 PRETRAINED = "pretrained"
 """The model that comes with Harmonia; every other name is a run's."""
 
-RIVALS_FILE = "rivals.npz"
-"""Beside a run's model: what its rivals learned from the same years."""
-
-_PRETRAINED_RIVALS = "pretrained/sst-tiny-rivals.npz"
 _MODEL_BYTES = 8 * 2**20
 
 
@@ -74,8 +70,10 @@ class Model:
 
 
 def _rivals_file(folder: Path | None) -> Arrays | None:
+    from engine.training.trained import PRETRAINED_RIVALS, RIVALS
+
     try:
-        path = asset(_PRETRAINED_RIVALS) if folder is None else folder / RIVALS_FILE
+        path = asset(PRETRAINED_RIVALS) if folder is None else folder / RIVALS
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)
     except (StoreError, OSError, ValueError):
