@@ -88,7 +88,9 @@ class SSTSettings(Checked):
     batch: int = Field(default=2, ge=1, le=1024, description="windows in one step of one process")
     accumulate: int = Field(default=1, ge=1, le=1024, description="batches whose gradients make one step")
     loss: Literal["l1", "l2", "gaussian"] = Field(
-        default="l1", description="error that is made small; 'gaussian' needs a model with uncertainty"
+        default="l1",
+        description="error that is made small; 'gaussian' needs a model with uncertainty; "
+        "beside l1 and l2 an uncertainty learns from the errors that remain",
     )
     extra_clouds: float = Field(
         default=0.1,
@@ -181,8 +183,8 @@ class SSTSettings(Checked):
     @classmethod
     def _has_spread(cls, value: str, info: ValidationInfo) -> str:
         model: SpatioTemporalConfig | None = info.data.get("model")
-        if model is not None and (value == "gaussian") != model.uncertainty:
-            raise ValueError("'gaussian' and a model with uncertainty go together")
+        if value == "gaussian" and model is not None and not model.uncertainty:
+            raise ValueError("'gaussian' needs a model with uncertainty; choose it, or l1 or l2")
         return value
 
     @property

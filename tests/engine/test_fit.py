@@ -339,7 +339,7 @@ def test_nothing_to_learn_from(tmp_path, monkeypatch):
         ({"test_years": [2007, 2007]}, "settings.test_years: the ocean has the years 2001 to 2006"),
         ({"test_years": [2005, 2006]}, "settings.test_years: shares years with validation_years 2005 to 2005"),
         ({"climatology_years": [2001, 2001]}, "settings.train_years: leaves years between it and climatology_years"),
-        ({"loss": "gaussian"}, "'gaussian' and a model with uncertainty go together"),
+        ({"loss": "gaussian"}, "'gaussian' needs a model with uncertainty"),
         ({"source": {"kind": "file"}}, "settings.source.path: missing; file, folder, pattern"),
         ({"source": {"kind": "web"}}, "settings.source.kind: must be 'demo', 'file'"),
         ({"source": {"kind": "demo", "step": 1}}, "settings.source.step: unknown; there are 'kind', 'step_deg'"),

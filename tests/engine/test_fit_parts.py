@@ -53,6 +53,24 @@ def test_what_does_not_count_has_no_gradient(kind):
     assert std.grad is None or std.grad[0, 0, 0, 1:].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+def test_a_spread_learns_from_the_errors_and_never_bends_the_mean(kind):
+    target, weight = torch.tensor([[[[1.0, -3.0]]]]), torch.ones(1, 1, 1, 2)
+    alone, together = (torch.zeros(1, 1, 1, 2, requires_grad=True) for _ in range(2))
+    std = torch.full((1, 1, 1, 2), 2.0, requires_grad=True)
+    expected, _ = weighted_loss(kind, alone, None, target, weight)
+    found, _ = weighted_loss(kind, together, std, target, weight)
+    expected.backward()
+    found.backward()
+    assert found.item() == expected.item()
+    assert torch.equal(together.grad, alone.grad)
+    # d/dσ (½ e²/σ² + log σ) = 1/σ − e²/σ³: an error of 1 asks for a smaller spread, one of 3 for a larger
+    direction = np.array([1.0 / 2.0 - 1.0 / 8.0, 1.0 / 2.0 - 9.0 / 8.0])
+    np.testing.assert_allclose(
+        std.grad.numpy().ravel() / np.abs(std.grad.numpy()).sum(), direction / abs(direction).sum()
+    )
+
+
 # --- places ---------------------------------------------------------------------------------------------------------
 
 
