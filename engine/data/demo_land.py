@@ -10,6 +10,7 @@ Legend: N tiles, C bands, h rows from north to south, w columns, P provinces.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from engine.data.land_looks import (
     SNOW,
     WATER,
 )
-from engine.data.tiles import PARTS, Part, Pixels, Tiles, part_of
+from engine.data.tiles import PARTS, Part, Pixels, Tiles, part_of_boxes
 from engine.errors import ChoiceError
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid
 
@@ -85,7 +86,7 @@ class DemoLand:
         """There is no end to them."""
 
     def tiles(self, part: Part, numbers: ArrayLike) -> Tiles:
-        """The tiles of a part with these ``numbers`` (N,): places on land in its blocks, days in the year."""
+        """The tiles of a part with these ``numbers`` (N,): on land, whole in its blocks; days in the year."""
         numbers = np.asarray(numbers, np.int64)
         key = [self.seed, PARTS.index(part)]
         drawn = np.stack([np.random.default_rng([*key, int(number)]).random(4) for number in numbers])
@@ -132,17 +133,7 @@ class DemoLand:
     def _points(self, lat: Floats, lon: Floats) -> Array:
         """Unit vectors (N, h, w, 3) of the pixels' centres: along great circles from the tile's centre."""
         offset = (np.arange(self.size) - (self.size - 1) / 2.0) * (self.pixel_km / _EARTH_KM)
-        x, y = np.meshgrid(offset, -offset)
-        distance = np.hypot(x, y)
-        ahead = np.sinc(distance / np.pi)  # sin r / r
-        phi, lam = np.deg2rad(lat)[:, None], np.deg2rad(lon)[:, None]
-        zero = np.zeros_like(phi)
-        up = np.concatenate((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)), axis=1)
-        east = np.concatenate((-np.sin(lam), np.cos(lam), zero), axis=1)
-        north = np.concatenate((-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)), axis=1)
-        frame = np.stack((up, east, north), axis=1)
-        steps = np.stack((np.cos(distance), ahead * x, ahead * y), axis=-1)
-        return (steps.reshape(1, -1, 3) @ frame).reshape(-1, *x.shape, 3).astype(np.float32)
+        return _around(lat, lon, np.asarray(offset, np.float64))
 
     def _textures(self, points: Array) -> tuple[Array, Array, Array]:
         """Three rough fields (N, h, w) of unit variance, the same wherever the place is seen from.
@@ -175,7 +166,7 @@ class DemoLand:
 
     def _places(self, part: Part, down: Floats, along: Floats) -> tuple[Floats, Floats]:
         """Land cells of a part (N,), evenly by area, from numbers in [0, 1): a row, then a cell in the row."""
-        cells, first = _land_cells(self.seed)[part]
+        cells, first = _land_cells(self.seed, self.size * self.pixel_km)[part]
         rows, columns = RASTER_SHAPE
         lat = 90.0 - (np.arange(rows) + 0.5) * (180.0 / rows)
         count = np.diff(first)
@@ -194,12 +185,15 @@ class _Cells(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _land_cells(seed: int) -> dict[Part, _Cells]:
-    """The land cells of each part."""
+def _land_cells(seed: int, tile_km: float) -> dict[Part, _Cells]:
+    """The land cells around which tiles of ``tile_km`` lie whole in blocks of each part."""
     rows, columns = RASTER_SHAPE
-    lat = 90.0 - (np.arange(rows) + 0.5) * (180.0 / rows)
+    lat: Floats = np.asarray(90.0 - (np.arange(rows) + 0.5) * (180.0 / rows), np.float64)
     lon = (np.arange(columns) + 0.5) * (360.0 / columns) - 180.0
-    part = part_of(lat[:, None], lon, seed)
+    reaches, height = np.stack(_reach(lat, tile_km), axis=1).tolist(), float(np.rad2deg(tile_km / _EARTH_KM))
+    part = np.stack(
+        [part_of_boxes(south, north, lon - wide, lon + wide, seed, height) for south, north, wide in reaches]
+    )
     land = climate_raster() != SEA
     found: dict[Part, _Cells] = {}
     for number, name in enumerate(PARTS):
@@ -230,6 +224,33 @@ def _provinces(seed: int) -> Array:
     coeffs *= np.sqrt(4.0 * np.pi / (coeffs**2).sum(axis=1, keepdims=True))
     fields = HarmonicGrid(LatLonGrid.regular(1.0), high).synthesise(torch.tensor(coeffs))
     return fields.numpy().astype(np.float32)
+
+
+def _reach(lat: Floats, tile_km: float) -> tuple[Floats, Floats, Floats]:
+    """How far tiles with centres at ``lat`` (N,) reach: south, north, and to either side, degrees.
+
+    The corners and the middles of the edges reach farthest, unless the tile holds a pole or almost does.
+    """
+    half = tile_km / _EARTH_KM / 2.0
+    reached = _lat_lon(_around(lat, np.zeros_like(lat), np.array([-half, 0.0, half])))
+    lats, lons = (angle.reshape(len(lat), -1).astype(np.float64) for angle in reached)
+    is_polar = np.abs(lat) + np.rad2deg(math.sqrt(2.0) * half) >= 90.0
+    return lats.min(axis=1), lats.max(axis=1), np.where(is_polar, 180.0, np.abs(lons).max(axis=1))
+
+
+def _around(lat: Floats, lon: Floats, offset: Floats) -> Array:
+    """Unit vectors (N, w, w, 3) of the points ``offset`` (w,) radians to the south and the east of each place."""
+    x, y = np.meshgrid(offset, -offset)
+    distance = np.hypot(x, y)
+    ahead = np.sinc(distance / np.pi)  # sin r / r
+    phi, lam = np.deg2rad(lat)[:, None], np.deg2rad(lon)[:, None]
+    zero = np.zeros_like(phi)
+    up = np.concatenate((np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)), axis=1)
+    east = np.concatenate((-np.sin(lam), np.cos(lam), zero), axis=1)
+    north = np.concatenate((-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)), axis=1)
+    frame = np.stack((up, east, north), axis=1)
+    steps = np.stack((np.cos(distance), ahead * x, ahead * y), axis=-1)
+    return (steps.reshape(1, -1, 3) @ frame).reshape(-1, *x.shape, 3).astype(np.float32)
 
 
 def _lat_lon(points: Array) -> tuple[Array, Array]:

@@ -62,6 +62,7 @@ def ocean_tiles(source: SSTSource, size: int = 16, num_days: int = 120, seed: in
         lon=lon[place],
         day=days[day].astype(np.float64),
         climate=box_shares(*bounds)[place],
+        edges=np.stack(bounds, axis=1)[place],
         read=read,
         seed=seed,
     )

@@ -2,8 +2,8 @@
 
 A ``.npz`` file holds ``pixels`` (C, h, w) or (N, C, h, w), rows from north to south; ``lat`` and ``lon`` of the centre
 in degrees, a number or (N,); and ``time`` (dates) or ``day`` (of the year, 1 to 366). ``bands`` (C,) may name the
-channels; ``bounds`` (4,) or (N, 4), south, north, west, east in degrees, tells the area whose climate is meant: without
-it, that of the centre is taken.
+channels; ``bounds`` (4,) or (N, 4), south, north, west, east in degrees, tells the area whose climate is meant, and
+whose ground is kept apart in training and test: without it, the centre is taken for both.
 
 A NetCDF file holds variables on latitude, longitude and, if they like, time and one more dimension of bands; every
 variable, and every entry along that dimension, is a channel. Centre and bounds follow from the coordinates.
@@ -44,8 +44,9 @@ def folder_tiles(folder: str | Path, seed: int = 0) -> FiniteTiles:
             raise DataError(
                 f"tiles of {_shape(file)} stand beside tiles of {_shape(first)}", str(path), "keep one kind in a folder"
             )
-    pixels, lat, lon, day, climate = (
-        np.concatenate([getattr(file, name) for file in files]) for name in ("pixels", "lat", "lon", "day", "climate")
+    pixels, lat, lon, day, climate, ground = (
+        np.concatenate([getattr(file, name) for file in files])
+        for name in ("pixels", "lat", "lon", "day", "climate", "ground")
     )
     return FiniteTiles(
         name=f"{folder.name}, {len(lat)} tiles",
@@ -55,6 +56,7 @@ def folder_tiles(folder: str | Path, seed: int = 0) -> FiniteTiles:
         lon=lon,
         day=day,
         climate=climate,
+        edges=ground,
         read=lambda numbers: pixels[numbers],
         seed=seed,
     )
@@ -74,6 +76,11 @@ class _File(NamedTuple):
         if self.edges is None:
             return np.eye(NUM_CLASSES, dtype=np.float32)[climate_at(self.lat, self.lon)]
         return box_shares(*self.edges.T)
+
+    @property
+    def ground(self) -> Floats:
+        """The edges (N, 4); without any, those of the centre."""
+        return np.stack((self.lat, self.lat, self.lon, self.lon), axis=1) if self.edges is None else self.edges
 
 
 def _read(path: Path) -> _File:

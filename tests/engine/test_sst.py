@@ -333,6 +333,31 @@ def test_a_sentence_about_chunks_where_a_map_must_be_slow() -> None:
     assert map_note(in_space.chunk(time=1, lat=720, lon=1440)) is None
 
 
+@pytest.mark.parametrize(
+    ("edges", "first"), [(np.cumsum([0, 31, 28, 31, 30]), "2001-01-01"), (np.arange(5), "2001-01-01")]
+)
+def test_means_that_are_stamped_at_the_end_of_their_interval(edges: np.ndarray, first: str, tmp_path: Path) -> None:
+    """As CESM writes them: the bounds say what a step stands for, its stamp is that of the next one."""
+    values = np.broadcast_to(10.0 + np.arange(4.0)[:, None, None], (4, 7, 12))
+    time = {"units": "days since 2001-01-01", "calendar": "noleap", "bounds": "time_bnds"}
+    xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), values, {"units": "degC", "standard_name": "sea_surface_temperature"}),
+            "time_bnds": (("time", "nv"), np.stack((edges[:-1], edges[1:]), 1).astype(float)),
+        },
+        {
+            "time": ("time", edges[1:].astype(float), time),
+            "lat": ("lat", np.arange(-45.0, 46.0, 15.0), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(0.0, 360.0, 30.0), {"units": "degrees_east"}),
+        },
+    ).to_netcdf(tmp_path / "ends.nc")
+    source = open_sst(tmp_path / "ends.nc")
+    field = source.monthly if source.daily is None else source.daily
+    assert field is not None
+    assert str(field.time.values[0])[:10] == first
+    np.testing.assert_array_equal(field[:, 0, 0], values[:, 0, 0])
+
+
 @pytest.mark.parametrize("calendar", ["noleap", "360_day"])
 def test_months_of_a_model(calendar: str, tmp_path: Path) -> None:
     source = open_sst(agencies.cmip(tmp_path, calendar, days=14, frequency="mon"))

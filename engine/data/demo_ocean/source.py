@@ -21,7 +21,7 @@ _FIRST_YEAR, _LAST_YEAR = 1700, 2200  # what nanoseconds of 64 bits can count, w
 _NOTES = (
     "a made-up ocean; real are its coastlines, its mean state (HadISST, August 2012) and where it is lively",
     "the monthly means are those of the truth",
-    f"recipe {recipe.RECIPE_VERSION}",
+    f"it is made by version {recipe.RECIPE_VERSION} of its recipe",
 )
 _TEMPERATURE = {"standard_name": "sea_surface_temperature", "units": "degC"}
 

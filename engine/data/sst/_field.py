@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import dask.array
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.sst._packing import Packing
 from engine.data.sst._paths import Location
 from engine.data.sst._storage import read
 from engine.data.sst._times import Periods
@@ -40,12 +39,20 @@ class Layout:
     roll: int
 
 
+class Meaning(Protocol):
+    """What the raw numbers of a file stand for."""
+
+    def unpack(self, raw: NDArray[Any], shift: float) -> Block:
+        """The values of ``raw``, plus ``shift``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Part:
     """One file of a field: where, how packed, the sizes of its leading dimensions, and its chunks, if it has any."""
 
     location: Location
-    packing: Packing
+    packing: Meaning
     lead: tuple[int, ...]
     chunks: tuple[int, ...] | None
 

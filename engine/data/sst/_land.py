@@ -67,6 +67,8 @@ def guessed_mask(sample: Sample, grid: LatLonGrid) -> Land:
 
 
 def _is_mask(name: str, variable: xr.Variable) -> bool:
+    if name == "l2p_flags":  # a swath's flags know the land where it was flown over, no farther
+        return False
     standard = variable.attrs.get("standard_name")
     meanings = str(variable.attrs.get("flag_meanings", ""))
     return name.lower() in _LAND_NAMES or standard in (*_LAND_STANDARD, *_SEA_STANDARD) or "land" in meanings

@@ -11,6 +11,7 @@ from engine.data.sst._land import guessed_mask, own_mask
 from engine.data.sst._meaning import candidates, choose
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
+from engine.data.sst._quality import Quality, check_quality, no_levels
 from engine.data.sst._series import File, Series, grouped, month_means, open_series
 from engine.data.sst._storage import skeleton
 from engine.errors import DataError
@@ -18,7 +19,9 @@ from engine.errors import DataError
 _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
 
 
-def open_sst(path: str | Path | Sequence[str | Path], variable: str | None = None) -> SSTSource:
+def open_sst(
+    path: str | Path | Sequence[str | Path], variable: str | None = None, quality: Quality = "good"
+) -> SSTSource:
     """Sea-surface temperature in one or many files, lazy; nothing but headers and a few days is read on opening.
 
     ``path`` is a NetCDF file, a Zarr store (v2 or v3), a pattern with ``*``, a folder, or a list of these; files whose
@@ -33,15 +36,23 @@ def open_sst(path: str | Path | Sequence[str | Path], variable: str | None = Non
     ``variable`` names the temperature where several could be meant. The unit is checked against the values. Infinite
     values count as missing. Days carry ``hour`` (time,), the mean hour of day of what they hold.
 
+    Where a file grades its observations, only those of good quality count, and a note tells how many were left out:
+    levels 4 and 5, acceptable and best, of the GHRSST Data Specification; 0 and 1, best and good, of NASA's
+    ``qual_sst``; else as the flags' meanings say. ``quality`` "all" keeps all, a number those of this level and better.
+
     Raises :class:`DataError` or :class:`GridError` for everything that keeps a file from being one of these: what is
     wrong, where, and what to do. Files are opened read-only, and one that changes later raises when it is read.
     """
-    locations = locate(path)
-    key, name = content_key(locations, variable or ""), _name(path)
+    check_quality(quality)
+    locations, name = locate(path), _name(path)
     if is_prepared(locations):
-        return open_prepared(locations, variable, name, key)
+        if isinstance(quality, int):
+            raise no_levels(quality, str(locations[0].path.parent))
+        return open_prepared(locations, variable, name, content_key(locations, variable or ""))
     files = [(location, skeleton(location)) for location in locations]
-    series = [open_series(group, n) for group, names in _temperatures(files, variable) for n in names]
+    series = [open_series(group, n, quality) for group, names in _temperatures(files, variable) for n in names]
+    screens = dict.fromkeys(one.screen for one in series if one.screen)
+    key = content_key(locations, "|".join([variable or "", *screens]))
     return _source(_roles(series), files, name, key)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ MAX_SAMPLES = 36
 
 MAX_BYTES = 1.5e9
 """What the first look may read; a file chunked by month gives fewer days, one chunked in space no map at all."""
+
+_MAX_COMPARED = 6  # days: enough for a share in per cent
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,41 @@ class Sample:
         """Cells known to be valid at some time."""
         return 0 if self.ever is None else int(self.ever.sum())
 
-    def refuse_nothing(self, where: str) -> None:
-        """Raise :class:`DataError` where all that was looked at is missing."""
+    def refuse_nothing(self, where: str, told: str | None = None) -> None:
+        """Raise :class:`DataError` where all that was looked at is missing; ``told`` is what was left out of it."""
         if not np.isfinite(self.values).any():
+            why, or_else = ("", "") if told is None else (f"; {told}", ", or open it in Python with quality='all'")
             raise DataError(
-                f"every cell is missing in {self.looked}", where, "check the file, its fill values and its valid range"
+                f"every cell is missing in {self.looked}{why}",
+                where,
+                f"check the file, its fill values and its valid range{or_else}",
             )
 
 
 def sampled(field: Field) -> Sample:
     """A look at up to 36 days spread over the span, all where there are no more, within 1.5 GB of reading."""
+    affordable = _affordable(field)
+    return _days(field, min(field.shape[0], MAX_SAMPLES, affordable)) if affordable else _chunks(field)
+
+
+def left_out(field: Field) -> tuple[float, str]:
+    """The share of its observations that the field's ``missing`` takes away, and on which days that was found."""
+    whole, size = replace(field, missing=None), field.shape[0]
+    count = min(size, _MAX_COMPARED, _affordable(field))
+    looks = [np.s_[day : day + 1, :, :] for day in _spread(size, count)] or _chunk_slices(field)[:_MAX_COMPARED]
+    observed = sum(int(np.isfinite(whole[look]).sum()) for look in looks)
+    kept = sum(int(np.isfinite(field[look]).sum()) for look in looks)
+    where = "" if count == size else f" (on {count} of {size:,} days)" if count else f" (at {len(looks)} places)"
+    return (1.0 - kept / observed if observed else 0.0), where
+
+
+def _affordable(field: Field) -> int:
+    """How many maps may be read."""
     steps, rows, columns = field.chunk
-    size, height, width = field.shape
+    _, height, width = field.shape
     together = max(steps, field.periods.most_steps)
     map_bytes = 4.0 * together * rows * math.ceil(height / rows) * columns * math.ceil(width / columns)
-    affordable = int(MAX_BYTES // map_bytes)
-    return _days(field, min(size, MAX_SAMPLES, affordable)) if affordable else _chunks(field)
+    return int(MAX_BYTES // map_bytes)
 
 
 def _days(field: Field, count: int) -> Sample:
@@ -70,17 +91,25 @@ def _days(field: Field, count: int) -> Sample:
 
 def _chunks(field: Field) -> Sample:
     """Chunks spread over the map, until one holds values."""
-    steps, rows, columns = field.chunk
-    size, height, width = field.shape
-    down, across = math.ceil(height / rows), math.ceil(width / columns)
     values = np.full((1, 1), np.nan, np.float32)
-    chosen = _spread(down * across, min(down * across, MAX_SAMPLES))
-    for index in chosen:
-        row, column = rows * (index // across), columns * (index % across)
-        values = field[: min(size, steps), row : row + rows, column : column + columns]
+    chosen = _chunk_slices(field)
+    for look in chosen:
+        values = field[look]
         if np.isfinite(values).any():
             break
     return Sample(values, None, f"{len(chosen)} places (the file is chunked in space: maps are slow to read)")
+
+
+def _chunk_slices(field: Field) -> list[tuple[slice, slice, slice]]:
+    """Chunks of the first steps, spread over the map."""
+    steps, rows, columns = field.chunk
+    size, height, width = field.shape
+    down, across = math.ceil(height / rows), math.ceil(width / columns)
+    corners = (divmod(index, across) for index in _spread(down * across, min(down * across, MAX_SAMPLES)))
+    return [
+        np.s_[: min(size, steps), rows * row : rows * (row + 1), columns * column : columns * (column + 1)]
+        for row, column in corners
+    ]
 
 
 def _spread(size: int, count: int) -> list[int]:

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.sst._field import Field, Part, as_array
+from engine.data.sst._field import Field, Meaning, Part, as_array
 from engine.data.sst._meaning import Place, fitting_shift, named, place, same_grid, stated_shift
 from engine.data.sst._packing import Packing
 from engine.data.sst._paths import Location
-from engine.data.sst._sample import Sample, sampled
+from engine.data.sst._quality import Bits, Levels, Quality, screen_of
+from engine.data.sst._sample import Sample, left_out, sampled
 from engine.data.sst._times import Clock, Periods, Step, decoded, from_name_or_attributes, periods, step_of
 from engine.errors import DataError
 from engine.sphere import LatLonGrid
@@ -31,7 +32,10 @@ File = tuple[Location, xr.Dataset]
 
 @dataclass(frozen=True)
 class Series:
-    """One variable over files in order; ``step`` is what the files hold, ``field`` is by days or months."""
+    """One variable over files in order; ``step`` is what the files hold, ``field`` is by days or months.
+
+    ``screen`` tells, in words, which observations count, "" where all do; ``told`` is a note about their quality.
+    """
 
     files: tuple[File, ...]
     variable: str
@@ -40,6 +44,8 @@ class Series:
     field: Field
     unit: str
     sample: Sample
+    screen: str
+    told: str | None
 
     @property
     def grid(self) -> LatLonGrid:
@@ -65,7 +71,8 @@ class Series:
         span = (
             f"{size:,} {unit if size > 1 else unit[:-1]}, {self.periods.span}, {self.periods.calendar} calendar{files}"
         )
-        return (named(first), self.unit, span, *self.place.notes, *self.periods.notes)
+        told = () if self.told is None else (self.told,)
+        return (named(first), self.unit, span, *told, *self.place.notes, *self.periods.notes)
 
     def array(self, land: NDArray[np.bool_], name: str, key: str) -> xr.DataArray:
         """The field, lazy, with land missing."""
@@ -77,14 +84,14 @@ class Series:
         name = next((str(n) for n, v in first.data_vars.items() if _is_ice(str(n), v, self.place.dims)), None)
         if name is None or any(name not in dataset for _, dataset in self.files):
             return None, None
-        field = replace(self.field, name=name, parts=parts_of(self.files, name, self.place), shift=0.0)
+        field = replace(self.field, name=name, parts=parts_of(self.files, name, self.place), shift=0.0, missing=None)
         # some producers write the unit % beside shares from 0 to 1
         percent = float(np.nanmax(sampled(field).values, initial=0.0)) > 1.5
         array = as_array(field, self.grid, "ice", key)
         return array >= (100.0 * _ICE_SHARE if percent else _ICE_SHARE), f"ice: {name!r} above {_ICE_SHARE:.0%}"
 
 
-def open_series(files: Sequence[File], variable: str) -> Series:
+def open_series(files: Sequence[File], variable: str, quality: Quality) -> Series:
     """The series of ``variable`` over ``files``; everything that can be wrong with it is found here."""
     files = tuple(files)
     where, first = _where(files), files[0][1]
@@ -97,10 +104,16 @@ def open_series(files: Sequence[File], variable: str) -> Series:
     clock = _clock(files, variable, found)
     step = step_of(clock, _hints(files[0], variable), where)
     field = Field(variable, parts_of(files, variable, found), found.layout, periods(clock, step, where))
+    screen, told = _screen(files, variable, found, quality)
+    if screen is not None:
+        field = replace(field, missing=_screened(files, screen, field.periods))
+        share, looked = left_out(field)
+        told = f"kept {screen.words}: {share:.0%} of observations left out{looked}"
     sample = sampled(field)
-    sample.refuse_nothing(where)
+    sample.refuse_nothing(where, told)
     shift, unit = fitting_shift(sample.values, shift, where)
-    return Series(files, variable, found, step, replace(field, shift=shift), unit, sample)
+    words = "" if screen is None else screen.words
+    return Series(files, variable, found, step, replace(field, shift=shift), unit, sample, words, told)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:
@@ -118,14 +131,36 @@ def month_means(days: xr.DataArray) -> xr.DataArray:
     return cast(Any, days).resample(time="MS").mean().astype(np.float32)
 
 
+def _screen(
+    files: Sequence[File], variable: str, found: Place, quality: Quality
+) -> tuple[Levels | Bits | None, str | None]:
+    """What tells good observations from others in all files, if anything does, and a note where all count."""
+    first = files[0][1]
+    axes = found.dims[found.layout.lat_axis], found.dims[found.layout.lon_axis]
+    screen, told = screen_of(first, variable, axes, quality, str(files[0][0]))
+    if screen is None:
+        return None, told
+    for location, dataset in files[1:]:
+        flags = dataset.data_vars.get(screen.name)
+        if flags is None or flags.dims != first[screen.name].dims or flags.size != dataset[variable].size:
+            return None, f"all observations count, because {location.path.name} has no {screen.name!r} as the first has"
+    return screen, None
+
+
+def _screened(files: Sequence[File], screen: Levels | Bits, known: Periods) -> Field:
+    """A field that is 1 where an observation does not count."""
+    found = place(files[0][1], screen.name, _where(files))
+    return Field(screen.name, parts_of(files, screen.name, found, screen), found.layout, known)
+
+
 def _where(files: Sequence[File]) -> str:
     return str(files[0][0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
-def parts_of(files: Sequence[File], variable: str, found: Place) -> tuple[Part, ...]:
-    """The files as parts of the field of a variable, each with its own packing."""
+def parts_of(files: Sequence[File], variable: str, found: Place, meaning: Meaning | None = None) -> tuple[Part, ...]:
+    """The files as parts of the field of a variable, each with its own packing unless all have one ``meaning``."""
     return tuple(
-        Part(location, Packing.of(v.attrs, v.dtype, str(location)), found.lead(v), v.encoding["chunksizes"])
+        Part(location, meaning or Packing.of(v.attrs, v.dtype, str(location)), found.lead(v), v.encoding["chunksizes"])
         for location, v in ((location, dataset[variable]) for location, dataset in files)
     )
 
@@ -160,7 +195,7 @@ def _times(
     if found.time is not None and found.time in dataset.coords:
         values = np.atleast_1d(dataset[found.time].values)
         if values.size == steps:
-            return values, dataset[found.time].attrs
+            return _middles(dataset, found.time, values), dataset[found.time].attrs
     alone = from_name_or_attributes(location.path, dataset.attrs)
     if steps == 1 and alone is not None:
         return alone.days, {"units": "days since 1970-01-01", "calendar": alone.calendar}
@@ -168,6 +203,15 @@ def _times(
         "no time was found" if steps else "there is no step of time in the file", str(location),
         "give the file a CF time coordinate (units 'days since …'), or one map and the date in its name, as 20200131",
     )  # fmt: skip
+
+
+def _middles(dataset: xr.Dataset, time: str, stamps: NDArray[Any]) -> NDArray[Any]:
+    """The middle of each step's CF bounds, where it has any: means may be stamped at the end of their interval."""
+    edges = dataset.variables.get(str(dataset[time].attrs.get("bounds", "")))
+    if edges is None or edges.shape != (stamps.size, 2):
+        return stamps
+    middles = edges.values.astype(np.float64).mean(axis=1)
+    return middles if np.isfinite(middles).all() else stamps
 
 
 def _hints(file: File, variable: str) -> str:

@@ -30,7 +30,8 @@ Index = tuple[int | slice, ...]
 
 
 def skeleton(location: Location) -> xr.Dataset:
-    """The dataset as it stands in the file, undecoded: names, dimensions, attributes, and the values of 1-D variables.
+    """The dataset as it stands in the file, undecoded: names, dimensions, attributes, and the values of 1-D variables
+    and of bounds (N, 2).
 
     Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is how it lies in
     the file, None for contiguous. Raises :class:`DataError` where the file cannot be understood.
@@ -103,7 +104,8 @@ def _zarr_skeleton(location: Location) -> xr.Dataset:
 
 
 def _variable(dims: Any, shape: Any, dtype: Any, attrs: Any, chunks: Any, load: Any) -> xr.Variable:
-    small = len(shape) <= 1 and int(np.prod(shape, dtype=np.float64)) <= _MAX_COORDINATE
+    is_line = len(shape) <= 1 or (len(shape) == 2 and shape[1] == 2)
+    small = is_line and int(np.prod(shape, dtype=np.float64)) <= _MAX_COORDINATE
     values = np.asarray(load()) if small else np.broadcast_to(np.zeros((), dtype), shape)
     return xr.Variable(dims, values, attrs, {"chunksizes": None if chunks is None else tuple(chunks)})
 
