@@ -1,5 +1,6 @@
 """Embeddings of place: a basis of spherical-harmonic components fitted over a part of the sphere."""
 
+from engine.embedding._covariance import Moments
 from engine.embedding.basis import MAX_MASKED_DEGREE, HarmonicBasis
 from engine.embedding.encoders import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
 from engine.embedding.passport import agreement
@@ -16,6 +17,7 @@ __all__ = [
     "EncoderConfig",
     "GeoPositionScale",
     "HarmonicBasis",
+    "Moments",
     "Patches",
     "agreement",
     "build_encoder",

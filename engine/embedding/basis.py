@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.embedding import _file
-from engine.embedding._covariance import Progress, canonical_order, moments, principal_axes
+from engine.embedding._covariance import Moments, Progress, canonical_order, moments, principal_axes
 from engine.embedding.passport import passport
 from engine.errors import ChoiceError
 from engine.sphere.grid import LatLonGrid
@@ -60,6 +60,7 @@ class HarmonicBasis:
         where: Tensor | NDArray[Any] | None = None,
         progress: Progress | None = None,
         domain: Mapping[str, Any] | None = None,
+        remember: Callable[[Callable[[], Moments]], Moments] | None = None,
     ) -> HarmonicBasis:
         """The leading ``num_components`` axes of the covariance of Y over the cells ``where`` is True (None: all).
 
@@ -70,6 +71,7 @@ class HarmonicBasis:
 
         ``progress(fraction, text)`` is called between the stages and may raise to abandon the work.
         ``domain`` describes ``where`` in plain values, such as ``{"kind": "ocean"}``.
+        ``remember(compute)`` gives the moments over the domain, which it may have kept from an earlier call.
         Raises :class:`ChoiceError` for an L or K outside its range and for a ``where`` that does not fit the grid or
         counts no cell.
         """
@@ -86,7 +88,11 @@ class HarmonicBasis:
             )
         report = progress or _silent
         report(0.0, "reading the domain")
-        found = moments(grid, counted, max_degree, progress=lambda done, text: report(0.4 * done, text))
+
+        def compute() -> Moments:
+            return moments(grid, counted, max_degree, progress=lambda done, text: report(0.4 * done, text))
+
+        found = compute() if remember is None else remember(compute)
         report(0.4, f"eigenvectors of {found.mean.numel()} × {found.mean.numel()}")
         values, axes = principal_axes(found.covariance)
         components = axes[:, :num_components].clone()

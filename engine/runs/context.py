@@ -117,7 +117,8 @@ class RunContext:
             CancelledError: somebody asked the run to stop; the checkpoint is kept.
             StoreError: the disk is full; the checkpoint before is kept.
         """
-        book = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
+        with self._reporting:
+            book = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
         with self._pulse.writing():
             write_checkpoint(
                 self.folder / "checkpoints" / f"{name}.safetensors", arrays, {"task": dict(facts), "run": book}

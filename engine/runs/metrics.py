@@ -1,4 +1,4 @@
-"""A run's metrics: one JSON object a line, appended while it runs, read without ever reading a line twice.
+"""A run's metrics: one JSON object a line, appended while it runs, read on from where the last look at them ended.
 
 ``{"step": 12, "time": 3.25, "loss": 0.41}``: ``step`` counts reports, ``time`` is seconds of running; the other keys
 are the task's own. Values are numbers or null. The last line may be torn by a kill: it is left out until it is whole.
@@ -9,22 +9,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json
 
 from engine.runs.files import write_error
+from engine.runs.metric_lines import Floats, read_lines
 
-Floats = NDArray[np.float64]
-Columns = dict[str, Floats]
-
-_BLOCK_BYTES = 1 << 18  # what is parsed at once stays in the processor's cache
+_BLOCK_BYTES = 1 << 20  # few calls a block, and what is parsed at once stays near the processor
 _IDENTITY_BYTES = 64  # the end of what was read, kept to notice that the file was cut back and written anew
-_COMMAS = bytes.maketrans(b"}:", b",,")
 
 
 class Series(NamedTuple):
@@ -76,68 +72,139 @@ def _number(value: float | int | None) -> float | int | None:
     return value if value is None or math.isfinite(value) else None
 
 
+class Columns(Mapping[str, Floats]):
+    """The values of the lines read so far: name → (N,) with N lines; NaN where a line lacks the name.
+
+    It never changes. A column that was not wanted when the lines were read is taken from the file when it is first
+    asked for; should the file have been cut back since, it is NaN, and the reader's next look begins anew.
+    """
+
+    def __init__(self, path: Path, end: int, count: int, last: Mapping[str, float], held: Mapping[str, Floats]) -> None:
+        """Of the ``count`` lines in the first ``end`` bytes of ``path``, with the columns that are ``held`` already."""
+        self._path = path
+        self.end = end
+        self._count = count
+        self.last = last
+        """The values of the last line; NaN for names that it lacks."""
+        self._held = held
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.last
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.last)
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self:
+            raise KeyError(name)
+        return self.read([name])[name]
+
+    def read(self, names: Iterable[str]) -> dict[str, Floats]:
+        """Several columns, with one look at the file for all that are not held."""
+        names, held = list(names), dict(self._held)
+        if missing := [name for name in names if name not in held]:
+            count, found = self._again(missing)
+            if count == self._count:
+                self._held = held = held | found
+            else:
+                held |= dict.fromkeys(missing, np.full(self._count, math.nan))
+        return {name: held[name] for name in names}
+
+    def _again(self, names: Iterable[str]) -> tuple[int, dict[str, Floats]]:
+        """The file's lines so far once more: how many there are, and the columns of ``names``."""
+        again = Columns(self._path, 0, 0, {}, {})
+        try:
+            with open(self._path, "rb") as file:
+                again = again.grown(_whole_lines(file, 0, self.end), names)
+        except FileNotFoundError:
+            pass
+        return again._count, dict(again._held)
+
+    def grown(self, texts: Iterable[bytes], wanted: Iterable[str] = ()) -> Columns:
+        """These with the lines of ``texts``, which follow them; of the very first lines the ``wanted`` are held."""
+        end, count, last = self.end, self._count, dict(self.last)
+        known = self._held if end else dict.fromkeys(wanted, np.empty(0))
+        parts = {name: [values] for name, values in known.items()}
+        for text in texts:
+            end += len(text)
+            lines = read_lines(text)
+            if lines.count:
+                count += lines.count
+                last = dict.fromkeys([*last, *lines.names], math.nan) | lines.last()
+                for name, values in parts.items():
+                    values.append(lines.column(name))
+        held = {name: np.concatenate(values) for name, values in parts.items()}
+        return Columns(self._path, end, count, last, held)
+
+
 class MetricsReader:
-    """Reads ``path`` on from where the last reading ended and keeps all values as columns of float64."""
+    """Reads ``path`` on from where the last reading ended and gives all values as columns of float64."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._forget()
 
     def _forget(self) -> None:
-        self._offset = 0
         self._last_bytes = b""
-        self._blocks: list[Columns] = []
-        self._columns: Columns = {}
+        self._columns = Columns(self._path, 0, 0, {}, {})
 
-    def poll(self) -> bool:
-        """Read what was written since; True when there is something new (or the file was cut back and began anew)."""
+    def poll(self, wanted: Iterable[str] = ()) -> bool:
+        """Read what was written since; True when there is something new (or the file was cut back and began anew).
+
+        Metrics that are ``wanted`` are ready afterwards; any other takes another look at the file when asked for.
+        """
         try:
             with open(self._path, "rb") as file:
                 restarted = self._was_rewritten(file.fileno())
                 if restarted:
                     self._forget()
-                file.seek(self._offset)
-                rest = b""
-                while content := file.read(_BLOCK_BYTES):
-                    rest = self._take(rest + content)
+                before = self._columns.end
+                texts = self._remembered(_whole_lines(file, before))
+                self._columns = self._columns.grown(texts, wanted)
         except FileNotFoundError:
-            restarted = self._offset > 0
+            restarted, before = self._columns.end > 0, 0
             self._forget()
-        if self._blocks:
-            self._columns = _joined([self._columns, *self._blocks] if self._columns else self._blocks)
-        is_new = bool(self._blocks) or restarted
-        self._blocks = []
-        return is_new
+        return restarted or self._columns.end > before
 
     def _was_rewritten(self, file: int) -> bool:
         expected = self._last_bytes
-        return os.pread(file, len(expected), self._offset - len(expected)) != expected
+        return os.pread(file, len(expected), self._columns.end - len(expected)) != expected
 
-    def _take(self, content: bytes) -> bytes:
-        """Parse the whole lines of ``content``; returns the part after them."""
-        end = content.rfind(b"\n") + 1
-        if end:
-            self._blocks.append(parse(content[:end]))
-            self._offset += end
-            self._last_bytes = (self._last_bytes + content[:end])[-_IDENTITY_BYTES:]
-        return content[end:]
+    def _remembered(self, texts: Iterable[bytes]) -> Generator[bytes]:
+        for text in texts:
+            self._last_bytes = (self._last_bytes + text[-_IDENTITY_BYTES:])[-_IDENTITY_BYTES:]
+            yield text
 
     @property
     def columns(self) -> Columns:
-        """Every value read so far: name → (N,) with N lines; NaN where a line lacks the name."""
+        """Every value read so far."""
         return self._columns
 
     def series(self, num_points: int = 2000) -> dict[str, Series]:
         """Each metric thinned to about ``num_points``, its smallest and largest values kept exactly."""
-        if not self._columns:
-            return {}
-        step, time = self._columns["step"], self._columns["time"]
+        columns = self._columns.read(self._columns)
         thinned: dict[str, Series] = {}
-        for name, value in self._columns.items():
+        for name, value in columns.items():
             if name not in ("step", "time"):
                 kept = decimate(value, num_points)
-                thinned[name] = Series(step[kept], time[kept], value[kept])
+                thinned[name] = Series(columns["step"][kept], columns["time"][kept], value[kept])
         return thinned
+
+
+def _whole_lines(file: BinaryIO, start: int, end: float = math.inf) -> Generator[bytes]:
+    """Blocks of the whole lines in the bytes of ``file`` from ``start`` to ``end``."""
+    file.seek(start)
+    rest = b""
+    while content := file.read(int(min(_BLOCK_BYTES, end - start))):
+        start += len(content)
+        text = rest + content
+        cut = text.rfind(b"\n") + 1
+        rest = text[cut:]
+        if cut:
+            yield text[:cut]
 
 
 def decimate(value: Floats, num_points: int) -> NDArray[np.intp]:
@@ -158,56 +225,3 @@ def decimate(value: Floats, num_points: int) -> NDArray[np.intp]:
         tail = value[finite[whole:]]
         kept.append(whole + np.array([tail.argmin(), tail.argmax()]))
     return finite[np.unique(np.concatenate(kept))]
-
-
-def parse(lines: bytes) -> Columns:
-    """Columns of a block of whole lines: all at once when the lines are alike, else line by line."""
-    columns = _parse_alike(lines)
-    return parse_each(lines) if columns is None else columns
-
-
-def parse_each(lines: bytes) -> Columns:
-    """The readable way: each line for itself. A line that is no JSON object with step and time is skipped."""
-    rows: list[dict[str, float]] = []
-    names: dict[str, None] = {"step": None, "time": None}
-    for line in lines.splitlines():
-        try:
-            values: Any = from_json(line)
-        except ValueError:
-            continue
-        if isinstance(values, dict) and "step" in values and "time" in values:
-            row = {name: _float(value) for name, value in cast("dict[str, object]", values).items()}
-            rows.append(row)
-            names.update(dict.fromkeys(row))
-    return {name: np.array([row.get(name, math.nan) for row in rows], np.float64) for name in names}
-
-
-def _float(value: object) -> float:
-    try:
-        return float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        return math.nan
-
-
-def _parse_alike(lines: bytes) -> Columns | None:
-    """The fast way, None where it does not apply: lines of the same keys are one flat list "key", value, "key", …"""
-    count = lines.count(b"\n")
-    try:
-        names = list(from_json(lines[: lines.index(b"\n")]))
-        flat: list[Any] = from_json(b"[%b]" % lines.translate(_COMMAS, b"{\n")[:-1])
-        if flat[::2] != names * count or lines.count(b'"') != 2 * len(names) * count:  # a value is text
-            return None
-        table = np.array(flat[1::2], np.float64).reshape(count, len(names))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if names[:2] != ["step", "time"]:
-        return None
-    return {name: np.ascontiguousarray(table[:, column]) for column, name in enumerate(names)}
-
-
-def _joined(blocks: list[Columns]) -> Columns:
-    names = dict.fromkeys(name for block in blocks for name in block)
-    return {
-        name: np.concatenate([block.get(name, np.full(len(block["step"]), np.nan)) for block in blocks])
-        for name in names
-    }

@@ -66,7 +66,9 @@ class SSTSettings(Checked):
         default=1, ge=0, le=11, description="months left out where validation or test years adjoin other years"
     )
     held_out_box: tuple[float, float, float, float] | None = Field(
-        default=None, description="south, north (−90..90), west, east (−180..360), degrees: never learned from"
+        default=None,
+        description="south, north (−90..90), west, east (−180..360), degrees: left out of the loss; climatology, "
+        "rivals and the choice of the best epoch still see it",
     )
 
     model: SpatioTemporalConfig = Field(

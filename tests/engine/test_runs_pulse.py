@@ -23,7 +23,7 @@ def first_status() -> Status:
 
 
 def wait_for(condition) -> None:
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 120.0
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

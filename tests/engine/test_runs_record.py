@@ -139,8 +139,8 @@ def test_this_process_is_alive_and_its_double_is_not():
 
 def test_looking_after_a_process_is_cheap():
     own = ProcessId.own()
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(100):
         assert own.is_alive
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
     assert oom_kills() >= 0

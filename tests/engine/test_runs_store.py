@@ -238,9 +238,9 @@ def test_two_thousand_runs_are_listed_within_the_budget(store):
     put(first, state="done")
     for number in range(1999):
         shutil.copytree(first.folder, first.folder.with_name(f"20260101-000000-{number:010x}"))
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(store.records()) == 2000
-    assert time.perf_counter() - begin < 4.0
+    assert time.process_time() - begin < 4.0
     time.sleep(0.11)
     store.records()
     begin = time.process_time()

@@ -10,7 +10,7 @@ import torch
 from engine.data import land_mask
 from engine.embedding import HarmonicBasis
 from engine.errors import CancelledError
-from engine.runs import BasisSettings, LandSettings, RunConfig
+from engine.runs import BasisSettings, LandSettings, MetricsReader, RunConfig
 from engine.runs.context import RunContext
 from engine.runs.process import ProcessId
 from engine.runs.pulse import Pulse
@@ -78,6 +78,33 @@ def test_the_basis_task_gives_the_basis_of_fit(tmp_path, settings):
         where = land_mask(grid) if settings.domain == "land" else ~land_mask(grid)
     assert found.domain["kind"] == settings.domain
     torch.testing.assert_close(found.components, HarmonicBasis.fit(grid, 6, 10, where=where).components)
+
+
+def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
+    settings = BasisSettings(step_deg=4.0, max_degree=6, num_components=10)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    TASKS["basis"](settings, context(whole, settings))
+    run = context(parts, settings)
+    checkpoint = run.checkpoint
+
+    def ask_to_stop(*arguments, **keywords):
+        run._pulse.stop_wanted.set()
+        checkpoint(*arguments, **keywords)
+
+    run.checkpoint = ask_to_stop
+    with pytest.raises(CancelledError):
+        TASKS["basis"](settings, run)
+    assert not (parts / "basis.safetensors").exists()
+    monkeypatch.setattr("engine.embedding.basis.moments", lambda *_, **__: pytest.fail("the moments were kept"))
+    TASKS["basis"](settings, context(parts, settings))
+    found, expected = (HarmonicBasis.load(folder / "basis.safetensors") for folder in (parts, whole))
+    assert found.key == expected.key  # of every bit
+    reader = MetricsReader(parts / "metrics.jsonl")
+    reader.poll()
+    assert reader.columns["step"].tolist() == list(range(1, len(reader.columns["step"]) + 1))
+    assert (np.diff(reader.columns["percent"]) >= 0).all()
 
 
 def test_a_basis_task_can_be_left(tmp_path):
