@@ -132,6 +132,15 @@ class LatLonGrid:
         return _read_only(EARTH_RADIUS_M**2 * height * math.radians(self.lon_step))
 
     @cached_property
+    def area_weights(self) -> Floats:
+        """Area (H,) of one cell of each row, 1 for one on the equator as high as the median row.
+
+        cos φ where rows are equally spaced, but for half cells on the poles.
+        """
+        height = 2.0 * math.sin(math.radians(float(np.median(np.abs(np.diff(self.lat_bounds))))) / 2.0)
+        return _read_only(self.cell_area_m2 / (EARTH_RADIUS_M**2 * height * math.radians(self.lon_step)))
+
+    @cached_property
     def max_resolved_degree(self) -> int:
         """The highest degree l with more than two cells a wave in both directions: l < 180°/spacing."""
         spacing = max(float(np.abs(np.diff(self.lat)).max()), self.lon_step)

@@ -109,11 +109,16 @@ def _variance(square: Floats, mean: Floats) -> Floats:
 
 
 def _bars(sums: Floats, names: Sequence[str], rivals: Sequence[str], seed: int) -> dict[str, Floats]:
-    """Standard deviations (S, E) of metrics over draws of the N months of ``sums`` (N, S, E, 9)."""
+    """Standard errors (S, E) of metrics: their deviation over draws of the N months of ``sums`` (N, S, E, 9).
+
+    Draws of n months spread by √((n − 1)/n) of the standard error, which is made good; one month alone tells of none.
+    """
     num_months = len(sums)
+    num_counted = np.count_nonzero(sums[..., 0], axis=0)
+    whole = np.where(num_counted > 1, np.sqrt(num_counted / np.maximum(num_counted - 1, 1)), np.nan)
     draws = np.random.default_rng(seed).multinomial(num_months, np.full(num_months, 1.0 / num_months), RESAMPLES)
     drawn = _scores(np.tensordot(draws.astype(np.float64), sums, axes=1), names, rivals)
-    return {f"{metric}_bar": _std(values) for metric, values in drawn.items() if metric.startswith(_WITH_BAR)}
+    return {f"{metric}_bar": whole * _std(values) for metric, values in drawn.items() if metric.startswith(_WITH_BAR)}
 
 
 def _std(values: Floats) -> Floats:

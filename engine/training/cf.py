@@ -43,9 +43,9 @@ def month_dataset(model: Trained, source: SSTSource, data: MonthlyData, mean: Fi
         {
             "sst": (_DIMS, mean, _attributes("Reconstructed monthly mean sea surface temperature", "degree_Celsius")),
             "num_observations": (_DIMS, observed, {"long_name": "number of days observed", "units": "1"}),
-            "time_bounds": (("time", "bounds"), np.array([starts, ends], "datetime64[ns]").T),
+            "time_bounds": (("time", "bounds"), np.array([starts, ends], "datetime64[s]").T),
         },
-        coords={"time": np.array(starts, "datetime64[ns]"), "lat": data.grid.lat, "lon": data.grid.lon},
+        coords={"time": np.array(starts, "datetime64[s]"), "lat": data.grid.lat, "lon": data.grid.lon},
         attrs={
             "Conventions": "CF-1.11",
             "title": "Sea surface temperature reconstructed from days with gaps",

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.gaps import APART_DAYS, Pattern
 from engine.data.months import MonthlyData
 from engine.errors import DataError
 from engine.models.rivals import ICE_SHARE
 from engine.training.samples import hide, mean_of
+
+VALIDATION_SEED, TEST_SEED = 0, 1
+"""Of what is withheld from a run's exams, whatever the run's own seed: trials of a sweep sit the same ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,16 +25,21 @@ class Exam:
         data: the months without what is withheld. Its ``target`` is the source's own, or, where the source knows none,
             the mean of the withheld days, known in withheld cell-months only.
         num_withheld: (N, H, W), days that were observed, and are hidden.
-        area: (H, W), what a cell counts, 1 on the equator; 0 on land.
+        area: (H, W), what a cell counts, the grid's ``area_weights``; 0 on land.
+        pattern: how it was withheld: by clouds, or in stripes where there were too few of them.
     """
 
     data: MonthlyData
     num_withheld: NDArray[np.int64]
     area: NDArray[np.float64]
+    pattern: Pattern = "clouds"
 
     @classmethod
-    def of(cls, data: MonthlyData, share: float, seed: int) -> Exam:
+    def of(cls, data: MonthlyData, share: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> Exam:
         """Withhold ``share`` of the observed cell-months by the clouds of other months.
+
+        ``clouds`` (D, H, W), True = missing: days of a month beside those of ``data`` to take clouds from, which are
+        otherwise those of the other months of ``data``: :func:`clouds_beside`.
 
         Raises:
             DataError: the source knows no month's mean and nothing is withheld, so there is nothing to judge by.
@@ -41,17 +50,17 @@ class Exam:
                 "withheld_share",
                 "choose a share above 0",
             )
-        area = np.cos(np.deg2rad(data.grid.lat))[:, None] * ~data.land
+        area = data.grid.area_weights[:, None] * ~data.land
         nothing = np.zeros((len(data.months), *data.grid.shape), np.int64)
         if not share:
             return cls(data, nothing, area)
-        hidden = hide(np.isnan(data.daily), data.land, share, seed, whole_month=True)
+        hidden, pattern = hide(np.isnan(data.daily), data.land, share, seed, clouds, whole_month=True)
         target = data.target
         if target is None:
             means, known = mean_of(data.daily, hidden)
             target = np.where(known, means, np.float32(np.nan))
         seen = replace(data, daily=np.where(hidden, np.float32(np.nan), data.daily), target=target)
-        return cls(seen, hidden.sum(axis=1), area)
+        return cls(seen, hidden.sum(axis=1), area, pattern)
 
     @property
     def target(self) -> NDArray[np.float32]:
@@ -76,3 +85,12 @@ class Exam:
         if not weight:
             raise DataError("no cell can be judged", "the validation or test years", "choose other years")
         return error / weight
+
+
+def clouds_beside(neighbour: MonthlyData, is_later: bool) -> NDArray[np.bool_]:
+    """(D, H, W), True = missing: days of the month after (or before) another that lie far enough from it.
+
+    Clouds persist: those of the days next to a month would hide what they hid in it anyway.
+    """
+    days = np.isnan(neighbour.daily[0])[~neighbour.padded[0]]
+    return days[APART_DAYS - 1 :] if is_later else days[: len(days) - APART_DAYS + 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -11,6 +12,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
+from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
 from engine.data.source import SSTSource
 from engine.errors import DataError
@@ -25,6 +27,7 @@ from engine.training.windows import Stitcher
 __all__ = ["Estimate", "Trained", "estimate_months", "load_model", "pretrained", "reconstruct"]
 
 Progress = Callable[[float, str], None]
+Remember = Callable[[str, Callable[[], "Estimate"]], "Estimate"]
 
 _CELLS_AT_ONCE = 31 * 60 * 120 * 4  # of all days together; what a few windows need stays below half a gigabyte
 
@@ -111,6 +114,7 @@ def reconstruct(
     *,
     out: Path | None = None,
     progress: Progress | None = None,
+    remember: Remember | None = None,
 ) -> xr.Dataset:
     """The monthly means of ``source`` as a CF dataset; :func:`engine.training.cf.month_dataset` says what it holds.
 
@@ -121,6 +125,8 @@ def reconstruct(
         out: ``*.nc`` or ``*.zarr``: written month by month, so that never more than one sample is in memory; it appears
             when it is whole, and is opened lazily. Without it everything is held.
         progress: hears how far it is; may raise to abandon the work.
+        remember: ``remember(month, compute)`` gives the estimate of a sample by its first month ("2001-03"), which it
+            may have kept from an earlier call; the model is asked only when it calls ``compute``.
 
     Raises:
         ChoiceError: an ``out`` of another kind.
@@ -136,25 +142,41 @@ def reconstruct(
             source.name,
             f"choose months from {span[0]} to {span[1]}",
         )
-    months = _reconstructed(model, source, *ends, progress)
+    months = _reconstructed(model, source, *ends, progress, remember or _compute)
     if out is None:
         return cast(Any, xr).concat(list(months), "time", data_vars="minimal", combine_attrs="override")
     return write_months(out, months)
 
 
+def _compute(_: str, compute: Callable[[], Estimate]) -> Estimate:
+    return compute()
+
+
 def _reconstructed(
-    model: Trained, source: SSTSource, first: tuple[int, int], last: tuple[int, int], progress: Progress | None
+    model: Trained,
+    source: SSTSource,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    progress: Progress | None,
+    remember: Remember,
 ) -> Iterator[xr.Dataset]:
-    """The months, one sample of consecutive ones at a time."""
-    numbers = range(_number(first), _number(last) + 1)
-    for start in range(0, len(numbers), model.settings.months):
-        block = numbers[start : start + model.settings.months]
+    """The months, one sample of consecutive ones at a time; the last reaches back as in :func:`estimate_months`."""
+    numbers, size = range(_number(first), _number(last) + 1), model.settings.months
+    for start in range(0, len(numbers), size):
+        block = numbers[start : start + size]
+        named = str(Month(*_month(block[0])))
         if progress is not None:
-            year, month = _month(block[0])
-            progress(start / len(numbers), f"{year}-{month:02d}")
+            progress(start / len(numbers), named)
         data = prepare(source, _month(block[0]), _month(block[-1]))
-        for _, estimate in estimate_months(model.model, model.view(data), model.settings):
-            yield month_dataset(model, source, data, estimate.mean, estimate.std)
+        seen = data if len(block) == size else prepare(source, _month(numbers[-size:][0]), _month(block[-1]))
+        estimate = remember(named, partial(_sample, model, seen, len(block)))
+        yield month_dataset(model, source, data, estimate.mean, estimate.std)
+
+
+def _sample(model: Trained, data: MonthlyData, count: int) -> Estimate:
+    """The last ``count`` months of those that are one sample."""
+    found = next(estimate_months(model.model, model.view(data), model.settings))[1]
+    return Estimate(found.mean[-count:], None if found.std is None else found.std[-count:])
 
 
 def _number(month: tuple[int, int]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,12 +14,19 @@ from engine.runs.sst_settings import Part, SSTSettings
 from engine.training.exam import Exam
 from engine.training.inference import estimate_months
 from engine.training.lesson import open_source
-from engine.training.scores import Table, score, score_table
+from engine.training.scores import Table, calibration, score, score_table
 from engine.training.trained import Trained
 
 
-def judge(trained: Trained, settings: SSTSettings, seed: int = 0) -> Table:
-    """Model and rivals on the test years of ``settings.source``: the table of :func:`score_table`.
+class Judgement(NamedTuple):
+    """``table`` of :func:`score_table`; ``calibration`` (:func:`engine.training.scores.calibration`), or None."""
+
+    table: Table
+    calibration: dict[str, Any] | None
+
+
+def judge(trained: Trained, settings: SSTSettings, seed: int = 0) -> Judgement:
+    """Model and rivals on the test years of ``settings.source``.
 
     The rivals learn from the source's years of climatology and training and are tuned on its validation; the model is
     used as it is, but takes off the climatology of the source's own years, as the rivals do. Observations are withheld
@@ -37,8 +45,11 @@ def judge(trained: Trained, settings: SSTSettings, seed: int = 0) -> Table:
     rivals = Rivals.fit(read("climatology", "train"), read("validation"))
     exam = Exam.of(read("test"), settings.withheld_share, seed)
     view = replace(trained, climatology=usual).view(exam.data)
-    found = [estimate.mean for _, estimate in estimate_months(trained.model, view, trained.settings)]
-    estimates = {"model": np.concatenate(found), **rivals.predict(exam.data)}
+    found = [estimate for _, estimate in estimate_months(trained.model, view, trained.settings)]
+    mean = np.concatenate([estimate.mean for estimate in found])
+    stds = [estimate.std for estimate in found if estimate.std is not None]
+    estimates = {"model": mean, **rivals.predict(exam.data)}
     by_month = {month: usual.at(month) for month in range(1, 13)}
     sums = score(exam.data, estimates, num_withheld=exam.num_withheld, usual=by_month)
-    return score_table(sums, tuple(rivals.fitted), seed)
+    spread = calibration(exam.data, mean, np.concatenate(stds)) if stds else None
+    return Judgement(score_table(sums, tuple(rivals.fitted), seed), spread)

@@ -15,7 +15,7 @@ from engine.models import SpatioTemporalModel
 from engine.models.rivals import Climatology, Rivals, observed_months
 from engine.runs.context import RunContext
 from engine.runs.sst_settings import DemoSource, FileSource, Part, SSTSettings
-from engine.training.exam import Exam
+from engine.training.exam import VALIDATION_SEED, Exam
 from engine.training.places import Places, fit_basis
 from engine.training.samples import Samples, View
 from engine.training.trained import Trained, stored_precision
@@ -64,7 +64,7 @@ class Lesson:
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             places = Places(settings.model, windows, basis)
-            validation = Exam.of(parts["validation"], settings.withheld_share, run.seed)
+            validation = Exam.of(parts["validation"], settings.withheld_share, VALIDATION_SEED)
             rivals = Rivals.fit(parts["learning"], parts["validation"])
             errors = {name: validation.mae(values) for name, values in rivals.predict(validation.data).items()}
             samples = Samples(View.of(parts["train"], climatology, windows, places), settings, run.seed)

@@ -18,9 +18,9 @@ def weighted_loss(
     """Sum Σ w·e over all cells and the sum Σ w of their weights; the loss is the one over the other.
 
     e is |x − y| (``l1``), (x − y)² (``l2``), or −log N(y; x, σ²) = ½((x − y)/σ)² + log σ + ½ log 2π (``gaussian``).
-    A σ beside ``l1`` or ``l2`` learns from the same likelihood with x − y held constant, so that it never bends the
-    mean (the two pull on each other otherwise: Seitzer et al. 2022, arXiv:2203.09168); the value of the loss stays
-    that of the mean's error.
+    A σ beside ``l1`` or ``l2`` learns from the same likelihood with x − y held constant and a tenth of its weight, so
+    that the mean is not excused where σ is large (Seitzer et al. 2022, arXiv:2203.09168); features before the head
+    serve both. The value of the loss stays that of the mean's error.
 
     Where w = 0 the target may be anything, NaN too: it reaches neither the value nor a gradient.
 

@@ -20,7 +20,7 @@ from engine.runs.model_settings import SpatioTemporalConfig
 from engine.runs.pulse import log
 from engine.runs.sst_settings import DemoSource, SSTSettings
 from engine.training.fit import fit
-from engine.training.judging import judge
+from engine.training.judging import Judgement, judge
 from engine.training.scores import Table, over_seeds
 from engine.training.trained import BEST, PRETRAINED, PRETRAINED_RIVALS, RIVALS, Trained, code_version
 
@@ -58,12 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     fit(CONFIG, folder)
     trained = Trained.load(folder / BEST)
     log("judging")
-    table = over_seeds([judge(trained, settings) for settings in UNSEEN])
+    judged = [judge(trained, settings) for settings in UNSEEN]
     place = FOLDERS[0] / PRETRAINED
     place.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / BEST, place)
     shutil.copyfile(folder / RIVALS, FOLDERS[0] / PRETRAINED_RIVALS)
-    place.with_suffix(".md").write_text(card(trained, table, _minutes(folder)), encoding="utf-8")
+    place.with_suffix(".md").write_text(card(trained, judged, _minutes(folder)), encoding="utf-8")
     log(f"made {place}")
     return 0
 
@@ -94,14 +94,19 @@ fitted to the earlier years of the very ocean they are judged on.
 
 The model's error is {mean:.0%} of that of the mean of the valid days, and {debiased:.0%} of the debiased mean's.
 
+**Its standard deviation.** On the open sea of those oceans the truth lies within the central intervals of {levels} %
+in {coverage} % of the area.
+
 **Limits.** It knows the errors of the demo's satellite, not those of a real one; on other grids than {step:g}° it was
-not trained; it gives no standard deviation.
+not trained.
 """
 
 
-def card(trained: Trained, table: Table, minutes: float) -> str:
+def card(trained: Trained, judged: Sequence[Judgement], minutes: float) -> str:
     """What people should know before they use the model, as Markdown."""
     settings = trained.settings
+    table = over_seeds([one.table for one in judged])
+    coverages = [one.calibration["coverage"] for one in judged if one.calibration is not None]
     assert isinstance(settings.source, DemoSource)
     return _CARD.format(
         file=Path(PRETRAINED).name,
@@ -123,6 +128,10 @@ def card(trained: Trained, table: Table, minutes: float) -> str:
         rows="\n".join(_row(name, table) for name in table),
         mean=_ratio(table, "mean"),
         debiased=_ratio(table, "mean_debiased"),
+        levels=", ".join(coverages[0]),
+        coverage=", ".join(
+            f"{100 * sum(one[level] for one in coverages) / len(coverages):.1f}" for level in coverages[0]
+        ),
     )
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+
 from engine.compute import use_thread_policy
 from engine.data.resample import resampled
 from engine.runs.context import RunContext
 from engine.runs.reconstruct_settings import ReconstructSettings
-from engine.training.inference import load_model, reconstruct
+from engine.training.inference import Estimate, load_model, reconstruct
 from engine.training.lesson import open_source
 
 RESULT = "reconstruction.nc"
 """The file of a run."""
+
+_PARTS = "parts"
 
 
 def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
     """Reconstruct what :class:`engine.runs.reconstruct_settings.ReconstructSettings` names.
 
     Metrics: ``percent`` of the months that are done. Result: ``reconstruction.nc``, which appears when it is whole;
-    :func:`engine.training.cf.month_dataset` says what it holds. A run that was stopped begins the file anew; days that
-    were read once stay prepared, so it is soon where it was.
+    :func:`engine.training.cf.month_dataset` says what it holds. Until then every sample of months that the model has
+    answered is kept as ``parts/YYYY-MM.npz``: a run that was stopped writes those again without asking the model, as
+    long as model and source are the same.
 
     Raises:
         DataError, ChoiceError: the archive cannot be read or does not go with the model. StoreError: no such model.
@@ -36,8 +44,36 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
         if settings.resample:
             source = resampled(source, trained.climatology.grid)
         months = (_month(settings.first), _month(settings.last))
-        reconstruct(trained, source, *months, out=run.path(RESULT), progress=progress).close()
+        parts = _Parts(run, f"{trained.key} {source.key}")
+        reconstruct(trained, source, *months, out=run.path(RESULT), progress=progress, remember=parts.remember).close()
+        parts.remove()
     run.report({"percent": 100.0}, 1.0)
+
+
+class _Parts:
+    """Estimates of samples as files of the run, each whole or not there; those of another ``key`` are made anew."""
+
+    def __init__(self, run: RunContext, key: str) -> None:
+        self._run = run
+        self._key = key
+        run.path(_PARTS).mkdir(exist_ok=True)
+
+    def remember(self, month: str, compute: Callable[[], Estimate]) -> Estimate:
+        """The sample that begins with ``month``."""
+        name = f"{_PARTS}/{month}.npz"
+        path = self._run.path(name)
+        if path.exists():
+            with np.load(path, allow_pickle=False) as kept:
+                if str(kept["key"]) == self._key:
+                    return Estimate(kept["mean"], kept.get("std"))
+        found = compute()
+        std = {} if found.std is None else {"std": found.std}
+        self._run.save(name, key=np.array(self._key), mean=found.mean, **std)
+        return found
+
+    def remove(self) -> None:
+        """The result is whole."""
+        shutil.rmtree(self._run.path(_PARTS))
 
 
 def _month(text: str | None) -> tuple[int, int] | None:

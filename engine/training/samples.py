@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.gaps import withhold
+from engine.data.gaps import Pattern, withhold
 from engine.data.months import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.models.rivals.climatology import Climatology
@@ -99,8 +99,8 @@ class View:
 
 
 def counted_area(data: MonthlyData, held_out_box: tuple[float, float, float, float] | None) -> NDArray[np.float32]:
-    """(H, W), the area of the cells that are learned from, 1 on the equator; 0 on land and in the box held out."""
-    area = np.cos(np.deg2rad(data.grid.lat))[:, None] * ~data.land
+    """(H, W), the area of the cells that are learned from, as the grid's ``area_weights``; 0 on land and in the box."""
+    area = data.grid.area_weights[:, None] * ~data.land
     if held_out_box is not None:
         area = area * ~in_box(data.grid, held_out_box)
     return area.astype(np.float32)
@@ -192,7 +192,7 @@ class Samples:
         hidden = np.zeros(missing.shape, bool)
         for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_share, True)):
             chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
-            hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)
+            hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)[0]
         return hidden[None]
 
     def _target(
@@ -214,12 +214,12 @@ def hide(
     clouds: NDArray[np.bool_] | None = None,
     *,
     whole_month: bool = False,
-) -> NDArray[np.bool_]:
-    """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few."""
+) -> tuple[NDArray[np.bool_], Pattern]:
+    """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few; and which it was."""
     try:
-        return withhold(missing, land, share, seed, clouds=clouds, whole_month=whole_month)
+        return withhold(missing, land, share, seed, clouds=clouds, whole_month=whole_month), "clouds"
     except DataError:  # a sky that is nearly always clear, or nearly always covered, has no clouds to lend
-        return withhold(missing, land, share, seed, "swath", whole_month=whole_month)
+        return withhold(missing, land, share, seed, "swath", whole_month=whole_month), "swath"
 
 
 def mean_of(daily: NDArray[np.float32], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -6,13 +6,14 @@ Sums are kept month by month, in float64, so that no archive has to be in memory
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.months import MonthlyData
 from engine.errors import ChoiceError, DataError
-from engine.models.rivals import observed_months
+from engine.models.rivals import ICE_SHARE, observed_months
 from engine.training._scores_calibration import LEVELS, CalibrationSums
 from engine.training._scores_strata import NUM_JOINT, STRATA, Numbers, Strata, coast_distance_km, margins
 from engine.training._scores_table import NUM_SUMS, Stratum, Table, over_seeds, table_of, table_rows
@@ -24,6 +25,7 @@ __all__ = [
     "ScoreSums",
     "Strata",
     "Table",
+    "calibration",
     "coast_distance_km",
     "over_seeds",
     "score",
@@ -143,6 +145,25 @@ def score(
     return sums
 
 
+def calibration(data: MonthlyData, mean: NDArray[np.float32], std: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Whether ``std`` (N, H, W) says how wrong ``mean`` (N, H, W) is: :meth:`CalibrationSums.table`, over the open sea.
+
+    None where no cell of the open sea has a known truth.
+
+    Raises:
+        DataError: the months' truth is not known; a standard deviation that is not positive where a cell counts.
+    """
+    if data.target is None:
+        raise DataError("the truth of the months is not known", "calibration", "give months with a target")
+    sums, is_empty = CalibrationSums(), True
+    for n, target in enumerate(data.target):
+        counted = ~data.land & (data.ice[n] <= ICE_SHARE) & np.isfinite(target) & np.isfinite(mean[n])
+        is_empty = is_empty and not counted.any()
+        area = np.where(counted, data.grid.cell_area_m2[:, None], 0.0)
+        sums.add(mean[n].astype(np.float64), std[n].astype(np.float64), target.astype(np.float64), area)
+    return None if is_empty else sums.table()
+
+
 def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, usual: Floats) -> Floats:
     """Sums over P cells by joint stratum (joint, 9): area, then area times |e|, e, e², p, p², t, t², pt."""
     error, p, t = estimate - truth, estimate - usual, truth - usual
@@ -162,8 +183,9 @@ def score_table(sums: ScoreSums, rivals: Sequence[str] = (), seed: int = 0) -> T
     - ``area``: share of the stratum's area that the label holds, 0..1
     - ``skill_mae_vs_<rival>`` = 1 − mae/mae of the rival, likewise ``skill_rmse_…`` and, less the bias of either,
       ``skill_crmse_…``
-    - ``…_bar`` of ``mae``, ``rmse`` and the skills: standard deviation over sets of months drawn with replacement
-      (seeded; the same sets for all). Neighbouring months count as independent, so the bar is rather too short.
+    - ``…_bar`` of ``mae``, ``rmse`` and the skills: standard error of the score of all months, the deviation over sets
+      of them drawn with replacement (seeded; the same sets for all) times √(n/(n − 1)) for n months with such cells;
+      absent for n = 1. Neighbouring months count as independent, so the bar is rather too short.
 
     ``rivals`` are names among the estimates.
 

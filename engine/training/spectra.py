@@ -111,12 +111,15 @@ class SpectrumSums:
     def add(self, estimate: Field, truth: Field, counted: NDArray[np.bool_], usual: Field | None = None) -> None:
         """Add a month of fields (H, W), °C; ``counted`` (H, W), True = open sea. Cells without a value are left out.
 
-        ``usual``, the month's climatology, is taken off both; without it, the area mean of the truth is.
+        ``usual``, the month's climatology, is taken off both, and counts where it has a value; without it, the area
+        mean of the truth is.
 
         Raises:
             DataError: no cell is counted.
         """
         counted = counted & np.isfinite(estimate) & np.isfinite(truth)
+        if usual is not None:
+            counted &= np.isfinite(usual)
         weights = np.where(counted, self._share, 0.0)
         sky = float(weights.sum())
         if sky == 0.0:
@@ -161,8 +164,11 @@ def spectra(
         raise DataError("the truth of the months is not known", "spectra", "give months with a target")
     sums = {name: SpectrumSums(data.grid, max_degree) for name in estimates}
     for n, month in enumerate(data.months):
+        centre = None if usual is None else usual[int(month)]
         counted = ~data.land & (data.ice[n] <= ICE_SHARE) & np.isfinite(data.target[n])
+        if centre is not None:
+            counted &= np.isfinite(centre)
         if counted.any():
             for name, values in estimates.items():
-                sums[name].add(values[n], data.target[n], counted, None if usual is None else usual[int(month)])
+                sums[name].add(values[n], data.target[n], counted, centre)
     return {name: own.spectrum() for name, own in sums.items()}

@@ -18,13 +18,13 @@ from engine.errors import CancelledError
 from engine.runs.context import RunContext
 from engine.runs.files import write_atomic
 from engine.runs.sst_settings import SSTSettings
-from engine.training.exam import Exam
+from engine.training.exam import TEST_SEED, Exam
 from engine.training.inference import Estimate, estimate_months
 from engine.training.learner import Learner, Step
 from engine.training.lesson import Lesson
 from engine.training.ranks import fabric_of
+from engine.training.report import report
 from engine.training.samples import Batch, in_box
-from engine.training.scores import Table, score, score_table
 from engine.training.snapshots import snapshot
 from engine.training.trained import BEST, RIVALS, Trained
 
@@ -49,8 +49,8 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
 
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
     that is needed to use it (:class:`engine.training.trained.Trained`); ``rivals.npz``, what the rivals learned
-    (:meth:`engine.models.rivals.Rivals.arrays`); ``scores.json``, the table of
-    :func:`engine.training.scores.score_table` of model and rivals on the test years, and ``scores-held-out.json``, the
+    (:meth:`engine.models.rivals.Rivals.arrays`); ``scores.json``, what
+    :func:`engine.training.report.report` tells of model and rivals on the test years, and ``scores-held-out.json``, the
     same of the region held out, if there is one.
 
     Raises:
@@ -243,20 +243,28 @@ def _score(run: RunContext, lesson: Lesson, settings: SSTSettings) -> None:
     """Judge the best model and all rivals on the test months, and write the tables."""
     with run.repeating():
         trained = Trained.load(run.path(BEST))
-        exam = Exam.of(lesson.test, settings.withheld_share, run.seed + 1)
+        exam = Exam.of(lesson.test, settings.withheld_share, TEST_SEED)
         view = trained.view(exam.data)
-        found = [part.mean for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
-        estimates = {"model": np.concatenate(found), **lesson.rivals.predict(exam.data)}
-        usual = {month: trained.climatology.at(month) for month in range(1, 13)}
+        found = [part for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
+        spreads = [part.std for part in found if part.std is not None]
+        estimates = {"model": np.concatenate([part.mean for part in found]), **lesson.rivals.predict(exam.data)}
 
-        def table(data: MonthlyData) -> Table:
-            sums = score(data, estimates, num_withheld=exam.num_withheld, usual=usual)
-            return score_table(sums, tuple(lesson.rivals.fitted), seed=run.seed)
+        def told(data: MonthlyData) -> dict[str, dict[str, Any]]:
+            return report(
+                data,
+                estimates,
+                np.concatenate(spreads) if spreads else None,
+                rivals=tuple(lesson.rivals.fitted),
+                num_withheld=exam.num_withheld,
+                usual={month: trained.climatology.at(month) for month in range(1, 13)},
+                seed=run.seed,
+                with_spectra=lesson.test.target is not None,
+            )
 
-        tables = {SCORES: table(exam.data)}
+        results = {SCORES: told(exam.data)}
         if settings.held_out_box is not None:
             inside = in_box(exam.data.grid, settings.held_out_box)
             target = np.where(inside, exam.target, np.float32(np.nan))
-            tables[HELD_OUT_SCORES] = table(replace(exam.data, target=target))
-    for name, content in tables.items():
+            results[HELD_OUT_SCORES] = told(replace(exam.data, target=target))
+    for name, content in results.items():
         write_atomic(run.path(name), json.dumps(content, indent=1).encode() + b"\n")

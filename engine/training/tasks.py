@@ -22,7 +22,8 @@ from engine.runs.sweep_settings import SweepSettings
 
 if TYPE_CHECKING:
     from engine.data import Domain
-    from engine.embedding import HarmonicBasis
+    from engine.embedding import HarmonicBasis, Moments
+    from engine.runs.checkpoints import Checkpoint
 
 
 def draw_land(settings: LandSettings, run: RunContext) -> None:
@@ -76,20 +77,48 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
     """Fit a harmonic basis over part of the sphere; the result is ``basis.safetensors``.
 
     Metrics: ``percent`` of the work done and, at the end, ``explained_percent`` of the variance by all K components.
+    Checkpoint: the moments of the harmonics, before the eigenvectors, which are one step.
     """
+    done = 0.0
 
     def progress(fraction: float, _: str) -> None:
+        nonlocal done
+        done = max(done, fraction)
         run.stop_if_asked()
-        run.report({"percent": 100.0 * fraction}, fraction)
+        run.report({"percent": 100.0 * done}, done)
 
-    progress(0.0, "starting")
+    def remember(compute: Callable[[], Moments]) -> Moments:
+        if kept is not None:
+            return _moments(kept)
+        found = compute()
+        arrays = {"mean": found.mean.numpy(), "covariance": found.covariance.numpy()}
+        run.checkpoint(arrays, {"fraction": found.fraction, "done": done})
+        return found
+
+    kept = run.restore()
+    if kept is not None:
+        done = kept.facts["done"]
+    progress(done, "starting")
     with run.repeating():
-        basis = _fit(settings, progress)
+        basis = _fit(settings, progress, remember)
     run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
     basis.save(run.path("basis.safetensors"))
 
 
-def _fit(settings: BasisSettings, progress: Callable[[float, str], None]) -> HarmonicBasis:
+def _moments(kept: Checkpoint) -> Moments:
+    import torch
+
+    from engine.embedding import Moments
+
+    mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
+    return Moments(mean, covariance, kept.facts["fraction"])
+
+
+def _fit(
+    settings: BasisSettings,
+    progress: Callable[[float, str], None],
+    remember: Callable[[Callable[[], Moments]], Moments],
+) -> HarmonicBasis:
     from engine.compute import use_thread_policy
     from engine.embedding import HarmonicBasis
     from engine.sphere import LatLonGrid
@@ -103,6 +132,7 @@ def _fit(settings: BasisSettings, progress: Callable[[float, str], None]) -> Har
         where=domain.mask(grid),
         progress=progress,
         domain=domain.describe(),
+        remember=remember,
     )
 
 

@@ -188,25 +188,26 @@ def _below(prefix: str, kept: Checkpoint) -> dict[str, NDArray[Any]]:
 
 
 def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_]) -> Climatology:
-    """A climatology on another grid: bilinear among the sea cells around; a row's mean where there is none.
+    """A climatology on another grid, or for another coast: bilinear among the sea cells around, else along the row.
 
     Raises:
         DataError: cells of the sea lie beyond the rows or columns it knows.
     """
-    own = climatology.grid
-    if own == grid:
+    own, coeffs = climatology.grid, climatology.coeffs
+    known = np.isfinite(coeffs[0])
+    if own == grid and (known | land).all():
         return climatology
     rows = np.interp(grid.lat, *_ascending(own.lat, np.arange(own.lat.size)))
-    columns = (grid.lon - own.lon[0]) % 360.0 / own.lon_step
     beyond = (np.abs(grid.lat - np.clip(grid.lat, *sorted((own.lat[0], own.lat[-1])))) > 1.5 * _spacing(own))[:, None]
+    columns = _columns(own, grid.lon)
     if not own.is_periodic:
-        beyond = beyond | (columns > own.lon.size)
+        inside = columns.clip(0, own.lon.size - 1)
+        beyond = beyond | (np.abs(columns - inside) > 1.5)
+        columns = inside
     if (beyond & ~land).any():
         raise DataError(
             "the model knows no climatology for a part of this sea", f"{grid!r}, the model's {own!r}", "train one here"
         )
-    coeffs = climatology.coeffs
-    known = np.isfinite(coeffs[0])
     total, weight = np.zeros((len(coeffs), *grid.shape)), np.zeros(grid.shape)
     south, west = np.floor(rows).astype(int), np.floor(columns).astype(int)
     for north in (0, 1):
@@ -217,18 +218,32 @@ def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_])
             near = share * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
             total += near * np.nan_to_num(coeffs[:, row][:, :, column])
             weight += near
-    nearest = _row_means(coeffs, known)[:, np.rint(rows).astype(np.intp), None]
-    found = np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), nearest)
+    around = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int) % own.lon.size)
+    found = np.where(
+        weight > 0, total / np.where(weight > 0, weight, 1.0), _filled(coeffs, known, own.is_periodic)[:, *around]
+    )
     return Climatology(np.where(land, np.nan, found).astype(np.float32), grid)
 
 
-def _row_means(coeffs: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean (5, H) of the ``known`` cells of each row; that of all rows where there is none."""
-    count = known.sum(axis=1)
-    total: NDArray[np.float64] = np.where(known, coeffs, 0.0).sum(axis=2, dtype=np.float64)
-    overall: NDArray[np.float64] = total.sum(axis=1, keepdims=True) / max(1, int(count.sum()))
-    means: NDArray[np.float64] = total / np.maximum(count, 1)
-    return np.where(count > 0, means, overall)
+def _columns(own: LatLonGrid, lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of ``own``, not whole ones, where ``lon`` lies: [0, W) on a circle, else nearest to the middle."""
+    if own.is_periodic:
+        return (lon - own.lon[0]) % 360.0 / own.lon_step
+    middle = (own.lon[0] + own.lon[-1]) / 2.0
+    return ((lon - middle + 180.0) % 360.0 - 180.0 + middle - own.lon[0]) / own.lon_step
+
+
+def _filled(coeffs: NDArray[np.float32], known: NDArray[np.bool_], is_periodic: bool) -> NDArray[np.float32]:
+    """``coeffs`` (5, H, W) with unknown cells between the known ones of their row, linearly; else the mean of all."""
+    filled = np.empty_like(coeffs)
+    filled[:] = coeffs[:, known].mean(axis=1)[:, None, None]
+    width = known.shape[1]
+    columns = np.arange(width, dtype=np.float64)
+    for row in np.flatnonzero(known.any(axis=1)):
+        there: NDArray[np.float64] = columns[known[row]]
+        for kept, values in zip(filled[:, row], coeffs[:, row, known[row]], strict=True):
+            kept[:] = np.interp(columns, there, values, period=width if is_periodic else None)
+    return filled
 
 
 def _ascending(x: NDArray[np.float64], y: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:

@@ -98,7 +98,8 @@ class Windows:
     def likely_corners(self, ocean_area: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """All corners (C, 2) a window may have, and their probabilities (C,): the ``ocean_area`` (H, W) they see.
 
-        So every part of the ocean is seen about as often as its area asks for, and no window is all land.
+        So windows follow the ocean's area and none is all land. The loss weighs area as well, and rows near the poles
+        lie in fewer windows: cells there count less in training than in the scores.
 
         Raises:
             ChoiceError: there is no ocean.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.prepare import prepare
 from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, RunError, StoreError
 from engine.models import SpatioTemporalConfig
 from engine.models.rivals import Rivals
@@ -16,7 +17,11 @@ from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.runs.sst_settings import DemoSource, FileSource, SSTSettings
 from engine.training import lesson, sst_task
+from engine.training.exam import TEST_SEED, Exam
 from engine.training.fit import fit
+from engine.training.inference import estimate_months
+from engine.training.scores import calibration
+from engine.training.spectra import spectra
 from engine.training.trained import Trained
 from tests.engine.ocean import GRID, small_ocean
 from tests.engine.test_runs_tasks import context
@@ -134,6 +139,44 @@ def test_the_scores_compare_the_model_with_its_rivals_on_the_test_year(finished)
     assert table["model"]["surface"]["sea"]["mae"] > 0.0
 
 
+def test_the_scores_hold_the_spectra_of_model_and_rivals(finished):
+    """The same as judging the kept model by the functions themselves."""
+    scores = json.loads((finished / "scores.json").read_text())
+    exam, estimates, usual = judged_anew(finished, SMALL)
+    for name, spectrum in spectra(exam.data, estimates, usual).items():
+        assert scores[name]["spectrum"] == spectrum.table()
+        assert len(scores[name]["spectrum"]["truth"]) == GRID.max_resolved_degree + 1
+    assert not any("calibration" in found for found in scores.values())
+
+
+def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
+    model = MODEL.model_copy(update={"uncertainty": True})
+    box = (-30.0, 30.0, -180.0, -100.0)
+    settings = SMALL.model_copy(update={"epochs": 1, "model": model, "held_out_box": box})
+    folder = learn(tmp_path / "unsure", settings)
+    whole, region = (json.loads((folder / name).read_text()) for name in ("scores.json", "scores-held-out.json"))
+    exam, estimates, _ = judged_anew(folder, settings)
+    trained = Trained.load(folder / "best.safetensors")
+    parts = estimate_months(trained.model, trained.view(exam.data), settings)
+    std = np.concatenate([part.std for _, part in parts])
+    assert whole["model"]["calibration"] == calibration(exam.data, estimates["model"], std)
+    assert whole["model"]["calibration"] != region["model"]["calibration"]
+    assert set(region["model"]["spectrum"]) == set(whole["mean"]["spectrum"])
+    assert "calibration" not in whole["mean"]
+
+
+def judged_anew(folder, settings):
+    """The exam of a finished run, all estimates of it, and the climatology by month."""
+    trained = Trained.load(folder / "best.safetensors")
+    with np.load(folder / "rivals.npz") as kept:
+        rivals = Rivals.from_arrays(dict(kept))
+    months = settings.months_of("test")
+    exam = Exam.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_share, TEST_SEED)
+    parts = estimate_months(trained.model, trained.view(exam.data), settings)
+    estimates = {"model": np.concatenate([part.mean for _, part in parts]), **rivals.predict(exam.data)}
+    return exam, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
+
+
 @pytest.mark.parametrize("stop_after", [1, 4, 5, 10])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, finished, stop_after):
     """Stopped on request at any report, in an epoch or between two, it keeps where it was."""
@@ -198,6 +241,7 @@ def test_without_a_known_truth_it_learns_from_hidden_days(tmp_path, monkeypatch)
     assert "val_mae_mean_debiased" not in last
     table = json.loads((folder / "scores.json").read_text())
     assert set(table["model"]["class"]) == {"withheld"}
+    assert "spectrum" not in table["model"]  # what is known in scattered cells only has none
 
 
 def test_it_stops_early_when_nothing_improves_and_keeps_the_best(tmp_path):

@@ -15,10 +15,10 @@ from engine.errors import DataError
 from engine.models import SpatioTemporalConfig
 from engine.models.rivals import ICE_SHARE, Climatology
 from engine.sphere import LatLonGrid
-from engine.training.exam import Exam
+from engine.training.exam import Exam, clouds_beside
 from engine.training.loss import weighted_loss
 from engine.training.places import Places, fit_basis
-from engine.training.samples import Batch, Samples, View, in_box
+from engine.training.samples import Batch, Samples, View, counted_area, in_box
 from engine.training.windows import Corner, Windows
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL
@@ -54,7 +54,7 @@ def test_what_does_not_count_has_no_gradient(kind):
 
 
 @pytest.mark.parametrize("kind", ["l1", "l2"])
-def test_a_spread_learns_from_the_errors_and_never_bends_the_mean(kind):
+def test_a_spread_learns_from_the_errors_and_never_excuses_the_mean(kind):
     target, weight = torch.tensor([[[[1.0, -3.0]]]]), torch.ones(1, 1, 1, 2)
     alone, together = (torch.zeros(1, 1, 1, 2, requires_grad=True) for _ in range(2))
     std = torch.full((1, 1, 1, 2), 2.0, requires_grad=True)
@@ -228,6 +228,32 @@ def test_the_error_is_weighted_by_area_and_leaves_ice_and_land_out(folder):
     assert exam.mae(estimate.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
     parts = np.sum([exam.error_sums(estimate[n : n + 1], slice(n, n + 1)) for n in range(3)], axis=0)
     assert parts[0] / parts[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_error_is_weighted_by_area_where_rows_are_not_equally_high(folder):
+    rows = np.array([-60.0, -30.0, -10.0, -2.0, 0.0, 2.0, 10.0, 30.0, 60.0])
+    grid = LatLonGrid(rows, GRID.lon)
+    land = np.zeros(grid.shape, bool)
+    data = prepare(small_ocean(1, ice=False, grid=grid, land=land), (2001, 1), (2001, 1), folder=folder)
+    size = np.broadcast_to(np.abs(rows)[:, None] / 90.0, grid.shape)
+    expected = np.average(size[:, 0], weights=grid.cell_area_m2)
+    assert np.average(size[:, 0], weights=np.cos(np.deg2rad(rows))) < 0.9 * expected
+    assert Exam.of(data, 0.0, seed=0).mae(data.target + size.astype(np.float32)) == pytest.approx(expected, rel=1e-4)
+    learned_from = counted_area(data, None)[:, 0]
+    np.testing.assert_allclose(learned_from / learned_from.sum(), grid.cell_area_m2 / grid.cell_area_m2.sum(), rtol=1e-6)
+
+
+def test_a_month_alone_is_judged_under_the_clouds_of_its_neighbour(folder):
+    source = small_ocean(1)
+    july, august = (prepare(source, (2001, month), (2001, month), folder=folder) for month in (7, 8))
+    stripes = Exam.of(july, 0.2, seed=0)
+    clouds = clouds_beside(august, is_later=True)
+    exam = Exam.of(july, 0.2, seed=0, clouds=clouds)
+    assert (stripes.pattern, exam.pattern) == ("swath", "clouds")
+    np.testing.assert_array_equal(clouds, np.isnan(august.daily[0, 9:]))
+    np.testing.assert_array_equal(clouds_beside(july, is_later=False), np.isnan(july.daily[0, :22]))
+    withheld = exam.num_withheld[0] > 0
+    assert withheld.sum() / np.isfinite(july.daily[0]).any(axis=0).sum() == pytest.approx(0.2, abs=0.02)
 
 
 def test_without_a_truth_the_withheld_days_are_the_target(folder):

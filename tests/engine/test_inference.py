@@ -142,6 +142,28 @@ def test_a_sea_beyond_the_climatology_is_refused():
     np.testing.assert_allclose(on_grid(own, inside, np.zeros(inside.shape, bool)).coeffs, 1.0)
 
 
+def test_a_coast_further_out_takes_the_climatology_of_the_sea_beside_it():
+    """Cells that are sea to the data and land to the model must never become 0 °C."""
+    coeffs = np.broadcast_to(20.0 + GRID.lon.astype(np.float32) / 100.0, (5, *GRID.shape)).copy()
+    coeffs[:, LAND] = np.nan
+    found = on_grid(Climatology(coeffs, GRID), GRID, np.zeros(GRID.shape, bool)).coeffs
+    np.testing.assert_array_equal(found[:, ~LAND], coeffs[:, ~LAND])
+    inside = found[:, 2:7, 5:12]
+    np.testing.assert_allclose(inside, np.broadcast_to(20.0 + GRID.lon[5:12] / 100.0, inside.shape), atol=1e-4)
+    np.testing.assert_allclose(found[:, 0], coeffs[:, ~LAND].mean(), atol=1e-3)
+
+
+@pytest.mark.parametrize("west", [100.0, 170.0, -10.0])
+def test_a_region_s_edges_are_not_neighbours(west):
+    """East of the last column lies nothing that the region's first column could tell."""
+    region = LatLonGrid(np.arange(0.0, 20.0), west + np.arange(40.0))
+    own = Climatology(np.broadcast_to(np.arange(40.0, dtype=np.float32), (5, *region.shape)), region)
+    fine = LatLonGrid(np.arange(0.0, 20.0), west - 0.25 + np.arange(80) / 2.0)
+    found = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
+    expected = np.clip(np.arange(80) / 2.0 - 0.25, 0.0, 39.0)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, fine.shape), atol=1e-4)
+
+
 # --- months ---------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +177,18 @@ def test_every_month_is_told_once_whatever_a_sample_holds(home):
             assert estimate.mean.shape == (len(part), *GRID.shape)
             assert (np.isnan(estimate.mean) == LAND).all()
             assert estimate.std is None
+
+
+def test_the_last_sample_of_a_file_reaches_back_as_in_scoring(home):
+    source, model = small_ocean(1), untrained(months=3)
+    data = prepare(source, (2001, 1), (2001, 5))
+    expected = np.concatenate([part.mean for _, part in estimate_months(model.model, model.view(data), model.settings)])
+    found = reconstruct(model, source, (2001, 1), (2001, 5))
+    assert found["time"].dt.month.values.tolist() == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(found["sst"].values, expected)
+    short = prepare(source, (2001, 4), (2001, 5))
+    alone = next(estimate_months(model.model, model.view(short), model.settings))[1].mean
+    assert (alone[:, ~LAND] != expected[3:, ~LAND]).any()
 
 
 def test_turns_share_the_months(home):

@@ -11,7 +11,7 @@ import torch
 
 from engine.errors import ChoiceError, DataError
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
-from engine.training.scores import LEVELS, CalibrationSums
+from engine.training.scores import LEVELS, CalibrationSums, calibration
 from engine.training.spectra import Spectrum, SpectrumSums, spectra
 from tests.engine.months import months_of
 from tests.engine.months import usual as usual_field
@@ -70,11 +70,14 @@ def test_a_masked_spectrum_is_the_plain_sum_over_harmonics_and_cells():
     estimate, truth = rng.normal(size=(2, *grid.shape))
     counted = rng.random(grid.shape) < 0.6
     truth[4, 5] = np.nan
+    usual = np.full(grid.shape, 0.5)
+    usual[counted.argmax(axis=0)[7], 7] = np.nan
     sums = SpectrumSums(grid, 6)
-    sums.add(estimate, truth, counted, usual=np.full(grid.shape, 0.5))
+    sums.add(estimate, truth, counted, usual=usual)
     found = sums.spectrum()
 
-    where = counted & np.isfinite(truth)
+    where = counted & np.isfinite(truth) & np.isfinite(usual)
+    assert where.sum() < (counted & np.isfinite(truth)).sum()
     lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
     harmonics = real_harmonics(lat[where], lon[where], 6)
     area = np.broadcast_to(grid.cell_area_m2[:, None] / EARTH_RADIUS_M**2, grid.shape)[where]
@@ -232,3 +235,29 @@ def test_a_deviation_that_is_none_is_refused(std: float):
         CalibrationSums().add(np.zeros(1), np.array([std]), np.zeros(1), np.ones(1))
     with pytest.raises(DataError, match="no cell was counted"):
         CalibrationSums().table()
+
+
+def test_the_calibration_of_months_counts_the_open_sea_whose_truth_is_known():
+    data = months_of(1)
+    rng = np.random.default_rng(4)
+    target = np.where(rng.random(data.target.shape) < 0.8, data.target, np.nan).astype(np.float32)
+    ice = (rng.random(data.ice.shape) < 0.2).astype(np.float32)
+    data = replace(data, target=target, ice=ice)
+    mean = np.where(data.land, np.nan, target + rng.normal(size=target.shape)).astype(np.float32)
+    std = np.where(data.land, np.nan, rng.uniform(0.2, 2.0, target.shape)).astype(np.float32)
+    counted = ~data.land & (ice == 0) & np.isfinite(target)
+    area = np.broadcast_to(data.grid.cell_area_m2[:, None], target.shape)[counted]
+    sums = CalibrationSums()
+    sums.add(*(field[counted].astype(float) for field in (mean, std, target)), area)
+    expected, found = sums.table(), calibration(data, mean, std)
+    assert found["crps"] == pytest.approx(expected["crps"])
+    assert found["coverage"] == pytest.approx(expected["coverage"])
+    assert len(found["spread_skill"]) == len(expected["spread_skill"])
+
+
+def test_months_of_which_nothing_is_known_have_no_calibration():
+    data = months_of(1)
+    nothing = replace(data, target=np.full_like(data.target, np.nan))
+    assert calibration(nothing, data.target, np.ones_like(data.target)) is None
+    with pytest.raises(DataError, match="truth of the months is not known"):
+        calibration(replace(data, target=None), data.target, np.ones_like(data.target))
