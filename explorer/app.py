@@ -23,11 +23,12 @@ from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, Query, Session, View
 from explorer.widgets.rail import Rail
-from explorer.widgets.text import text, title
+from explorer.widgets.text import sentence, text, title
 
 log = logging.getLogger("harmonia")
 
 _LOST = "The server does not answer any more. Runs go on without it. Reload the page when it is back."
+
 
 _PAGE_SX = {
     ".MuiAppBar-root": {"display": "none"},
@@ -44,7 +45,9 @@ def build() -> pmui.Page:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"
     refusal = _refuse_foreign_host()
-    shell = None if refusal else Shell(Session(dark=dark))
+    session = Session(dark=dark)
+    pn.state.on_session_destroyed(lambda _: session.release())
+    shell = None if refusal else Shell(session)
     content = text(refusal) if shell is None else shell.root
     page = pmui.Page(
         title="Harmonia",
@@ -53,7 +56,7 @@ def build() -> pmui.Page:
         theme_config=theme.MATERIAL,
         theme_toggle=False,
         busy_indicator=None,
-        template=Path(__file__).with_name("template.html"),
+        template=None if refusal else Path(__file__).with_name("template.html"),
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
@@ -62,6 +65,7 @@ def build() -> pmui.Page:
         page.busy = False
     if shell is not None:
         shell.rail.jslink(page, dark="dark_theme")
+        # not before the browser holds the document: what changes while it takes hold of it is lost there
         pn.state.onload(shell.open_first)
     return page
 
@@ -105,7 +109,7 @@ class Shell:
         self.runs.param.watch(lambda event: self._show_runs(event.new), "is_open")
         self.runs.param.watch(lambda event: self.rail.param.update(runs_count=event.new), "count")
         self.rail.runs_count = self.runs.count
-        self.root = box(self._host, self.rail, self._runs_drawer, css=layout.SHELL, sizing_mode="stretch_both")
+        self.root = box(self.rail, self._host, self._runs_drawer, css=layout.SHELL, sizing_mode="stretch_both")
         self.rail.link(session, dark="dark", bidirectional=True)
         session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
@@ -172,6 +176,7 @@ class Shell:
             size="small",
             variant="outlined",
             margin=0,
+            css_classes=["chip"],
             on_click=lambda _: self.runs.param.update(is_open=True),
         )
         drawer = area("drawer", *view.drawer, css=layout.DRAWER)
@@ -201,9 +206,11 @@ class Shell:
         log.error("a callback failed on page %s", self.session.page, exc_info=error)
         self._say("error", _sentence(error))
 
-    def _say(self, severity: str, sentence: str) -> None:
+    def _say(self, severity: str, said: str) -> None:
         if pn.state.notifications is not None:
-            getattr(pn.state.notifications, severity)(sentence, duration=0 if severity == "error" else 6000)
+            tell = getattr(pn.state.notifications, severity)
+            # before the browser has loaded there is nobody to tell
+            pn.state.onload(lambda: tell(sentence(said), duration=0 if severity == "error" else 6000))
 
     def _write_address(self) -> None:
         view = self._views.get(self.session.page)

@@ -1,7 +1,9 @@
 """What the server does once: before the first visitor, and when it stops."""
 
+import gc
 import logging
 import sys
+import traceback
 from pathlib import Path
 
 from tornado.websocket import WebSocketClosedError
@@ -16,16 +18,26 @@ from explorer.registry import REGISTRY  # noqa: E402
 
 
 def is_fault(record: logging.LogRecord) -> bool:
-    """Whether a record of the event loop speaks of a fault: a browser that left while it was written to is none."""
+    """Whether a record speaks of a fault: a browser that left while it was written to, or spoke, is none."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, WebSocketClosedError)
+    return not (isinstance(error, WebSocketClosedError) or _has_left(error))
+
+
+def _has_left(error: BaseException | None) -> bool:
+    """Bokeh holds it for certain that whoever speaks has a session; of one that has just left, it has none."""
+    trace = traceback.extract_tb(error.__traceback__) if isinstance(error, AssertionError) else []
+    return bool(trace) and trace[-1].line == "assert self._session is not None"
 
 
 def on_server_loaded(server_context: object) -> None:
     """Compute and build once what every first page needs, so that the first visitor waits no longer than others."""
-    logging.getLogger("asyncio").addFilter(is_fault)
+    for name in ("asyncio", "bokeh.server.protocol_handler"):
+        logging.getLogger(name).addFilter(is_fault)
     queries.warm_up()
     app.warm_up()
+    # what is loaded by now stays for good; searching it for garbage again and again would stop the loop for 200 ms
+    gc.collect()
+    gc.freeze()
     REGISTRY.start()
 
 

@@ -39,6 +39,33 @@ class Later:
         self._action()
 
 
+class Poll:
+    """Calls ``action`` again and again, as long as that is wanted."""
+
+    def __init__(self, action: Callable[[], None], period_ms: int = 500) -> None:
+        self._action = action
+        self._period_ms = period_ms
+        self._callback: Any = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it is wanted at present."""
+        return self._callback is not None
+
+    def turn(self, on: bool) -> None:
+        """Begin to call, go on, or stop."""
+        if on and self._callback is None:
+            self._callback = pn.state.add_periodic_callback(self._action, period=self._period_ms)
+        elif not on and self._callback is not None:
+            self._callback.stop()
+            self._callback = None
+
+
+def unseen(share: float | None, text: str) -> None:
+    """Progress that nobody is shown."""
+    del share, text
+
+
 class Newest:
     """Runs one piece of work in a thread. Starting another asks the running one to stop, and its answer is dropped.
 

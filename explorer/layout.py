@@ -31,6 +31,12 @@ def row(*parts: Any, gap_px: int = 8, **params: Any) -> pn.Column:
     )
 
 
+def fill(part: pn.Column, *contents: Any) -> None:
+    """Put ``contents`` into a box; what lies there already is left as it is."""
+    if list(part) != list(contents):
+        part[:] = list(contents)
+
+
 def show(part: pn.Column, wanted: bool) -> None:
     """Show a box or take it away. (``visible`` would lose against the ``display`` of the box's own CSS.)"""
     # an empty value takes the property back; a missing one would leave it as it was
@@ -54,10 +60,10 @@ PAGE = f"""
   grid-template: 'drawer head head' 64px 'drawer stage plots' minmax(0, 1fr) 'drawer read read' 60px
     / auto minmax(0, 1fr) clamp(272px, calc(28vw - 84px), 560px) }}
 {_FREE}
-{_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.15fr)
+{_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.4fr)
   'drawer plots' minmax(260px, 1fr) 'drawer read' 60px / auto minmax(0, 1fr) }} }}
 {_NARROW} {{ :host {{ overflow-y: auto;
-  grid-template: 'head' auto 'stage' minmax(300px, 62vh) 'read' 188px 'plots' auto / minmax(0, 1fr) }} }}
+  grid-template: 'head' 56px 'stage' max(300px, 62vh) 'read' max-content 'plots' max-content / minmax(0, 1fr) }} }}
 """
 
 DRAWER = f"""
@@ -73,8 +79,9 @@ DRAWER = f"""
 HEAD = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 8px; padding: 8px 24px;
   box-sizing: border-box }}
-:host > * {{ flex: none; width: auto !important }} :host > div:first-of-type {{ flex: 1 }}
-{_NARROW} {{ :host {{ padding: 8px 16px }} }}
+:host > * {{ flex: none; width: auto !important; align-self: center !important }}
+:host > div:first-of-type {{ flex: 1; min-width: 0 }}
+{_NARROW} {{ :host {{ padding: 8px 16px; height: auto }} :host > .chip {{ display: none !important }} }}
 """
 
 STAGE = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr); position: relative }} {_FREE}"
@@ -84,9 +91,9 @@ PLOTS = f"""
   overflow: hidden auto }}
 :host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 0 auto }}
 {_MEDIUM} {{
-  :host {{ padding: 0 16px 12px; display: grid; gap: 8px 24px;
-    grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr) minmax(0, 1fr) }}
-  :host > div:first-of-type {{ grid-row: 1 / span 3 }}
+  :host {{ padding: 0 16px 12px; position: relative }}
+  :host > .flat {{ position: absolute; left: 16px; width: calc(50% - 28px) !important }}
+  :host > .flat ~ * {{ margin-left: calc(50% + 12px); width: auto !important; align-self: stretch }}
 }}
 {_NARROW} {{ :host {{ padding: 0 16px 16px; height: auto }} }}
 """
@@ -95,7 +102,7 @@ READ = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 28px; padding: 0 24px; box-sizing: border-box;
   overflow: hidden; border-top: 1px solid var(--h-divider) }}
 :host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 }}
-{_NARROW} {{ :host {{ flex-wrap: wrap; gap: 8px 24px; padding: 8px 16px }} }}
+{_NARROW} {{ :host {{ flex-wrap: wrap; gap: 8px 24px; padding: 8px 16px; height: auto }} }}
 """
 
 #: Over the lower edge of the stage: what is under way.

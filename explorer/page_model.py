@@ -18,6 +18,7 @@ class PageModel(param.Parameterized):
     FIRST: ClassVar[tuple[str, ...]] = ()
     """Parameters that say what others may be, in the order in which an address must set them."""
 
+    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     camera = param.Tuple(default=(20.0, -30.0, 1.0), length=3, doc="middle of the view (degrees N, E) and zoom")
     address = param.Dict(default={}, doc="the page's keys of the address bar")
 

@@ -13,7 +13,7 @@ from explorer.layout import box, show
 from explorer.registry import Registry
 from explorer.session import Session
 from explorer.widgets import controls
-from explorer.widgets.text import duration, html, number, paragraphs, progress
+from explorer.widgets.text import duration, html, number, paragraph, paragraphs, progress
 
 _DOUBLE_CLICK_S = 0.6
 
@@ -78,7 +78,7 @@ class RunCard:
         """Say where the run of ``offer`` stands and what can be done."""
         self._offer = offer
         if record is None:
-            self._put(paragraphs([(offer.invitation, False)]), "start")
+            self._put(paragraph(offer.invitation), "start")
         elif record.state in ACTIVE:
             self._put(progress(record.progress, standing(self._work, record)), "stop")
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import param
 
-from engine.queries import SourceChoice
+from engine.errors import DataError
+from engine.queries import SourceChoice, UploadHold
 
 #: The keys of the address that belong to the page, as text.
 Query = Mapping[str, str]
@@ -31,6 +33,26 @@ class Session(param.Parameterized):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self.say = lambda severity, sentence: None
+        self._hold: UploadHold | None = None
+        self.param.watch(lambda _: self._hold_source(), "source")
+
+    def _hold_source(self) -> None:
+        """Keep the upload that is looked at from being evicted."""
+        self.release()
+        if self.source.kind == "upload":
+            with suppress(DataError):  # gone already: its reader will say so
+                self._hold = UploadHold(self.source.path)
+
+    def release(self) -> None:
+        """Let go of what was held for this tab."""
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    def say_changed(self, notes: Sequence[str]) -> None:
+        """Say what of an address could not be taken as it was, if anything."""
+        if notes:
+            self.say("warning", f"Changed in this address: {'; '.join(notes)}.")
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from html import escape
 from typing import Any
 
 import panel_material_ui as pmui
@@ -14,17 +15,18 @@ from explorer.layout import box, show
 from explorer.page_model import PageModel
 from explorer.session import Session
 from explorer.widgets import controls
+from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
 from explorer.widgets.readout import ColorScale, HoverReadout
-from explorer.widgets.text import facts, html, progress
+from explorer.widgets.text import facts, html, progress, sentence
 
 
 class Stage:
     """The parts stand ready in ``parts`` (the stage), ``flat`` (for the plots) and ``read`` (the read-out).
 
-    ``model`` has a ``projection`` beside its camera. ``what`` says what is shown, for a screen reader. ``cancel`` is
-    called when the person abandons the work whose progress is shown. ``overlays`` lie over the globe's lower edge.
+    ``what`` says what is shown, for a screen reader. ``cancel`` is called when the person abandons the work whose
+    progress is shown. ``overlays`` lie over the globe's lower edge.
     """
 
     def __init__(
@@ -49,17 +51,20 @@ class Stage:
             projection="equal_earth",
             sizing_mode="stretch_width",
             height=150,
+            css_classes=["flat"],
             **common,
         )
         self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
+        self.captions = caption_pane()
         self.facts = html("")
         self.download = Download()
-        self._failure = pmui.Alert(severity="error", variant="outlined", visible=False, margin=(8, 12))
+        self._failure = pmui.Alert(severity="error", variant="outlined", closeable=True, visible=False, margin=(8, 12))
+        self._failure.param.watch(lambda event: event.new and self.clear_failure(), "closed")
         self._progress = html("")
         button = controls.button("Cancel", on_click=lambda _: cancel())
         self._waiting = box(self._progress, button, css=layout.OVERLAY, styles={"display": "none"})
-        self.parts = [self._failure, self.globe, self._waiting, *overlays, self.download]
+        self.parts = [self._failure, self.globe, self.captions, self._waiting, *overlays, self.download]
         self.read = [self.bar, self.hover, self.facts]
         self._link()
 
@@ -89,6 +94,15 @@ class Stage:
         self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
         self.hover.param.update(span=high - low, units=units)
 
+    def save_picture(self, stem: str, title: str = "") -> None:
+        """Let the person save the globe as it is under ``stem``; without a ``title``, what the colours show is one."""
+        bar = self.bar
+        self.globe.save_png(f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units)
+
+    def caption(self, *said: str) -> None:
+        """What lies left and right of the globe's divider; nothing where there is none."""
+        self.captions.object = captions_html(*said)
+
     def say_facts(self, pairs: list[tuple[str, str, str]]) -> None:
         """Labelled values at the end of the read-out."""
         self.facts.object = facts(pairs)
@@ -101,8 +115,10 @@ class Stage:
             self._progress.object = progress(share, text)
 
     def show_failure(self, title: str, error: Exception | str) -> None:
-        """A sentence over the globe: what, where, remedy."""
-        self._failure.param.update(title=title, object=str(error), visible=True)
+        """A sentence over the globe: what, where, remedy. The person may close it."""
+        # as HTML it is taken as it is; as Markdown the name of a file would become a link
+        said = f"<div>{escape(sentence(str(error)))}</div>"
+        self._failure.param.update(title=title, object=said, closed=False, visible=True)
 
     def clear_failure(self) -> None:
         """Take the sentence away."""

@@ -77,6 +77,11 @@ def _material(mode: str) -> dict[str, Any]:
             "body2": {"fontSize": "12px"},
         },
         "components": {
+            "MuiButtonBase": {
+                "styleOverrides": {
+                    "root": {"&.Mui-focusVisible": {"outline": f"2px solid {token['accent']}", "outlineOffset": "2px"}}
+                }
+            },
             "MuiButton": {
                 "defaultProps": {"disableElevation": True},
                 "styleOverrides": {"root": {"minHeight": 32, "borderRadius": 8}, "sizeSmall": {"fontSize": "12px"}},
@@ -84,12 +89,15 @@ def _material(mode: str) -> dict[str, Any]:
             "MuiToggleButton": {
                 "styleOverrides": {
                     "root": {
-                        "padding": "5px 8px",
+                        "padding": "5px 4px",
+                        "whiteSpace": "nowrap",
                         "fontSize": "12px",
                         "lineHeight": "18px",
                         "color": token["secondary"],
                         "borderColor": token["divider"],
                         "&.Mui-selected": {"color": token["text"], "backgroundColor": token["selected"]},
+                        # its neighbours would cover a ring around it
+                        "&.Mui-focusVisible": {"outlineOffset": "-2px"},
                     }
                 }
             },

@@ -57,6 +57,7 @@ from engine.queries.embeddings import (
     scale,
     similarity,
 )
+from engine.queries.export import csv_file, netcdf_file
 from engine.queries.ocean import (
     Cost,
     Series,
@@ -73,7 +74,7 @@ from engine.queries.ocean import (
     withheld_map,
 )
 from engine.queries.ocean_days import span_of
-from engine.queries.ocean_files import Entry, Upload, map_netcdf, series_csv, upload_limit_mb
+from engine.queries.ocean_files import Entry, map_netcdf, series_csv
 from engine.queries.ocean_files import Listing as FileListing
 from engine.queries.ocean_files import listing as file_listing
 from engine.queries.ocean_sources import (
@@ -88,6 +89,7 @@ from engine.queries.ocean_sources import (
     opened,
     source,
 )
+from engine.queries.ocean_uploads import Upload, UploadHold, upload_limit_mb
 from engine.queries.reconstruct import (
     LAYER_KINDS,
     Case,
@@ -149,6 +151,7 @@ from engine.queries.table import (
     newest_snapshot,
     rival,
     table_fields,
+    true_fields,
     true_table,
 )
 
@@ -200,6 +203,7 @@ __all__ = [
     "Statistics",
     "TableFields",
     "Upload",
+    "UploadHold",
     "Verdict",
     "Worst",
     "anatomy",
@@ -217,6 +221,7 @@ __all__ = [
     "config_from_json",
     "config_json",
     "cost",
+    "csv_file",
     "day_map",
     "describe_device",
     "difference_map",
@@ -258,6 +263,7 @@ __all__ = [
     "months_of",
     "needs_resampling",
     "needs_run",
+    "netcdf_file",
     "newest_snapshot",
     "opened",
     "passport",
@@ -288,6 +294,7 @@ __all__ = [
     "statistics",
     "table_fields",
     "take_fit",
+    "true_fields",
     "true_table",
     "upload_limit_mb",
     "verdict",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from engine.embedding.basis import HarmonicBasis
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE
+from engine.queries.export import netcdf_file
 from engine.sphere import (
     HarmonicGrid,
     LatLonGrid,
@@ -377,10 +377,7 @@ def field_netcdf(factors: Factors) -> bytes:
         },
         attrs={"long_name": factors.name, "units": "1", "normalisation": factors.units},
     )
-    dataset = data.to_dataset(name="field").assign_attrs(Conventions="CF-1.11", source="Harmonia")
-    with io.BytesIO() as content:
-        dataset.to_netcdf(content, engine="h5netcdf")  # pyright: ignore[reportUnknownMemberType]
-        return content.getvalue()
+    return netcdf_file(data.to_dataset(name="field"))
 
 
 def basis_file(config: BasisConfig, progress: Progress | None = None) -> bytes:

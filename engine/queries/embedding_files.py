@@ -16,6 +16,7 @@ from engine.embedding import SCALE_FEATURES
 from engine.errors import EngineError, StoreError
 from engine.queries.basis import BasisConfig, Progress
 from engine.queries.embeddings import EmbeddingConfig, PatchEmbedding, embedding, scale
+from engine.queries.export import netcdf_file
 
 FORMAT = "harmonia.patch_embedding"
 VERSION = 1
@@ -109,11 +110,9 @@ def embedding_netcdf(config: EmbeddingConfig, progress: Progress | None = None) 
             "lon": ("lon", made.lon, _axis("longitude", "degrees_east", "lon_bounds")),
             "feature": ("feature", [f"ln({name} / {unit})" for name, unit in SCALE_FEATURES]),
         },
-        {"Conventions": "CF-1.11", "source": "Harmonia", "config": config_json(config).decode()},
+        {"config": config_json(config).decode()},
     )
-    with io.BytesIO() as content:
-        dataset.to_netcdf(content, engine="h5netcdf")  # pyright: ignore[reportUnknownMemberType]
-        return content.getvalue()
+    return netcdf_file(dataset)
 
 
 def snippet(config: EmbeddingConfig) -> str:

@@ -22,15 +22,14 @@ from engine.data.demo_land import DemoLand
 from engine.data.tiles import Pixels, Tiles
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE
-from engine.queries.mvmf import Components, Field
+from engine.queries.mvmf import Field
+from engine.queries.mvmf_centres import Components, Floats
 from engine.runs.config import RunConfig
 from engine.runs.expert_settings import ExpertSettings, LandTiles
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon
 from engine.training.expert_lesson import counted
 from engine.training.expert_scores import Beliefs, best_guess
 from engine.training.expert_trained import EXPERT, Expert, load_expert
-
-Floats = NDArray[np.float64]
 
 SCENE_SIDE = 3
 """Pictures along each side of a scene."""
@@ -134,7 +133,8 @@ def taken(folder: Path, lat: float, lon: float, day: int, is_scene: bool) -> Cas
     if not isinstance(tiles, LandTiles):
         raise ChoiceError("this expert reads tiles that were brought to it", expert.tiles, "step through its test")
     if int(climate_at(lat, lon)) == SEA:
-        raise ChoiceError("there is only sea to be seen", f"{lat:.1f}° N {lon:.1f}° E", "click on land")
+        where = f"{abs(lat):.1f}° {'N' if lat >= 0 else 'S'} {abs(lon):.1f}° {'E' if lon >= 0 else 'W'}"
+        raise ChoiceError("there is only sea to be seen", where, "click on land")
     source = DemoLand(tiles.size, tiles.pixel_km, tiles.seed)
     lats, lons = _around(lat, lon, tiles.size * tiles.pixel_km) if is_scene else (np.array([lat]), np.array([lon]))
     seen = source.at(lats, lons, day)

@@ -1,4 +1,4 @@
-"""Numbers of the MvMF page's sandbox: a belief on the sphere from centres that are placed, drawn or read.
+"""Numbers of the MvMF page's sandbox: what a belief on the sphere says of places, regions and a truth.
 
 Legend: K components, H × W the map.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,96 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.land import land_mask
 from engine.errors import ChoiceError, DataError
-from engine.mvmf import (
-    MAX_KAPPA,
-    MIN_KAPPA,
-    MixtureVMF,
-    RunningMap,
-    centres_near,
-    centres_within,
-    credible_region,
-    even_centres,
-    hierarchy_centres,
-    kmeans_centres,
-    read_centres,
-)
-from engine.queries.cache import CACHE
+from engine.mvmf import MixtureVMF, RunningMap, credible_region
+from engine.queries.mvmf_centres import Component, Components, Floats
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon, unit_vectors
-
-Floats = NDArray[np.float64]
-
-KAPPA_RANGE = (MIN_KAPPA, MAX_KAPPA)
-"""What κ may be."""
-
-STARTS: dict[str, int] = {
-    "none": 0, "fibonacci": 32_768, "land": 32_768, "ocean": 32_768, "near-data": 4000, "kmeans": 1000,
-    "hierarchy": 32_768, "file": 32_768,
-}  # fmt: skip
-"""Where centres may begin, and how many at most."""
 
 LEVELS = (0.5, 0.9)
 """Probabilities of the regions that are shown."""
 
-MAX_FILE_BYTES = 8 * 2**20
-SITES = 4000  # places on land that stand for data, where centres are to lie near some
-
 _EARTH_KM = EARTH_RADIUS_M / 1000.0
 _EARTH_KM2 = 4.0 * math.pi * _EARTH_KM**2
-_STEP_DEG, _DRAFT_STEP_DEG, _MASK_STEP_DEG = 0.5, 1.0, 0.5
+_STEP_DEG, _DRAFT_STEP_DEG = 0.5, 1.0
 _DRAFT = 1e-3
 _DECADES = 5.0  # of a logarithmic map, below its largest value
-_SITE_SEED = 20_250
 _LONGEST_ARROW = 0.5  # radians
-
-
-class Component(NamedTuple):
-    """One peak: where it stands in degrees, its concentration κ, and its weight beside the others (any scale, ≥ 0)."""
-
-    lat: float
-    lon: float
-    kappa: float
-    weight: float
-
-
-class Placed(NamedTuple):
-    """A component set by hand: one of the start's when ``of_start`` is its index, else (−1) one more."""
-
-    of_start: int
-    component: Component
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the centres begin: a kind of :data:`STARTS`, how many, by which seed, all with the same κ and weight.
-
-    ``separation_km`` is the least distance of centres near data; ``points`` (lat, lon) are those of a file.
-    """
-
-    kind: str
-    count: int
-    seed: int
-    kappa: float
-    separation_km: float = 100.0
-    points: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Components:
-    """All components of a belief, each an array (K,): degrees, κ, weights."""
-
-    lat: Floats
-    lon: Floats
-    kappa: Floats
-    weight: Floats
-
-    def __len__(self) -> int:
-        return self.lat.size
-
-    def one(self, index: int) -> Component:
-        """One of them."""
-        return Component(*(float(values[index]) for values in (self.lat, self.lon, self.kappa, self.weight)))
 
 
 class Field(NamedTuple):
@@ -157,46 +77,10 @@ class Lesson(NamedTuple):
     end_lon: Floats
 
 
-def start_points(start: Start) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes (K,) of a start; fewer than asked for where there is no room for more.
-
-    Raises :class:`ChoiceError` for a kind or a count that cannot be.
-    """
-    if start.kind not in STARTS:
-        raise ChoiceError(f"there is no start {start.kind!r}", "centres", f"choose one of {', '.join(STARTS)}")
-    if start.kind == "none":
-        return np.empty(0), np.empty(0)
-    if start.kind == "file":
-        lat, lon = np.array(start.points, float).reshape(-1, 2).T
-        return lat, lon
-    key = ("centres", start.kind, start.count, start.seed, start.separation_km)
-    return CACHE.get(key, lambda: _drawn(start), lambda found: 2 * found[0].nbytes)
-
-
-def components(start: Start, placed: Sequence[Placed] = ()) -> Components:
-    """The start's components with those set by hand in their places, and the added ones after them."""
-    lat, lon = start_points(start)
-    rows = np.stack((lat, lon, np.full(lat.size, start.kappa), np.ones(lat.size)), 1)
-    for of_start, component in placed:
-        if 0 <= of_start < len(rows):
-            rows[of_start] = component
-    added = [component for of_start, component in placed if of_start < 0]
-    if added:
-        rows = np.concatenate((rows, np.array(added, float)))
-    return Components(*rows.T)
-
-
 def half_radius_km(kappa: float) -> float:
     """Radius of the circle that holds half of one component: 1 − cos ρ = −ln(1 − (1 − e^−2κ)/2) / κ."""
     drop = -math.log1p(0.5 * math.expm1(-2.0 * kappa)) / kappa
     return 2.0 * _EARTH_KM * math.asin(min(math.sqrt(drop / 2.0), 1.0))
-
-
-def nearest(all_of: Components, lat: float, lon: float) -> tuple[int, float]:
-    """Index and distance in km of the component nearest to a place."""
-    apart = great_circle_km(lat, lon, all_of.lat, all_of.lon).numpy()
-    index = int(apart.argmin())
-    return index, float(apart[index])
 
 
 class Belief:
@@ -280,7 +164,7 @@ class Belief:
         )
 
     def csv(self) -> bytes:
-        """The components as a file that :func:`points_of_text` reads again."""
+        """The components as a file that :func:`mvmf_centres.points_of_text` reads again."""
         of = self.components
         text = io.StringIO("lat_deg,lon_deg,kappa,weight\n")
         text.seek(0, io.SEEK_END)
@@ -336,29 +220,6 @@ def searched_km2(summary: Summary, place: tuple[float, float]) -> float:
     return float(areas[density >= density[row, column]].sum())
 
 
-def points_of_text(content: bytes, name: str = "pasted.csv") -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
-    """Places (lat, lon) in degrees of a file's content, and what was understood and repaired.
-
-    Columns that are swapped and radians are noticed; see :func:`engine.mvmf.read_centres`.
-
-    Raises :class:`DataError` for content that gives no centres, or too many.
-    """
-    if len(content) > MAX_FILE_BYTES:
-        raise DataError(
-            f"{name} holds {len(content) / 1e6:.0f} MB", "file of centres", f"give at most {STARTS['file']} places"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("centres.npy" if name.lower().endswith(".npy") else "centres.csv")
-        path.write_bytes(content)
-        found = read_centres(path)
-    if len(found.centres) > STARTS["file"]:
-        raise DataError(
-            f"{name} holds {len(found.centres)} places", "file of centres", f"give at most {STARTS['file']} of them"
-        )
-    lat, lon = (np.round(angle.numpy(), 9) for angle in lat_lon(found.centres))
-    return tuple(zip(lat.tolist(), lon.tolist(), strict=True)), found.notes
-
-
 def _check(of: Components) -> None:
     if not len(of):
         raise ChoiceError("there is no centre", "the belief", "place one on the globe, or choose where they begin")
@@ -366,37 +227,6 @@ def _check(of: Components) -> None:
         raise DataError("a centre has no place or no weight", "the belief", "give finite places and weights from 0 up")
     if not of.weight.any():
         raise DataError("all weights are zero", "the belief", "give one centre a weight")
-
-
-def _drawn(start: Start) -> tuple[Floats, Floats]:
-    count, seed = start.count, start.seed
-    match start.kind:
-        case "fibonacci":
-            found = even_centres(count)
-        case "hierarchy":
-            found = hierarchy_centres(count)
-        case "near-data":
-            found = centres_near(_sites(), count, start.separation_km, seed)
-        case "kmeans":
-            found = kmeans_centres(_sites(), count, seed)
-        case kind:
-            grid, land = _land()
-            found = centres_within(land if kind == "land" else ~land, grid, count, seed)
-    lat, lon = (angle.numpy() for angle in lat_lon(found))
-    return lat, lon
-
-
-@cache
-def _land() -> tuple[LatLonGrid, NDArray[np.bool_]]:
-    grid = LatLonGrid.regular(_MASK_STEP_DEG)
-    return grid, np.asarray(land_mask(grid))
-
-
-@cache
-def _sites() -> Tensor:
-    """Places on land (N, 3) that stand for those of training data."""
-    grid, land = _land()
-    return centres_within(land, grid, SITES, _SITE_SEED)
 
 
 @cache

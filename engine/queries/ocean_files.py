@@ -1,16 +1,10 @@
-"""Where the ocean's files may lie: the folders people may choose from, what they bring along, what they take away."""
+"""Where the ocean's files may lie: the folders people may choose from, and what they take away."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
-import io
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -20,16 +14,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from engine.queries.export import netcdf_file
 from engine.runs.store import home_folder
 
 ROOTS = "HARMONIA_DATA"
-UPLOAD_LIMIT = "HARMONIA_UPLOAD_MB"
 
 _DATA_ENDINGS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 _MOST_ENTRIES = 1000
 _MOST_LOOKED_AT = 500_000
-_UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
 
 
 def roots() -> tuple[Path, ...]:
@@ -164,76 +157,6 @@ def _refuse_links_out(folder: Path) -> None:
             )
 
 
-# --- bringing along -------------------------------------------------------------------------------------------------
-
-
-def upload_limit_mb() -> int:
-    """The largest upload in MB: ``$HARMONIA_UPLOAD_MB``, else 200."""
-    return int(os.environ.get(UPLOAD_LIMIT, "200"))
-
-
-def uploaded(name: str) -> Path:
-    """The file that :meth:`Upload.finish` called ``name``; :class:`DataError` where there is none."""
-    path = _uploads() / name
-    if not _UPLOAD_NAME.fullmatch(name) or not path.is_file():
-        raise DataError("there is no such upload", name[:120], "upload the file again")
-    return path
-
-
-def forget_upload(name: str) -> None:
-    """Remove an upload that turned out to be useless."""
-    shutil.rmtree(uploaded(name).parent, ignore_errors=True)
-
-
-class Upload:
-    """A file that arrives chunk by chunk, in order, and is kept below the hash of its content.
-
-    Nothing is held in memory; what is not finished is removed by :meth:`abandon`.
-    Raises :class:`DataError` when the size announced is over the limit, or no size at all.
-    """
-
-    def __init__(self, name: str, size: int) -> None:
-        limit = upload_limit_mb()
-        if not 0 < size <= limit * 10**6:
-            what = f"the file has {size / 10**6:.0f} MB, the limit is {limit}" if size > 0 else "the file is empty"
-            raise DataError(what, name[:120], "choose a part of it, or put it into a folder of the server")
-        _uploads().mkdir(parents=True, exist_ok=True)
-        self.name = name
-        self.size = size
-        self.received = 0
-        self._hash = hashlib.sha256()
-        handle, self._path = tempfile.mkstemp(dir=_uploads(), prefix=".part-")
-        self._file = os.fdopen(handle, "wb")
-
-    def add(self, content: bytes) -> None:
-        """Take the next chunk; :class:`DataError` when more comes than was announced."""
-        if self.received + len(content) > self.size:
-            raise DataError("more arrives than was announced", self.name[:120], "upload the file again")
-        self._file.write(content)
-        self._hash.update(content)
-        self.received += len(content)
-
-    def finish(self) -> str:
-        """Keep the file; the name to ask :func:`uploaded` for. The same content twice is one file."""
-        self._file.close()
-        safe = re.sub(r"[^\w.+-]", "_", self.name, flags=re.ASCII).lstrip(".")[-80:] or "upload.nc"
-        name = f"{self._hash.hexdigest()[:32]}/{safe}"
-        folder = (_uploads() / name).parent
-        folder.mkdir(exist_ok=True)
-        os.replace(self._path, _uploads() / name)
-        return name
-
-    def abandon(self) -> None:
-        """Remove what has arrived."""
-        self._file.close()
-        with suppress(OSError):
-            os.unlink(self._path)
-
-
-def _uploads() -> Path:
-    return home_folder() / "uploads"
-
-
 # --- taking away ----------------------------------------------------------------------------------------------------
 
 
@@ -243,14 +166,9 @@ def map_netcdf(field: xr.DataArray) -> bytes:
         "lat": ("lat", field["lat"].values, {"standard_name": "latitude", "units": "degrees_north"}),
         "lon": ("lon", field["lon"].values, {"standard_name": "longitude", "units": "degrees_east"}),
     }
-    attrs = {"Conventions": "CF-1.11", "source": "Harmonia", "title": str(field.attrs["long_name"])}
     units = {"°C": "degC", "%": "percent"}.get(field.attrs["units"], field.attrs["units"])
     variable = (("lat", "lon"), field.values, {**field.attrs, "units": units})
-    with io.BytesIO() as content:
-        xr.Dataset({str(field.name): variable}, coords, attrs).to_netcdf(  # pyright: ignore[reportUnknownMemberType]
-            content, engine="h5netcdf"
-        )
-        return content.getvalue()
+    return netcdf_file(xr.Dataset({str(field.name): variable}, coords, {"title": str(field.attrs["long_name"])}))
 
 
 def series_csv(days: tuple[str, ...], columns: dict[str, NDArray[np.float32]]) -> bytes:

@@ -13,10 +13,11 @@ import xarray as xr
 
 from engine.data.gaps import Pattern
 from engine.data.source import SSTSource
-from engine.errors import CancelledError, ChoiceError, EngineError
+from engine.errors import CancelledError, ChoiceError, DataError, EngineError
 from engine.queries.cache import CACHE
 from engine.queries.ocean_days import Progress, Singles, dates, day, no_progress, read_day, time_steps, touched_bytes
-from engine.queries.ocean_files import forget_upload, is_zarr, resolved, uploaded
+from engine.queries.ocean_files import is_zarr, resolved
+from engine.queries.ocean_uploads import forget_upload, uploaded
 from engine.sphere import LatLonGrid
 
 KINDS = ("demo", "path", "upload")
@@ -146,16 +147,19 @@ def _stamp(path: Path) -> tuple[int, int]:
 def opened(choice: SourceChoice, progress: Progress | None = None) -> Opened:
     """Open ``choice`` and look at its first day, so that nothing that cannot be read becomes the source.
 
-    An upload that cannot be opened is removed. Raises as :func:`source` does.
+    An upload that cannot be opened is removed. Raises as :func:`source` does; of an upload only its own name is told.
     """
     try:
         return _look_at(choice, progress or no_progress)
     except CancelledError:
         raise
-    except EngineError:
-        if choice.kind == "upload":
-            forget_upload(choice.path)
-        raise
+    except EngineError as error:
+        if choice.kind != "upload":
+            raise
+        path = uploaded(choice.path)
+        forget_upload(choice.path)
+        said = (part.replace(str(path), path.name) for part in (error.what, error.where, error.remedy))
+        raise DataError(*said) from error
 
 
 def _look_at(choice: SourceChoice, progress: Progress) -> Opened:

@@ -77,6 +77,7 @@ class Reconstructed:
         std: predicted standard deviation, K; None where the model predicts none.
         usual: the model's climatology of the month.
         hidden: (H, W) True = under a cloud that was drawn.
+        in_stripes: whether days were withheld in stripes, since no clouds of another month could be laid over this one.
         knows_truth: whether the target is the source's own.
     """
 
@@ -90,6 +91,7 @@ class Reconstructed:
     std: Singles | None
     usual: Singles
     hidden: Mask
+    in_stripes: bool
     knows_truth: bool
 
     @property
@@ -179,18 +181,35 @@ def exam_of(case: Case, progress: Progress) -> tuple[Any, int]:
         )
     start = max(first, min(wanted - size // 2, last - size + 1))
     stop = min(last, start + size - 1)
-    ends = [Month(number // 12, number % 12 + 1) for number in (start, stop)]
+    ends = [_month(number) for number in (start, stop)]
 
     def withhold() -> Any:
         data = prepare(ocean, *ends, progress=progress)
         if data.target is None and not case.hidden_percent:
             unknown = np.zeros((len(data.months), *data.grid.shape), np.int64)
-            return Exam(data, unknown, np.cos(np.deg2rad(data.grid.lat))[:, None] * ~data.land)
-        return Exam.of(data, case.hidden_percent / 100.0, seed=0)
+            return Exam(data, unknown, data.grid.area_weights[:, None] * ~data.land)
+        clouds = _clouds_beside(ocean, ends[0]) if start == stop and case.hidden_percent else None
+        return Exam.of(data, case.hidden_percent / 100.0, seed=0, clouds=clouds)
 
     key = ("reconstruct exam", ocean.key, ocean.grid.key, tuple(ends), case.hidden_percent)
     held = 31 * 4 * ocean.land.size * (stop - start + 1) if case.hidden_percent else 2**20
     return CACHE.get(key, withhold, lambda _: held), wanted - start
+
+
+def _clouds_beside(ocean: SSTSource, month: Month) -> Mask | None:
+    """Clouds of the month after, or before, to lay over one that stands alone; None where the source has no other."""
+    from engine.training.exam import clouds_beside
+
+    first, last = available(ocean)
+    if first == last:
+        return None
+    is_later = month < last
+    beside = _month(12 * month.year + month.month - 1 + (1 if is_later else -1))
+    return clouds_beside(prepare(ocean, beside, beside), is_later)
+
+
+def _month(number: int) -> Month:
+    return Month(number // 12, number % 12 + 1)
 
 
 def answers_of(case: Case, progress: Progress) -> tuple[Any, Any, int]:
@@ -243,6 +262,7 @@ def _reconstruct(case: Case, progress: Progress) -> Reconstructed:
         hidden=np.zeros(data.land.shape, bool)
         if not case.clouds
         else np.asarray(_hidden_days(case, data, 0).any(axis=0)),
+        in_stripes=exam.pattern == "swath",
         knows_truth=source_in_use(case).monthly is not None,
     )
 

@@ -173,7 +173,8 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
     """The source as a run's configuration names it: an upload by where it is kept."""
     if choice.kind == "demo":
         return DemoSource(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
-    from engine.queries.ocean_files import resolved, uploaded
+    from engine.queries.ocean_files import resolved
+    from engine.queries.ocean_uploads import uploaded
 
     paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
     path = str(paths[0]) if len(paths) == 1 else choice.path

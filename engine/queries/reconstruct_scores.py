@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.months import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.models.rivals import ICE_SHARE
 from engine.queries.cache import CACHE
 from engine.queries.reconstruct import Reconstructed
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.training.samples import in_box
-from engine.training.scores import STRATA, CalibrationSums, ScoreSums, Strata, Table, score_table
+from engine.training.scores import STRATA, ScoreSums, Strata, Table, calibration, score_table
 from engine.training.spectra import Spectrum, spectra
 
 Floats = NDArray[np.float64]
@@ -59,7 +60,7 @@ class Verdict:
         num_months: months that were.
         best: the rival with the smallest error.
         error_kelvin: mean absolute error of every estimate over the open sea.
-        skill: against each rival; ``spread``: its standard deviation over the months, None for a single one.
+        skill: against each rival; ``spread``: its standard error, by how the months differ; None for a single one.
         withheld_only: whether only withheld cells could be scored.
     """
 
@@ -87,7 +88,7 @@ class Worst:
 
 @dataclass(frozen=True, eq=False)
 class ByCount:
-    """Size of the errors by number of observations: ``count`` (B,), quantiles (B, 5) of :data:`QUANTILES`, K."""
+    """Size of the errors by number of observations: ``count`` (B,), :data:`QUANTILES` of the area (B, 5), K."""
 
     count: NDArray[np.int64]
     model: Floats
@@ -154,22 +155,21 @@ def error_of_hidden(month: Reconstructed, hidden: Mask) -> dict[str, float] | No
 def by_count(months: Sequence[Reconstructed], rival: str, region: str = "World") -> ByCount:
     """How far model and rival err where a cell was seen n times."""
     most = 31
-    sorted_errors: dict[str, list[list[Floats]]] = {
-        name: [list[Floats]() for _ in range(most + 1)] for name in ("model", rival)
-    }
-    for month in (_within(month, region) for month in months):
-        counted = _scored(month)
-        count = np.clip(month.count[counted], 0, most)
-        for name, parts in sorted_errors.items():
-            size = np.abs(_error(month, name)[counted])
-            for n in np.unique(count):
-                parts[int(n)].append(size[count == n])
-    present = [n for n in range(most + 1) if sum(part.size for part in sorted_errors["model"][n]) >= 20]
-    bands = [
-        np.array([np.quantile(np.concatenate(parts[n]), QUANTILES) for n in present]).reshape(-1, len(QUANTILES))
-        for parts in sorted_errors.values()
-    ]
-    return ByCount(np.array(present, np.int64), *bands)
+    found = [(month, _scored(month)) for month in (_within(month, region) for month in months)]
+    count = np.concatenate([np.clip(month.count[counted], 0, most) for month, counted in found])
+    area = np.concatenate([_area(month)[counted] for month, counted in found])
+    present = np.flatnonzero(np.bincount(count, minlength=most + 1) >= 20)
+    bands: list[Floats] = []
+    for name in ("model", rival):
+        size = np.concatenate([np.abs(_error(month, name)[counted]) for month, counted in found])
+        rows = [_quantiles(size[count == n], area[count == n]) for n in present]
+        bands.append(np.array(rows).reshape(-1, len(QUANTILES)))
+    return ByCount(present.astype(np.int64), *bands)
+
+
+def _quantiles(values: Floats, area: Floats) -> Floats:
+    """:data:`QUANTILES` by area: the smallest values that so much of the area does not exceed."""
+    return np.quantile(values, QUANTILES, weights=area, method="inverted_cdf")
 
 
 def errors_histogram(
@@ -190,12 +190,7 @@ def spectrum_of(months: Sequence[Reconstructed], rival: str) -> dict[str, Spectr
     held = [month for month in months if can_score(month)]
     if not held:
         raise DataError("the truth of these months is not known", "spectrum", "choose a source whose truth is known")
-    data = replace(
-        held[0].data,
-        target=np.stack([month.truth for month in held if month.truth is not None]),
-        ice=np.concatenate([month.data.ice for month in held]),
-        months=np.concatenate([month.data.months for month in held]),
-    )
+    data = _joined(held)
     estimates = {name: np.stack([month.estimates[name] for month in held]) for name in ("model", rival)}
     usual = {int(month.case.month): month.usual for month in held}
     degree = min(_MAX_DEGREE, data.grid.max_resolved_degree)
@@ -205,18 +200,15 @@ def spectrum_of(months: Sequence[Reconstructed], rival: str) -> dict[str, Spectr
 
 def reliability(months: Sequence[Reconstructed], region: str = "World") -> dict[str, Any] | None:
     """Coverage, CRPS and spread against error of the predicted uncertainty; None where none is predicted."""
-    sums = CalibrationSums()
-    counted = 0
-    for month in (_within(month, region) for month in months):
-        if month.std is None or month.truth is None:
-            return None
-        area = np.where(_scored(month), _area(month), 0.0)
-        counted += int((area > 0).sum())
-        estimate, std, truth = (
-            field.astype(np.float64) for field in (month.estimates["model"], month.std, month.truth)
-        )
-        sums.add(estimate, std, truth, area)
-    return sums.table() if counted else None
+    found = [_within(month, region) for month in months]
+    spreads = [month.std for month in found if month.std is not None]
+    if len(spreads) < len(found):
+        return None
+    data = _joined(found)
+    assert data.target is not None
+    counted = np.stack([_scored(month) for month in found])
+    data = replace(data, target=np.where(counted, data.target, np.float32(np.nan)))
+    return calibration(data, np.stack([month.estimates["model"] for month in found]), np.stack(spreads))
 
 
 def worst_places(month: Reconstructed, region: str = "World", number: int = 10) -> list[Worst]:
@@ -253,6 +245,16 @@ def _within(month: Reconstructed, region: str) -> Reconstructed:
         return month
     truth = np.where(in_box(month.data.grid, box), month.truth, np.float32(np.nan))
     return replace(month, data=replace(month.data, target=truth[None]))
+
+
+def _joined(months: Sequence[Reconstructed]) -> MonthlyData:
+    """Truth, ice and calendar of all months, one after another."""
+    return replace(
+        months[0].data,
+        target=np.stack([month.truth for month in months if month.truth is not None]),
+        ice=np.concatenate([month.data.ice for month in months]),
+        months=np.concatenate([month.data.months for month in months]),
+    )
 
 
 def _scored(month: Reconstructed) -> Mask:

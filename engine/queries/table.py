@@ -87,13 +87,14 @@ def table_fields(folder: Path) -> TableFields:
     settings, seed = _settings(folder)
     known = _target(settings.target)
     drawn = known.sampled(settings.sample_share, seed)
-    true = _dataset(known, known.values)
+    true = _dataset(known, known.values, known.lat, known.lon)
     sampled = true.where(xr.DataArray(drawn, dims=("lat", "lon")))
     newest = newest_snapshot(folder)
     if newest is None:
         return TableFields(true, sampled, None, None, 0)
     arrays = _snapshot(newest[1])
-    learned = _dataset(known, np.stack([arrays[name] for name in known.names], axis=-1))
+    values = np.stack([arrays[name] for name in known.names], axis=-1)
+    learned = _dataset(known, values, known.lat, known.lon)
     return TableFields(true, sampled, learned, arrays["table"], newest[0])
 
 
@@ -142,6 +143,12 @@ def true_table(name: str, width: int, height: int) -> Floats:
     return known.values[rows[None, :], columns[:, None]]
 
 
+def true_fields(name: str, width: int, height: int) -> xr.Dataset:
+    """:func:`true_table` as a dataset (lat, lon) of ``u`` and ``v``, or of ``value``."""
+    values = true_table(name, width, height).swapaxes(0, 1)
+    return _dataset(_target(name), values, *_centres(width, height))
+
+
 def close_ups(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int]) -> Mapping[Topology, CloseUp]:
     """What a convolution sees at ``place`` (longitude, latitude) in a ``table`` (W, H, N) over the globe, by topology.
 
@@ -188,10 +195,10 @@ def _target(name: str) -> Target:
     return CACHE.get(("target", name), lambda: target(name), lambda made: made.values.nbytes)
 
 
-def _dataset(known: Target, values: NDArray[Any]) -> xr.Dataset:
+def _dataset(known: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> xr.Dataset:
     coords = {
-        "lat": ("lat", known.lat, {"standard_name": "latitude", "units": "degrees_north"}),
-        "lon": ("lon", known.lon, {"standard_name": "longitude", "units": "degrees_east"}),
+        "lat": ("lat", lat, {"standard_name": "latitude", "units": "degrees_north"}),
+        "lon": ("lon", lon, {"standard_name": "longitude", "units": "degrees_east"}),
     }
     fields = {
         name: (("lat", "lon"), values[..., index], {"units": known.units}) for index, name in enumerate(known.names)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from engine.errors import StoreError
 from engine.queries.cache import CACHE
-from engine.runs.metrics import parse_each
+from engine.runs.metric_lines import SingleLines
 
 _TAIL_BYTES = 8192
 _NAMES = {
@@ -45,7 +45,7 @@ def _last_line(path: Path) -> dict[str, float]:
     with open(path, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
         whole = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
-    return {name: float(values[-1]) for name, values in parse_each(whole).items() if values.size}
+    return SingleLines.of(whole).last()
 
 
 def snapshot_epochs(folder: Path) -> list[int]:
@@ -82,14 +82,16 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
 
 
 def final_scores(folder: Path) -> dict[str, Any]:
-    """The scores on the test years by estimate, stratum, label and metric; empty while there are none.
+    """What :func:`engine.training.report.report` told of model and rivals on the test years; empty while there is none.
 
     Raises:
         StoreError: the file is damaged.
     """
     path = folder / "scores.json"
     try:
-        found = json.loads(path.read_bytes())
+        stat = path.stat()
+        key = ("final scores", str(path), stat.st_mtime_ns, stat.st_size)
+        found = CACHE.get(key, lambda: json.loads(path.read_bytes()), lambda _: 8 * stat.st_size)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -80,7 +80,7 @@ def axes_of(readers: Sequence[MetricsReader]) -> tuple[Axis, ...]:
 
 def last_values(reader: MetricsReader) -> dict[str, float]:
     """The newest value of every metric."""
-    return {name: float(values[-1]) for name, values in reader.columns.items()}
+    return dict(reader.columns.last)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def profile(lat_deg: np.ndarray, value: np.ndarray, spread: np.ndarray, limit: f
         ylim=(-90, 90),
         yticks=[-90, -60, -30, 0, 30, 60, 90],
         xticks=5,
-        min_height=200,
+        height=300,
     )
 
 

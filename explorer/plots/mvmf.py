@@ -21,7 +21,7 @@ def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
     return figure(
         points,
         xlabel="Distance from the truth, km",
-        ylabel="Share of the belief there, %",
+        ylabel="Share of the belief, %",
         xlim=(0.0, float(x.max(initial=100.0)) * 1.04),
         ylim=(0.0, float(y.max(initial=1.0)) * 1.08),
         xticks=4,

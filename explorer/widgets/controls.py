@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 import param
 
 from explorer.layout import box
+from explorer.widgets.text import html, paragraph
 
 _MARGIN = (2, 0, 2, 0)
 
@@ -92,6 +93,24 @@ def switch(parameter: param.Parameter, label: str, **options: Any) -> pmui.Switc
 def button(label: str, **options: Any) -> pmui.Button:
     """A plain button."""
     return pmui.Button(label=label, **{"size": "small", "variant": "outlined", "margin": 0, **options})
+
+
+def fixed(widget: Any, width_px: int) -> Any:
+    """The control at this width, to stand beside another."""
+    widget.sizing_mode, widget.width = "fixed", width_px
+    return widget
+
+
+def sentence(model: param.Parameterized, names: list[str], say: Callable[[], str], **params: Any) -> pn.pane.HTML:
+    """What ``say()`` says of the choices made, anew when one of ``names`` changes."""
+    said = html("", **params)
+
+    def renew(*_: object) -> None:
+        said.object = paragraph(say())
+
+    model.param.watch(renew, names)
+    renew()
+    return said
 
 
 def group(

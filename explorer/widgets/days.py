@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
-class DayBar(JSComponent):
+class DayBar(Component):
     """Chooses one of ``days``. While it plays, a day follows only when the last one has been ``drawn``."""
 
     days = param.List(default=[], item_type=str, doc="ISO dates, ascending, of any calendar; or numbers of epochs")

@@ -1,10 +1,11 @@
 """Files made on request and handed to the browser."""
 
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
-class Download(JSComponent):
+class Download(Component):
     """Invisible; ``offer(name, content)`` makes the browser save a file, without a button of its own."""
 
     _file = param.Dict(default={}, doc="name, content and a serial number that makes equal files different events")

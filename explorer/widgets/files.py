@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 
 from engine.errors import EngineError
 from engine.queries import file_listing
+from explorer.widgets.component import Component
 from explorer.widgets.requests import Request, on_request
 
 _EMPTY = "There is nothing to open here. Data are NetCDF files and Zarr stores."
 _NO_ROOTS = "None of the folders of HARMONIA_DATA is there. Make one, or set it when the server is started."
 
 
-class FileBrowser(JSComponent):
+class FileBrowser(Component):
     """Goes through the allowed folders; ``choose(path)`` is called with data that was clicked."""
 
     folder = param.String(doc="the folder shown; empty at the roots")

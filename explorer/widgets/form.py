@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 
+from explorer.widgets.component import Component
 from explorer.widgets.requests import Request, on_request
 
 
-class SettingsForm(JSComponent):
+class SettingsForm(Component):
     """Draws ``fields`` by group. ``change(name, text)`` is called with what was put into a field.
 
     ``take(text)`` is called with the content of a file that was chosen. Nothing that came from outside becomes markup.

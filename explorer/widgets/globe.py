@@ -14,6 +14,7 @@ import functools
 import importlib.metadata
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +22,10 @@ from typing import Any, ClassVar
 import numpy as np
 import panel as pn
 import param
-from panel.custom import JSComponent
 
 from engine.assets import asset
 from engine.errors import ChoiceError, GridError
+from explorer.widgets.component import Component
 
 _CLIENT = Path(__file__).with_name("client")
 _COAST_AFTER_MS = 300
@@ -39,7 +40,7 @@ def client_code(*names: str) -> str:
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "globe")
+    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -180,7 +181,7 @@ def _coast_packet() -> bytes:
     return _packet(asset("coast-sdf.png").read_bytes(), **json.loads(asset("coast-sdf.json").read_text()))
 
 
-class Globe(JSComponent):
+class Globe(Component):
     """A field on the sphere, on a turning globe or a flat map.
 
     The browser tells what happens: ``clicked`` is set after a click or Enter, and every pointer move raises the DOM
@@ -253,6 +254,13 @@ class Globe(JSComponent):
             vmin = -vmax
         self.param.update(vmin=vmin, vmax=vmax if vmax > vmin else vmin + 1.0)
 
-    def save_png(self, file: str, title: str = "", label: str = "", units: str = "") -> None:
-        """Let the browser download the view as it stands, with title, colour bar and units, as ``file``."""
-        self._send_msg({"file": file, "title": title, "label": label, "units": units})
+    def save_png(
+        self, file: str, title: str = "", label: str = "", units: str = "", captions: Sequence[Sequence[str]] = ()
+    ) -> None:
+        """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
+
+        ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
+        with one caption (two where it has a divider), on a light ground and with larger letters.
+        """
+        panes = [list(said) for said in captions]
+        self._send_msg({"file": file, "title": title, "label": label, "units": units, "captions": panes})

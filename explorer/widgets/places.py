@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
-class PlaceList(JSComponent):
+class PlaceList(Component):
     """Draws ``places`` as rows of plain text and calls ``go(lat, lon)`` with the one that was chosen."""
 
     places = param.List(doc="dicts: lat, lon, and words, a pair of texts")

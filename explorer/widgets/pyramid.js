@@ -1,4 +1,5 @@
-// One canvas for all tiles: a pyramid to degree 40 has 1681 of them.
+// All tiles are one image, and the pyramid is painted once for each size: one to degree 40 has 1681 tiles, and the mark
+// that follows the pointer or a slider must not wait for them.
 
 const CSS = `
 :host { display: block; width: 100% }
@@ -18,49 +19,71 @@ export function render({model, el}) {
   el.append(style, canvas, caption)
   const context = canvas.getContext('2d')
 
-  let degree = 0, cell = [0, 0], sheet = null, hover = null
+  const picture = document.createElement('canvas') // the pyramid at the size of the screen, without marks
+  let degree = 0, cell = [0, 0], sheet = null, hover = null, painted = 0
 
   const place = (l, m) => [(degree + m) * cell[0], l * cell[1]]
+  // Tiles of h × w pixels side by side in one image, placed as in the pyramid
   const read = () => {
     const bytes = asBytes(model.tiles)
     const lut = asBytes(model.colormap)
-    if (bytes.length < 6 || lut.length < 768) { sheet = null; return }
+    sheet = null
+    if (bytes.length < 6 || lut.length < 768) return
     const header = new DataView(bytes.buffer, bytes.byteOffset, 6)
     degree = header.getUint16(0, true)
     const [h, w] = [header.getUint16(2, true), header.getUint16(4, true)]
-    sheet = []
-    for (let i = 0; i < (degree + 1) ** 2; i++) {
-      const image = new ImageData(w, h)
-      for (let p = 0; p < w * h; p++) {
-        const level = bytes[6 + i * w * h + p]
-        if (level) image.data.set([lut[3 * level], lut[3 * level + 1], lut[3 * level + 2], 255], 4 * p)
-      }
-      const tile = new OffscreenCanvas(w, h)
-      tile.getContext('2d').putImageData(image, 0, 0)
-      sheet.push(tile)
-    }
+    const colors = new Uint32Array(256) // as the pixels lie in memory; 0 stays clear
+    const channels = new Uint8Array(colors.buffer)
+    for (let level = 1; level < 256; level++) channels.set([lut[3 * level], lut[3 * level + 1], lut[3 * level + 2], 255], 4 * level)
+    const image = new ImageData((2 * degree + 1) * w, (degree + 1) * h)
+    const pixels = new Uint32Array(image.data.buffer)
+    let next = 6
+    for (let l = 0; l <= degree; l++)
+      for (let m = -l; m <= l; m++)
+        for (let y = 0; y < h; y++) {
+          const row = (l * h + y) * image.width + (degree + m) * w
+          for (let x = 0; x < w; x++) pixels[row + x] = colors[bytes[next++]]
+        }
+    const whole = new OffscreenCanvas(image.width, image.height)
+    whole.getContext('2d').putImageData(image, 0, 0)
+    sheet = { whole, h, w }
   }
-  const draw = () => {
+  const tileSize = () => {
+    const side = Math.min(cell[0], 52)
+    return { side, gap: side > 12 ? 1.5 : side > 5 ? 0.5 : 0 }
+  }
+  const paint = () => {
     const width = canvas.clientWidth
     if (!sheet || !width) return
+    painted = width
     const ratio = Math.max(devicePixelRatio, 1.5)
     const pitch = width / (2 * degree + 1)
-    const side = Math.min(pitch, 52)
-    cell = [pitch, Math.max(side, 2)]
-    canvas.style.height = `${Math.ceil(cell[1] * (degree + 1))}px`
-    canvas.width = Math.round(width * ratio)
-    canvas.height = Math.round(Math.ceil(cell[1] * (degree + 1)) * ratio)
-    context.scale(ratio, ratio)
-    context.imageSmoothingEnabled = sheet[0].width > 1
-    context.imageSmoothingQuality = 'high'
-    const gap = side > 12 ? 1.5 : side > 5 ? 0.5 : 0
-    const ink = getComputedStyle(el).getPropertyValue('--h-accent') || '#3FD0B6'
-    for (let l = 0; l <= degree; l++) {
+    cell = [pitch, Math.max(Math.min(pitch, 52), 2)]
+    const height = Math.ceil(cell[1] * (degree + 1))
+    canvas.style.height = `${height}px`
+    Object.assign(picture, { width: Math.round(width * ratio), height: Math.round(height * ratio) })
+    const { whole, h, w } = sheet
+    const { side, gap } = tileSize()
+    const onto = picture.getContext('2d')
+    onto.scale(ratio, ratio)
+    onto.imageSmoothingEnabled = w > 1
+    onto.imageSmoothingQuality = 'high'
+    for (let l = 0; l <= degree; l++)
       for (let m = -l; m <= l; m++) {
         const [x, y] = place(l, m)
-        context.drawImage(sheet[l * l + l + m], x + (pitch - side) / 2 + gap, y + gap, side - 2 * gap, side - 2 * gap)
+        onto.drawImage(whole, (degree + m) * w, l * h, w, h, x + (pitch - side) / 2 + gap, y + gap, side - 2 * gap, side - 2 * gap)
       }
-    }
+    draw()
+  }
+  const draw = () => {
+    if (!sheet || !painted) return
+    const ratio = picture.width / painted
+    const [pitch] = cell
+    const { side } = tileSize()
+    Object.assign(canvas, { width: picture.width, height: picture.height })
+    context.drawImage(picture, 0, 0)
+    context.scale(ratio, ratio)
+    const ink = getComputedStyle(el).getPropertyValue('--h-accent') || '#3FD0B6'
     for (const [mark, weight] of [[hover, 1], [model.selected, 2]]) {
       if (!mark?.length || mark[0] > degree) continue
       const [x, y] = place(...mark)
@@ -90,12 +113,12 @@ export function render({model, el}) {
     model.selected = [l, Math.min(Math.max(orderNow + step[1], -l), l)]
     draw()
   })
-  const sized = new ResizeObserver(draw)
+  const sized = new ResizeObserver(() => { if (canvas.clientWidth !== painted) paint() })
   sized.observe(canvas)
-  model.on('tiles', () => { read(); draw() })
-  model.on('colormap', () => { read(); draw() })
+  model.on('tiles', () => { read(); paint() })
+  model.on('colormap', () => { read(); paint() })
   model.on('selected', draw)
   model.on('remove', () => sized.disconnect())
   read()
-  draw()
+  paint()
 }

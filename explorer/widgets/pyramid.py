@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
 def pack_tiles(tiles: np.ndarray) -> bytes:
@@ -18,7 +19,7 @@ def pack_tiles(tiles: np.ndarray) -> bytes:
     return np.array([degree, height, width], "<u2").tobytes() + levels.astype(np.uint8).tobytes()
 
 
-class Pyramid(JSComponent):
+class Pyramid(Component):
     """Draws packed tiles in a triangle, degree downwards and order from -l to l, and reports which one was chosen."""
 
     tiles = param.Bytes(default=b"", doc="see pack_tiles")

@@ -44,7 +44,12 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 .count[hidden] { display: none }
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
-  .pages { flex-direction: row; min-width: 0; overflow: auto hidden }
+  /* a shade at an edge says that there is more beyond it: it stays, and what scrolls with the links covers it at the end */
+  .pages { flex-direction: row; min-width: 0; overflow: auto hidden; background:
+    linear-gradient(to right, var(--h-panel) 40%, transparent) left / 40px 100% no-repeat local,
+    linear-gradient(to left, var(--h-panel) 40%, transparent) right / 40px 100% no-repeat local,
+    linear-gradient(to right, var(--h-outline), transparent) left / 8px 100% no-repeat scroll,
+    linear-gradient(to left, var(--h-outline), transparent) right / 8px 100% no-repeat scroll }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
   .logo { display: none }
 }`
@@ -94,11 +99,14 @@ export function render({model, el}) {
   pages.append(...links.map(([, a]) => a))
   nav.append(logo, pages, runs, controls, theme)
 
-  const showPage = () => links.forEach(([name, a]) => {
-    if (name !== model.page) return a.removeAttribute('aria-current')
-    a.setAttribute('aria-current', 'page')
-    a.scrollIntoView({ block: 'nearest', inline: 'nearest' })
-  })
+  const showPage = () => {
+    showBusy()
+    for (const [name, a] of links) {
+      if (name !== model.page) { a.removeAttribute('aria-current'); continue }
+      a.setAttribute('aria-current', 'page')
+      a.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+    }
+  }
   const showTheme = () => {
     document.documentElement.dataset.mode = model.dark ? 'dark' : 'light'
     document.cookie = `harmonia-mode=${model.dark ? 'dark' : 'light'};path=/;max-age=31536000;samesite=strict`
@@ -109,19 +117,26 @@ export function render({model, el}) {
     document.documentElement.dataset.drawer = model.drawer_open ? 'open' : 'closed'
     controls.setAttribute('aria-pressed', String(model.drawer_open))
   }
+  let wasOpen = false
   const showRuns = () => {
+    if (wasOpen && !model.runs_open) runs.focus()  // the panel took the focus when it opened
+    wasOpen = model.runs_open
     runs.setAttribute('aria-expanded', String(model.runs_open))
     count.textContent = model.runs_count || ''
     count.hidden = !model.runs_count
     runs.setAttribute('aria-label', model.runs_count ? `Runs, ${model.runs_count} active` : 'Runs')
   }
-  const showBusy = () => {
-    busy.classList.toggle('on', model.busy)
-    document.documentElement.dataset.busy = String(model.busy)
-  }
   // The page's name decides whether this is a new place (Back returns to the old one) or the same place seen otherwise.
   const pageOf = query => new URLSearchParams(query).get('page')
+  // A click marks its page at once; the address follows when that page stands there.
+  const showBusy = () => {
+    const isComing = Boolean(model.address) && pageOf(model.address) !== model.page
+    busy.classList.toggle('on', model.busy || isComing)
+    document.documentElement.dataset.busy = String(model.busy || isComing)
+  }
   const showAddress = () => {
+    showBusy()
+    if (model.address) document.documentElement.dataset.page = pageOf(model.address)
     if (!model.address || model.address === location.search) return
     const known = pageOf(location.search)
     const step = known && known !== pageOf(model.address) ? 'pushState' : 'replaceState'
@@ -132,7 +147,12 @@ export function render({model, el}) {
   for (const [name, show] of Object.entries({
     page: showPage, dark: showTheme, runs_open: showRuns, runs_count: showRuns, drawer_open: showDrawer, busy: showBusy, address: showAddress,
   })) { model.on(name, show); show() }
-  if (matchMedia('(max-width: 899px)').matches) model.drawer_open = false
+  // On a narrow screen the drawer would cover the page. What is asked before the page stands remains unanswered.
+  const closeDrawer = () => {
+    if (document.documentElement.dataset.ready) model.drawer_open = false
+    else setTimeout(closeDrawer, 30)
+  }
+  if (matchMedia('(max-width: 899px)').matches) closeDrawer()
   addEventListener('popstate', onPop)
   model.on('remove', () => removeEventListener('popstate', onPop))
 }

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
-class Rail(JSComponent):
+class Rail(Component):
     """Navigation and everything that only the browser knows: its address, its history, the chosen theme.
 
     The address bar goes both ways without a trip through Panel's location, which does not hear the Back button:

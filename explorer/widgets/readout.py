@@ -6,15 +6,15 @@ Both listen to the globe's DOM event ``harmonia:hover``, so nothing goes through
 from __future__ import annotations
 
 import param
-from panel.custom import JSComponent
 
+from explorer.widgets.component import Component
 from explorer.widgets.globe import client_code
 
 _BAR = "export const render = renderBar"
 _HOVER = "export const render = renderHover"
 
 
-class ColorScale(JSComponent):
+class ColorScale(Component):
     """The colour scale of a globe: label and units above, both ends and the middle below, a mark at the pointer."""
 
     colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
@@ -27,7 +27,7 @@ class ColorScale(JSComponent):
     _esm = f"{client_code('format.js', 'readout.js')}\n{_BAR}"
 
 
-class HoverReadout(JSComponent):
+class HoverReadout(Component):
     """The value and the place under the pointer, in words."""
 
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")

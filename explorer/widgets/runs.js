@@ -67,7 +67,8 @@ export function render({model, el}) {
   const section = make('section')
   section.setAttribute('aria-label', 'Runs')
   const header = make('header')
-  header.append(make('h2', '', 'Runs'), action('Close', 'close'))
+  const close = action('Close', 'close')
+  header.append(make('h2', '', 'Runs'), close)
   const problem = make('p', 'problem')
   const empty = make('p', 'empty', 'No run yet. Long work that a page starts appears here and goes on when you close the browser.')
   const list = make('ul')
@@ -149,7 +150,17 @@ export function render({model, el}) {
     put(problem, model.problem)
     empty.hidden = model.rows.length > 0 || Boolean(model.problem)
   }
-  el.addEventListener('keydown', event => { if (event.key === 'Escape') ask('close') })
+  // The page shows and hides the panel. Opening brings the focus into it; the rail takes it back.
+  let isOpen = false
+  const watch = new IntersectionObserver(seen => {
+    const opens = seen.at(-1).isIntersecting
+    if (opens && !isOpen) close.focus()
+    isOpen = opens
+  })
+  watch.observe(section)
+  const onKey = event => { if (event.key === 'Escape' && isOpen) ask('close') }
+  addEventListener('keydown', onKey)
+  model.on('remove', () => { watch.disconnect(); removeEventListener('keydown', onKey) })
   model.on('rows', drawRows)
   model.on('more', drawRows)
   for (const name of ['chosen', 'log', 'figures']) model.on(name, drawChosen)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import param
-from panel.custom import JSComponent
+
+from explorer.widgets.component import Component
 
 
-class RunsList(JSComponent):
+class RunsList(Component):
     """Draws rows of plain text and reports what was asked for. Nothing that came from outside becomes markup."""
 
     rows = param.List(doc="dicts: id, title, state, detail, share (0…1 or None), failure, can_cancel, can_resume")

@@ -31,6 +31,11 @@ td { text-align: right; padding: 5px 0; overflow-wrap: anywhere }
 tr + tr > * { border-top: 1px solid var(--h-divider) }
 """
 
+_TITLE_CSS = """
+h1, p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
+@media (max-width: 899px) { p { display: none } }
+"""
+
 
 def html(content: str, css: str = "", **params: object) -> pn.pane.HTML:
     """A piece of trusted HTML in the app's type; ``css`` adds to how it looks."""
@@ -40,12 +45,12 @@ def html(content: str, css: str = "", **params: object) -> pn.pane.HTML:
 
 def text(sentence: str) -> pn.pane.HTML:
     """A paragraph."""
-    return html(f"<p>{escape(sentence)}</p>")
+    return html(paragraph(sentence))
 
 
 def title(heading: str, subtitle: str) -> pn.pane.HTML:
     """A page's heading with the line under it."""
-    return html(f"<h1>{escape(heading)}</h1><p>{escape(subtitle)}</p>", styles={"flex": "1"})
+    return html(f"<h1>{escape(heading)}</h1><p>{escape(subtitle)}</p>", _TITLE_CSS, styles={"flex": "1"})
 
 
 def section(heading: str) -> pn.pane.HTML:
@@ -60,6 +65,11 @@ def facts(pairs: Iterable[tuple[str, str, str]]) -> str:
         for label, value, unit in pairs
     )
     return f"<dl>{items}</dl>"
+
+
+def paragraph(sentence: str) -> str:
+    """HTML of one sentence."""
+    return f"<p>{escape(sentence)}</p>"
 
 
 def paragraphs(sentences: Iterable[tuple[str, bool]]) -> str:
@@ -79,6 +89,11 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
     """HTML of a table of labels and values."""
     body = "".join(f"<tr><th scope=row>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows)
     return f"<table>{body}</table>"
+
+
+def sentence(said: str) -> str:
+    """What was said as a sentence of its own: it begins large and ends with a stop."""
+    return f"{said[:1].upper()}{said[1:]}{'' if said.endswith(('.', '!', '?')) else '.'}"
 
 
 def number(value: float) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 
+from explorer.widgets.component import Component
 from explorer.widgets.requests import Request, on_request
 
 
-class TrainingList(JSComponent):
+class TrainingList(Component):
     """Draws rows of plain text; ``do(request)`` is called with what is asked for.
 
     Filtering and sorting happen in the browser. Nothing that came from outside becomes markup.

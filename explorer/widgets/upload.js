@@ -27,7 +27,7 @@ export function render({model, el}) {
   said.setAttribute('role', 'status')
   const bar = Object.assign(make('progress'), {max: 1, hidden: true, ariaLabel: 'Uploaded'})
   const button = Object.assign(make('button'), {type: 'button'})
-  drop.append(said, bar, button, input)
+  drop.append(button, said, bar, input)
   el.append(Object.assign(make('style'), {textContent: CSS}), drop)
 
   let file = null

@@ -12,15 +12,15 @@ from typing import Any
 
 import panel as pn
 import param
-from panel.custom import JSComponent
 
 from engine.errors import EngineError
 from engine.queries import Upload, upload_limit_mb
+from explorer.widgets.component import Component
 
 CHUNK_BYTES = 2**20
 
 
-class UploadField(JSComponent):
+class UploadField(Component):
     """A field to choose a file with, or to drop one on. ``done(name)`` is called with what :class:`Upload` kept it as.
 
     ``failed(error)`` is called instead when it is too large, or cannot be written.

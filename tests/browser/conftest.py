@@ -11,12 +11,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
+
+from engine.runs import Run, RunRecord, RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
@@ -27,11 +31,20 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-watchdog",  # a processor that draws for the GPU may be slow
 ]
-READY_S = 60.0
 
 # These machines are shared: a slow one is not a fault, and a condition that holds ends the wait at once.
-expect.set_options(timeout=20_000)
+PATIENCE_MS = 300_000
+LONG_MS = 1_200_000
+"""For what waits for a training."""
+expect.set_options(timeout=PATIENCE_MS)
+
+# A message leaves after six seconds, and a slow machine may need longer until the test looks.
+STAYING = (
+    "(() => { const later = setTimeout;"
+    f" window.setTimeout = (act, ms, ...rest) => later(act, ms === 6000 ? {LONG_MS} : ms, ...rest) }})()"
+)
 SERVER_FAULTS = re.compile(
     r"Error running application handler|Traceback \(most recent call last\)|^.*\bERROR\b.*$", re.M
 )
@@ -57,12 +70,89 @@ class Server:
             self.process.wait()
 
 
-def eventually(holds: Callable[[], bool], why: Callable[[], str] = lambda: "") -> None:
-    """Poll until it holds; fail with `why` after 15 seconds."""
-    deadline = time.monotonic() + 15
+def eventually(holds: Callable[[], bool], why: Callable[[], str] = lambda: "", ms: int = PATIENCE_MS) -> None:
+    """Poll until it holds; fail with `why` when the patience is at its end."""
+    deadline = time.monotonic() + ms / 1000
     while not holds():
         assert time.monotonic() < deadline, why()
         time.sleep(0.05)
+
+
+def open_page(page: Page, url: str, title: str) -> None:
+    """Open an address and wait until the page of that title stands."""
+    page.goto(url)
+    wait_ready(page, title)
+
+
+def wait_ready(page: Page, title: str) -> None:
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+
+
+def fact(page: Page, label: str) -> Locator:
+    """A value of a read-out."""
+    return page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$"))).locator("dd")
+
+
+def save(page: Page, item: str, path: Path) -> Path:
+    """Take a file from the menu "Export"."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("menuitem", name=item).click()
+    download.value.save_as(path)
+    return path
+
+
+def middle(thing: Locator) -> tuple[float, float]:
+    """The middle of a thing, once it has come to rest."""
+    boxes = [thing.bounding_box()]
+
+    def rests() -> bool:
+        boxes.append(thing.bounding_box())
+        return boxes[-1] is not None and boxes[-1] == boxes[-2]
+
+    eventually(rests, lambda: f"{thing} does not rest: {boxes[-2:]}")
+    box = boxes[-1]
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def click_twice(button: Locator) -> None:
+    """An impatient hand: both clicks are on their way before anybody answers."""
+    expect(button).to_be_enabled()
+    button.evaluate("button => { button.click(); button.click() }")
+
+
+def click_until(button: Locator, sign: Locator) -> None:
+    """Click until the sign is there: a click that comes just after another counts as its second half, and does nothing.
+
+    The button may leave in the very moment of a click.
+    """
+
+    def is_there() -> bool:
+        if not sign.is_visible() and button.is_visible():
+            with suppress(TimeoutError):
+                button.click(timeout=2_000)
+        return sign.is_visible()
+
+    eventually(is_there, lambda: f"{sign} does not appear")
+
+
+def hold(run: Run, reached: Callable[[RunRecord], bool]) -> psutil.Process:
+    """The run's process, at a standstill once its record is as asked: it cannot end before somebody has looked."""
+    eventually(lambda: reached(run.record), lambda: f"{run.record}: {run.log_tail()}", LONG_MS)
+    pid = run.record.pid
+    assert pid is not None, run.record
+    process = psutil.Process(pid)
+    process.suspend()
+    return process
+
+
+def only_run(store: RunStore) -> Run:
+    """The run of a home in which somebody has just started one."""
+    eventually(lambda: bool(store.records()), lambda: "no run was created")
+    (run,) = store.list()
+    return run
 
 
 def _answers(url: str) -> bool:
@@ -86,7 +176,7 @@ def start_server(app: Path, log: Path, *args: str, home: Path | None = None) -> 
             stderr=subprocess.STDOUT,
         )
     server = Server("", log, process)
-    deadline = time.monotonic() + READY_S
+    deadline = time.monotonic() + PATIENCE_MS / 1000
     while time.monotonic() < deadline and process.poll() is None:
         said = re.search(r"running at: (http://\S+)", server.said())
         if said and _answers(said[1]):
@@ -94,7 +184,30 @@ def start_server(app: Path, log: Path, *args: str, home: Path | None = None) -> 
             return server
         time.sleep(0.05)
     server.stop()
-    raise RuntimeError(f"panel serve {app} is not ready after {READY_S} s:\n{server.said()}")
+    raise RuntimeError(f"panel serve {app} is not ready:\n{server.said()}")
+
+
+def end_runs(home: Path) -> None:
+    """End whatever still works below a home."""
+    with RunStore(home) as store:
+        for record in store.records().values():
+            with suppress(psutil.NoSuchProcess):
+                if record.pid:
+                    psutil.Process(record.pid).kill()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server with a home of its own, `folder / "home"`. At its end nothing works there, and its log is in order."""
+    home = folder / "home"
+    server = start_server(Path("explorer"), folder / "log.txt", home=home)
+    try:
+        yield server
+    finally:
+        server.stop()
+        end_runs(home)
+    # not every trace is a fault: Tornado leaves one when a tab is reloaded in the middle of an update
+    assert not re.search("Error running application handler|callback failed|work failed", server.said()), server.said()
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +246,18 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dic
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
     return {**browser_context_args, "viewport": {"width": 1280, "height": 720}}
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    return patient(context)
+
+
+def patient(context: BrowserContext) -> BrowserContext:
+    """A browser's window that bears with a slow machine."""
+    context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(STAYING)
+    return context
 
 
 @pytest.fixture

@@ -89,9 +89,12 @@ def canvas(page: Page, label: str = "Left") -> Locator:
 
 
 def settle(page: Page, label: str = "Left") -> None:
-    """Wait until the view stands still and is drawn at full detail."""
-    handle = canvas(page, label).element_handle()
-    page.wait_for_function("canvas => canvas.parentNode.dataset.detail === 'full'", arg=handle)
+    """Wait until the view stands still, is drawn at full detail, and nothing new is on its way to it."""
+    page.wait_for_function(
+        """label => [...harmoniaGlobes].some((view) => view.model.label === label
+            && view.root.dataset.detail === 'full' && view.pending == null && !view.following)""",
+        arg=label,
+    )
 
 
 def change(page: Page, label: str = "Left", **values: object) -> None:
@@ -142,10 +145,16 @@ def told(page: Page, ready: str = "true") -> dict:
 def open_globe(page: Page, url: str, case: str) -> Page:
     """Open the page of a case, and wait for the sharp picture with its coast."""
     page.goto(f"{url}?case={case}")
-    canvas(page).wait_for()
-    page.wait_for_function("canvas => canvas.parentNode.dataset.key !== ''", arg=canvas(page, "Left").element_handle())
-    page.wait_for_function("() => [...harmoniaGlobes].some((view) => view.scene.coast)")
-    settle(page)
+    labels = ["Left", "Right"] if case == "pair" else ["Left"]
+    page.wait_for_function(
+        """count => {
+            const views = [...(window.harmoniaGlobes ?? [])]
+            return views.length === count && views.every((view) => view.shown.coast && view.root.dataset.key)
+        }""",
+        arg=len(labels),
+    )
+    for label in labels:
+        settle(page, label)
     return page
 
 

@@ -18,7 +18,7 @@ from engine import queries
 from engine.embedding import HarmonicBasis
 from engine.queries import BasisConfig, Domain, Factors
 from explorer.widgets import colormap_bytes
-from tests.browser.conftest import eventually
+from tests.browser.conftest import eventually, fact, middle, open_page, patient, save
 
 # Pole, date line, both hemispheres, a zero line: where a map goes wrong first.
 PLACES = [
@@ -38,12 +38,6 @@ PLACES = [
 @pytest.fixture(scope="session")
 def address(serve: Callable[..., str]) -> str:
     return serve("explorer")
-
-
-def open_page(page: Page, address: str) -> None:
-    page.goto(address)
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
-    expect(page.get_by_role("heading", name="Basis", exact=True)).to_be_visible()
 
 
 def globe(page: Page) -> Locator:
@@ -74,12 +68,6 @@ def colour(shown: Factors, lat: float, lon: float) -> np.ndarray:
     return lut[round(share * 255)].astype(int)
 
 
-def text_of(page: Page, label: str) -> str:
-    """A value of the read-out."""
-    item = page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$")))
-    return item.locator("dd").inner_text()
-
-
 def move(page: Page, label: str, keys: str, times: int = 1) -> None:
     """Move a slider with the keyboard, as a person without a mouse does."""
     slider = page.get_by_role("slider", name=label, exact=True)
@@ -89,21 +77,18 @@ def move(page: Page, label: str, keys: str, times: int = 1) -> None:
 
 
 def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) -> None:
-    open_page(page, address)
+    open_page(page, address, "Basis")
     wait_drawn(page, "harmonic-l6-m3")
     expect(page.get_by_text("Zero parallels")).to_be_visible()
-    assert text_of(page, "Zero parallels").strip() == "3"
-    assert text_of(page, "Zero meridians").strip() == "6"
-    assert (
-        text_of(page, "Wavelength")
-        .replace("\u2009", "")
-        .startswith(f"{queries.harmonic_facts(6, 3).wavelength_km:.0f}")
-    )
+    expect(fact(page, "Zero parallels")).to_have_text("3")
+    expect(fact(page, "Zero meridians")).to_have_text("6")
+    wavelength = f"{queries.harmonic_facts(6, 3).wavelength_km:.0f}"
+    expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u2009?".join(wavelength)))
     expect(page.get_by_label("Pyramid of spherical harmonics")).to_be_visible()
 
 
 def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=basis&L=12&l=9&m=-4&map=plate_carree&at=0,-30,1")
+    open_page(page, f"{address}?page=basis&L=12&l=9&m=-4&map=plate_carree&at=0,-30,1", "Basis")
     for name in ("Coastlines", "Graticule"):
         page.get_by_label(name).uncheck()
     wait_drawn(page, "harmonic-l9-m-4")
@@ -124,7 +109,7 @@ def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) ->
     eventually(lambda: max(errors()) <= 8, lambda: f"colours off by {errors()}")
 
     # the pole itself, in the middle of the globe
-    open_page(page, f"{address}?page=basis&L=12&l=9&m=0&map=globe&at=90,0,1")
+    open_page(page, f"{address}?page=basis&L=12&l=9&m=0&map=globe&at=90,0,1", "Basis")
     for name in ("Coastlines", "Graticule"):
         page.get_by_label(name).uncheck()
     wait_drawn(page, "harmonic-l9-m0")
@@ -137,7 +122,7 @@ def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) ->
 
 
 def test_dragging_the_degree_turns_every_number_with_it(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=basis&L=20&l=5&m=2")
+    open_page(page, f"{address}?page=basis&L=20&l=5&m=2", "Basis")
     wait_drawn(page, "harmonic-l5-m2")
     slider = page.get_by_role("slider", name="Degree l", exact=True)
     box = slider.locator("xpath=ancestor::*[contains(@class,'MuiSlider-root')][1]").bounding_box()
@@ -147,7 +132,7 @@ def test_dragging_the_degree_turns_every_number_with_it(page: Page, address: str
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=8)
     page.mouse.up()
     wait_drawn(page, "harmonic-l12-m2")
-    eventually(lambda: text_of(page, "Zero parallels").strip() == "10")
+    expect(fact(page, "Zero parallels")).to_have_text("10")
     move(page, "Order m", "ArrowLeft", 5)
     wait_drawn(page, "harmonic-l12-m-3")
     # a smaller L takes degree and order along
@@ -156,22 +141,44 @@ def test_dragging_the_degree_turns_every_number_with_it(page: Page, address: str
     page.wait_for_function("location.search.includes('L=0&l=0&m=0')")
 
 
+def test_a_number_that_cannot_be_goes_back_and_is_explained(page: Page, address: str) -> None:
+    open_page(page, f"{address}?page=basis&L=20", "Basis")
+    degree = page.get_by_role("textbox", name="Max. degree L")
+    for typed, taken in [("", 20), ("abc", 20), ("2.7", 3), ("99999", 180), ("-5", 0), ("12", 12)]:
+        degree.fill(typed)
+        # Enter after Enter, without leaving the field
+        degree.press("Enter")
+        expect(degree).to_have_value(str(taken))
+        page.wait_for_function(f"new URLSearchParams(location.search).get('L') === '{taken}'")
+        said = f"from 0 to 180 can stand here: it is {taken} now" if typed != str(taken) else "^$"
+        eventually(lambda said=said: bool(re.search(said, degree.evaluate("field => field.validationMessage"))))
+    degree.fill("500")
+    page.get_by_role("textbox", name="Degree l", exact=True).click()
+    expect(degree).to_have_value("180")
+
+
 def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=basis&L=12&l=7&m=4&panel=profile&at=10,40,1")
+    open_page(page, f"{address}?page=basis&L=12&l=7&m=4&panel=profile&at=10,40,1", "Basis")
     wait_drawn(page, "harmonic-l7-m4")
-    box = globe(page).bounding_box()
-    assert box
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(*middle)
+    x, y = middle(globe(page))
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(middle[0] - 120, middle[1] + 40, steps=12)
+    page.mouse.move(x - 120, y + 40, steps=12)
     page.mouse.up()
     page.wait_for_function("!location.search.includes('at=10,40')")
-    wait_drawn(page, "harmonic-l7-m4")
-    eventually(lambda: still(page))
+    # the address holds where the globe came to rest, to four digits
+    page.wait_for_function(
+        """canvas => {
+            const {camera, root} = [...harmoniaGlobes].find((view) => view.canvas === canvas)
+            const [lat, lon] = new URLSearchParams(location.search).get('at').split(',').map(Number)
+            const off = Math.max(Math.abs(lat - camera.lat), Math.abs(lon - camera.lon))
+            return root.dataset.detail === 'full' && off < 0.06
+        }""",
+        arg=globe(page).element_handle(),
+    )
     lat, lon, _ = (float(part) for part in re.search(r"at=([-\d.,e]+)", page.url)[1].split(","))
     assert lon > 50
-    page.mouse.click(*middle)
+    page.mouse.click(x, y)
     said = page.get_by_text(re.compile(r"Along the meridian \d+° [EW]"))
     expect(said).to_contain_text(f"{abs(round(lon))}° {'E' if lon >= 0 else 'W'}")
     expect(page.locator(".item .place")).to_contain_text("°")
@@ -179,19 +186,13 @@ def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, a
     assert read == pytest.approx(value_at(queries.harmonic(7, 4), lat, lon), abs=0.02)
 
 
-def still(page: Page) -> bool:
-    before = page.url
-    page.wait_for_function("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
-    return page.url == before and globe(page).evaluate("canvas => canvas.parentNode.dataset.detail") == "full"
-
-
 def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_path: Path) -> None:
-    open_page(page, address)
+    open_page(page, address, "Basis")
     page.get_by_role("button", name="PCA component").click()
     wait_drawn(page, "basis-ocean-L10-k1")
     config = BasisConfig(10, 64, Domain("ocean"), 1.0)
     found = queries.spectrum(config)
-    eventually(lambda: text_of(page, "Explains").startswith(f"{100 * found.explained[0]:.3g}"))
+    expect(fact(page, "Explains")).to_have_text(re.compile(f"^{100 * found.explained[0]:.3g}"))
     move(page, "Component k", "ArrowRight", 4)
     wait_drawn(page, "basis-ocean-L10-k5")
     page.get_by_role("button", name="Spectrum").click()
@@ -199,16 +200,12 @@ def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_
     page.get_by_role("button", name="Passport").click()
     passport = queries.passport(config, lambda share, text: None)
     expect(page.get_by_text(f"{passport['effective_rank']:.1f}", exact=True)).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-        page.get_by_role("menuitem", name="Basis, safetensors").click()
-    download.value.save_as(tmp_path / "basis.safetensors")
-    basis = HarmonicBasis.load(tmp_path / "basis.safetensors")
+    basis = HarmonicBasis.load(save(page, "Basis, safetensors", tmp_path / "basis.safetensors"))
     assert (basis.max_degree, basis.num_components, basis.domain["kind"]) == (10, 64, "ocean")
 
 
 def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -> None:
-    open_page(page, f"{address}?page=basis&L=12&l=4&m=1")
+    open_page(page, f"{address}?page=basis&L=12&l=4&m=1", "Basis")
     wait_drawn(page, "harmonic-l4-m1")
     for item, name in (("Field, NetCDF", "harmonic-l4-m1.nc"), ("Picture, PNG", "harmonic-l4-m1.png")):
         with page.expect_download() as download:
@@ -222,43 +219,44 @@ def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=../x&L=9999")
+    open_page(page, f"{address}?page=../x&L=9999", "Basis")
     expect(page.get_by_text("There is no page")).to_be_visible()
-    open_page(page, f"{address}?page=basis&L=9999&l=-5&m=zzz&panel=%3Cscript%3Ealert(1)%3C/script%3E")
+    open_page(page, f"{address}?page=basis&L=9999&l=-5&m=zzz&panel=%3Cscript%3Ealert(1)%3C/script%3E", "Basis")
     wait_drawn(page, "harmonic-l0-m0")
     expect(page.get_by_text("brought into 0 … 180")).to_be_visible()
     page.wait_for_function("location.search.includes('L=180&l=0&m=0')")
 
 
 def test_back_returns_to_the_address_before(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=basis&L=12&l=4&m=1")
+    open_page(page, f"{address}?page=basis&L=12&l=4&m=1", "Basis")
     wait_drawn(page, "harmonic-l4-m1")
+    page.wait_for_function("location.search.includes('show=')")  # the page has written its own address
     page.evaluate("history.pushState(null, '', '?page=basis&show=harmonic&L=12&l=8&m=-8')")
     page.evaluate("history.back()")
+    page.wait_for_function("location.search.includes('l=4')")
     page.evaluate("history.forward()")
     wait_drawn(page, "harmonic-l8-m-8")
 
 
 def test_two_sessions_do_not_see_each_others_choices(page: Page, address: str, browser: Browser) -> None:
-    open_page(page, f"{address}?page=basis&L=12&l=4&m=1")
+    open_page(page, f"{address}?page=basis&L=12&l=4&m=1", "Basis")
     wait_drawn(page, "harmonic-l4-m1")
-    other = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-    open_page(other, f"{address}?page=basis&L=12&l=9&m=-2")
+    other = patient(browser.new_context(viewport={"width": 1280, "height": 720})).new_page()
+    open_page(other, f"{address}?page=basis&L=12&l=9&m=-2", "Basis")
     wait_drawn(other, "harmonic-l9-m-2")
     move(other, "Order m", "ArrowRight", 3)
     wait_drawn(other, "harmonic-l9-m1")
-    assert text_of(page, "Zero parallels").strip() == "3"
+    expect(fact(page, "Zero parallels")).to_have_text("3")
     assert "l=4&m=1" in page.url
     other.context.close()
 
 
 def test_the_theme_flips_everywhere_and_is_remembered(page: Page, address: str) -> None:
-    open_page(page, address)
+    open_page(page, address, "Basis")
     wait_drawn(page, "harmonic-l6-m3")
     page.get_by_role("button", name="Light").click()
     page.wait_for_function("document.documentElement.dataset.mode === 'light'")
-    stage = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert stage == "rgb(244, 246, 248)"
+    page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(244, 246, 248)'")
     page.reload()
     page.wait_for_function("document.documentElement.dataset.ready === 'true'")
     assert page.evaluate("document.documentElement.dataset.mode") == "light"
@@ -272,13 +270,14 @@ def test_a_foreign_host_name_is_refused(address: str) -> None:
 
 def test_narrow_screens_keep_globe_and_controls_within_reach(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 430, "height": 860})
-    open_page(page, address)
+    open_page(page, address, "Basis")
     wait_drawn(page, "harmonic-l6-m3")
-    box = globe(page).bounding_box()
-    assert box
-    assert box["width"] >= 300
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= 430
+
+    def fits() -> bool:
+        box = globe(page).bounding_box()
+        return box is not None and box["width"] >= 300 and box["x"] >= 0 and box["x"] + box["width"] <= 430
+
+    eventually(fits, lambda: str(globe(page).bounding_box()))
     expect(page.get_by_role("slider", name="Degree l", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Controls").click()
     expect(page.get_by_role("slider", name="Degree l", exact=True)).to_be_visible()

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from engine import queries
 from engine.queries import BasisConfig, Domain, EmbeddingConfig
-from tests.browser.conftest import eventually
+from tests.browser.conftest import fact, middle, open_page
 
 SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
 LIKENESS = SMALL.replace("colours", "similarity")
@@ -28,12 +28,6 @@ def address(serve: Callable[..., str]) -> str:
     return serve("explorer")
 
 
-def open_page(page: Page, address: str) -> None:
-    page.goto(address)
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
-    expect(page.get_by_role("heading", name="Embeddings", exact=True)).to_be_visible()
-
-
 def globe(page: Page) -> Locator:
     return page.get_by_label("Globe with the patch embedding")
 
@@ -42,35 +36,29 @@ def wait_drawn(page: Page, key: str) -> None:
     page.wait_for_function(
         """([canvas, key]) => {
             const {key: drawn, detail} = canvas.parentNode.dataset
-            return drawn.startsWith(key) && detail === 'full'
+            return drawn?.startsWith(key) && detail === 'full'
         }""",
         arg=[globe(page).element_handle(), key],
     )
 
 
-def fact(page: Page, label: str) -> str:
-    item = page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$")))
-    return item.locator("dd").inner_text()
-
-
 def test_choose_click_and_read_what_a_patch_is_like(page: Page, address: str) -> None:
-    open_page(page, f"{address}{LIKENESS}&panel=patch&at=0,30,1")
+    open_page(page, f"{address}{LIKENESS}&panel=patch&at=0,30,1", "Embeddings")
     wait_drawn(page, f"{STEM}-similarity")
     rows, columns = CONFIG.patches().shape
-    eventually(lambda: fact(page, "Patches").split()[0] == str(rows * columns))
-    box = globe(page).bounding_box()
-    assert box
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(fact(page, "Patches")).to_have_text(re.compile(rf"^{rows * columns}\b"))
+    x, y = middle(globe(page))
+    page.mouse.click(x, y)
     row, col = queries.cell_of(CONFIG, 0.0, 30.0)
     near, _ = queries.extremes(CONFIG, row, col, 3)
     expect(page.get_by_text(f"{near[0].similarity:.3g} · ").first).to_be_visible()
     # the value under the pointer is the patch's own: like itself
-    page.mouse.move(box["x"] + box["width"] / 2 + 1, box["y"] + box["height"] / 2)
+    page.mouse.move(x + 1, y)
     expect(page.locator(".item .value")).to_have_text(re.compile(r"^1\.00?0?0?$"))
 
 
 def test_every_view_draws_and_k_is_bounded(page: Page, address: str) -> None:
-    open_page(page, f"{address}{SMALL}")
+    open_page(page, f"{address}{SMALL}", "Embeddings")
     wait_drawn(page, f"{STEM}-colours")
     page.get_by_role("button", name="Dimension", exact=True).click()
     wait_drawn(page, f"{STEM}-dimension-1")
@@ -79,11 +67,11 @@ def test_every_view_draws_and_k_is_bounded(page: Page, address: str) -> None:
     slider = page.get_by_role("slider", name="Dimensions K", exact=True)
     slider.press("End")
     wait_drawn(page, STEM.replace("K20", "K48") + "-scale")
-    assert slider.get_attribute("aria-valuenow") == "48"
+    expect(slider).to_have_attribute("aria-valuenow", "48")
 
 
 def test_two_choices_under_a_divider_and_their_differences(page: Page, address: str) -> None:
-    open_page(page, f"{address}{LIKENESS}&panel=compare")
+    open_page(page, f"{address}{LIKENESS}&panel=compare", "Embeddings")
     wait_drawn(page, f"{STEM}-similarity")
     page.get_by_role("button", name="Keep as B").click()
     page.get_by_role("slider", name="Max. degree L", exact=True).press("ArrowRight")
@@ -93,6 +81,7 @@ def test_two_choices_under_a_divider_and_their_differences(page: Page, address: 
     found = {one.name: one for one in queries.compare(other, CONFIG)}
     shown = f"{found['variance explained'].a:.3g} → {found['variance explained'].b:.3g}"
     expect(page.get_by_text(shown)).to_be_visible()
+    page.wait_for_function("location.search.includes('L=7') && location.search.includes('b=')")
     page.reload()
     expect(page.get_by_text(shown)).to_be_visible()
     page.get_by_role("button", name="Forget B").click()
@@ -100,7 +89,7 @@ def test_two_choices_under_a_divider_and_their_differences(page: Page, address: 
 
 
 def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -> None:
-    open_page(page, f"{address}{SMALL}")
+    open_page(page, f"{address}{SMALL}", "Embeddings")
     wait_drawn(page, f"{STEM}-colours")
     saved = {}
     for item, ending in (("Embedding, NetCDF", "nc"), ("Embedding, npz", "npz"), ("Choices, JSON", "json")):
@@ -120,6 +109,6 @@ def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -
 
 
 def test_something_large_is_asked_about_first(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=embeddings&step=0.25&ph=1&pw=1&L=20&K=256")
+    open_page(page, f"{address}?page=embeddings&step=0.25&ph=1&pw=1&L=20&K=256", "Embeddings")
     expect(page.get_by_text("This is large:")).to_be_visible()
     expect(page.get_by_role("button", name="Make it")).to_be_visible()

@@ -26,7 +26,6 @@ from tests.browser.globe_page import (
     globe_pixel,
     open_globe,
     pixels,
-    settle,
     told,
     value_at,
 )
@@ -143,7 +142,6 @@ def test_keyboard(opened: Opener) -> None:
 
 def test_views_of_a_group_move_together_and_share_the_pointer(opened: Opener) -> None:
     page = opened("pair")
-    settle(page, "Right")
     canvas(page, "Right").focus()
     page.keyboard.press("ArrowLeft")
     told(page, "it.camera[1] === -40")
@@ -165,7 +163,6 @@ def test_a_follower_draws_its_leaders_blocks(opened: Opener) -> None:
     page = opened("pair")
     smooth_picture = pixels(page, "Right")
     change(page, blocks=True)
-    page.wait_for_function("() => [...harmoniaGlobes].every((view) => !view.following)")
     blocks = pixels(page, "Right")
     np.testing.assert_allclose(blocks, pixels(page, "Left"), atol=2.0)
     assert np.abs(blocks - smooth_picture).max() > 20
@@ -282,7 +279,6 @@ def test_a_removed_view_leaves_nothing_behind(opened: Opener) -> None:
 
 def test_nothing_is_drawn_while_nothing_changes(opened: Opener) -> None:
     page = opened("pair")
-    settle(page, "Right")
     frames = page.evaluate(
         """() => new Promise((done) => {
           let drawn = 0

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import xarray as xr
 from PIL import Image
@@ -20,13 +17,11 @@ from playwright.sync_api import Page, expect
 
 from engine import queries
 from engine.data.sst import open_sst
-from engine.runs import RunConfig, RunStore
+from engine.runs import ENDED, RunConfig, RunStore
 from engine.runs.sst_settings import FileSource, SSTSettings
-from tests.browser.conftest import Server, start_server
+from tests.browser.conftest import LONG_MS, Server, click_until, eventually, middle, open_page, save, serving
 from tests.engine.ocean import GRID, small_ocean
 from tests.engine.test_fit import SMALL
-
-LONG_MS = 90_000
 
 
 @dataclass
@@ -56,42 +51,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         patched.setenv("HARMONIA_HOME", str(home))
         run = store.create(RunConfig(settings=settings_of(ocean, epochs=2)), name="Small")
         store.launch(run)
-        wait_for(lambda: run.state == "done", lambda: f"{run.state}: {run.log_tail()}")
-        server = start_server(Path("explorer"), folder / "log.txt", home=home)
-        yield House(server, home, run.id, f"src=path&path={ocean}&var=sst")
-        server.stop()
-        for record in store.records().values():
-            if record.pid and record.pid != os.getpid() and psutil.pid_exists(record.pid):
-                psutil.Process(record.pid).kill()
-    said = server.said()
-    assert not re.search("Error running application handler|callback failed|work failed", said), said
+        eventually(lambda: run.state in ENDED, lambda: f"{run.state}: {run.log_tail()}", LONG_MS)
+        assert run.state == "done", run.log_tail()
+        with serving(folder) as server:
+            yield House(server, home, run.id, f"src=path&path={ocean}&var=sst")
 
 
-def wait_for(holds, why) -> None:
-    deadline = time.monotonic() + LONG_MS / 1000
-    while not holds():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.1)
+def open_case(page: Page, house: House, query: str) -> None:
+    open_page(page, f"{house.server.url}?page=reconstruct&{house.source}&{query}", "Reconstruct")
 
 
-def open_page(page: Page, house: House, query: str) -> None:
-    page.goto(f"{house.server.url}?page=reconstruct&{house.source}&{query}")
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
-    expect(page.get_by_role("heading", name="Reconstruct", exact=True)).to_be_visible()
-
-
-def save(page: Page, item: str, path: Path) -> Path:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-        page.get_by_role("menuitem", name=item).click()
-    download.value.save_as(path)
-    return path
-
-
-def paint(page: Page) -> None:
-    box = page.get_by_role("application", name=re.compile("^Globe")).bounding_box()
-    assert box is not None
-    x, y = box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"]
+def paint(page: Page, radius_km: int) -> None:
+    """Draw a cloud with a brush of that size, across the middle of the globe."""
+    page.get_by_text("Paint clouds with the pointer").click()
+    page.get_by_role("button", name=f"{radius_km} km").click()
+    page.wait_for_function("radius => [...harmoniaGlobes].some((view) => view.model.brush === radius)", arg=radius_km)
+    x, y = middle(page.get_by_role("application", name=re.compile("^Globe")))
     page.mouse.move(x - 30, y)
     page.mouse.down()
     page.mouse.move(x, y, steps=4)
@@ -120,25 +95,21 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
     assert f"is {100 * found.skill['mean']:.0f} % nearer" in text
     assert f"{found.error_kelvin['model']:.2f} K against {found.error_kelvin['mean']:.2f} K" in text
 
-    page.get_by_text("Paint clouds with the pointer").click()
-    page.get_by_role("button", name="600 km").click()
-    paint(page)
+    paint(page, 600)
     under = page.get_by_text(re.compile("Under the painted clouds the model errs by"))
     expect(under).to_be_visible(timeout=LONG_MS)
 
 
 def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
     # a source without truth says so, and is judged by what is withheld
-    open_page(page, house, f"run={house.run}&month=2004-07&at=0,-150,2")
+    open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2")
     expect(page.get_by_text("knows no truth")).to_be_visible(timeout=LONG_MS)
-    open_page(page, house, f"run={house.run}&month=2004-07&at=0,-150,2&hide=20")
+    open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2&hide=20")
     verdict = page.get_by_text(re.compile("July 2004: the model is"))
     expect(verdict).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("whose days were withheld")).to_be_visible()
 
-    page.get_by_text("Paint clouds with the pointer").click()
-    page.get_by_role("button", name="1200 km").click()
-    paint(page)
+    paint(page, 1200)
     expect(page.get_by_text(re.compile("Under the painted clouds|Nothing can be scored under"))).to_be_visible(
         timeout=LONG_MS
     )
@@ -155,36 +126,78 @@ def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
 
     # another training begins, and its map sharpens by itself
     with RunStore(house.home) as store:
-        live = store.create(RunConfig(seed=1, settings=settings_of(Path(house.source[14:].split("&")[0]), epochs=60)))
+        live = store.create(RunConfig(seed=1, settings=settings_of(Path(house.source[14:].split("&")[0]), epochs=600)))
         store.launch(live)
-        open_page(page, house, f"run={live.id}&panel=training")
+        open_case(page, house, f"run={live.id}&panel=training")
         first = page.get_by_text(re.compile(r"epoch \d+ of \d+ so far"))
         expect(first).to_be_visible(timeout=LONG_MS)
         before = first.inner_text()
         expect(first).not_to_have_text(before, timeout=LONG_MS)
         live.cancel()
-        wait_for(lambda: live.state == "cancelled", lambda: live.state)
+        eventually(lambda: live.state == "cancelled", lambda: live.state)
     with Image.open(save(page, "Film of the training, GIF", tmp_path / "film.gif")) as film:
         assert film.n_frames > 1
 
     # a new one is started here
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text(re.compile("The training (runs in the background|waits for its turn)"))).to_be_visible()
-    expect(page.get_by_text("The training has begun")).to_be_visible()
-    stop, cancelled = (
-        page.get_by_role("button", name="Stop", exact=True),
-        page.get_by_text("The training was cancelled"),
-    )
+    expect(page.get_by_text(re.compile(r"The training has begun|epoch \d+ of \d+ so far"))).to_be_visible()
+    click_until(page.get_by_role("button", name="Stop", exact=True), page.get_by_text("The training was cancelled"))
 
-    def is_stopped() -> bool:
-        if stop.is_visible():  # a click just after the one that launched counts as its second half, and does nothing
-            stop.click()
-        return cancelled.is_visible()
 
-    wait_for(is_stopped, lambda: "the training goes on")
+PANES = """() => {
+  const seen = [...harmoniaGlobes].filter(({model, size}) => !model.leader && size.width && size.height)
+  const boxes = seen.map(({root}) => root.getBoundingClientRect())
+  const isDone = ({root, gpu}) => gpu && root.dataset.key && root.dataset.detail === 'full'
+  if (!seen.length || !seen.every(isDone)) return null
+  return boxes.map(({left, top, width, height}) => [left, top, width, height])
+}"""
+"""Where the maps lie on the screen, once all of them are drawn."""
+
+
+def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, tmp_path: Path) -> None:
+    """On a light page each map of the picture is the one of the screen; title, captions and one bar lie between."""
+    page.context.add_cookies([{"name": "harmonia-mode", "value": "light", "url": house.server.url}])
+    open_case(page, house, f"run={house.run}&month=2004-07&hide=20&map=plate_carree&place=89,0")
+    for count in (1, 4):
+        if count == 4:
+            page.get_by_role("button", name="Side by side").click()
+        page.wait_for_function(f"count => ({PANES})()?.length === count", arg=count, timeout=LONG_MS)
+        boxes = np.array(page.evaluate(PANES))
+        page.screenshot(path=tmp_path / "screen.png")
+        screen = np.asarray(Image.open(tmp_path / "screen.png").convert("RGB"), float)
+        picture = np.asarray(Image.open(save(page, "Picture, PNG", tmp_path / "month.png")).convert("RGB"), float)
+        assert_sheet(picture, boxes, screen)
+
+
+def assert_sheet(picture: np.ndarray, boxes: np.ndarray, screen: np.ndarray) -> None:
+    """The picture is twice as fine as the screen, its letters grow with its width; measures in CSS pixels."""
+    lefts, tops, widths, heights = boxes.T
+    rows, inner = np.unique(tops), (lefts + widths).max() - lefts.min()
+    large = max(1.0, inner / 640)
+    head, strip, foot = 56 * large, 28 * large, 72 * large
+    body = (tops + heights).max() - tops.min() + strip * len(rows)
+    np.testing.assert_allclose(picture.shape[:2], [2 * (head + body + foot), 2 * inner], atol=3)
+    np.testing.assert_array_equal(picture[0, 0], [0xF4, 0xF6, 0xF8])
+    seen, kept = [], []
+    for left, top, width, height in boxes:
+        down = head + strip * (1 + np.searchsorted(rows, top)) + top - tops.min()
+        right = left - lefts.min()
+        caption = picture[int(2 * (down - strip)) : int(2 * down), int(2 * right) : int(2 * (right + width))]
+        assert caption.min() < 80
+        # the page lays its captions over the upper edge of the maps
+        ys, xs = np.meshgrid(np.linspace(0.3, 0.9, 60) * height, np.linspace(0.05, 0.95, 120) * width, indexing="ij")
+        seen.append(screen[np.rint(top + ys).astype(int), np.rint(left + xs).astype(int)])
+        kept.append(picture[np.rint(2 * (down + ys)).astype(int), np.rint(2 * (right + xs)).astype(int)])
+        assert len(np.unique(kept[-1].reshape(-1, 3), axis=0)) > 20
+    apart = np.array([[np.abs(one - other).mean() for other in kept] for one in seen])
+    assert apart.argmin(axis=1).tolist() == list(range(len(boxes)))
+    assert np.diag(apart).max() < 12
+    bar = picture[int(picture.shape[0] - 2 * 43 * large), int(inner - 280 * large) : int(inner + 280 * large)]
+    assert len(np.unique(bar, axis=0)) > 100
 
 
 def test_a_model_that_is_gone_is_said(page: Page, house: House) -> None:
-    open_page(page, house, "run=20990101-000000-ffffffffff&month=1999-99")
+    open_case(page, house, "run=20990101-000000-ffffffffff&month=1999-99")
     expect(page.get_by_text("There is no model of this run")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("month=1999-99 in the address is not a month")).to_be_visible()

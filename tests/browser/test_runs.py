@@ -6,16 +6,27 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
 from engine.embedding import HarmonicBasis
 from engine.runs import RunStore
-from tests.browser.conftest import Server, eventually, start_server
+from tests.browser.conftest import (
+    LONG_MS,
+    Server,
+    click_twice,
+    click_until,
+    end_runs,
+    eventually,
+    hold,
+    only_run,
+    open_page,
+    start_server,
+    wait_ready,
+)
+from tests.faults.tools import processes_of
 
 LARGE = "?page=basis&show=component&L=60&K=64&k=1&domain=ocean&step=2&panel=profile"
-LONG_MS = 120_000
 
 
 class House:
@@ -42,50 +53,36 @@ def house(tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.server.stop()
-    with RunStore(house.home) as store:
-        for record in store.records().values():
-            if record.pid and psutil.pid_exists(record.pid):
-                psutil.Process(record.pid).kill()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process is no more, or only waits to be reaped by whoever inherited it."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def open_page(page: Page, house: House) -> None:
-    page.goto(house.server.url + LARGE)
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    end_runs(house.home)
 
 
 def test_a_large_fit_survives_reload_and_restart_and_is_cancelled_resumed_and_finished(
     page: Page, house: House
 ) -> None:
-    open_page(page, house)
+    open_page(page, house.server.url + LARGE, "Basis")
     expect(page.get_by_text("L = 60 is a large fit: 3721 unknowns")).to_be_visible()
-    # an impatient hand: the second click must not start a second run
-    page.get_by_role("button", name="Start the fit").dblclick()
-    working = page.get_by_text("The fit runs in the background")
-    expect(working).to_be_visible()
-
-    page.reload()
-    expect(working).to_be_visible()
-
-    page.goto("about:blank")
-    house.kill_and_restart()
-    open_page(page, house)
-    expect(working).to_be_visible()
+    # the second click must not start a second run
+    click_twice(page.get_by_role("button", name="Start the fit"))
     with RunStore(house.home) as store:
-        (record,) = store.records().values()
-        assert record.state == "running"
+        run = only_run(store)
+        process = hold(run, lambda record: record.state == "running")
+        working = page.get_by_text("The fit runs in the background")
+        expect(working).to_be_visible()
 
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("The fit was cancelled")).to_be_visible(timeout=15_000)
-    assert record.pid
-    eventually(lambda: is_gone(record.pid), lambda: f"process {record.pid} still works")
+        page.reload()
+        wait_ready(page, "Basis")
+        expect(working).to_be_visible()
+
+        page.goto("about:blank")
+        house.kill_and_restart()
+        open_page(page, house.server.url + LARGE, "Basis")
+        expect(working).to_be_visible()
+        assert [record.state for record in store.records().values()] == ["running"]
+
+        click_until(page.get_by_role("button", name="Cancel"), page.get_by_text("The fit is being stopped"))
+        process.resume()
+        expect(page.get_by_text("The fit was cancelled")).to_be_visible()
+        eventually(lambda: not processes_of(run.folder), lambda: f"{process} still works")
 
     # the list of runs says the same, on every page, and resumes it
     page.get_by_role("button", name=re.compile("^Runs")).click()
@@ -93,7 +90,7 @@ def test_a_large_fit_survives_reload_and_restart_and_is_cancelled_resumed_and_fi
     expect(row).to_have_count(1)
     expect(row).to_have_attribute("data-state", "cancelled")
     row.get_by_role("button", name="Resume").click()
-    expect(row).to_have_attribute("data-state", "running")
+    expect(row).to_have_attribute("data-state", re.compile("running|done"))
     row.get_by_role("button", name="Log").click()
     expect(row.locator("dl")).to_contain_text("percent")
     expect(row).to_have_attribute("data-state", "done", timeout=LONG_MS)
@@ -104,7 +101,7 @@ def test_a_large_fit_survives_reload_and_restart_and_is_cancelled_resumed_and_fi
     page.wait_for_function(
         "canvas => canvas.parentNode.dataset.key === 'basis-ocean-L60-k1'", arg=canvas, timeout=LONG_MS
     )
-    basis = HarmonicBasis.load(house.home / "runs" / record.id / "basis.safetensors")
+    basis = HarmonicBasis.load(house.home / "runs" / run.id / "basis.safetensors")
     assert (basis.max_degree, basis.num_components) == (60, 3720)
 
 

@@ -8,79 +8,64 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import xarray as xr
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from engine import queries
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.widgets.text import number
-from tests.browser.conftest import Server, start_server
+from tests.browser.conftest import (
+    LONG_MS,
+    Server,
+    click_twice,
+    click_until,
+    fact,
+    hold,
+    only_run,
+    open_page,
+    save,
+    serving,
+)
 
 CHOICE = "?page=table&target=force&W=63&H=32&pad=3&topology=sphere&sample=40&steps=3000&rate=0.01&panel=fields"
 SETTINGS = TableSettings(padding=3, sample_share=0.4, iterations=3000, learning_rate=0.01)
-LONG_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     """A server on a home of its own, and that home."""
     folder = tmp_path_factory.mktemp("table")
-    home = folder / "home"
-    server = start_server(Path("explorer"), folder / "log.txt", home=home)
-    yield server, home
-    server.stop()
-    with RunStore(home) as store:
-        for record in store.records().values():
-            if record.pid and psutil.pid_exists(record.pid):
-                psutil.Process(record.pid).kill()
-    # not every trace is a fault: Tornado leaves one when a tab is reloaded in the middle of an update
-    assert not re.search("Error running application handler|callback failed|work failed", server.said()), server.said()
-
-
-def open_page(page: Page, url: str) -> None:
-    page.goto(url)
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
-    expect(page.get_by_role("heading", name="Table", exact=True)).to_be_visible()
-
-
-def error_on_screen(page: Page) -> Locator:
-    item = page.locator("dl > div", has=page.locator("dt", has_text=re.compile("^Error, unseen$")))
-    return item.locator("dd")
-
-
-def save(page: Page, item: str, path: Path) -> Path:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-        page.get_by_role("menuitem", name=item).click()
-    download.value.save_as(path)
-    return path
+    with serving(folder) as server:
+        yield server, folder / "home"
 
 
 def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     server, home = house
-    open_page(page, server.url + CHOICE)
+    open_page(page, server.url + CHOICE, "Table")
     expect(page.get_by_text("from 40 % of its points in 3")).to_be_visible()
-    # an impatient hand: the second click must neither start a second run nor stop the first
-    page.get_by_role("button", name="Train", exact=True).dblclick()
-    expect(page.get_by_text("The training runs in the background")).to_be_visible()
-    expect(page.get_by_text(re.compile("Learned, at step"))).to_be_visible(timeout=LONG_MS)
-
-    page.get_by_role("button", name="Loss").click()
-    seen = error_on_screen(page)
-    expect(seen).to_be_visible()
-    before = seen.inner_text()
-    expect(seen).not_to_have_text(before)
-
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_text("The training was cancelled")).to_be_visible(timeout=LONG_MS)
+    # the second click must neither start a second run nor stop the first
+    click_twice(page.get_by_role("button", name="Train", exact=True))
     with RunStore(home) as store:
-        (record,) = store.records().values()
-        assert record.state == "cancelled"
-        run = store.get(record.id)
+        run = only_run(store)
+        process = hold(run, lambda record: (record.epoch or 0) > 0)
+        expect(page.get_by_text("The training runs in the background")).to_be_visible()
+        expect(page.get_by_text(re.compile("Learned, at step"))).to_be_visible(timeout=LONG_MS)
+
+        page.get_by_role("button", name="Loss").click()
+        seen = fact(page, "Error, unseen")
+        expect(seen).to_be_visible()
+        before, step = seen.inner_text(), run.record.epoch or 0
+        process.resume()
+        hold(run, lambda record: (record.epoch or 0) > step + 200)
+        expect(seen).not_to_have_text(before)
+
+        click_until(page.get_by_role("button", name="Stop", exact=True), page.get_by_text("is being stopped"))
+        process.resume()
+        expect(page.get_by_text("The training was cancelled")).to_be_visible(timeout=LONG_MS)
+        assert [record.state for record in store.records().values()] == ["cancelled"]
         assert run.config == RunConfig(settings=SETTINGS)
     config = RunConfig.from_json(save(page, "Choices, JSON", tmp_path / "config.json").read_bytes())
     assert config == RunConfig(settings=SETTINGS)
@@ -113,12 +98,12 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
 
     page.wait_for_function("location.search.includes('panel=edges')")
     page.reload()
-    expect(error_on_screen(page)).to_have_text(re.compile(f"^{re.escape(error)}"))
+    expect(seen).to_have_text(re.compile(f"^{re.escape(error)}"))
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_hidden()
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, f"{house[0].url}?page=table&W=9999&H=2&pad=15&topology=%3Cscript%3E&target=august")
+    open_page(page, f"{house[0].url}?page=table&W=9999&H=2&pad=15&topology=%3Cscript%3E&target=august", "Table")
     expect(page.get_by_text("width 9999 was brought into 1 … 720")).to_be_visible()
     page.wait_for_function("location.search.includes('target=august&W=720&H=2&pad=2&topology=sphere')")
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()

@@ -53,6 +53,16 @@ def test_regular_and_pole_to_pole_grids_lie_where_they_say() -> None:
     assert points.max_resolved_degree == centres.max_resolved_degree == 719
 
 
+def test_area_weights_are_the_cosine_on_regular_rows_and_the_area_on_any() -> None:
+    regular, points = LatLonGrid.regular(1.0), LatLonGrid.poles(1.0)
+    np.testing.assert_allclose(regular.area_weights, np.cos(np.deg2rad(regular.lat)), rtol=1e-12)
+    np.testing.assert_allclose(points.area_weights[1:-1], np.cos(np.deg2rad(points.lat[1:-1])), rtol=1e-12)
+    assert points.area_weights[0] == pytest.approx(math.radians(1.0) / 8.0, rel=1e-4), "half a cell of half the width"
+    refined = LatLonGrid(np.concatenate((np.arange(-60.0, -10.0, 2.0), np.arange(-10.0, 11.0, 0.5))), [0.0, 1.0])
+    ratio = refined.area_weights / refined.cell_area_m2
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
+
+
 def test_one_cell_has_the_area_of_the_closed_form() -> None:
     grid = LatLonGrid([40.0, 42.0], [10.0, 11.0])
     expected = EARTH_RADIUS_M**2 * (math.sin(math.radians(41.0)) - math.sin(math.radians(39.0))) * math.radians(1.0)

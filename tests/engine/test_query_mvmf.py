@@ -12,8 +12,9 @@ from PIL import Image
 from scipy.stats import vonmises_fisher
 
 from engine.errors import ChoiceError, DataError, StoreError
-from engine.queries import expert, mvmf
-from engine.queries.mvmf import Belief, Component, Components, Placed, Start
+from engine.queries import expert, mvmf, mvmf_centres
+from engine.queries.mvmf import Belief
+from engine.queries.mvmf_centres import Component, Components, Placed, Start
 from engine.runs.config import RunConfig, TableSettings
 from engine.runs.expert_settings import ExpertSettings, LandTiles
 from engine.sphere import great_circle_km, unit_vectors
@@ -35,7 +36,7 @@ TINY = ExpertSettings(
 
 
 def belief(*placed: Placed) -> Belief:
-    return Belief(mvmf.components(NOTHING, placed or THREE))
+    return Belief(mvmf_centres.components(NOTHING, placed or THREE))
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------
@@ -88,11 +89,11 @@ def test_the_searched_area_is_the_cap_up_to_the_place():
 
 
 def test_a_dragged_map_is_the_map_made_afresh():
-    of = mvmf.components(Start("fibonacci", 300, 0, 500.0))
+    of = mvmf_centres.components(Start("fibonacci", 300, 0, 500.0))
     live = Belief(of).live()
     to = Component(12.0, 34.0, 900.0, 3.0)
     moved = live.move(17, to).values
-    fresh = Belief(mvmf.components(Start("fibonacci", 300, 0, 500.0), [Placed(17, to)])).map().values
+    fresh = Belief(mvmf_centres.components(Start("fibonacci", 300, 0, 500.0), [Placed(17, to)])).map().values
     assert np.abs(moved - fresh).max() < 2e-5 * fresh.max()
 
 
@@ -141,10 +142,10 @@ def test_arrows_end_between_centre_and_truth():
         assert left <= lesson.distance_km[index] + 1e-3
 
 
-@pytest.mark.parametrize("kind", sorted(set(mvmf.STARTS) - {"none", "file"}))
+@pytest.mark.parametrize("kind", sorted(set(mvmf_centres.STARTS) - {"none", "file"}))
 def test_every_start_gives_places_and_the_same_ones_again(kind):
     start = Start(kind, 40, 3, 100.0, 250.0)
-    of, again = mvmf.components(start), mvmf.components(start)
+    of, again = mvmf_centres.components(start), mvmf_centres.components(start)
     assert 20 <= len(of) <= 40
     np.testing.assert_array_equal(of.lat, again.lat)
     assert (np.abs(of.lat) <= 90).all()
@@ -155,11 +156,11 @@ def test_every_start_gives_places_and_the_same_ones_again(kind):
 
 
 def test_what_is_set_by_hand_stands_in_its_place():
-    of = mvmf.components(Start("fibonacci", 5, 0, 10.0), [Placed(2, Component(1, 2, 3, 4)), *THREE])
+    of = mvmf_centres.components(Start("fibonacci", 5, 0, 10.0), [Placed(2, Component(1, 2, 3, 4)), *THREE])
     assert len(of) == 8
     assert of.one(2) == Component(1, 2, 3, 4)
     assert of.one(5) == THREE[0].component
-    assert mvmf.nearest(of, 48.5, 8.5)[0] == 5
+    assert mvmf_centres.nearest(of, 48.5, 8.5)[0] == 5
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_what_is_no_component_is_refused(component, kind, says):
 
 def test_no_centre_is_refused():
     with pytest.raises(ChoiceError, match="there is no centre"):
-        Belief(mvmf.components(NOTHING))
+        Belief(mvmf_centres.components(NOTHING))
 
 
 def test_poles_doubles_and_antipodes_are_as_good_as_any():
@@ -198,12 +199,12 @@ def test_logarithms_span_five_decades():
 
 
 def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
-    points, _ = mvmf.points_of_text(belief().csv())
+    points, _ = mvmf_centres.points_of_text(belief().csv())
     assert np.allclose(points, [one.component[:2] for one in THREE])
-    swapped, notes = mvmf.points_of_text(b"8,48\n175,-36\n")
+    swapped, notes = mvmf_centres.points_of_text(b"8,48\n175,-36\n")
     assert swapped[1] == pytest.approx((-36.0, 175.0))
     assert "taken as the longitude" in " ".join(notes)
-    radians, notes = mvmf.points_of_text(b"0.8,0.1\n-0.6,3.0\n")
+    radians, notes = mvmf_centres.points_of_text(b"0.8,0.1\n-0.6,3.0\n")
     assert radians[0] == pytest.approx((math.degrees(0.8), math.degrees(0.1)))
     assert "read as radians" in " ".join(notes)
 
@@ -211,14 +212,14 @@ def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
 @pytest.mark.parametrize("content", [b"", b"hello", b"lat,lon\n1,x\n", b"91,95\n"])
 def test_a_file_without_centres_is_refused(content):
     with pytest.raises(DataError, match="gives no centres"):
-        mvmf.points_of_text(content)
+        mvmf_centres.points_of_text(content)
 
 
 def test_a_file_of_too_much_is_refused():
     with pytest.raises(DataError, match="at most"):
-        mvmf.points_of_text(b"1,2\n" * 40_000)
+        mvmf_centres.points_of_text(b"1,2\n" * 40_000)
     with pytest.raises(DataError, match="MB"):
-        mvmf.points_of_text(b"1" * (mvmf.MAX_FILE_BYTES + 1))
+        mvmf_centres.points_of_text(b"1" * (mvmf_centres.MAX_FILE_BYTES + 1))
 
 
 # --- the expert -----------------------------------------------------------------------------------------------------

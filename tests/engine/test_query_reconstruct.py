@@ -18,7 +18,7 @@ from engine.data.resample import resampled
 from engine.data.sst import open_sst
 from engine.errors import ChoiceError, DataError, StoreError
 from engine.models import SpatioTemporalConfig
-from engine.queries import Case, Cloud, SourceChoice, reconstruct, reconstruct_files, reconstruct_models
+from engine.queries import Case, Cloud, SourceChoice, reconstruct, reconstruct_files, reconstruct_models, reconstruct_scores
 from engine.queries.cache import Cache
 from engine.runs.reconstruct_settings import ReconstructSettings
 from engine.sphere import LatLonGrid
@@ -211,6 +211,42 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
     found = queries.verdict([judged])
     assert found.withheld_only
     assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
+
+
+@pytest.mark.parametrize("month", ["2004-07", "2004-12"])
+def test_a_month_seen_alone_is_hidden_by_the_clouds_of_another(monkeypatch: pytest.MonkeyPatch, month: str) -> None:
+    year, number = (int(part) for part in month.split("-"))
+    monkeypatch.setattr(trained(), "settings", SETTINGS.model_copy(update={"months": 1}))
+    found = queries.reconstructed(replace(JULY, year=year, month=number, hidden_percent=20))
+    assert not found.in_stripes
+    seen = prepare(small_ocean(4), (year, number), (year, number))
+    expected = found.withheld[~LAND] > 0
+    assert expected.sum() / np.isfinite(seen.daily[0]).any(axis=0).sum() == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_source_of_one_month_is_hidden_in_stripes_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    ocean = small_ocean(4)
+    only = ocean.daily["time"].dt
+    july = replace(ocean, key="july", daily=ocean.daily[((only.year == 2004) & (only.month == 7)).values], ice=None)
+    give(monkeypatch, july)
+    assert queries.reconstructed(replace(JULY, hidden_percent=20)).in_stripes
+    assert not queries.reconstructed(JULY).in_stripes
+
+
+def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
+    """The smallest error that the share of the area does not exceed, by sorting."""
+    month = queries.reconstructed(JULY)
+    found = queries.by_count([month], "mean")
+    counted = np.isfinite(month.truth) & ~LAND & (month.data.ice[0] <= 0.15)
+    size = np.abs(month.estimates["model"].astype(float) - month.truth)
+    area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
+    assert len(found.count) > 2
+    for row, count in zip(found.model, found.count, strict=True):
+        here = counted & (month.count == count)
+        order = np.argsort(size[here])
+        reached = np.cumsum(area[here][order]) / area[here].sum()
+        expected = [size[here][order][np.searchsorted(reached, share)] for share in reconstruct_scores.QUANTILES]
+        np.testing.assert_allclose(row, expected, rtol=1e-12)
 
 
 def test_a_month_outside_the_source_is_refused() -> None:

@@ -197,6 +197,30 @@ def test_the_bar_is_the_standard_error_of_independent_months():
     assert row["skill_mae_vs_it_bar"] < 1e-6
 
 
+def test_the_bar_of_few_months_is_as_long_as_that_of_many():
+    """Two months of normal errors of 0.1 K about 1 K: the standard error of their mean is 0.1/√2, on average."""
+    rng, squares = np.random.default_rng(0), []
+    for _ in range(200):
+        sums = ScoreSums(Strata.of(GRID, LAND), ["it"])
+        for month in (1, 2):
+            truth = np.zeros(GRID.shape)
+            sums.add(month, truth, {"it": truth + rng.normal(1.0, 0.1)}, num_observed=np.full(GRID.shape, 5))
+        squares.append(score_table(sums)["it"]["surface"]["sea"]["mae_bar"] ** 2)
+    assert np.sqrt(np.mean(squares)) == pytest.approx(0.1 / np.sqrt(2.0), rel=0.1)
+
+
+def test_what_one_month_tells_of_has_no_bar(estimates, data):
+    table = score_table(score(data, estimates), ["worse"])["better"]["month"]
+    assert all("mae_bar" in row for row in table.values()), "two years have each month of the year twice"
+    first = slice(0, 12)
+    year = replace(data, target=data.target[first], daily=data.daily[first], ice=data.ice[first])
+    year = replace(year, padded=data.padded[first], months=data.months[first], years=data.years[first])
+    table = score_table(score(year, {name: field[first] for name, field in estimates.items()}), ["worse"])["better"]
+    assert len(table["month"]) == 12
+    assert not any(metric.endswith("_bar") for row in table["month"].values() for metric in row)
+    assert table["surface"]["sea"]["mae_bar"] > 0.0
+
+
 def test_bars_are_seeded(data, estimates):
     sums = score(data, estimates)
     assert score_table(sums, seed=1) == score_table(sums, seed=1)

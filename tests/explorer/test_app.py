@@ -8,6 +8,7 @@ from dataclasses import replace
 import panel as pn
 import panel_material_ui as pmui
 import pytest
+from bokeh.server.connection import ServerConnection
 from tornado.websocket import WebSocketClosedError
 
 from engine.errors import ChoiceError
@@ -92,7 +93,19 @@ def test_only_this_servers_names_are_answered(host: str, welcome: bool, monkeypa
     assert app._refuse_foreign_host() == "" or host == "[::2]"
 
 
-@pytest.mark.parametrize(("error", "is_told"), [(WebSocketClosedError(), False), (ValueError("real"), True)])
+def lost_session() -> AssertionError:
+    """What Bokeh raises when a message comes from a browser whose session is gone."""
+    gone = ServerConnection.__new__(ServerConnection)
+    gone._session = None
+    with pytest.raises(AssertionError) as raised:
+        _ = gone.session
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [(WebSocketClosedError(), False), (lost_session(), False), (AssertionError(), True), (ValueError("real"), True)],
+)
 def test_a_browser_that_left_is_no_fault_in_the_log(error: Exception, is_told: bool) -> None:
     trace = (type(error), error, None)
     record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never retrieved", (), trace)

@@ -57,7 +57,7 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
             monkeypatch.setattr(background.pn, "state", State)
             recorder = Recorder()
-            await asyncio.wait_for(scene(recorder, recorder.newest()), timeout=20)
+            await asyncio.wait_for(scene(recorder, recorder.newest()), timeout=120)
 
         # a thread of its own: where browser tests ran before, this one already has a loop
         with ThreadPoolExecutor(1) as pool:
@@ -87,7 +87,7 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
 
         def old(report: Callable[[float, str], None]) -> str:
             started.set()
-            go.wait(10)
+            go.wait(120)
             try:
                 report(0.1, "still at it")
             except CancelledError:
@@ -96,11 +96,11 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
             return "old"
 
         work.start(old, told.answered)
-        await asyncio.to_thread(started.wait, 10)
+        await asyncio.to_thread(started.wait, 120)
         work.start(lambda report: "new", told.answered)
         go.set()
         await told.done.wait()
-        assert await asyncio.to_thread(stopped.wait, 10)
+        assert await asyncio.to_thread(stopped.wait, 120)
         assert told.answers == ["new"]
         assert not told.errors
 

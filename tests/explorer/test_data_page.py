@@ -17,6 +17,7 @@ from engine.errors import DataError
 from engine.queries import LAYERS, Cost, Opened, Series, SourceChoice
 from explorer.pages.data import words
 from explorer.pages.data.model import DataModel, nearest
+from explorer.session import Session
 from explorer.widgets.files import FileBrowser
 from explorer.widgets.upload import UploadField
 
@@ -114,6 +115,27 @@ def test_back_to_the_same_source_takes_its_day_at_once() -> None:
     model.restore({"src": "demo", "seed": "5", "day": "2001-01-09"})
     assert model.days[model.day] == "2001-03-01"
     assert model.waiting == {"day": "2001-01-09"}
+
+
+def test_a_difference_begins_between_two_days() -> None:
+    model = DataModel({})
+    model.take(found())
+    model.layer = "difference"
+    assert (model.index, model.other_index) == (0, 30)
+    model.layer = "observed"
+    model.param.update(day=50, other=50)
+    model.layer = "difference"
+    assert model.other_index == 20
+    # what is asked for is done: by hand, by an address
+    model.other = 50
+    assert model.other_index == 50
+    model.restore({"layer": "difference", "day": "2001-02-03", "minus": "2001-02-03"})
+    assert model.index == model.other_index == 33
+    model = DataModel({"layer": "difference"})
+    model.take(found(unit="month"))
+    assert (model.index, model.other_index) == (0, 1)
+    model.take(found(days=("2001-01-01",)))
+    assert (model.index, model.other_index) == (0, 0)
 
 
 def test_days_go_round() -> None:
@@ -218,7 +240,27 @@ def test_an_upload_arrives_chunk_by_chunk(home: Path) -> None:
     assert field.limit_mb == 1
     send(field, b"twelve bytes")
     assert field.reply == {"serial": 1, "received": 12, "is_over": True}
-    assert queries.ocean_files.uploaded(done[0]).read_bytes() == b"twelve bytes"
+    assert queries.ocean_uploads.uploaded(done[0]).read_bytes() == b"twelve bytes"
+
+
+def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARMONIA_UPLOADS_KEPT_MB", "0")
+    done, take = recorded()
+    field = UploadField(take, print)
+    send(field, b"first")
+    session = Session()
+    session.source = SourceChoice("upload", path=done[0])
+    send(field, b"second", serial=2)
+    assert queries.ocean_uploads.uploaded(done[0])
+    session.source = SourceChoice()
+    send(field, b"third", serial=3)
+    with pytest.raises(DataError, match="no such upload"):
+        queries.ocean_uploads.uploaded(done[0])
+    session.source = SourceChoice("upload", path=done[2])
+    session.release()
+    send(field, b"fourth", serial=4)
+    session.source = SourceChoice("upload", path=done[2])  # gone: whoever opens it says so
+    assert [name.split("/")[0] for name in done[3:]] == [one.name for one in (home / "home" / "uploads").iterdir()]
 
 
 def test_an_upload_that_is_too_large_or_stopped_leaves_nothing(home: Path) -> None:

@@ -179,3 +179,10 @@ def test_the_coast_comes_with_its_meaning_and_only_once() -> None:
 def test_components_ask_no_other_host(component: type) -> None:
     assert "import " not in component._esm
     assert "http" not in component._esm
+
+
+def test_the_browser_has_nothing_to_translate_and_loads_a_code_once() -> None:
+    globe, other, bar = (part.get_root() for part in (Globe(), Globe(), ColorScale()))
+    assert globe.bundle == other.bundle
+    assert {globe.bundle, bar.bundle}.isdisjoint({None, "url"})
+    assert globe.bundle != bar.bundle

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.queries.expert import ClimateBar
-from engine.queries.mvmf import KAPPA_RANGE, STARTS, Belief, Component, Placed, Region
+from engine.queries.mvmf import Belief, Region
+from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Placed
 from explorer.pages.mvmf import expert_words, view, words
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.session import Session
@@ -194,15 +195,14 @@ def test_the_pointer_is_told_the_exact_density(page: view.MvmfView) -> None:
     page._probe.at = {"lat": 48.0, "lon": 8.0, "serial": 4}
     belief = page.sandbox.belief
     assert belief is not None
-    text, unit = words.per_km2(belief.per_km2(48.0, 8.0))
-    assert page._probe.answer == {"text": text, "units": unit, "serial": 4}
+    assert page._probe.answer == {"text": words.per_km2(belief.per_km2(48.0, 8.0)), "serial": 4}
 
 
 def test_no_centre_is_said_and_not_an_error(page: view.MvmfView) -> None:
     page.model.placed = ()
     assert words.NO_CENTRES in page.sandbox.panels._words.object
     assert not page.stage.globe.field
-    assert page.sandbox.lookup(0.0, 0.0)[0] == "–"
+    assert page.sandbox.lookup(0.0, 0.0) == "–"
     page.sandbox.clicked(5.0, 5.0)
     assert page.stage.globe.field
 
@@ -210,7 +210,7 @@ def test_no_centre_is_said_and_not_an_error(page: view.MvmfView) -> None:
 def test_weights_of_zero_throughout_are_said(page: view.MvmfView) -> None:
     page.model.placed = tuple(one._replace(component=one.component._replace(weight=0.0)) for one in page.model.placed)
     assert page.stage._failure.visible
-    assert "all weights are zero" in page.stage._failure.object
+    assert "All weights are zero" in page.stage._failure.object
 
 
 @pytest.mark.parametrize("show", ["density", "mass", "regions", "one"])
@@ -269,8 +269,8 @@ def test_a_region_of_a_few_cells_is_an_upper_bound() -> None:
 
 
 def test_densities_keep_their_digits() -> None:
-    assert words.per_km2(1.2344e-11) == ("1.234 × 10⁻¹¹", "per km²")
-    assert words.per_km2(math.exp(-800.0)) == ("less than 10⁻³⁰⁰", "per km²")
+    assert words.per_km2(1.2344e-11) == "1.234 × 10⁻¹¹"
+    assert words.per_km2(math.exp(-800.0)) == "less than 10⁻³⁰⁰"
 
 
 def test_what_came_from_outside_is_escaped() -> None:

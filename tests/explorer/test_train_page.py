@@ -162,6 +162,8 @@ def test_the_verdict_answers_the_one_question(model: float, mean: float, said: s
     html = markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, {})
     assert said in html
     assert "so far" in html
+    kind = {"beats the plain": "success", "beats the model": "error", "equals": "warning"}
+    assert next(f"color:var(--h-{name})" for part, name in kind.items() if part in said) in html
     # what was measured on test years counts more than validation
     tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.1), ("mean", 0.4))}
     assert "−75 %" in markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, tested)
@@ -176,7 +178,12 @@ def test_before_there_is_a_score_the_verdict_says_what_happens() -> None:
 
 @pytest.mark.parametrize(("skill", "said"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
 def test_a_badge_tells_good_from_bad(skill: float, said: str) -> None:
-    assert words.badge({"skill_mean": skill})[1] == said
+    text, kind = words.badge({"skill_mean": skill}, {})
+    assert kind == said
+    assert text.endswith(", validation") or skill != skill
+    # once the test years have spoken, the list tells the same as the verdict
+    tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.3), ("mean", 0.4))}
+    assert words.badge({"skill_mean": skill}, tested) == ("25 % better than the mean", "good")
 
 
 def test_nothing_that_came_from_outside_becomes_markup() -> None:

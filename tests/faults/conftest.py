@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.runs import RunStore
-from tests.faults.tools import MEMORY_DISK, SMALL, processes_of, wait_for, wait_until_ended
+from tests.faults.tools import INJECT, MEMORY_DISK, SMALL, processes_of, wait_for, wait_until_ended
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("HARMONIA_HOME", str(folder))
         yield folder
         try:
-            wait_for(lambda: not processes_of(folder), "the last process to be gone", 10.0)
+            wait_for(lambda: not processes_of(folder), "the last process to be gone")
         finally:
             for process in processes_of(folder):
                 process.kill()
@@ -39,6 +39,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def store(home: Path) -> Iterator[RunStore]:
     with RunStore(home) as store:
         yield store
+
+
+@pytest.fixture
+def inject(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Callable[[], None]]:
+    """Disturbs the workers that are launched from now on, until what it returns is called."""
+
+    def disturb(name: str, value: str) -> Callable[[], None]:
+        context = monkeypatch.context()
+        patched = context.__enter__()
+        patched.setenv("PYTHONPATH", INJECT)
+        patched.setenv(name, value)
+        return lambda: context.__exit__(None, None, None)
+
+    return disturb
 
 
 @pytest.fixture(scope="session")

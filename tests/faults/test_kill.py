@@ -61,7 +61,7 @@ def survey(home: Path, run_id: str) -> None:
     with fresh(home) as newcomer:
         run = newcomer.get(run_id)
         # a process that was just killed may take a moment to die
-        wait_for(lambda: run.state != "running" or processes_of(run.folder), "a dead run not to be shown working", 5.0)
+        wait_for(lambda: run.state != "running" or processes_of(run.folder), "a dead run not to be shown working")
         if run.state != "running":
             assert run.state in ("interrupted", "done"), run.state
             assert_left_in_order(run)

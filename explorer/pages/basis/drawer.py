@@ -6,14 +6,15 @@ from typing import Any
 
 import panel as pn
 
+from explorer.background import Poll
 from explorer.layout import row
 from explorer.pages.basis.model import COMPONENT, HARMONIC, STEPS, BasisModel
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
+from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section
 
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 _PLAY_MS = 900
 
 
@@ -31,12 +32,7 @@ def drawer(model: BasisModel, globe: Globe, domain_words: Any) -> list[Any]:
         component,
         _stepper(model),
         section("Map"),
-        controls.segments(model.param.projection, _PROJECTIONS),
-        row(
-            controls.switch(globe.param.coast, "Coastlines"),
-            controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
-        ),
+        *map_controls(model, globe),
     ]
 
 
@@ -58,14 +54,11 @@ def _component(model: BasisModel, domain_words: Any) -> list[Any]:
 def _stepper(model: BasisModel) -> pn.Column:
     """Walk through the functions: back, on, or on and on."""
     play = controls.button("Play")
-    player: list[Any] = []
+    player = Poll(lambda: model.step(1), _PLAY_MS)
 
     def toggle(_: object) -> None:
-        if player:
-            player.pop().stop()
-        else:
-            player.append(pn.state.add_periodic_callback(lambda: model.step(1), period=_PLAY_MS))
-        play.label = "Stop" if player else "Play"
+        player.turn(not player.running)
+        play.label = "Stop" if player.running else "Play"
 
     play.on_click(toggle)
     return row(

@@ -12,7 +12,6 @@ from explorer.page_model import DomainModel
 HARMONIC, COMPONENT = "harmonic", "component"
 STEPS = (2.0, 1.0, 0.5, 0.25)
 PANELS = ("pyramid", "profile", "spectrum", "passport")
-PROJECTIONS = ("globe", "equal_earth", "plate_carree")
 
 
 class BasisModel(DomainModel):
@@ -43,7 +42,6 @@ class BasisModel(DomainModel):
     panel = param.Selector(default="pyramid", objects=list(PANELS))
     pyramid_degree = param.Integer(default=8, bounds=(1, 16), doc="last row of the pyramid of pictures")
     follow = param.Boolean(default=True, doc="turn the globe to where a new component is largest")
-    projection = param.Selector(default="globe", objects=list(PROJECTIONS))
 
     # capabilities
     @property

@@ -11,6 +11,7 @@ import panel as pn
 from engine import queries
 from engine.queries import Factors
 from explorer.background import Newest
+from explorer.layout import fill
 from explorer.pages.basis import words
 from explorer.pages.basis.model import HARMONIC, BasisModel
 from explorer.plots import basis as figures
@@ -18,7 +19,7 @@ from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.pyramid import Pyramid, pack_tiles
-from explorer.widgets.text import html, paragraphs, table
+from explorer.widgets.text import html, paragraph, paragraphs, table
 
 _LABELS = {"pyramid": "Pyramid", "profile": "Profile", "spectrum": "Spectrum", "passport": "Passport"}
 
@@ -59,19 +60,15 @@ class Panels:
         if event.new and event.new != [self.model.degree, self.model.order]:
             self.model.pick(*event.new)
 
-    def _open(self, *panes: Any) -> None:
-        if list(self._body) != list(panes):
-            self._body[:] = panes
-
     def _show_pyramid(self, shown: Factors) -> None:
         model = self.model
         if model.show == HARMONIC:
             degree = min(model.max_degree, model.pyramid_degree)
             wanted: object = degree
-            self._words.object = paragraphs([(words.pyramid_sentence(degree, model.max_degree), False)])
+            self._words.object = paragraph(words.pyramid_sentence(degree, model.max_degree))
         else:
             wanted = (model.config, model.component)
-            self._words.object = paragraphs([(words.MAKEUP_SENTENCE, False)])
+            self._words.object = paragraph(words.MAKEUP_SENTENCE)
         if wanted != self._drawn_pyramid:
             self._drawn_pyramid = wanted
             if model.show == HARMONIC:
@@ -79,35 +76,33 @@ class Panels:
             else:
                 self._pyramid.tiles = pack_tiles(queries.makeup_tiles(model.config, model.component - 1))
         self._pyramid.selected = [model.degree, model.order] if model.show == HARMONIC else []
-        self._open(self._pyramid, *([self._rows] if model.show == HARMONIC else []))
+        fill(self._body, self._pyramid, *([self._rows] if model.show == HARMONIC else []))
 
     def _show_profile(self, shown: Factors) -> None:
         meridian = shown.peak[1] if self.meridian is None else self.meridian
         lat, value, spread = queries.profile(shown, meridian)
-        self._words.object = paragraphs([(words.profile_sentence(meridian), False)])
-        pane = self._figures.pane(
-            "profile", figures.profile, lat, value, spread, shown.limit, sizing_mode="stretch_both"
-        )
-        self._open(pane)
+        self._words.object = paragraph(words.profile_sentence(meridian))
+        fill(self._body, self._figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
     def _show_spectrum(self, shown: Factors) -> None:
         config = self.model.config
         spectrum = queries.spectrum(config)
         self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
         shown_spectrum = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
-        self._open(
+        fill(
+            self._body,
             self._figures.pane("spectrum", figures.spectrum, *shown_spectrum),
             self._figures.pane("explained", figures.explained, spectrum.explained, config.num_components),
         )
 
     def _show_passport(self, shown: Factors) -> None:
         config = self.model.config
-        self._open(self._passport)
+        fill(self._body, self._passport)
         self._inspect.start(partial(queries.passport, config), self._show_answers)
 
     def _show_waiting(self, share: float | None, text: str) -> None:
         if share is not None:
-            self._words.object = paragraphs([(text, False)])
+            self._words.object = paragraph(text)
 
     def _show_answers(self, passport: Any) -> None:
         self._words.object = paragraphs(words.passport_sentences(passport))

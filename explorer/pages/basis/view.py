@@ -29,8 +29,7 @@ _FUNCTION_PARTS = ["show", "max_degree", "degree", "order", "num_components", "c
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = BasisModel(query)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return BasisView(session, model).view
 
 
@@ -170,8 +169,7 @@ class BasisView:
 
     def _offer_picture(self) -> None:
         if self._shown is not None:
-            title = f"{self._shown.name} — Harmonia"
-            self.stage.globe.save_png(f"{self._file_stem()}.png", title, self._shown.name, self._shown.units)
+            self.stage.save_picture(self._file_stem())
 
     def _offer_field(self) -> None:
         if self._shown is not None:

@@ -8,16 +8,16 @@ from typing import Any
 import panel as pn
 
 from engine.queries import DEMO_STEPS, Opened
-from explorer.layout import row
+from explorer.background import Later
 from explorer.pages.data import words
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
 from explorer.widgets import controls
 from explorer.widgets.files import FileBrowser
 from explorer.widgets.globe import Globe
-from explorer.widgets.text import html, paragraphs, section
+from explorer.widgets.maps import map_controls
+from explorer.widgets.text import section
 from explorer.widgets.upload import UploadField
 
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 _FORMS = {"Demo": DEMO, "Server": PATH, "Upload": UPLOAD}
 
 # Eight choices in rows of three, each with edges of its own.
@@ -76,10 +76,17 @@ class SourceForm:
         model = self.model
         self._browser = FileBrowser(self._open_path, self._failed, margin=0, sizing_mode="stretch_width")
         model.param.watch(lambda event: self._browser and self._browser.param.update(current=event.new), "path")
-        return [
-            self._browser,
+        fields = [
             controls.field(model.param.path, "Path, or a pattern such as 2012/*.nc"),
             controls.field(model.param.variable, "Variable, where there are several"),
+        ]
+        # the browser tells of Enter before it tells of the text
+        entered = Later(lambda: self._open_path(model.path), 200)
+        for field in fields:
+            field.param.watch(lambda _: entered.soon(), "enter_pressed")
+        return [
+            self._browser,
+            *fields,
             controls.button("Open", on_click=lambda _: self._open_path(model.path)),
         ]
 
@@ -96,7 +103,7 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
         *form.parts(),
         section("Shown"),
         _layers(model),
-        _words(model),
+        controls.sentence(model, ["layer"], lambda: words.LAYER_WORDS[model.layer], margin=(2, 0, 8, 0)),
         controls.group(model, ["layer"], lambda: model.layer == "difference", lambda: _difference(model)),
         controls.group(model, ["layer"], lambda: model.layer == "withheld", lambda: _withheld(model)),
         controls.group(
@@ -106,12 +113,7 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
             lambda: [section("Mean, counts and series over"), controls.segments(model.param.span, words.SPANS), cost],
         ),
         section("Map"),
-        controls.segments(model.param.projection, _PROJECTIONS),
-        row(
-            controls.switch(globe.param.coast, "Coastlines"),
-            controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
-        ),
+        *map_controls(model, globe),
     ]
 
 
@@ -126,25 +128,10 @@ def _offered(model: DataModel) -> dict[str, str]:
     return {words.LAYER_NAMES[name]: name for name in model.layers}
 
 
-def _words(model: DataModel) -> Any:
-    said = html("", margin=(2, 0, 8, 0))
-
-    def say(*_: object) -> None:
-        said.object = paragraphs([(words.LAYER_WORDS[model.layer], False)])
-
-    model.param.watch(say, "layer")
-    say()
-    return said
-
-
 def _difference(model: DataModel) -> list[Any]:
-    chosen = html("")
-
-    def say(*_: object) -> None:
-        chosen.object = paragraphs([(f"Minus {words.date(model.iso('other'), _unit(model.found))}", False)])
-
-    model.param.watch(say, ["other", "found"])
-    say()
+    chosen = controls.sentence(
+        model, ["other", "found"], lambda: f"Minus {words.date(model.iso('other'), _unit(model.found))}"
+    )
     this = controls.button("Take the day shown", on_click=lambda _: model.param.update(other=model.day))
     return [controls.slider(model.param.other, "Other day"), chosen, this]
 

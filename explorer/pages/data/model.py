@@ -16,6 +16,7 @@ DEMO, PATH, UPLOAD = "demo", "path", "upload"
 OF_SPAN = ("mean", "coverage", "count")
 PANELS = ("source", "place", "values")
 _FIRST_DAY = "2001-01-01"
+_MONTH = {"day": 30, "month": 1}  # steps of a source
 _MAX_PATH = 1000
 
 
@@ -49,7 +50,6 @@ class DataModel(PageModel):
     hidden_seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="another draw of what is withheld")
     place = param.Tuple(default=(38.0, -60.0), length=2, doc="where the series is: degrees N, E")
     panel = param.Selector(default="source", objects=list(PANELS))
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
 
     # what the form holds, before it becomes a choice
     form = param.Selector(default=DEMO, objects=[DEMO, PATH, UPLOAD])
@@ -186,8 +186,17 @@ class DataModel(PageModel):
             setattr(self, name, index)
             if name in asked and found.days[index] != iso:
                 self.notes.append(f"{iso} is no day of this source, {found.days[index]} is shown")
+        if "other" not in asked:
+            self._set_apart()
         # a day that kept its index may have another date
         self._changed()
+
+    @param.depends("layer", watch=True)
+    def _set_apart(self) -> None:
+        """A difference begins between two days, about a month apart: that of a day to itself is nothing."""
+        if self.layer == "difference" and self.found and not self.waiting and self.other_index == self.index:
+            by = _MONTH[self.found.unit]
+            self.other = self.index - by if self.index >= by else min(self.index + by, len(self.days) - 1)
 
     def step(self, by: int) -> None:
         """Another day, round and round."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import panel as pn
@@ -12,13 +11,13 @@ import xarray as xr
 from engine import queries
 from engine.queries import Opened, Series
 from explorer.background import Newest
-from explorer.layout import box
+from explorer.layout import box, fill
 from explorer.pages.data import words
 from explorer.pages.data.model import DataModel
 from explorer.plots import ocean as figures
 from explorer.plots.live import Figures
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraphs, progress, table
+from explorer.widgets.text import html, paragraph, paragraphs, progress, sentence, table
 
 _LABELS = {"Source": "source", "Place": "place", "Values": "values"}
 
@@ -51,24 +50,20 @@ class Panels:
         else:
             self._show_place(found)
 
-    def _open(self, *parts: Any) -> None:
-        if list(self._body) != list(parts):
-            self._body[:] = parts
-
     def _show_source(self, found: Opened) -> None:
         self._words.object = ""
         notes = paragraphs(
-            [*((note, True) for note in found.cautions), *((words.sentence(note), False) for note in found.notes)]
+            [*((note, True) for note in found.cautions), *((sentence(note), False) for note in found.notes)]
         )
         self._table.object = (
             f"{table(words.source_rows(found))}<h2 style='margin-top:12px'>What was understood</h2>{notes}"
         )
-        self._open(self._table)
+        fill(self._body, self._table)
 
     def _show_values(self, field: xr.DataArray, limits: tuple[float, float]) -> None:
         edges, share = queries.map_histogram(field, limits)
-        self._words.object = paragraphs([(words.histogram_sentence(str(field.name)), False)])
-        self._open(self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
+        self._words.object = paragraph(words.histogram_sentence(str(field.name)))
+        fill(self._body, self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
 
     # one place
 
@@ -77,8 +72,8 @@ class Panels:
         self._asked = found, span
         cost = queries.cost(found, span)
         if cost.seconds > words.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
-            self._words.object = paragraphs([(words.ask(cost), False)])
-            self._open(self._read)
+            self._words.object = paragraph(words.ask(cost))
+            fill(self._body, self._read)
             return
         place, day = model.place, model.index
 
@@ -89,16 +84,16 @@ class Panels:
 
     def _draw_place(self, found: Opened, seen: Series, shown: int) -> None:
         self.series = seen
-        self._words.object = paragraphs([(words.series_sentence(seen, found.unit), False)])
+        self._words.object = paragraph(words.series_sentence(seen, found.unit))
         days = np.array(seen.days, "datetime64[D]")
         drawn = figures.series, days, seen.observed, seen.truth, shown
         key = html(words.key(words.SERIES_KEY if seen.truth is not None else words.SERIES_KEY[1:]))
-        self._open(box(self._figures.pane("place", *drawn), key))
+        fill(self._body, box(self._figures.pane("place", *drawn), key))
 
     def _show_waiting(self, share: float | None, text: str) -> None:
         if share is not None:
             self._words.object = progress(share, text)
-            self._open(self._stop)
+            fill(self._body, self._stop)
 
     def _agree(self) -> None:
         if self._asked is not None:
@@ -108,5 +103,5 @@ class Panels:
 
     def _cancel(self) -> None:
         self._work.cancel()
-        self._words.object = paragraphs([(words.SERIES_CANCELLED, False)])
-        self._open(self._read)
+        self._words.object = paragraph(words.SERIES_CANCELLED)
+        fill(self._body, self._read)

@@ -25,7 +25,7 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
-from explorer.widgets.text import facts, html, paragraphs
+from explorer.widgets.text import facts, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
@@ -35,8 +35,7 @@ _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = DataModel(query, choice=session.source)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return DataView(session, model).view
 
 
@@ -100,6 +99,8 @@ class DataView:
         model.show_choice()
         model.param.watch(lambda *_: self._open(model.choice), "choice")
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
+        # what was said of a refused source need not be read for ever
+        model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
@@ -158,8 +159,7 @@ class DataView:
         self.model.take(found)
         self.session.source = found.choice
         self._bar.param.update(days=list(found.days), unit=found.unit, day=self.model.day)
-        if self.model.notes:
-            self.session.say("warning", f"Changed in this address: {'; '.join(self.model.notes)}.")
+        self.session.say_changed(self.model.notes)
         self._draw()
 
     def _show_refusal(self, error: Exception) -> None:
@@ -214,7 +214,7 @@ class DataView:
         if queries.has_statistics(found.choice, slice(*wanted.span)):
             return True
         self._reading.cancel()
-        self._question.object = paragraphs([(words.ask(cost), False)])
+        self._question.object = paragraph(words.ask(cost))
         show(self._asking, True)
         self._rest.soon()
         return False
@@ -243,6 +243,7 @@ class DataView:
         }
         colours = colormap_bytes(_COLOURS.get(wanted.layer, "thermal"))
         self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
+        self.stage.caption(*(() if drawn.second is None else ("Observed", "Left after withholding")))
         self.stage.scale(colours, low, high, queries.LAYERS[wanted.layer][0], field.attrs["units"])
         self.stage.bar.visible = wanted.layer != "gaps"
         self._rest.soon()
@@ -265,7 +266,7 @@ class DataView:
         found, drawn = self.model.found, self._drawn
         if found is None or drawn is None:
             return
-        self._cost.object = paragraphs([(words.cost(queries.cost(found, self.model.span_days)), False)])
+        self._cost.object = paragraph(words.cost(queries.cost(found, self.model.span_days)))
         seen = queries.seen_percent(found.choice, drawn.field)
         said = facts(words.map_facts(drawn.field, drawn.second, seen))
         self.stage.facts.object = words.key(words.GAPS_KEY) if drawn.field.name == "gaps" else said
@@ -279,8 +280,7 @@ class DataView:
 
     def _offer_picture(self) -> None:
         if self._drawn is not None:
-            title = f"{self._drawn.field.attrs['long_name']} — Harmonia"
-            self.stage.globe.save_png(f"{self._stem()}.png", title, self.stage.bar.label, self.stage.bar.units)
+            self.stage.save_picture(self._stem(), self._drawn.field.attrs["long_name"])
 
     def _stem(self) -> str:
         return words.file_stem(self.model.choice, self.model.layer, self._when())

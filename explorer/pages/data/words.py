@@ -17,6 +17,16 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+_CALENDARS = {
+    "standard": "Gregorian",
+    "gregorian": "Gregorian",
+    "proleptic_gregorian": "Gregorian",
+    "noleap": "without leap days",
+    "365_day": "without leap days",
+    "all_leap": "every year with a leap day",
+    "366_day": "every year with a leap day",
+    "360_day": "months of 30 days",
+}
 LAYER_NAMES = {
     "observed": "Observed",
     "truth": "Truth",
@@ -65,16 +75,11 @@ def source_rows(found: Opened) -> list[tuple[str, str]]:
         ("Grid", found.grid),
         ("Span", f"{date(found.days[0], found.unit)} to {date(found.days[-1], found.unit)}"),
         (f"{found.unit.capitalize()}s", number(len(found.days))),
-        ("Calendar", found.calendar.replace("_", " ")),
+        ("Calendar", _CALENDARS.get(found.calendar, found.calendar.replace("_", " "))),
         ("One day", f"{number(found.day_bytes / 2**20)} MB"),
         ("All days", f"{number(found.day_bytes * len(found.days) / 2**20)} MB, read a month at a time"),
         ("Land", f"{found.land_percent:.0f} % of the grid"),
     ]
-
-
-def sentence(note: str) -> str:
-    """A note as a sentence of its own."""
-    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith(('.', '!', '?')) else '.'}"
 
 
 def cost(found: Cost) -> str:

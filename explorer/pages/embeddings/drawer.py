@@ -6,15 +6,16 @@ from typing import Any
 
 import panel as pn
 
-from explorer.layout import row
+from explorer.layout import box, row
 from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, SCALE, SIMILARITY, STEPS, EmbeddingsModel
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
+from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text
 
+_PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
 _SHOWN = {"Likeness": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 
 
 def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
@@ -37,25 +38,20 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         ),
         text("The table encoder is learned: it has a page of its own."),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
-        row(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width")),
+        box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),
         controls.slider(model.param.num_components, "Dimensions K"),
         controls.group(model, ["encoder"], lambda: model.encoder == "harmonic", lambda: _basis(model)),
         estimate,
         _compare(model),
         section("Map"),
-        controls.segments(model.param.projection, _PROJECTIONS),
-        row(
-            controls.switch(globe.param.coast, "Coastlines"),
-            controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
-        ),
+        *map_controls(model, globe),
     ]
 
 
 def _side(model: EmbeddingsModel, name: str, label: str) -> Any:
     """A select of the divisors of the moment."""
-    widget = controls.select(model.param[name], label, {str(size): size for size in model.param[name].objects})
-    widget.sizing_mode, widget.width = "fixed", 124
+    sizes = {str(size): size for size in model.param[name].objects}
+    widget = controls.select(model.param[name], label, sizes)
 
     def offer(*_: object) -> None:
         widget.param.update(options={str(size): size for size in model.param[name].objects}, value=getattr(model, name))

@@ -62,7 +62,6 @@ class EmbeddingsModel(DomainModel):
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
     picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
     panel = param.Selector(default="distance", objects=list(PANELS))
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: nothing is compared")
 
     @property

@@ -9,13 +9,14 @@ import panel as pn
 
 from engine import queries
 from engine.queries import EmbeddingConfig
-from explorer.background import Newest
+from explorer.background import Newest, unseen
+from explorer.layout import fill
 from explorer.pages.embeddings import words
 from explorer.pages.embeddings.model import EmbeddingsModel
 from explorer.plots import embeddings as figures
 from explorer.plots.live import Figures
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraphs, table
+from explorer.widgets.text import html, paragraph, paragraphs, table
 
 _LABELS = {"Nearness": "distance", "Spread": "histogram", "Size": "scale", "Patch": "patch", "A/B": "compare"}
 _SCALE_SHOWN = (0, 1, 2, 3, 8, 9)  # of the ten, those that are not a constant away from another
@@ -26,7 +27,7 @@ class Panels:
 
     def __init__(self, model: EmbeddingsModel, on_error: Callable[[Exception], None]) -> None:
         self.model = model
-        self._measure = Newest(lambda share, text: None, on_error)
+        self._measure = Newest(unseen, on_error)
         self._words = html("")
         self._table = html("")
         self._figures = Figures()
@@ -44,31 +45,27 @@ class Panels:
 
         self._measure.start(work, lambda found: getattr(self, f"_show_{name}")(config, *found))
 
-    def _open(self, part: Any) -> None:
-        if list(self._body) != [part]:
-            self._body[:] = [part]
-
     def _measure_distance(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         return queries.similarity_by_distance(config), other and queries.similarity_by_distance(other)
 
     def _show_distance(self, config: EmbeddingConfig, curves: Any, other: Any) -> None:
-        self._words.object = paragraphs([(words.NEARNESS, False)])
-        self._open(self._figures.pane("distance", figures.by_distance, curves, other))
+        self._words.object = paragraph(words.NEARNESS)
+        fill(self._body, self._figures.pane("distance", figures.by_distance, curves, other))
 
     def _measure_histogram(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         edges, share = queries.similarity_histogram(config)
         return edges, share, None if other is None else queries.similarity_histogram(other)[1]
 
     def _show_histogram(self, config: EmbeddingConfig, edges: Any, share: Any, other: Any) -> None:
-        self._words.object = paragraphs([(words.HISTOGRAM, False)])
-        self._open(self._figures.pane("histogram", figures.histogram, edges, share, other))
+        self._words.object = paragraph(words.HISTOGRAM)
+        fill(self._body, self._figures.pane("histogram", figures.histogram, edges, share, other))
 
     def _measure_scale(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         return (queries.scale(config),)
 
     def _show_scale(self, config: EmbeddingConfig, scale: Any) -> None:
-        self._words.object = paragraphs([("Six of the ten sizes that a model is told of, against latitude.", False)])
-        self._open(self._figures.pane("scale", figures.scale_features, scale, _SCALE_SHOWN))
+        self._words.object = paragraph("Six of the ten sizes that a model is told of, against latitude.")
+        fill(self._body, self._figures.pane("scale", figures.scale_features, scale, _SCALE_SHOWN))
 
     def _measure_patch(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         row, col = queries.cell_of(config, *self.model.picked)
@@ -82,13 +79,13 @@ class Panels:
         note = queries.domain_note(config, row, col)
         self._words.object = paragraphs([(here, False), *([(note, True)] if note else [])])
         self._table.object = table(words.neighbour_rows(*extremes)) + table(words.scale_rows(scale, row))
-        self._open(self._table)
+        fill(self._body, self._table)
 
     def _measure_compare(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         return (None if other is None else queries.compare(config, other),)
 
     def _show_compare(self, config: EmbeddingConfig, differences: Any) -> None:
         said = words.COMPARE_HINT if differences is None else words.compared(bool(differences))
-        self._words.object = paragraphs([(said, False)])
+        self._words.object = paragraph(said)
         self._table.object = "" if differences is None else table(words.difference_rows(differences))
-        self._open(self._table)
+        fill(self._body, self._table)

@@ -20,7 +20,7 @@ from explorer.session import Query, Session, View
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
-from explorer.widgets.text import html, paragraphs
+from explorer.widgets.text import html, paragraph
 
 # What takes longer, or more room, than this is not begun without being asked for.
 _ASK_SECONDS, _ASK_BYTES = 6.0, 400 * 2**20
@@ -34,8 +34,7 @@ _CHOICE = [
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = EmbeddingsModel(query)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return EmbeddingsView(session, model).view
 
 
@@ -95,11 +94,11 @@ class EmbeddingsView:
         except EngineError as error:
             self._show_failure(error)
             return
-        self._estimate.object = paragraphs([(words.estimate(found), False)])
+        self._estimate.object = paragraph(words.estimate(found))
         large = found.seconds > _ASK_SECONDS or found.peak_bytes > _ASK_BYTES
         if large and not agreed:
             self._work.cancel()
-            self._question.object = paragraphs([(f"This is large: {words.estimate(found)}", False)])
+            self._question.object = paragraph(f"This is large: {words.estimate(found)}")
             show(self._asking, True)
             return
         show(self._asking, False)
@@ -135,6 +134,7 @@ class EmbeddingsView:
             low, high = min(low, low_b), max(high, high_b)
         colours = colormap_bytes("amp" if model.show == SCALE else "balance")
         globe.param.update(field=first, field_b=second, vmin=low, vmax=high, colormap=colours)
+        self.stage.caption(*(() if other is None else ("A, the choice here", "B, the choice kept")))
         self.stage.scale(colours, low, high, name, units)
         self.stage.bar.visible = model.show != COLOURS
         self._rest.soon()
@@ -181,7 +181,7 @@ class EmbeddingsView:
     def _offer_picture(self) -> None:
         if self._made is not None:
             stem = words.file_stem(self._made)
-            self.stage.globe.save_png(f"{stem}.png", f"{stem} — Harmonia", self.stage.bar.label, self.stage.bar.units)
+            self.stage.save_picture(stem, stem)
 
     def _offer(self, ending: str, content: Any) -> None:
         config = self.model.config

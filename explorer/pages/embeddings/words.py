@@ -11,8 +11,8 @@ from explorer.widgets.text import number
 Fact = tuple[str, str, str]
 
 NEARNESS = (
-    "Median similarity of two patches against their distance, with the middle 90 % of pairs; thin lines are bands of "
-    "latitude. A good encoder falls steadily, and alike in every band."
+    "Median similarity of two patches against their distance, with the middle 90 % of pairs; thin lines, where they "
+    "leave the thick one, are bands of latitude. A good encoder falls steadily, and alike in every band."
 )
 HISTOGRAM = (
     "Similarities of all pairs of patches, by area. A spread that stays near one value tells places apart badly."

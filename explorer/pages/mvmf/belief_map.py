@@ -33,6 +33,7 @@ class BeliefMap:
             self._put([summary.mass], f"mass-{self._model.scale}")
         elif show in (DENSITY, PAIR):
             self._put([field] if alone is None else [field, alone], f"density-{self._model.scale}")
+        self._stage.caption(*(() if show != PAIR or alone is None else ("All centres", "The chosen one alone")))
         regions = () if summary is None else summary.regions
         edged = [one for one in regions if f"{100 * one.level:g}" == self._model.outline]
         axes = Axes.of(field.lat, field.lon)
@@ -41,6 +42,7 @@ class BeliefMap:
     def draw_errors(self, errors: Field) -> None:
         """The map of the test's errors."""
         self._stage.globe.domain = b""
+        self._stage.caption()
         self._put([errors], "errors", (0.0, float(np.nanmax(errors.values))), "amp")
 
     def _put(
@@ -75,6 +77,7 @@ class BeliefMap:
     def clear(self) -> None:
         """An empty globe."""
         self._stage.globe.param.update(field=b"", field_b=b"", domain=b"")
+        self._stage.caption()
         self._stage.bar.visible = False
         self._stage.say_facts([])
         self.mark([], [])

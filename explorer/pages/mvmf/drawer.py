@@ -8,7 +8,8 @@ from typing import Any
 import panel_material_ui as pmui
 import param
 
-from engine.queries.mvmf import SITES, half_radius_km
+from engine.queries.mvmf import half_radius_km
+from engine.queries.mvmf_centres import SITES
 from explorer.layout import box, row
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.model import (
@@ -28,7 +29,8 @@ from explorer.pages.mvmf.model import (
 from explorer.pages.mvmf.sandbox import Sandbox
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
-from explorer.widgets.text import html, paragraphs, section, text
+from explorer.widgets.maps import map_controls
+from explorer.widgets.text import section, text
 
 _STARTS = {
     "By hand only": "none",
@@ -44,7 +46,6 @@ _CLICKS = {"Place": PLACE, "Take": TAKE, "Truth": TRUTH}
 _SHOWN = {"Density": DENSITY, "Cells": MASS, "Regions": REGIONS, "All | one": PAIR}
 _SCALES = {"Logarithmic": LOG, "Linear": LINEAR}
 _OUTLINES = {"No region": "none", "50 %": "50", "90 %": "90"}
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 _SEEDED = ("land", "ocean", "near-data", "kmeans")
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { flex: none }"
 
@@ -58,12 +59,7 @@ def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, of_expert: Callable
         section("Map"),
         controls.segments(model.param.scale, _SCALES),
         controls.segments(model.param.outline, _OUTLINES),
-        controls.segments(model.param.projection, _PROJECTIONS),
-        row(
-            controls.switch(globe.param.coast, "Coastlines"),
-            controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
-        ),
+        *map_controls(model, globe),
     ]
 
 
@@ -132,15 +128,12 @@ def _of_start(model: MvmfModel) -> Any:
 
 def _meaning(model: MvmfModel, name: str) -> Any:
     """What κ is on the ground."""
-    said = html("")
 
-    def say(*_: object) -> None:
+    def say() -> str:
         kappa = 10.0 ** getattr(model, name)
-        said.object = paragraphs([words.kappa_sentence(kappa, half_radius_km(kappa))])
+        return words.kappa_sentence(kappa, half_radius_km(kappa))
 
-    model.param.watch(say, name)
-    say()
-    return said
+    return controls.sentence(model, [name], say)
 
 
 class _Pasted(param.Parameterized):

@@ -61,6 +61,7 @@ class ExpertSide:
         model.param.watch(lambda *_: self._choice.soon(), _ASKED)
         model.param.watch(lambda *_: model.param.update(spot=None), "tile")
         model.param.watch(lambda *_: self._draw(), ["look", "scale", "outline"])
+        model.param.watch(lambda *_: stage.clear_failure(), ["look", "about"])
         model.param.watch(lambda *_: self._show_panel(), "about")
 
     def controls(self) -> list[Any]:
@@ -152,11 +153,11 @@ class ExpertSide:
             takes = queries.takes_pictures(folder)
             return Asked(case, belief, belief.map(), queries.error_map(folder), len(known), takes)
 
+        self.stage.clear_failure()
         self._work.start(work, self._take)
 
     def _take(self, asked: Asked) -> None:
         self._asked = asked
-        self.stage.clear_failure()
         self.model.bound("tile", 0, asked.num_pictures - 1)
         self._draw()
 
@@ -177,11 +178,11 @@ class ExpertSide:
             self.model.param.update(spot=(lat, lon), about="picture")
         else:
             tile = queries.nearest_picture(self._folder, lat, lon)
-            self.model.param.update(tile=tile, look=BELIEF, about="picture")
+            self.model.param.update(spot=None, tile=tile, look=BELIEF, about="picture")
 
-    def lookup(self, lat: float, lon: float) -> tuple[str, str]:
-        """The exact density at a place, in words."""
-        return ("–", "") if self._asked is None else words.per_km2(self._asked.belief.per_km2(lat, lon))
+    def lookup(self, lat: float, lon: float) -> str:
+        """The exact density per km² at a place, in words."""
+        return "–" if self._asked is None else words.per_km2(self._asked.belief.per_km2(lat, lon))
 
     # showing
 

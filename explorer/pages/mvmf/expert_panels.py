@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,13 +10,13 @@ from engine.errors import EngineError
 from engine.queries import expert as queries
 from engine.queries.expert import Case
 from engine.queries.mvmf import Summary
-from explorer.layout import box
+from explorer.layout import box, fill
 from explorer.pages.mvmf import expert_words as words
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.plots.live import Figures
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraphs, table
+from explorer.widgets.text import html, paragraph, paragraphs, table
 
 _LABELS = {"Picture": "picture", "Scores": "scores"}
 _BOX = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
@@ -52,7 +51,7 @@ class ExpertPanels:
     def say(self, sentences: list[tuple[str, bool]]) -> None:
         """Say something in place of the panel."""
         self._words.object = paragraphs(sentences)
-        self._body[:] = []
+        fill(self._body)
 
     def show(self, case: Case, summary: Summary | None, folder: Path) -> None:
         """Fill the open panel."""
@@ -60,7 +59,7 @@ class ExpertPanels:
             self._words.object = paragraphs(words.case_sentences(case, summary))
             parts = words.pictures_html(case.pictures), words.dial_html(case.day, case.true_day)
             self._pictured.object = f"<div class=top>{''.join(parts)}</div>{words.climate_html(case.climate)}"
-            self._put(self._pictured)
+            fill(self._body, self._pictured)
         else:
             self._show_scores(folder)
 
@@ -70,12 +69,8 @@ class ExpertPanels:
         except EngineError as error:
             self.say([(str(error), True)])
             return
-        self._words.object = paragraphs([(words.SCORES, False)])
+        self._words.object = paragraph(words.SCORES)
         self._rows.object = table(words.score_rows(scores))
         areas = np.array(scores.recall_areas_km2)
         curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
-        self._put(self._rows, self._figures.pane("recall", figures.recall, areas, *curves))
-
-    def _put(self, *parts: Any) -> None:
-        if list(self._body) != list(parts):
-            self._body[:] = parts
+        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves))

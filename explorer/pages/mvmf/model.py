@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries.mvmf import KAPPA_RANGE, STARTS, Component, Placed, Start
+from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Placed, Start
 from explorer.page_model import PageModel, numbers
 from explorer.session import Query
 
@@ -74,7 +74,6 @@ class MvmfModel(PageModel):
     outline = param.Selector(default="none", objects=["none", "50", "90"], doc="region whose edge is drawn, %")
     click = param.Selector(default=PLACE, objects=[PLACE, TRUTH, TAKE], doc="what a click on the map does")
     panel = param.Selector(default="belief", objects=list(PANELS))
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     # of the expert
     run = param.String(default="", doc="id of the run whose expert is asked; empty = the newest")
     tile = param.Integer(default=0, bounds=(0, 100_000), doc="which picture of the test set")

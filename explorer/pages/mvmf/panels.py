@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.queries import mvmf as queries
 from engine.queries.mvmf import Belief, Lesson, Summary
-from explorer.layout import box
+from explorer.layout import box, fill
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
@@ -35,7 +35,7 @@ class SandboxPanels:
     def say(self, sentences: list[tuple[str, bool]]) -> None:
         """Say something in place of the panel."""
         self._words.object = paragraphs(sentences)
-        self._body[:] = []
+        fill(self._body)
 
     def say_count(self, model: MvmfModel, found: int) -> None:
         """When a start gave fewer centres than were asked for."""
@@ -80,5 +80,4 @@ class SandboxPanels:
         self._words.object = paragraphs([*words.truth_sentences(lesson, density, searched), (words.PULL, False)])
         self._rows.object = table(words.pull_rows(lesson))
         figure: Any = self._figures.pane("pull", figures.pull, lesson.distance_km, lesson.share)
-        if list(self._body) != [self._rows, figure]:
-            self._body[:] = [self._rows, figure]
+        fill(self._body, self._rows, figure)

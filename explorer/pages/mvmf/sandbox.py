@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EngineError
-from engine.queries import mvmf as queries
-from engine.queries.mvmf import Belief, Component, Field, Lesson, LiveMap, Placed, Start, Summary
+from engine.queries import mvmf_centres as queries
+from engine.queries.mvmf import Belief, Field, Lesson, LiveMap, Summary
+from engine.queries.mvmf_centres import Component, Placed, Start
 from explorer.background import Later, Newest
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap
@@ -271,6 +272,6 @@ class Sandbox:
         self.panels.say_notes(notes)
         self.model.param.update(start="file", points=points)
 
-    def lookup(self, lat: float, lon: float) -> tuple[str, str]:
-        """The exact density at a place, in words."""
-        return ("–", "") if self._made is None else words.per_km2(self._made.belief.per_km2(lat, lon))
+    def lookup(self, lat: float, lon: float) -> str:
+        """The exact density per km² at a place, in words."""
+        return "–" if self._made is None else words.per_km2(self._made.belief.per_km2(lat, lon))

@@ -20,8 +20,7 @@ from explorer.widgets.probe import Probe
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = MvmfModel(query)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return MvmfView(session, model).view
 
 
@@ -38,7 +37,7 @@ class MvmfView:
         self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
         self._probe = Probe(
             lambda lat, lon: self._side.lookup(lat, lon),
-            label="Probability here",
+            label="Probability per km²",
             group=type(model).__name__,
             margin=0,
             height=44,
@@ -56,7 +55,7 @@ class MvmfView:
         self._turn_to_mode()
 
     def _actions(self) -> list[Any]:
-        files = {"Picture, PNG": self._offer_picture, "Centres, CSV": self._offer_centres}
+        files = {"Picture, PNG": lambda: self.stage.save_picture("belief"), "Centres, CSV": self._offer_centres}
         return [controls.copy_link(self.session.say), controls.export_menu(files)]
 
     @property
@@ -73,10 +72,6 @@ class MvmfView:
         self._side.start()
 
     # files
-
-    def _offer_picture(self) -> None:
-        bar = self.stage.bar
-        self.stage.globe.save_png("belief.png", f"{bar.label} — Harmonia", bar.label, bar.units)
 
     def _offer_centres(self) -> None:
         belief = self._side.belief

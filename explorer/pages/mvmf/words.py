@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from engine.queries.mvmf import Component, Lesson, Region, Summary
-from explorer.widgets.text import number
+from engine.queries.mvmf import Lesson, Region, Summary
+from engine.queries.mvmf_centres import Component
+from explorer.widgets.text import number, sentence
 
 Fact = tuple[str, str, str]
 Sentence = tuple[str, bool]
@@ -79,17 +80,17 @@ def split_area(region: Region) -> tuple[str, str]:
     return f"{at_most}{value}", unit
 
 
-def per_km2(density: float) -> tuple[str, str]:
-    """An exact density with its unit."""
+def per_km2(density: float) -> str:
+    """The number of an exact density per km²."""
     if density == 0.0:
-        return "less than 10⁻³⁰⁰", "per km²"
+        return "less than 10⁻³⁰⁰"
     power = math.floor(math.log10(density))
-    return f"{density / 10.0**power:.3f} × 10{str(power).translate(_SUPERSCRIPTS)}", "per km²"
+    return f"{density / 10.0**power:.3f} × 10{str(power).translate(_SUPERSCRIPTS)}"
 
 
-def kappa_sentence(kappa: float, radius_km: float) -> Sentence:
+def kappa_sentence(kappa: float, radius_km: float) -> str:
     """What κ means on the ground."""
-    return f"κ = {number(kappa)}: half of such a peak lies within {number(radius_km)} km of its centre.", False
+    return f"κ = {number(kappa)}: half of such a peak lies within {number(radius_km)} km of its centre."
 
 
 def count_sentence(asked: int, found: int) -> list[Sentence]:
@@ -116,7 +117,7 @@ def centre_sentences(index: int, component: Component, share: float, radius_km: 
             f"Centre {index + 1} at {place(component.lat, component.lon)} holds {percent(share)} of the belief.",
             False,
         ),
-        kappa_sentence(component.kappa, radius_km),
+        (kappa_sentence(component.kappa, radius_km), False),
     ]
 
 
@@ -132,8 +133,8 @@ def truth_sentences(lesson: Lesson, density: float, searched_km2: float | None) 
         worth = f"{number(float(f'{times:.3g}'))} times as likely as by pure chance"
     else:
         worth = f"{number(float(f'{1 / max(times, 1e-300):.3g}'))} times less likely than by pure chance"
-    value, unit = per_km2(density)
-    said = [(f"The belief finds the truth {worth}: {value} {unit}, a loss of {number(lesson.loss)} nats.", times < 1.0)]
+    found = f"{per_km2(density)} per km², a loss of {number(lesson.loss)} nats"
+    said = [(f"The belief finds the truth {worth}: {found}.", times < 1.0)]
     if searched_km2 is not None:
         said.append(
             (f"Searched likeliest first, it takes {area(searched_km2)} to come to it, {like(searched_km2)}.", False)
@@ -155,8 +156,8 @@ def _pulled(lesson: Lesson, k: int) -> str:
 PULL = "Its pull on the centres, per 100 km they come closer; lines on the globe are as long as it is strong."
 
 
-NO_TRUTH = "Choose “Set the truth” under Click and click where the picture was really taken."
-NO_CENTRE = "Take hold of a centre on the globe, or choose “Take a centre” under Click."
+NO_TRUTH = "Choose “Truth” under “A click on the map”, then click where the picture was really taken."
+NO_CENTRE = "Take hold of a centre on the globe, or choose “Take” under “A click on the map” and click near one."
 NO_CENTRES = "There is no centre yet. Click the globe to place one, or choose where centres begin."
 GLOBE_LABELS = {
     "density-log": ("log₁₀ of the probability per km²", ""),
@@ -170,4 +171,4 @@ GLOBE_LABELS = {
 
 def notes_html(notes: Sequence[str]) -> str:
     """What was understood of a file."""
-    return "".join(f"<p class=caution>{escape(note[:1].upper() + note[1:])}.</p>" for note in notes)
+    return "".join(f"<p class=caution>{escape(sentence(note))}</p>" for note in notes)

@@ -13,7 +13,7 @@ from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import Session
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraphs, section
+from explorer.widgets.text import html, paragraph, section
 
 # A card lies over a stage elsewhere; here it stands in a narrow column.
 _CARD = {"flex-flow": "column nowrap", "align-items": "start", "gap": "8px", "margin": "0"}
@@ -52,7 +52,7 @@ class BackgroundRuns:
         """Bring the cards in line with the runs there are."""
         has_film = bool(queries.epochs_of(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
-        self._words.object = "" if has_film else paragraphs([(words.NO_FILM, False)])
+        self._words.object = "" if has_film else paragraph(words.NO_FILM)
         self._look_at_training()
         try:
             self._look_at_archive()

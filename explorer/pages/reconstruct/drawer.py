@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 from engine.queries import PRETRAINED, REGIONS
-from explorer.layout import box, row
+from explorer.layout import box
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
+from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text
 
-_PROJECTIONS = {"Globe": "globe", "Equal Earth": "equal_earth", "Flat": "plate_carree"}
 _TASK = "sst"
 _TILES = {
     "display": "grid",
@@ -23,7 +23,8 @@ _TILES = {
     "gap": "4px",
     ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {
         "borderRadius": "8px",
-        "border": 1,
+        "border": "1px solid",
+        "borderColor": "divider",
         "margin": 0,
         "padding": "3px 2px",
     },
@@ -52,12 +53,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         controls.group(model, ["painting"], lambda: model.painting, lambda: _brush(model, clear)),
         section("View"),
         controls.select(model.param.region, "Score in", {name: name for name in REGIONS}),
-        controls.segments(model.param.projection, _PROJECTIONS),
-        row(
-            controls.switch(globe.param.coast, "Coastlines"),
-            controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
-        ),
+        *map_controls(model, globe),
     ]
 
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import panel as pn
 
 from engine import queries
 from engine.queries import Snapshot
 from engine.runs import ACTIVE
-from explorer.background import Newest
+from explorer.background import Newest, Poll, unseen
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets.days import DayBar
-
-_POLL_MS = 500
 
 
 class Film:
@@ -36,8 +32,8 @@ class Film:
         self._say = say
         self._finished = finished
         self._epochs: tuple[int, ...] = ()
-        self._reading = Newest(lambda share, text: None, self._fail)
-        self._poll: Any = None
+        self._reading = Newest(unseen, self._fail)
+        self._poll = Poll(self._look)
         self.bar = DayBar(unit="epoch", margin=0, sizing_mode="stretch_width", height=38, pace_ms=400)
         self.bar.link(model, day="epoch", bidirectional=True)
         model.param.watch(lambda *_: self._start(), ["film", "run"])
@@ -54,21 +50,15 @@ class Film:
         wanted = self.model.film
         self._epochs = ()
         self._reading.cancel()
-        self._stop()
+        self._poll.turn(wanted)
         if wanted:
-            self._poll = pn.state.add_periodic_callback(self._look, period=_POLL_MS)
             self._look()
-
-    def _stop(self) -> None:
-        if self._poll is not None:
-            self._poll.stop()
-            self._poll = None
 
     def _look(self) -> None:
         """Take up new epochs; whoever looks at the newest one sees the next."""
         epochs = queries.epochs_of(self.model.run)
         if epochs == self._epochs and not self.is_live:
-            self._stop()
+            self._poll.turn(False)
             self._finished()
         if not epochs:
             self._epochs = ()

@@ -16,8 +16,8 @@ from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
 from explorer.session import Session
 from explorer.stage import Stage
+from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field
-from explorer.widgets.text import html
 
 _COLOURS = {TEMPERATURE: "thermal", ERROR: "balance", "spread": "amp"}
 _CELLS = ("1 / 1", "1 / 2", "2 / 1", "2 / 2")
@@ -27,28 +27,26 @@ _GRIDS = {
     3: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
     4: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
 }
-_CAPTION = """
-:host { pointer-events: none; z-index: 3; padding: 0 12px; box-sizing: border-box; place-self: start stretch }
-p { display: flex; justify-content: space-between; gap: 16px; margin: 0 }
-span { font: 600 12px/1.3 Inter, system-ui, sans-serif; color: var(--h-text); padding: 3px 8px; border-radius: 6px;
-  background: color-mix(in srgb, var(--h-stage) 78%, transparent) }
-"""
 
 
 class Maps:
-    """``root`` goes on the stage. The first map is the stage's own globe; the others are made when first needed."""
+    """``root`` goes on the stage. The first map is the stage's own globe; the others are made when first needed.
+
+    ``captions`` say what each pane shows: one sentence, or two where a divider parts it.
+    """
 
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
         self.session = session
         self.model = model
         self.stage = Stage(session, model, "the month", cancel, blocks=True, land_shade=True)
         self._globes: list[Globe] = [self.stage.globe]
-        self._captions = [html("", _CAPTION, styles={"grid-area": "1 / 1"})]
+        self.captions: list[list[str]] = []
+        self._captions = [self.stage.captions]
         self._picks: list[Callable[[float, float], None]] = []
         self._strokes: list[Callable[[tuple[tuple[float, float], ...]], None]] = []
         self._limits: dict[tuple[object, ...], tuple[float, float]] = {}
         self._drawn: tuple[object, ...] = ()
-        self.root = box(*self.stage.parts, *self._captions, css=layout.STAGE, sizing_mode="stretch_both")
+        self.root = box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
         model.param.watch(lambda *_: self._take_brush(), ["painting", "brush_km"])
 
@@ -95,14 +93,16 @@ class Maps:
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(fields)]
         if self.model.panes == SWIPE:
             second = packed[1] if len(packed) > 1 else b""
+            self.captions = [captions[:2]]
             self._lay_out(1)
             self.stage.globe.param.update(field=packed[0], field_b=second, **common)
-            self._captions[0].object = _caption(*captions[:2])
+            self.stage.caption(*captions[:2])
         else:
+            self.captions = [[said] for said in captions]
             self._lay_out(len(packed))
             for globe, field, caption, said in zip(self._globes, packed, self._captions, captions, strict=False):
                 globe.param.update(field=field, field_b=b"", **common)
-                caption.object = _caption(said)
+                caption.object = captions_html(said)
         label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
         self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
 
@@ -153,7 +153,7 @@ class Maps:
         for name in ("coast", "graticule", "projection"):
             first.param.watch(partial(_copy, globe, name), name)
         self.session.param.watch(partial(_copy, globe, "dark"), "dark")
-        caption = html("", _CAPTION, styles={"grid-area": cell})
+        caption = caption_pane(cell)
         self._globes.append(globe)
         self._captions.append(caption)
         self._listen(globe)
@@ -179,10 +179,6 @@ class Maps:
 
 def _copy(globe: Globe, name: str, event: Any) -> None:
     globe.param.update(**{name: event.new})
-
-
-def _caption(*said: str) -> str:
-    return f"<p>{''.join(f'<span>{words.escape(one)}</span>' for one in said)}</p>"
 
 
 def _ends(fields: list[np.ndarray]) -> tuple[float, float]:

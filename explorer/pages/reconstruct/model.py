@@ -71,7 +71,6 @@ class ReconstructModel(PageModel):
     place = param.Tuple(default=(40.0, -60.0), length=2, doc="the cell that is looked at: degrees N, E")
     panel = param.Selector(default="scores", objects=list(PANELS))
     figure = param.Selector(default="observations", objects=list(FIGURES))
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
 
     # what is not in the address
     offered = param.ClassSelector(class_=tuple, default=ALL_LAYERS, doc="layers that month and model have")

@@ -8,8 +8,8 @@ from typing import Any
 
 from engine import queries
 from engine.queries import Anatomy, Reconstructed, Verdict, Worst
-from explorer.background import Newest
-from explorer.layout import box
+from explorer.background import Newest, unseen
+from explorer.layout import box, fill
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.plots import reconstruct as figures
@@ -20,7 +20,6 @@ from explorer.widgets.places import PlaceList
 from explorer.widgets.text import html, paragraphs, section, table
 
 _SPLITS = ("latitude", "coast", "month")
-_TABS = {".MuiToggleButton-root": {"px": "6px", "whiteSpace": "nowrap"}}
 
 
 class Panels:
@@ -37,7 +36,7 @@ class Panels:
         self.model = model
         self._stamp: tuple[object, ...] | None = None
         self._on_error = on_error
-        self._work = Newest(lambda share, text: None, self._fail)
+        self._work = Newest(unseen, self._fail)
         self._words = html("")
         self._rows = html("")
         self._class_rows = html("")
@@ -50,7 +49,7 @@ class Panels:
         """What the panel "Training" holds; the view puts it there."""
         self.anatomy: Anatomy | None = None
         """The place that is shown, if any."""
-        tabs = controls.segments(model.param.panel, words.PANELS, sx=_TABS)
+        tabs = controls.segments(model.param.panel, words.PANELS)
         self.parts = (tabs, self._words, self._body)
 
     def show(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
@@ -61,17 +60,17 @@ class Panels:
         if stamp == self._stamp:
             # shown, or under way
             return
+        is_other = self._stamp is None or self._stamp[0] != model.panel
         self._stamp = stamp
         self._work.cancel()
+        if is_other:
+            self._say((words.WORKING, False))
+            fill(self._body)
         getattr(self, f"_show_{self.model.panel}")(found, now, months)
 
     def _fail(self, error: Exception) -> None:
         self._stamp = None
         self._on_error(error)
-
-    def _open(self, *parts: Any) -> None:
-        if list(self._body) != list(parts):
-            self._body[:] = parts
 
     def _say(self, *sentences: tuple[str, bool]) -> None:
         self._words.object = paragraphs(sentences)
@@ -81,7 +80,7 @@ class Panels:
         self._stamp = None
         self._work.cancel()
         self._words.object = ""
-        self._open(*self.training)
+        fill(self._body, *self.training)
 
     # scores
 
@@ -89,7 +88,7 @@ class Panels:
         del months
         if now is None:
             self._say(("Nothing can be scored here.", False))
-            self._open()
+            fill(self._body)
             return
         region = self.model.region
         self._say(("Mean absolute error over the month's cells, weighted by their area.", False))
@@ -98,7 +97,8 @@ class Panels:
 
         def then(worst: list[Worst]) -> None:
             self._worst.places = [{"lat": one.lat, "lon": one.lon, "words": words.worst(one)} for one in worst]
-            self._open(
+            fill(
+                self._body,
                 self._rows,
                 section("Model / best rival, by what could be seen"),
                 self._class_rows,
@@ -120,20 +120,20 @@ class Panels:
         self.anatomy = cell
         self._say(*words.anatomy(cell, self.model.iso))
         if cell.is_land:
-            self._open()
+            fill(self._body)
             return
         levels = {"model": cell.estimates["model"], "rival": cell.estimates[best], "mean": cell.estimates["mean"]}
         drawn = figures.anatomy, cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth
         self._key.object = words.key(found.titles.get(best), "model", "rival", "mean", "truth")
         self._rows.object = table(words.anatomy_rows(cell, found.titles))
-        self._open(self._figures.pane("place", *drawn), self._key, self._rows)
+        fill(self._body, self._figures.pane("place", *drawn), self._key, self._rows)
 
     # where it fails
 
     def _show_failures(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
         if now is None:
             self._say(("Nothing can be scored here.", False))
-            self._open(self._choice)
+            fill(self._body, self._choice)
             return
         name, region = self.model.figure, self.model.region
         self._key.object = words.key(found.titles[now.best], *("model", "rival", "mean")[: 3 if name in _SPLITS else 2])
@@ -168,10 +168,10 @@ class Panels:
         elif name == "reliability":
             if made is None:
                 self._say((words.NO_SPREAD, False))
-                self._open(self._choice)
+                fill(self._body, self._choice)
                 return
             drawn = figures.reliability, made["coverage"]
         else:
             drawn = figures.by_count, made.count, made.model, made.rival
         self._say((f"{said} {words.of_months(num_months)}", False))
-        self._open(self._choice, self._figures.pane(f"fails-{name}", *drawn), self._key)
+        fill(self._body, self._choice, self._figures.pane(f"fails-{name}", *drawn), self._key)

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 from engine import queries
-from engine.queries import ModelCard, Reconstructed, SourceChoice, Verdict
+from engine.queries import ModelCard, Reconstructed, SourceChoice
 from explorer.background import Later, Newest
 from explorer.layout import box, show
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
 from explorer.pages.reconstruct.film import Film
+from explorer.pages.reconstruct.judgement import Judgement
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.panels import Panels
@@ -28,57 +29,43 @@ _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
 :host > * { min-width: 0; min-height: 0 }
 """
-_VERDICT = """
-:host { padding: 0 24px 8px; box-sizing: border-box; min-height: 108px }
-.verdict { font-size: 15px; line-height: 1.35; color: var(--h-text); margin: 0; padding-left: 12px;
-  border-left: 3px solid var(--h-divider) }
-.verdict.good { border-color: var(--h-success) } .verdict.bad { border-color: var(--h-warning) }
-.verdict b { font-weight: 600 } p + p { padding-left: 15px; font-size: 12px }
-"""
 
 
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = ReconstructModel(query, choice=session.source)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return ReconstructView(session, model, "src" in query or session.source != SourceChoice()).view
 
 
 class ReconstructView:
-    """A newer choice replaces an older one; months of the same year follow when nothing else is to be done."""
+    """Model and source are looked at before a month is computed; a newer choice replaces an older one."""
 
     def __init__(self, session: Session, model: ReconstructModel, is_chosen: bool) -> None:
         self.session = session
         self.model = model
         self._found: Reconstructed | None = None
-        self._plain: Reconstructed | None = None
         self._card: ModelCard | None = None
         self._is_undecided = False
-        self._now: Verdict | None = None
-        self._year: list[Reconstructed] = []
-        self._best = "climatology_anomaly"
         self.maps = Maps(session, model, self._abandon)
         self._opening = Newest(self.maps.stage.show_progress, self._refuse)
         self._reading = Newest(self.maps.stage.show_progress, self._fail)
-        self._scoring = Newest(lambda share, text: None, self._fail_score)
-        self._following = Newest(lambda share, text: None, lambda error: None)
         self._filing = Newest(self.maps.stage.show_progress, lambda error: session.say("error", str(error)))
-        self._whole: Verdict | None = None
         self._rest = Later(self._after_rest, 250)
-        self._follow = Later(self._compute_year, 1200)
+        self.judgement = Judgement(
+            model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
+        )
         self._about = html("")
-        self._verdict = html("", _VERDICT)
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
-        self.panels = Panels(session, model, self._fly, self._fail_score)
+        self.panels = Panels(session, model, self._fly, self.judgement.fail)
         self.film = Film(model, self.maps, self._say_film, self._film_over)
         offer = self.maps.stage.download.offer
         self.runs = BackgroundRuns(session, model, offer)
         self.panels.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
-        frame = box(self._verdict, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
+        frame = box(self.judgement.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
         self.view = View(
             drawer(model, self.maps.stage.globe, self._about_parts(), self._clear_clouds),
             [frame],
@@ -92,7 +79,6 @@ class ReconstructView:
         model.param.watch(lambda *_: self._open(), ["run", "choice"])
         model.param.watch(lambda *_: self._ask(), _CASE)
         model.param.watch(lambda *_: self._draw(), _MAPS)
-        model.param.watch(lambda *_: self._score(), "region")
         model.param.watch(lambda *_: self._film_switched(), "film")
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "figure", "place"])
         session.param.watch(lambda event: model.param.update(choice=event.new), "source")
@@ -129,7 +115,7 @@ class ReconstructView:
         model = self.model
         run, choice = model.run, model.choice
         self._reading.cancel()
-        self._following.cancel()
+        self.judgement.pause()
         if run != queries.PRETRAINED and not queries.has_model(run) and self.film.is_live:
             # its first map comes before there is a model
             model.film = True
@@ -166,14 +152,13 @@ class ReconstructView:
         model.notes = []
         model.take_months(months, words.first_month(card, months))
         self._bar.param.update(days=list(months), day=model.month)
-        if model.notes:
-            self.session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
-        self._year = []
+        self.session.say_changed(model.notes)
+        self.judgement.forget_year()
         self._ask()
 
     def _refuse(self, error: Exception) -> None:
         self.maps.stage.show_failure("This model cannot be used here", error)
-        self._verdict.object = ""
+        self.judgement.say("")
 
     # months
 
@@ -186,7 +171,7 @@ class ReconstructView:
             self.maps.stage.show_failure(words.OTHER_GRID, words.OTHER_GRID_REMEDY)
             return
         self.maps.stage.clear_failure()
-        self._following.cancel()
+        self.judgement.pause()
         case = model.case()
         if self._found is not None and self._found.case == case:
             self._reading.cancel()
@@ -199,18 +184,18 @@ class ReconstructView:
         self._reading.start(work, self._show)
 
     def _show(self, found: tuple[Reconstructed, Reconstructed]) -> None:
-        self._found, self._plain = found
+        self._found, plain = found
         model = self.model
         self._bar.drawn = model.month
         offered = queries.layers_of(self._found)
         if offered != model.offered:
             model.offered = offered
         self._draw()
-        self._score()
+        self.judgement.take(self._found, plain)
 
     def _draw(self) -> None:
         if self._found is not None and not self.model.film:
-            self.maps.show(self._found, self._best)
+            self.maps.show(self._found, self.judgement.best)
 
     def _abandon(self) -> None:
         self._opening.cancel()
@@ -220,75 +205,11 @@ class ReconstructView:
     def _fail(self, error: Exception) -> None:
         self.maps.stage.show_failure("This month cannot be reconstructed", error)
 
-    def _fail_score(self, error: Exception) -> None:
-        self._verdict.object = f"<p class=verdict role=status>{words.escape(str(error))}</p>"
-
-    # the verdict
-
-    def _score(self) -> None:
-        """Judge the month, and as many of its year as are at hand."""
-        found, plain, region = self._found, self._plain, self.model.region
-        if found is None or plain is None or self.model.film:
-            return
-        year = [month for month in self._year if month.case.year == found.case.year]
-        if not queries.can_score(found):
-            self._verdict.object = words.no_verdict(found)
-            self._now = None
-            self._rest.soon()
-            return
-
-        def work(_: object) -> tuple[Any, ...]:
-            now = queries.verdict([found], region)
-            others = {month.case: month for month in [*year, plain]}
-            whole = queries.verdict(list(others.values()), region) if len(others) > 1 else None
-            under = (queries.error_under_clouds(found), queries.error_of_hidden(plain, found.hidden))
-            return now, whole, under
-
-        self._scoring.start(work, partial(self._judge, found, region))
-
-    def _judge(self, found: Reconstructed, region: str, judged: tuple[Any, ...]) -> None:
-        now, whole, (under, before) = judged
-        if found is not self._found or self.model.film:
-            return
-        self._now, self._whole = now, whole
-        if now.best != self._best:
-            self._best = now.best
-            self._draw()
-        learned = queries.is_learned(found.case.model, found.case.source, found.case.year)
-        notes = [words.LEARNED] if learned else []
-        if not found.count.any():
-            notes.append(words.EVERYTHING_HIDDEN if found.case.clouds else words.NO_OBSERVATION)
-        detail = words.under_clouds(under, before, now.best) if found.case.clouds else words.detail(now, whole, region)
-        said = words.verdict(now, self.model.iso) + detail
-        self._verdict.object = said + "".join(f"<p class=caution>{note}</p>" for note in notes)
-        self.maps.stage.say_facts(words.read_out(found))
-        self._rest.soon()
-        self._follow.soon()
-
-    def _compute_year(self) -> None:
-        """The other months of the year, one by one, while nothing else is asked for."""
-        found, model = self._found, self.model
-        if found is None or model.film or self._reading.running or self._following.running:
-            return
-        have = {month.case for month in self._year}
-        wanted = [model.case(iso, with_clouds=False) for iso in model.months if iso[:4] == model.iso[:4]]
-        missing = [case for case in wanted if case not in have]
-        if not missing:
-            return
-
-        def then(month: Reconstructed) -> None:
-            self._year = [*self._year, month][-24:]
-            self._score()
-
-        self._following.start(partial(_compute, missing[0]), then)
-
     def _after_rest(self) -> None:
         if self.model.panel == "training":
             self.panels.show_training()
         elif self._found is not None:
-            year = {month.case: month for month in self._year if month.case.year == self._found.case.year}
-            months = list(year.values()) or [self._found]
-            self.panels.show(self._found, self._now, months)
+            self.panels.show(self._found, self.judgement.now, self.judgement.months_with(self._found))
 
     # the training
 
@@ -298,15 +219,15 @@ class ReconstructView:
         show(self._epoch_bar, self.model.film)
         if self.model.film:
             self._reading.cancel()
-            self._following.cancel()
+            self.judgement.pause()
         else:
             self._open()
             self._draw()
-            self._score()
+            self.judgement.judge()
 
     def _say_film(self, said: str) -> None:
         if self.model.film:
-            self._verdict.object = said
+            self.judgement.say(said)
 
     def _film_over(self) -> None:
         """A training that was followed has ended: its model is there to be used."""
@@ -337,8 +258,10 @@ class ReconstructView:
 
     def _offer_picture(self) -> None:
         stage = self.maps.stage
-        title = f"{words.month(self.model.iso)} — Harmonia"
-        stage.globe.save_png(f"{self.model.iso[:7]}-{self.model.kind}.png", title, stage.bar.label, stage.bar.units)
+        model, bar = self.model, stage.bar
+        title = f"{'Training' if model.film else words.month(model.iso)} — Harmonia"
+        name = f"{'training' if model.film else model.iso[:7]}-{model.kind}.png"
+        stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions)
 
     def _offer_month(self) -> None:
         found = self._found
@@ -349,13 +272,11 @@ class ReconstructView:
         self._filing.start(lambda _: queries.month_netcdf(found), lambda made: download.offer(name, made))
 
     def _offer_scores(self) -> None:
-        if self._now is None or self._found is None:
+        if self.judgement.now is None:
             self.session.say("info", "There are no scores of this month.")
             return
-        verdicts = [(self.model.iso[:7], self._now)]
-        if self._whole is not None:
-            verdicts.append((f"{self._whole.num_months} months", self._whole))
-        self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", queries.scores_csv(verdicts))
+        scores = queries.scores_csv(self.judgement.verdicts)
+        self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", scores)
 
     def _offer_film(self) -> None:
         run, (low, high) = self.model.run, words.WORLD
@@ -364,7 +285,3 @@ class ReconstructView:
             lambda _: queries.film_gif(run, colours, (low, high)),
             lambda made: download.offer(f"training-{run}.gif", made),
         )
-
-
-def _compute(case: queries.Case, report: queries.Progress) -> Reconstructed:
-    return queries.reconstructed(case, report)

@@ -17,6 +17,7 @@ MONTHS = (
 )  # fmt: skip
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
+WORKING = "Being worked out …"
 PANELS = {"Scores": "scores", "Place": "place", "Where it fails": "failures", "Training": "training"}
 FIGURES = {
     "Number of observations": "observations",
@@ -115,9 +116,10 @@ def _spread(now: Verdict, year: Verdict | None) -> str:
     parts = []
     for name, whom in (("mean", "the mean"), (year.best, year_name(year))):
         bar = year.spread[name]
-        parts.append(f"{_percent(year.skill[name])} ± {_percent(bar or 0.0)} % against {whom}")
+        sure = "" if bar is None else f" ± {_percent(bar)}"
+        parts.append(f"{_percent(year.skill[name])}{sure} % against {whom}")
     kept = parts[:1] if year.best == "mean" else parts
-    return f"Over {year.num_months} months: {', '.join(kept)} (± one standard deviation over months)."
+    return f"Over {year.num_months} months: {', '.join(kept)} (± one standard error of their mean)."
 
 
 def _percent(share: float) -> str:
@@ -161,6 +163,10 @@ def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | Non
 
 
 EVERYTHING_HIDDEN = "Everything is under your clouds: what you see is what the model expects without any observation."
+IN_STRIPES = (
+    "What was withheld lies in stripes: the source has too few clouds in other months to lay over this one. So near "
+    "to what was seen, the model has it easier than under clouds."
+)
 NO_OBSERVATION = "There is no observation in this month: what you see is what the model expects of the season alone."
 
 

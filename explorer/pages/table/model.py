@@ -56,7 +56,6 @@ class TableModel(PageModel):
     component = param.Selector(default="u", objects=["u", "v"], doc="of the field of force")
     panel = param.Selector(default="fields", objects=list(PANELS))
     place = param.Selector(default=next(iter(PLACES)), objects=list(PLACES), doc="where the edges are shown")
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
 
     # capabilities
     @property

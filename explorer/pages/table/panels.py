@@ -13,15 +13,15 @@ import xarray as xr
 
 from engine import queries
 from engine.queries import Losses, Rival, TableFields
-from explorer.background import Newest
-from explorer.layout import box
+from explorer.background import Newest, unseen
+from explorer.layout import box, fill
 from explorer.pages.table import words
 from explorer.pages.table.model import FORCE, TOPOLOGIES, TableModel
 from explorer.plots import table as figures
 from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.globe import colormap_bytes
-from explorer.widgets.text import html, paragraphs, table
+from explorer.widgets.text import html, paragraph, paragraphs, table
 
 _LABELS = {"Fields": "fields", "Loss": "loss", "Edges": "edges"}
 _PLACES = {"North Pole": "North Pole", "South Pole": "South Pole", "Date line": "Date line"}
@@ -75,7 +75,7 @@ class Panels:
     def __init__(self, model: TableModel, train_all: Callable[[], None], on_error: Callable[[Exception], None]) -> None:
         self.model = model
         self._shown: Shown | None = None
-        self._look = Newest(lambda share, text: None, on_error)
+        self._look = Newest(unseen, on_error)
         self._figures = Figures()
         self._words = html("")
         self._scores = html("")
@@ -96,17 +96,12 @@ class Panels:
         self._look.cancel()
         getattr(self, f"_show_{self.model.panel}")(shown)
 
-    def _open(self, *parts: Any) -> None:
-        if list(self._body) != list(parts):
-            self._body[:] = parts
-
     def _box(self, name: str, *parts: Any) -> pn.Column:
         """Parts that stay together; the same box every time, so that nothing is sent anew."""
         if name not in self._boxes:
             self._boxes[name] = box(css=f"{_MEDIUM} {{ :host {{ grid-area: {_CELLS[name]} }} }}")
         found = self._boxes[name]
-        if list(found) != list(parts):
-            found[:] = parts
+        fill(found, *parts)
         return found
 
     def _say_verdict(self, shown: Shown, otherwise: str) -> None:
@@ -128,7 +123,7 @@ class Panels:
             caption.object = f"<h2>{said}</h2>"
             drawn = [] if data is None else [self._field(name, data)]
             parts.append(self._box(name, caption, *drawn))
-        self._open(*parts)
+        fill(self._body, *parts)
 
     def _field(self, name: str, data: xr.Dataset) -> Any:
         lat, lon = data["lat"].values, data["lon"].values
@@ -140,15 +135,15 @@ class Panels:
 
     def _show_loss(self, shown: Shown) -> None:
         if shown.losses is None or not shown.losses.iteration.size:
-            self._words.object = paragraphs([(words.WAITING_LOSS, False)])
-            self._open()
+            self._words.object = paragraph(words.WAITING_LOSS)
+            fill(self._body)
             return
         self._say_verdict(shown, words.LOSS)
         rival = None if shown.rival is None else shown.rival.test_l1
         self._scores.object = table(words.score_rows(shown.last, shown.rival, shown.units))
         drawn = figures.loss, shown.losses, rival, self.model.iterations, words.unit(shown.units)
         curves = self._box("curves", self._figures.pane("loss", *drawn))
-        self._open(curves, self._box("scores", self._key, self._scores))
+        fill(self._body, curves, self._box("scores", self._key, self._scores))
 
     def _show_edges(self, shown: Shown) -> None:
         model = self.model
@@ -156,7 +151,7 @@ class Panels:
         place, target = queries.PLACES[model.place], model.target
         width, height = model.width, model.height
         learned = None if shown.fields is None else shown.fields.table
-        self._words.object = paragraphs([(words.edges_sentence(model.place, size), False)])
+        self._words.object = paragraph(words.edges_sentence(model.place, size))
         self._scores.object = table(words.topology_rows(shown.errors, shown.units))
 
         def work(_: object) -> list[Any]:
@@ -178,7 +173,7 @@ class Panels:
             drawn = figures.close_ups, named, component, limits, palette("balance") if index else colours
             parts.append(self._box(f"edges-{index}", self._rows[index], self._figures.pane(f"edges-{index}", *drawn)))
         missing = any(error is None for error in shown.errors.values())
-        self._open(*parts, self._box("errors", self._scores, *([self._all] if missing else [])))
+        fill(self._body, *parts, self._box("errors", self._scores, *([self._all] if missing else [])))
 
 
 def limits_of(data: xr.Dataset, variable: str) -> tuple[float, float]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from typing import Any
 
-import numpy as np
-import panel as pn
 import xarray as xr
 
 from engine import queries
 from engine.errors import EngineError
 from engine.queries import Rival, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
-from explorer.background import Later, Newest
+from explorer.background import Later, Newest, Poll, unseen
 from explorer.pages.table import words
 from explorer.pages.table.drawer import drawer
 from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
@@ -26,7 +23,6 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
 
-_POLL_MS = 500
 _PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
 _CHOICE = [
     "target", "width", "height", "padding", "topology", "sample_percent", "iterations", "learning_rate",
@@ -36,8 +32,7 @@ _CHOICE = [
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it."""
     model = TableModel(query)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
+    session.say_changed(model.notes)
     return TableView(session, model).view
 
 
@@ -60,7 +55,7 @@ class _Followed:
     @property
     def last(self) -> dict[str, float]:
         """The newest value of every metric."""
-        return {name: float(values[-1]) for name, values in self.metrics.columns.items()}
+        return dict(self.metrics.columns.last)
 
 
 class TableView:
@@ -74,9 +69,9 @@ class TableView:
         self._stamp: object = None
         self._shown: Shown | None = None
         self._choice = Later(self._find, 60)
-        self._reading = Newest(lambda share, text: None, self._show_failure)
-        self._rivalry = Newest(lambda share, text: None, self._show_failure)
-        self._poll: Any = None
+        self._poll = Poll(self._read)
+        self._reading = Newest(unseen, self._show_failure)
+        self._rivalry = Newest(unseen, self._show_failure)
         self.run = RunCard(session, REGISTRY, "The training", "Train", "Stop")
         overlays = (self.run.card,)
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
@@ -96,7 +91,7 @@ class TableView:
 
     def _actions(self) -> list[Any]:
         files = {
-            "Picture, PNG": self._offer_picture,
+            "Picture, PNG": lambda: self.stage.save_picture(self._stem()),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
             "Choices, JSON": self._offer_config,
@@ -127,7 +122,7 @@ class TableView:
         if REGISTRY.problem:
             self.stage.show_failure("There are no runs to be had", REGISTRY.problem)
         self._is_over = record is not None and record.state == "done"
-        self._follow_closely(any(one is not None and one.state in ACTIVE for one in records.values()))
+        self._poll.turn(any(one is not None and one.state in ACTIVE for one in records.values()))
         self._read()
 
     def _offer_run(self, topology: str) -> Offer:
@@ -141,14 +136,6 @@ class TableView:
     def _train_all(self) -> None:
         """Start the training of every topology that has none yet."""
         self.run.launch_missing([self._offer_run(topology) for topology in TOPOLOGIES])
-
-    def _follow_closely(self, wanted: bool) -> None:
-        """Look for news twice a second while a run works."""
-        if wanted and self._poll is None:
-            self._poll = pn.state.add_periodic_callback(self._read, period=_POLL_MS)
-        elif not wanted and self._poll is not None:
-            self._poll.stop()
-            self._poll = None
 
     def _read(self) -> None:
         """Read on, unless that is under way; what has been read is shown when it is still what is chosen."""
@@ -164,7 +151,7 @@ class TableView:
                 topology: runs[topology].last.get("test_l1") if topology in runs else None for topology in TOPOLOGIES
             }
             if run is None:
-                return Shown(_preview(target), errors=errors)
+                return Shown(queries.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
             return Shown(fields.true, fields, queries.losses(run.metrics), run.last, run.rival, errors, is_over)
 
@@ -209,6 +196,7 @@ class TableView:
         key = f"table-{model.target}-{model.variable}-{shown.iteration}"
         packed = [b"" if one is None else _packed(one, key) for one in (first, second)]
         self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
+        self.stage.caption(*(() if second is None else ("True", "Learned")))
         units = words.unit(shown.units)
         label = words.globe_label(model.variable, model.show, learned is not None)
         self.stage.scale(colours, low, high, label, units)
@@ -222,19 +210,12 @@ class TableView:
         model = self.model
         return f"table-{model.target}-{model.width}x{model.height}-{model.topology}"
 
-    def _offer_picture(self) -> None:
-        self.stage.globe.save_png(
-            f"{self._stem()}.png", f"{self.stage.bar.label} — Harmonia", self.stage.bar.label, self.stage.bar.units
-        )
-
     def _offer_field(self) -> None:
         learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
         if learned is None:
             self.session.say("info", "Nothing is learned yet. Train the table first.")
             return
-        with io.BytesIO() as content:
-            learned.assign_attrs(Conventions="CF-1.11", source="Harmonia").to_netcdf(content, engine="h5netcdf")
-            self.stage.download.offer(f"{self._stem()}.nc", content.getvalue())
+        self.stage.download.offer(f"{self._stem()}.nc", queries.netcdf_file(learned))
 
     def _offer_losses(self) -> None:
         run = self._runs.get(self.model.topology)
@@ -242,23 +223,10 @@ class TableView:
         if not columns:
             self.session.say("info", "There are no losses yet. Train the table first.")
             return
-        rows = np.column_stack(list(columns.values()))
-        lines = [",".join(columns), *(",".join(f"{value:.9g}" for value in row) for row in rows)]
-        self.stage.download.offer(f"{self._stem()}-losses.csv", ("\n".join(lines) + "\n").encode())
+        self.stage.download.offer(f"{self._stem()}-losses.csv", queries.csv_file(columns))
 
     def _offer_config(self) -> None:
         self.stage.download.offer(f"{self._stem()}.json", self.model.config.to_json())
-
-
-def _preview(target: str) -> xr.Dataset:
-    """The true field before there is a run."""
-    width, height = _PREVIEW[target]
-    values = queries.true_table(target, width, height)
-    names, units = (("u", "v"), "1") if target == FORCE else (("value",), "°C")
-    lat, lon = (np.arange(count) + 0.5 for count in (height, width))
-    coords = {"lat": lat * 180 / height - 90, "lon": lon * 360 / width - 180}
-    fields = {name: (("lat", "lon"), values[..., index].T, {"units": units}) for index, name in enumerate(names)}
-    return xr.Dataset(fields, coords)
 
 
 def _packed(field: xr.DataArray, key: str) -> bytes:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.queries import trainings
 from engine.queries.forms import Comparison, compare_configs
+from engine.queries.training_files import final_scores
 from engine.queries.trainings import ScoreBar
 from engine.runs import RunRecord
-from explorer.layout import box
+from explorer.layout import box, fill
 from explorer.pages.train import markup, words
 from explorer.pages.train.draft import BODY
 from explorer.pages.train.follow import Followed, Look
@@ -21,7 +21,7 @@ from explorer.plots import training as figures
 from explorer.plots.live import Figures
 from explorer.plots.training import COLOURS, Line
 from explorer.runs_panel import title
-from explorer.widgets.text import html, paragraphs
+from explorer.widgets.text import html, paragraph, paragraphs
 
 INVITATION = "Tick two to eight runs in the list to lay their curves above each other."
 
@@ -48,13 +48,12 @@ class Compared:
 def read_compared(runs: Sequence[Followed], records: Mapping[str, RunRecord], look: Look) -> Compared:
     """Read on in every run and lay them beside each other; called off the event loop."""
     for run in runs:
-        run.poll()
+        run.poll(look.columns)
     known = [words.metric_names(run.reader.columns) for run in runs]
     shared = {label: name for label, name in known[0].items() if all(label in other for other in known)}
     metric = look.metric if look.metric in shared.values() else next(iter(shared.values()), "")
     found = {run.run.id: records[run.run.id] for run in runs}
     scores = {one: record.best for one, record in found.items() if record.best is not None}
-    last = {run.run.id: trainings.last_values(run.reader) for run in runs}
     return Compared(
         found,
         compare_configs([run.config for run in runs]),
@@ -62,9 +61,12 @@ def read_compared(runs: Sequence[Followed], records: Mapping[str, RunRecord], lo
         metric,
         [run.compared(title(found[run.run.id]), metric, look, place) for place, run in enumerate(runs)],
         trainings.score_bars(scores, {run.run.id: run.config for run in runs}),
-        {one: words.badge({name: value for name, value in values.items() if math.isfinite(value)})
-         for one, values in last.items()},
-    )  # fmt: skip
+        {run.run.id: words.badge(trainings.last_values(run.reader), _scores(run)) for run in runs},
+    )
+
+
+def _scores(run: Followed) -> Mapping[str, Any]:
+    return final_scores(run.run.folder) if run.config.task == "sst" else {}
 
 
 class Compare:
@@ -81,13 +83,14 @@ class Compare:
         self._bars = html("")
         self._shown: tuple[Any, ...] = ()
         self.body = box(self._caution, self._plot, self._table, css=BODY)
-        self.side = [*curves.parts, self._key, self._bars]
+        self.side = [curves.part, self._key, self._bars]
 
     def clear(self, said: str) -> None:
         """Too few runs are ticked, or none of them is there."""
         self._shown = ()
-        self._caution.object = paragraphs([(said, False)])
-        self._plot[:] = []
+        self._curves.offer({}, "")
+        self._caution.object = paragraph(said)
+        fill(self._plot)
         for part in (self._table, self._key, self._bars):
             part.object = ""
 
@@ -105,8 +108,7 @@ class Compare:
         unit = ", K" if found.metric == words.MODEL_ERROR else ""
         data = found.lines, log, words.AXES[model.axis], words.metric_name(found.metric) + unit, 320
         pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
-        if list(self._plot) != [pane]:
-            self._plot[:] = [pane]
+        fill(self._plot, pane)
         colours = {one: COLOURS[place] for place, one in enumerate(found.records)}
         names = [(title(record), colours[one]) for one, record in found.records.items()]
         self._table.object = markup.differences(found.comparison, names)

@@ -18,7 +18,7 @@ from explorer.registry import REGISTRY, store_call
 from explorer.session import Session
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
-from explorer.widgets.text import html, paragraphs, progress, section, table
+from explorer.widgets.text import html, paragraph, paragraphs, progress, section, table
 
 BODY = """
 :host { display: flex; flex-flow: column nowrap; gap: 12px; padding: 4px 24px 24px; box-sizing: border-box;
@@ -67,9 +67,9 @@ class Draft:
             config = self.config
         except ConfigError as error:
             self._said.object = _wrong(error.problems)
-            self._snippet.object = paragraphs([("It is written once the fields are right.", False)])
+            self._snippet.object = paragraph("It is written once the fields are right.")
             self._launch.disabled = self._measure.disabled = True
-            self._cost.object = paragraphs([("Correct the fields first.", False)])
+            self._cost.object = paragraph("Correct the fields first.")
             return
         self._said.object = f"<h2>{fields.TASK_NAMES[config.task]}</h2>" + paragraphs(
             [(sentence, False) for sentence in words.plan(config)]
@@ -84,9 +84,9 @@ class Draft:
             self._cost.object = table([*words.estimate_rows(self._measured[1]), *self._room()])
         elif config.task == "sst":
             said = "Two steps, measured in a few seconds, tell parameters, memory, time and disk of this choice."
-            self._cost.object = paragraphs([(said, False)]) + table(self._room())
+            self._cost.object = paragraph(said) + table(self._room())
         else:
-            self._cost.object = paragraphs([("Only SST trainings can be measured.", False)]) + table(self._room())
+            self._cost.object = paragraph("Only SST trainings can be measured.") + table(self._room())
 
     def _room(self) -> list[tuple[str, str]]:
         try:

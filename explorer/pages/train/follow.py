@@ -45,6 +45,11 @@ class Look:
         """As the page says now."""
         return cls(model.metric, model.axis, model.smoothing / 100)
 
+    @property
+    def columns(self) -> list[str]:
+        """The metrics that a curve is made of."""
+        return ["iteration" if self.axis == STEP else self.axis, self.metric]
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -91,14 +96,15 @@ class Followed:
         self._lock = threading.Lock()
         self._fields: xr.Dataset | None = None
 
-    def poll(self) -> None:
-        """Read what has been written since."""
+    def poll(self, wanted: Sequence[str]) -> None:
+        """Read what has been written since; ``wanted`` are the metrics that will be looked at."""
         with self._lock:
-            self.reader.poll()
+            self.reader.poll(wanted)
 
     def read(self, record: RunRecord, look: Look, epoch: int) -> Seen:
         """Everything that the face "Runs" shows of it; ``epoch`` −1 is the newest snapshot's."""
-        self.poll()
+        rivals = [f"{look.metric}_{name}" for name in words.RIVALS] if look.metric == words.MODEL_ERROR else []
+        self.poll([*look.columns, *rivals])
         choices = words.metric_names(self.reader.columns)
         metric = look.metric if look.metric in choices.values() else next(iter(choices.values()), "")
         epochs = snapshot_epochs(self.run.folder)

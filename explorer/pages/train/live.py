@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import panel_material_ui as pmui
+import xarray as xr
 
 from explorer import layout
-from explorer.layout import box, row, show
+from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, words
 from explorer.pages.train.follow import Seen
 from explorer.pages.train.model import LOG, MAX_EPOCH, TrainModel
@@ -18,7 +19,7 @@ from explorer.plots.live import Figures
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
-from explorer.widgets.text import html, table
+from explorer.widgets.text import html, number, paragraph, table
 
 _LOG = (
     "margin:0;padding:8px;max-height:160px;overflow:auto;background:var(--h-panel);border-radius:8px;"
@@ -34,7 +35,12 @@ _LABELS = {
     "count": ("Valid days", "days"),
     "std": ("Predicted spread", "K"),
 }
-_BAR = layout.OVERLAY + ":host { padding: 2px 16px 4px 12px; margin-bottom: 10px } :host > * { flex: 1 }"
+_BAR = f"""{layout.OVERLAY}
+:host {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 0 16px;
+  padding: 2px 16px 4px 12px; margin-bottom: 10px }}
+"""
+_AXES = {"Step": "step", "Epoch": "epoch", "Time": "time"}
+_SCALES = {"Lin": "linear", "Log": "log"}
 
 
 class CurveControls:
@@ -43,30 +49,27 @@ class CurveControls:
     def __init__(self, model: TrainModel) -> None:
         self._model = model
         self._metric = controls.select(model.param.metric, "Curve", {words.metric_name(model.metric): model.metric})
-        self.parts = [
+        self.part = box(
             self._metric,
             row(
-                _fixed(controls.segments(model.param.axis, {"Step": "step", "Epoch": "epoch", "Time": "time"}), 148),
-                _fixed(controls.segments(model.param.scale, {"Lin": "linear", "Log": "log"}), 92),
+                controls.fixed(controls.segments(model.param.axis, _AXES), 148),
+                controls.fixed(controls.segments(model.param.scale, _SCALES), 92),
             ),
             controls.segments(model.param.smoothing, {"Raw": 0, "Smooth": 80, "Smoother": 97}),
-        ]
+            css=":host { gap: 8px }",
+        )
 
     def offer(self, choices: dict[str, str], metric: str) -> None:
         """Let one of ``choices`` be drawn; ``metric`` is what is drawn when none was chosen."""
+        show(self.part, bool(choices))
         if choices and self._metric.options != choices:
             self._metric.options = choices
         if metric and self._model.metric != metric:
             self._model.metric = metric
 
 
-def _fixed(widget: Any, width: int) -> Any:
-    widget.sizing_mode, widget.width = "fixed", width
-    return widget
-
-
 class Live:
-    """``bar`` lies over the globe, ``side`` stands beside it; ``show`` brings both in line with what was read."""
+    """``bar`` and ``note`` lie over the globe, ``side`` stands beside it; ``show`` draws what was read."""
 
     def __init__(self, model: TrainModel, curves: CurveControls) -> None:
         self._model = model
@@ -86,7 +89,9 @@ class Live:
         self._newest = -1
         self._epoch.param.watch(lambda event: self._choose_epoch(event.new), "value")
         self.bar = box(self._layer, self._epoch, css=_BAR, styles={"display": "none"})
-        self.side = [self._answer, *curves.parts, self._plot, self._key, self._rivals, self._numbers, self._log]
+        self._no_map = html("")
+        self.note = box(self._no_map, css=layout.OVERLAY, styles={"display": "none"})
+        self.side = [self._answer, curves.part, self._plot, self._key, self._rivals, self._numbers, self._log]
 
     def clear(self, stage: Stage, said: str) -> None:
         """There is no run to be shown, and why."""
@@ -94,7 +99,13 @@ class Live:
         self._answer.object = f"<h2>{escape(said)}</h2>"
         for part in (self._key, self._rivals, self._numbers, self._log):
             part.object = ""
-        self._plot[:] = []
+        fill(self._plot)
+        self._curves.offer({}, "")
+        self._draw_globe(stage, None)
+
+    def leave_globe(self, stage: Stage) -> None:
+        """Something covers the globe: nothing tells of it, and the next run is drawn anew."""
+        self._shown = ()
         self._draw_globe(stage, None)
 
     def show(self, stage: Stage, seen: Seen) -> None:
@@ -119,14 +130,13 @@ class Live:
     def _draw_curves(self, seen: Seen) -> None:
         model, log = self._model, self._model.scale == LOG
         if not seen.metric:
-            self._plot[:] = []
+            fill(self._plot)
             self._key.object = ""
             return
         unit = ", K" if seen.metric == words.MODEL_ERROR else ""
         data = seen.lines, log, words.AXES[model.axis], words.metric_name(seen.metric) + unit, 220, seen.top
         pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
-        if list(self._plot) != [pane]:
-            self._plot[:] = [pane]
+        fill(self._plot, pane)
         self._key.object = markup.key((line.name, line.colour, line.is_dashed) for line in seen.lines)
 
     # the globe
@@ -138,6 +148,9 @@ class Live:
     def _draw_globe(self, stage: Stage, seen: Seen | None) -> None:
         fields = None if seen is None else seen.fields
         show(self.bar, fields is not None)
+        show(self.note, seen is not None and fields is None and seen.sweep is None)
+        if seen is not None and fields is None:
+            self._no_map.object = paragraph(words.no_map(seen.record))
         if seen is None or fields is None:
             stage.globe.param.update(field=b"", field_b=b"")
             stage.bar.visible = False
@@ -153,7 +166,9 @@ class Live:
         packed = [b"" if name is None else pack_field(fields[name].values, axes, key) for name in (first, second)]
         stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
         stage.scale(colours, low, high, *_LABELS[layer])
-        stage.say_facts([("Map after epoch", str(fields.attrs["epoch"]), f"of {seen.record.num_epochs or '–'}")])
+        stage.say_facts(
+            [("Map after epoch", str(fields.attrs["epoch"]), f"of {seen.record.num_epochs or '–'}"), *_truth(fields)]
+        )
 
     def _offer_epochs(self, epochs: list[int]) -> None:
         newest = self._newest = min(epochs[-1], MAX_EPOCH)
@@ -161,10 +176,18 @@ class Live:
         self._epoch.param.update(end=max(1, newest), value=value)
 
 
-def _limits(fields: Any, layer: str) -> tuple[float, float]:
+def _truth(fields: xr.Dataset) -> list[tuple[str, str, str]]:
+    """In how many cells errors are known, when that is not everywhere."""
+    known, all_cells = (int(np.isfinite(fields[name]).sum()) for name in ("target", "reconstruction"))
+    return [("Truth is known in", number(known), f"of {number(all_cells)} cells")] if known < all_cells else []
+
+
+def _limits(fields: xr.Dataset, layer: str) -> tuple[float, float]:
     """Ends of the colours that stay while the epochs go by, so that a change of colour is a change of the map."""
     if layer in ("error", "against"):
-        limit = float(np.nanpercentile(np.abs(fields["mean_error"].values), 98))
+        # where the truth is known in a few cells only, the mean may have no day in any of them
+        wrong = fields["mean_error"] if np.isfinite(fields["mean_error"]).any() else fields["error"]
+        limit = float(np.nanpercentile(np.abs(wrong), 98)) if np.isfinite(wrong).any() else 1.0
         return -limit, limit
     if layer == "count":
         return 0.0, float(max(1, np.nanmax(fields["count"].values)))

@@ -10,27 +10,20 @@ from typing import Any
 from engine.queries.forms import Comparison
 from engine.queries.trainings import ScoreBar, SweepView
 from engine.runs import ACTIVE, RunRecord
-from explorer.pages.train.words import MEAN_ERROR, MODEL_ERROR, RIVALS, TIE, chosen_text
+from explorer.pages.train.words import MEAN_ERROR, MODEL_ERROR, RIVALS, TIE, chosen_text, tested_errors
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
 
 
 def verdict(record: RunRecord, last: Mapping[str, float], scores: Mapping[str, Any]) -> str:
     """HTML of the answer to what everybody asks: is the model better than the plain mean?"""
-    tested = _tested(scores)
+    tested = tested_errors(scores)
     if tested is not None:
         return _answer(*tested, "on the test years, which nothing else has seen")
     model, mean = (last.get(name, math.nan) for name in (MODEL_ERROR, MEAN_ERROR))
     if math.isfinite(model) and math.isfinite(mean) and mean > 0:
         return _answer(model, mean, "on validation" + (" so far" if record.state in ACTIVE else ""))
     return f"<h2>{escape(_not_yet(record, last))}</h2>"
-
-
-def _tested(scores: Mapping[str, Any]) -> tuple[float, float] | None:
-    try:
-        return tuple(scores[name]["surface"]["sea"]["mae"] for name in ("model", "mean"))  # type: ignore[return-value]
-    except KeyError:
-        return None
 
 
 def _answer(model: float, mean: float, where: str) -> str:
@@ -41,11 +34,11 @@ def _answer(model: float, mean: float, where: str) -> str:
     }[skill > 0]
     if abs(skill) < TIE:
         said, kind = "The model equals the plain mean", "warning"
-    sign = "−" if skill > 0 else "+"
+    sign, colour = "−" if skill > 0 else "+", f"var(--h-{kind})"
     return (
-        f'<div role=status style="border-left:3px solid var(--{kind});padding-left:12px">'
+        f'<div role=status style="border-left:3px solid {colour};padding-left:12px">'
         f'<div style="font:620 16px/1.25 Inter,system-ui,sans-serif">{said}</div>'
-        f'<div style="font:620 26px/1.3 Inter,system-ui,sans-serif;color:var(--{kind})">{sign}{abs(100 * skill):.0f} %'
+        f'<div style="font:620 26px/1.3 Inter,system-ui,sans-serif;color:{colour}">{sign}{abs(100 * skill):.0f} %'
         f'<small style="font:450 13px Inter,system-ui,sans-serif;color:var(--h-secondary)"> error</small></div>'
         f"<p>{number(model)} K against {number(mean)} K, {escape(where)}.</p></div>"
     )

@@ -51,7 +51,6 @@ class TrainModel(PageModel):
     smoothing = param.Selector(default=0, objects=list(SMOOTHINGS), doc="memory of the smoothed curves, %")
     layer = param.Selector(default="error", objects=list(LAYERS), doc="what the globe shows of a snapshot")
     epoch = param.Integer(default=-1, bounds=(-1, MAX_EPOCH), doc="which snapshot; −1: the newest")
-    projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     task = param.Selector(default="sst", objects=list(TASKS), doc="of the draft")
     seed = param.Integer(default=0, bounds=(0, 2**31), doc="of the draft")
     title = param.String(default="", doc="what the drafted run is to be called")

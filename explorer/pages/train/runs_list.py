@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreError
 from engine.queries import describe_device
-from engine.queries.training_files import newest_metrics
+from engine.queries.training_files import final_scores, newest_metrics
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train import words
 from explorer.pages.train.model import MOST_COMPARED, RUNS, TrainModel
@@ -40,8 +40,7 @@ class RunsList:
         )
 
     def _row(self, record: RunRecord) -> dict[str, Any]:
-        last = newest_metrics(REGISTRY.store.folder(record.id)) if record.task == "sst" else {}
-        said, verdict = words.badge(last)
+        said, verdict = _badge(record)
         can = {
             "cancel": record.can_cancel,
             "resume": record.can_resume,
@@ -63,7 +62,7 @@ class RunsList:
             "verdict": verdict,
             "score": record.best,
             "created": record.created,
-            "is_trial": any(tag.startswith("sweep ") for tag in record.tags),
+            "is_trial": words.is_trial(record),
             "is_compared": record.id in self._model.compared,
             "can": [name for name, holds in can.items() if holds],
         }
@@ -102,6 +101,19 @@ class RunsList:
                 "use": lambda _: self._use(run.config, run.record.name),
             }
             store_call(actions[what])
+            if what == "delete" and run_id == self._model.run:
+                self._model.run = ""
+
+
+def _badge(record: RunRecord) -> tuple[str, str]:
+    if record.task != "sst":
+        return "", ""
+    folder = REGISTRY.store.folder(record.id)
+    try:
+        scores = final_scores(folder)
+    except StoreError:  # who opens the run is told
+        scores = {}
+    return words.badge(newest_metrics(folder), scores)
 
 
 def _bin() -> list[RunRecord]:

@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 
 from engine.queries import trainings
 from engine.queries.trainings import SweepTrial, SweepView
-from explorer.layout import box, row
+from explorer.layout import box, fill, row
 from explorer.pages.train import markup, words
 from explorer.pages.train.draft import BODY
 from explorer.pages.train.follow import Seen
@@ -17,7 +17,7 @@ from explorer.plots import training as figures
 from explorer.plots.live import Figures
 from explorer.theme import SERIES
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraphs, section
+from explorer.widgets.text import html, paragraph, paragraphs, section
 
 _PAIR = ":host { display: grid; gap: 8px 24px; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)) }"
 _BEST = -1
@@ -59,17 +59,15 @@ class Sweep:
         self._shown = seen.stamp
         self._view = view
         failed = [trial for trial in view.trials if trial.state in ("failed", "killed", "illegal")]
-        said = [(words.sweep_sentence(view, seen.num_trials), False)]
-        if failed and len(failed) == len(view.trials):
-            said.append((f"No trial has succeeded: {failed[-1].why}", True))
-        self._said.object = paragraphs(said)
+        is_lost = bool(failed) and len(failed) == len(view.trials)
+        self._said.object = paragraphs([(f"No trial has succeeded: {failed[-1].why}", True)] if is_lost else [])
         best = {"Best": _BEST} if view.best else {}
         self._offer(self._trial, best | {f"Trial {trial.number}": trial.number for trial in view.trials if trial.run})
         self._offer(self._slice, {words.chosen_name(name): place for place, name in enumerate(view.fields)})
         rows = [(words.chosen_name(name), share, 0.0, SERIES[2]) for name, share in sorted(
             view.importance.items(), key=lambda item: -item[1])]  # fmt: skip
         self._importance.object = "<h2>What matters for the score</h2>" + (
-            markup.bars(rows, "") if rows else paragraphs([("Two ended trials are needed.", False)])
+            markup.bars(rows, "") if rows else paragraph("Two ended trials are needed.")
         )
         self._trials.object = markup.trials_table(view)
         self._draw()
@@ -97,11 +95,11 @@ class Sweep:
             return
         trial = self._picked()
         said = "" if trial is None else words.trial_sentence(trial)
-        self._chosen.object = paragraphs([(said, False)])
+        self._chosen.object = paragraph(said)
         found = trainings.parallel(view)
         if not found.numbers:
             for plot in self._plots:
-                plot[:] = []
+                fill(plot)
             return
         labels = [*map(words.chosen_name, view.fields), "Score, K"]
         column = self._slice.value if isinstance(self._slice.value, int) else 0
@@ -113,8 +111,7 @@ class Sweep:
         }
         panes = [self._figures.pane(name, *made, linked_axes=False) for name, made in drawn.items()]
         for plot, pane in zip(self._plots, panes, strict=True):
-            if list(plot) != [pane]:
-                plot[:] = [pane]
+            fill(plot, pane)
 
 
 def _select(label: str, changed: Callable[[Any], None]) -> pmui.Select:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import panel as pn
-
 from engine.errors import EngineError
-from engine.queries import forms
+from engine.queries import csv_file, forms
 from engine.queries.trainings import SweepTrial
 from engine.runs import ACTIVE
-from explorer.background import Later, Newest
-from explorer.layout import box, show
+from explorer.background import Later, Newest, Poll, unseen
+from explorer.layout import box, fill, show
+from explorer.pages.train import words
 from explorer.pages.train.compare import INVITATION, Compare, Compared, read_compared
 from explorer.pages.train.draft import Draft
 from explorer.pages.train.follow import Followed, Look, Seen
@@ -26,7 +24,6 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 
 _PAGE = "train"
-_POLL_MS = 500
 _FACES = {"New": NEW, "Runs": RUNS, "Compare": COMPARE}
 _LOOK = ["metric", "axis", "scale", "smoothing", "layer", "epoch"]
 _SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
@@ -35,9 +32,9 @@ _SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * {
 def build(session: Session, query: Query) -> View:
     """The page for one session, as its address describes it; without one, at the newest run."""
     model = TrainModel(query)
-    if model.notes:
-        session.say("warning", f"Changed in this address: {'; '.join(model.notes)}.")
-    newest = next((one.id for one in REGISTRY.records.values() if one.task in ("sst", "sweep")), "")
+    session.say_changed(model.notes)
+    made = [one for one in REGISTRY.records.values() if one.task in ("sst", "sweep") and not words.is_trial(one)]
+    newest = next((one.id for one in made), "")
     if newest and not set(query) & {"face", "task", "run"}:
         model.param.update(face=RUNS, run=newest)
     return TrainView(session, model).view
@@ -51,8 +48,8 @@ class TrainView:
         self.model = model
         self._followed: dict[str, Followed] = {}
         self._seen: Seen | None = None
-        self._poll: Any = None
-        self._reading = Newest(lambda share, text: None, self._show_failure)
+        self._poll = Poll(self._read)
+        self._reading = Newest(unseen, self._show_failure)
         self._again = Later(self._read, 40)
         self.draft = Draft(session, model)
         self.compare = Compare(model, curves := CurveControls(model))
@@ -60,7 +57,7 @@ class TrainView:
         self.list = RunsList(session, model, self.draft.take)
         bodies = (self.draft.body, self.compare.body, self.sweep.body)
         self.live = Live(model, curves)
-        over = (self.live.bar, *bodies)
+        over = (self.live.bar, self.live.note, *bodies)
         self.stage = Stage(
             session, model, "a snapshot of the run", self._reading.cancel, over, blocks=True, land_shade=True
         )
@@ -81,7 +78,7 @@ class TrainView:
             "Configuration, JSON": self._offer_config,
             "Python": self._offer_snippet,
             "Metrics, CSV": self._offer_metrics,
-            "Picture, PNG": self._offer_picture,
+            "Picture, PNG": lambda: self.stage.save_picture(self.model.run or "train"),
         }
         return [controls.copy_link(self.session.say), controls.export_menu(files)]
 
@@ -93,8 +90,7 @@ class TrainView:
         show(self._forms, face == NEW)
         show(self._runs, face != NEW)
         side = {NEW: self.draft.side, RUNS: self.live.side, COMPARE: self.compare.side}[face]
-        if list(self._side) != side:
-            self._side[:] = side
+        fill(self._side, *side)
         self.stage.clear_failure()
         self._cover()
         if face == NEW:
@@ -111,29 +107,21 @@ class TrainView:
         is_map = face == RUNS and not is_sweep
         self.stage.globe.visible = self.stage.hover.visible = is_map
         if not is_map:
-            self.stage.bar.visible = False
-            self.stage.say_facts([])
+            self.live.leave_globe(self.stage)
 
     def _changed(self) -> None:
         """The runs, or which of them are looked at, have changed."""
         if self.model.face == NEW:
-            self._follow_closely(False)
+            self._poll.turn(False)
             return
         self._cover()
         self.list.show()
         looked_at = [REGISTRY.records.get(one) for one in self._looked_at()]
-        self._follow_closely(any(record is not None and record.state in ACTIVE for record in looked_at))
+        self._poll.turn(any(record is not None and record.state in ACTIVE for record in looked_at))
         self._read()
 
     def _looked_at(self) -> list[str]:
         return list(self.model.compared) if self.model.face == COMPARE else [self.model.run]
-
-    def _follow_closely(self, wanted: bool) -> None:
-        if wanted and self._poll is None:
-            self._poll = pn.state.add_periodic_callback(self._read, period=_POLL_MS)
-        elif not wanted and self._poll is not None:
-            self._poll.stop()
-            self._poll = None
 
     # reading
 
@@ -242,10 +230,4 @@ class TrainView:
         if not columns:
             self.session.say("info", "There are no metrics yet. Choose a run that has begun.")
             return
-        rows = np.column_stack(list(columns.values()))
-        lines = [",".join(columns), *(",".join(f"{value:.9g}" for value in one) for one in rows)]
-        self.stage.download.offer(f"{self.model.run}.csv", ("\n".join(lines) + "\n").encode())
-
-    def _offer_picture(self) -> None:
-        bar = self.stage.bar
-        self.stage.globe.save_png(f"{self.model.run or 'train'}.png", f"{bar.label} — Harmonia", bar.label, bar.units)
+        self.stage.download.offer(f"{self.model.run}.csv", csv_file(columns))

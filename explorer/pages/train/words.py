@@ -44,6 +44,7 @@ LAYERS = {
     "Valid days": "count",
     "Predicted spread": "std",
 }
+_ELSEWHERE = {"table": "Table", "expert": "MvMF"}
 AXES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of running"}
 
 
@@ -59,15 +60,29 @@ def metric_names(columns: Iterable[str]) -> dict[str, str]:
     return {metric_name(name): name for name in ordered}
 
 
-def badge(last: Mapping[str, float]) -> tuple[str, str]:
-    """The skill against the mean of valid days in words, and whether that is good, bad or neither."""
-    skill = last.get(MEAN_SKILL, math.nan)
+def tested_errors(scores: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The mean absolute errors (K) of the model and of the mean of valid days on the test years, if they are known."""
+    try:
+        return scores["model"]["surface"]["sea"]["mae"], scores["mean"]["surface"]["sea"]["mae"]
+    except KeyError:
+        return None
+
+
+def badge(last: Mapping[str, float], scores: Mapping[str, Any]) -> tuple[str, str]:
+    """The skill against the mean of valid days in words, and whether that is good, bad or neither.
+
+    It is the verdict's, of the test years; before there is one, that on validation, and said to be.
+    """
+    tested = tested_errors(scores)
+    skill = last.get(MEAN_SKILL, math.nan) if tested is None else 1 - tested[0] / tested[1]
+    where = ", validation" if tested is None else ""
     if not math.isfinite(skill):
         return "", ""
     percent = f"{abs(100 * skill):.0f} %"
     if abs(skill) < TIE:
-        return "as good as the mean", ""
-    return (f"{percent} better than the mean", "good") if skill > 0 else (f"{percent} worse than the mean", "bad")
+        return f"as good as the mean{where}", ""
+    said, verdict = ("better", "good") if skill > 0 else ("worse", "bad")
+    return f"{percent} {said} than the mean{where}", verdict
 
 
 def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -87,11 +102,26 @@ def details(record: RunRecord, device: str) -> str:
     percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
     left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
     took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
-    best = f"best {number(record.best)}{' K' if record.task in ('sst', 'sweep') else ''}" if record.best else ""
+    kind, unit = ("best", " K") if record.task in ("sst", "sweep") else ("best loss", "")
+    best = f"{kind} {number(record.best)}{unit}" if record.best else ""
     started = "" if not record.created else f"{record.id[6:8]}.{record.id[4:6]}. {record.id[9:11]}:{record.id[11:13]}"
     where = record.host or ""
     parts = (record.task, percent, left, best, took, started, where if record.state != "running" else device)
     return " · ".join(part for part in parts if part)
+
+
+def is_trial(record: RunRecord) -> bool:
+    """Whether a sweep has made this run."""
+    return any(tag.startswith("sweep ") for tag in record.tags)
+
+
+def no_map(record: RunRecord) -> str:
+    """Why the globe is empty, in a sentence."""
+    if record.task in _ELSEWHERE:
+        return f"This kind of run has no map here. What it learns is on the page {_ELSEWHERE[record.task]}."
+    if record.task != "sst":
+        return "This kind of run keeps no map."
+    return "The first map comes after the first epoch." if record.state in ACTIVE else "It ended before its first map."
 
 
 def estimate_rows(found: DryRun) -> list[tuple[str, str]]:

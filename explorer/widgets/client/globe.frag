@@ -226,9 +226,9 @@ float luma(vec3 c) {
   return dot(c, vec3(0.299, 0.587, 0.114));
 }
 
-// Ink that stays visible: dark on pale data, pale on dark data
+// Ink that stays visible: dark on pale data, pale on dark data and on the bare ground of the dark stage
 vec3 inkOn(vec3 ground) {
-  return mix(vec3(0.93, 0.95, 0.98), vec3(0.03, 0.04, 0.07), smoothstep(0.16, 0.30, luma(ground)));
+  return mix(vec3(0.93, 0.95, 0.98), vec3(0.03, 0.04, 0.07), smoothstep(0.32, 0.46, luma(ground)));
 }
 
 #if FIELD

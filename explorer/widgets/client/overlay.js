@@ -9,6 +9,8 @@ const STYLE = `
   .hg .echo, .hg .pin { position: absolute; left: 50%; top: 50%; width: 0; height: 0 }
   .hg .echo::before { content: ""; position: absolute; left: -8px; top: -8px; width: 12px; height: 12px; border: 2px solid #fff; border-radius: 50%; box-shadow: 0 0 0 1px rgba(11,14,20,.7), inset 0 0 0 1px rgba(11,14,20,.5) }
   .hg .pin svg { position: absolute; left: -11px; top: -28px; width: 22px; height: 30px; filter: drop-shadow(0 1px 2px rgba(0,0,0,.5)) }
+  .hg .pin.under svg { top: -2px; rotate: 180deg }
+  .hg .pin.under span { top: 6px }
   .hg .pin span { position: absolute; left: 13px; top: -28px; padding: 3px 7px; border-radius: 6px; white-space: nowrap; color: #E8EBF1; background: rgba(17,21,29,.82) }
   .hg[data-theme=light] .pin span { color: #151A23; background: rgba(255,255,255,.9); box-shadow: 0 0 0 1px #E1E5EA }
   .hg .dab { position: absolute; left: 50%; top: 50%; border-radius: 50%; translate: -50% -50%; background: rgba(222,228,238,.5); box-shadow: 0 0 0 1px rgba(11,14,20,.35) }
@@ -20,6 +22,7 @@ const STYLE = `
   .hg .say { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; font-size: 13px; line-height: 1.5; color: var(--mui-palette-text-secondary, #768296) }
   .hg [hidden] { display: none }`
 
+const PIN_HEIGHT = 30
 const PIN = `<svg viewBox="0 0 22 30" aria-hidden="true"><path d="M11 29C11 29 2 17.5 2 11a9 9 0 0 1 18 0c0 6.500-9 18-9 18z" fill="currentColor" stroke="#0B0E14" stroke-width="1.500"/><circle cx="11" cy="11" r="3.500" fill="#0B0E14"/></svg>`
 
 function element(tag, className, attributes = {}) {
@@ -103,7 +106,10 @@ class Overlay {
   }
 
   place() {
-    for (const { pin, place } of this.pins) this.placeAt(pin, place)
+    for (const { pin, place } of this.pins) {
+      const point = this.placeAt(pin, place)
+      pin.classList.toggle("under", !!point && point.y + PIN_HEIGHT > this.view.size.height / 2) // it would stick out
+    }
     this.placeAt(this.ring, this.echoed)
     const { model, shown } = this.view
     this.divider.hidden = !shown.second
@@ -115,5 +121,6 @@ class Overlay {
     const point = place && this.view.pointOf(place)
     mark.hidden = !point || !point.visible
     if (point) mark.style.transform = `translate(${point.x}px, ${-point.y}px)`
+    return point
   }
 }

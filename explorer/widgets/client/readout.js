@@ -6,10 +6,10 @@ const READOUT_STYLE = `
   .hr .bar { position: relative; height: 9px; margin: 4px 0 }
   .hr canvas { width: 100%; height: 100%; display: block; border-radius: 5px; box-shadow: 0 0 0 1px var(--mui-palette-divider, rgba(128,140,160,.35)) }
   .hr .mark { position: absolute; top: -3px; width: 3px; height: 15px; margin-left: -1.5px; border-radius: 2px; background: var(--mui-palette-text-primary, #E8EBF1); box-shadow: 0 0 0 1.5px var(--mui-palette-background-paper, #11151D) }
-  .hr.items { display: flex; gap: 28px }
+  .hr.items { display: flex; gap: 28px; align-items: center; min-height: 44px; line-height: 1.5 }
   .hr .item { min-width: 72px; white-space: nowrap }
   .hr .item + .item { min-width: 132px }
-  .hr .item b { display: block; font: 560 15px/1.35 Inter, system-ui, sans-serif; font-variant-numeric: tabular-nums; color: var(--mui-palette-text-primary, currentColor) }
+  .hr .item b { display: block; margin-top: 2px; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-variant-numeric: tabular-nums; color: var(--mui-palette-text-primary, currentColor) }
   .hr .item small { font: 450 12px Inter, system-ui, sans-serif; color: var(--mui-palette-text-secondary, #8A93A3) }
   .hr [hidden] { display: none }`
 

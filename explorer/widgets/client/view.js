@@ -299,11 +299,11 @@ class View {
     this.after("fence", 4, look)
   }
 
-  shot(ratio) {
+  shot(ratio, dark = this.model.dark) {
     const { canvas, model, camera, projection, scale, shown } = this
     const width = Math.round(this.size.width * ratio), height = Math.round(this.size.height * ratio)
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height })
-    const theme = model.dark ? "dark" : "light"
+    const theme = dark ? "dark" : "light"
     const onGlobe = projection === PROJECTIONS.globe
     const perDegree = scale * RAD
     const step = GRATICULE_STEPS.find((degrees) => degrees * perDegree < 320) ?? 1
@@ -312,7 +312,7 @@ class View {
     const [across, up] = [reach(projection.half[0], width), reach(projection.half[1], height)]
     return {
       width, height,
-      dark: model.dark,
+      dark,
       halo: onGlobe && model.shading,
       sides: onGlobe ? 64 : 4,
       reach: onGlobe ? [across, up] : [Math.min(across, 1), Math.min(up, 1)],

@@ -2,7 +2,7 @@
 
 ``HARMONIA_FAULT=CALL:N:WHEN`` kills it at its N-th ``os.CALL`` (``fsync``, ``replace`` or ``write``): WHEN is
 ``before`` the call, ``after`` it, or ``torn``, with only half of the temporary file, or of the bytes, written. With
-``full``, this call and all later ones find the disk full instead.
+``full``, this call and all later ones find the disk full instead; with ``slow`` they take a tenth of a second each.
 ``HARMONIA_LIMIT=NAME:N`` sets a resource limit. With ``HARMONIA_CLOCK`` its clock jumps by a day, to and fro.
 """
 
@@ -34,12 +34,14 @@ def _watched(call, number, when):
         count += 1
         if when == "full" and count >= number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if count == number and when != "after":
+        if when == "slow" and count >= number:
+            time.sleep(0.1)
+        if count == number and when in ("before", "torn"):
             if when == "torn":
                 _tear(call, arguments)
             _die()
         result = _real[call](*arguments, **keywords)
-        if count == number:
+        if count == number and when == "after":
             _die()
         return result
 

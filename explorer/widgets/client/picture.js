@@ -1,0 +1,89 @@
+// A view, or all views of its group as they lie on the screen, as a picture with title, colour bar and units.
+
+const PICTURE_RATIO = 2
+const SHEET_WIDTH = 640 // CSS pixels from which on the letters of a sheet grow with it, to be read from the back row
+const PAGE = {
+  dark: { stage: "#0B0E14", text: "#E8EBF1", secondary: "#9DA7B8" },
+  light: { stage: "#F4F6F8", text: "#151A23", secondary: "#566072" },
+}
+
+// What is drawn, and where: row by row as on the screen, the first one's corner at 0, 0
+function panesOf(views) {
+  const boxes = views.map((view) => ({ view, box: view.root.getBoundingClientRect() }))
+  const left = Math.min(...boxes.map(({ box }) => box.left))
+  const tops = [...new Set(boxes.map(({ box }) => Math.round(box.top)))].sort((one, other) => one - other)
+  return boxes
+    .map(({ view, box }) => ({ view, row: tops.indexOf(Math.round(box.top)), x: box.left - left, y: box.top - tops[0] }))
+    .sort((one, other) => one.row - other.row || one.x - other.x)
+}
+
+// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it stands
+function savePicture(view, { file, title, label, units, captions }) {
+  const isSheet = captions.length > 0
+  const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
+  const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
+  const dark = view.model.dark && !isSheet
+  const { stage, text, secondary } = PAGE[dark ? "dark" : "light"]
+  const { shown } = view
+  const inner = Math.max(...panes.map(({ view: { size }, x }) => x + size.width))
+  const width = Math.max(inner, 480), large = isSheet ? Math.max(1, width / SHEET_WIDTH) : 1
+  const head = title ? 56 * large : 16, foot = shown.mapped ? 72 * large : 16, strip = isSheet ? 28 * large : 0
+  const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + strip * (row + 1)))
+  const page = document.createElement("canvas")
+  Object.assign(page, { width: Math.round(width * PICTURE_RATIO), height: Math.round((head + body + foot) * PICTURE_RATIO) })
+  const context = page.getContext("2d")
+  const write = (words, weight, size, color, x, y, align = "left", room = undefined) => {
+    Object.assign(context, { font: `${weight} ${size * large}px Inter, system-ui, sans-serif`, fillStyle: color, textAlign: align })
+    context.fillText(words, x, y, room)
+  }
+  context.scale(PICTURE_RATIO, PICTURE_RATIO)
+  context.fillStyle = stage
+  context.fillRect(0, 0, width, head + body + foot)
+  panes.forEach((pane, index) => {
+    const { size } = pane.view
+    const x = pane.x + (width - inner) / 2, y = head + pane.y + strip * (pane.row + 1)
+    drawPane(context, pane.view, dark, x, y, (words, at, up) => write(words, 600, 12, text, at, up))
+    const [first, second] = captions[index] ?? []
+    const room = size.width / (second ? 2 : 1) - 16
+    if (first) write(first, 600, 12, text, x + 8, y - 9 * large, "left", room)
+    if (second) write(second, 600, 12, text, x + size.width - 8, y - 9 * large, "right", room)
+  })
+  if (title) write(title, 600, 18, text, 20, 36 * large)
+  if (shown.mapped) {
+    const long = 320 * large, left = (width - long) / 2, top = head + body + 24 * large
+    write(label, 450, 11, secondary, left, top - 8 * large)
+    write(units, 450, 11, secondary, left + long, top - 8 * large, "right")
+    drawBar(context, shown.lut, left, top, long, 10 * large)
+    const { vmin, vmax } = shown
+    const ticks = [[vmin, 0, "left"], [(vmin + vmax) / 2, long / 2, "center"], [vmax, long, "right"]]
+    for (const [value, x, align] of ticks) write(formatValue(value, vmax - vmin), 450, 11, secondary, left + x, top + 24 * large, align)
+  }
+  page.toBlob((blob) => {
+    const link = Object.assign(document.createElement("a"), { download: file, href: URL.createObjectURL(blob) })
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+  }, "image/png")
+}
+
+// The map of a view at x, y, its divider and its places, named by `name(words, x, y)`
+function drawPane(context, view, dark, x, y, name) {
+  const { canvas, size, shown, model } = view
+  if (!view.gpu) return
+  view.gpu.draw(shown, view.shot(PICTURE_RATIO, dark)) // in this very task, so that the drawing buffer is still there to copy
+  context.drawImage(canvas, x, y, size.width, size.height)
+  view.touch()
+  for (const { place, label, color } of [...view.overlay.pins, ...view.handles.held.values()]) {
+    const point = view.pointOf(place)
+    if (!point.visible) continue
+    const px = x + size.width / 2 + point.x, py = y + size.height / 2 - point.y
+    context.beginPath()
+    context.arc(px, py, 5, 0, 2 * Math.PI)
+    Object.assign(context, { fillStyle: color, strokeStyle: "#0B0E14", lineWidth: 1.5 })
+    context.fill()
+    context.stroke()
+    name(label, px + 10, py + 4)
+  }
+  if (!shown.second) return
+  context.fillStyle = PAGE[dark ? "dark" : "light"].secondary
+  context.fillRect(x + model.swipe * size.width - 1, y, 2, size.height)
+}

@@ -1,0 +1,75 @@
+"""The shell as a keyboard and a small screen meet it: what comes first, what shows that it is chosen, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import eventually, open_page
+
+FOCUSED = """() => {
+  let node = document.activeElement
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+  return node.textContent
+}"""
+MARKS = """() => {
+  window.marks = []
+  const note = () => window.marks.push([document.documentElement.dataset.busy, document.documentElement.dataset.page])
+  new MutationObserver(note).observe(document.documentElement, {attributes: true})
+}"""
+
+
+def test_the_keyboard_reaches_the_pages_first_and_the_runs_and_back(page: Page, serve: Callable[..., str]) -> None:
+    open_page(page, serve("explorer") + "?page=basis", "Basis")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == "Basis"
+    runs, close = (page.get_by_role("button", name=name, exact=True) for name in ("Runs", "Close"))
+    runs.focus()
+    page.keyboard.press("Enter")
+    expect(close).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(close).to_be_hidden()
+    expect(runs).to_be_focused()
+    # a button that the keyboard has reached wears a ring
+    link = page.get_by_role("button", name="Copy link")
+    link.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(link).to_be_focused()
+    expect(link).to_have_css("outline-style", "solid")
+
+
+def test_a_page_that_was_asked_for_is_waited_for(page: Page, serve: Callable[..., str]) -> None:
+    open_page(page, serve("explorer") + "?page=basis", "Basis")
+    page.evaluate(MARKS)
+    page.get_by_role("link", name="MvMF").click()
+    expect(page.get_by_role("heading", name="MvMF", exact=True)).to_be_visible()
+    page.wait_for_function("document.documentElement.dataset.page === 'mvmf'")
+    assert ["true", "basis"] in page.evaluate("window.marks")
+
+
+def test_numbers_have_names_also_on_a_page_that_came_late(page: Page, serve: Callable[..., str]) -> None:
+    open_page(page, serve("explorer") + "?page=basis", "Basis")
+    page.get_by_role("link", name="Embeddings").click()
+    expect(page.get_by_role("textbox", name="Dimensions K")).to_be_visible()
+
+
+def test_a_small_screen_shows_heading_and_actions_side_by_side(page: Page, serve: Callable[..., str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, title in (("embeddings", "Embeddings"), ("reconstruct", "Reconstruct")):
+        open_page(page, f"{serve('explorer')}?page={name}", title)
+        heading, link = (
+            page.get_by_role("heading", name=title, exact=True),
+            page.get_by_role("button", name="Copy link"),
+        )
+        eventually(lambda: edges(heading)[1] <= edges(link)[0] and edges(link)[1] < 390, lambda: title)  # noqa: B023
+        expect(page.get_by_role("button", name="Controls")).to_have_attribute("aria-pressed", "false")
+        drawer = page.get_by_text("Embedding A" if name == "embeddings" else "Test it", exact=True)
+        expect(drawer).to_be_hidden()
+
+
+def edges(thing: Locator) -> tuple[float, float]:
+    """Left and right, in pixels."""
+    box = thing.bounding_box()
+    return (box["x"], box["x"] + box["width"]) if box else (0.0, 0.0)
