@@ -18,7 +18,15 @@ from engine.data.resample import resampled
 from engine.data.sst import open_sst
 from engine.errors import ChoiceError, DataError, StoreError
 from engine.models import SpatioTemporalConfig
-from engine.queries import Case, Cloud, SourceChoice, reconstruct, reconstruct_files, reconstruct_models, reconstruct_scores
+from engine.queries import (
+    Case,
+    Cloud,
+    SourceChoice,
+    reconstruct,
+    reconstruct_files,
+    reconstruct_models,
+    reconstruct_scores,
+)
 from engine.queries.cache import Cache
 from engine.runs.reconstruct_settings import ReconstructSettings
 from engine.sphere import LatLonGrid
@@ -216,7 +224,9 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("month", ["2004-07", "2004-12"])
 def test_a_month_seen_alone_is_hidden_by_the_clouds_of_another(monkeypatch: pytest.MonkeyPatch, month: str) -> None:
     year, number = (int(part) for part in month.split("-"))
-    monkeypatch.setattr(trained(), "settings", SETTINGS.model_copy(update={"months": 1}))
+    model = reconstruct_models.model_of(RUN)
+    alone = replace(model.trained, settings=SETTINGS.model_copy(update={"months": 1}))
+    monkeypatch.setattr(model, "trained", alone)
     found = queries.reconstructed(replace(JULY, year=year, month=number, hidden_percent=20))
     assert not found.in_stripes
     seen = prepare(small_ocean(4), (year, number), (year, number))
