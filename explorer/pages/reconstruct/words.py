@@ -254,7 +254,7 @@ def read_out(found: Reconstructed) -> list[tuple[str, str, str]]:
         return []
     return [
         ("Days seen a cell", f"{days.mean():.1f}", f"of {found.num_days}"),
-        ("Cells never seen", f"{100.0 * (days == 0).mean():.0f}", "%"),
+        ("Cells unseen, with ice", f"{100.0 * (days == 0).mean():.0f}", "%"),
     ]
 
 
