@@ -61,8 +61,9 @@ class Sweep:
         failed = [trial for trial in view.trials if trial.state in ("failed", "killed", "illegal")]
         is_lost = bool(failed) and len(failed) == len(view.trials)
         self._said.object = paragraphs([(f"No trial has succeeded: {failed[-1].why}", True)] if is_lost else [])
-        best = {"Best": _BEST} if view.best else {}
-        self._offer(self._trial, best | {f"Trial {trial.number}": trial.number for trial in view.trials if trial.run})
+        # the best is offered before there is one: else the first trial would be chosen, and stay so
+        begun = {f"Trial {trial.number}": trial.number for trial in view.trials if trial.run}
+        self._offer(self._trial, {"Best": _BEST} | begun)
         self._offer(self._slice, {words.chosen_name(name): place for place, name in enumerate(view.fields)})
         rows = [(words.chosen_name(name), share, 0.0, SERIES[2]) for name, share in sorted(
             view.importance.items(), key=lambda item: -item[1])]  # fmt: skip
