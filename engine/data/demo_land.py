@@ -68,7 +68,7 @@ class DemoLand:
     bands = BANDS
     synthetic = True
 
-    def __init__(self, size: int = 32, pixel_km: float = 10.0, seed: int = 0) -> None:
+    def __init__(self, size: int = 32, pixel_km: float = 5.0, seed: int = 0) -> None:
         if size < 4 or not 0.5 <= pixel_km <= 100.0 or size * pixel_km > 5000.0:
             raise ChoiceError(
                 f"a tile of {size} pixels of {pixel_km:g} km cannot be drawn",

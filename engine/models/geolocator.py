@@ -24,6 +24,7 @@ _PATCH = 4  # pixels a side of the mixer's patches
 _MIXER_LAYERS = 4
 _GROUPS = 8
 _LEAST_SHARE = 1e-4  # of a class that the prior has never seen
+_PICTURES_AT_ONCE = 128
 
 
 class Belief(NamedTuple):
@@ -112,6 +113,12 @@ class Geolocator(nn.Module):
         features = self.encoder(torch.nan_to_num(standard, nan=0.0, posinf=0.0, neginf=0.0))
         place = self.mixture.log_weights + self.place(features) @ self.harmonics.T
         return Belief(place, self.climate(features), self.date(features))
+
+    @torch.no_grad()
+    def believe(self, pixels: Tensor) -> Belief:
+        """Beliefs of any number of pictures (N, C, h, w), wherever they lie: some at a time, without gradients."""
+        parts = [self(some.to(self.mean.device)) for some in torch.split(pixels, _PICTURES_AT_ONCE)]
+        return Belief(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 class ConvEncoder(nn.Module):

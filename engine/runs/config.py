@@ -131,7 +131,7 @@ _DEMOS: dict[str, Settings] = {
         trials=3,
     ),
     "reconstruct": ReconstructSettings(source=DemoSource(years=1)),
-    "expert": ExpertSettings(epochs=8, samples=4096, num_centres=400),
+    "expert": ExpertSettings(epochs=12, num_centres=400),
 }
 
 

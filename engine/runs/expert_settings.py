@@ -15,7 +15,7 @@ class LandTiles(Checked):
 
     kind: Literal["land"] = "land"
     size: int = Field(default=32, ge=8, le=128, description="pixels along each side of a tile")
-    pixel_km: float = Field(default=10.0, ge=1.0, le=40.0, description="size of a pixel in km")
+    pixel_km: float = Field(default=5.0, ge=1.0, le=40.0, description="size of a pixel in km")
     seed: int = Field(default=0, ge=0, lt=2**31, description="which of the invented Earths")
 
 
@@ -74,7 +74,9 @@ class ExpertSettings(Checked):
     weight_decay: float = Field(default=0.05, ge=0.0, le=1.0, description="weight decay of AdamW")
     warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="share of all steps over which the rate rises")
     clip_norm: float = Field(default=10.0, gt=0.0, description="largest norm of a step's gradient")
-    num_validation: int = Field(default=512, ge=16, le=100_000, description="tiles that decide which weights are best")
+    num_validation: int = Field(
+        default=512, ge=16, le=100_000, description="tiles that decide which weights are best, and how sure"
+    )
     num_test: int = Field(default=512, ge=16, le=100_000, description="tiles of the scores; nothing else sees them")
     num_shown: int = Field(default=200, ge=1, le=1000, description="tiles of the test whose beliefs a snapshot keeps")
 

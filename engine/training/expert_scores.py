@@ -145,7 +145,8 @@ def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> T
 
 
 def beliefs_of(place: Tensor, climate: Tensor, date: Tensor) -> Beliefs:
-    """Beliefs of a network's outputs on the CPU: logits (N, K) and (N, 31), and codes of the date (N, 2)."""
+    """Beliefs, on the CPU, of a network's outputs: logits (N, K) and (N, 31), and codes of the date (N, 2)."""
+    place, climate, date = place.cpu(), climate.cpu(), date.cpu()
     return Beliefs(torch.log_softmax(place, 1), torch.softmax(climate, 1), decode_date(date.double()).numpy())
 
 

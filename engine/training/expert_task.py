@@ -18,16 +18,17 @@ from engine.compute import device, use_thread_policy
 from engine.data.climate import GROUP_OF_CLASS, SEA
 from engine.data.tiles import Tiles
 from engine.errors import RunError
-from engine.models.geolocator import Geolocator
+from engine.models.geolocator import Belief, Geolocator
 from engine.mvmf import GeographicLoss, LossParts
 from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.runs.expert_settings import ExpertSettings
 from engine.runs.files import write_atomic
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
+from engine.training.expert_calibration import temper
 from engine.training.expert_lesson import Lesson, counted
 from engine.training.expert_prior import Prior, day_distance
-from engine.training.expert_scores import RECALL_AREAS_KM2, Beliefs, best_guess, score
+from engine.training.expert_scores import RECALL_AREAS_KM2, Beliefs, beliefs_of, best_guess, score
 from engine.training.expert_trained import EXPERT, believe, load_weights
 
 CHECKPOINT_S = 5.0
@@ -52,7 +53,8 @@ def learn_expert(settings: ExpertSettings, run: RunContext, clock: Callable[[], 
     (N, K) float16, ``climate`` (N, 31) float16 shares, ``day`` (N,), the guess ``lat``, ``lon`` (N,) and its
     ``error_km``; ``centre_lat``, ``centre_lon`` and ``log_kappa`` (K,).
 
-    Results, of the weights with the least validation loss: ``expert.safetensors``
+    Results, of the weights with the least validation loss, their surety tempered on the validation
+    (:func:`engine.training.expert_calibration.temper`): ``expert.safetensors``
     (:func:`engine.training.expert_trained.load_expert` reads it) and ``scores.json``: ``expert`` and ``prior``, each
     the scores of :func:`engine.training.expert_scores.score` on the test, and ``recall_areas_km2``.
 
@@ -103,8 +105,10 @@ class _Course:
         best = self._run.restore("best")
         assert best is not None, "the first validation keeps one"
         load_weights(self._model, best.arrays)
+        lesson, tiles = self._lesson, self._lesson.validation
+        pixels, start = torch.tensor(tiles.pixels), lesson.model().to(device())
+        temper(self._model, start, pixels, lambda belief: _paid(belief, self._loss, tiles))
         self._model.cpu()
-        lesson = self._lesson
         scores = {
             "expert": score(self._model.mixture, believe(self._model, lesson.test.pixels), lesson.truth()),
             "prior": score(lesson.model().mixture, _constant(lesson.prior), lesson.truth()),
@@ -137,7 +141,8 @@ class _Course:
         rate = learning_rate(self._settings, self._step, self._num_steps)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        paid = _paid(self._model, self._loss, tiles)
+        belief = self._model(torch.tensor(tiles.pixels, device=device()))
+        paid = _paid(belief, self._loss, tiles)
         self._optimiser.zero_grad()
         paid.total.backward()  # pyright: ignore[reportUnknownMemberType]
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.clip_norm)
@@ -166,9 +171,10 @@ class _Course:
     def _validated(self) -> dict[str, float]:
         """Figures of the validation."""
         tiles = self._lesson.validation
+        belief = self._model.believe(torch.tensor(tiles.pixels))
         with torch.no_grad():
-            paid = _paid(self._model, self._loss, tiles)
-        found = _summary(self._model, believe(self._model, tiles.pixels), tiles, counted(tiles, self._settings))
+            paid = _paid(belief, self._loss, tiles)
+        found = _summary(self._model, beliefs_of(*belief), tiles, counted(tiles, self._settings))
         return {"val_loss": float(paid.total), **{f"val_{name}": value for name, value in found.items()}}
 
     def _prior_figures(self) -> dict[str, float]:
@@ -229,13 +235,12 @@ def _loss(model: Geolocator, settings: ExpertSettings) -> GeographicLoss:
     ).to(model.mean.device)
 
 
-def _paid(model: Geolocator, loss: GeographicLoss, tiles: Tiles) -> LossParts:
-    """The loss of a batch."""
-    place = model.mean.device
-    belief = model(torch.tensor(tiles.pixels, device=place))
-    lat, lon = (torch.tensor(degrees, device=place) for degrees in (tiles.lat, tiles.lon))
-    day = torch.tensor(tiles.day, dtype=torch.float32, device=place)
-    shares = torch.tensor(tiles.climate, device=place)
+def _paid(belief: Belief, loss: GeographicLoss, tiles: Tiles) -> LossParts:
+    """The loss of beliefs about tiles."""
+    on = belief.place.device
+    lat, lon = (torch.tensor(degrees, device=on) for degrees in (tiles.lat, tiles.lon))
+    day = torch.tensor(tiles.day, dtype=torch.float32, device=on)
+    shares = torch.tensor(tiles.climate, device=on)
     return loss(*belief, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
 
 

@@ -23,8 +23,6 @@ from engine.training.expert_scores import Beliefs, beliefs_of
 EXPERT = "expert.safetensors"
 """Name of the trained expert in its run's folder."""
 
-_TILES_AT_ONCE = 128
-
 
 class Expert(NamedTuple):
     """A trained expert: the network, what it was trained on and with, and its ``scores`` as in ``scores.json``."""
@@ -96,14 +94,9 @@ def build(
     )
 
 
-@torch.no_grad()
 def believe(model: Geolocator, pixels: Pixels) -> Beliefs:
     """What the network believes of pictures (N, C, h, w), on the CPU."""
-    parts = [
-        model(torch.tensor(pixels[first : first + _TILES_AT_ONCE], device=model.mean.device))
-        for first in range(0, len(pixels), _TILES_AT_ONCE)
-    ]
-    return beliefs_of(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
+    return beliefs_of(*model.believe(torch.tensor(pixels)))
 
 
 def load_weights(model: Geolocator, arrays: Mapping[str, NDArray[Any]]) -> None:

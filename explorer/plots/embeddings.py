@@ -29,7 +29,7 @@ def by_distance(curves: DistanceCurves, other: DistanceCurves | None) -> hv.Over
         ylabel="Cosine similarity",
         xlim=(0, 20_040),
         ylim=(-1.05, 1.05),
-        xticks=[(0, "0"), (10_000, "10\u2009000"), (20_000, "20\u2009000")],
+        xticks=[(0, "0"), (10_000, "10\u202f000"), (20_000, "20\u202f000")],
         yticks=[-1, -0.5, 0, 0.5, 1],
         height=240,
     )

@@ -83,7 +83,7 @@ def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) ->
     expect(fact(page, "Zero parallels")).to_have_text("3")
     expect(fact(page, "Zero meridians")).to_have_text("6")
     wavelength = f"{queries.harmonic_facts(6, 3).wavelength_km:.0f}"
-    expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u2009?".join(wavelength)))
+    expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u202f?".join(wavelength)))
     expect(page.get_by_label("Pyramid of spherical harmonics")).to_be_visible()
 
 

@@ -166,6 +166,18 @@ def test_domain_dims_what_lies_outside(opened: Opener) -> None:
     assert np.ptp(outside, axis=(0, 1)).max() > 10  # the hatch
 
 
+def test_a_domain_may_be_an_outline_alone(opened: Opener) -> None:
+    page, field = opened("domain"), field_of("cells")
+    change(page, projection="plate_carree", center_lat=0, center_lon=0, dim_outside=False)
+    image = pixels(page)
+    for lon in (-60, 60):
+        color = color_at(image, *flat_pixel("plate_carree", 20, lon, 0))
+        np.testing.assert_allclose(color, expected_color(value_at(field, 20, lon)), atol=LEVELS)
+    x, y = (int(at) for at in flat_pixel("plate_carree", 20, 0, 0))
+    across = image[y, x - 12 : x + 12].astype(float)
+    assert np.abs(np.diff(across, axis=0)).max() > 60.0  # the border
+
+
 # ---------------------------------------------------------------- colours instead of values
 
 

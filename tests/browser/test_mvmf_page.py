@@ -114,7 +114,7 @@ def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: 
     open_page(page, server.url + "?page=mvmf&mode=expert&tile=2&at=10,20,1", "MvMF")
     case = expert.case(folder, 2)
     expect(fact(page, "Off by")).to_have_text(f"{number(round(case.error_km))} km", timeout=LONG_MS)
-    expect(page.get_by_role("img", name=re.compile("^It believes in"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^It dates the picture"))).to_be_visible()
     page.get_by_role("button", name="Next").click()
     after = expert.case(folder, 3)
     expect(fact(page, "Off by")).to_have_text(f"{number(round(after.error_km))} km")

@@ -23,7 +23,7 @@ BLUE, GREEN, RED, NEAR, SHORT = range(5)
 
 @pytest.fixture(scope="module")
 def land() -> DemoLand:
-    return DemoLand()
+    return DemoLand(pixel_km=10.0)
 
 
 def greenness(pixels: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def test_it_says_that_it_is_synthetic(land):
 
 
 def test_a_tile_is_the_same_whenever_it_is_asked_for(land):
-    both = land.tiles("train", [5, 9]), DemoLand().tiles("train", [9, 7, 5])
+    both = land.tiles("train", [5, 9]), DemoLand(pixel_km=10.0).tiles("train", [9, 7, 5])
     for mine, yours in zip(*both, strict=True):
         np.testing.assert_array_equal(mine, yours[[2, 0]])
     content = hashlib.sha256(both[0].pixels.tobytes()).hexdigest()

@@ -279,4 +279,6 @@ def test_what_came_from_outside_is_escaped() -> None:
 
 
 def test_the_dial_goes_the_shorter_way_round_the_year() -> None:
-    assert expert_words.date_sentence(360.0, 5.0) == "It believes in 26 December; it was 5 January, 10 days apart."
+    assert (
+        expert_words.date_sentence(360.0, 5.0) == "It dates the picture 26 December; it was 5 January, 10 days apart."
+    )

@@ -23,13 +23,12 @@ _BOX = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { 
 _CSS = """
 .pictures { display: grid; gap: 2px; width: 112px }
 .pictures img { width: 100%; image-rendering: pixelated; border-radius: 4px }
-.bars { display: grid; gap: 3px; margin-top: 4px }
-.bar { display: grid; grid-template-columns: 34px 1fr 84px; position: relative;
-  align-items: center; height: 16px; font-size: 12px }
-.bar .track { position: relative; height: 10px; background: var(--h-hover); border-radius: 3px }
+.bars { display: grid; gap: 6px; margin-top: 4px }
+.bar { display: grid; grid-template-columns: 1fr auto; gap: 3px 8px; align-items: baseline; font-size: 12px }
+.bar small, .bar em { font-style: normal; color: var(--h-secondary); font-feature-settings: 'tnum' }
+.bar .track { grid-column: 1 / -1; position: relative; height: 8px; background: var(--h-hover); border-radius: 3px }
 .bar i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; min-width: 1px }
 .bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; margin-left: -1px; background: var(--h-text) }
-.bar em { font-style: normal; text-align: right; color: var(--h-secondary); font-feature-settings: 'tnum' }
 .top { display: grid; grid-template-columns: 112px 112px; gap: 12px; margin-bottom: 8px }
 .dial { width: 112px } .dial circle { fill: none; stroke: var(--h-secondary); stroke-width: 1 }
 .dial text { font-size: 9px; fill: var(--h-secondary); text-anchor: middle; dominant-baseline: central }

@@ -18,7 +18,7 @@ Fact = tuple[str, str, str]
 Sentence = tuple[str, bool]
 
 SCORES = "On the test, the expert | the best that can be said without looking at the picture."
-INVITATION = "No expert is trained yet. Training one on synthetic land takes about two minutes of two cores."
+INVITATION = "No expert is trained yet. Training one on synthetic land takes about a minute of two cores."
 NO_EXPERT = "Train an expert and it will tell you where it believes a picture was taken."
 NO_RUN = "The run of this address is not here, or not finished. Choose another one."
 
@@ -56,13 +56,18 @@ def pictures_html(pictures: Sequence[bytes]) -> str:
 def climate_html(bars: Sequence[ClimateBar]) -> str:
     """Believed and true shares of the climate classes in their official colours."""
     rows = "".join(
-        f'<div class=bar title="{escape(bar.name, quote=True)}"><span>{escape(bar.code)}</span>'
+        f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.believed:.0f} % | {100 * bar.true:.0f} %</em>"
         f'<div class=track><i style="background:{bar.colour};width:{100 * bar.believed:.1f}%"></i>'
-        f'<b style="left:{100 * bar.true:.1f}%"></b></div>'
-        f"<em>{100 * bar.believed:.0f} % | {100 * bar.true:.0f} %</em></div>"
+        f'<b style="left:{100 * bar.true:.1f}%"></b></div></div>'
         for bar in bars
     )
     return f"<h2>Climate, believed | true</h2><div class=bars>{rows}</div>"
+
+
+def _climate(bar: ClimateBar) -> str:
+    """Name and code, as HTML; the sea's name is its code."""
+    code = "" if bar.code == bar.name else f" <small>{escape(bar.code)}</small>"
+    return f"{escape(bar.name)}{code}"
 
 
 def dial_html(day: float, true_day: float) -> str:
@@ -90,7 +95,9 @@ def date_sentence(day: float, true_day: float) -> str:
     """The believed date beside the true one."""
     apart = abs(day - true_day) % 365
     days = round(min(apart, 365 - apart))
-    return f"It believes in {_date(day)}; it was {_date(true_day)}, {days} {'day' if days == 1 else 'days'} apart."
+    return (
+        f"It dates the picture {_date(day)}; it was {_date(true_day)}, {days} {'day' if days == 1 else 'days'} apart."
+    )
 
 
 def _date(day: float) -> str:

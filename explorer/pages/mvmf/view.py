@@ -30,7 +30,7 @@ class MvmfView:
     def __init__(self, session: Session, model: MvmfModel) -> None:
         self.session = session
         self.model = model
-        self.stage = Stage(session, model, "a belief", lambda: self._work.cancel())
+        self.stage = Stage(session, model, "a belief", lambda: self._work.cancel(), dim_outside=False)
         self._work = Newest(self.stage.show_progress, lambda error: self._side.fail(error))
         self.sandbox = Sandbox(session, model, self.stage, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._work)

@@ -128,7 +128,7 @@ def estimate_rows(found: DryRun) -> list[tuple[str, str]]:
     """What two steps have shown."""
     return [
         ("Parameters", number(found.num_parameters)),
-        ("Memory", f"{found.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u2009")),
+        ("Memory", f"{found.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u202f")),
         ("Time of a step", f"{number(found.seconds_per_step)} s"),
         ("Time of an epoch", duration(found.seconds_per_epoch)),
         ("All epochs", duration(found.seconds_total)),

@@ -1,8 +1,8 @@
 #version 300 es
 // Each fragment inside the map asks which place on the sphere it shows, and paints it. gpu.js puts #defines behind the
 // first line: PROJECTION (0 globe, 1 Equal Earth, 2 plate carrée), FIELD and SECOND (0 none, 1 values, 2 colours), and
-// BLOCKS, DOMAIN, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software renderer runs
-// both sides of every branch.
+// BLOCKS, DOMAIN, DIMMED, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software
+// renderer runs both sides of every branch.
 precision highp float;
 precision highp int;
 precision highp sampler2D;
@@ -269,11 +269,15 @@ vec3 ground(Place place) {
 #if DOMAIN
   float level = smoothAt(uDomain, uDomainGrid, place).r - 0.5;
   float steep = slopeOf(level);
-  float border = stroke(level, steep, 1.3 * uRatio);
+#if DIMMED
+  float border = 0.6 * stroke(level, steep, 1.3 * uRatio);
   float hatch = abs(fract((gl_FragCoord.x + gl_FragCoord.y) / (7.0 * uRatio)) - 0.5);
   vec3 dimmed = mix(mix(vec3(luma(color)), color, 0.45), uStageColor, 0.62);
   dimmed = mix(dimmed, uInkColor, 0.16 * smoothstep(0.36, 0.42, hatch));
   color = mix(dimmed, color, clamp(0.5 + level / max(steep, 1e-9), 0.0, 1.0));
+#else
+  float border = stroke(level, steep, 2.0 * uRatio);
+#endif
 #endif
   vec3 ink = inkOn(color);
 #if GRATICULE
@@ -283,7 +287,7 @@ vec3 ground(Place place) {
   color = mix(color, ink, 0.55 * stroke(sd, slope, uRatio) * smoothstep(0.0, 0.22, place.facing)); // thins out at the limb
 #endif
 #if DOMAIN
-  color = mix(color, uInkColor, 0.6 * border);
+  color = mix(color, DIMMED == 1 ? uInkColor : ink, border);
 #endif
   return color;
 }

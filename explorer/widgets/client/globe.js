@@ -20,8 +20,8 @@ export function render({ model }) {
     scene.lut = readLut(model.colormap)
     view.sceneChanged()
   })
-  bind(["blocks"], () => {
-    scene.blocks = model.blocks
+  bind(["blocks", "dim_outside"], () => {
+    Object.assign(scene, { blocks: model.blocks, dimmed: model.dim_outside })
     view.sceneChanged()
   })
   bind(["vmin", "vmax"], () => {

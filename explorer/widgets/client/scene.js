@@ -198,6 +198,7 @@ class Scene {
   first = null
   second = null
   domain = null
+  dimmed = true // whether what lies outside the domain is
   coast = null
   coastScale = [1, 0]
   lut = readLut(null)

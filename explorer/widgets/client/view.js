@@ -331,6 +331,7 @@ class View {
         SECOND: kindOf(shown.second),
         BLOCKS: shown.blocks,
         DOMAIN: !!shown.domain,
+        DIMMED: shown.dimmed,
         COAST: !!shown.coast,
         SMOOTH: lod < -0.5,
         LAND: model.land_shade || !shown.first,
