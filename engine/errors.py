@@ -34,6 +34,10 @@ class DataError(EngineError):
     """Data that cannot be read, or does not hold what it should."""
 
 
+class QualityError(DataError):
+    """Data without observations of the quality that was asked for; it may have others."""
+
+
 class StoreError(EngineError):
     """A file or folder of ours that is missing, damaged, or written by another version."""
 

@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser_of_reconstruct.add_argument("out", type=Path, metavar="OUT.nc", help="what to write, .nc or .zarr")
     parser_of_reconstruct.add_argument("--variable", help="which variable of SOURCE, where there are several")
+    parser_of_reconstruct.add_argument(
+        "--quality",
+        metavar="good|all|LEVEL",
+        help="which observations count where SOURCE grades them; default: as the model learned",
+    )
     for end, which in (("first", "begin"), ("last", "end")):
         parser_of_reconstruct.add_argument(
             f"--{end}", type=_month, metavar="YYYY-MM", help=f"month to {which} with; default: all that SOURCE has"
@@ -127,6 +132,7 @@ def runs(arguments: argparse.Namespace) -> int:
 
 def reconstruct(arguments: argparse.Namespace) -> int:
     """Reconstruct the months of a source and write them."""
+    from engine.queries import quality_of
     from engine.queries.reconstruct_file import reconstruct_file
 
     def show(share: float, text: str) -> None:
@@ -137,6 +143,7 @@ def reconstruct(arguments: argparse.Namespace) -> int:
         arguments.source,
         arguments.out,
         variable=arguments.variable,
+        quality=None if arguments.quality is None else quality_of(arguments.quality),
         first=arguments.first,
         last=arguments.last,
         progress=show,

@@ -13,10 +13,21 @@ import panel as pn
 _NARROW = "@media (max-width: 899px)"
 _MEDIUM = "@media (min-width: 900px) and (max-width: 1179px)"
 
+# On very large screens words and controls grow. Figures and globes draw in pixels, and have the room instead.
+_LEAVES = """
+:host > .bk-panel-models-markup-HTML, :host > .bk-panel-models-esm-ReactComponent,
+:host > .bk-panel-models-esm-ReactiveESM:not(.drawing) { zoom: var(--h-zoom) }
+"""
+
+
+def grown(length_px: int) -> str:
+    """A length as CSS that grows with the type on very large screens."""
+    return f"calc({length_px}px * var(--h-zoom))"
+
 
 def box(*parts: Any, css: str = "", **params: Any) -> pn.Column:
     """A box with ``css`` for its ``:host``; its parts are the host's children."""
-    return pn.Column(*parts, **{"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [css], **params})
+    return pn.Column(*parts, **{"margin": 0, "sizing_mode": "stretch_width", "stylesheets": [_LEAVES + css], **params})
 
 
 def area(name: str, *parts: Any, css: str) -> pn.Column:
@@ -48,7 +59,7 @@ _FREE = ":host > * { min-width: 0; min-height: 0 }"
 
 SHELL = f"""
 :host {{ display: grid; position: fixed; inset: 0; gap: 0; background: var(--h-stage);
-  grid-template: 'rail page' minmax(0, 1fr) / 80px minmax(0, 1fr) }}
+  grid-template: 'rail page' minmax(0, 1fr) / {grown(80)} minmax(0, 1fr) }}
 {_FREE}
 {_NARROW} {{ :host {{ grid-template: 'page' minmax(0, 1fr) 'rail' 64px / minmax(0, 1fr) }} }}
 """
@@ -57,8 +68,8 @@ HOST = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr) 
 
 PAGE = f"""
 :host {{ display: grid; gap: 0; position: relative; grid-area: 1 / 1;
-  grid-template: 'drawer head head' 64px 'drawer stage plots' minmax(0, 1fr) 'drawer read read' 60px
-    / auto minmax(0, 1fr) clamp(272px, calc(28vw - 84px), 560px) }}
+  grid-template: 'drawer head head' {grown(64)} 'drawer stage plots' minmax(0, 1fr) 'drawer read read' {grown(60)}
+    / auto minmax(0, 1fr) clamp(272px, calc(28vw - 84px), {grown(560)}) }}
 {_FREE}
 {_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.4fr)
   'drawer plots' minmax(260px, 1fr) 'drawer read' 60px / auto minmax(0, 1fr) }} }}
@@ -67,7 +78,7 @@ PAGE = f"""
 """
 
 DRAWER = f"""
-:host {{ width: 304px; display: flex; flex-flow: column nowrap; gap: 4px; box-sizing: border-box;
+:host {{ width: {grown(304)}; display: flex; flex-flow: column nowrap; gap: 4px; box-sizing: border-box;
   padding: 20px 20px 24px; overflow: hidden auto; background: var(--h-panel);
   border-right: 1px solid var(--h-divider) }}
 :host > * {{ flex: none }}
@@ -90,6 +101,7 @@ PLOTS = f"""
 :host {{ display: flex; flex-flow: column nowrap; gap: 8px; box-sizing: border-box; padding: 0 24px 12px 0;
   overflow: hidden auto }}
 :host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 0 auto }}
+:host > .flat {{ height: {grown(150)} !important }}
 {_MEDIUM} {{
   :host {{ padding: 0 16px 12px; position: relative }}
   :host > .flat {{ position: absolute; left: 16px; width: calc(50% - 28px) !important }}
@@ -105,18 +117,29 @@ READ = f"""
 {_NARROW} {{ :host {{ flex-wrap: wrap; gap: 8px 24px; padding: 8px 16px; height: auto }} }}
 """
 
-#: Over the lower edge of the stage: what is under way.
-OVERLAY = """
-:host { display: flex; flex-flow: row nowrap; align-items: center; gap: 16px; place-self: end stretch; grid-area: 1 / 1;
-  margin: 0 24px 16px; padding: 10px 14px; z-index: 5; background: var(--h-raised); border: 1px solid var(--h-divider);
-  border-radius: 8px; width: auto }
-:host > * { min-width: 0; flex: none } :host > div:first-of-type { flex: 1 }
+_CARD = """
+:host { display: flex; flex-flow: row nowrap; align-items: center; z-index: 5; background: var(--h-raised);
+  border: 1px solid var(--h-divider); border-radius: 8px; width: auto }
+:host > * { min-width: 0; flex: none; width: auto !important } :host > div:first-of-type { flex: 1 }
+:host > .scroll-button { display: none }
+"""
+
+#: Below the globe, in a row of its own, for which the globe gives way: what is asked, and the run that answers it.
+CARD = f"""{_CARD}
+:host {{ grid-column: 1 / -1; gap: 16px; margin: 0 24px 12px; padding: 10px 14px }}
+{_NARROW} {{ :host {{ margin: 0 16px 8px }} }}
+"""
+
+#: In the corner beside the globe's foot: what takes a moment. The globe would jump if it gave way each time.
+PASSING = f"""{_CARD}
+:host {{ grid-area: 1 / 1; place-self: end start; gap: 8px; margin: 0 0 6px 8px; padding: 2px 2px 2px 10px;
+  max-width: 244px }}
 """
 
 ERROR = ":host { padding: 64px; max-width: 720px; gap: 16px }"
 
 RUNS = f"""
-:host {{ position: fixed; inset: 0 0 0 auto; width: min(400px, 100vw); z-index: 30;
+:host {{ position: fixed; inset: 0 0 0 auto; width: min({grown(400)}, 100vw); z-index: 30;
   box-shadow: -12px 0 32px rgba(0, 0, 0, .28) }}
 {_NARROW} {{ :host {{ inset: 0 0 64px 0; width: 100vw }} }}
 """

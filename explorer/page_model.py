@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries import DOMAINS, Domain
+from engine.errors import EngineError
+from engine.queries import DOMAINS, Domain, Quality, quality_of
 from explorer.session import Query
 
 
@@ -156,6 +157,15 @@ class DomainModel(PageModel):
             changes.update(lat_range=(south, north), west=west, width=width)
         else:
             self.notes.append(f"box={query['box'][:30]} in the address is not a box: south,north,west,width in degrees")
+
+
+def read_quality(query: Query, notes: list[str]) -> Quality:
+    """The observations of a source that count, as an address says; the good ones, and a note, where it is no choice."""
+    try:
+        return quality_of(query.get("quality", "good"))
+    except EngineError:
+        notes.append(f"quality={query['quality'][:20]} in the address is not a choice here")
+        return "good"
 
 
 def numbers(text: str, count: int) -> tuple[float, ...] | None:

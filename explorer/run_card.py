@@ -49,7 +49,7 @@ class RunCard:
             "resume": controls.button("Resume", visible=False, on_click=lambda _: self._try(self._resume)),
         }
         self._offered = 0.0
-        self.card = box(self._words, *self._buttons.values(), css=layout.OVERLAY, styles={"display": "none"})
+        self.card = box(self._words, *self._buttons.values(), css=layout.CARD, styles={"display": "none"})
 
     def find(self, config: RunConfig, is_fresh: bool = False) -> RunRecord | None:
         """The run that computes this, if there is one; ``is_fresh``: as the disk has it now."""

@@ -21,12 +21,14 @@ from explorer.widgets.globe import Globe
 from explorer.widgets.readout import ColorScale, HoverReadout
 from explorer.widgets.text import facts, html, progress, sentence
 
+_ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px }"
+
 
 class Stage:
     """The parts stand ready in ``parts`` (the stage), ``flat`` (for the plots) and ``read`` (the read-out).
 
     ``what`` says what is shown, for a screen reader. ``cancel`` is called when the person abandons the work whose
-    progress is shown. ``overlays`` lie over the globe's lower edge.
+    progress is shown. ``cards`` stand in a row of their own below the globe, which gives way to those that are there.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Stage:
         model: PageModel,
         what: str,
         cancel: Callable[[], None],
-        overlays: tuple[Any, ...] = (),
+        cards: tuple[Any, ...] = (),
         **globe: Any,
     ) -> None:
         self._session = session
@@ -51,7 +53,7 @@ class Stage:
             projection="equal_earth",
             sizing_mode="stretch_width",
             height=150,
-            css_classes=["flat"],
+            css_classes=["flat", "drawing"],
             **common,
         )
         self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
@@ -61,10 +63,10 @@ class Stage:
         self.download = Download()
         self._failure = pmui.Alert(severity="error", variant="outlined", closeable=True, visible=False, margin=(8, 12))
         self._failure.param.watch(lambda event: event.new and self.clear_failure(), "closed")
-        self._progress = html("")
+        self._progress = html("", _ONE_LINE)
         button = controls.button("Cancel", on_click=lambda _: cancel())
-        self._waiting = box(self._progress, button, css=layout.OVERLAY, styles={"display": "none"})
-        self.parts = [self._failure, self.globe, self.captions, self._waiting, *overlays, self.download]
+        self._waiting = box(self._progress, button, css=layout.PASSING, styles={"display": "none"})
+        self.parts = [self._failure, self.globe, self.captions, self._waiting, *cards, self.download]
         self.read = [self.bar, self.hover, self.facts]
         self._link()
 

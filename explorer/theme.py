@@ -103,6 +103,9 @@ def _material(mode: str) -> dict[str, Any]:
             },
             "MuiOutlinedInput": {"styleOverrides": {"notchedOutline": {"borderColor": token["outline"]}}},
             "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": "13px"}}},
+            # A menu is placed in pixels of the window, inside a part that may have grown: only what it lists grows.
+            "MuiPopover": {"styleOverrides": {"root": {"zoom": "calc(1 / var(--h-zoom, 1))"}}},
+            "MuiMenu": {"styleOverrides": {"list": {"zoom": "var(--h-zoom, 1)"}}},
             "MuiTooltip": {"styleOverrides": {"tooltip": {"fontSize": "12px", "lineHeight": 1.45}}},
             "MuiPaper": {"styleOverrides": {"root": {"backgroundImage": "none"}}},
         },
@@ -131,6 +134,7 @@ def stylesheet() -> str:
         f"{faces}{modes}"
         f"html[data-mode],html[data-mode] body{{font:450 13px/1.5 {_FONT};background:var(--h-stage);"
         "color:var(--h-text);--bokeh-font-size:12px}\n"
+        "html{--h-zoom:1}@media(min-width:2560px){html{--h-zoom:1.25}}@media(min-width:3600px){html{--h-zoom:1.75}}\n"
         "*:focus-visible{outline:2px solid var(--h-accent);outline-offset:2px}\n"
     )
 

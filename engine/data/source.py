@@ -29,6 +29,7 @@ class SSTSource:
         monthly: the mean of each month as the source knows it (for the demo ocean the true one), or None.
         truth: what daily observations are of, without gaps, where that is known (the demo ocean), else None.
         ice: (time, lat, lon) bool on the days of ``daily``, True = covered by ice, where that is known, else None.
+        grading: which observations count, in words, where the files grade them, so that there is a choice; else empty.
     """
 
     name: str
@@ -40,3 +41,4 @@ class SSTSource:
     monthly: xr.DataArray | None = None
     truth: xr.DataArray | None = None
     ice: xr.DataArray | None = None
+    grading: str = ""

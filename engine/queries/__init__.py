@@ -2,6 +2,7 @@
 
 from engine.compute import describe_device, use_thread_policy
 from engine.data import DOMAINS, Domain
+from engine.data.quality import Quality, quality_of
 from engine.queries.basis import (
     MAX_DEGREE,
     MAX_FIT_DEGREE,
@@ -193,6 +194,7 @@ __all__ = [
     "Opened",
     "PatchEmbedding",
     "Progress",
+    "Quality",
     "Reconstructed",
     "Rival",
     "ScaleTable",
@@ -269,6 +271,7 @@ __all__ = [
     "passport",
     "profile",
     "pyramid_tiles",
+    "quality_of",
     "reconstructed",
     "reliability",
     "rgb",

@@ -34,8 +34,9 @@ _MODELS: dict[str, type[BaseModel]] = {
 class FormField:
     """One field: ``low`` and ``high`` are its own limits, ``choices`` its values where they are few.
 
-    ``list`` is a fixed or free number of whole or broken numbers. ``only_if`` names another field and the value it must
-    have for this one to exist.
+    A choice may take other values too, which its checks know. ``list`` is a fixed or free number of whole or broken
+    numbers. ``only_if`` names another field and the value it must have for this one to exist. ``default`` is what holds
+    where the settings do not name the field; None where they must, too.
     """
 
     name: str
@@ -46,6 +47,7 @@ class FormField:
     choices: tuple[Any, ...] = ()
     is_optional: bool = False
     only_if: tuple[str, Any] | None = None
+    default: Any = None
 
 
 def form_fields(task: str) -> tuple[FormField, ...]:
@@ -208,7 +210,8 @@ def _field(name: str, info: FieldInfo, only_if: tuple[str, Any] | None) -> FormF
     low, high = _limits(info.metadata)
     kind, choices = _kind(kinds[0])
     is_optional = NoneType in _alternatives(info.annotation)
-    return FormField(name, kind, info.description or "", low, high, choices, is_optional, only_if)
+    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    return FormField(name, kind, info.description or "", low, high, choices, is_optional, only_if, default)
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:

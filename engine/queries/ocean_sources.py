@@ -12,8 +12,9 @@ import numpy as np
 import xarray as xr
 
 from engine.data.gaps import Pattern
+from engine.data.quality import Quality, check_quality
 from engine.data.source import SSTSource
-from engine.errors import CancelledError, ChoiceError, DataError, EngineError
+from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError
 from engine.queries.cache import CACHE
 from engine.queries.ocean_days import Progress, Singles, dates, day, no_progress, read_day, time_steps, touched_bytes
 from engine.queries.ocean_files import is_zarr, resolved
@@ -53,7 +54,8 @@ class SourceChoice:
     """Which ocean: the demo ocean (``step_deg``, ``seed``, ``years``), a ``path`` on the server, or an upload.
 
     ``path`` is a file, folder or glob inside the roots, or the name that :meth:`Upload.finish` gave. ``variable`` names
-    the one to take where a file has several. Raises :class:`ChoiceError` for what cannot be.
+    the one to take where a file has several, ``quality`` the observations that count where it grades them. Raises
+    :class:`ChoiceError` for what cannot be.
     """
 
     kind: str = "demo"
@@ -62,12 +64,14 @@ class SourceChoice:
     years: int = 6
     path: str = ""
     variable: str = ""
+    quality: Quality = "good"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ChoiceError(f"there is no source {self.kind!r}", "source", f"choose one of {', '.join(KINDS)}")
         if self.kind != "demo" and not self.path.strip():
             raise ChoiceError("no file is named", "source", "choose one")
+        check_quality(self.quality)
         if self.step_deg not in DEMO_STEPS:
             steps = ", ".join(f"{step:g}" for step in DEMO_STEPS)
             raise ChoiceError(f"the demo ocean has no step of {self.step_deg:g}°", "step", f"choose one of {steps}")
@@ -105,6 +109,8 @@ class Opened:
     day_bytes: int
     bytes_a_second: float
     """How fast a day was read or computed, counted in whole chunks."""
+    grading: str = ""
+    """Which observations count, where the source grades them and there is a choice; else empty."""
 
 
 def source(choice: SourceChoice) -> SSTSource:
@@ -116,7 +122,7 @@ def source(choice: SourceChoice) -> SSTSource:
         return CACHE.get(("ocean", choice), partial(_demo, choice), lambda _: _SOURCE_BYTES)
     paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
     stamp = tuple((str(path), *_stamp(path)) for path in paths)
-    return CACHE.get(("ocean", choice, stamp), partial(_open, paths, choice.variable), lambda _: _SOURCE_BYTES)
+    return CACHE.get(("ocean", choice, stamp), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
 
 
 def _demo(choice: SourceChoice) -> SSTSource:
@@ -126,10 +132,10 @@ def _demo(choice: SourceChoice) -> SSTSource:
     return demo_ocean(choice.step_deg, choice.seed, years=choice.years)
 
 
-def _open(paths: list[Path], variable: str) -> SSTSource:
+def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
     from engine.data.sst import open_sst
 
-    return open_sst(paths[0] if len(paths) == 1 else paths, variable or None)
+    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
 
 
 def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
@@ -147,7 +153,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 def opened(choice: SourceChoice, progress: Progress | None = None) -> Opened:
     """Open ``choice`` and look at its first day, so that nothing that cannot be read becomes the source.
 
-    An upload that cannot be opened is removed. Raises as :func:`source` does; of an upload only its own name is told.
+    An upload that cannot be opened is removed, unless another ``quality`` may open it. Raises as :func:`source` does;
+    of an upload only its own name is told.
     """
     try:
         return _look_at(choice, progress or no_progress)
@@ -157,8 +164,10 @@ def opened(choice: SourceChoice, progress: Progress | None = None) -> Opened:
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        forget_upload(choice.path)
         said = (part.replace(str(path), path.name) for part in (error.what, error.where, error.remedy))
+        if isinstance(error, QualityError):
+            raise QualityError(*said) from error
+        forget_upload(choice.path)
         raise DataError(*said) from error
 
 
@@ -190,6 +199,7 @@ def _look_at(choice: SourceChoice, progress: Progress) -> Opened:
         limits=_limits(ocean.grid, first),
         day_bytes=first.nbytes,
         bytes_a_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
+        grading=ocean.grading,
     )
 
 

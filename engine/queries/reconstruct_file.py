@@ -8,7 +8,9 @@ from pathlib import Path
 import xarray as xr
 
 from engine.compute import use_thread_policy
+from engine.data.quality import Quality
 from engine.data.sst import open_sst
+from engine.runs.sst_settings import FileSource
 from engine.training.inference import load_model, reconstruct
 
 
@@ -18,6 +20,7 @@ def reconstruct_file(
     out: Path,
     *,
     variable: str | None = None,
+    quality: Quality | None = None,
     first: tuple[int, int] | None = None,
     last: tuple[int, int] | None = None,
     progress: Callable[[float, str], None] | None = None,
@@ -29,6 +32,7 @@ def reconstruct_file(
         source: what :func:`engine.data.sst.open_sst` opens.
         out: ``*.nc`` or ``*.zarr``.
         variable: of ``source``, where there are several.
+        quality: which observations count where ``source`` grades them; as the model learned unless told otherwise.
         first, last: (year, month); all months unless told otherwise.
         progress: hears how far it is; may raise to abandon the work.
 
@@ -36,4 +40,11 @@ def reconstruct_file(
         DataError, StoreError, ChoiceError: as the parts say.
     """
     use_thread_policy()
-    return reconstruct(load_model(model), open_sst(source, variable), first, last, out=out, progress=progress)
+    trained = load_model(model)
+    learned = trained.settings.source
+    if quality is None:
+        quality = learned.quality if isinstance(learned, FileSource) else "good"
+    ocean = open_sst(source, variable, quality)
+    if progress is not None and ocean.grading:
+        progress(0.0, ocean.grading)
+    return reconstruct(trained, ocean, first, last, out=out, progress=progress)

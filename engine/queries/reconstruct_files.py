@@ -178,7 +178,7 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
 
     paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
     path = str(paths[0]) if len(paths) == 1 else choice.path
-    return FileSource(path=path, variable=choice.variable or None)
+    return FileSource(path=path, variable=choice.variable or None, quality=choice.quality)
 
 
 def archive_file(run: str) -> Path | None:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
+from engine.data.quality import Quality
 from engine.errors import StoreError
 from engine.queries.cache import CACHE
 from engine.queries.ocean_sources import SourceChoice, source
-from engine.runs.sst_settings import DemoSource
+from engine.runs.sst_settings import DemoSource, FileSource
 from engine.runs.store import home_folder
 from engine.sphere import LatLonGrid
 
@@ -114,11 +115,11 @@ def source_of(name: str) -> SourceChoice:
     wanted = model_of(name).trained.settings.source
     if isinstance(wanted, DemoSource):
         return SourceChoice(step_deg=wanted.step_deg, seed=wanted.seed, years=wanted.years)
-    return SourceChoice("path", path=wanted.path, variable=wanted.variable or "")
+    return SourceChoice("path", path=wanted.path, variable=wanted.variable or "", quality=wanted.quality)
 
 
 def differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
-    """In what a source differs from the one a model learned from, a sentence each: grid, and ocean.
+    """In what a source differs from the one a model learned from, a sentence each: grid, ocean, and what counts of it.
 
     The first is about the grid if the grids differ. Units never do: whatever opens here is in °C.
     """
@@ -130,9 +131,14 @@ def differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
             f"The model learned on {_grid_words(grid)}; this source has {_grid_words(ocean.grid)}: what it knows of "
             "fronts and of the size of clouds is of its own cells."
         )
-    if not _same_ocean(model.trained.settings.source, choice) and ocean.key != model.trained.scores.get("data_key"):
+    wanted = model.trained.settings.source
+    if ocean.key == model.trained.scores.get("data_key"):
+        return tuple(found)
+    if not _same_ocean(wanted, choice):
         learned = model.trained.scores.get("data_name", "another source")
         found.append(f"The model learned from {learned}; this is {ocean.name}.")
+    elif isinstance(wanted, FileSource) and ocean.grading and wanted.quality != choice.quality:
+        found.append(f"The model learned from {_counted(wanted.quality)}; here it sees {_counted(choice.quality)}.")
     return tuple(found)
 
 
@@ -152,6 +158,12 @@ def _same_ocean(learned: Any, choice: SourceChoice) -> bool:
     if isinstance(learned, DemoSource):
         return choice.kind == "demo" and learned.seed == choice.seed
     return choice.kind == "path" and learned.path == choice.path
+
+
+def _counted(quality: Quality) -> str:
+    if isinstance(quality, int):
+        return f"observations of level {quality} and better"
+    return {"good": "good observations only", "all": "all observations"}[quality]
 
 
 def _grid_words(grid: LatLonGrid) -> str:

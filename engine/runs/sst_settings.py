@@ -40,6 +40,19 @@ class FileSource(Checked):
         min_length=1, max_length=4096, description="file, folder, pattern such as sst/*.nc, or Zarr store"
     )
     variable: str | None = Field(default=None, description="which variable; needed where there are several")
+    quality: Literal["good", "all"] | Annotated[int, Field(ge=0)] = Field(
+        default="good",
+        description="which observations count where the files grade them: the good ones, all, or those of a level "
+        "(a whole number) and better",
+    )
+
+    @field_validator("quality", mode="before")
+    @classmethod
+    def _is_quality(cls, value: object) -> object:
+        """Refuse in one sentence what pydantic refuses once for each kind of value."""
+        if value not in ("good", "all") and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise ValueError("should be 'good', 'all', or the number of a level")
+        return value
 
 
 class SSTSettings(Checked):

@@ -92,7 +92,7 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
     """The source that the settings name."""
     if isinstance(choice, DemoSource):
         return demo_ocean(choice.step_deg, choice.seed, f"{choice.first_year:04d}-01-01", choice.years)
-    return open_sst(choice.path, choice.variable)
+    return open_sst(choice.path, choice.variable, choice.quality)
 
 
 def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:

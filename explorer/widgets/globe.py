@@ -231,6 +231,8 @@ class Globe(Component):
     # Panel holds each change back for 50 ms; a hand should see what it moves, and waits for each picture anyway.
     _priority_changes: ClassVar[list[str]] = ["moved"]
 
+    css_classes = param.List(default=["drawing"])
+
     _esm = _globe_code()
 
     def __init__(self, **params: Any) -> None:

@@ -27,4 +27,6 @@ class Pyramid(Component):
     selected = param.List(default=[0, 0], doc="degree and order of the marked tile")
     label = param.String(default="Pyramid of spherical harmonics")
 
+    css_classes = param.List(default=["drawing"])
+
     _esm = Path(__file__).with_suffix(".js")

@@ -99,12 +99,18 @@ export function render({model, el}) {
   pages.append(...links.map(([, a]) => a))
   nav.append(logo, pages, runs, controls, theme)
 
+  // Not scrollIntoView: from where that was called the browser goes on with Tab, and the first links would be passed over.
+  const bringIn = a => {
+    const [box, own] = [pages, a].map(part => part.getBoundingClientRect())
+    const beyond = (low, high, from, to) => Math.min(0, low - from) + Math.max(0, high - to)
+    pages.scrollBy(beyond(own.left, own.right, box.left, box.right), beyond(own.top, own.bottom, box.top, box.bottom))
+  }
   const showPage = () => {
     showBusy()
     for (const [name, a] of links) {
       if (name !== model.page) { a.removeAttribute('aria-current'); continue }
       a.setAttribute('aria-current', 'page')
-      a.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+      bringIn(a)
     }
   }
   const showTheme = () => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import panel as pn
@@ -27,7 +27,7 @@ progress::-webkit-progress-value { background: var(--h-accent) }
 progress::-moz-progress-bar { background: var(--h-accent) }
 table { width: 100%; border-collapse: collapse; font-feature-settings: 'tnum' }
 th { text-align: left; font-weight: 450; color: var(--h-secondary); padding: 5px 12px 5px 0; vertical-align: top }
-td { text-align: right; padding: 5px 0; overflow-wrap: anywhere }
+td, th[scope=col] { text-align: right; padding: 5px 0 5px 8px; overflow-wrap: anywhere }
 tr + tr > * { border-top: 1px solid var(--h-divider) }
 """
 
@@ -85,10 +85,14 @@ def progress(share: float, doing: str) -> str:
     )
 
 
-def table(rows: Iterable[tuple[str, str]]) -> str:
-    """HTML of a table of labels and values."""
-    body = "".join(f"<tr><th scope=row>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows)
-    return f"<table>{body}</table>"
+def table(rows: Iterable[tuple[str, ...]], heads: Sequence[str] = ()) -> str:
+    """HTML of a table of labels, each with its value or values; ``heads`` stand over the columns of several."""
+    over = "".join(f"<th scope=col>{escape(head)}</th>" for head in heads)
+    body = "".join(
+        f"<tr><th scope=row>{escape(label)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        for label, *values in rows
+    )
+    return f"<table>{f'<tr><td></td>{over}</tr>' if over else ''}{body}</table>"
 
 
 def sentence(said: str) -> str:

@@ -162,11 +162,15 @@ def news(page: Page, url: str, run: Run) -> Iterator[Row]:
 
 
 def _next_step(run: Run) -> float:
-    """The step of the next line of the metrics, as soon as it is written."""
-    path = run.folder / "metrics.jsonl"
-    before = path.stat().st_size
-    _until(lambda: path.stat().st_size > before and path.read_bytes().endswith(b"\n"))
-    return json.loads(path.read_bytes().splitlines()[-1])["step"]
+    """The iteration of the next line of the metrics that has another one, as soon as it is written."""
+    before = _last_iteration(run)
+    _until(lambda: _last_iteration(run) > before)
+    return _last_iteration(run)
+
+
+def _last_iteration(run: Run) -> float:
+    whole = (run.folder / "metrics.jsonl").read_bytes().rpartition(b"\n")[0]
+    return json.loads(whole.splitlines()[-1]).get("iteration", -1.0)
 
 
 def _seconds_to_map(page: Page, canvas: ElementHandle, run: Run) -> float:

@@ -37,6 +37,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
     (data / "deeper").mkdir(parents=True)
     write(data / "sst.nc", 15.0)
     write(folder / "mine.nc", 18.0)
+    write(data / "graded.nc", 12.0, levels=(5, 3))
+    write(folder / "low.nc", 12.0, levels=(2,))
     (data / "deeper" / "bad.nc").write_bytes(b"this is no NetCDF file")
     (data / "link.nc").symlink_to(folder / "mine.nc")
     with pytest.MonkeyPatch.context() as patch:
@@ -48,8 +50,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
             yield server, folder
 
 
-def write(path: Path, mean: float) -> None:
-    """Sixty days of 4°: kelvins, 0..360, half of it missing."""
+def write(path: Path, mean: float, levels: tuple[int, ...] = ()) -> None:
+    """Sixty days of 4°: kelvins, 0..360, half of it missing; ``levels`` are the quality of its rows in turn."""
     rng = np.random.default_rng(int(mean))
     lat, lon = np.arange(-88.0, 90.0, 4.0), np.arange(2.0, 360.0, 4.0)
     time = (np.datetime64("2012-01-20") + np.arange(60)).astype("datetime64[ns]")
@@ -61,7 +63,11 @@ def write(path: Path, mean: float) -> None:
         "lat": ("lat", lat, {"units": "degrees_north"}),
         "lon": ("lon", lon, {"units": "degrees_east"}),
     }
-    xr.Dataset({"analysed_sst": sst}, coords).to_netcdf(path)
+    fields: dict[str, object] = {"analysed_sst": sst}
+    if levels:
+        rows = np.resize(levels, lat.size).astype("i1")
+        fields["quality_level"] = (("time", "lat", "lon"), np.broadcast_to(rows[:, None], values.shape))
+    xr.Dataset(fields, coords).to_netcdf(path)
 
 
 def globe(page: Page) -> Locator:
@@ -95,7 +101,7 @@ def row(page: Page, name: str) -> Locator:
 
 def source_of(url: str) -> dict[str, str]:
     """What an address says of the source."""
-    return {key: value for key, value in parse_qsl(urlsplit(url).query) if key in ("src", "path", "var")}
+    return {key: value for key, value in parse_qsl(urlsplit(url).query) if key in ("src", "path", "var", "quality")}
 
 
 def cell(field: xr.DataArray, place: tuple[float, float]) -> float:
@@ -212,6 +218,61 @@ def test_a_file_looks_as_it_is(page: Page, house: tuple[Server, Path]) -> None:
     choice = SourceChoice("path", path="sst.nc")
     address = f"{server.url}?page=data&src=path&path=sst.nc&day=2012-02-03"
     assert_shown(page, address, choice, "observed", 14, "observed-2012-02-03")
+
+
+def choice_of_quality(page: Page, name: str) -> Locator:
+    """A choice of quality: the layers have none of these names."""
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def seen_percent(choice: SourceChoice) -> str:
+    """What the read-out says of the first day."""
+    queries.opened(choice)
+    return f"{number(queries.seen_percent(choice, queries.day_map(choice, 'observed', 0)))} %"
+
+
+def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[Server, Path]) -> None:
+    server, _ = house
+    good, every = (SourceChoice("path", path="graded.nc", quality=quality) for quality in ("good", "all"))
+    assert seen_percent(good) != seen_percent(every)
+    address = f"{server.url}?page=data&src=path&path="
+    open_page(page, f"{address}sst.nc", "Data")
+    expect(row(page, "Source")).to_contain_text("sst.nc", timeout=LONG_MS)
+    expect(choice_of_quality(page, "Good only")).to_be_hidden()
+    open_page(page, f"{address}graded.nc", "Data")
+    expect(choice_of_quality(page, "Good only")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
+    # one row more is good than is not
+    expect(page.get_by_text("Kept quality_level ≥ 4: 49% of observations left out").first).to_be_visible()
+    expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
+    choice_of_quality(page, "All").click()
+    page.wait_for_function("location.search.includes('quality=all')")
+    expect(page.get_by_text("All observations count, whatever 'quality_level' says of them.").first).to_be_visible()
+    expect(fact(page, "Sea seen")).to_have_text(seen_percent(every))
+    page.reload()
+    expect(choice_of_quality(page, "All")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
+    expect(fact(page, "Sea seen")).to_have_text(seen_percent(every))
+    # what is no choice is said, and the good ones count
+    open_page(page, f"{address}graded.nc&quality=best", "Data")
+    expect(page.get_by_text("quality=best in the address is not a choice here")).to_be_visible()
+    expect(choice_of_quality(page, "Good only")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
+    expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
+    assert "quality" not in source_of(page.url)
+
+
+def test_an_upload_without_good_observations_opens_with_all(page: Page, house: tuple[Server, Path]) -> None:
+    server, folder = house
+    open_page(page, server.url + DEMO, "Data")
+    expect(row(page, "Source")).to_contain_text("Demo ocean")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.locator("input[type=file]").set_input_files(folder / "low.nc")
+    expect(page.get_by_text(re.compile("Remedy: choose all observations"))).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("No observation of low.nc is of this quality: choose another.")).to_be_visible()
+    expect(row(page, "Source")).to_contain_text("Demo ocean")
+    choice_of_quality(page, "All").click()
+    expect(row(page, "Source")).to_contain_text("low", timeout=LONG_MS)
+    wait_drawn(page, "observed-2012-01-20")
+    expect(page.get_by_text("This source cannot be opened.")).to_be_hidden()
+    assert source_of(page.url)["quality"] == "all"
 
 
 def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:

@@ -69,6 +69,43 @@ def test_a_small_screen_shows_heading_and_actions_side_by_side(page: Page, serve
         expect(drawer).to_be_hidden()
 
 
+SIZES = ((1440, 900), (1280, 720), (390, 844))
+
+
+def test_what_is_asked_covers_nothing_of_the_globe(page: Page, serve: Callable[..., str]) -> None:
+    globe = page.get_by_label("Globe with the learned field")
+    train = page.get_by_role("button", name="Train", exact=True)
+    open_page(page, serve("explorer") + "?page=table", "Table")
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        eventually(lambda: heights(globe)[0] < heights(globe)[1] < heights(train)[0] < height, lambda: str(width))  # noqa: B023
+
+
+def test_words_and_controls_grow_on_a_very_large_screen(page: Page, serve: Callable[..., str]) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    open_page(page, serve("explorer") + "?page=basis", "Basis")
+    heading, export = page.get_by_role("heading", name="Basis", exact=True), page.get_by_role("button", name="Export")
+    globe = page.get_by_label("Globe with the chosen basis function")
+    small = {thing: heights(thing) for thing in (heading, export)}
+    page.set_viewport_size({"width": 2560, "height": 1440})
+    for thing, (top, bottom) in small.items():
+        eventually(lambda: heights(thing)[1] - heights(thing)[0] > 1.2 * (bottom - top), lambda: str(thing))  # noqa: B023
+    # what is drawn in pixels is as sharp as before
+    assert globe.evaluate("canvas => canvas.width >= canvas.getBoundingClientRect().width")
+    # a menu opens where its button is, though the button has grown
+    export.click()
+    item = page.get_by_role("menuitem").first
+    eventually(lambda: -8 <= heights(item)[0] - heights(export)[1] < 40, lambda: str(heights(item)))
+    assert edges(item)[0] < edges(export)[1]
+    assert edges(export)[0] < edges(item)[1]
+
+
+def heights(thing: Locator) -> tuple[float, float]:
+    """Top and bottom, in pixels."""
+    box = thing.bounding_box()
+    return (box["y"], box["y"] + box["height"]) if box else (0.0, 0.0)
+
+
 def edges(thing: Locator) -> tuple[float, float]:
     """Left and right, in pixels."""
     box = thing.bounding_box()

@@ -108,17 +108,17 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     page.get_by_label("Name", exact=True).press("Enter")
 
     # several wrong fields are told together, and nothing can be launched until they are right
-    page.get_by_label("Window", exact=True).fill("13, 12")
-    page.get_by_label("Window", exact=True).press("Enter")
-    page.get_by_label("Months", exact=True).fill("99")
-    page.get_by_label("Months", exact=True).press("Enter")
+    page.get_by_label("Window, rows × columns", exact=True).fill("13, 12")
+    page.get_by_label("Window, rows × columns", exact=True).press("Enter")
+    page.get_by_label("Months of a sample", exact=True).fill("99")
+    page.get_by_label("Months of a sample", exact=True).press("Enter")
     expect(page.get_by_role("alert").get_by_text("2 fields are wrong")).to_be_visible()
     expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
-    page.get_by_label("Window", exact=True).fill("60, 60")
-    page.get_by_label("Window", exact=True).press("Enter")
-    page.get_by_label("Months", exact=True).fill("1")
-    page.get_by_label("Months", exact=True).press("Enter")
+    page.get_by_label("Window, rows × columns", exact=True).fill("60, 60")
+    page.get_by_label("Window, rows × columns", exact=True).press("Enter")
+    page.get_by_label("Months of a sample", exact=True).fill("1")
+    page.get_by_label("Months of a sample", exact=True).press("Enter")
 
     # the second click must not start a second run
     click_twice(page.get_by_role("button", name="Launch"))
@@ -205,11 +205,28 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     for trial in ("trial 0", "trial 1"):
         page.get_by_role("checkbox", name=re.compile(f"Compare .*{trial}")).check()
     differing = page.locator("table", has_text="Field").first.get_by_role("row").nth(1)
-    expect(differing).to_contain_text("learning_rate")
+    expect(differing).to_contain_text("Learning rate")
+    expect(differing.get_by_title("learning_rate")).to_be_visible()
     page.wait_for_function("location.search.includes('runs=')")
     page.reload()
     wait_ready(page, "Train")
-    expect(differing).to_contain_text("learning_rate")
+    expect(differing).to_contain_text("Learning rate")
+
+
+def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
+    page: Page, house: tuple[Server, Path], tmp_path: Path
+) -> None:
+    open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
+    expect(page.get_by_text("nothing is varied yet; choose at least one field").first).to_be_visible()
+    expect(page.get_by_role("button", name="Launch")).to_be_disabled()
+    path = tmp_path / "wrong.json"
+    path.write_text('{"hello": 1}')
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_text("The file was not taken. Settings: missing")).to_be_visible()
+    expect(page.get_by_text("choose a configuration as Export writes it")).to_be_visible()
+    expect(page.get_by_label("Task", exact=True)).to_have_value("sweep")
+    page.get_by_label("Vary", exact=True).select_option("Learning rate")
+    expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine import queries
 from engine.data.gaps import coverage
 from engine.data.source import SSTSource
-from engine.errors import CancelledError, ChoiceError, DataError
+from engine.errors import CancelledError, ChoiceError, DataError, QualityError
 from engine.queries import SourceChoice, ocean, ocean_days, ocean_files, ocean_sources, ocean_uploads
 from engine.queries.cache import Cache
 from engine.sphere import LatLonGrid
@@ -84,6 +84,8 @@ def values_of(found: SSTSource) -> np.ndarray:
         ({"step_deg": 3.0}, "no step of 3°"),
         ({"seed": -1}, "seed -1"),
         ({"years": 21}, "21 years"),
+        ({"quality": "best"}, "'best' is no choice of quality"),
+        ({"quality": True}, "True is no choice of quality"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(fields: dict[str, object], said: str) -> None:
@@ -441,7 +443,8 @@ def test_only_what_was_uploaded_can_be_asked_for(root: Path, name: str) -> None:
 # ---------------------------------------------------------------- real files
 
 
-def write(path: Path, offset: float = 0.0) -> np.ndarray:
+def write(path: Path, offset: float = 0.0, levels: tuple[int, ...] = ()) -> np.ndarray:
+    """Days of observations; with ``levels`` those are their quality, rows in turn."""
     rng = np.random.default_rng(1)
     values = (15.0 + offset + rng.normal(0, 3, CUBE)).astype(np.float32)
     time = np.datetime64("2001-12-20") + np.arange(NUM_DAYS)
@@ -451,7 +454,11 @@ def write(path: Path, offset: float = 0.0) -> np.ndarray:
         "lon": ("lon", GRID.lon, {"units": "degrees_east"}),
     }
     sst = (("time", "lat", "lon"), values, {"units": "degC", "standard_name": "sea_surface_temperature"})
-    xr.Dataset({"sst": sst}, coords).to_netcdf(path)
+    fields: dict[str, object] = {"sst": sst}
+    if levels:
+        rows = np.resize(levels, GRID.shape[0]).astype("i1")
+        fields["quality_level"] = (("time", "lat", "lon"), np.broadcast_to(rows[:, None], CUBE))
+    xr.Dataset(fields, coords).to_netcdf(path)
     return values
 
 
@@ -467,6 +474,34 @@ def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
     os.utime(root / "sst.nc", ns=(1, 10**18))
     assert queries.source(choice) is not held
     np.testing.assert_allclose(queries.day_map(choice, "observed", 3).values, second[3], atol=1e-6)
+
+
+def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
+    values = write(root / "sst.nc", levels=(5, 3))
+    good, every, three = (SourceChoice("path", path="sst.nc", quality=quality) for quality in ("good", "all", 3))
+    found = [queries.opened(choice) for choice in (good, every, three)]
+    assert [one.grading[:30] for one in found] == [
+        "kept quality_level ≥ 4: 50% of", "all observations count, whatev", "kept quality_level ≥ 3: 0% of "
+    ]  # fmt: skip
+    assert len({one.key for one in found}) == 3
+    for choice, rows in ((good, slice(0, None, 2)), (every, slice(None)), (good, slice(0, None, 2))):
+        seen = queries.day_map(choice, "observed", 3).values
+        wanted = np.full(GRID.shape, np.nan, np.float32)
+        wanted[rows] = values[3][rows]
+        np.testing.assert_allclose(seen, wanted, atol=1e-6)
+    run = queries.run_source(three)
+    assert (run.path, run.quality) == (str(root / "sst.nc"), 3)  # type: ignore[union-attr]
+    write(root / "plain.nc")
+    assert queries.opened(SourceChoice("path", path="plain.nc")).grading == ""
+
+
+def test_an_upload_without_good_observations_is_kept_for_another_choice(root: Path) -> None:
+    write(root / "sst.nc", levels=(1, 2))
+    name = upload("low.nc", (root / "sst.nc").read_bytes(), chunk=10_000)
+    with pytest.raises(QualityError, match=r"\(low\.nc\).*choose all observations") as refusal:
+        queries.opened(SourceChoice("upload", path=name))
+    assert str(root) not in str(refusal.value)
+    assert queries.opened(SourceChoice("upload", path=name, quality="all")).shape == GRID.shape
 
 
 def test_an_upload_that_is_no_ocean_is_removed(root: Path) -> None:

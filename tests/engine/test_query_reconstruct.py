@@ -6,6 +6,7 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from engine.queries import (
 )
 from engine.queries.cache import Cache
 from engine.runs.reconstruct_settings import ReconstructSettings
+from engine.runs.sst_settings import FileSource
 from engine.sphere import LatLonGrid
 from engine.training import lesson, reconstruct_task
 from engine.training.answers import answer
@@ -292,6 +294,27 @@ def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPa
         np.testing.assert_allclose(day[row, column], expected, rtol=1e-6)
     same = resampled(small_ocean(4), GRID)
     np.testing.assert_allclose(same.daily.isel(time=9).values, small_ocean(4).daily.isel(time=9).values, rtol=1e-6)
+
+
+def test_a_model_is_asked_with_the_observations_that_it_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same file another choice of quality is told; where the file grades nothing there is nothing to tell."""
+    learned = FileSource(path="/data/sst.nc", variable="sst", quality="all")
+    model = SimpleNamespace(
+        trained=SimpleNamespace(
+            settings=SimpleNamespace(source=learned), climatology=SimpleNamespace(grid=GRID), scores={"data_key": "k"}
+        )
+    )
+    monkeypatch.setattr(reconstruct_models, "model_of", lambda _: model)
+    own = queries.source_of(RUN)
+    assert own == SourceChoice("path", path="/data/sst.nc", variable="sst", quality="all")
+    give(monkeypatch, replace(small_ocean(1), key="k", grading="all observations count"))
+    assert queries.differences(RUN, own) == ()
+    give(monkeypatch, replace(small_ocean(1), key="other", grading="kept quality_level ≥ 4"))
+    said = "The model learned from all observations; here it sees "
+    assert queries.differences(RUN, replace(own, quality="good")) == (f"{said}good observations only.",)
+    assert queries.differences(RUN, replace(own, quality=3)) == (f"{said}observations of level 3 and better.",)
+    give(monkeypatch, replace(small_ocean(1), key="other"))
+    assert queries.differences(RUN, replace(own, quality="good")) == ()
 
 
 def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:

@@ -127,3 +127,18 @@ def test_a_terminal_sees_one_line_and_a_file_one_line_every_ten_percent(home):
 )
 def test_durations_are_told_in_words(seconds, text):
     assert _duration(seconds) == text
+
+
+@pytest.mark.parametrize(("given", "taken"), [((), None), (("--quality", "all"), "all"), (("--quality", "3"), 3)])
+def test_reconstruct_takes_a_quality(home, monkeypatch, given, taken):
+    asked = []
+    monkeypatch.setattr(
+        "engine.queries.reconstruct_file.reconstruct_file", lambda *_, quality, **__: asked.append(quality)
+    )
+    assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", *given]) == 0
+    assert asked == [taken]
+
+
+def test_reconstruct_refuses_what_is_no_quality(home, capsys):
+    assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", "--quality", "best"]) == 2
+    assert "'best' is no choice of quality" in capsys.readouterr().err

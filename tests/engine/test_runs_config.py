@@ -78,6 +78,31 @@ def test_a_wrong_setting_is_told_in_words(settings, expected):
     )
 
 
+def of_a_file(**fields):
+    return {"settings": {"task": "sst", "source": {"kind": "file", "path": "sst/*.nc", **fields}}}
+
+
+def test_a_configuration_of_an_earlier_version_keeps_to_good_observations():
+    old = RunConfig.checked(of_a_file(variable=None))
+    assert old.settings.source.quality == "good"
+    assert old == RunConfig.checked(of_a_file(quality="good"))
+
+
+@pytest.mark.parametrize("quality", ["good", "all", 0, 4])
+def test_the_quality_of_observations_survives_its_file(quality):
+    config = RunConfig.checked(of_a_file(quality=quality))
+    again = RunConfig.from_json(config.to_json())
+    assert again == config
+    assert again.settings.source.quality == quality
+    assert [config == RunConfig.checked(of_a_file(quality=one)) for one in ("good", "all", 0, 4)].count(True) == 1
+
+
+@pytest.mark.parametrize("quality", ["best", "4", -1, True, 2.5, None, [4], {}])
+def test_a_quality_that_cannot_be_is_one_problem(quality):
+    (problem,) = problems_of(of_a_file(quality=quality))
+    assert problem.startswith("settings.source.quality: should be 'good', 'all', or the number of a level (it is ")
+
+
 def test_a_missing_box_is_a_problem_only_when_the_domain_needs_it():
     assert RunConfig.checked({"settings": {"task": "basis", "domain": "land"}})
 

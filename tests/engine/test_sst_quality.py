@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
+from engine.data.prepare import prepare
+from engine.data.quality import Quality, quality_of
 from engine.data.sst import open_sst
 from engine.data.sst._quality import screen_of
-from engine.errors import ChoiceError, DataError
+from engine.errors import ChoiceError, DataError, QualityError
+from engine.queries import reconstruct_file as reconstruct_module
+from engine.queries.reconstruct_file import reconstruct_file
+from engine.runs.sst_settings import DemoSource, FileSource
+from engine.training.lesson import open_source
 from tests.engine import producers
 from tests.engine import producers_agencies as agencies
 
@@ -140,6 +147,7 @@ def test_what_is_not_understood_is_left_alone_and_said(tmp_path: Path) -> None:
     found, notes = seen(written(ds, tmp_path / "a.nc"))
     assert found[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
     assert "the flags 'colour' are not understood and were left alone" in notes
+    assert open_sst(tmp_path / "a.nc").grading == open_sst(tmp_path / "a.nc", quality="all").grading == ""
 
 
 @pytest.mark.parametrize(("name", "attrs"), [
@@ -235,7 +243,8 @@ def test_the_key_tells_what_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("quality", "kind", "words"), [
-    (9, DataError, "'quality_level' has no level 9.*choose from 0 to 5"),
+    (9, QualityError, "'quality_level' has no level 9.*choose from 0 to 5, 'good' or 'all'"),
+    (-1, ChoiceError, "-1 is no choice of quality"),
     ("fine", ChoiceError, "'fine' is no choice of quality"),
     (True, ChoiceError, "no choice of quality"),
 ])  # fmt: skip
@@ -249,7 +258,7 @@ def test_a_quality_that_cannot_be_is_refused(
 
 def test_a_level_where_nothing_is_graded_is_refused(tmp_path: Path) -> None:
     path = written(producers.dataset(2), tmp_path / "a.nc")
-    with pytest.raises(DataError, match="quality 4 was asked for, but no levels of quality are known"):
+    with pytest.raises(QualityError, match="quality 4 was asked for, but no levels of quality are known"):
         open_sst(path, quality=4)
     stores = tmp_path / "stores"
     stores.mkdir()
@@ -259,5 +268,74 @@ def test_a_level_where_nothing_is_graded_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_good_at_all_is_refused_in_words(tmp_path: Path) -> None:
     path = written(graded("quality_level", {}, best=2), tmp_path / "a.nc")
-    with pytest.raises(DataError, match=r"kept quality_level ≥ 4: 100% of observations left out.*quality='all'"):
+    words = r"kept quality_level ≥ 4: 100% of observations left out.*choose all observations \(quality 'all'\)"
+    with pytest.raises(QualityError, match=words):
         open_sst(path)
+    assert open_sst(path, quality="all").daily is not None
+
+
+def test_where_nothing_was_measured_no_other_quality_is_offered(tmp_path: Path) -> None:
+    ds = graded("quality_level", {})
+    ds["sst"][:] = np.nan
+    path = written(ds, tmp_path / "a.nc")
+    with pytest.raises(DataError) as refusal:
+        open_sst(path, quality="all")
+    assert not isinstance(refusal.value, QualityError)
+    assert "quality" not in refusal.value.remedy
+
+
+def test_a_source_says_whether_there_is_a_choice(tmp_path: Path) -> None:
+    path = written(graded("quality_level", {}), tmp_path / "a.nc")
+    assert open_sst(path).grading == "kept quality_level ≥ 4: 67% of observations left out"
+    assert open_sst(path, quality="all").grading == "all observations count, whatever 'quality_level' says of them"
+    plain = written(producers.dataset(2), tmp_path / "b.nc")
+    assert open_sst(plain).grading == open_sst(plain, quality="all").grading == ""
+
+
+@pytest.mark.parametrize(("quality", "share"), [("good", 2 / 6), (3, 3 / 6), ("all", 1.0)])
+def test_a_run_opens_the_observations_that_its_configuration_names(
+    quality: Quality, share: float, tmp_path: Path
+) -> None:
+    path = written(graded("quality_level", {}), tmp_path / "a.nc")
+    source = open_source(FileSource(path=str(path), quality=quality))
+    assert source.daily is not None
+    kept = np.isfinite(source.daily.values)[:, ~source.land]
+    assert kept.mean() == pytest.approx(share, abs=0.02)
+    assert source.key == open_sst(path, quality=quality).key
+
+
+def test_months_prepared_of_one_quality_are_not_taken_for_another(tmp_path: Path) -> None:
+    path = written(graded("quality_level", {}), tmp_path / "a.nc")
+    year, month = (int(part) for part in str(producers.FIRST)[:7].split("-"))
+    first = prepare(open_sst(path), (year, month), (year, month), folder=tmp_path / "months")
+    every = prepare(open_sst(path, quality="all"), (year, month), (year, month), folder=tmp_path / "months")
+    assert first.key != every.key
+    assert np.isfinite(first.daily).sum() < np.isfinite(every.daily).sum()
+
+
+@pytest.mark.parametrize(("asked", "learned", "taken"), [
+    (None, FileSource(path="b.nc", quality="all"), "all"), (None, FileSource(path="b.nc", quality=3), 3),
+    ("good", FileSource(path="b.nc", quality="all"), "good"), (None, DemoSource(), "good"), (5, DemoSource(), 5),
+])  # fmt: skip
+def test_a_file_is_reconstructed_from_what_the_model_learned_to_see(
+    asked: Quality | None, learned: object, taken: Quality, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(graded("quality_level", {}), tmp_path / "a.nc")
+    opened, told = [], []
+    trained = SimpleNamespace(settings=SimpleNamespace(source=learned))
+    monkeypatch.setattr(reconstruct_module, "load_model", lambda _: trained)
+    monkeypatch.setattr(reconstruct_module, "reconstruct", lambda _, source, *__, **___: opened.append(source))
+    reconstruct_file("run", str(path), tmp_path / "out.nc", quality=asked, progress=lambda _, text: told.append(text))
+    assert [source.key for source in opened] == [open_sst(path, quality=taken).key]
+    assert told == [opened[0].grading]
+
+
+@pytest.mark.parametrize(("text", "quality"), [("good", "good"), ("all", "all"), ("0", 0), ("12", 12)])
+def test_a_choice_can_be_spelled(text: str, quality: Quality) -> None:
+    assert quality_of(text) == quality
+
+
+@pytest.mark.parametrize("text", ["", "GOOD", "-1", "1.5", "٣", "best", "9999", "True"])
+def test_what_is_no_choice_is_refused(text: str) -> None:
+    with pytest.raises(ChoiceError, match="is no choice of quality"):
+        quality_of(text)

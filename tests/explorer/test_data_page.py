@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import queries
-from engine.errors import DataError
+from engine.errors import DataError, QualityError
 from engine.queries import LAYERS, Cost, Opened, Series, SourceChoice
 from explorer.pages.data import words
 from explorer.pages.data.model import DataModel, nearest
@@ -21,11 +21,25 @@ from explorer.session import Session
 from explorer.widgets.files import FileBrowser
 from explorer.widgets.upload import UploadField
 
-KEYS = [*DataModel.KEYS, "src", "step", "seed", "years", "path", "var", "day", "minus", "place", "at", "unknown"]
+KEYS = [
+    *DataModel.KEYS,
+    "src",
+    "step",
+    "seed",
+    "years",
+    "path",
+    "var",
+    "quality",
+    "day",
+    "minus",
+    "place",
+    "at",
+    "unknown",
+]
 TEXTS = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
-    st.sampled_from(["demo", "path", "upload", "truth", "withheld", "year", "2001-07-16", "9999-99-99", "0.25", "nan",
-                     "clouds", "10,20", "91,0", "1,2,3", "../../etc", "<script>"]),
+    st.sampled_from(["demo", "path", "upload", "all", "truth", "withheld", "year", "2001-07-16", "9999-99-99", "0.25",
+                     "nan", "clouds", "10,20", "91,0", "1,2,3", "../../etc", "<script>"]),
     st.text(max_size=12),
 )  # fmt: skip
 
@@ -51,7 +65,10 @@ def assert_legal(model: DataModel) -> None:
     assert 0 <= model.span_days.start < model.span_days.stop <= len(model.days)
     assert abs(model.place[0]) <= 90
     assert abs(model.place[1]) <= 180
-    SourceChoice(**{name: getattr(model.choice, name) for name in ("kind", "step_deg", "seed", "years", "path")})
+    SourceChoice(
+        **{name: getattr(model.choice, name) for name in ("kind", "step_deg", "seed", "years", "path", "quality")}
+    )
+    assert model.quality == model.asked_quality
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS), st.integers(1, 40))
@@ -152,6 +169,83 @@ def test_days_go_round() -> None:
 )
 def test_the_nearest_day(iso: str, index: int) -> None:
     assert nearest(found().days, iso) == index
+
+
+# ---------------------------------------------------------------- quality
+
+FILE = SourceChoice("path", path="sst.nc")
+KEPT = "kept quality_level ≥ 4: 67% of observations left out"
+
+
+def test_only_a_source_that_grades_its_observations_offers_a_choice() -> None:
+    model = DataModel({})
+    model.take(found())
+    assert model.graded is None
+    model.choice = FILE
+    model.take(found(FILE, grading=KEPT))
+    assert model.graded == FILE
+    assert words.grading(model.found, None) == f"{KEPT[0].upper()}{KEPT[1:]}."
+
+
+def test_another_quality_is_another_source_and_travels_in_the_address() -> None:
+    model = DataModel({"src": "path", "path": "sst.nc"})
+    model.take(found(FILE, grading=KEPT))
+    assert "quality" not in model.address
+    model.quality = "all"
+    model.choose_quality()
+    assert model.choice == replace(FILE, quality="all")
+    assert model.address["quality"] == "all"
+    assert DataModel(model.address).choice == model.choice
+    # before it is open another thought: the one that is open is asked for again
+    model.quality = "good"
+    model.choose_quality()
+    assert model.choice == FILE
+
+
+def test_the_same_file_keeps_its_quality_and_another_begins_with_the_good_observations() -> None:
+    every = replace(FILE, quality="all")
+    model = DataModel({"src": "path", "path": "sst.nc", "quality": "all"})
+    model.take(found(every, grading="all observations count"))
+    assert model.choose_file("path", "sst.nc") == every
+    assert model.choose_file("path", "other.nc").quality == "good"
+    assert model.choose_file("upload", "sst.nc").quality == "good"
+
+
+def test_a_level_is_kept_and_offered_where_it_was_asked_for() -> None:
+    model = DataModel({"src": "path", "path": "sst.nc", "quality": "3"})
+    assert (model.choice.quality, model.quality, model.notes) == (3, "level", [])
+    model.take(found(model.choice, grading="kept quality_level ≥ 3"))
+    assert words.qualities(model.graded) == {"Good only": "good", "All": "all", "Level 3": "level"}
+    model.choose_quality()
+    assert model.choice.quality == 3
+    model.quality = "good"
+    model.choose_quality()
+    assert model.choice == FILE
+    assert words.qualities(FILE) == {"Good only": "good", "All": "all"}
+
+
+@pytest.mark.parametrize("text", ["fine", "-1", "", "1.5", "<script>", "GOOD"])
+def test_a_wrong_quality_in_the_address_is_said_and_left(text: str) -> None:
+    model = DataModel({"src": "path", "path": "sst.nc", "quality": text})
+    assert model.choice == FILE
+    assert model.notes == [f"quality={text} in the address is not a choice here"]
+    assert "quality" not in model.address
+
+
+def test_what_was_refused_for_its_quality_can_be_asked_for_with_another() -> None:
+    model = DataModel({})
+    model.take(found())
+    model.choice = FILE
+    model.refuse(QualityError("every cell is missing", "sst.nc", "choose all observations"))
+    assert model.choice == SourceChoice()
+    assert model.graded == FILE
+    assert "sst.nc" in words.grading(model.found, model.refused)
+    model.quality = "all"
+    model.choose_quality()
+    assert model.choice == replace(FILE, quality="all")
+    assert model.quality == "all"
+    model.refuse(DataError("the file is gone", "sst.nc", "open it again"))
+    assert (model.choice, model.graded, model.quality) == (SourceChoice(), None, "good")
 
 
 # ---------------------------------------------------------------- words

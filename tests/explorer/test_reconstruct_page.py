@@ -59,6 +59,19 @@ def test_an_address_is_taken_up_and_what_cannot_be_is_said() -> None:
     assert hostile.run == PRETRAINED
 
 
+def test_the_quality_of_a_file_travels_in_the_address() -> None:
+    for text, quality in (("all", "all"), ("3", 3)):
+        model = ReconstructModel({"src": "path", "path": "sst.nc", "quality": text})
+        assert model.choice == SourceChoice("path", path="sst.nc", quality=quality)
+        assert model.case().source.quality == quality
+        assert model.address["quality"] == text
+        assert not model.notes
+    model = ReconstructModel({"src": "path", "path": "sst.nc", "quality": "fine"})
+    assert model.choice == SourceChoice("path", path="sst.nc")
+    assert model.notes == ["quality=fine in the address is not a choice here"]
+    assert "quality" not in model.address
+
+
 def test_a_month_that_the_source_lacks_gives_way_to_the_nearest() -> None:
     model = ReconstructModel({"month": "1999-03"})
     model.take_months(MONTHS, "2004-07-01")

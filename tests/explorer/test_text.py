@@ -37,3 +37,10 @@ def test_markup_is_escaped(made: str) -> None:
 )
 def test_numbers_are_set_as_in_print(value: float, shown: str) -> None:
     assert text.number(value) == shown
+
+
+def test_a_table_of_several_columns_has_their_heads() -> None:
+    made = text.table([("Error", "1", "2")], ("Ours", "<theirs>"))
+    assert "<tr><td></td><th scope=col>Ours</th><th scope=col>&lt;theirs&gt;</th></tr>" in made
+    assert "<th scope=row>Error</th><td>1</td><td>2</td>" in made
+    assert "scope=col" not in text.table([("Error", "1")])

@@ -17,7 +17,7 @@ from engine.queries import forms, trainings
 from engine.queries.training_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
 from engine.runs.sst_settings import SSTSettings
-from explorer.pages.train import fields, markup, words
+from explorer.pages.train import fields, labels, markup, words
 from explorer.pages.train.compare import read_compared
 from explorer.pages.train.follow import Followed, Look
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TASKS, TrainModel
@@ -191,7 +191,46 @@ def test_nothing_that_came_from_outside_becomes_markup() -> None:
     found = markup.differences(forms.compare_configs(configs), [(HOSTILE, "red"), ("b", "blue")])
     assert HOSTILE not in found + markup.bars([(HOSTILE, 1.0, 0.1, "red")], "K") + markup.key([(HOSTILE, "red", True)])
     # what differs comes first
-    assert found.index(">seed<") < found.index("fields they share")
+    assert found.index(">Seed<") < found.index("fields they share")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fields_bear_words_and_tell_how_they_are_written(task: str) -> None:
+    model = TrainModel({"task": task})
+    rows = [one for one in fields.form_rows(model) if one["name"] not in ("space+",)]
+    named = [(one["group"], one["label"]) for one in rows]
+    assert len(set(named)) == len(named)
+    assert not [one for one in rows if "_" in one["label"]]
+    written = {one["name"]: one["help"] for one in rows}
+    for field in forms.form_fields(task):
+        if field.name in written and field.name != "space":
+            assert f"written {field.name.removeprefix('trial.')} in files" in written[field.name]
+
+
+def test_form_comparison_and_sweep_call_a_field_the_same() -> None:
+    name = "model.patch"
+    words_of_it = row(TrainModel({"task": "sst"}), name)["label"]
+    changed = SSTSettings(window=(60, 60), model=SSTSettings().model.model_copy(update={"patch": (1, 2, 2)}))
+    configs = [RunConfig(settings=settings) for settings in (SSTSettings(window=(60, 60)), changed)]
+    found = markup.differences(forms.compare_configs(configs), [("a", "red"), ("b", "blue")])
+    head = f'<th scope=row title="{name}">{words_of_it}</th>'
+    assert head in found[: found.index("fields they share")]
+    assert "1, 2, 2" in found
+    sweep = TrainModel({"task": "sweep"})
+    fields.change(sweep, "space+", name)
+    assert row(sweep, f"space.{name}")["label"] == words_of_it == labels.label(f"trial.{name}")
+    assert words.chosen_text({name: [1, 2, 2]}) == f"{labels.short(name)} 1×2×2"
+
+
+def test_what_is_wrong_is_said_without_the_names_of_files() -> None:
+    model = TrainModel({"task": "sst"})
+    fields.change(model, "train_years", "2001, 2003")
+    assert "shares years with “Training years” 2001 to 2003" in row(model, "validation_years")["problem"]
+    assert labels.label("window.0") == labels.label("window")
+    assert labels.in_words("no file /data/a_b.nc") == "no file /data/a_b.nc"
+    sweep = TrainModel({"task": "sweep"})
+    sweep.set_field("space", {})
+    assert row(sweep, "space+")["problem"] == labels.NOTHING_VARIED
 
 
 # --- what is read of runs ---------------------------------------------------------------------------------------------

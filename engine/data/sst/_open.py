@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.data.quality import Quality, check_quality
 from engine.data.source import SSTSource
 from engine.data.sst._land import guessed_mask, own_mask
 from engine.data.sst._meaning import candidates, choose
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
-from engine.data.sst._quality import Quality, check_quality, no_levels
+from engine.data.sst._quality import no_levels
 from engine.data.sst._series import File, Series, grouped, month_means, open_series
 from engine.data.sst._storage import skeleton
 from engine.errors import DataError
@@ -41,7 +42,8 @@ def open_sst(
     ``qual_sst``; else as the flags' meanings say. ``quality`` "all" keeps all, a number those of this level and better.
 
     Raises :class:`DataError` or :class:`GridError` for everything that keeps a file from being one of these: what is
-    wrong, where, and what to do. Files are opened read-only, and one that changes later raises when it is read.
+    wrong, where, and what to do; :class:`QualityError` where another ``quality`` may help. Files are opened read-only,
+    and one that changes later raises when it is read.
     """
     check_quality(quality)
     locations, name = locate(path), _name(path)
@@ -107,7 +109,16 @@ def _source(roles: dict[str, Series], files: Sequence[File], name: str, key: str
         notes.append("monthly: the means of the full days")
     notes += [land.note, *([ice_note] if ice_note else [])]
     return SSTSource(
-        name, key, main.grid, land.mask, tuple(dict.fromkeys(notes)), arrays.get("daily"), monthly, truth, ice
+        name,
+        key,
+        main.grid,
+        land.mask,
+        tuple(dict.fromkeys(notes)),
+        arrays.get("daily"),
+        monthly,
+        truth,
+        ice,
+        next((one.told or "" for one in (main, *roles.values()) if one.is_graded), ""),
     )
 
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.errors import ChoiceError, DataError
-
-Quality = Literal["good", "all"] | int
-"""The observations that count: those of good quality, all, or those of a level or a better one."""
+from engine.data.quality import Quality
+from engine.errors import QualityError
 
 _FLAG_NAMES = ("status_flag", "quality_flag")  # CF: the last word of a standard name
 _L2P_FLAGS = "l2p_flags"
@@ -64,15 +62,11 @@ class Bits:
         return ((np.where(known, raw, 0).astype(np.int64) & self.bad) != 0).astype(np.float32)
 
 
-def check_quality(quality: object) -> None:
-    """Refuse what is no :data:`Quality` at all."""
-    if quality not in ("good", "all") and (isinstance(quality, bool) or not isinstance(quality, int)):
-        raise ChoiceError(f"{quality!r} is no choice of quality", "quality", "choose 'good', 'all', or a level")
-
-
-def no_levels(quality: int, where: str) -> DataError:
+def no_levels(quality: int, where: str) -> QualityError:
     """What is said to somebody who asks for a level that nothing in the file has."""
-    return DataError(f"quality {quality} was asked for, but no levels of quality are known", where, "leave it out")
+    return QualityError(
+        f"quality {quality} was asked for, but no levels of quality are known", where, "choose 'good' or 'all'"
+    )
 
 
 def screen_of(
@@ -80,15 +74,15 @@ def screen_of(
 ) -> tuple[Levels | Bits | None, str | None]:
     """What tells good observations of ``variable`` from others, and what there is to say; None where nothing does.
 
+    Of "all" it is what would tell good ones from others, and not to be kept to.
+
     The flags lie along ``axes`` (latitude, longitude) and as many steps as the variable. Looked for are, in this order,
     those named by its ``ancillary_variables``, the producers' usual names, a CF standard name of a flag, and meanings
     that grade from best to worst; levels go before bits. Flags that are not understood are left alone.
 
-    Raises :class:`DataError` where a level is asked for that the file does not have.
+    Raises :class:`QualityError` where a level is asked for that the file does not have.
     """
     names = list(dict.fromkeys(_flags(dataset, variable, axes)))
-    if quality == "all":
-        return None, f"all observations count, whatever {names[0]!r} says of them" if names else None
     for name in names:
         levels = _levels(name, dataset[name].attrs, quality, where)
         if levels is not None:
@@ -162,10 +156,10 @@ def _levels(name: str, attrs: Mapping[str, Any], quality: Quality, where: str) -
     other_end, least, best = told
     if isinstance(quality, int):
         if not min(other_end, best) <= quality <= max(other_end, best):
-            raise DataError(
+            raise QualityError(
                 f"{name!r} has no level {quality}",
                 where,
-                f"choose from {min(other_end, best)} to {max(other_end, best)}",
+                f"choose from {min(other_end, best)} to {max(other_end, best)}, 'good' or 'all'",
             )
         least = quality
     return Levels(name, min(least, best), max(least, best), f"{name} {'≥' if best >= other_end else '≤'} {least}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.sst._field import Field
-from engine.errors import DataError
+from engine.errors import DataError, QualityError
 
 MAX_SAMPLES = 36
 """Days read on opening: they tell the unit, and which cells are ever valid."""
@@ -37,14 +37,16 @@ class Sample:
         return 0 if self.ever is None else int(self.ever.sum())
 
     def refuse_nothing(self, where: str, told: str | None = None) -> None:
-        """Raise :class:`DataError` where all that was looked at is missing; ``told`` is what was left out of it."""
-        if not np.isfinite(self.values).any():
-            why, or_else = ("", "") if told is None else (f"; {told}", ", or open it in Python with quality='all'")
-            raise DataError(
-                f"every cell is missing in {self.looked}{why}",
-                where,
-                f"check the file, its fill values and its valid range{or_else}",
-            )
+        """Raise :class:`DataError` where all that was looked at is missing.
+
+        ``told`` is what was left out of it for its quality: then a :class:`QualityError`.
+        """
+        if np.isfinite(self.values).any():
+            return
+        what, remedy = f"every cell is missing in {self.looked}", "check the file, its fill values and its valid range"
+        if told is None:
+            raise DataError(what, where, remedy)
+        raise QualityError(f"{what}; {told}", where, f"choose all observations (quality 'all'), or {remedy}")
 
 
 def sampled(field: Field) -> Sample:

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from engine.data.quality import Quality
 from engine.data.sst._field import Field, Meaning, Part, as_array
 from engine.data.sst._meaning import Place, fitting_shift, named, place, same_grid, stated_shift
 from engine.data.sst._packing import Packing
 from engine.data.sst._paths import Location
-from engine.data.sst._quality import Bits, Levels, Quality, screen_of
+from engine.data.sst._quality import Bits, Levels, screen_of
 from engine.data.sst._sample import Sample, left_out, sampled
 from engine.data.sst._times import Clock, Periods, Step, decoded, from_name_or_attributes, periods, step_of
 from engine.errors import DataError
@@ -35,6 +36,7 @@ class Series:
     """One variable over files in order; ``step`` is what the files hold, ``field`` is by days or months.
 
     ``screen`` tells, in words, which observations count, "" where all do; ``told`` is a note about their quality.
+    ``is_graded``: the files tell good observations from others, whether that is kept to or not.
     """
 
     files: tuple[File, ...]
@@ -46,6 +48,7 @@ class Series:
     sample: Sample
     screen: str
     told: str | None
+    is_graded: bool
 
     @property
     def grid(self) -> LatLonGrid:
@@ -105,15 +108,18 @@ def open_series(files: Sequence[File], variable: str, quality: Quality) -> Serie
     step = step_of(clock, _hints(files[0], variable), where)
     field = Field(variable, parts_of(files, variable, found), found.layout, periods(clock, step, where))
     screen, told = _screen(files, variable, found, quality)
+    is_graded = screen is not None
+    if screen is not None and quality == "all":
+        screen, told = None, f"all observations count, whatever {screen.name!r} says of them"
     if screen is not None:
         field = replace(field, missing=_screened(files, screen, field.periods))
         share, looked = left_out(field)
         told = f"kept {screen.words}: {share:.0%} of observations left out{looked}"
     sample = sampled(field)
-    sample.refuse_nothing(where, told)
+    sample.refuse_nothing(where, told if screen is not None else None)
     shift, unit = fitting_shift(sample.values, shift, where)
     words = "" if screen is None else screen.words
-    return Series(files, variable, found, step, replace(field, shift=shift), unit, sample, words, told)
+    return Series(files, variable, found, step, replace(field, shift=shift), unit, sample, words, told, is_graded)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import panel as pn
-
 from engine import queries
 from engine.queries import Factors
 from explorer.background import Newest
-from explorer.layout import fill
+from explorer.layout import box, fill
 from explorer.pages.basis import words
 from explorer.pages.basis.model import HARMONIC, BasisModel
 from explorer.plots import basis as figures
@@ -34,7 +32,7 @@ class Panels:
         self._shown: Factors | None = None
         self._inspect = Newest(self._show_waiting, on_error)
         self._words = html("")
-        self._body = pn.Column(margin=0, sizing_mode="stretch_both")
+        self._body = box(sizing_mode="stretch_both")
         self._tabs = controls.segments(model.param.panel, _labels(model))
         self.parts = (self._tabs, self._words, self._body)
         self._pyramid = Pyramid(colormap=colormap_bytes("balance"), margin=0, sizing_mode="stretch_width")

@@ -59,6 +59,9 @@ class SourceForm:
             self._group(DEMO, self._demo),
             self._group(PATH, self._path),
             self._group(UPLOAD, self._upload),
+            controls.group(
+                self.model, ["found", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
+            ),
         ]
 
     def _group(self, name: str, build: Callable[[], list[Any]]) -> pn.Column:
@@ -95,6 +98,20 @@ class SourceForm:
             UploadField(self._open_upload, self._failed, margin=(4, 0), sizing_mode="stretch_width"),
             controls.field(self.model.param.variable, "Variable, where there are several"),
         ]
+
+
+def _quality(model: DataModel) -> list[Any]:
+    """Which observations count, where the source grades them."""
+    choices = controls.segments(model.param.quality, words.qualities(model.graded))
+
+    def renew(*_: object) -> None:
+        if model.graded is not None:
+            choices.param.update(options=words.qualities(model.graded), value=model.quality)
+
+    model.param.watch(renew, ["found", "refused"])
+    shown = ["found", "refused"]
+    said = controls.sentence(model, shown, lambda: words.grading(model.found, model.refused), margin=(2, 0, 8, 0))
+    return [section("Observations"), choices, said]
 
 
 def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[Any]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import param
 
-from engine.errors import EngineError
+from engine.errors import EngineError, QualityError
 from engine.queries import DEMO_STEPS, LAYERS, MAX_SEED, MAX_YEARS, SPANS, WITHHOLDING, Opened, SourceChoice, span_of
-from explorer.page_model import PageModel, as_text, numbers
+from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 
 DEMO, PATH, UPLOAD = "demo", "path", "upload"
 OF_SPAN = ("mean", "coverage", "count")
+GOOD, ALL, LEVEL = "good", "all", "level"
 PANELS = ("source", "place", "values")
 _FIRST_DAY = "2001-01-01"
 _MONTH = {"day": 30, "month": 1}  # steps of a source
@@ -40,6 +42,7 @@ class DataModel(PageModel):
     # state
     choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the source that is asked for")
     found = param.ClassSelector(class_=Opened, doc="the source that is open; None before the first")
+    refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the quality asked for")
     day = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is shown")
     other = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is subtracted")
     waiting = param.Dict(default={}, doc="days of the address, as ISO dates, until a source is open")
@@ -58,6 +61,7 @@ class DataModel(PageModel):
     years = param.Integer(default=6, bounds=(1, MAX_YEARS), doc="of the demo ocean")
     path = param.String(doc="file, folder or glob on the server")
     variable = param.String(doc="the one to take where a file has several; empty: the only one")
+    quality = param.Selector(default=GOOD, objects=[GOOD, ALL, LEVEL], doc="of the observations that count")
 
     # capabilities
     @property
@@ -72,6 +76,19 @@ class DataModel(PageModel):
         return name != "span" or self.layer in OF_SPAN or self.panel == "place"
 
     # derived
+    @property
+    def graded(self) -> SourceChoice | None:
+        """The source whose observations can be chosen by quality: one that was refused for it, or the open one."""
+        if self.refused is not None:
+            return self.refused
+        return self.found.choice if self.found and self.found.grading else None
+
+    @property
+    def asked_quality(self) -> str:
+        """What ``quality`` is of the choice."""
+        asked = (self.refused or self.choice).quality
+        return LEVEL if isinstance(asked, int) else asked
+
     @property
     def days(self) -> tuple[str, ...]:
         """The days of the open source, ISO dates."""
@@ -94,6 +111,7 @@ class DataModel(PageModel):
 
     def keep_legal(self) -> None:
         """Days of the address are taken up when their source is open; a layer that it lacks is left."""
+        self.quality = self.asked_quality
         if self.found is not None and self.found.choice == self.choice:
             if self.waiting:
                 self.take(self.found)
@@ -103,7 +121,7 @@ class DataModel(PageModel):
     # address
     def extra_names(self) -> list[str]:
         """The source, the days, the place."""
-        return ["choice", "day", "other", "place"]
+        return ["choice", "refused", "day", "other", "place"]
 
     def write_extra(self, address: dict[str, str]) -> None:
         """``src`` with what it needs, ``day``, ``minus`` and ``place``."""
@@ -115,6 +133,8 @@ class DataModel(PageModel):
             address["path"] = choice.path
             if choice.variable:
                 address["var"] = choice.variable
+            if choice.quality != GOOD:
+                address["quality"] = str(choice.quality)
         address["day"] = self.iso("day")
         if self.layer == "difference":
             address["minus"] = self.iso("other")
@@ -141,7 +161,7 @@ class DataModel(PageModel):
         try:
             if kind != DEMO:
                 path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:100]
-                return SourceChoice(kind, path=path, variable=variable)
+                return SourceChoice(kind, path=path, variable=variable, quality=read_quality(query, self.notes))
             seed, years = (self._whole(query, name) for name in ("seed", "years"))
             step = next((one for one in DEMO_STEPS if as_text(one) == query.get("step", "1")), None)
             if step is None:
@@ -172,6 +192,28 @@ class DataModel(PageModel):
             self.param.update(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
         elif choice.kind == PATH:
             self.param.update(path=choice.path, variable=choice.variable)
+
+    def choose_file(self, kind: str, path: str) -> SourceChoice:
+        """A file or upload as the form has it. Of another file than the one at hand the good observations count.
+
+        Raises :class:`ChoiceError` where no file is named.
+        """
+        graded = self.graded
+        quality = graded.quality if graded is not None and (graded.kind, graded.path) == (kind, path) else GOOD
+        return SourceChoice(kind, path=path, variable=self.variable, quality=quality)
+
+    def choose_quality(self) -> None:
+        """Ask for the source at hand with the observations that ``quality`` says."""
+        graded = self.graded
+        if graded is not None and self.quality != self.asked_quality:
+            self.param.update(refused=None, choice=replace(graded, quality=self.quality))
+
+    def refuse(self, error: Exception) -> None:
+        """Go back to the open source, or to the demo ocean; what another quality may open is kept in mind."""
+        asked, fallback = self.choice, self.found.choice if self.found else SourceChoice()
+        if asked != fallback:
+            self.choice = fallback
+        self.refused = asked if isinstance(error, QualityError) else None
 
     def take(self, found: Opened) -> None:
         """Go on with an open source, on the days of the address, or else as near to those shown as it has them."""

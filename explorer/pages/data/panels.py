@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import panel as pn
 import xarray as xr
 
 from engine import queries
@@ -36,7 +35,7 @@ class Panels:
         self._figures = Figures()
         self._read = controls.button("Read them", on_click=lambda _: self._agree())
         self._stop = controls.button("Cancel", on_click=lambda _: self._cancel())
-        self._body = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._body = box()
         self._asked: tuple[Opened, slice] | None = None
         self.parts = (controls.segments(model.param.panel, _LABELS), self._words, self._body)
 

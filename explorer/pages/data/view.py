@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -73,7 +72,7 @@ class DataView:
         self._under_way = ""
         self._question = html("")
         go = controls.button("Read them", on_click=lambda _: self._agree())
-        self._asking = box(self._question, go, css=layout.OVERLAY, styles={"display": "none"})
+        self._asking = box(self._question, go, css=layout.CARD, styles={"display": "none"})
         self.stage = Stage(session, model, "the ocean", self._abandon, (self._asking,), blocks=True, land_shade=True)
         self.stage.on_click(self._pick)
         self._opening = Newest(self.stage.show_progress, self._show_refusal)
@@ -99,6 +98,8 @@ class DataView:
         model.show_choice()
         model.param.watch(lambda *_: self._open(model.choice), "choice")
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
+        model.param.watch(lambda *_: model.choose_quality(), "quality")
+        model.param.watch(lambda *_: model.param.update(refused=None), "form")
         # what was said of a refused source need not be read for ever
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
@@ -125,14 +126,14 @@ class DataView:
 
     def _open_path(self, path: str) -> None:
         self.model.path = path
-        self._try(lambda: SourceChoice(PATH, path=path, variable=self.model.variable))
+        self._try(PATH, path)
 
     def _open_upload(self, name: str) -> None:
-        self._try(lambda: SourceChoice(UPLOAD, path=name, variable=self.model.variable))
+        self._try(UPLOAD, name)
 
-    def _try(self, make: Callable[[], SourceChoice]) -> None:
+    def _try(self, kind: str, path: str) -> None:
         try:
-            choice = make()
+            choice = self.model.choose_file(kind, path)
         except EngineError as error:
             self._show_refusal(error)
             return
@@ -152,6 +153,7 @@ class DataView:
     def _start(self, choice: SourceChoice) -> None:
         """Open a source; what is in use stays until that has worked."""
         self.stage.clear_failure()
+        self.model.refused = None
         self._opening.start(lambda report: queries.opened(choice, report), self._take)
 
     def _take(self, found: Opened) -> None:
@@ -164,12 +166,9 @@ class DataView:
 
     def _show_refusal(self, error: Exception) -> None:
         """A source that cannot be had: the last one stays, or the demo ocean takes its place."""
+        self.model.refuse(error)
         found = self.model.found
-        fallback = found.choice if found else SourceChoice()
-        name = found.name if found else "The demo ocean"
-        if self.model.choice != fallback:
-            self.model.choice = fallback
-        self.stage.show_failure(words.kept(name), error)
+        self.stage.show_failure(words.kept(found.name if found else "The demo ocean"), error)
 
     # showing
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 
 import numpy as np
 import xarray as xr
 
 from engine.queries import LAYERS, Cost, Opened, Series, SourceChoice
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import duration, number
+from explorer.widgets.text import duration, number, sentence
 
 Fact = tuple[str, str, str]
 
@@ -80,6 +81,20 @@ def source_rows(found: Opened) -> list[tuple[str, str]]:
         ("All days", f"{number(found.day_bytes * len(found.days) / 2**20)} MB, read a month at a time"),
         ("Land", f"{found.land_percent:.0f} % of the grid"),
     ]
+
+
+def qualities(graded: SourceChoice | None) -> dict[str, str]:
+    """The choices of quality; a level only where one was asked for by an address or a run."""
+    quality = graded.quality if graded else "good"
+    level = {f"Level {quality}": "level"} if isinstance(quality, int) else {}
+    return {"Good only": "good", "All": "all", **level}
+
+
+def grading(found: Opened | None, refused: SourceChoice | None) -> str:
+    """What the choice of quality leaves."""
+    if refused is not None:
+        return f"No observation of {PurePath(refused.path).name} is of this quality: choose another."
+    return sentence(found.grading) if found else ""
 
 
 def cost(found: Cost) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import panel as pn
-
 from engine import queries
 from engine.queries import EmbeddingConfig
 from explorer.background import Newest, unseen
-from explorer.layout import fill
+from explorer.layout import box, fill
 from explorer.pages.embeddings import words
 from explorer.pages.embeddings.model import EmbeddingsModel
 from explorer.plots import embeddings as figures
@@ -31,7 +29,7 @@ class Panels:
         self._words = html("")
         self._table = html("")
         self._figures = Figures()
-        self._body = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._body = box()
         self.parts = (controls.segments(model.param.panel, _LABELS), self._words, self._body)
 
     def show(self, config: EmbeddingConfig) -> None:

@@ -71,7 +71,7 @@ class EmbeddingsView:
     def _ask_card(self) -> Any:
         """The question that stands before something large."""
         go = controls.button("Make it", on_click=lambda _: self._make(agreed=True))
-        return box(self._question, go, css=layout.OVERLAY, styles={"display": "none"})
+        return box(self._question, go, css=layout.CARD, styles={"display": "none"})
 
     def _actions(self) -> list[Any]:
         files = {

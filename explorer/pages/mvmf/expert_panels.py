@@ -69,7 +69,7 @@ class ExpertPanels:
             self.say([(str(error), True)])
             return
         self._words.object = paragraph(words.SCORES)
-        self._rows.object = table(words.score_rows(scores))
+        self._rows.object = table(words.score_rows(scores), words.SCORE_HEADS)
         areas = np.array(scores.recall_areas_km2)
         curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
         fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves))

@@ -17,7 +17,8 @@ from explorer.widgets.text import number
 Fact = tuple[str, str, str]
 Sentence = tuple[str, bool]
 
-SCORES = "On the test, the expert | the best that can be said without looking at the picture."
+SCORES = "On places it never saw, beside the best that can be said without looking at the picture."
+SCORE_HEADS = ("Expert", "Not looking")
 INVITATION = "No expert is trained yet. Training one on synthetic land takes about a minute of two cores."
 NO_EXPERT = "Train an expert and it will tell you where it believes a picture was taken."
 NO_RUN = "The run of this address is not here, or not finished. Choose another one."
@@ -104,22 +105,22 @@ def _date(day: float) -> str:
     return (datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)).strftime("%-d %B")
 
 
-def score_rows(scores: Scores) -> list[tuple[str, str]]:
+def score_rows(scores: Scores) -> list[tuple[str, ...]]:
     """The expert beside the best that can be said without looking."""
 
-    def pair(show: Callable[[float], str], name: str, key: str = "") -> str:
+    def row(label: str, show: Callable[[float], str], name: str, key: str = "") -> tuple[str, ...]:
         values = ((found[name][key] if key else found[name]) for found in (scores.expert, scores.prior))
-        return " | ".join(show(value) for value in values)
+        return label, *(show(value) for value in values)
 
     return [
-        ("Median error, km", pair(number, "error_km", "median")),
-        ("Within 750 km", pair(words.percent, "within_km", "750")),
-        ("Within 2500 km", pair(words.percent, "within_km", "2500")),
-        ("Loss at the truth, nats", pair(number, "nll")),
-        ("50 % region", pair(words.area, "area_km2", "0.5")),
-        ("Truth in the 50 % region", pair(words.percent, "coverage", "0.5")),
-        ("Truth in the 90 % region", pair(words.percent, "coverage", "0.9")),
-        ("Climate right", pair(words.percent, "climate_accuracy")),
-        ("Climate group right", pair(words.percent, "climate_accuracy_coarse")),
-        ("Date off by, days", pair(number, "date_error_days")),
+        row("Median error, km", number, "error_km", "median"),
+        row("Within 750 km", words.percent, "within_km", "750"),
+        row("Within 2500 km", words.percent, "within_km", "2500"),
+        row("Loss at the truth, nats", number, "nll"),
+        row("50 % region, million km²", lambda km2: number(km2 / 1e6), "area_km2", "0.5"),
+        row("Truth in the 50 % region", words.percent, "coverage", "0.5"),
+        row("Truth in the 90 % region", words.percent, "coverage", "0.9"),
+        row("Climate right", words.percent, "climate_accuracy"),
+        row("Climate group right", words.percent, "climate_accuracy_coarse"),
+        row("Date off by, days", number, "date_error_days"),
     ]

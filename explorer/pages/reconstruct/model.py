@@ -19,7 +19,7 @@ from engine.queries import (
     Cloud,
     SourceChoice,
 )
-from explorer.page_model import PageModel, as_text, numbers
+from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 
 TEMPERATURE, ERROR, SPREAD = "temperature", "error", "spread"
@@ -153,6 +153,8 @@ class ReconstructModel(PageModel):
             address["path"] = choice.path
             if choice.variable:
                 address["var"] = choice.variable
+            if choice.quality != "good":
+                address["quality"] = str(choice.quality)
         address["month"] = self.iso[:7]
         address["place"] = ",".join(f"{value:.4g}" for value in self.place)
 
@@ -186,7 +188,8 @@ class ReconstructModel(PageModel):
         """The source of an address; the demo ocean where it is none."""
         try:
             if query["src"] != "demo":
-                return SourceChoice(query["src"], path=query.get("path", "")[:_MAX_PATH], variable=query.get("var", ""))
+                path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")
+                return SourceChoice(query["src"], path=path, variable=variable, quality=read_quality(query, self.notes))
             step = next((one for one in DEMO_STEPS if as_text(one) == query.get("step", "1")), 1.0)
             seed, years = (int(query.get(name, default)) for name, default in (("seed", "0"), ("years", "6")))
             return SourceChoice(step_deg=step, seed=min(max(seed, 0), MAX_SEED), years=min(max(years, 1), MAX_YEARS))

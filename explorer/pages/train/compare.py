@@ -23,6 +23,7 @@ from explorer.plots.training import COLOURS, Line
 from explorer.runs_panel import title
 from explorer.widgets.text import html, paragraph, paragraphs
 
+OTHER_DATA = "These runs do not learn from the same data, see below: their scores cannot be compared."
 INVITATION = "Tick two to eight runs in the list to lay their curves above each other."
 
 
@@ -102,8 +103,7 @@ class Compare:
             return
         self._shown = stamp
         self._curves.offer(dict(found.choices), found.metric)
-        said = found.comparison.on_other_data
-        self._caution.object = paragraphs([(said, True)]) if said else ""
+        self._caution.object = paragraphs([(OTHER_DATA, True)]) if found.comparison.on_other_data else ""
         log = model.scale == LOG
         unit = ", K" if found.metric == words.MODEL_ERROR else ""
         data = found.lines, log, words.AXES[model.axis], words.metric_name(found.metric) + unit, 320

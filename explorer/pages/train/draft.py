@@ -12,13 +12,14 @@ from engine.queries.dry_run import DryRun, dry_run
 from engine.runs import RunConfig
 from explorer.background import Later, Newest
 from explorer.layout import box, row
-from explorer.pages.train import fields, words
+from explorer.pages.train import fields, markup, words
+from explorer.pages.train.labels import in_words
 from explorer.pages.train.model import NEW, RUNS, TrainModel
 from explorer.registry import REGISTRY, store_call
 from explorer.session import Session
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
-from explorer.widgets.text import html, paragraph, paragraphs, progress, section, table
+from explorer.widgets.text import html, paragraph, paragraphs, progress, section, sentence, table
 
 BODY = """
 :host { display: flex; flex-flow: column nowrap; gap: 12px; padding: 4px 24px 24px; box-sizing: border-box;
@@ -29,6 +30,7 @@ _PRE = (
     "margin:6px 0 0;padding:12px;overflow:auto;max-height:42vh;background:var(--h-panel);"
     "border:1px solid var(--h-divider);border-radius:8px;font:400 12px/1.5 ui-monospace,'DejaVu Sans Mono',monospace"
 )
+_REMEDY = "choose a configuration as Export writes it, or correct these fields"
 
 
 class Draft:
@@ -72,7 +74,7 @@ class Draft:
             self._cost.object = paragraph("Correct the fields first.")
             return
         self._said.object = f"<h2>{fields.TASK_NAMES[config.task]}</h2>" + paragraphs(
-            [(sentence, False) for sentence in words.plan(config)]
+            [(said, False) for said in words.plan(config)]
         )
         self._snippet.object = f'<pre tabindex=0 style="{_PRE}">{escape(forms.config_snippet(config))}</pre>'
         self._launch.disabled = False
@@ -111,7 +113,8 @@ class Draft:
             self.take(RunConfig.from_json(text.encode(), "the chosen file"))
             self._session.say("success", "The file's configuration is in the form.")
         except ConfigError as error:
-            self._session.say("error", str(error))
+            wrong = in_words(error.what)
+            self._session.say("error", f"The file was not taken. {sentence(wrong)} Remedy: {_REMEDY}.")
 
     def take(self, config: RunConfig, title: str = "") -> None:
         """Make a configuration the draft and show it."""
@@ -163,6 +166,6 @@ def _wrong(problems: list[str]) -> str:
     lines: list[Any] = []
     for problem in problems:
         name, _, said = problem.removeprefix("settings.").partition(": ")
-        lines.append(f"<tr><th scope=row>{escape(name)}</th><td style=text-align:left>{escape(said)}</td></tr>")
+        lines.append(f"<tr>{markup.field_head(name)}<td style=text-align:left>{escape(in_words(said))}</td></tr>")
     count = f"{len(problems)} fields are" if len(problems) > 1 else "One field is"
     return f"<h2 role=alert>{count} wrong</h2><table>{''.join(lines)}</table>"

@@ -9,6 +9,7 @@ from typing import Any
 from engine.queries import forms
 from engine.queries.forms import FormField
 from engine.runs.model_settings import PRESETS
+from explorer.pages.train import labels
 from explorer.pages.train.model import TASKS, TrainModel
 
 RUN, SEARCH, DATA, MODEL, LEARNING, MACHINE, SETTINGS = (
@@ -18,24 +19,13 @@ _GROUPS = (RUN, SEARCH, SETTINGS, MODEL, LEARNING, DATA, MACHINE)
 OPENED = [RUN, SEARCH, SETTINGS, MODEL]
 
 TASK_NAMES = {
-    "sst": "SST reconstruction",
-    "sweep": "Sweep of SST trainings",
+    "sst": "SST training",
+    "sweep": "SST sweep",
     "table": "Spatial table",
     "expert": "Geographic expert",
     "basis": "Harmonic basis",
     "land": "Land mask",
     "reconstruct": "Reconstruction of an archive",
-}
-_LABELS = {
-    "step_deg": "Step, °",
-    "held_out_box": "Held-out box, °",
-    "offset_celsius": "Offset, °C",
-    "scale_kelvin": "Scale, K",
-    "kind": "Source",
-    "num_components": "Components K",
-    "basis_degree": "Degree L",
-    "max_degree": "Degree L",
-    "patch": "Patch t, h, w",
 }
 _TRIAL = "trial."
 _SPACE, _ADD = "space", "space+"
@@ -93,6 +83,8 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
     for field in forms.form_fields(model.task):
         if field.name == _SPACE:
             rows += _space_rows(model, problems)
+        elif len(field.choices) == 1:
+            continue  # no choice: the task of a sweep's trials
         elif field.only_if is None or forms.pick(model.values, field.only_if[0]) == field.only_if[1]:
             rows.append(_field_row(model, field, _problem(problems, field.name)))
     return sorted(rows, key=lambda row: _GROUPS.index(row["group"]))
@@ -100,23 +92,29 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
 
 def _problem(problems: dict[str, str], name: str) -> str:
     """What is wrong with a field, or with a part of it such as ``window.0``."""
-    return "; ".join(said for field, said in problems.items() if field == name or field.startswith(f"{name}."))
+    return "; ".join(
+        labels.in_words(said) for field, said in problems.items() if field == name or field.startswith(f"{name}.")
+    )
 
 
 def _field_row(model: TrainModel, field: FormField, problem: str) -> dict[str, Any]:
     value = forms.pick(model.values, field.name)
+    if value is None and not field.is_optional:
+        value = field.default  # what holds where a draft is silent
     group = _group(model.task, field.name)
     if field.kind == "choice":
         legal = forms.legal(model.values, field.name, field.choices)
         known = [(as_text(one), str(one), one in legal or one == value) for one in field.choices]
-        return _row(group, field.name, _label(field.name), field.help, "choice", as_text(value), problem) | {
+        if value not in field.choices and forms.legal(model.values, field.name, (value,)):
+            known.append((as_text(value), f"level {value}", True))  # a level of quality, from a configuration's file
+        return _row(group, field.name, labels.label(field.name), _help(field), "choice", as_text(value), problem) | {
             "options": [{"text": text, "label": label, "is_legal": is_legal} for text, label, is_legal in known]
         }
     candidates = _CANDIDATES.get(field.name.removeprefix(_TRIAL), ())
     suggestions = [as_text(one) for one in forms.legal(model.values, field.name, candidates)] if candidates else []
     if problem and suggestions:
         problem = f"{problem}. Legal now, for example: {'; '.join(suggestions)}"
-    return _row(group, field.name, _label(field.name), _help(field), field.kind, as_text(value), problem) | {
+    return _row(group, field.name, labels.label(field.name), _help(field), field.kind, as_text(value), problem) | {
         "suggestions": suggestions
     }
 
@@ -126,10 +124,10 @@ def _space_rows(model: TrainModel, problems: dict[str, str]) -> list[dict[str, A
     space = space if isinstance(space, dict) else {}
     help = "values with commas, or a range: 1 … 4, 0.001 … 0.1 log; empty: not varied"
     rows = [
-        _row(SEARCH, f"{_SPACE}.{name}", _label(name), help, "text", dimension_text(dimension))
+        _row(SEARCH, f"{_SPACE}.{name}", labels.label(name), help, "text", dimension_text(dimension))
         for name, dimension in space.items()
     ]
-    rest = [("", "add …"), *((name, _label(name)) for name in _DIMENSIONS if name not in space)]
+    rest = [("", "add …"), *((name, labels.label(name)) for name in _DIMENSIONS if name not in space)]
     add = _choice(SEARCH, _ADD, "Vary", "what trials may choose", "", rest)
     return [*rows, add | {"problem": _problem(problems, _SPACE)}]
 
@@ -158,15 +156,6 @@ def _group(task: str, name: str) -> str:
     return MACHINE if name in ("precision", "accelerator", "devices", "nodes") else LEARNING
 
 
-def _label(name: str) -> str:
-    last = name.rpartition(".")[2]
-    if name.removeprefix(_TRIAL) == "overlap":
-        return "Window overlap"
-    if name.removeprefix(_TRIAL) == "source.seed":
-        return "Which ocean"
-    return _LABELS.get(last, last.replace("_", " ").capitalize())
-
-
 def _help(field: FormField) -> str:
     limits = {
         (True, True): f"{as_text(field.low)} … {as_text(field.high)}",
@@ -174,7 +163,9 @@ def _help(field: FormField) -> str:
         (False, True): f"up to {as_text(field.high)}",
     }.get((field.low is not None, field.high is not None), "")
     optional = "may be empty" if field.is_optional else ""
-    return "; ".join(part for part in (field.help, limits, optional) if part)
+    # who writes configurations by hand looks for the name that stands there
+    named = f"written {field.name.removeprefix(_TRIAL)} in files"
+    return "; ".join(part for part in (field.help, limits, optional, named) if part)
 
 
 def as_text(value: Any) -> str:
@@ -196,7 +187,7 @@ def from_text(field: FormField, text: str) -> Any:
     if field.kind == "switch":
         return text == "true"
     if field.kind == "choice":
-        return next((one for one in field.choices if as_text(one) == text), text)
+        return next((one for one in field.choices if as_text(one) == text), _number(text))
     if field.kind == "list":
         return [_number(part.strip()) for part in text.split(",") if part.strip()]
     return _number(text) if field.kind in ("whole", "number") else text

@@ -35,7 +35,7 @@ _LABELS = {
     "count": ("Valid days", "days"),
     "std": ("Predicted spread", "K"),
 }
-_BAR = f"""{layout.OVERLAY}
+_BAR = f"""{layout.CARD}
 :host {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 0 16px;
   padding: 2px 16px 4px 12px; margin-bottom: 10px }}
 """
@@ -90,7 +90,7 @@ class Live:
         self._epoch.param.watch(lambda event: self._choose_epoch(event.new), "value")
         self.bar = box(self._layer, self._epoch, css=_BAR, styles={"display": "none"})
         self._no_map = html("")
-        self.note = box(self._no_map, css=layout.OVERLAY, styles={"display": "none"})
+        self.note = box(self._no_map, css=layout.CARD, styles={"display": "none"})
         self.side = [self._answer, curves.part, self._plot, self._key, self._rivals, self._numbers, self._log]
 
     def clear(self, stage: Stage, said: str) -> None:

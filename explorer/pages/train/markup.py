@@ -10,6 +10,7 @@ from typing import Any
 from engine.queries.forms import Comparison
 from engine.queries.trainings import ScoreBar, SweepView
 from engine.runs import ACTIVE, RunRecord
+from explorer.pages.train import labels
 from explorer.pages.train.words import MEAN_ERROR, MODEL_ERROR, RIVALS, TIE, chosen_text, tested_errors
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
@@ -124,15 +125,13 @@ def score_items(
 
 def differences(found: Comparison, names: Sequence[tuple[str, str]]) -> str:
     """HTML table of what the configurations of runs ``(name, colour)`` differ in, then of what they share."""
-    heads = "".join(
-        f'<th scope=col style="color:var(--h-text);border-bottom:2px solid {colour}">{escape(name)}</th>'
-        for name, colour in names
-    )
+    look = "text-align:left;color:var(--h-text);border-bottom:2px solid"
+    heads = "".join(f'<th scope=col style="{look} {colour}">{escape(name)}</th>' for name, colour in names)
 
     def lines(rows: Iterable[tuple[str, tuple[str, ...]]]) -> str:
         return "".join(
-            f"<tr><th scope=row>{escape(name)}</th>"
-            + "".join(f'<td style="text-align:left;padding-right:12px">{escape(value)}</td>' for value in values)
+            f"<tr>{field_head(name)}"
+            + "".join(f'<td style="text-align:left;padding-right:12px">{escape(_value(one))}</td>' for one in values)
             + "</tr>"
             for name, values in rows
         )
@@ -144,6 +143,16 @@ def differences(found: Comparison, names: Sequence[tuple[str, str]]) -> str:
         f"<h2>What differs</h2><table><tr><th>Field</th>{heads}</tr>{said}{lines(differ)}</table>"
         f"<details><summary>{len(same)} fields they share</summary><table>{shared}</table></details>"
     )
+
+
+def field_head(name: str) -> str:
+    """HTML of a row's head: what a field is called; pointed at, how it is written in a configuration."""
+    return f'<th scope=row title="{escape(name)}">{escape(labels.label(name))}</th>'
+
+
+def _value(text: str) -> str:
+    """A setting as a person writes it."""
+    return {"true": "yes", "false": "no"}.get(text, text.strip("[]"))
 
 
 def skills(known: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from engine.queries import trainings
 from engine.queries.trainings import SweepTrial, SweepView
 from explorer.layout import box, fill, row
-from explorer.pages.train import markup, words
+from explorer.pages.train import labels, markup, words
 from explorer.pages.train.draft import BODY
 from explorer.pages.train.follow import Seen
 from explorer.plots import training as figures
@@ -64,8 +64,8 @@ class Sweep:
         # the best is offered before there is one: else the first trial would be chosen, and stay so
         begun = {f"Trial {trial.number}": trial.number for trial in view.trials if trial.run}
         self._offer(self._trial, {"Best": _BEST} | begun)
-        self._offer(self._slice, {words.chosen_name(name): place for place, name in enumerate(view.fields)})
-        rows = [(words.chosen_name(name), share, 0.0, SERIES[2]) for name, share in sorted(
+        self._offer(self._slice, {labels.label(name): place for place, name in enumerate(view.fields)})
+        rows = [(labels.label(name), share, 0.0, SERIES[2]) for name, share in sorted(
             view.importance.items(), key=lambda item: -item[1])]  # fmt: skip
         self._importance.object = "<h2>What matters for the score</h2>" + (
             markup.bars(rows, "") if rows else paragraph("Two ended trials are needed.")
@@ -102,13 +102,13 @@ class Sweep:
             for plot in self._plots:
                 fill(plot)
             return
-        labels = [*map(words.chosen_name, view.fields), "Score, K"]
+        columns = [*map(labels.short, view.fields), "Score, K"]
         column = self._slice.value if isinstance(self._slice.value, int) else 0
         number = trial.number if trial else None
         drawn = {
-            "parallel": (figures.parallel, found, labels, number),
+            "parallel": (figures.parallel, found, columns, number),
             "best": (figures.best_so_far, found, view.best_so_far, _UNIT),
-            "slice": (figures.slice_of, found, column, labels[column], _UNIT),
+            "slice": (figures.slice_of, found, column, columns[column], _UNIT),
         }
         panes = [self._figures.pane(name, *made, linked_axes=False) for name, made in drawn.items()]
         for plot, pane in zip(self._plots, panes, strict=True):

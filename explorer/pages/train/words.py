@@ -11,6 +11,7 @@ from engine.queries.trainings import SweepTrial, SweepView
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from engine.runs.sst_settings import SSTSettings
 from engine.runs.sweep_settings import SweepSettings
+from explorer.pages.train import labels
 from explorer.widgets.text import duration, number
 
 MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
@@ -157,7 +158,7 @@ def sweep_sentence(view: SweepView, asked: int) -> str:
 
 def chosen_text(chosen: Mapping[str, Any]) -> str:
     """What a trial has chosen, in a line."""
-    return ", ".join(f"{name.rpartition('.')[2].replace('_', ' ')} {_short(value)}" for name, value in chosen.items())
+    return ", ".join(f"{labels.short(name)} {_short(value)}" for name, value in chosen.items())
 
 
 def _short(value: Any) -> str:
@@ -170,7 +171,7 @@ def plan(config: RunConfig) -> list[str]:
     """What a run of this configuration will do, in sentences."""
     settings = config.settings
     if isinstance(settings, SweepSettings):
-        varied = ", ".join(name.rpartition(".")[2].replace("_", " ") for name in settings.space)
+        varied = ", ".join(f"“{labels.short(name)}”" for name in settings.space)
         return [
             f"{settings.trials} trials, {settings.parallel} at a time, vary {varied}; what falls behind is given up"
             f" by {settings.pruner}."
@@ -196,11 +197,6 @@ def _course(settings: SSTSettings) -> list[str]:
 
 def _years(years: tuple[int, int]) -> str:
     return str(years[0]) if years[0] == years[1] else f"{years[0]}–{years[1]}"
-
-
-def chosen_name(name: str) -> str:
-    """What a dimension of a sweep is called."""
-    return name.rpartition(".")[2].replace("_", " ").capitalize()
 
 
 def trial_sentence(trial: SweepTrial) -> str:

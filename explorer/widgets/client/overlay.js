@@ -1,7 +1,7 @@
 // The DOM over the canvas: markers, the echo of another view's pointer, the divider between two fields, a sentence.
 
 const STYLE = `
-  .hg { position: relative; width: 100%; height: 100%; min-height: 0; overflow: hidden; font: 500 12px/1.2 Inter, system-ui, sans-serif }
+  .hg { position: relative; width: 100%; height: 100%; min-height: 0; overflow: hidden; font: 500 calc(12px * var(--h-zoom, 1))/1.2 Inter, system-ui, sans-serif }
   .hg canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; cursor: grab; touch-action: none; outline: none; border-radius: 8px }
   .hg canvas:active { cursor: grabbing }
   .hg canvas:focus-visible { box-shadow: inset 0 0 0 2px var(--mui-palette-primary-main, #3FD0B6) }
