@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.globe_app import coordinates, smooth
 from tests.browser.globe_page import (
@@ -197,6 +197,21 @@ def test_markers_stand_on_their_place_and_hide_behind(opened: Opener) -> None:
     assert at is not None
     assert foot == pytest.approx([box["x"] + at[0], box["y"] + at[1]], abs=0.5)
     assert page.locator(".pin", has_text="behind").is_hidden()
+
+
+def test_the_name_of_a_place_at_the_edge_can_be_read(opened: Opener) -> None:
+    page = opened("points")
+    edge = {"lat": 20, "lon": 40, "label": "a place with a long name"}
+    change(page, center_lat=20, center_lon=-30, markers=[edge])
+    name = page.get_by_text(edge["label"])
+    expect(page.locator(".pin.before")).to_have_count(1)
+    box, own = canvas(page).bounding_box(), name.bounding_box()
+    assert box is not None
+    assert own is not None
+    assert own["x"] >= box["x"]
+    assert own["x"] + own["width"] <= box["x"] + box["width"]
+    change(page, center_lon=40)  # in the middle it stands on the right again
+    expect(page.locator(".pin.before")).to_have_count(0)
 
 
 def test_swipe_shows_one_field_on_each_side(opened: Opener) -> None:

@@ -12,6 +12,7 @@ const STYLE = `
   .hg .pin.under svg { top: -2px; rotate: 180deg }
   .hg .pin.under span { top: 6px }
   .hg .pin span { position: absolute; left: 13px; top: -28px; padding: 3px 7px; border-radius: 6px; white-space: nowrap; color: #E8EBF1; background: rgba(17,21,29,.82) }
+  .hg .pin.before span { left: auto; right: 13px }
   .hg[data-theme=light] .pin span { color: #151A23; background: rgba(255,255,255,.9); box-shadow: 0 0 0 1px #E1E5EA }
   .hg .dab { position: absolute; left: 50%; top: 50%; border-radius: 50%; translate: -50% -50%; background: rgba(222,228,238,.5); box-shadow: 0 0 0 1px rgba(11,14,20,.35) }
   .hg[data-brush] canvas { cursor: crosshair }
@@ -23,6 +24,7 @@ const STYLE = `
   .hg [hidden] { display: none }`
 
 const PIN_HEIGHT = 30
+const PIN_SIDE = 13 // from its tip to its label
 const PIN = `<svg viewBox="0 0 22 30" aria-hidden="true"><path d="M11 29C11 29 2 17.5 2 11a9 9 0 0 1 18 0c0 6.500-9 18-9 18z" fill="currentColor" stroke="#0B0E14" stroke-width="1.500"/><circle cx="11" cy="11" r="3.500" fill="#0B0E14"/></svg>`
 
 function element(tag, className, attributes = {}) {
@@ -106,9 +108,14 @@ class Overlay {
   }
 
   place() {
-    for (const { pin, place } of this.pins) {
-      const point = this.placeAt(pin, place)
-      pin.classList.toggle("under", !!point && point.y + PIN_HEIGHT > this.view.size.height / 2) // it would stick out
+    const { width, height } = this.view.size
+    for (const mark of this.pins) {
+      const point = this.placeAt(mark.pin, mark.place)
+      if (!point?.visible) continue
+      mark.reach ||= mark.label ? mark.pin.lastChild.offsetWidth : 0 // asked once: every answer costs a layout
+      // it would stick out
+      mark.pin.classList.toggle("under", point.y + PIN_HEIGHT > height / 2)
+      mark.pin.classList.toggle("before", point.x + PIN_SIDE + mark.reach > width / 2)
     }
     this.placeAt(this.ring, this.echoed)
     const { model, shown } = this.view
