@@ -140,12 +140,12 @@ def _wrong(values: Values) -> set[str]:
 class Comparison:
     """Configurations side by side: ``rows`` of (field, values), those that differ first (``num_differing`` of them).
 
-    ``on_other_data`` is a sentence when they do not learn from the same data, so that scores cannot be compared.
+    ``on_other_data``: they do not learn from the same data, so that scores cannot be compared.
     """
 
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     num_differing: int
-    on_other_data: str
+    on_other_data: bool
 
 
 _DATA = ("task", "source", "climatology_years", "train_years", "validation_years", "test_years", "held_out_box")
@@ -158,9 +158,8 @@ def compare_configs(configs: Sequence[RunConfig]) -> Comparison:
     rows = [(name, tuple(_shown(values.get(name)) for values in flat)) for name in names]
     differing = [row for row in rows if len(set(row[1])) > 1]
     same = [row for row in rows if len(set(row[1])) == 1]
-    other = [name for name, _ in differing if name.split(".")[0] in _DATA]
-    sentence = f"They do not learn from the same data ({', '.join(other)} differ): scores cannot be compared."
-    return Comparison((*differing, *same), len(differing), sentence if other else "")
+    on_other_data = any(name.split(".")[0] in _DATA for name, _ in differing)
+    return Comparison((*differing, *same), len(differing), on_other_data)
 
 
 def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

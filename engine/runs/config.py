@@ -209,6 +209,8 @@ def _sentence(problem: ErrorDetails) -> str:
         case "union_tag_invalid" | "union_tag_not_found":
             tag = str(problem.get("ctx", {})["discriminator"]).strip("'")
             return f"{field}.{tag}: must be {_listed(_kinds(known[path[-1]]))}"
+        case "empty":
+            return f"{field}: {problem['msg']}"
         case _:
             message = problem["msg"].removeprefix("Value error, ")
             message = message.replace("Input should", "should") + _given(problem["input"])

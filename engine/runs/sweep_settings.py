@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from engine.runs.checked import Checked
 from engine.runs.model_settings import PRESETS, SpatioTemporalConfig
@@ -55,7 +56,6 @@ class SweepSettings(Checked):
     task: Literal["sweep"] = "sweep"
     trial: SSTSettings = Field(default=SSTSettings(), description="what all trials have in common")
     space: dict[str, Dimension] = Field(
-        min_length=1,
         max_length=32,
         description=(
             "what trials choose, by field (model.width, learning_rate, …), 'preset' of the model, or 'seed' of the run"
@@ -71,6 +71,8 @@ class SweepSettings(Checked):
     @field_validator("space")
     @classmethod
     def _has_fields(cls, value: dict[str, Dimension], info: ValidationInfo) -> dict[str, Dimension]:
+        if not value:
+            raise PydanticCustomError("empty", "nothing is varied yet; choose at least one field")
         trial: SSTSettings | None = info.data.get("trial")
         unknown = [name for name in value if not _is_field(name)]
         if unknown:

@@ -40,13 +40,9 @@ def temper(model: Geolocator, start: Geolocator, pixels: Tensor, pay: Callable[[
         place, climate = (torch.lerp(a.expand_as(b), b, share) for a, b in zip(first[:2], learned[:2], strict=True))
         return pay(Belief(place, climate, learned.date))
 
-    _keep(model.place, start.place, _least(lambda share: paid(share).coordinates))
-    _keep(model.climate, start.climate, _least(lambda share: paid(share).climate))
-
-
-def _least(loss: Callable[[float], Tensor]) -> float:
-    """The share that pays least."""
-    return min(SHARES, key=lambda share: float(loss(share)))
+    tried = {share: paid(share) for share in SHARES}
+    _keep(model.place, start.place, min(SHARES, key=lambda share: float(tried[share].coordinates)))
+    _keep(model.climate, start.climate, min(SHARES, key=lambda share: float(tried[share].climate)))
 
 
 def _keep(head: torch.nn.Linear, start: torch.nn.Linear, share: float) -> None:

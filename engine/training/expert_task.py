@@ -106,12 +106,12 @@ class _Course:
         assert best is not None, "the first validation keeps one"
         load_weights(self._model, best.arrays)
         lesson, tiles = self._lesson, self._lesson.validation
-        pixels, start = torch.tensor(tiles.pixels), lesson.model().to(device())
-        temper(self._model, start, pixels, lambda belief: _paid(belief, self._loss, tiles))
+        start = lesson.model().to(device())
+        temper(self._model, start, torch.tensor(tiles.pixels), lambda belief: _paid(belief, self._loss, tiles))
         self._model.cpu()
         scores = {
             "expert": score(self._model.mixture, believe(self._model, lesson.test.pixels), lesson.truth()),
-            "prior": score(lesson.model().mixture, _constant(lesson.prior), lesson.truth()),
+            "prior": score(start.cpu().mixture, _constant(lesson.prior), lesson.truth()),
             "recall_areas_km2": RECALL_AREAS_KM2,
         }
         facts = {

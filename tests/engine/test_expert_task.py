@@ -33,7 +33,7 @@ LEARNED = ExpertSettings(
     num_test=1024,
     num_shown=40,
 )
-"""About a minute of one core, half of it on a quiet machine with two."""
+"""About a minute."""
 
 TINY = ExpertSettings(
     tiles=LandTiles(size=8),

@@ -230,7 +230,7 @@ def test_what_is_wrong_is_said_without_the_names_of_files() -> None:
     assert labels.in_words("no file /data/a_b.nc") == "no file /data/a_b.nc"
     sweep = TrainModel({"task": "sweep"})
     sweep.set_field("space", {})
-    assert row(sweep, "space+")["problem"] == labels.NOTHING_VARIED
+    assert row(sweep, "space+")["problem"] == "nothing is varied yet; choose at least one field"
 
 
 # --- what is read of runs ---------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_compared_runs_share_an_axis_and_seeds_share_a_bar(store: RunStore) -> N
     assert [line.x.tolist() for line in found.lines] == [[0, 1, 2, 3, 4]] * 3
     assert [bar.runs for bar in found.bars] == [tuple(run.run.id for run in runs)]
     assert found.comparison.rows[0][0] == "seed"
-    assert found.comparison.on_other_data == ""
+    assert not found.comparison.on_other_data
 
 
 def test_figures_of_a_sweep_stand_for_any_number_of_trials() -> None:

@@ -83,7 +83,6 @@ _LABELS = {
     "last": "Last month",
     "resample": "Resample first",
 }
-NOTHING_VARIED = "nothing is varied yet; choose at least one field"
 _PLACE = re.compile(r"(\.\d+)+$")  # which of a field's numbers is meant
 
 
@@ -104,8 +103,6 @@ def short(name: str) -> str:
 
 def in_words(said: str) -> str:
     """What is wrong with a setting, with the labels in place of names such as ``train_years``."""
-    if said.startswith("Dictionary should have at least 1 item"):  # pydantic's, of a sweep's ``space``
-        return NOTHING_VARIED
     return _names().sub(lambda found: f"“{label(found[0])}”", said)
 
 
