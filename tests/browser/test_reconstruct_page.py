@@ -147,12 +147,12 @@ def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
 
 PANES = """() => {
   const seen = [...harmoniaGlobes].filter(({model, size}) => !model.leader && size.width && size.height)
-  const boxes = seen.map(({root}) => root.getBoundingClientRect())
   const isDone = ({root, gpu}) => gpu && root.dataset.key && root.dataset.detail === 'full'
   if (!seen.length || !seen.every(isDone)) return null
-  return boxes.map(({left, top, width, height}) => [left, top, width, height])
+  const boxOf = ({left, top, width, height}) => [left, top, width, height]
+  return seen.map(({root}) => [root.dataset.key, boxOf(root.getBoundingClientRect())])
 }"""
-"""Where the maps lie on the screen, once all of them are drawn."""
+"""What the maps show and where they lie on the screen, once all of them are drawn."""
 
 
 def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, tmp_path: Path) -> None:
@@ -162,15 +162,30 @@ def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, 
     for count in (1, 4):
         if count == 4:
             page.get_by_role("button", name="Side by side").click()
-        page.wait_for_function(f"count => ({PANES})()?.length === count", arg=count, timeout=LONG_MS)
-        boxes = np.array(page.evaluate(PANES))
-        page.screenshot(path=tmp_path / "screen.png")
-        screen = np.asarray(Image.open(tmp_path / "screen.png").convert("RGB"), float)
-        picture = np.asarray(Image.open(save(page, "Picture, PNG", tmp_path / "month.png")).convert("RGB"), float)
-        assert_sheet(picture, boxes, screen)
+        assert_sheet(*screen_and_picture(page, count, tmp_path))
 
 
-def assert_sheet(picture: np.ndarray, boxes: np.ndarray, screen: np.ndarray) -> None:
+def screen_and_picture(page: Page, count: int, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maps' boxes, the screen and the picture, all of one moment: the same maps stand there before and after."""
+    screen, picture = folder / "screen.png", folder / "month.png"
+    drawn = f"count => {{ const panes = ({PANES})(); return panes?.length === count && panes }}"
+    panes: list[list] = []
+
+    def look() -> list[list]:
+        return page.wait_for_function(drawn, arg=count, timeout=LONG_MS).json_value()
+
+    def stays() -> bool:
+        panes[:] = look()
+        page.screenshot(path=screen)
+        save(page, "Picture, PNG", picture)
+        return look() == panes
+
+    eventually(stays, lambda: f"the maps do not come to rest: {panes}")
+    screen_rgb, picture_rgb = (np.asarray(Image.open(path).convert("RGB"), float) for path in (screen, picture))
+    return np.array([box for _, box in panes]), screen_rgb, picture_rgb
+
+
+def assert_sheet(boxes: np.ndarray, screen: np.ndarray, picture: np.ndarray) -> None:
     """The picture is twice as fine as the screen, its letters grow with its width; measures in CSS pixels."""
     lefts, tops, widths, heights = boxes.T
     rows, inner = np.unique(tops), (lefts + widths).max() - lefts.min()
