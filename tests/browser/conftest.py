@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
+from playwright.sync_api import BrowserContext, FloatRect, Locator, Page, TimeoutError, expect
 
 from engine.runs import Run, RunRecord, RunStore
 
@@ -89,6 +89,11 @@ def wait_ready(page: Page, title: str) -> None:
     expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
 
 
+def address_of(page: Page) -> dict[str, str]:
+    """What the address says now, asked of the page itself: Playwright's `page.url` may lag behind."""
+    return dict(parse_qsl(page.evaluate("location.search").removeprefix("?")))
+
+
 def fact(page: Page, label: str) -> Locator:
     """A value of a read-out."""
     return page.locator("dl > div", has=page.locator("dt", has_text=re.compile(f"^{label}$"))).locator("dd")
@@ -105,16 +110,25 @@ def save(page: Page, item: str, path: Path) -> Path:
 
 def middle(thing: Locator) -> tuple[float, float]:
     """The middle of a thing, once it has come to rest."""
+    box = resting_box(thing)
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+
+
+def resting_box(thing: Locator) -> FloatRect:
+    """Where a thing lies, once it lies there for two frames."""
     boxes = [thing.bounding_box()]
 
     def rests() -> bool:
+        thing.page.evaluate(TWO_FRAMES)
         boxes.append(thing.bounding_box())
         return boxes[-1] is not None and boxes[-1] == boxes[-2]
 
     eventually(rests, lambda: f"{thing} does not rest: {boxes[-2:]}")
-    box = boxes[-1]
-    assert box is not None
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert boxes[-1] is not None
+    return boxes[-1]
 
 
 def click_twice(button: Locator) -> None:

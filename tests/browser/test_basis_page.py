@@ -18,7 +18,17 @@ from engine import queries
 from engine.embedding import HarmonicBasis
 from engine.queries import BasisConfig, Domain, Factors
 from explorer.widgets import colormap_bytes
-from tests.browser.conftest import eventually, fact, middle, open_page, patient, save
+from tests.browser.conftest import (
+    address_of,
+    eventually,
+    fact,
+    middle,
+    open_page,
+    patient,
+    resting_box,
+    save,
+    wait_ready,
+)
 
 # Pole, date line, both hemispheres, a zero line: where a map goes wrong first.
 PLACES = [
@@ -125,8 +135,7 @@ def test_dragging_the_degree_turns_every_number_with_it(page: Page, address: str
     open_page(page, f"{address}?page=basis&L=20&l=5&m=2", "Basis")
     wait_drawn(page, "harmonic-l5-m2")
     slider = page.get_by_role("slider", name="Degree l", exact=True)
-    box = slider.locator("xpath=ancestor::*[contains(@class,'MuiSlider-root')][1]").bounding_box()
-    assert box
+    box = resting_box(slider.locator("xpath=ancestor::*[contains(@class,'MuiSlider-root')][1]"))
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=8)
@@ -176,7 +185,7 @@ def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, a
         }""",
         arg=globe(page).element_handle(),
     )
-    lat, lon, _ = (float(part) for part in re.search(r"at=([-\d.,e]+)", page.url)[1].split(","))
+    lat, lon, _ = (float(part) for part in address_of(page)["at"].split(","))
     assert lon > 50
     page.mouse.click(x, y)
     said = page.get_by_text(re.compile(r"Along the meridian \d+° [EW]"))
@@ -247,7 +256,7 @@ def test_two_sessions_do_not_see_each_others_choices(page: Page, address: str, b
     move(other, "Order m", "ArrowRight", 3)
     wait_drawn(other, "harmonic-l9-m1")
     expect(fact(page, "Zero parallels")).to_have_text("3")
-    assert "l=4&m=1" in page.url
+    assert (address_of(page)["l"], address_of(page)["m"]) == ("4", "1")
     other.context.close()
 
 
@@ -258,7 +267,7 @@ def test_the_theme_flips_everywhere_and_is_remembered(page: Page, address: str) 
     page.wait_for_function("document.documentElement.dataset.mode === 'light'")
     page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(244, 246, 248)'")
     page.reload()
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    wait_ready(page, "Basis")
     assert page.evaluate("document.documentElement.dataset.mode") == "light"
 
 

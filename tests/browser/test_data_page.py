@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from engine import queries
 from engine.queries import SourceChoice
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import number
-from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, save, serving
+from tests.browser.conftest import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
 
 CHOICE = SourceChoice(step_deg=2.0, seed=3, years=1)
 DEMO = "?page=data&src=demo&step=2&seed=3&years=1"
@@ -99,9 +98,9 @@ def row(page: Page, name: str) -> Locator:
     return page.get_by_role("row", name=re.compile(f"^{name} "))
 
 
-def source_of(url: str) -> dict[str, str]:
-    """What an address says of the source."""
-    return {key: value for key, value in parse_qsl(urlsplit(url).query) if key in ("src", "path", "var", "quality")}
+def source_of(page: Page) -> dict[str, str]:
+    """What the address says of the source."""
+    return {key: value for key, value in address_of(page).items() if key in ("src", "path", "var", "quality")}
 
 
 def cell(field: xr.DataArray, place: tuple[float, float]) -> float:
@@ -163,7 +162,7 @@ def test_demo_then_file_then_upload_then_bad_file_and_back(page: Page, house: tu
     page.wait_for_function("location.search.includes('src=upload')", timeout=LONG_MS)
     wait_drawn(page, "observed-2012-01-20")
     expect(row(page, "Source")).to_contain_text("mine")
-    uploaded = source_of(page.url)
+    uploaded = source_of(page)
 
     # files that cannot be: what is in use stays
     large = folder / "large.nc"
@@ -182,7 +181,7 @@ def test_demo_then_file_then_upload_then_bad_file_and_back(page: Page, house: tu
         page.get_by_role("button", name="Open", exact=True).click()
         expect(page.get_by_text(re.compile(rf"{re.escape(path)}\). Remedy:"))).to_be_visible()
     expect(row(page, "Source")).to_contain_text("mine")
-    assert source_of(page.url) == uploaded
+    assert source_of(page) == uploaded
 
     # and back
     page.get_by_role("button", name="Demo", exact=True).click()
@@ -256,7 +255,7 @@ def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[S
     expect(page.get_by_text("quality=best in the address is not a choice here")).to_be_visible()
     expect(choice_of_quality(page, "Good only")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
     expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
-    assert "quality" not in source_of(page.url)
+    eventually(lambda: "quality" not in source_of(page), lambda: str(source_of(page)))
 
 
 def test_an_upload_without_good_observations_opens_with_all(page: Page, house: tuple[Server, Path]) -> None:
@@ -272,7 +271,7 @@ def test_an_upload_without_good_observations_opens_with_all(page: Page, house: t
     expect(row(page, "Source")).to_contain_text("low", timeout=LONG_MS)
     wait_drawn(page, "observed-2012-01-20")
     expect(page.get_by_text("This source cannot be opened.")).to_be_hidden()
-    assert source_of(page.url)["quality"] == "all"
+    eventually(lambda: source_of(page).get("quality") == "all", lambda: str(source_of(page)))
 
 
 def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
