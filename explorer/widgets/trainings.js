@@ -70,6 +70,7 @@ export function render({model, el}) {
   const ask = (what, id = '', more = {}) => {
     const serial = (model.asked.at(-1)?.serial ?? 0) + 1
     model.asked = [...model.asked.slice(-15), {what, id, ...more, serial}]
+    return serial
   }
   const act = (label, what, id = '') => {
     const node = make('button', 'act', label)
@@ -101,6 +102,8 @@ export function render({model, el}) {
   el.append(make('style', '', CSS), root)
 
   const shown = new Map()
+  // what was ticked stays as the hand left it until the server has answered that very tick, and not an earlier one
+  const ticked = new Map()
   const labelled = (node, label) => { node.setAttribute('aria-label', label); node.placeholder = label; return node }
   const row = id => {
     const parts = {
@@ -111,7 +114,7 @@ export function render({model, el}) {
     }
     parts.check.type = 'checkbox'
     parts.name.type = parts.tags.type = 'text'
-    parts.check.addEventListener('change', () => ask('compare', id))
+    parts.check.addEventListener('change', () => ticked.set(id, {checked: parts.check.checked, serial: ask('compare', id)}))
     parts.title.type = 'button'
     parts.title.addEventListener('click', () => ask('open', id))
     for (const [what, label] of ACTIONS) {
@@ -147,6 +150,7 @@ export function render({model, el}) {
     return parts
   }
   const draw = () => {
+    for (const [id, {serial}] of ticked) if (serial <= model.answered) ticked.delete(id)
     const wanted = filter.value.trim().toLowerCase()
     const matches = one => [one.title, one.state, one.detail, one.note, ...one.tags].join(' ').toLowerCase().includes(wanted)
     const rows = model.rows.filter(one => (withTrials.checked || !one.is_trial || one.id === model.chosen || one.is_compared) && matches(one))
@@ -161,7 +165,7 @@ export function render({model, el}) {
       parts.item.dataset.state = one.state
       parts.item.toggleAttribute('data-chosen', isChosen)
       parts.title.setAttribute('aria-pressed', String(isChosen))
-      parts.check.checked = one.is_compared
+      parts.check.checked = ticked.get(one.id)?.checked ?? one.is_compared
       parts.check.setAttribute('aria-label', `Compare ${one.title}`)
       parts.check.title = 'Compare'
       put(parts.title, one.title)
@@ -197,7 +201,7 @@ export function render({model, el}) {
   filter.addEventListener('input', draw)
   order.addEventListener('change', draw)
   withTrials.addEventListener('change', draw)
-  for (const name of ['rows', 'chosen', 'problem']) model.on(name, draw)
+  for (const name of ['rows', 'chosen', 'problem', 'answered']) model.on(name, draw)
   model.on('deleted', drawBin)
   draw()
   drawBin()

@@ -26,6 +26,7 @@ class TrainingList(Component):
     chosen = param.String(doc="id of the open row")
     problem = param.String(doc="why there is no list, as a sentence")
     asked = param.List(default=[], doc="requests: what, id, serial, and for annotate name, note, tags")
+    answered = param.Integer(default=0, doc="serial of the last request that `rows` knows of")
 
     _esm = Path(__file__).with_suffix(".js")
 

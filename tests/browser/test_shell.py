@@ -49,6 +49,20 @@ def test_a_page_that_was_asked_for_is_waited_for(page: Page, serve: Callable[...
     assert ["true", "basis"] in page.evaluate("window.marks")
 
 
+def test_a_component_drawn_again_before_it_is_mounted_is_no_error(page: Page, serve: Callable[..., str]) -> None:
+    """Panel alone leaves a page error, which the fixture `page` would see."""
+    open_page(page, serve("explorer") + "?page=basis", "Basis")
+    page.evaluate(
+        """async () => {
+          const view = Bokeh.index.query_one(({model}) => model.class_name === 'RadioButtonGroup')
+          view.react_root = Promise.resolve(null)
+          view.render()
+          await new Promise((done) => setTimeout(done))
+        }"""
+    )
+    expect(page.get_by_role("button", name="PCA component")).to_be_visible()
+
+
 def test_numbers_have_names_also_on_a_page_that_came_late(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, serve("explorer") + "?page=basis", "Basis")
     page.get_by_role("link", name="Embeddings").click()

@@ -16,8 +16,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from safetensors.numpy import load_file
 
-from engine.runs import RunConfig, RunStore
+from engine.runs import RunConfig, RunStore, TableSettings
 from engine.runs.model_settings import SpatioTemporalConfig
+from explorer.pages.train.model import MOST_COMPARED
 from tests.browser.conftest import (
     LONG_MS,
     ROOT,
@@ -234,3 +235,29 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ho
     expect(page.get_by_text("the draft in the address has unknown fields: nothing")).to_be_visible()
     open_page(page, house[0].url + "?page=train&face=runs&run=../../etc/passwd", "Train")
     expect(page.get_by_text("This run is not there any more. Choose another.")).to_be_visible()
+
+
+EARLIER_ANSWER = """([first, second]) => {
+  first.click()
+  second.click()
+  const {data} = Bokeh.index.query_one(({model}) => model.class_name === 'TrainingList').model
+  data.rows = data.rows.map((row) => ({...row, is_compared: row.title === 'Table 0'}))
+  return second.checked
+}"""
+"""Two ticks, and then what the server says after it has seen the first."""
+
+
+def test_a_tick_stays_until_it_is_answered_and_one_too_many_goes_away(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path) as server, RunStore(tmp_path / "home") as store:
+        for number in range(MOST_COMPARED + 1):
+            store.create(RunConfig(settings=TableSettings()), name=f"Table {number}")
+        open_page(page, server.url + "?page=train&face=compare", "Train")
+        ticks = [page.get_by_role("checkbox", name=f"Compare Table {number}") for number in range(MOST_COMPARED + 1)]
+        assert page.evaluate(EARLIER_ANSWER, [tick.element_handle() for tick in ticks[:2]])
+        for tick in ticks[2:-1]:
+            tick.check()
+        ticks[-1].click()
+        expect(page.get_by_text(f"At most {MOST_COMPARED} runs can be compared.")).to_be_visible()
+        for tick in ticks[:-1]:
+            expect(tick).to_be_checked()
+        expect(ticks[-1]).not_to_be_checked()

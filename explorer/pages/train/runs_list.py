@@ -80,6 +80,7 @@ class RunsList:
             except EngineError as error:
                 self._session.say("error", str(error))
         self.show()
+        self.part.answered = int(asked["serial"])
 
     def _act(self, what: str, run_id: str, asked: Request) -> None:
         if what == "restore":
