@@ -14,7 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -130,10 +130,15 @@ def climate_raster() -> NDArray[np.uint8]:
 
 
 def climate_at(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.uint8]:
-    """The class, 0 to 30, of the cells that hold the points; the arguments broadcast, longitudes in any convention."""
+    """The class, 0 to 30, of the cells that hold the points; the arguments broadcast, longitudes in any convention.
+
+    Raises :class:`DataError` for latitudes beyond ±90 and places that are not finite.
+    """
     rows, columns = RASTER_SHAPE
-    row = ((90.0 - np.asarray(lat_deg)) * (rows / 180.0)).astype(np.int64).clip(0, rows - 1)
-    column = np.floor((np.asarray(lon_deg) + 180.0) * (columns / 360.0)).astype(np.int64) % columns
+    lat, lon = np.asarray(lat_deg), np.asarray(lon_deg)
+    _check_places(lat, lon)
+    row = ((90.0 - lat) * (rows / 180.0)).astype(np.int64).clip(0, rows - 1)
+    column = np.floor((lon + 180.0) * (columns / 360.0)).astype(np.int64) % columns
     return climate_raster()[row, column]
 
 
@@ -170,6 +175,15 @@ def box_shares(south: Floats, north: Floats, west: Floats, east: Floats) -> Shar
 def group_shares(shares: Shares) -> Shares:
     """The share (..., 6) of every group from those of its classes (..., 31)."""
     return shares @ np.eye(NUM_GROUPS, dtype=shares.dtype)[GROUP_OF_CLASS]
+
+
+def _check_places(lat: NDArray[Any], lon: NDArray[Any]) -> None:
+    for name, values, is_right in (("latitude", lat, np.abs(lat) <= 90.0), ("longitude", lon, np.isfinite(lon))):
+        if not is_right.all():
+            first = values[~is_right].flat[0]
+            raise DataError(
+                f"a {name} of {first:g} is no place", "climate classes", "give latitudes from −90 to 90, and no missing"
+            )
 
 
 def _band_shares(south: float, north: float, west: Floats, east: Floats) -> Shares:

@@ -1,4 +1,4 @@
-"""Tiles of the user's own: a folder of NetCDF or ``.npz`` files, each with its place and time.
+"""Tiles of the user's own: a folder of GeoTIFF, NetCDF or ``.npz`` files, each with its place and time.
 
 A ``.npz`` file holds ``pixels`` (C, h, w) or (N, C, h, w), rows from north to south; ``lat`` and ``lon`` of the centre
 in degrees, a number or (N,); and ``time`` (dates) or ``day`` (of the year, 1 to 366). ``bands`` (C,) may name the
@@ -8,7 +8,9 @@ whose ground is kept apart in training and test: without it, the centre is taken
 A NetCDF file holds variables on latitude, longitude and, if they like, time and one more dimension of bands; every
 variable, and every entry along that dimension, is a channel. Centre and bounds follow from the coordinates.
 
-GeoTIFF needs a reader that is not installed with Harmonia; export such tiles to NetCDF.
+A GeoTIFF is one tile, in any coordinate system; :mod:`engine.data.geotiff` says what is read from it.
+
+Kinds may be mixed where size and names of the channels are the same.
 """
 
 from __future__ import annotations
@@ -22,27 +24,39 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.data.climate import NUM_CLASSES, Shares, box_shares, climate_at
+from engine.data.geotiff import read_geotiff
 from engine.data.tiles import FiniteTiles, Floats, Pixels
 from engine.errors import DataError, EngineError
 from engine.sphere import LatLonGrid
 
+_MAX_BYTES = 1_500_000_000  # of one file's content in memory
+_NAMED = 8  # channels in a sentence, at most
+
 
 def folder_tiles(folder: str | Path, seed: int = 0) -> FiniteTiles:
-    """All tiles of a folder's ``.nc`` and ``.npz`` files, by name, held in memory; other files are left alone.
+    """All tiles of a folder's ``.tif``, ``.tiff``, ``.nc`` and ``.npz`` files, by name; other files are left alone.
+
+    They are held in memory.
 
     Raises :class:`DataError`, with the file's name, for a folder without tiles, a file that cannot be read or lacks
     something, coordinates that are no place, and tiles that differ in size or channels.
     """
     folder = Path(folder)
-    found = [path for path in sorted(folder.glob("*")) if path.suffix in _READERS]
+    found = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in _READERS]
     if not found:
-        raise DataError("there are no .nc or .npz files", str(folder), "name a folder that holds tiles")
+        raise DataError("there are no .tif, .tiff, .nc or .npz files", str(folder), "name a folder that holds tiles")
     files = [_read(path) for path in found]
     first = files[0]
     for path, file in zip(found, files, strict=True):
-        if file.pixels.shape[1:] != first.pixels.shape[1:] or file.bands != first.bands:
+        if file.pixels.shape[1:] != first.pixels.shape[1:]:
             raise DataError(
                 f"tiles of {_shape(file)} stand beside tiles of {_shape(first)}", str(path), "keep one kind in a folder"
+            )
+        if file.bands != first.bands:
+            raise DataError(
+                f"tiles with the channels {_names(file)} stand beside tiles with {_names(first)}",
+                str(path),
+                "give the channels the same names in the same order, or keep one kind in a folder",
             )
     pixels, lat, lon, day, climate, ground = (
         np.concatenate([getattr(file, name) for file in files])
@@ -85,7 +99,7 @@ class _File(NamedTuple):
 
 def _read(path: Path) -> _File:
     try:
-        file = _READERS[path.suffix](path)
+        file = _READERS[path.suffix.lower()](path)
     except EngineError as error:
         raise DataError(error.what, f"{path}: {error.where}", error.remedy) from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -116,8 +130,23 @@ def _shape(file: _File) -> str:
     return f"{channels} × {height} × {width}"
 
 
+def _names(file: _File) -> str:
+    names = ", ".join(file.bands[:_NAMED])
+    return names if len(file.bands) <= _NAMED else f"{names} and {len(file.bands) - _NAMED} more"
+
+
+def _check_size(num_bytes: int) -> None:
+    if num_bytes > _MAX_BYTES:
+        raise DataError(
+            f"its content takes {num_bytes / 1e9:.1f} GB",
+            f"at most {_MAX_BYTES / 1e9:g} GB",
+            "split it into several files, or cut smaller tiles",
+        )
+
+
 def _from_npz(path: Path) -> _File:
     with np.load(path, allow_pickle=False) as content:
+        _check_size(sum(member.file_size for member in content.zip.infolist()))
         held: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
     pixels = held["pixels"].astype(np.float32)
     pixels = pixels[None] if pixels.ndim == 3 else pixels
@@ -137,6 +166,7 @@ def _from_npz(path: Path) -> _File:
 
 def _from_netcdf(path: Path) -> _File:
     with cast(Any, xr).open_dataset(path) as dataset:
+        _check_size(dataset.nbytes)
         grid = LatLonGrid.from_dataset(dataset)
         channels = [channel for name in dataset.data_vars for channel in _channels(dataset[name], grid)]
         day = _days(np.atleast_1d(dataset["time"].values))
@@ -150,6 +180,12 @@ def _from_netcdf(path: Path) -> _File:
     edges = np.tile((south, north, grid.lon_bounds[0], grid.lon_bounds[-1]), (count, 1))
     lat, lon = edges[:, :2].mean(axis=1), edges[:, 2:].mean(axis=1)
     return _File(pixels, tuple(name for name, _ in channels), lat, lon, np.broadcast_to(day, count), edges)
+
+
+def _from_geotiff(path: Path) -> _File:
+    tile = read_geotiff(path, _check_size)
+    lat, lon = np.array([tile.lat]), np.array([tile.lon])
+    return _File(tile.pixels[None], tile.bands, lat, lon, _days(np.array([tile.date])), tile.edges[None])
 
 
 def _channels(variable: xr.DataArray, grid: LatLonGrid) -> list[tuple[str, Pixels]]:
@@ -176,4 +212,9 @@ def _day(time: Any) -> int:
     return int((day - day.astype("datetime64[Y]")).astype(np.int64)) + 1
 
 
-_READERS: dict[str, Callable[[Path], _File]] = {".npz": _from_npz, ".nc": _from_netcdf}
+_READERS: dict[str, Callable[[Path], _File]] = {
+    ".npz": _from_npz,
+    ".nc": _from_netcdf,
+    ".tif": _from_geotiff,
+    ".tiff": _from_geotiff,
+}

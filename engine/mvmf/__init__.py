@@ -1,6 +1,6 @@
 """Mixtures of von Mises–Fisher distributions: where on the sphere something was seen, as a probability."""
 
-from engine.mvmf.centre_file import CentreFile, read_centres
+from engine.mvmf.centre_file import CentreFile, centres_of_bytes, read_centres
 from engine.mvmf.centres import (
     MOST_CENTRES,
     centres_near,
@@ -34,6 +34,7 @@ __all__ = [
     "MixtureVMF",
     "RunningMap",
     "centres_near",
+    "centres_of_bytes",
     "centres_within",
     "coarse_log_shares",
     "concentration",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from os import PathLike
 from pathlib import Path
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 _LAT_NAMES = ("lat", "latitude", "lat_deg", "lat_rad", "latitude_deg", "y")
 _LON_NAMES = ("lon", "lng", "long", "longitude", "lon_deg", "lon_rad", "longitude_deg", "x")
 _MOST_BYTES = 64 * 2**20
+_KINDS = "give a CSV of numbers or a .npy array (K, 2)"
+_NEAR_ORIGIN = 0.1  # radians: 6°, so near to 0° N 0° E that these are no likelier than degrees
 
 
 class CentreFile(NamedTuple):
@@ -33,20 +36,40 @@ class CentreFile(NamedTuple):
 def read_centres(path: str | PathLike[str]) -> CentreFile:
     """Centres from a CSV or text file (a header may name the columns; else latitude, longitude) or an ``.npy`` (K, 2).
 
-    Degrees are expected. Columns whose first goes beyond ±90 while the second does not are exchanged. Where no column
-    name says degrees and everything lies within ±π/2 and ±π (or 2π) yet spreads over more than a radian both ways, the
-    numbers are taken as radians. Both are said in a note, as are points that come twice.
-
-    Raises :class:`DataError` for a file that cannot be read, holds no points or too many, or numbers that are no
-    latitude and longitude.
+    What is in it is understood as :func:`centres_of_bytes` says, which also names the errors; those of a file that
+    cannot be read are :class:`DataError` too.
     """
     path = Path(path)
-    pairs, says_degrees, notes = _pairs(path)
-    if not 0 < len(pairs) <= MOST_CENTRES:
-        raise _refused(path, f"it holds {len(pairs)} points", f"give 1 to {MOST_CENTRES} of them")
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise _refused(path.name, "it is larger than 64 MB", "give a file of latitudes and longitudes only")
+        content = path.read_bytes()
+    except OSError as error:
+        raise _refused(path.name, f"it cannot be read: {error}", _KINDS) from error
+    return centres_of_bytes(content, path.name)
+
+
+def centres_of_bytes(content: bytes, name: str, most: int = MOST_CENTRES) -> CentreFile:
+    """Centres from the content of a file, ``most`` of them at most; ``name`` tells an ``.npy`` and is for sentences.
+
+    Degrees are expected. Columns whose first goes beyond ±90 while the second does not are exchanged. Numbers so small
+    that they are latitudes and longitudes in radians too would, in degrees, all lie in the sea of the Gulf of Guinea.
+    Where no column name says degrees such numbers are taken as radians, exchanged where the first goes beyond ±π/2;
+    a single point, whole and half numbers, and numbers that are close to 0, 0 either way stay degrees. All of this is
+    said in a note, as are points that come twice.
+
+    Raises :class:`DataError` for what cannot be read, holds no points or too many, or numbers that are no latitude and
+    longitude.
+    """
+    pairs, says_degrees, notes = _pairs(content, name)
+    if not 0 < len(pairs) <= most:
+        raise _refused(name, f"it holds {len(pairs)} points", f"give 1 to {most:,} of them")
     bad = np.flatnonzero(~np.isfinite(pairs).all(1))
     if bad.size:
-        raise _refused(path, f"point {bad[0] + 1} is not a number", "leave missing points out")
+        raise _refused(name, f"point {bad[0] + 1} is not a number", "leave missing points out")
+    if not says_degrees:
+        pairs, note = _out_of_radians(pairs)
+        notes += note
     largest = np.abs(pairs).max(0)
     if largest[0] > 90.0 >= largest[1]:
         pairs = pairs[:, ::-1]
@@ -54,11 +77,7 @@ def read_centres(path: str | PathLike[str]) -> CentreFile:
             "the first column goes beyond ±90, so it was taken as the longitude and the second as the latitude"
         )
     lat, lon = pairs[:, 0], pairs[:, 1]
-    if np.abs(lat).max() > 90.0 or np.abs(lon).max() > 360.0:
-        raise _refused(path, "neither column can be the latitude", "give latitude −90..90 and longitude in degrees")
-    if not says_degrees and _look_like_radians(lat, lon):
-        lat, lon = np.rad2deg(lat), np.rad2deg(lon)
-        notes.append("all values lie within ±π/2 and 2π: read as radians (name the columns lat_deg, lon_deg if not)")
+    _check_degrees(lat, lon, name)
     centres = unit_vectors(lat, lon)
     twice = len(pairs) - len(np.unique(np.round(centres.numpy(), 9), axis=0))
     if twice:
@@ -66,27 +85,56 @@ def read_centres(path: str | PathLike[str]) -> CentreFile:
     return CentreFile(centres, tuple(notes))
 
 
-def _look_like_radians(lat: Floats, lon: Floats) -> bool:
-    fits = np.abs(lat).max() <= math.pi / 2.0 and lon.min() >= -math.pi and lon.max() <= 2.0 * math.pi
-    return bool(fits and np.ptp(lat) > 1.0 and np.ptp(lon) > 1.0)
+def _out_of_radians(pairs: Floats) -> tuple[Floats, list[str]]:
+    """The pairs in degrees, should they be in radians, and what is to be said of it."""
+    first, second = pairs[:, 0], pairs[:, 1]
+    straight, swapped = _fit_radians(first, second, 2.0 * math.pi), _fit_radians(second, first, 2.0 * math.pi)
+    if not (straight or swapped) or not pairs.any():
+        return pairs, []
+    # in degrees, a longitude beyond π taken as the latitude would still lie on land: Accra is at 5.6° N, 0.2° W
+    is_likely = straight or _fit_radians(second, first, math.pi)
+    is_likely &= len(np.unique(pairs, axis=0)) > 1 and bool((pairs % 0.5).any())
+    if is_likely and np.abs(pairs).max() > _NEAR_ORIGIN:
+        return np.rad2deg(pairs), [
+            "read as radians: in degrees all would lie within 7° of 0° N 0° E, in the sea of the Gulf of Guinea; if"
+            " that is where they are, let the first line be lat_deg,lon_deg"
+        ]
+    return pairs, [
+        "read as degrees, near 0° N 0° E, but they may be radians: if they are, let the first line be lat_rad,lon_rad"
+    ]
 
 
-def _pairs(path: Path) -> tuple[Floats, bool, list[str]]:
+def _fit_radians(lat: Floats, lon: Floats, most: float) -> bool:
+    """Whether latitudes lie within ±π/2 and longitudes from −π to ``most``."""
+    return bool(np.abs(lat).max() <= math.pi / 2.0 and lon.min() >= -math.pi and lon.max() <= most)
+
+
+def _check_degrees(lat: Floats, lon: Floats, name: str) -> None:
+    wrong_lat, wrong_lon = np.abs(lat) > 90.0, np.abs(lon) > 360.0
+    if wrong_lat.any():
+        at, beside = int(wrong_lat.argmax()), int((np.abs(lon) > 90.0).argmax())
+        found = f"the first is {lat[at]:g} at point {at + 1}, the second {lon[beside]:g} at point {beside + 1}"
+        raise _refused(name, f"neither column can be the latitude: {found}", "give latitudes from −90 to 90 degrees")
+    if wrong_lon.any():
+        at = int(wrong_lon.argmax())
+        found = f"the longitude of point {at + 1} is {lon[at]:g}"
+        raise _refused(name, found, "give longitudes from −180 to 180 or from 0 to 360 degrees")
+
+
+def _pairs(content: bytes, name: str) -> tuple[Floats, bool, list[str]]:
     """Numbers (K, 2), latitude first if the file says which is which; whether it says degrees; notes."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise _refused(path, "it is larger than 64 MB", "give a file of latitudes and longitudes only")
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, allow_pickle=False)
+        if name.lower().endswith(".npy"):
+            array = np.load(io.BytesIO(content), allow_pickle=False)
             if array.ndim != 2 or array.shape[1] != 2:
-                raise _refused(path, f"it holds an array of shape {array.shape}", "save it as (K, 2)")
+                raise _refused(name, f"it holds an array of shape {array.shape}", "save it as (K, 2)")
             return np.asarray(array, dtype=np.float64), False, ["columns read as latitude, longitude"]
-        return _table(path, path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise _refused(path, f"it cannot be read: {error}", "give a CSV of numbers or a .npy array (K, 2)") from error
+        return _table(name, content.decode("utf-8-sig"))
+    except (OSError, EOFError, ValueError) as error:
+        raise _refused(name, f"it cannot be read: {error}", _KINDS) from error
 
 
-def _table(path: Path, text: str) -> tuple[Floats, bool, list[str]]:
+def _table(name: str, text: str) -> tuple[Floats, bool, list[str]]:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         return np.empty((0, 2)), False, []
@@ -94,22 +142,22 @@ def _table(path: Path, text: str) -> tuple[Floats, bool, list[str]]:
     rows = list(csv.reader(lines, delimiter=separator)) if separator else [line.split() for line in lines]
     names = [cell.strip().lower() for cell in rows[0]]
     if _is_number(names[0]):
-        return _columns(path, rows, 0, 1), False, ["no column names: read as latitude, longitude"]
-    found = [next((names.index(name) for name in known if name in names), None) for known in (_LAT_NAMES, _LON_NAMES)]
+        return _columns(name, rows, 0, 1), False, ["no column names: read as latitude, longitude"]
+    found = [next((names.index(one) for one in known if one in names), None) for known in (_LAT_NAMES, _LON_NAMES)]
     if found[0] is None or found[1] is None:
-        raise _refused(path, f"no latitude and longitude among its columns {', '.join(names)}", "name them lat and lon")
+        raise _refused(name, f"no latitude and longitude among its columns {', '.join(names)}", "name them lat and lon")
     chosen = names[found[0]], names[found[1]]
-    numbers = _columns(path, rows[1:], found[0], found[1])
-    if all(name.endswith("_rad") for name in chosen):
+    numbers = _columns(name, rows[1:], found[0], found[1])
+    if all(one.endswith("_rad") for one in chosen):
         return np.rad2deg(numbers), True, ["columns in radians converted to degrees"]
-    return numbers, all(name.endswith("_deg") for name in chosen), [f"columns {chosen[0]!r} and {chosen[1]!r}"]
+    return numbers, all(one.endswith("_deg") for one in chosen), [f"columns {chosen[0]!r} and {chosen[1]!r}"]
 
 
-def _columns(path: Path, rows: list[list[str]], first: int, second: int) -> Floats:
+def _columns(name: str, rows: list[list[str]], first: int, second: int) -> Floats:
     try:
         return np.array([(float(row[first]), float(row[second])) for row in rows], dtype=np.float64).reshape(-1, 2)
     except (ValueError, IndexError) as error:
-        raise _refused(path, f"a line is not two numbers: {error}", "give a number in every line") from error
+        raise _refused(name, f"a line is not two numbers: {error}", "give a number in every line") from error
 
 
 def _is_number(text: str) -> bool:
@@ -120,5 +168,5 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refused(path: Path, what: str, remedy: str) -> DataError:
-    return DataError(f"{path.name} gives no centres: {what}", "file of centres", remedy)
+def _refused(name: str, what: str, remedy: str) -> DataError:
+    return DataError(f"this gives no centres: {what}", name, remedy)

@@ -82,7 +82,7 @@ class GeographicLoss(nn.Module):
 
     Samples whose share of ``sea_class`` is :data:`SEA_SHARE` or more are left out of coordinates and date: open sea
     looks alike everywhere. ``sea_class=None`` switches that off, for pictures of the sea itself. Where no sample is
-    left the two parts are zero, and so is their gradient.
+    left the two parts are zero, and so is their gradient; so is the whole of a batch without samples.
 
     Args:
         coarse_of_fine: (F,) int, the coarse class 0 … C−1 of each fine class; every coarse class has at least one.
@@ -141,7 +141,7 @@ class GeographicLoss(nn.Module):
         """
         counts = self.counted(climate_shares)
         coordinates = _mean(self._coordinate_error(place[counts], lat_deg[counts], lon_deg[counts]))
-        climate = self._climate_error(climate_logits, climate_shares).mean()
+        climate = _mean(self._climate_error(climate_logits, climate_shares))
         date_error = _mean(((date[counts] - encode_date(day_of_year[counts])) ** 2).mean(-1))
         parts = (coordinates, climate, date_error)
         total = torch.stack([weight * part for weight, part in zip(self.weights, parts, strict=True)]).sum()

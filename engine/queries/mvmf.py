@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.errors import ChoiceError, DataError
-from engine.mvmf import MixtureVMF, RunningMap, credible_region
+from engine.mvmf import MixtureVMF, RunningMap, credible_region, log_normaliser
 from engine.queries.mvmf_centres import Component, Components, Floats
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon, unit_vectors
 
@@ -28,7 +28,9 @@ _EARTH_KM2 = 4.0 * math.pi * _EARTH_KM**2
 _STEP_DEG, _DRAFT_STEP_DEG = 0.5, 1.0
 _DRAFT = 1e-3
 _DECADES = 5.0  # of a logarithmic map, below its largest value
-_LONGEST_ARROW = 0.5  # radians
+_LONGEST_KM, _PAST_TRUTH_KM = 3000.0, 300.0  # of a pull's line; what it may have at most to go past the truth
+_SHARP = 0.4  # κ × (a cell's height)² from which a cell's corner is 10 % below a peak in its middle
+_FELT = 1e-6  # nats per 100 km: where no pull is stronger no line is as long as it could be
 
 
 class Field(NamedTuple):
@@ -63,7 +65,8 @@ class Lesson(NamedTuple):
     ``times_uniform``: the density at the truth over that of knowing nothing. Each (K,): ``distance_km`` to the truth;
     ``share`` of the density there that the component gives; ``pull`` in nats per 100 km by which the loss falls when
     the centre moves towards the truth; ``weight_pull``, the same for its log-weight, positive = should weigh more;
-    ``kappa_pull`` for its ln κ.
+    ``kappa_pull`` for its ln κ. From the centre towards ``end_lat``, ``end_lon`` runs a line as long as its pull is
+    strong, on one scale for all: none is longer than 3000 km, and none longer than 300 km goes past the truth.
     """
 
     loss: float
@@ -100,12 +103,13 @@ class Belief:
     def draft(self) -> Field:
         """A first map, fit to be looked at."""
         grid = _grid(_DRAFT_STEP_DEG)
-        return _field(grid, torch.exp(self._mixture.log_prob_map(grid, _DRAFT)) / _EARTH_KM**2)
+        density = torch.exp(self._mixture.log_prob_map(grid, _DRAFT))
+        return _with_tops(_field(grid, density / _EARTH_KM**2), self.components)
 
     def map(self) -> Field:
-        """The density on the map."""
+        """The density at the middle of every cell; where a peak is too sharp to be seen from there, its height."""
         grid = _grid(_STEP_DEG)
-        return _field(grid, torch.exp(self._mixture.log_prob_map(grid)) / _EARTH_KM**2)
+        return _with_tops(_field(grid, torch.exp(self._mixture.log_prob_map(grid)) / _EARTH_KM**2), self.components)
 
     def one(self, index: int) -> Field:
         """The part of the density that one component gives, by its share of the weights."""
@@ -115,7 +119,9 @@ class Belief:
             unit_vectors(alone.lat, alone.lon)[None], torch.tensor([math.log(alone.kappa)]).double(), torch.zeros(1)
         )
         grid = _grid(_STEP_DEG)
-        return _field(grid, torch.exp(mixture.log_prob_map(grid)) * (share / _EARTH_KM**2))
+        field = _field(grid, torch.exp(mixture.log_prob_map(grid)) * (share / _EARTH_KM**2))
+        peak = Components(*(np.array([value]) for value in alone._replace(weight=share)))
+        return _with_tops(field, peak, total=1.0)
 
     def summary(self) -> Summary:
         """Masses, regions and entropy."""
@@ -150,7 +156,7 @@ class Belief:
         apart = great_circle_km(lat, lon, self.components.lat, self.components.lon)
         weight = torch.softmax(given.logits, 0)
         pull = -(d_centres * ahead).sum(1) * (100.0 / _EARTH_KM)
-        angle = (apart / _EARTH_KM).clamp(max=_LONGEST_ARROW) * pull / pull.max().clamp_min(1e-300)
+        angle = pull * (_km_per_pull(pull, apart) / _EARTH_KM)
         ends = lat_lon(torch.cos(angle)[:, None] * centres + torch.sin(angle)[:, None] * ahead)
         return Lesson(
             float(loss.detach()),
@@ -180,18 +186,21 @@ class LiveMap:
     """The density on the map while a component is dragged: only what that one gives is computed again."""
 
     def __init__(self, mixture: MixtureVMF, of: Components) -> None:
+        self._of = Components(*(values.copy() for values in (of.lat, of.lon, of.kappa, of.weight)))
         self._log_total = math.log(of.weight.sum())
         self._running = RunningMap(mixture, _grid(_STEP_DEG))
 
     def move(self, index: int, to: Component) -> Field:
         """The map with component ``index`` as it is now; its weight is more than zero."""
+        of = self._of
+        of.lat[index], of.lon[index], of.kappa[index], of.weight[index] = to
         centre = unit_vectors(to.lat, to.lon)
         self._running.replace(index, centre, math.log(to.kappa), math.log(to.weight) - self._log_total)
         return self.field()
 
     def field(self) -> Field:
-        """Density per km²."""
-        return _field(self._running.grid, self._running.values / _EARTH_KM**2)
+        """Density per km², as :meth:`Belief.map` gives it."""
+        return _with_tops(_field(self._running.grid, self._running.values / _EARTH_KM**2), self._of)
 
 
 def decades(field: Field) -> tuple[Field, float, float]:
@@ -220,11 +229,32 @@ def searched_km2(summary: Summary, place: tuple[float, float]) -> float:
     return float(areas[density >= density[row, column]].sum())
 
 
+def _with_tops(field: Field, of: Components, total: float | None = None) -> Field:
+    """The map with every peak that is too sharp for its points at its height, in the cell where it stands."""
+    height, width = field.values.shape
+    sharp = of.kappa * (math.pi / height) ** 2 > _SHARP
+    lat, lon, kappa, weight = (values[sharp] for values in (of.lat, of.lon, of.kappa, of.weight))
+    tops = torch.exp(log_normaliser(torch.tensor(kappa))).numpy() * (weight / (total or of.weight.sum()))
+    row = ((lat + 90.0) * (height / 180.0)).astype(np.int64).clip(max=height - 1)
+    column = np.floor((lon + 180.0) * (width / 360.0)).astype(np.int64) % width
+    np.maximum.at(field.values, (row, column), tops / _EARTH_KM**2)
+    return field
+
+
+def _km_per_pull(pull: Tensor, apart_km: Tensor) -> float:
+    """Length of the lines in km for a pull of one: the largest that is common to all and goes too far with none."""
+    longest = apart_km.clamp(_PAST_TRUTH_KM, _LONGEST_KM)
+    return float((longest / pull.clamp_min(_FELT)).min())
+
+
 def _check(of: Components) -> None:
     if not len(of):
         raise ChoiceError("there is no centre", "the belief", "place one on the globe, or choose where they begin")
     if not all(np.isfinite(values).all() for values in (of.lat, of.lon, of.weight)) or (of.weight < 0.0).any():
         raise DataError("a centre has no place or no weight", "the belief", "give finite places and weights from 0 up")
+    if (beyond := np.abs(of.lat) > 90.0).any():
+        at = int(beyond.argmax())
+        raise DataError(f"a latitude of {of.lat[at]:g}", f"centre {at + 1}", "give latitudes from −90 to 90 degrees")
     if not of.weight.any():
         raise DataError("all weights are zero", "the belief", "give one centre a weight")
 

@@ -5,11 +5,9 @@ Legend: K components.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +20,11 @@ from engine.mvmf import (
     MAX_KAPPA,
     MIN_KAPPA,
     centres_near,
+    centres_of_bytes,
     centres_within,
     even_centres,
     hierarchy_centres,
     kmeans_centres,
-    read_centres,
 )
 from engine.queries.cache import CACHE
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon
@@ -136,22 +134,16 @@ def nearest(all_of: Components, lat: float, lon: float) -> tuple[int, float]:
 def points_of_text(content: bytes, name: str = "pasted.csv") -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
     """Places (lat, lon) in degrees of a file's content, and what was understood and repaired.
 
-    Columns that are swapped and radians are noticed; see :func:`engine.mvmf.read_centres`.
+    Columns that are swapped and radians are noticed; see :func:`engine.mvmf.centres_of_bytes`. ``name`` is the
+    file's own, for the sentences.
 
     Raises :class:`DataError` for content that gives no centres, or too many.
     """
     if len(content) > MAX_FILE_BYTES:
         raise DataError(
-            f"{name} holds {len(content) / 1e6:.0f} MB", "file of centres", f"give at most {STARTS['file']} places"
+            f"this holds {len(content) / 1e6:.0f} MB of centres", name, f"give at most {STARTS['file']:,} places"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("centres.npy" if name.lower().endswith(".npy") else "centres.csv")
-        path.write_bytes(content)
-        found = read_centres(path)
-    if len(found.centres) > STARTS["file"]:
-        raise DataError(
-            f"{name} holds {len(found.centres)} places", "file of centres", f"give at most {STARTS['file']} of them"
-        )
+    found = centres_of_bytes(content, name, STARTS["file"])
     lat, lon = (np.round(angle.numpy(), 9) for angle in lat_lon(found.centres))
     return tuple(zip(lat.tolist(), lon.tolist(), strict=True)), found.notes
 

@@ -34,7 +34,9 @@ class FolderTiles(Checked):
     """The user's own tiles."""
 
     kind: Literal["folder"] = "folder"
-    path: str = Field(min_length=1, max_length=4096, description="folder of .nc and .npz tiles with place and time")
+    path: str = Field(
+        min_length=1, max_length=4096, description="folder of .tif, .nc and .npz tiles with place and time"
+    )
     is_ocean: bool = Field(default=False, description="whether the tiles show the sea, so that sea is no empty tile")
 
 

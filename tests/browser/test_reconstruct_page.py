@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -149,10 +150,10 @@ PANES = """() => {
   const seen = [...harmoniaGlobes].filter(({model, size}) => !model.leader && size.width && size.height)
   const isDone = ({root, gpu}) => gpu && root.dataset.key && root.dataset.detail === 'full'
   if (!seen.length || !seen.every(isDone)) return null
-  const boxOf = ({left, top, width, height}) => [left, top, width, height]
-  return seen.map(({root}) => [root.dataset.key, boxOf(root.getBoundingClientRect())])
+  const boxes = seen.map(({root}) => root.getBoundingClientRect())
+  return boxes.map(({left, top, width, height}) => [left, top, width, height])
 }"""
-"""What the maps show and where they lie on the screen, once all of them are drawn."""
+"""Where the maps lie on the screen, once all of them are drawn."""
 
 
 def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, tmp_path: Path) -> None:
@@ -166,23 +167,31 @@ def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, 
 
 
 def screen_and_picture(page: Page, count: int, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The maps' boxes, the screen and the picture, all of one moment: the same maps stand there before and after."""
-    screen, picture = folder / "screen.png", folder / "month.png"
+    """The maps' boxes, the screen and the picture, all of one moment: the screen is the same before and after."""
     drawn = f"count => {{ const panes = ({PANES})(); return panes?.length === count && panes }}"
-    panes: list[list] = []
+    boxes, screen = np.empty(0), np.empty(0)
 
-    def look() -> list[list]:
+    def look() -> list[list[float]]:
         return page.wait_for_function(drawn, arg=count, timeout=LONG_MS).json_value()
 
     def stays() -> bool:
-        panes[:] = look()
-        page.screenshot(path=screen)
-        save(page, "Picture, PNG", picture)
-        return look() == panes
+        nonlocal boxes, screen
+        boxes, screen = np.array(look()), colours_in(page.screenshot())
+        save(page, "Picture, PNG", folder / "month.png")
+        return np.array_equal(boxes, look()) and have_stayed(boxes, screen, colours_in(page.screenshot()))
 
-    eventually(stays, lambda: f"the maps do not come to rest: {panes}")
-    screen_rgb, picture_rgb = (np.asarray(Image.open(path).convert("RGB"), float) for path in (screen, picture))
-    return np.array([box for _, box in panes]), screen_rgb, picture_rgb
+    eventually(stays, lambda: f"the maps do not come to rest: {boxes}")
+    return boxes, screen, colours_in((folder / "month.png").read_bytes())
+
+
+def colours_in(picture: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), float)
+
+
+def have_stayed(boxes: np.ndarray, before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two pictures of the screen agree within the boxes."""
+    parts = [np.s_[int(top) : int(top + height), int(left) : int(left + width)] for left, top, width, height in boxes]
+    return all(np.abs(before[part] - after[part]).mean() < 0.5 for part in parts)
 
 
 def assert_sheet(boxes: np.ndarray, screen: np.ndarray, picture: np.ndarray) -> None:

@@ -181,6 +181,22 @@ def test_a_patch_that_does_not_divide_is_refused():
         class_shares(LatLonGrid.regular(3.0), (4, 7))
 
 
+@pytest.mark.parametrize(
+    ("lat", "lon", "words"),
+    [
+        (np.nan, 0.0, "latitude of nan"),
+        (0.0, np.nan, "longitude of nan"),
+        (0.0, np.inf, "longitude of inf"),
+        (91.0, 0.0, "latitude of 91"),
+        ([0.0, -90.5, 99.0], [[0.0], [1.0]], "latitude of -90.5"),
+    ],
+)
+def test_what_is_no_place_has_no_climate(lat, lon, words):
+    with pytest.raises(DataError, match=words) as refusal:
+        climate_at(lat, lon)
+    assert refusal.value.remedy
+
+
 def test_a_missing_package_or_raster_is_told_in_words(monkeypatch, tmp_path):
     climate_raster.cache_clear()
     monkeypatch.setattr(climate, "find_spec", lambda _: None)

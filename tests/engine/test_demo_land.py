@@ -336,7 +336,7 @@ def test_files_that_are_no_tiles_are_told_by_name(tmp_path, changes, words):
 
 
 def test_folders_that_hold_no_tiles_or_two_kinds_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no \.nc or \.npz files"):
+    with pytest.raises(DataError, match=r"no \.tif, \.tiff, \.nc or \.npz files"):
         folder_tiles(tmp_path)
     np.savez(tmp_path / "a.npz", **GOOD)
     with pytest.raises(DataError, match="none of the 1 tiles lies in a block"):

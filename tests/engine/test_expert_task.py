@@ -314,7 +314,7 @@ def test_every_field_is_documented_and_the_demo_is_one():
         ({"width": 20}, "settings.width: must be a multiple of 8; 16 and 24 are (it is 20)"),
         ({"encoder": "mixer", "tiles": {"kind": "land", "size": 30}}, "patches of 4 pixels do not divide 30"),
         ({"tiles": {"kind": "moon"}}, "'land', 'ocean', 'folder'"),
-        ({"tiles": {"kind": "folder"}}, "folder of .nc and .npz tiles"),
+        ({"tiles": {"kind": "folder"}}, "folder of .tif, .nc and .npz tiles"),
         ({"place_weight": 0.0, "climate_weight": 0.0, "date_weight": 0.0}, "must have a weight"),
         ({"num_centres": 0}, "greater than or equal to 8"),
         ({"centres": "cities"}, "'fibonacci', 'land', 'ocean'"),

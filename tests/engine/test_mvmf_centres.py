@@ -11,6 +11,7 @@ from engine.errors import ChoiceError, DataError
 from engine.mvmf import (
     MOST_CENTRES,
     centres_near,
+    centres_of_bytes,
     centres_within,
     even_centres,
     hierarchy_centres,
@@ -144,6 +145,10 @@ def table(values: np.ndarray, header: str = "", mark: str = ",") -> str:
         (table(PLACES[:, ::-1]), "goes beyond ±90"),
         (table(PLACES[:, ::-1], "lat,lon\n"), "goes beyond ±90"),
         (table(np.deg2rad(PLACES)), "read as radians"),
+        (table(np.deg2rad(PLACES), "lat,lon\n"), "read as radians"),
+        (table(np.deg2rad(PLACES[:, ::-1])), "read as radians"),
+        (table(np.deg2rad(PLACES[:, ::-1])), "goes beyond ±90"),
+        (table(np.deg2rad(np.c_[PLACES[:, 0], PLACES[:, 1] % 360.0])), "read as radians"),
         (table(np.deg2rad(PLACES), "lat_rad,lon_rad\n"), "in radians converted"),
         (table(np.r_[PLACES, PLACES[:1]]), "1 of 5 points stand on another one"),
     ],
@@ -159,8 +164,49 @@ def test_small_numbers_in_degrees_stay_degrees(tmp_path: Path) -> None:
     gulf_of_guinea = np.array([[0.2, 0.1], [-1.2, 2.9], [1.3, -2.0]])
     found = read_centres(written(tmp_path, table(gulf_of_guinea, "lat_deg,lon_deg\n")))
     assert torch.allclose(found.centres, unit_vectors(gulf_of_guinea[:, 0], gulf_of_guinea[:, 1]), atol=1e-9)
-    close = gulf_of_guinea * 0.3
-    assert torch.allclose(read_centres(written(tmp_path, table(close))).centres, unit_vectors(close[:, 0], close[:, 1]))
+    assert not any("radians" in said for said in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "lat", "lon"),
+    [
+        ("0.85,0.04\n0.71,0.2\n0.83,0.15\n", 0.85, 0.04),  # France and Corsica
+        ("0.85,0.04\n0.71,0.2\n", 0.85, 0.04),
+        ("2.5,0.8\n-2.9,-.5\n0.3,0.1\n", 0.8, 2.5),  # exchanged
+        ("0.4,6.2\n0.5,3.3\n", 0.4, 6.2),  # longitudes from 0 to 2π
+    ],
+)
+def test_what_would_all_be_sea_beside_africa_is_radians(text: str, lat: float, lon: float) -> None:
+    found = centres_of_bytes(text.encode(), "pasted text")
+    assert torch.allclose(found.centres[0], unit_vectors(math.degrees(lat), math.degrees(lon)), rtol=0, atol=1e-12)
+    (said,) = (note for note in found.notes if "radians" in note)
+    assert "Gulf of Guinea" in said
+    # the remedy that is named is one
+    as_degrees = centres_of_bytes(b"lat_deg,lon_deg\n" + text.encode(), "pasted text")
+    expected = unit_vectors(*(np.loadtxt(text.splitlines()[:1], delimiter=",")))
+    assert torch.allclose(as_degrees.centres[0], expected, rtol=0, atol=1e-12)
+    assert not any("radians" in note for note in as_degrees.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0.85,0.04\n", True),  # a single point
+        ("2.5,0.8\n", True),  # a single one, exchanged
+        ("0.5,1.5\n1,-1\n0,0\n", True),  # as a hand types degrees
+        ("0.02,0.03\n-0.05,0.06\n", True),  # near 0, 0 in radians too
+        ("5.60,-0.19\n6.13,1.22\n5.64,-0.1\n", True),  # Ghana and Togo
+        ("0,0\n", False),
+        ("2.5,2.4\n-1.2,3.1\n", False),
+        ("0.85,7.1\n0.2,0.1\n", False),
+    ],
+)
+def test_what_is_not_surely_radians_stays_degrees_and_it_is_said(text: str, told: bool) -> None:
+    found = centres_of_bytes(text.encode(), "pasted text")
+    expected = unit_vectors(*(float(number) for number in text.splitlines()[0].split(",")))
+    assert torch.allclose(found.centres[0], expected, rtol=0, atol=1e-12)
+    assert any("may be radians" in said for said in found.notes) == told
+    assert not any("read as radians" in said for said in found.notes)
 
 
 def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
@@ -184,15 +230,19 @@ def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
         ("1,2\nnan,4\n", "point 2 is not a number"),
         ("1,2\ninf,4\n", "point 2 is not a number"),
         ("100,200\n", "neither column can be the latitude"),
-        ("10,900\n", "neither column can be the latitude"),
+        ("10,20\n10,900\n", "the longitude of point 2 is 900"),
+        ("48,8\n47,400\n", "the longitude of point 2 is 400"),
+        ("400,8\n100,7\n", "the longitude of point 1 is 400"),
+        ("10,20\n95,20\n10,100\n", "the first is 95 at point 2, the second 100 at point 3"),
         ("easting,northing\n1,2\n", "no latitude and longitude among its columns easting, northing"),
         ("1\n2\n", "not two numbers"),
     ],
 )
 def test_a_file_that_gives_no_centres_says_why(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as refusal:
-        read_centres(written(tmp_path, text))
+        read_centres(written(tmp_path, text, "My sites.txt"))
     assert refusal.value.remedy
+    assert "My sites.txt" in str(refusal.value)
 
 
 def test_a_file_that_is_not_there_or_not_text_says_so(tmp_path: Path) -> None:

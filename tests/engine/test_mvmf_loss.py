@@ -150,6 +150,16 @@ def test_a_batch_of_sea_is_a_finite_loss(components: MixtureVMF | None) -> None:
 
 
 @pytest.mark.parametrize("components", [None, mixture()])
+@pytest.mark.parametrize("sea_class", [None, SEA])
+def test_an_empty_batch_is_a_loss_of_zero(components: MixtureVMF | None, sea_class: int | None) -> None:
+    given_answers = answers(0, width=3 if components is None else 20)
+    parts = GeographicLoss(COARSE, components, sea_class=sea_class)(*given_answers, **batch(0))
+    parts.total.backward()
+    assert [float(part.detach()) for part in parts] == [0.0] * 4
+    assert all(values.grad is not None for values in given_answers)
+
+
+@pytest.mark.parametrize("components", [None, mixture()])
 def test_answers_a_thousand_times_too_large_stay_finite(components: MixtureVMF | None) -> None:
     given_answers = answers(width=3 if components is None else 20, scale=1000.0)
     parts = GeographicLoss(COARSE, components, sea_class=SEA)(*given_answers, **batch())

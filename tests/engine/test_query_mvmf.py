@@ -134,12 +134,61 @@ def changed(index: int, component: Component) -> Belief:
     return belief(*(one if at != index else Placed(-1, component) for at, one in enumerate(THREE)))
 
 
-def test_arrows_end_between_centre_and_truth():
-    of, truth = belief(), (45.0, 12.0)
-    lesson = of.lesson(*truth)
-    for index in range(3):
-        left = float(great_circle_km(lesson.end_lat[index], lesson.end_lon[index], *truth))
-        assert left <= lesson.distance_km[index] + 1e-3
+def lines_km(placed: list[Placed], lesson: mvmf.Lesson) -> np.ndarray:
+    lat, lon = np.array([one.component[:2] for one in placed]).T
+    return great_circle_km(lat, lon, lesson.end_lat, lesson.end_lon).numpy()
+
+
+@pytest.mark.parametrize(
+    ("components", "truth"),
+    [
+        ([one.component for one in THREE], (45.0, 12.0)),
+        ([Component(0.0, 1.0, 400.0, 1.0), Component(0.0, -30.0, 20.0, 20.0)], (0.0, 0.0)),  # the near one pulls more
+        ([Component(0.0, 0.1, 1e6, 1.0), Component(0.0, -30.0, 20.0, 20.0)], (0.0, 0.0)),
+        ([Component(0.0, 120.0, 1.0, 1.0), Component(0.0, -150.0, 1.0, 2.0)], (0.0, 0.0)),  # all far away
+    ],
+)
+def test_lines_are_as_long_as_the_pulls_are_strong(components, truth):
+    placed = [Placed(-1, one) for one in components]
+    lesson = belief(*placed).lesson(*truth)
+    length, strongest = lines_km(placed, lesson), lesson.pull.argmax()
+    np.testing.assert_allclose(length, lesson.pull / lesson.pull[strongest] * length[strongest], rtol=1e-6, atol=1e-3)
+    assert 300.0 - 1e-3 <= length[strongest] <= 3000.0 + 1e-3
+    # along the way to the truth, and beyond it by little
+    left = great_circle_km(lesson.end_lat, lesson.end_lon, *truth).numpy()
+    np.testing.assert_allclose(left, np.abs(lesson.distance_km - length), atol=0.1)
+    assert (length <= np.maximum(lesson.distance_km, 300.0) + 1e-3).all()
+
+
+def test_what_does_not_pull_has_no_line():
+    placed = [Placed(-1, Component(20.0, 30.0, 100.0, 1.0))]
+    assert lines_km(placed, belief(*placed).lesson(20.0, 30.0)).max() < 1.0
+    assert lines_km(placed, belief(*placed).lesson(-20.0, -150.0)).max() < 1.0
+    even = [Placed(-1, Component(20.0, 30.0, 1e-6, 1.0))]
+    assert lines_km(even, belief(*even).lesson(20.0, 120.0)).max() < 100.0
+
+
+def test_a_peak_between_the_points_of_the_map_is_drawn_at_its_height():
+    """κ = 1e6 in the corner of four cells, a smooth one, and one more that is sharp but weighs less."""
+    placed = [
+        Placed(-1, Component(10.0, 20.0, 1e6, 1.0)),
+        Placed(-1, Component(-40.0, 180.0, 1e5, 0.1)),
+        Placed(-1, Component(90.0, 0.0, 50.0, 5.0)),
+    ]
+    of = belief(*placed)
+    field = of.map()
+    for one, row, column in zip(placed[:2], (200, 100), (400, 0), strict=True):
+        exact = of.per_km2(*one.component[:2])
+        assert field.values[row, column] == pytest.approx(exact, rel=1e-6)
+    assert field.values.max() == pytest.approx(of.per_km2(10.0, 20.0), rel=1e-6)
+    assert of.draft().values.max() == pytest.approx(field.values.max(), rel=1e-6)
+    assert of.one(1).values.max() == pytest.approx(of.per_km2(-40.0, 180.0), rel=1e-6)
+    # elsewhere it is the density at the cells' middles
+    assert field.values[359, 7] == pytest.approx(of.per_km2(field.lat[359], field.lon[7]), rel=1e-4)
+    moved = of.live().move(0, Component(15.0, 25.0, 9e5, 1.0)).values
+    fresh = belief(Placed(-1, Component(15.0, 25.0, 9e5, 1.0)), *placed[1:])
+    assert moved.max() == pytest.approx(fresh.per_km2(15.0, 25.0), rel=1e-6)
+    np.testing.assert_allclose(moved, fresh.map().values, atol=2e-5 * moved.max())
 
 
 @pytest.mark.parametrize("kind", sorted(set(mvmf_centres.STARTS) - {"none", "file"}))
@@ -169,6 +218,8 @@ def test_what_is_set_by_hand_stands_in_its_place():
         (Component(0.0, 0.0, 0.0, 1.0), ChoiceError, "κ = 0"),
         (Component(0.0, 0.0, 1e300, 1.0), ChoiceError, "out of range"),
         (Component(math.nan, 0.0, 1.0, 1.0), DataError, "no place"),
+        (Component(95.0, 0.0, 1.0, 1.0), DataError, r"a latitude of 95 \(centre 1\)"),
+        (Component(-90.01, 0.0, 1.0, 1.0), DataError, "a latitude of -90.01"),
         (Component(0.0, 0.0, 1.0, -1.0), DataError, "no weight"),
         (Component(0.0, 0.0, 1.0, 0.0), DataError, "all weights are zero"),
     ],
@@ -210,15 +261,21 @@ def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"lat,lon\n1,x\n", b"91,95\n"])
-def test_a_file_without_centres_is_refused(content):
-    with pytest.raises(DataError, match="gives no centres"):
+@pytest.mark.parametrize("name", ["sites of July.csv", "../a/b.txt", "sites.NPY"])
+def test_a_file_without_centres_is_refused_by_its_own_name(content, name):
+    with pytest.raises(DataError, match="gives no centres") as refusal:
+        mvmf_centres.points_of_text(content, name)
+    assert name in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"1,2\n" * 40_000])
+def test_a_file_of_none_or_too_many_is_told_the_pages_own_limit(content):
+    with pytest.raises(DataError, match="give 1 to 32,768 of them"):
         mvmf_centres.points_of_text(content)
 
 
 def test_a_file_of_too_much_is_refused():
-    with pytest.raises(DataError, match="at most"):
-        mvmf_centres.points_of_text(b"1,2\n" * 40_000)
-    with pytest.raises(DataError, match="MB"):
+    with pytest.raises(DataError, match=r"MB of centres \(pasted.csv\)"):
         mvmf_centres.points_of_text(b"1" * (mvmf_centres.MAX_FILE_BYTES + 1))
 
 
