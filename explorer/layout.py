@@ -81,7 +81,7 @@ DRAWER = f"""
 :host {{ width: {grown(304)}; display: flex; flex-flow: column nowrap; gap: 4px; box-sizing: border-box;
   padding: 20px 20px 24px; overflow: hidden auto; background: var(--h-panel);
   border-right: 1px solid var(--h-divider) }}
-:host > * {{ flex: none }}
+:host > * {{ flex: none; max-height: none }}
 {_MEDIUM} {{ :host {{ width: 288px }} }}
 {_NARROW} {{ :host {{ position: fixed; inset: 0 auto 64px 0; height: auto; z-index: 20;
   box-shadow: 12px 0 32px rgba(0, 0, 0, .28) }} }}

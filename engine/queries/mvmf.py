@@ -113,15 +113,23 @@ class Belief:
 
     def one(self, index: int) -> Field:
         """The part of the density that one component gives, by its share of the weights."""
-        alone = self.components.one(index)
-        share = alone.weight / float(self.components.weight.sum())
-        mixture = MixtureVMF(
-            unit_vectors(alone.lat, alone.lon)[None], torch.tensor([math.log(alone.kappa)]).double(), torch.zeros(1)
-        )
-        grid = _grid(_STEP_DEG)
-        field = _field(grid, torch.exp(mixture.log_prob_map(grid)) * (share / _EARTH_KM**2))
-        peak = Components(*(np.array([value]) for value in alone._replace(weight=share)))
-        return _with_tops(field, peak, total=1.0)
+        alone = self._alone(index)
+        whole = alone.map()
+        return whole._replace(values=whole.values * self._share(index))
+
+    def one_per_km2(self, index: int, lat: float, lon: float) -> float:
+        """The same, exactly, at a place."""
+        return self._share(index) * self._alone(index).per_km2(lat, lon)
+
+    def with_one(self, index: int, component: Component) -> Belief:
+        """The belief with one component as it is now."""
+        return Belief(self.components.with_one(index, component))
+
+    def _alone(self, index: int) -> Belief:
+        return Belief(Components(*(np.array([value]) for value in self.components.one(index)._replace(weight=1.0))))
+
+    def _share(self, index: int) -> float:
+        return float(self.components.weight[index] / self.components.weight.sum())
 
     def summary(self) -> Summary:
         """Masses, regions and entropy."""
@@ -186,14 +194,13 @@ class LiveMap:
     """The density on the map while a component is dragged: only what that one gives is computed again."""
 
     def __init__(self, mixture: MixtureVMF, of: Components) -> None:
-        self._of = Components(*(values.copy() for values in (of.lat, of.lon, of.kappa, of.weight)))
+        self._of = of
         self._log_total = math.log(of.weight.sum())
         self._running = RunningMap(mixture, _grid(_STEP_DEG))
 
     def move(self, index: int, to: Component) -> Field:
         """The map with component ``index`` as it is now; its weight is more than zero."""
-        of = self._of
-        of.lat[index], of.lon[index], of.kappa[index], of.weight[index] = to
+        self._of = self._of.with_one(index, to)
         centre = unit_vectors(to.lat, to.lon)
         self._running.replace(index, centre, math.log(to.kappa), math.log(to.weight) - self._log_total)
         return self.field()
@@ -229,12 +236,12 @@ def searched_km2(summary: Summary, place: tuple[float, float]) -> float:
     return float(areas[density >= density[row, column]].sum())
 
 
-def _with_tops(field: Field, of: Components, total: float | None = None) -> Field:
+def _with_tops(field: Field, of: Components) -> Field:
     """The map with every peak that is too sharp for its points at its height, in the cell where it stands."""
     height, width = field.values.shape
     sharp = of.kappa * (math.pi / height) ** 2 > _SHARP
     lat, lon, kappa, weight = (values[sharp] for values in (of.lat, of.lon, of.kappa, of.weight))
-    tops = torch.exp(log_normaliser(torch.tensor(kappa))).numpy() * (weight / (total or of.weight.sum()))
+    tops = torch.exp(log_normaliser(torch.tensor(kappa))).numpy() * (weight / of.weight.sum())
     row = ((lat + 90.0) * (height / 180.0)).astype(np.int64).clip(max=height - 1)
     column = np.floor((lon + 180.0) * (width / 360.0)).astype(np.int64) % width
     np.maximum.at(field.values, (row, column), tops / _EARTH_KM**2)

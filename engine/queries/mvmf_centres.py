@@ -76,6 +76,7 @@ class Start:
     kappa: float
     separation_km: float = 100.0
     points: tuple[tuple[float, float], ...] = ()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,13 @@ class Components:
     def one(self, index: int) -> Component:
         """One of them."""
         return Component(*(float(values[index]) for values in (self.lat, self.lon, self.kappa, self.weight)))
+
+    def with_one(self, index: int, component: Component) -> Components:
+        """All of them with one as it is now."""
+        columns = tuple(values.copy() for values in (self.lat, self.lon, self.kappa, self.weight))
+        for values, value in zip(columns, component, strict=True):
+            values[index] = value
+        return Components(*columns)
 
 
 def start_points(start: Start) -> tuple[Floats, Floats]:
@@ -114,7 +122,7 @@ def start_points(start: Start) -> tuple[Floats, Floats]:
 def components(start: Start, placed: Sequence[Placed] = ()) -> Components:
     """The start's components with those set by hand in their places, and the added ones after them."""
     lat, lon = start_points(start)
-    rows = np.stack((lat, lon, np.full(lat.size, start.kappa), np.ones(lat.size)), 1)
+    rows = np.stack((lat, lon, np.full(lat.size, start.kappa), np.full(lat.size, start.weight)), 1)
     for of_start, component in placed:
         if 0 <= of_start < len(rows):
             rows[of_start] = component

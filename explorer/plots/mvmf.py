@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import holoviews as hv
@@ -11,6 +12,7 @@ from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
 _MOST_POINTS = 600
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
@@ -30,11 +32,14 @@ def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
     )
 
 
-def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray) -> hv.Overlay:
-    """How many of the test's truths lie in the likeliest part of a size: areas (A,), shares of 1 (A,) each."""
+def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray, names: tuple[str, str]) -> hv.Overlay:
+    """How many of the test's truths lie in the likeliest part of a size: areas (A,), shares of 1 (A,) each.
+
+    ``names`` stand in the key: the expert's, the prior's.
+    """
     lines: list[Any] = [
-        hv.Curve((area_km2, 100.0 * prior)).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"),
-        hv.Curve((area_km2, 100.0 * expert)).opts(color=SERIES[0], line_width=2.5),
+        hv.Curve((area_km2, 100.0 * prior), label=names[1]).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"),
+        hv.Curve((area_km2, 100.0 * expert), label=names[0]).opts(color=SERIES[0], line_width=2.5),
     ]
     return figure(
         *lines,
@@ -43,8 +48,15 @@ def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray) -> hv.Ov
         logx=True,
         xlim=(float(area_km2[0]), float(area_km2[-1])),
         ylim=(0.0, 102.0),
-        xticks=4,
+        xticks=_decades(float(area_km2[0]), float(area_km2[-1])),
         yticks=4,
         height=210,
-        show_legend=False,
+        legend_position="top_left",  # where both lines lie low
+        legend_opts={"background_fill_alpha": 0.0, "border_line_alpha": 0.0, "padding": 0},
     )
+
+
+def _decades(low: float, high: float) -> list[tuple[float, str]]:
+    """Powers of ten from ``low`` to ``high`` with their names: linear ticks would crowd at the end of a log axis."""
+    powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [(10.0**power, f"10{str(power).translate(_SUPERSCRIPTS)}") for power in powers]

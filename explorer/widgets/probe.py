@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import param
 
@@ -11,13 +11,25 @@ from explorer.widgets.component import Component
 from explorer.widgets.globe import client_code
 
 
+class Pointed(NamedTuple):
+    """Where the pointer is: degrees, the value that is drawn there (None = none), whether right of a divider."""
+
+    lat: float
+    lon: float
+    value: float | None
+    second: bool
+
+
 class Probe(Component):
-    """Shows what ``look(lat, lon)`` says of the place under the pointer: a number, in the units of the ``label``."""
+    """Shows what ``look(pointed)`` says of the place under the pointer: a number, in the units of the ``label``.
+
+    It is asked again whenever something new is drawn under a pointer that rests.
+    """
 
     label = param.String(default="Value", doc="what the number is")
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
-    at = param.Dict(default={}, doc="set by the browser: lat, lon, serial")
+    at = param.Dict(default={}, doc="set by the browser: lat, lon, value, second, serial")
     answer = param.Dict(default={}, doc="to the browser: text, serial")
 
     # a question waits for its answer anyway; Panel need not hold it back for 50 ms
@@ -25,10 +37,13 @@ class Probe(Component):
 
     _esm = client_code("format.js", "readout.js", "probe.js")
 
-    def __init__(self, look: Callable[[float, float], str], **params: Any) -> None:
+    def __init__(self, look: Callable[[Pointed], str], **params: Any) -> None:
         super().__init__(**params)
         self._look = look
         self.param.watch(lambda event: self._answer(event.new), "at")
 
     def _answer(self, at: dict[str, Any]) -> None:
-        self.answer = {"text": self._look(float(at["lat"]), float(at["lon"])), "serial": at["serial"]}
+        value = at.get("value")
+        drawn = None if value is None else float(value)
+        pointed = Pointed(float(at["lat"]), float(at["lon"]), drawn, bool(at.get("second")))
+        self.answer = {"text": self._look(pointed), "serial": at["serial"]}

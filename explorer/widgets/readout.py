@@ -15,13 +15,17 @@ _HOVER = "export const render = renderHover"
 
 
 class ColorScale(Component):
-    """The colour scale of a globe: label and units above, both ends and the middle below, a mark at the pointer."""
+    """The colour scale of a globe: label and units above, both ends and the middle below, a mark at the pointer.
+
+    Where the colours are kinds rather than values, ``names`` of the first and the last stand below in place of numbers.
+    """
 
     colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
     vmin = param.Number(default=0.0, doc="value of the first colour")
     vmax = param.Number(default=1.0, doc="value of the last colour")
     label = param.String(default="", doc="what is shown")
     units = param.String(default="", doc="in what units")
+    names = param.List(default=[], item_type=str, doc="of the first and the last kind; empty = numbers")
     group = param.String(default="", doc="the globe's group")
 
     _esm = f"{client_code('format.js', 'readout.js')}\n{_BAR}"

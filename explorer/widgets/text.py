@@ -104,7 +104,7 @@ def number(value: float) -> str:
     """Three figures, thousands set apart by a narrow space that does not break, a true minus; a dash for no number."""
     if not math.isfinite(value):
         return "–"
-    shown = f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 1000 else f"{value:.3g}"
+    shown = f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 999.5 else f"{value:.3g}"
     return shown.replace("-", "−")
 
 

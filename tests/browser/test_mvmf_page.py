@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -91,6 +92,39 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
     eventually(is_read, lambda: page.locator(".item").inner_text())
 
 
+def belief(*rows: Component) -> Belief:
+    return Belief(mvmf_centres.components(Start("none", 1, 0, 1.0), [Placed(-1, one) for one in rows]))
+
+
+def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Page, house: tuple[Server, Path]) -> None:
+    # 10° N 30° W stands in the middle, 60° of longitude away from both
+    first, other = Component(10, -60, 400, 1), Component(10, 0, 30, 1)
+    open_page(page, house[0].url + "?page=mvmf&c=10,-60,400,1:10,0,30,1&at=10,-30,1", "MvMF")
+    handle = page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 60.0° W"))
+    expect(handle).to_have_count(1, timeout=LONG_MS)
+    x, y = middle(handle)
+    goal = middle(page.locator(".hg canvas").first)
+    at_goal = belief(first._replace(lon=-30), other).per_km2(10, -30)
+    number_read = page.locator(".hr.items .value").first
+    mark = page.locator(".hr .mark")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(*goal, steps=4)
+    # in the hand, and let go, and gone: the pointer does not move any more
+    expect(number_read).to_have_text(re.compile(f"^{words.per_km2(at_goal)[:3]}.* × {words.ten_to(-7)}$"))
+    page.mouse.up()
+    dropped = page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 30.0° W"))
+    expect(dropped).to_have_count(1)
+    expect(number_read).to_have_text(re.compile(f"^{words.per_km2(at_goal)[:3]}.* × {words.ten_to(-7)}$"))
+    expect(mark).to_have_attribute("style", re.compile("left: (100|99)"))
+    dropped.press("Delete")
+    power = words.per_km2(belief(other).per_km2(10, -30)).split("10")[-1]
+    expect(number_read).to_have_text(re.compile(f" × 10{power}$"))
+    expect(mark).not_to_have_attribute("style", re.compile("left: (100|99)"))
+    page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 0.0° E")).press("Delete")
+    expect(number_read).to_have_text("–")
+
+
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
     open_page(page, f"{house[0].url}?page=mvmf&start=land&n=20&kappa=1e300&c=nan,1,1,1&show=%3Cscript%3E", "MvMF")
     expect(page.get_by_text("was brought into 1e-06 … 1e+06")).to_be_visible()
@@ -135,3 +169,24 @@ def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: 
     page.wait_for_function("location.search.includes('look=errors')")
     page.reload()
     expect(page.get_by_text("Median error of the test's pictures")).to_be_visible(timeout=LONG_MS)
+
+    # the pointer reads the errors, and nothing of the last picture's belief is left
+    errors = expert.error_map(folder)
+    row, column = np.argwhere(np.isfinite(errors.values))[0]
+    page.goto(f"{server.url}?page=mvmf&mode=expert&look=errors&at={errors.lat[row]},{errors.lon[column]},1")
+    expect(page.get_by_text("Median error here")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("of the test's 16 pictures")).to_be_visible()
+    expect(fact(page, "Off by")).to_have_count(0)
+    expect(page.get_by_role("button", name="Logarithmic")).to_have_count(0)
+    page.mouse.move(*middle(page.locator(".hg canvas").first))
+    said = words.cell_error(float(errors.values[row, column]))
+    expect(page.locator(".hr.items .value").first).to_have_text(said)
+
+
+def test_every_one_of_many_quick_clicks_counts(page: Page, house: tuple[Server, Path]) -> None:
+    open_page(page, house[0].url + "?page=mvmf&mode=expert", "MvMF")
+    following = page.get_by_role("button", name="Next")
+    expect(following).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("A run keeps 12 of its test's 16 pictures")).to_be_visible(timeout=LONG_MS)
+    following.evaluate("button => { for (let n = 0; n < 9; n++) button.click() }")
+    page.wait_for_function("location.search.includes('tile=9')")

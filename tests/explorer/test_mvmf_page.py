@@ -6,20 +6,26 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 import pytest
+from bokeh.models import LogAxis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.queries.expert import ClimateBar
-from engine.queries.mvmf import Belief, Region
-from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Placed
+from engine.queries.expert import Case, ClimateBar
+from engine.queries.mvmf import Belief, Field, Region
+from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Components, Placed, Start, components
 from explorer.pages.mvmf import expert_words, view, words
+from explorer.pages.mvmf.expert import Asked
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
+from explorer.plots import mvmf as figures
 from explorer.session import Session
 
-KEYS = [*MvmfModel.KEYS, "kappa", "c", "truth", "spot", "run", "day", "at", "unknown"]
+hv.extension("bokeh", logo=False)  # type: ignore[operator]
+
+KEYS = [*MvmfModel.KEYS, "kappa", "weight", "c", "truth", "spot", "run", "day", "at", "unknown"]
 TEXTS = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
     st.sampled_from(
@@ -32,7 +38,7 @@ TEXTS = st.one_of(
 
 def assert_legal(model: MvmfModel) -> None:
     """Every bound holds, and every component by hand is one that the engine takes."""
-    for name in ("count", "seed", "separation_km", "selected", "tile", "day", "log_kappa"):
+    for name in ("count", "seed", "separation_km", "selected", "tile", "day", "log_kappa", "weight"):
         low, high = model.param[name].bounds
         assert low <= getattr(model, name) <= high
     if model.start not in ("none", "file"):
@@ -115,6 +121,40 @@ def test_what_was_done_to_a_starts_centres_goes_with_it() -> None:
     assert model.placed == ()
 
 
+@pytest.mark.parametrize("start", ["none", "land", "file"])
+def test_kappa_and_weight_of_all_reach_those_by_hand(start: str) -> None:
+    placed = (Placed(-1, Component(1.0, 2.0, 3.0, 4.0)), Placed(0, Component(5.0, 6.0, 7.0, 8.0)))
+    deleted = Placed(1, Component(5.0, 6.0, 7.0, 0.0))
+    model = MvmfModel({})
+    model.start = start
+    model.placed = (*placed, deleted)
+    model.log_kappa = 3.0
+    assert [one.component[2:] for one in model.placed] == [(1000.0, 4.0), (1000.0, 8.0), (7.0, 0.0)]
+    model.weight = 2.0
+    assert [one.component for one in model.placed[:2]] == [
+        Component(1.0, 2.0, 1000.0, 2.0),
+        Component(5.0, 6.0, 1000.0, 2.0),
+    ]
+    # one that was deleted stays so, and one may be given its own again
+    assert model.placed[2] == deleted
+    model.set_component(0, Component(1.0, 1.0, 5.0, 5.0), 2)
+    assert model.placed[1].component == Component(1.0, 1.0, 5.0, 5.0)
+
+
+def test_an_address_leaves_each_centre_its_own_beside_those_of_all() -> None:
+    model = MvmfModel({"start": "land", "n": "20", "kappa": "1000", "weight": "3", "c": "1,2,30,4:5,6,70,8,3"})
+    assert [one.component[2:] for one in model.placed] == [(30.0, 4.0), (70.0, 8.0)]
+    assert (model.log_kappa, model.weight) == (3.0, 3.0)
+    assert (model.address["kappa"], model.address["weight"]) == ("1000", "3")
+
+
+def test_a_weight_that_cannot_be_is_clamped_and_said() -> None:
+    model = MvmfModel({"c": "1,2,3,1e300"})
+    assert model.placed[0].component.weight == 20.0
+    assert model.notes == ["weight = 1e+300 was brought into 0 … 20"]
+    assert MvmfModel({"start": "land", "weight": "nan"}).notes == ["weight = nan was brought into 0.1 … 20"]
+
+
 # --- the view -------------------------------------------------------------------------------------------------------
 
 
@@ -191,18 +231,153 @@ def test_a_click_places_takes_or_sets_the_truth(page: view.MvmfView) -> None:
     assert page.model.selected == 1
 
 
-def test_the_pointer_is_told_the_exact_density(page: view.MvmfView) -> None:
-    page._probe.at = {"lat": 48.0, "lon": 8.0, "serial": 4}
+def read(page: view.MvmfView, lat: float, lon: float, **pointed: object) -> str:
+    """What the pointer reads at a place."""
+    probe = page._map.probe
+    serial = probe.at.get("serial", 0) + 1
+    probe.at = {"lat": lat, "lon": lon, "value": None, "second": False, **pointed, "serial": serial}
+    assert probe.answer["serial"] == serial
+    return probe.answer["text"]
+
+
+def density(rows: list[Component], lat: float, lon: float) -> str:
+    of = components(Start("none", 1, 0, 1.0), [Placed(-1, one) for one in rows])
+    return words.per_km2(Belief(of).per_km2(lat, lon))
+
+
+HERE, THERE = Component(48.0, 8.0, 400.0, 2.0), Component(-36.0, 175.0, 60.0, 1.0)
+
+
+def test_the_pointer_is_told_the_exact_density_of_what_is_drawn(page: view.MvmfView) -> None:
+    assert read(page, 48.0, 8.0) == density([HERE, THERE], 48.0, 8.0)
+    moved(page, "move", 0, 30.0, 8.0)
+    assert read(page, 30.0, 8.0) == density([HERE._replace(lat=30.0), THERE], 30.0, 8.0)
+    moved(page, "drop", 0, 0.0, 8.0)
+    assert read(page, 0.0, 8.0) == density([HERE._replace(lat=0.0), THERE], 0.0, 8.0)
+    moved(page, "delete", 0)
+    assert read(page, 0.0, 8.0) == density([THERE], 0.0, 8.0)
+    moved(page, "delete", 0)
+    assert read(page, 0.0, 8.0) == "–"
+
+
+def test_right_of_the_divider_the_pointer_reads_the_chosen_one(page: view.MvmfView) -> None:
+    page.model.param.update(selected=1, show="one")
+    # it has a third of the weights; of the other one nothing is felt there, so that the sum is this one's part
+    assert read(page, -30.0, 170.0, second=True) == density([HERE, THERE], -30.0, 170.0)
+    assert read(page, 48.0, 8.0, second=True) != read(page, 48.0, 8.0)
+    assert read(page, 48.0, 8.0, second=True) == density([HERE._replace(lat=-48.0, lon=-172.0), THERE], 48.0, 8.0)
+    page.model.show = "density"
+    assert read(page, 48.0, 8.0, second=True) == density([HERE, THERE], 48.0, 8.0)
+
+
+def asked(num_tested: int) -> Asked:
+    """An expert's answer about one picture."""
+    belief = Belief(Components(*(np.array([value]) for value in HERE)))
+    errors = Field(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
+    case = Case((), belief.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
+    return Asked(case, belief, belief.map(), errors, 200, 190, num_tested, True)
+
+
+def test_the_pointer_reads_errors_on_their_map_and_nothing_of_a_belief_stays(page: view.MvmfView) -> None:
+    page.model.mode = "expert"
+    page.expert._take(asked(512))
+    assert read(page, 48.0, 8.0) == density([HERE._replace(weight=1.0)], 48.0, 8.0)
+    assert "Off by" in page.stage.facts.object
+    assert page.model.has_scale
+    assert page.model.has_density
+    page.model.look = "errors"
+    assert page._map.probe.label == "Median error here"
+    assert read(page, 48.0, 8.0, value=812.0) == "812 km"
+    assert read(page, 48.0, 8.0) == "no picture"
+    assert "Off by" not in page.stage.facts.object
+    assert "within" not in page.stage.facts.object
+    assert not page.model.has_scale
+    assert not page.model.has_density
+    page.model.look = "belief"
+    assert page._map.probe.label == words.PER_KM2
+    assert "Off by" in page.stage.facts.object
+
+
+def test_it_is_said_of_how_many_pictures_the_map_and_the_stepping_tell(page: view.MvmfView) -> None:
+    page.model.mode = "expert"
+    page.expert._take(asked(512))
+    assert "keeps 200 of its test&#x27;s 512 pictures" in page.expert._kept.object
+    page.model.look = "errors"
+    assert "190 <small>of the test&#x27;s 512 pictures" in page.stage.facts.object
+    page.expert._take(asked(200))
+    assert "all 200 pictures" in page.expert._kept.object
+
+
+def test_the_other_sides_number_does_not_stay(page: view.MvmfView) -> None:
+    assert read(page, 48.0, 8.0) != "–"
+    page.model.mode = "expert"
+    assert read(page, 48.0, 8.0) == "–"
+    page.model.mode = "sandbox"
+    assert read(page, 48.0, 8.0) == density([HERE, THERE], 48.0, 8.0)
+
+
+def test_weight_of_all_is_that_of_a_starts_centres_too(page: view.MvmfView) -> None:
+    page.model.param.update(start="fibonacci", count=10)
+    page.model.placed = (Placed(4, HERE), Placed(-1, THERE))
+    page.model.log_kappa = 3.0
+    page.model.weight = 5.0
     belief = page.sandbox.belief
     assert belief is not None
-    assert page._probe.answer == {"text": words.per_km2(belief.per_km2(48.0, 8.0)), "serial": 4}
+    assert belief.components.weight.tolist() == [5.0] * 11
+    assert belief.components.kappa == pytest.approx(np.full(11, 1000.0))
+    page.model.placed = (Placed(4, HERE), Placed(-1, THERE))
+    assert page.sandbox.belief is not None
+    assert page.sandbox.belief.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
+
+
+def test_a_centre_that_is_not_there_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "Newest", AtOnce)
+    said: list[str] = []
+    session = Session()
+    session.say = lambda severity, sentence: said.append(sentence)
+    page = view.MvmfView(session, MvmfModel({"c": "48,8,400,2:-36,175,60,1", "sel": "50"}))
+    assert page.model.selected == -1
+    assert said == ["There is no centre 51: 2 stand here. None is chosen."]
+
+
+def test_nothing_of_the_last_belief_is_said_where_there_is_none(page: view.MvmfView) -> None:
+    page.model.param.update(start="fibonacci", count=1, placed=(), log_kappa=3.0)
+    page.model.selected = 0
+    assert "Half of the belief" in page.sandbox.panels._words.object
+    page.sandbox.delete()
+    assert page.stage._failure.visible
+    assert page.sandbox.panels._words.object == f"<p>{words.NO_BELIEF}</p>"
+    assert page.model.selected == -1
+
+
+def test_a_linear_scale_has_numbers_that_can_be_read(page: view.MvmfView) -> None:
+    page.model.scale = "linear"
+    bar, globe, belief = page.stage.bar, page.stage.globe, page.sandbox.belief
+    assert belief is not None
+    power = math.floor(math.log10(belief.map().values.max()))
+    assert (bar.label, bar.units) == ("Probability per km²", f"× {words.ten_to(power)}")
+    assert 1.0 <= bar.vmax < 10.0
+    assert (globe.vmin, globe.vmax) == (bar.vmin, bar.vmax)
+    assert globe.vmax * 10.0**power == pytest.approx(belief.map().values.max())
+
+
+def test_regions_have_two_colours_and_their_names_below(page: view.MvmfView) -> None:
+    page.model.show = "regions"
+    bar = page.stage.bar
+    colours = np.frombuffer(bar.colormap, np.uint8).reshape(256, 3)
+    assert len(np.unique(colours, axis=0)) == 2
+    assert (colours[127] == colours[0]).all()
+    assert (colours[229] == colours[255]).all()
+    assert bar.names == list(words.REGION_NAMES)
+    page.model.show = "density"
+    assert bar.names == []
 
 
 def test_no_centre_is_said_and_not_an_error(page: view.MvmfView) -> None:
     page.model.placed = ()
     assert words.NO_CENTRES in page.sandbox.panels._words.object
     assert not page.stage.globe.field
-    assert page.sandbox.lookup(0.0, 0.0) == "–"
+    assert read(page, 0.0, 0.0) == "–"
     page.sandbox.clicked(5.0, 5.0)
     assert page.stage.globe.field
 
@@ -273,6 +448,24 @@ def test_densities_keep_their_digits() -> None:
     assert words.per_km2(math.exp(-800.0)) == "less than 10⁻³⁰⁰"
 
 
+def test_numbers_below_a_round_one_are_written_as_it_is() -> None:
+    assert words.kappa_sentence(10.0**2.9999999, 53.1234).startswith(
+        "κ = 1\u202f000: half of such a peak lies within 53.1 km"
+    )
+    assert words.kappa_sentence(1e-6, 10_000.0).startswith("κ = 1 × 10⁻⁶:")
+    assert words.per_km2(9.99999e-8) == "1.000 × 10⁻⁷"
+
+
+def test_the_recall_figure_names_decades_and_lines() -> None:
+    areas = np.geomspace(1e4, 5.1e8, 10)
+    plot = hv.render(figures.recall(areas, np.linspace(0.1, 1, 10), np.linspace(0, 1, 10), ("Expert", "Not looking")))
+    (axis,) = plot.select({"type": LogAxis})
+    assert axis.ticker.ticks == [1e4, 1e5, 1e6, 1e7, 1e8]
+    assert [axis.major_label_overrides[tick] for tick in axis.ticker.ticks] == ["10⁴", "10⁵", "10⁶", "10⁷", "10⁸"]
+    (legend,) = plot.legend
+    assert {item.label.value for item in legend.items} == {"Expert", "Not looking"}
+
+
 def test_what_came_from_outside_is_escaped() -> None:
     assert "<script>" not in words.notes_html(["<script>"])
     assert "<script>" not in expert_words.climate_html([ClimateBar("<script>", "<script>", "#000000", 0.1, 0.2)])
@@ -281,4 +474,12 @@ def test_what_came_from_outside_is_escaped() -> None:
 def test_the_dial_goes_the_shorter_way_round_the_year() -> None:
     assert (
         expert_words.date_sentence(360.0, 5.0) == "It dates the picture 26 December; it was 5 January, 10 days apart."
+    )
+
+
+def test_why_fewer_centres_stand_than_were_asked_for_is_said() -> None:
+    assert words.count_sentence("land", 400, 400) == []
+    assert "room for no more" in words.count_sentence("near-data", 400, 31)[0][0]
+    assert words.count_sentence("hierarchy", 400, 384)[0][0].startswith(
+        "384 centres stand here: a cube's cells come in"
     )

@@ -46,6 +46,7 @@ _CLICKS = {"Place": PLACE, "Take": TAKE, "Truth": TRUTH}
 _SHOWN = {"Density": DENSITY, "Cells": MASS, "Regions": REGIONS, "All | one": PAIR}
 _SCALES = {"Logarithmic": LOG, "Linear": LINEAR}
 _OUTLINES = {"No region": "none", "50 %": "50", "90 %": "90"}
+_LOOKS = ["mode", "show", "look"]
 _SEEDED = ("land", "ocean", "near-data", "kmeans")
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { flex: none }"
 
@@ -57,8 +58,10 @@ def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, of_expert: Callable
         controls.group(model, ["mode"], lambda: model.mode == SANDBOX, lambda: _of_sandbox(model, sandbox)),
         controls.group(model, ["mode"], lambda: model.mode == EXPERT, of_expert),
         section("Map"),
-        controls.segments(model.param.scale, _SCALES),
-        controls.segments(model.param.outline, _OUTLINES),
+        controls.group(model, _LOOKS, lambda: model.has_scale, lambda: [controls.segments(model.param.scale, _SCALES)]),
+        controls.group(
+            model, _LOOKS, lambda: model.has_density, lambda: [controls.segments(model.param.outline, _OUTLINES)]
+        ),
         *map_controls(model, globe),
     ]
 
@@ -72,6 +75,11 @@ def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
         section("Chosen centre"),
         controls.group(model, ["selected"], lambda: model.selected < 0, lambda: [text(words.NO_CENTRE)]),
         controls.group(model, ["selected"], lambda: model.selected >= 0, lambda: _own(model, sandbox)),
+        section("All centres"),
+        controls.slider(model.param.log_kappa, "log₁₀ κ of all", step=0.05, format="0.00"),
+        _meaning(model, "log_kappa"),
+        controls.slider(model.param.weight, "Weight of all", step=0.1, format="0.0"),
+        text(words.OF_ALL),
         section("Where centres begin"),
         controls.select(model.param.start, "Start", _STARTS),
         _of_start(model),
@@ -97,15 +105,6 @@ def _of_start(model: MvmfModel) -> Any:
             drawn,
             lambda: model.counts("count"),
             lambda: [controls.slider(model.param.count, "Centres K")],
-        ),
-        controls.group(
-            model,
-            drawn,
-            lambda: model.start != "none",
-            lambda: [
-                controls.slider(model.param.log_kappa, "log₁₀ κ of all", step=0.05, format="0.00"),
-                _meaning(model, "log_kappa"),
-            ],
         ),
         controls.group(
             model, drawn, lambda: model.start in _SEEDED, lambda: [controls.slider(model.param.seed, "Seed")]

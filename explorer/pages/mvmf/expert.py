@@ -12,8 +12,8 @@ from engine.queries.mvmf import Belief, Field, Summary
 from engine.runs import RunConfig, RunRecord
 from explorer.background import Later, Newest
 from explorer.layout import row
-from explorer.pages.mvmf import expert_words, words
-from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR, BeliefMap
+from explorer.pages.mvmf import expert_words
+from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR, BeliefMap, Drawn
 from explorer.pages.mvmf.expert_panels import ExpertPanels
 from explorer.pages.mvmf.model import BELIEF, DENSITY, ERRORS, EXPERT, MvmfModel
 from explorer.registry import REGISTRY
@@ -21,7 +21,7 @@ from explorer.run_card import Offer, RunCard
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.text import section, text
+from explorer.widgets.text import html, paragraph, section, text
 
 _ASKED = ["run", "tile", "spot", "day", "scene"]
 _LOOKS = {"Its belief": BELIEF, "Errors of its test": ERRORS}
@@ -31,13 +31,19 @@ _SCENES = {"One picture": "one", "Scene of 3 × 3": "scene"}
 
 @dataclass(eq=False)
 class Asked:
-    """What was found out about a picture; ``errors`` is the map of the run's test."""
+    """What was found out about a picture; ``errors`` is the map of the run's test.
+
+    Of the test's ``num_tested`` pictures a run keeps the first ``num_pictures``; of these ``num_mapped`` lie on land
+    enough to be asked for.
+    """
 
     case: Case
     belief: Belief
     field: Field
     errors: Field
     num_pictures: int
+    num_mapped: int
+    num_tested: int
     takes_pictures: bool
     summary: Summary | None = None
 
@@ -45,16 +51,17 @@ class Asked:
 class ExpertSide:
     """Follows the model while its mode is the expert."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, work: Newest) -> None:
+    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: Newest) -> None:
         self.model = model
         self.stage = stage
         self._work = work
-        self._map = BeliefMap(model, stage)
+        self._map = on_globe
         self._asked: Asked | None = None
         self._folder: Path | None = None
         self.run = RunCard(session, REGISTRY, "The training", "Train an expert", "Stop")
         self.panels = ExpertPanels(model)
         self._runs: Any = None
+        self._kept = html("")
         self._choice = Later(self.ask, 60)
         REGISTRY.subscribe(lambda _: self._find())
         model.param.watch(lambda *_: self._find(), "run")
@@ -76,6 +83,7 @@ class ExpertSide:
             text("Click the map for a picture of that place, or step through the test that no training has seen."),
             controls.slider(model.param.tile, "Test picture"),
             row(*step),
+            self._kept,
             controls.group(model, ["spot"], lambda: model.spot is not None, self._of_spot),
             section("Shown"),
             controls.segments(model.param.look, _LOOKS),
@@ -150,8 +158,9 @@ class ExpertSide:
             )
             belief = Belief(case.believed)
             known = queries.exam(folder)
+            counts = len(known), int(known.counts.sum()), queries.settings_of(folder).num_test
             takes = queries.takes_pictures(folder)
-            return Asked(case, belief, belief.map(), queries.error_map(folder), len(known), takes)
+            return Asked(case, belief, belief.map(), queries.error_map(folder), *counts, takes)
 
         self.stage.clear_failure()
         self._work.start(work, self._take)
@@ -159,6 +168,7 @@ class ExpertSide:
     def _take(self, asked: Asked) -> None:
         self._asked = asked
         self.model.bound("tile", 0, asked.num_pictures - 1)
+        self._kept.object = paragraph(expert_words.kept_sentence(asked.num_pictures, asked.num_tested))
         self._draw()
 
         def measure(_: object) -> None:
@@ -180,10 +190,6 @@ class ExpertSide:
             tile = queries.nearest_picture(self._folder, lat, lon)
             self.model.param.update(spot=None, tile=tile, look=BELIEF, about="picture")
 
-    def lookup(self, lat: float, lon: float) -> str:
-        """The exact density per km² at a place, in words."""
-        return "–" if self._asked is None else words.per_km2(self._asked.belief.per_km2(lat, lon))
-
     # showing
 
     def _draw(self) -> None:
@@ -194,14 +200,14 @@ class ExpertSide:
         pins: list[dict[str, Any]] = []
         if model.look == ERRORS:
             self._map.draw_errors(asked.errors)
+            self.stage.say_facts(expert_words.error_facts(asked.num_mapped, asked.num_tested))
         else:
-            self._map.draw(asked.field, asked.summary, DENSITY)
+            self._map.draw(Drawn(asked.field, asked.belief.per_km2), asked.summary, DENSITY)
+            self.stage.say_facts(expert_words.case_facts(case, asked.summary))
             guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Best guess", "color": GUESS_COLOUR}
             truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "Truth", "color": TRUTH_COLOUR}
             pins = [guess, truth] if case.counts else [guess]
         self._map.mark(pins, [])
-        if asked.summary is not None:
-            self.stage.say_facts(expert_words.case_facts(case, asked.summary))
         self._show_panel()
 
     def _show_panel(self) -> None:

@@ -72,4 +72,4 @@ class ExpertPanels:
         self._rows.object = table(words.score_rows(scores), words.SCORE_HEADS)
         areas = np.array(scores.recall_areas_km2)
         curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
-        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves))
+        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves, words.SCORE_HEADS))

@@ -24,10 +24,22 @@ NO_EXPERT = "Train an expert and it will tell you where it believes a picture wa
 NO_RUN = "The run of this address is not here, or not finished. Choose another one."
 
 
-def case_facts(case: Case, summary: Summary) -> list[Fact]:
+def case_facts(case: Case, summary: Summary | None) -> list[Fact]:
     """The read-out of a picture."""
     error = [("Off by", number(round(case.error_km)), "km")] if case.counts else []
-    return [*error, *words.belief_facts(summary)]
+    return [*error, *(() if summary is None else words.belief_facts(summary))]
+
+
+def error_facts(mapped: int, tested: int) -> list[Fact]:
+    """The read-out of the map of errors."""
+    return [("On this map", number(mapped), f"of the test's {number(tested)} pictures")]
+
+
+def kept_sentence(kept: int, tested: int) -> str:
+    """Of how many pictures of the test the map and the stepping tell."""
+    if kept >= tested:
+        return f"These are all {number(tested)} pictures of the test, those of the scores."
+    return f"A run keeps {number(kept)} of its test's {number(tested)} pictures. The scores are those of all."
 
 
 def case_sentences(case: Case, summary: Summary | None) -> list[Sentence]:

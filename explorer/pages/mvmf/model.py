@@ -21,7 +21,7 @@ PANELS = ("belief", "centre", "truth")
 ABOUTS = ("picture", "scores")
 MOST_IN_ADDRESS = 12
 MOST_PLACED = 200
-MAX_WEIGHT = 20.0
+MIN_WEIGHT, MAX_WEIGHT = 0.1, 20.0
 
 _RUN = re.compile(r"[\w.-]{1,80}")
 _FIRST = (
@@ -35,7 +35,8 @@ class MvmfModel(PageModel):
     """State, and the rules that keep it one that the engine takes.
 
     ``placed`` are the components set by hand: changes of the start's, and more. ``points`` are a file's; they do not
-    travel in the address, and neither do more than :data:`MOST_IN_ADDRESS` by hand.
+    travel in the address, and neither do more than :data:`MOST_IN_ADDRESS` by hand. ``log_kappa`` and ``weight`` are
+    those of all: when one of them changes, every centre by hand gets it too, and may be given its own afterwards.
     """
 
     KEYS: ClassVar[dict[str, str]] = {
@@ -56,7 +57,9 @@ class MvmfModel(PageModel):
         "about": "about",
         "map": "projection",
     }
-    FIRST: ClassVar[tuple[str, ...]] = ("mode", "start", "count", "seed", "separation_km", "log_kappa", "placed")
+    FIRST: ClassVar[tuple[str, ...]] = (
+        "mode", "start", "count", "seed", "separation_km", "log_kappa", "weight", "placed"
+    )  # fmt: skip
 
     # state
     mode = param.Selector(default=SANDBOX, objects=[SANDBOX, EXPERT])
@@ -64,7 +67,8 @@ class MvmfModel(PageModel):
     count = param.Integer(default=400, bounds=(1, 32_768), doc="centres of the start")
     seed = param.Integer(default=0, bounds=(0, 9999))
     separation_km = param.Integer(default=300, bounds=(0, 5000), doc="least distance of centres near data")
-    log_kappa = param.Number(default=2.0, bounds=(-6.0, 6.0), doc="log₁₀ κ of the start's centres")
+    log_kappa = param.Number(default=2.0, bounds=(-6.0, 6.0), doc="log₁₀ κ of all centres")
+    weight = param.Number(default=1.0, bounds=(MIN_WEIGHT, MAX_WEIGHT), doc="of all centres, beside each other")
     placed = param.ClassSelector(class_=tuple, default=_FIRST, doc="components set by hand")
     points = param.ClassSelector(class_=tuple, default=(), doc="places of a file")
     selected = param.Integer(default=-1, bounds=(-1, 40_000), doc="index of the chosen component, −1 = none")
@@ -88,6 +92,7 @@ class MvmfModel(PageModel):
     own_weight = param.Number(default=1.0, bounds=(0.0, MAX_WEIGHT), doc="beside the others")
 
     _base: tuple[Any, ...] = ()
+    _of_all: tuple[float, float] = (log_kappa.default, weight.default)
 
     # capabilities
     _OF_START: ClassVar[tuple[str, ...]] = ("count", "seed", "separation_km")
@@ -130,7 +135,18 @@ class MvmfModel(PageModel):
             10.0**self.log_kappa,
             float(self.separation_km),
             self.points if self.start == "file" else (),
+            self.weight,
         )
+
+    @property
+    def has_density(self) -> bool:
+        """Whether one belief is on the map, of which a region can be outlined."""
+        return self.mode == SANDBOX or self.look == BELIEF
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether the colours can be logarithmic."""
+        return self.has_density and (self.mode == EXPERT or self.show != REGIONS)
 
     @property
     def travels(self) -> bool:
@@ -145,6 +161,21 @@ class MvmfModel(PageModel):
         before, self._base = self._base, base
         if before and before != base:
             self.param.update(selected=-1, placed=tuple(one for one in self.placed if one.of_start < 0))
+        self._give_to_all()
+
+    def _give_to_all(self) -> None:
+        """κ and weight of all reach those by hand, except those of the start that were deleted: they weigh nothing."""
+        before, self._of_all = self._of_all, (self.log_kappa, self.weight)
+        changes: dict[str, float] = {}
+        if before[0] != self.log_kappa:
+            changes["kappa"] = 10.0**self.log_kappa
+        if before[1] != self.weight:
+            changes["weight"] = self.weight
+        if changes:
+            self.placed = tuple(
+                one if _is_deleted(one) else one._replace(component=one.component._replace(**changes))
+                for one in self.placed
+            )
 
     # actions
     def set_component(self, index: int, component: Component, base_count: int) -> None:
@@ -183,13 +214,13 @@ class MvmfModel(PageModel):
     # address
     def extra_names(self) -> list[str]:
         """What the address holds in a form of its own."""
-        return ["log_kappa", "placed", "points", "truth", "run", "spot", "day"]
+        return ["log_kappa", "weight", "placed", "points", "truth", "run", "spot", "day"]
 
     def write_extra(self, address: dict[str, str]) -> None:
-        """``kappa``, ``c`` (the placed components), ``truth``; of the expert ``run``, ``spot`` and ``day``."""
+        """``kappa``, ``weight``, ``c`` (the placed components), ``truth``; of the expert ``run``, ``spot``, ``day``."""
         if self.mode == SANDBOX:
             if self.start != "none":
-                address["kappa"] = f"{10.0**self.log_kappa:.4g}"
+                address |= {"kappa": f"{10.0**self.log_kappa:.4g}", "weight": f"{self.weight:.4g}"}
             if len(self.placed) <= MOST_IN_ADDRESS:
                 address["c"] = ":".join(_written(one) for one in self.placed) or "-"
             if self.truth is not None:
@@ -206,7 +237,10 @@ class MvmfModel(PageModel):
             self.notes.append("the centres of a file do not travel in an address: bring the file again")
         if "kappa" in query:
             found = numbers(query["kappa"], 1) or (math.nan,)
-            changes["log_kappa"] = math.log10(self._kappa(found[0]))
+            changes["log_kappa"] = math.log10(self._within("κ", found[0], KAPPA_RANGE))
+        if "weight" in query:
+            found = numbers(query["weight"], 1) or (math.nan,)
+            changes["weight"] = self._within("weight", found[0], (MIN_WEIGHT, MAX_WEIGHT))
         if "c" in query:
             changes["placed"] = self._read_placed(query["c"])
         for name in ("truth", "spot"):
@@ -220,12 +254,12 @@ class MvmfModel(PageModel):
         if "day" in query:
             self._read("day", "day", query["day"], changes)
 
-    def _kappa(self, value: float) -> float:
-        """κ within what the engine takes."""
-        least, most = KAPPA_RANGE
+    def _within(self, name: str, value: float, bounds: tuple[float, float]) -> float:
+        """The value if it can be had, else the nearest that can, which is said."""
+        least, most = bounds
         if least <= value <= most:
             return value
-        self.notes.append(f"κ = {value:g} was brought into {least:g} … {most:g}")
+        self.notes.append(f"{name} = {value:g} was brought into {least:g} … {most:g}")
         return most if value > most else least
 
     def _read_place(self, name: str, text: str) -> tuple[float, ...] | None:
@@ -245,10 +279,15 @@ class MvmfModel(PageModel):
             lat, lon, kappa, weight = values[:4]
             index = int(values[4]) if len(values) == 5 and 0.0 <= values[4] < 40_000 else -1
             lon = (lon + 180.0) % 360.0 - 180.0
-            found.append(Placed(index, Component(lat, lon, self._kappa(kappa), min(weight, MAX_WEIGHT))))
+            kappa, weight = self._within("κ", kappa, KAPPA_RANGE), self._within("weight", weight, (0.0, MAX_WEIGHT))
+            found.append(Placed(index, Component(lat, lon, kappa, weight)))
         if len(found) > MOST_IN_ADDRESS:
             self.notes.append(f"an address holds at most {MOST_IN_ADDRESS} centres: the first ones were taken")
         return tuple(found[:MOST_IN_ADDRESS])
+
+
+def _is_deleted(one: Placed) -> bool:
+    return one.of_start >= 0 and one.component.weight == 0.0
 
 
 def _written(one: Placed) -> str:

@@ -37,11 +37,16 @@ class SandboxPanels:
         self._words.object = paragraphs(sentences)
         fill(self._body)
 
+    def say_nothing(self, why: str) -> None:
+        """There is no belief: whatever was said of the last one goes."""
+        self._count.object = ""
+        self.say([(why, False)])
+
     def say_count(self, model: MvmfModel, found: int) -> None:
         """When a start gave fewer centres than were asked for."""
         added = sum(one.of_start < 0 for one in model.placed)
         asked = model.count + added if model.counts("count") else found
-        self._count.object = paragraphs(words.count_sentence(asked, found))
+        self._count.object = paragraphs(words.count_sentence(model.start, asked, found))
         if model.start != "file":
             self._notes.object = ""
 

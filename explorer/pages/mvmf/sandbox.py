@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.queries.mvmf import Belief, Field, Lesson, LiveMap, Summary
 from engine.queries.mvmf_centres import Component, Placed, Start
 from explorer.background import Later, Newest
 from explorer.pages.mvmf import words
-from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap
+from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap, Drawn
 from explorer.pages.mvmf.model import DENSITY, PAIR, PLACE, SANDBOX, TRUTH, MvmfModel
 from explorer.pages.mvmf.panels import SandboxPanels
 from explorer.session import Session
@@ -22,7 +23,7 @@ from explorer.stage import Stage
 
 _MANY = 1000  # centres from which a draft is drawn first, and progress is shown
 _HANDLES = 60  # centres that can all be seen and taken hold of; of more only the chosen one
-_CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "placed", "points"]
+_CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
 Wanted = tuple[Start, tuple[Placed, ...]]
@@ -42,11 +43,11 @@ class Made:
 class Sandbox:
     """Follows the model while its mode is the sandbox."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, work: Newest) -> None:
+    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: Newest) -> None:
         self._session = session
         self.model = model
         self.stage = stage
-        self._map = BeliefMap(model, stage)
+        self._map = on_globe
         self._work = work
         self._made: Made | None = None
         self._lesson: Lesson | None = None
@@ -101,10 +102,17 @@ class Sandbox:
     def _take(self, made: Made) -> None:
         self._made = made
         self.stage.clear_failure()
+        self._choose_one_of(len(made.belief.components))
         self.panels.say_count(self.model, len(made.belief.components))
         self._show_own()
         self._draw()
         self._measure(made)
+
+    def _choose_one_of(self, count: int) -> None:
+        """An address may choose a centre that is not there."""
+        if self.model.selected >= count:
+            self._session.say("warning", words.no_such_centre(self.model.selected, count))
+            self.model.selected = -1
 
     def _measure(self, made: Made) -> None:
         """The sharp map if there is only a draft, then regions and entropy."""
@@ -133,9 +141,11 @@ class Sandbox:
         """A choice that is no belief leaves an empty globe and a sentence."""
         self._made = None
         self._map.clear()
+        self.model.selected = -1
         if not self.model.placed and not self.model.counts("count"):
-            self.panels.say([(words.NO_CENTRES, False)])
+            self.panels.say_nothing(words.NO_CENTRES)
         else:
+            self.panels.say_nothing(words.NO_BELIEF)
             self.stage.show_failure("This is no belief", error)
 
     # drawing
@@ -144,8 +154,11 @@ class Sandbox:
         made, model = self._made, self.model
         if made is None or made.field is None or model.mode != SANDBOX:
             return
-        alone = made.belief.one(model.selected) if model.show == PAIR and self._has_selected else None
-        self._map.draw(made.field, made.summary, model.show, alone)
+        alone = None
+        if model.show == PAIR and self._has_selected:
+            index = model.selected
+            alone = Drawn(made.belief.one(index), partial(made.belief.one_per_km2, index))
+        self._map.draw(Drawn(made.field, made.belief.per_km2), made.summary, model.show, alone)
         if made.summary is not None:
             self.stage.say_facts(words.belief_facts(made.summary))
         self._rest.soon()
@@ -187,8 +200,8 @@ class Sandbox:
         if model.click == TRUTH:
             model.param.update(truth=(lat, lon), panel="truth")
         elif model.click == PLACE:
-            weight = model.own_weight or 1.0
             count = 0 if self._made is None else len(self._made.belief.components)
+            weight = model.own_weight if self._has_selected and model.own_weight else model.weight
             kappa = model.own_log_kappa if self._has_selected else model.log_kappa
             if self._try(lambda: model.add(Component(lat, lon, 10.0**kappa, weight))):
                 model.selected = count
@@ -217,7 +230,11 @@ class Sandbox:
         if made.live is None or self.model.show not in (DENSITY, PAIR):
             return
         self._work.cancel()
-        self._map.draw(made.live.move(index, component), None, DENSITY)
+        # made only when the pointer asks, for many maps pass by
+        held = cache(lambda: made.belief.with_one(index, component))
+        self._map.draw(
+            Drawn(made.live.move(index, component), lambda lat, lon: held().per_km2(lat, lon)), None, DENSITY
+        )
 
     def delete(self, index: int | None = None) -> None:
         """Take a centre away, the chosen one if none is named."""
@@ -271,7 +288,3 @@ class Sandbox:
             return
         self.panels.say_notes(notes)
         self.model.param.update(start="file", points=points)
-
-    def lookup(self, lat: float, lon: float) -> str:
-        """The exact density per km² at a place, in words."""
-        return "–" if self._made is None else words.per_km2(self._made.belief.per_km2(lat, lon))

@@ -7,6 +7,7 @@ from typing import Any
 from explorer.background import Newest
 from explorer.layout import box, show
 from explorer.pages.mvmf import words
+from explorer.pages.mvmf.belief_map import BeliefMap
 from explorer.pages.mvmf.drawer import drawer
 from explorer.pages.mvmf.expert import ExpertSide
 from explorer.pages.mvmf.model import SANDBOX, MvmfModel
@@ -14,7 +15,6 @@ from explorer.pages.mvmf.sandbox import Sandbox
 from explorer.session import Query, Session, View
 from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.probe import Probe
 
 
 def build(session: Session, query: Query) -> View:
@@ -32,22 +32,15 @@ class MvmfView:
         self.model = model
         self.stage = Stage(session, model, "a belief", lambda: self._work.cancel(), dim_outside=False)
         self._work = Newest(self.stage.show_progress, lambda error: self._side.fail(error))
-        self.sandbox = Sandbox(session, model, self.stage, self._work)
-        self.expert = ExpertSide(session, model, self.stage, self._work)
+        self._map = BeliefMap(model, self.stage)
+        self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
+        self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
         self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
-        self._probe = Probe(
-            lambda lat, lon: self._side.lookup(lat, lon),
-            label="Probability per km²",
-            group=type(model).__name__,
-            margin=0,
-            height=44,
-            width=250,
-        )
         self.view = View(
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [*self.stage.parts, self.expert.run.card],
             [self.stage.flat, box(self.sandbox.panels.part, self.expert.panels.part)],
-            [self.stage.bar, self._probe, self.stage.facts],
+            [self.stage.bar, self._map.probe, self.stage.facts],
             self._actions(),
             model,
         )

@@ -80,23 +80,44 @@ def split_area(region: Region) -> tuple[str, str]:
     return f"{at_most}{value}", unit
 
 
+def ten_to(power: int) -> str:
+    """A power of ten."""
+    return f"10{str(power).translate(_SUPERSCRIPTS)}"
+
+
 def per_km2(density: float) -> str:
     """The number of an exact density per km²."""
     if density == 0.0:
         return "less than 10⁻³⁰⁰"
-    power = math.floor(math.log10(density))
-    return f"{density / 10.0**power:.3f} × 10{str(power).translate(_SUPERSCRIPTS)}"
+    mantissa, power = f"{density:.3e}".split("e")
+    return f"{mantissa} × {ten_to(int(power))}"
+
+
+def cell_error(error_km: float | None) -> str:
+    """The median error in the cell under the pointer."""
+    return "no picture" if error_km is None else f"{number(error_km)} km"
 
 
 def kappa_sentence(kappa: float, radius_km: float) -> str:
     """What κ means on the ground."""
-    return f"κ = {number(kappa)}: half of such a peak lies within {number(radius_km)} km of its centre."
+    mantissa, power = f"{kappa:.2e}".split("e")
+    shown = f"{float(mantissa):g} × {ten_to(int(power))}" if kappa < 1e-3 else number(kappa)
+    return f"κ = {shown}: half of such a peak lies within {number(radius_km)} km of its centre."
 
 
-def count_sentence(asked: int, found: int) -> list[Sentence]:
-    """When there was no room for all."""
+def no_such_centre(index: int, found: int) -> str:
+    """When an address chooses one that is not there."""
+    stand = "1 stands" if found == 1 else f"{number(found)} stand"
+    return f"There is no centre {number(index + 1)}: {stand} here. None is chosen."
+
+
+def count_sentence(start: str, asked: int, found: int) -> list[Sentence]:
+    """When fewer stand there than were asked for, and why."""
     if found == asked:
         return []
+    if start == "hierarchy":
+        steps = "a cube's cells come in 6, 24, 96, 384 and so on, four times as many each time"
+        return [(f"{number(found)} centres stand here: {steps}.", False)]
     return [(f"{number(found)} centres stand here: of {number(asked)} there is room for no more.", True)]
 
 
@@ -158,13 +179,18 @@ PULL = "Its pull on the centres, per 100 km they come closer; lines on the globe
 
 NO_TRUTH = "Choose “Truth” under “A click on the map”, then click where the picture was really taken."
 NO_CENTRE = "Take hold of a centre on the globe, or choose “Take” under “A click on the map” and click near one."
+NO_BELIEF = "There is nothing to be said of it."
 NO_CENTRES = "There is no centre yet. Click the globe to place one, or choose where centres begin."
+OF_ALL = "Every centre gets them, also those that were set by hand. Weights count beside each other."
+PER_KM2 = "Probability per km²"
+MEDIAN_HERE = "Median error here"
+REGION_NAMES = ("Half", "With this, nine tenths")
 GLOBE_LABELS = {
     "density-log": ("log₁₀ of the probability per km²", ""),
-    "density-linear": ("Probability per km²", "per km²"),
+    "density-linear": (PER_KM2, ""),
     "mass-log": ("log₁₀ of a cell's probability, 0.5° × 0.5°", ""),
     "mass-linear": ("Probability of a cell, 0.5° × 0.5°", ""),
-    "regions": ("Share of the belief that needs a place", "%"),
+    "regions": ("How much of the belief lies here", ""),
     "errors": ("Median error of the test's pictures", "km"),
 }
 

@@ -45,6 +45,8 @@ class Handles {
     const handle = { button, line, place: null, to: null, label: "", color: "#3FD0B6" } // as savePng draws pins
     button.addEventListener("pointerdown", (event) => this.down(id, event))
     button.addEventListener("pointermove", (event) => this.move(id, event))
+    // one that comes to lie under a resting pointer takes it from the canvas, which tells that it left
+    button.addEventListener("pointerenter", (event) => this.view.hover(this.view.input.offset(event)))
     button.addEventListener("pointerup", () => this.up(id))
     button.addEventListener("pointercancel", () => this.up(id))
     button.addEventListener("keydown", (event) => this.key(id, event))
@@ -112,7 +114,7 @@ class Handles {
   }
 
   put(id, place, what) {
-    this.held.get(id).place = place
+    Object.assign(this.held.get(id), { place, to: null }) // its line led from where it was
     this.waiting = { id, what }
     this.place()
     if (this.waiting && (what === "drop" || !this.busy)) this.tell()

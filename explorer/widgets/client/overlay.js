@@ -1,12 +1,13 @@
 // The DOM over the canvas: markers, the echo of another view's pointer, the divider between two fields, a sentence.
 
 const STYLE = `
-  .hg { position: relative; width: 100%; height: 100%; min-height: 0; overflow: hidden; font: 500 calc(12px * var(--h-zoom, 1))/1.2 Inter, system-ui, sans-serif }
+  .hg { position: relative; isolation: isolate; width: 100%; height: 100%; min-height: 0; overflow: hidden; font: 500 calc(12px * var(--h-zoom, 1))/1.2 Inter, system-ui, sans-serif }
   .hg canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; cursor: grab; touch-action: none; outline: none; border-radius: 8px }
   .hg canvas:active { cursor: grabbing }
   .hg canvas:focus-visible { box-shadow: inset 0 0 0 2px var(--mui-palette-primary-main, #3FD0B6) }
   .hg .layer { position: absolute; inset: 0; pointer-events: none; overflow: hidden }
   .hg .echo, .hg .pin { position: absolute; left: 50%; top: 50%; width: 0; height: 0 }
+  .hg .pin { z-index: 1 }
   .hg .echo::before { content: ""; position: absolute; left: -8px; top: -8px; width: 12px; height: 12px; border: 2px solid #fff; border-radius: 50%; box-shadow: 0 0 0 1px rgba(11,14,20,.7), inset 0 0 0 1px rgba(11,14,20,.5) }
   .hg .pin svg { position: absolute; left: -11px; top: -28px; width: 22px; height: 30px; filter: drop-shadow(0 1px 2px rgba(0,0,0,.5)) }
   .hg .pin.under svg { top: -2px; rotate: 180deg }

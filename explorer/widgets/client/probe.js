@@ -1,4 +1,5 @@
 // The exact number under the pointer, asked of the server: one question at a time, and the last place is always asked.
+// The globe tells the place anew with every new picture under the pointer, so that is asked about too.
 
 function renderProbe({ model }) {
   const root = shell("hr items", `<div class="item"><span class="label"></span><b class="value"></b></div>
@@ -11,10 +12,10 @@ function renderProbe({ model }) {
     wanted = null
     model.at = asked
   }
-  const show = ({ lat, lon }) => {
+  const show = ({ lat, lon, value, second }) => {
     part(".place").textContent = lat === null ? model.hint : formatPlace(lat, lon)
     isHere = lat !== null
-    wanted = isHere ? { lat, lon } : null
+    wanted = isHere ? { lat, lon, value, second } : null
     if (!isHere) part(".value").textContent = "–"
     ask()
   }
@@ -24,7 +25,11 @@ function renderProbe({ model }) {
     if (isHere) part(".value").textContent = model.answer.text
     ask()
   }
-  const name = () => (part(".label").textContent = model.label)
+  // the number on screen is of another kind than the new label says
+  const name = () => {
+    part(".label").textContent = model.label
+    part(".value").textContent = "–"
+  }
   name()
   show({ lat: null, lon: null })
   model.on("answer", answered)

@@ -11,6 +11,7 @@ const READOUT_STYLE = `
   .hr .item + .item { min-width: 132px }
   .hr .item b { display: block; margin-top: 2px; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-variant-numeric: tabular-nums; color: var(--mui-palette-text-primary, currentColor) }
   .hr .item small { font: 450 12px Inter, system-ui, sans-serif; color: var(--mui-palette-text-secondary, #8A93A3) }
+  .hr .named .middle { display: none }
   .hr [hidden] { display: none }`
 
 function shell(className, html) {
@@ -39,12 +40,25 @@ function renderBar({ model }) {
     <div class="row"><span class="low"></span><span class="middle"></span><span class="high"></span></div>`)
   const part = (name) => root.querySelector(`.${name}`)
   const canvas = root.querySelector("canvas")
+  let pointed = null
+  const point = () => {
+    part("mark").hidden = pointed === null
+    const share = (pointed - model.vmin) / (model.vmax - model.vmin)
+    part("mark").style.left = `${100 * Math.min(Math.max(share, 0), 1)}%`
+  }
   const paint = () => {
     const { vmin, vmax } = model
     const texts = { label: model.label, units: model.units }
     const numbers = { low: vmin, middle: (vmin + vmax) / 2, high: vmax }
     for (const [name, text] of Object.entries(texts)) part(name).textContent = text
     for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatValue(value, vmax - vmin)
+    const [first, last] = model.names ?? []
+    part("middle").parentElement.classList.toggle("named", !!last)
+    if (last) {
+      part("low").textContent = first
+      part("high").textContent = last
+    }
+    point()
     canvas.hidden = !model.colormap?.byteLength
     if (canvas.hidden) return
     const context = canvas.getContext("2d")
@@ -52,11 +66,10 @@ function renderBar({ model }) {
     drawBar(context, readLutOf(model.colormap), 0, 0, canvas.width, canvas.height)
   }
   paint()
-  model.on(["colormap", "vmin", "vmax", "label", "units"], paint)
+  model.on(["colormap", "vmin", "vmax", "label", "units", "names"], paint)
   followPointer(model, ({ value }) => {
-    part("mark").hidden = value === null
-    const share = (value - model.vmin) / (model.vmax - model.vmin)
-    part("mark").style.left = `${100 * Math.min(Math.max(share, 0), 1)}%`
+    pointed = value
+    point()
   })
   return root
 }

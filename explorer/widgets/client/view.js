@@ -22,6 +22,7 @@ class View {
     this.start = { ...this.camera }
     this.calm = matchMedia("(prefers-reduced-motion: reduce)")
     this.size = { width: 0, height: 0 }
+    this.pointed = null // where the pointer is: CSS pixels from the middle, y up
     this.moveShare = 1 // share of the full pixel ratio used while moving
     this.measured = -Infinity
     this.velocity = null
@@ -30,6 +31,8 @@ class View {
     const { signal } = this.stopped
     this.canvas.addEventListener("webglcontextlost", (event) => (event.preventDefault(), (this.gpu = null)), { signal })
     this.canvas.addEventListener("webglcontextrestored", () => this.openGpu(), { signal })
+    // also while the pointer turns the map and Input tells of no hover
+    this.canvas.addEventListener("pointermove", (event) => this.pointed && (this.pointed = this.input.offset(event)), { signal })
     document.addEventListener("harmonia:hover", (event) => this.overlay.echo(event.detail), { signal })
     this.resized = new ResizeObserver(() => this.resize())
     this.resized.observe(root)
@@ -178,17 +181,24 @@ class View {
 
   // ------------------------------------------------------------ reading
 
+  isSecondAt(x) {
+    return !!this.shown.second && x + this.size.width / 2 > this.model.swipe * this.size.width
+  }
+
   valueAt(place, x) {
     const { first, second, blocks } = this.shown
-    const right = x + this.size.width / 2 > this.model.swipe * this.size.width
-    const layer = second && right ? second : first
+    const layer = this.isSecondAt(x) ? second : first
     return layer ? valueAt(layer, place.lat, place.lon, blocks) : null
   }
 
+  // The pointer is here, null = elsewhere. What is read there is told again whenever something new is drawn under it
   hover(offset) {
+    this.pointed = offset
     const place = offset && this.placeAt(...offset)
     const value = place ? this.valueAt(place, offset[0]) : null
-    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, group: this.model.group, origin: this.model.id }
+    const { group, id: origin } = this.model
+    const second = !!place && this.isSecondAt(offset[0])
+    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, second, group, origin }
     this.root.dispatchEvent(new CustomEvent("harmonia:hover", { detail, bubbles: true, composed: true }))
   }
 
@@ -270,11 +280,13 @@ class View {
     const ratio = this.moving ? Math.max(0.75, this.fullRatio * this.moveShare) : this.fullRatio
     if (this.stale || ratio !== this.ratio) {
       const started = performance.now()
+      const isNew = this.stale
       this.ratio = ratio
       this.stale = false
       this.gpu.draw(scene, this.shot(ratio))
       this.overlay.place()
       this.handles.place()
+      if (isNew && this.pointed) this.hover(this.pointed)
       if (ratio === this.fullRatio && started - this.measured > 5000) this.measure(started)
     }
     const { dataset } = this.root
