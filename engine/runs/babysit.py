@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.compute import cpu_threads
 from engine.errors import RunError, StoreError
-from engine.runs.files import load, locked, try_lock, write_atomic, write_error
+from engine.runs.files import is_locked, load, locked, try_lock, write_atomic, write_error
 from engine.runs.process import ProcessId, gpus, oom_kills
 from engine.runs.record import OUT_OF_MEMORY, Cancel, Failure, Meta, Status, current_launch, derive_state
 
@@ -66,7 +66,11 @@ class _Started:
 
 
 def _start(folder: Path, slots: int) -> _Started | None:
-    """Start the process while holding a slot and the run's lock, and pass both on to it; None when not free yet."""
+    """Start the process while holding a slot and the run's lock, and pass both on to it; None when not free yet.
+
+    A held ``run.lock`` means that somebody works, so it is taken for nothing else; starting the run and writing down
+    its end keep out of each other's way by ``meta.lock``.
+    """
     with ExitStack() as held:
         slot = _take_slot(folder.parent.parent / "slots", slots)
         if slot is None:
@@ -74,13 +78,17 @@ def _start(folder: Path, slots: int) -> _Started | None:
         number, descriptor = slot
         if descriptor is not None:
             held.callback(os.close, descriptor)
+        try:
+            held.enter_context(locked(folder / "meta.lock", _POLL_S))
+        except RunError:
+            return None
+        meta, status, _ = _files(folder)
+        if meta is None or not _is_queued(folder):
+            return None
         lock = try_lock(folder / "run.lock")
         if lock is None:
             return None
         held.callback(os.close, lock)
-        meta, status, _ = _files(folder)
-        if meta is None or not _is_queued(folder):
-            return None
         launch = current_launch(meta, status)
         try:
             return _Started(_spawn(folder, lock, descriptor, number if slots else None), launch, oom_kills())
@@ -142,18 +150,20 @@ def _watch(started: _Started, folder: Path, closing: threading.Event) -> None:
 def _settle(started: _Started, folder: Path) -> None:
     """Write down how a process ended that could not do so itself."""
     code = started.process.returncode
-    with locked(folder / "run.lock"):
+    with locked(folder / "meta.lock"):
+        if is_locked(folder / "run.lock"):  # somebody works on it again
+            return
         status = load(Status, folder / "status.json")
-        has_begun = status is not None and status.launch >= started.launch
-        if has_begun and status is not None and status.state != "running":
+        told = status.launch if status else 0  # the launch that the file speaks of
+        if status is not None and (told > started.launch or (told == started.launch and status.state != "running")):
             return
         failure = _why(code, started.oom_kills_before, folder)
-        if failure is not None or not has_begun:  # else it reads as interrupted, as it would had we died too
+        if failure is not None or told < started.launch:  # else it reads as interrupted, as it would had we died too
             _write_end(folder, status, started.launch, failure)
 
 
 def _write_end(folder: Path, before: Status | None, launch: int, failure: Failure | None) -> None:
-    """Write the end of a launch in its process's place; the caller holds the run's lock."""
+    """Write the end of a launch in its process's place; the caller holds ``meta.lock`` and knows that nobody works."""
     now = time.time()
     first = Status(launch=launch, state="interrupted", process=ProcessId.own(), started=now)
     ended = (before or first).model_copy(

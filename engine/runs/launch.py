@@ -94,7 +94,7 @@ class Launcher:
             client.close(timeout=1)
 
     def submit(self, folder: Path, launch: int, task: str) -> None:
-        """Give one launch of a queued run to the executor, unless it is there already.
+        """Give one launch of a queued run to the executor, unless it is in its hands already.
 
         Raises:
             RunError: as :meth:`connect`.
@@ -102,7 +102,7 @@ class Launcher:
         with self._lock:
             executor = self._connect()
             given = self._given.get((folder, launch))
-            is_lost = given is not None and self._client is not None and given.done()  # a cluster can lose its work
+            is_lost = given is not None and given.done()  # by a cluster, or a disk that was full at the wrong moment
             if (given is None or is_lost) and not self._closing.is_set():
                 self._given[folder, launch] = self._give(executor, folder, task)
 

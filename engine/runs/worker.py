@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from engine.errors import CancelledError, EngineError, RunError, StoreError
@@ -44,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.lock_fd is not None:
             _keep_from_children(arguments.lock_fd)
             return work(folder)
-        with locked(folder / "run.lock", _LOCK_PATIENCE_S) as descriptor:
-            _keep_from_children(descriptor)
+        with ExitStack() as held:
+            with locked(folder / "meta.lock"):  # nobody else starts it meanwhile, or writes down how it ended
+                _keep_from_children(held.enter_context(locked(folder / "run.lock", _LOCK_PATIENCE_S)))
             return work(folder)
     except EngineError as error:
         log(str(error))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.runs import RunStore
-from tests.faults.tools import INJECT, MEMORY_DISK, SMALL, processes_of, wait_for, wait_until_ended
+from tests.faults.tools import INJECT, MEMORY_DISK, SMALL, Server, processes_of, wait_for, wait_until_ended
 
 
 @contextmanager
@@ -39,6 +39,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def store(home: Path) -> Iterator[RunStore]:
     with RunStore(home) as store:
         yield store
+
+
+@pytest.fixture
+def new_server(home: Path) -> Iterator[Callable[[], Server]]:
+    """Starts servers on the home folder; none outlives the test, whatever becomes of it."""
+    servers: list[Server] = []
+
+    def start() -> Server:
+        servers.append(Server(home))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.returncode is None:
+            server.kill()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,12 @@ from tests.faults.tools import (
 )
 
 
-def disturb(home: Path, rng: random.Random, num_kills: int, expected: dict) -> None:
+def disturb(home: Path, new_server: Callable[[], Server], rng: random.Random, num_kills: int, expected: dict) -> None:
     """Kill worker, server or both ``num_kills`` times, resuming in between; each run that gets through is checked.
 
     After each kill somebody who knows nothing looks: no run is shown working that does not, and nothing is damaged.
     """
-    server = Server(home)
+    server = new_server()
     with fresh(home) as store:
         run = store.create(SMALL)
         kills = 0
@@ -39,7 +39,7 @@ def disturb(home: Path, rng: random.Random, num_kills: int, expected: dict) -> N
                 assert_result(run, expected)
                 run = store.create(SMALL)
             server.launch(run)
-            wait_for(lambda run=run: run.state in ("running", "done"), "the run to work")
+            wait_for(lambda run=run: run.state in ("running", "done"), "the run to work", run)
             time.sleep(rng.uniform(0.0, 0.3))  # the moment of the kill is what is being tried
             victim = rng.choice(["worker", "server", "both"])
             hit = victim != "worker"
@@ -47,7 +47,7 @@ def disturb(home: Path, rng: random.Random, num_kills: int, expected: dict) -> N
                 hit |= kill_worker(run)
             if victim != "worker":
                 server.kill()
-                server = Server(home)
+                server = new_server()
             kills += hit
             survey(home, run.id)
         server.stop()
@@ -68,14 +68,14 @@ def survey(home: Path, run_id: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_kills_at_random_moments(home, undisturbed, seed):
-    disturb(home, random.Random(seed), 13, undisturbed)
+def test_kills_at_random_moments(home, new_server, undisturbed, seed):
+    disturb(home, new_server, random.Random(seed), 13, undisturbed)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 120))
-def test_a_thousand_kills_at_random_moments(home, undisturbed, seed):
-    disturb(home, random.Random(seed), 50, undisturbed)
+def test_a_thousand_kills_at_random_moments(home, new_server, undisturbed, seed):
+    disturb(home, new_server, random.Random(seed), 50, undisturbed)
 
 
 def moments(seed: int) -> Iterator[str]:
@@ -95,7 +95,7 @@ def test_kills_inside_every_write(store, undisturbed, monkeypatch, seed):
             patched.setenv("HARMONIA_FAULT", moment)
             patched.setenv("PYTHONPATH", INJECT)
             store.launch(run)
-            wait_for(lambda run=run: run.state != "queued", "the run to work")
+            wait_for(lambda run=run: run.state != "queued", "the run to work", run)
             wait_until_ended(run)
         if run.state == "interrupted":
             assert_left_in_order(run)

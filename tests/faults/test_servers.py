@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
@@ -13,15 +14,16 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import RunError
-from engine.runs import RunStore
+from engine.runs import RunStore, babysit
 from engine.runs.files import locked
 from tests.faults.tools import (
     LONG,
+    PATIENCE_S,
     SMALL,
-    Server,
     assert_left_in_order,
     assert_result,
     fresh,
+    kill_worker,
     num_begun,
     processes_of,
     wait_for,
@@ -29,8 +31,8 @@ from tests.faults.tools import (
 )
 
 
-def test_a_run_outlives_its_server_and_is_found_again(home, undisturbed):
-    server = Server(home)
+def test_a_run_outlives_its_server_and_is_found_again(home, new_server, undisturbed):
+    server = new_server()
     with fresh(home) as store:
         run = store.create(LONG)
         server.launch(run)
@@ -46,8 +48,8 @@ def test_a_run_outlives_its_server_and_is_found_again(home, undisturbed):
             assert_left_in_order(found)
 
 
-def test_sigterm_of_the_server_leaves_runs_alone_and_the_server_ends_at_once(home):
-    server = Server(home)
+def test_sigterm_of_the_server_leaves_runs_alone_and_the_server_ends_at_once(home, new_server):
+    server = new_server()
     with fresh(home) as store:
         run = store.create(LONG)
         server.launch(run)
@@ -58,8 +60,8 @@ def test_sigterm_of_the_server_leaves_runs_alone_and_the_server_ends_at_once(hom
         assert wait_until_ended(run) == "cancelled"
 
 
-def test_queued_runs_of_a_dead_server_are_put_back_in_their_order(home, undisturbed):
-    server = Server(home)
+def test_queued_runs_of_a_dead_server_are_put_back_in_their_order(home, new_server, undisturbed):
+    server = new_server()
     with fresh(home) as store:
         runs = [store.create(SMALL) for _ in range(3)]
         first = store.create(LONG)
@@ -69,7 +71,7 @@ def test_queued_runs_of_a_dead_server_are_put_back_in_their_order(home, undistur
         wait_for(lambda: first.state == "running", "the first run to work")
         server.kill()
         assert [run.state for run in runs] == ["queued"] * 3
-        server = Server(home)
+        server = new_server()
         first.cancel()
         for run in runs:
             assert wait_until_ended(run) == "done"
@@ -93,8 +95,8 @@ def test_a_run_moved_forward_in_the_queue_works_first(store, undisturbed):
     assert third.record.started < second.record.started
 
 
-def test_two_servers_on_one_home_share_one_slot_and_start_nothing_twice(home, undisturbed):
-    servers = [Server(home), Server(home)]
+def test_two_servers_on_one_home_share_one_slot_and_start_nothing_twice(home, new_server, undisturbed):
+    servers = [new_server(), new_server()]
     with fresh(home) as store:
         runs = [store.create(SMALL) for _ in range(6)]
         for run in runs:
@@ -183,6 +185,55 @@ def test_sigterm_of_the_worker_keeps_a_checkpoint_and_reads_as_interrupted(store
     os.kill(pid, signal.SIGTERM)
     assert wait_until_ended(run) == "interrupted"
     assert_left_in_order(run)
+
+
+def test_launching_again_waits_while_the_end_of_the_process_before_is_written_down(store, monkeypatch):
+    writing, go_on = threading.Event(), threading.Event()
+    why = babysit._why
+
+    def slow(*arguments):
+        writing.set()
+        assert go_on.wait(PATIENCE_S)
+        return why(*arguments)
+
+    monkeypatch.setattr(babysit, "_why", slow)
+    run = store.create(LONG)
+    store.launch(run)
+    wait_for(lambda: run.state == "running", "the run to work")
+    kill_worker(run)
+    assert writing.wait(PATIENCE_S)
+    assert run.state == "interrupted"
+    again = threading.Thread(target=store.launch, args=[run])
+    again.start()
+    again.join(0.2)  # long enough for it to be misled; if it was not yet, nothing is lost but the trial
+    go_on.set()
+    again.join()
+    wait_for(lambda: run.state == "running", "the second launch to work")
+    assert run.record.launch == 2
+    run.cancel()
+    assert wait_until_ended(run) == "cancelled"
+
+
+def test_a_queued_run_whose_start_went_wrong_is_started_by_the_next_adoption(store, monkeypatch, undisturbed):
+    went_wrong = threading.Event()
+
+    def full(*_):
+        went_wrong.set()
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(babysit, "_take_slot", full)
+        run = store.create(SMALL)
+        store.launch(run)
+        assert went_wrong.wait(PATIENCE_S)
+    assert run.state == "queued"
+
+    def adopted():
+        store.adopt()
+        return run.state == "done"
+
+    wait_for(adopted, "the run to be adopted and done")
+    assert_result(run, undisturbed)
 
 
 def test_a_worker_by_hand_works_beside_the_store_and_never_twice(store, undisturbed):

@@ -32,16 +32,21 @@ MEMORY_DISK = Path("/dev/shm")
 """Where the disk costs nothing: a SIGKILL loses nothing there that it would not lose on a real one."""
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Poll until ``condition()`` is true."""
+def wait_for(condition: Callable[[], object], what: str, run: Run | None = None) -> None:
+    """Poll until ``condition()`` is true; in vain, it tells how ``run`` stands."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited in vain: {what}\n{run and describe(run)}"
         time.sleep(0.005)
 
 
+def describe(run: Run) -> str:
+    """All that can be known of a run, for somebody who was not there."""
+    return "\n".join([str(run.record), *run.log_tail()])
+
+
 def wait_until_ended(run: Run) -> str:
-    wait_for(lambda: run.state in ENDED, f"{run} to end")
+    wait_for(lambda: run.state in ENDED, "the run to end", run)
     return run.state
 
 
