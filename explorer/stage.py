@@ -99,7 +99,7 @@ class Stage:
     def save_picture(self, stem: str, title: str = "") -> None:
         """Let the person save the globe as it is under ``stem``; without a ``title``, what the colours show is one."""
         bar = self.bar
-        self.globe.save_png(f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units)
+        self.globe.save_png(f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names)
 
     def caption(self, *said: str) -> None:
         """What lies left and right of the globe's divider; nothing where there is none."""

@@ -258,12 +258,21 @@ class Globe(Component):
         self.param.update(vmin=vmin, vmax=vmax if vmax > vmin else vmin + 1.0)
 
     def save_png(
-        self, file: str, title: str = "", label: str = "", units: str = "", captions: Sequence[Sequence[str]] = ()
+        self,
+        file: str,
+        title: str = "",
+        label: str = "",
+        units: str = "",
+        captions: Sequence[Sequence[str]] = (),
+        names: Sequence[str] = (),
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
+        Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
         with one caption (two where it has a divider), on a light ground and with larger letters.
         """
         panes = [list(said) for said in captions]
-        self._send_msg({"file": file, "title": title, "label": label, "units": units, "captions": panes})
+        self._send_msg(
+            {"file": file, "title": title, "label": label, "units": units, "captions": panes, "names": list(names)}
+        )

@@ -17,7 +17,7 @@ from engine.runs import ENDED, RunConfig, RunStore
 from engine.runs.expert_settings import ExpertSettings, LandTiles
 from explorer.pages.mvmf import words
 from explorer.widgets.text import number
-from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, serving
+from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, save, serving
 
 SETTINGS = ExpertSettings(
     tiles=LandTiles(size=8), num_centres=40, width=8, head_degree=3, epochs=1, samples=64, batch=16,
@@ -123,6 +123,26 @@ def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Pag
     expect(mark).not_to_have_attribute("style", re.compile("left: (100|99)"))
     page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 0.0° E")).press("Delete")
     expect(number_read).to_have_text("–")
+
+
+KEEP_WORDS = """() => {
+  const write = CanvasRenderingContext2D.prototype.fillText
+  window.written = []
+  CanvasRenderingContext2D.prototype.fillText = function (words, ...rest) {
+    window.written.push(words)
+    write.call(this, words, ...rest)
+  }
+}"""
+
+
+def test_a_picture_of_regions_names_their_colours(page: Page, house: tuple[Server, Path], tmp_path: Path) -> None:
+    open_page(page, house[0].url + "?page=mvmf&show=regions&c=20,-60,400,1", "MvMF")
+    expect(page.get_by_text(words.REGION_NAMES[1], exact=True)).to_be_visible(timeout=LONG_MS)
+    page.evaluate(KEEP_WORDS)
+    save(page, "Picture, PNG", tmp_path / "regions.png")
+    written = page.evaluate("window.written")
+    assert [said for said in written if said in words.REGION_NAMES] == list(words.REGION_NAMES)
+    assert {"0", "50", "100"}.isdisjoint(written)
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:

@@ -18,7 +18,7 @@ function panesOf(views) {
 }
 
 // With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it stands
-function savePicture(view, { file, title, label, units, captions }) {
+function savePicture(view, { file, title, label, units, captions, names }) {
   const isSheet = captions.length > 0
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
   const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
@@ -55,8 +55,9 @@ function savePicture(view, { file, title, label, units, captions }) {
     write(units, 450, 11, secondary, left + long, top - 8 * large, "right")
     drawBar(context, shown.lut, left, top, long, 10 * large)
     const { vmin, vmax } = shown
-    const ticks = [[vmin, 0, "left"], [(vmin + vmax) / 2, long / 2, "center"], [vmax, long, "right"]]
-    for (const [value, x, align] of ticks) write(formatValue(value, vmax - vmin), 450, 11, secondary, left + x, top + 24 * large, align)
+    const said = names.length ? [names[0], "", names[1]] : [vmin, (vmin + vmax) / 2, vmax].map((value) => formatValue(value, vmax - vmin))
+    const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
+    ends.forEach(([x, align], index) => write(said[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
   page.toBlob((blob) => {
     const link = Object.assign(document.createElement("a"), { download: file, href: URL.createObjectURL(blob) })
