@@ -19,6 +19,29 @@ MARKS = """() => {
   new MutationObserver(note).observe(document.documentElement, {attributes: true})
 }"""
 
+FOLLOWING = """async () => {
+  const model = Bokeh.index.query_one(({model}) => model.data?.label === 'Order m').model.data
+  const set = model.setv.bind(model), wrong = [], ends = []
+  model.setv = (values, options) => {
+    if ('value' in values && values.value !== model.value) wrong.push([values.value, model.value])
+    return set(values, options)
+  }
+  const task = () => new Promise((done) => {
+    const {port1, port2} = new MessageChannel()
+    port1.onmessage = done
+    port2.postMessage(0)
+  })
+  for (let round = 0; round < 40; round++) {
+    for (let value = -9; value < 10; value++) {
+      set({value})
+      await task()
+    }
+    await new Promise((done) => setTimeout(done, 50))
+    ends.push(model.value)
+  }
+  return [wrong, ends]
+}"""
+
 
 def test_the_keyboard_reaches_the_pages_first_and_the_runs_and_back(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, serve("explorer") + "?page=basis", "Basis")
@@ -61,6 +84,17 @@ def test_a_component_drawn_again_before_it_is_mounted_is_no_error(page: Page, se
         }"""
     )
     expect(page.get_by_role("button", name="PCA component")).to_be_visible()
+
+
+def test_values_that_follow_each_other_quickly_stay_as_they_came(page: Page, serve: Callable[..., str]) -> None:
+    """Panel alone writes earlier ones back over later ones."""
+    open_page(page, serve("explorer") + "?page=basis&L=20&l=20&m=0", "Basis")
+    expect(page.get_by_role("textbox", name="Order m")).to_have_value("0")
+    wrong, ends = page.evaluate(FOLLOWING)
+    assert wrong == []
+    assert ends == [9] * 40
+    expect(page.get_by_role("textbox", name="Order m")).to_have_value("9")
+    page.wait_for_function("location.search.includes('&m=9&')")
 
 
 def test_numbers_have_names_also_on_a_page_that_came_late(page: Page, serve: Callable[..., str]) -> None:

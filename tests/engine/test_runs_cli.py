@@ -75,6 +75,15 @@ def test_what_is_wrong_is_told_in_a_sentence(home, tmp_path, capsys):
         main(["runs", "--colour"])
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """By children too, where the tests were started in the background: a shell lets those ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_cancels_and_another_command_resumes(home, tmp_path, monkeypatch):
     monkeypatch.setattr("explorer.cli._STOP_S", PATIENCE_S)
     command = [sys.executable, "-m", "explorer.cli", "train", written(tmp_path, LONG)]
