@@ -24,15 +24,20 @@ def is_fault(record: logging.LogRecord) -> bool:
 
 
 def _has_left(error: BaseException | None) -> bool:
-    """Bokeh holds it for certain that whoever speaks has a session; of one that has just left, it has none."""
+    """Bokeh holds it for certain that whoever speaks, or leaves, has a session; who has just left has none."""
     trace = traceback.extract_tb(error.__traceback__) if isinstance(error, AssertionError) else []
     return bool(trace) and trace[-1].line == "assert self._session is not None"
 
 
+def tell_faults_only() -> None:
+    """Keep out of the log what the libraries below us take for faults."""
+    for name in ("asyncio", "bokeh.server.protocol_handler", "tornado.application"):
+        logging.getLogger(name).addFilter(is_fault)
+
+
 def on_server_loaded(server_context: object) -> None:
     """Compute and build once what every first page needs, so that the first visitor waits no longer than others."""
-    for name in ("asyncio", "bokeh.server.protocol_handler"):
-        logging.getLogger(name).addFilter(is_fault)
+    tell_faults_only()
     queries.warm_up()
     app.warm_up()
     # what is loaded by now stays for good; searching it for garbage again and again would stop the loop for 200 ms
