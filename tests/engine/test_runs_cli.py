@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -83,21 +84,33 @@ def ctrl_c_is_heard():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def harmonia():
+    """Starts the command as a process; none outlives the test, whatever becomes of it."""
+    with ExitStack() as held:
+
+        def start(*arguments):
+            command = [sys.executable, "-m", "explorer.cli", *arguments]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            held.enter_context(process)
+            held.callback(process.kill)
+            return process
+
+        yield start
+
+
 @pytest.mark.usefixtures("ctrl_c_is_heard")
-def test_ctrl_c_cancels_and_another_command_resumes(home, tmp_path, monkeypatch):
+def test_ctrl_c_cancels_and_another_command_resumes(home, tmp_path, monkeypatch, harmonia):
     monkeypatch.setattr("explorer.cli._STOP_S", PATIENCE_S)
-    command = [sys.executable, "-m", "explorer.cli", "train", written(tmp_path, LONG)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
+    process = harmonia("train", written(tmp_path, LONG))
     run_id = process.stdout.readline().strip()
     with RunStore(home) as store:
         run = store.get(run_id)
         wait_for(lambda: run.record.progress > 0)
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE_S) == 1
-        process.stdout.close()
         wait_for(lambda: run.state == "cancelled")
-        again = subprocess.Popen([*command[:3], "resume", run_id], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        again = harmonia("resume", run_id)
         wait_for(lambda: run.state == "running")
         assert main(["cancel", run_id]) == 0
         assert again.wait(PATIENCE_S) == 1
