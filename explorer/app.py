@@ -13,8 +13,8 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 
+from engine.compute import describe_device
 from engine.errors import EngineError
-from engine.queries import describe_device
 from explorer import layout, theme
 from explorer.background import Later
 from explorer.layout import area, box, show

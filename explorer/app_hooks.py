@@ -12,7 +12,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
-from engine import queries  # noqa: E402
+from engine.queries import basis  # noqa: E402
 from explorer import app  # noqa: E402
 from explorer.registry import REGISTRY  # noqa: E402
 
@@ -38,7 +38,7 @@ def tell_faults_only() -> None:
 def on_server_loaded(server_context: object) -> None:
     """Compute and build once what every first page needs, so that the first visitor waits no longer than others."""
     tell_faults_only()
-    queries.warm_up()
+    basis.warm_up()
     app.warm_up()
     # what is loaded by now stays for good; searching it for garbage again and again would stop the loop for 200 ms
     gc.collect()

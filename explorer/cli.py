@@ -132,8 +132,8 @@ def runs(arguments: argparse.Namespace) -> int:
 
 def reconstruct(arguments: argparse.Namespace) -> int:
     """Reconstruct the months of a source and write them."""
-    from engine.queries import quality_of
-    from engine.queries.reconstruct_file import reconstruct_file
+    from engine.queries.ocean import quality_of
+    from engine.queries.reconstruct.command import reconstruct_file
 
     def show(share: float, text: str) -> None:
         print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)

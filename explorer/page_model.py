@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import param
 
 from engine.errors import EngineError
-from engine.queries import DOMAINS, Domain, Quality, quality_of
+from engine.queries.basis import DOMAINS, Domain
+from engine.queries.ocean import Quality, quality_of
 from explorer.session import Query
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import param
 
 from engine.errors import DataError
-from engine.queries import SourceChoice, UploadHold
+from engine.queries.ocean import SourceChoice, UploadHold
 
 #: The keys of the address that belong to the page, as text.
 Query = Mapping[str, str]

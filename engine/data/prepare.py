@@ -26,8 +26,7 @@ from engine.data.calendar import by_month
 from engine.data.months import MonthlyData
 from engine.data.source import SSTSource
 from engine.errors import DataError, EngineError
-from engine.runs.files import locked, write_error
-from engine.runs.store import home_folder
+from engine.files import home_folder, locked, write_error
 
 VERSION = 1
 """Part of every key: another layout or another meaning of the arrays is another folder."""

@@ -1,5 +1,6 @@
 """Models: what learns a field."""
 
+from engine.config.model import PRESETS, SpatioTemporalConfig
 from engine.models.spatial_conv import SpatialConv
 from engine.models.spatiotemporal import (
     Estimate,
@@ -15,7 +16,6 @@ from engine.models.spatiotemporal import (
     encoder_config,
     estimate,
 )
-from engine.runs.model_settings import PRESETS, SpatioTemporalConfig
 
 __all__ = [
     "PRESETS",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,11 +13,13 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data import Domain
+from engine.compute import use_thread_policy
+from engine.data import DOMAINS as DOMAINS
+from engine.data import Domain as Domain
 from engine.embedding.basis import HarmonicBasis
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError, StoreError
-from engine.queries.cache import CACHE
+from engine.queries.cache import CACHE, Progress
 from engine.queries.export import netcdf_file
 from engine.sphere import (
     HarmonicGrid,
@@ -30,9 +31,6 @@ from engine.sphere import (
 from engine.sphere.harmonics import legendre_rows
 
 Floats = NDArray[np.float64]
-
-#: ``progress(share, text)``: called now and then by long work with the share done (0…1); may raise to abandon it.
-Progress = Callable[[float, str], None]
 
 #: Degree to which a PCA over part of the sphere answers at once; the eigenproblem has (L+1)² unknowns.
 MAX_FIT_DEGREE = 40
@@ -397,3 +395,11 @@ def spectrum_csv(config: BasisConfig, progress: Progress | None = None) -> bytes
     rows = zip(found.eigenvalues[:-1], found.explained, found.mean_degree, strict=True)
     lines += [f"{index},{value:.9g},{share:.9g},{degree:.6g}" for index, (value, share, degree) in enumerate(rows, 1)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def warm_up() -> None:
+    """Set the threads and make what every first visitor needs, so that none of them waits for it."""
+    use_thread_policy()
+    harmonic(6, 3)
+    domain_mask(Domain("ocean"))
+    pyramid_tiles(8)

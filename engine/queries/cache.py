@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
+Progress = Callable[[float, str], None]
+"""``progress(fraction, text)``: called now and then by long work with the fraction done (0…1); may raise to abandon it."""
+
 
 class Cache:
     """A least-recently-used store with a budget in bytes.

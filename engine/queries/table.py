@@ -15,11 +15,11 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
+from engine.config.run_config import RunConfig, TableSettings
 from engine.data.vectors import Floats, Target, force, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE
-from engine.runs.config import RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader, decimate
 from engine.sphere import lat_lon, unit_vectors
 

@@ -1,6 +1,6 @@
 """Work in the background that survives anything: configurations, run folders, the store and the process of a run."""
 
-from engine.runs.config import BasisSettings, LandSettings, RunConfig, TableSettings
+from engine.config import BasisSettings, LandSettings, RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader, Series
 from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes
 from engine.runs.store import Run, RunStore

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from engine.errors import StoreError
-from engine.runs.files import VERSION, write_atomic
+from engine.files import VERSION, write_atomic
 
 _KEY = "harmonia"  # one key only: with several, safetensors writes the header in an order that changes
 

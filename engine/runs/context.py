@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, StoreError
+from engine.files import write_atomic
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from engine.runs.config import RunConfig
-from engine.runs.files import write_atomic
+from engine.runs.heartbeat import Pulse
 from engine.runs.metrics import MetricsWriter
-from engine.runs.pulse import Pulse
 
 _REPEAT_S = 0.5
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RunError, StoreError
-from engine.runs.babysit import babysit
-from engine.runs.files import load
+from engine.files import load
 from engine.runs.process import gpus
 from engine.runs.record import Meta
+from engine.runs.supervise import babysit
 
 SCHEDULER, SLOTS = "HARMONIA_SCHEDULER", "HARMONIA_SLOTS"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import StoreError
-from engine.runs.files import is_locked, load
+from engine.files import is_locked, load
 from engine.runs.record import Cancel, Meta, RunRecord, Status, is_id, make_record
 
 STALE_S = 30.0

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.runs.files import write_error
+from engine.files import write_error
 from engine.runs.metric_lines import Floats, read_lines
 
 _BLOCK_BYTES = 1 << 20  # few calls a block, and what is parsed at once stays near the processor

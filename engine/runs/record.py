@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import ChoiceError, EngineError
-from engine.runs.files import VERSION
+from engine.files import VERSION
 from engine.runs.process import ProcessId
 
 State = Literal["created", "queued", "running", "done", "failed", "cancelled", "pruned", "interrupted", "unreadable"]

@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import psutil
 
 from engine.compute import cores
+from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
-from engine.runs.config import RunConfig
-from engine.runs.files import load, locked, sync_folder, try_lock, write_atomic, write_error
+from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
 from engine.runs.launch import SCHEDULER, Launcher, num_slots
 from engine.runs.listing import Listing
 from engine.runs.metrics import MetricsReader
@@ -40,15 +39,7 @@ from engine.runs.record import (
     new_id,
 )
 
-HOME = "HARMONIA_HOME"
-
 _TAIL_BYTES = 65536
-
-
-def home_folder() -> Path:
-    """Where Harmonia keeps what it makes: ``$HARMONIA_HOME``, else the platform's data folder. It may not exist yet."""
-    chosen = os.environ.get(HOME) or platformdirs.user_data_dir("harmonia", appauthor=False)
-    return Path(chosen).expanduser().absolute()
 
 
 class RunStore:

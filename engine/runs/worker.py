@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, EngineError, RunError, StoreError
-from engine.runs.config import RunConfig
+from engine.files import load, locked
 from engine.runs.context import RunContext
-from engine.runs.files import load, locked
+from engine.runs.heartbeat import Pulse, log
 from engine.runs.process import ProcessId
-from engine.runs.pulse import Pulse, log
 from engine.runs.record import OUT_OF_MEMORY, Failure, Meta, Status, current_launch
 
 REFUSED = 3
@@ -116,12 +116,12 @@ def _ignore(*_: object) -> None:
 def _attempt(folder: Path, pulse: Pulse) -> tuple[str, Failure | None]:
     """Run the task; returns the state it ended in, and why if it failed."""
     try:
-        from engine.training.tasks import TASKS  # late: a task that cannot be imported is a failed run, with its reason
+        from engine.runs.tasks import load_task  # late: a task that cannot be imported is a failed run, with its reason
 
         config = RunConfig.read(folder / "config.json")
         context = RunContext(folder, config, pulse)
         try:
-            TASKS[config.task](config.settings, context)
+            load_task(config.task)(config.settings, context)
         finally:
             context.close()
     except CancelledError:

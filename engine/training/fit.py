@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from engine.config.run_config import RunConfig
 from engine.errors import EngineError
-from engine.runs.config import RunConfig
+from engine.files import load, write_atomic
 from engine.runs.context import RunContext
-from engine.runs.files import load, write_atomic
+from engine.runs.heartbeat import Pulse
 from engine.runs.process import ProcessId
-from engine.runs.pulse import Pulse
 from engine.runs.record import Failure, Status
-from engine.training.tasks import TASKS
+from engine.runs.tasks import load_task
 
 
 def fit(config: RunConfig, run_dir: Path) -> None:
@@ -39,7 +39,7 @@ def fit(config: RunConfig, run_dir: Path) -> None:
     context = RunContext(run_dir, config, pulse)
     pulse.start()
     try:
-        TASKS[config.task](config.settings, context)
+        load_task(config.task)(config.settings, context)
     except EngineError as error:
         pulse.finish("failed", Failure.of(error))
         raise

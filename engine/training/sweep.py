@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from engine.config.run_config import RunConfig
+from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
-from engine.runs.config import RunConfig
+from engine.files import write_atomic
 from engine.runs.context import RunContext
-from engine.runs.files import write_atomic
 from engine.runs.metrics import MetricsReader
 from engine.runs.record import ACTIVE, RunRecord
 from engine.runs.store import RunStore
-from engine.runs.sweep_settings import SEED, Choices, Range, SweepSettings, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -59,7 +59,7 @@ class Trial:
 
 
 def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None] = time.sleep) -> None:
-    """Find good choices; see :class:`engine.runs.sweep_settings.SweepSettings` for what can be chosen.
+    """Find good choices; see :class:`engine.config.sweep.SweepSettings` for what can be chosen.
 
     Metrics: ``finished`` and ``working`` trials, ``best`` score in K, and ``value`` of the trial that ended last. The
     result is ``trials.json``: ``trials`` (see :class:`Trial`), ``importance`` of each choice (0..1, sums to 1) and

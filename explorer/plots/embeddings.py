@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import holoviews as hv
 import numpy as np
 
-from engine.queries import DistanceCurves, ScaleTable
+from engine.queries.embeddings import DistanceCurves, ScaleTable
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 

@@ -8,7 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from engine.queries import CloseUp, Losses
+from engine.queries.table import CloseUp, Losses
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 

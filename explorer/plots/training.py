@@ -9,7 +9,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from engine.queries.trainings import Parallel
+from engine.queries.train.curves import Parallel
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.queries import DOMAINS
+from engine.queries.basis import DOMAINS
 from explorer.page_model import DomainModel
 from explorer.widgets import controls
 

@@ -9,7 +9,7 @@ from typing import Any
 import param
 
 from engine.errors import EngineError
-from engine.queries import file_listing
+from engine.queries.ocean import file_listing
 from explorer.widgets.component import Component
 from explorer.widgets.requests import Request, on_request
 

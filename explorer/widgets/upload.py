@@ -14,7 +14,7 @@ import panel as pn
 import param
 
 from engine.errors import EngineError
-from engine.queries import Upload, upload_limit_mb
+from engine.queries.ocean import Upload, upload_limit_mb
 from explorer.widgets.component import Component
 
 CHUNK_BYTES = 2**20

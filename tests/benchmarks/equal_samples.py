@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.compute import use_thread_policy
-from engine.runs.config import RunConfig
-from engine.runs.model_settings import SpatioTemporalConfig
-from engine.runs.sst_settings import DemoSource, SSTSettings
+from engine.config.model import SpatioTemporalConfig
+from engine.config.run_config import RunConfig
+from engine.config.sst import DemoSource, SSTSettings
 from engine.training import fit
 from tests.benchmarks import Row
 from tests.benchmarks.spatiotemporal import FAST_ALLOCATOR, MONTHS, SIDE

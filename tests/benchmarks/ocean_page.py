@@ -15,9 +15,12 @@ import numpy as np
 import xarray as xr
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from engine import queries
-from engine.queries import SourceChoice, ocean, ocean_days, ocean_sources
+from engine.queries import ocean
 from engine.queries.cache import Cache
+from engine.queries.ocean import SourceChoice
+from engine.queries.ocean import days as ocean_days
+from engine.queries.ocean import maps as ocean_maps
+from engine.queries.ocean import sources as ocean_sources
 from engine.sphere import LatLonGrid
 from tests.benchmarks import Row, seconds
 from tests.benchmarks.browser import WATCH
@@ -63,7 +66,7 @@ def write(path: Path, step_deg: float, chunks: tuple[int, int, int]) -> None:
 def empty_cache() -> Iterator[None]:
     with ExitStack() as stack:
         fresh = Cache(512 * 2**20)
-        for module in (ocean, ocean_days, ocean_sources):
+        for module in (ocean_maps, ocean_days, ocean_sources):
             stack.enter_context(patch.object(module, "CACHE", fresh))
         yield
 
@@ -73,17 +76,17 @@ def engine_rows(by_day: Path, by_place: Path) -> Iterator[Row]:
     demo_days, file_days = iter(range(100, 2000)), iter(range(NUM_DAYS))
     choice = SourceChoice("path", path=str(by_day))
     with empty_cache():
-        queries.opened(DEMO)
-        taken = seconds(lambda: queries.day_map(DEMO, "observed", next(demo_days)))
+        ocean.opened(DEMO)
+        taken = seconds(lambda: ocean.day_map(DEMO, "observed", next(demo_days)))
         yield Row("a new day of the demo ocean at 1°, as a map", 1e3 * taken, "ms", target_figure=150)
-        queries.opened(choice)
-        taken = seconds(lambda: queries.day_map(choice, "observed", next(file_days)))
+        ocean.opened(choice)
+        taken = seconds(lambda: ocean.day_map(choice, "observed", next(file_days)))
         yield Row("a new day of a Zarr by day at 0.25°, as a map", 1e3 * taken, "ms", target_figure=150)
     choice = SourceChoice("path", path=str(by_place))
     with empty_cache():
-        queries.opened(choice)
+        ocean.opened(choice)
         places = iter(np.linspace(-60.0, 60.0, 50))
-        taken = seconds(lambda: queries.series(choice, (float(next(places)), -30.0), slice(0, NUM_DAYS)))
+        taken = seconds(lambda: ocean.series(choice, (float(next(places)), -30.0), slice(0, NUM_DAYS)))
         note = f"{NUM_DAYS} days"
         yield Row("a series of a Zarr by place at 0.25°", 1e3 * taken, "ms", target_figure=300, note=note)
 

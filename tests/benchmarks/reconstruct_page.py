@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from engine import queries
 from engine.compute import use_thread_policy
+from engine.config.sst import SSTSettings
 from engine.data.land import land_mask
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel
-from engine.models.rivals import Climatology
-from engine.queries import Case, Cloud
-from engine.runs.sst_settings import SSTSettings
+from engine.models.baselines import Climatology
+from engine.queries import reconstruct
+from engine.queries.reconstruct import Case, Cloud
 from engine.sphere import LatLonGrid
-from engine.training.places import fit_basis
-from engine.training.trained import Trained
+from engine.training.sst.model_bundle import Trained
+from engine.training.sst.positions import fit_basis
 from tests.benchmarks import Row
 from tests.benchmarks.browser import WATCH
 from tests.browser.conftest import QUIET, start_server
@@ -64,26 +64,26 @@ def untrained(folder: Path) -> None:
 
 
 def case(month: str, *clouds: Cloud) -> Case:
-    return Case(RUN, queries.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
+    return Case(RUN, reconstruct.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
 
 
 def engine_rows() -> Iterator[Row]:
     began = time.perf_counter()
-    queries.reconstructed(case(MONTHS[0]))
+    reconstruct.reconstructed(case(MONTHS[0]))
     first = time.perf_counter() - began
     yield Row("a month at 1° that nobody has asked for, its days made on the way", first, "s", target_figure=4.0)
     times = []
     for number in range(3):
         cloud = Cloud(((30.0 + number, -150.0),), 1100.0)
         began = time.perf_counter()
-        queries.reconstructed(case(MONTHS[0], cloud))
+        reconstruct.reconstructed(case(MONTHS[0], cloud))
         times.append(time.perf_counter() - began)
     yield Row("a cloud of 20° painted, all that it changes at 1°", statistics.median(times), "s", target_figure=1.0)
     began = time.perf_counter()
-    queries.verdict([queries.reconstructed(case(MONTHS[0]))])
+    reconstruct.verdict([reconstruct.reconstructed(case(MONTHS[0]))])
     yield Row("the verdict on a month at 1°", 1e3 * (time.perf_counter() - began), "ms")
     for month in MONTHS[1:]:
-        queries.reconstructed(case(month))
+        reconstruct.reconstructed(case(month))
 
 
 def browser_rows(home: Path) -> Iterator[Row]:

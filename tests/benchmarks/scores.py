@@ -14,10 +14,10 @@ import xarray as xr
 from engine.data.gaps import coverage, withhold
 from engine.data.land import land_mask
 from engine.data.months import MonthlyData
-from engine.models.rivals import Rivals
+from engine.evaluation.scores import ScoreSums, Strata, coast_distance_km, score, score_table
+from engine.evaluation.spectra import SpectrumSums
+from engine.models.baselines import Rivals
 from engine.sphere import HarmonicGrid, LatLonGrid, unit_vectors
-from engine.training.scores import ScoreSums, Strata, coast_distance_km, score, score_table
-from engine.training.spectra import SpectrumSums
 from tests.benchmarks import Row, peak_mb_above_base, seconds
 
 ARCHIVE_DAYS = 14_610  # 40 years

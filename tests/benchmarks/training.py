@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from engine.compute import use_thread_policy
+from engine.config.sst import DemoSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.prepare import prepare
-from engine.runs.sst_settings import DemoSource, SSTSettings
-from engine.training.inference import estimate_months, pretrained
-from engine.training.judging import judge
-from engine.training.learner import Learner
-from engine.training.ranks import fabric_alone
-from engine.training.samples import Batch, Samples
-from engine.training.scores import Table, over_seeds
+from engine.evaluation.scores import Table, over_seeds
+from engine.training.ddp import fabric_alone
+from engine.training.sst.evaluate import judge
+from engine.training.sst.inference import estimate_months, pretrained
+from engine.training.sst.learner import Learner
+from engine.training.sst.samples import Batch, Samples
 from tests.benchmarks import Row, peak_mb_above_base, seconds
 
 SEEDS = (1, 2, 3)

@@ -13,10 +13,10 @@ import holoviews as hv
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from engine.queries import trainings
-from engine.queries.trainings import SweepTrial, SweepView
+from engine.config.sst import SSTSettings
+from engine.queries.train import curves as trainings
+from engine.queries.train.curves import SweepTrial, SweepView
 from engine.runs import Run, RunConfig, RunRecord, RunStore
-from engine.runs.sst_settings import SSTSettings
 from explorer.pages.train import markup
 from explorer.pages.train.compare import read_compared
 from explorer.pages.train.follow import Followed, Look

@@ -14,9 +14,9 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from engine import queries
 from engine.embedding import HarmonicBasis
-from engine.queries import BasisConfig, Domain, Factors
+from engine.queries import basis
+from engine.queries.basis import BasisConfig, Domain, Factors
 from explorer.widgets import colormap_bytes
 from tests.browser.conftest import (
     address_of,
@@ -92,7 +92,7 @@ def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) ->
     expect(page.get_by_text("Zero parallels")).to_be_visible()
     expect(fact(page, "Zero parallels")).to_have_text("3")
     expect(fact(page, "Zero meridians")).to_have_text("6")
-    wavelength = f"{queries.harmonic_facts(6, 3).wavelength_km:.0f}"
+    wavelength = f"{basis.harmonic_facts(6, 3).wavelength_km:.0f}"
     expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u202f?".join(wavelength)))
     expect(page.get_by_label("Pyramid of spherical harmonics")).to_be_visible()
 
@@ -102,7 +102,7 @@ def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) ->
     for name in ("Coastlines", "Graticule"):
         page.get_by_label(name).uncheck()
     wait_drawn(page, "harmonic-l9-m-4")
-    shown = queries.harmonic(9, -4)
+    shown = basis.harmonic(9, -4)
 
     def errors() -> list[float]:
         seen = picture(page)
@@ -126,7 +126,7 @@ def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) ->
 
     def at_pole() -> float:
         seen = picture(page)
-        return float(np.abs(seen[seen.shape[0] // 2, seen.shape[1] // 2] - colour(queries.harmonic(9, 0), 90, 0)).max())
+        return float(np.abs(seen[seen.shape[0] // 2, seen.shape[1] // 2] - colour(basis.harmonic(9, 0), 90, 0)).max())
 
     eventually(lambda: at_pole() <= 8, lambda: f"colour of the pole off by {at_pole()}")
 
@@ -195,7 +195,7 @@ def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, a
     expect(said).to_contain_text(f"{abs(round(lon))}° {'E' if lon >= 0 else 'W'}")
     expect(page.locator(".item .place")).to_contain_text("°")
     read = float(page.locator(".item .value").inner_text().replace("−", "-"))
-    assert read == pytest.approx(value_at(queries.harmonic(7, 4), lat, lon), abs=0.02)
+    assert read == pytest.approx(value_at(basis.harmonic(7, 4), lat, lon), abs=0.02)
 
 
 def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_path: Path) -> None:
@@ -203,17 +203,17 @@ def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_
     page.get_by_role("button", name="PCA component").click()
     wait_drawn(page, "basis-ocean-L10-k1")
     config = BasisConfig(10, 64, Domain("ocean"), 1.0)
-    found = queries.spectrum(config)
+    found = basis.spectrum(config)
     expect(fact(page, "Explains")).to_have_text(re.compile(f"^{100 * found.explained[0]:.3g}"))
     move(page, "Component k", "ArrowRight", 4)
     wait_drawn(page, "basis-ocean-L10-k5")
     page.get_by_role("button", name="Spectrum").click()
     expect(page.get_by_text(f"explain {100 * found.explained[:64].sum():.1f} %")).to_be_visible()
     page.get_by_role("button", name="Passport").click()
-    passport = queries.passport(config, lambda share, text: None)
+    passport = basis.passport(config, lambda share, text: None)
     expect(page.get_by_text(f"{passport['effective_rank']:.1f}", exact=True)).to_be_visible()
-    basis = HarmonicBasis.load(save(page, "Basis, safetensors", tmp_path / "basis.safetensors"))
-    assert (basis.max_degree, basis.num_components, basis.domain["kind"]) == (10, 64, "ocean")
+    saved = HarmonicBasis.load(save(page, "Basis, safetensors", tmp_path / "basis.safetensors"))
+    assert (saved.max_degree, saved.num_components, saved.domain["kind"]) == (10, 64, "ocean")
 
 
 def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -
         assert download.value.suggested_filename == name
         download.value.save_as(tmp_path / name)
     with xr.open_dataset(tmp_path / "harmonic-l4-m1.nc") as saved:
-        np.testing.assert_array_equal(saved["field"], queries.harmonic(4, 1).field())
+        np.testing.assert_array_equal(saved["field"], basis.harmonic(4, 1).field())
     assert len(np.unique(np.asarray(Image.open(tmp_path / "harmonic-l4-m1.png")).reshape(-1, 4), axis=0)) > 100
 
 

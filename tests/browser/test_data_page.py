@@ -14,8 +14,8 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from engine import queries
-from engine.queries import SourceChoice
+from engine.queries import ocean
+from engine.queries.ocean import SourceChoice
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import number
 from tests.browser.conftest import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
@@ -109,8 +109,8 @@ def cell(field: xr.DataArray, place: tuple[float, float]) -> float:
 
 def assert_shown(page: Page, address: str, choice: SourceChoice, layer: str, index: int, ending: str) -> None:
     """Colour and read-out in the middle of the flat map are those of the engine's value, at several places."""
-    field = queries.day_map(choice, layer, index)
-    low, high = queries.opened(choice).limits
+    field = ocean.day_map(choice, layer, index)
+    low, high = ocean.opened(choice).limits
     colours = np.frombuffer(colormap_bytes("thermal"), np.uint8).reshape(-1, 3).astype(float)
     seen = [place for place in PLACES if np.isfinite(cell(field, place))]
     assert seen
@@ -226,8 +226,8 @@ def choice_of_quality(page: Page, name: str) -> Locator:
 
 def seen_percent(choice: SourceChoice) -> str:
     """What the read-out says of the first day."""
-    queries.opened(choice)
-    return f"{number(queries.seen_percent(choice, queries.day_map(choice, 'observed', 0)))} %"
+    ocean.opened(choice)
+    return f"{number(ocean.seen_percent(choice, ocean.day_map(choice, 'observed', 0)))} %"
 
 
 def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[Server, Path]) -> None:
@@ -278,7 +278,7 @@ def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
     open_page(page, f"{house[0].url}{DEMO}&day=2001-02-15&panel=place&at=13,-47,1", "Data")
     wait_drawn(page, "observed-2001-02-15")
     page.mouse.click(*middle(globe(page)))
-    seen = queries.series(CHOICE, (13.0, -47.0), slice(31, 59))
+    seen = ocean.series(CHOICE, (13.0, -47.0), slice(31, 59))
     count = int(np.isfinite(seen.observed).sum())
     expect(page.get_by_text(f"{count} of 28 days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
     for button, ending in (
@@ -298,7 +298,7 @@ def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
     expect(page.get_by_text("share of the shown area")).to_be_visible()
     page.get_by_role("button", name="Coverage", exact=True).click()
     wait_drawn(page, "coverage-2001-02")
-    expected = queries.span_map(CHOICE, "coverage", slice(31, 59))
+    expected = ocean.span_map(CHOICE, "coverage", slice(31, 59))
     expect(fact(page, "Range")).to_contain_text(number(float(np.nanmax(expected))))
 
 
@@ -314,7 +314,7 @@ def test_days_are_stepped_played_and_taken_away(page: Page, house: tuple[Server,
     wait_drawn(page, "observed-2001-02-16")
     expect(slider).to_have_attribute("aria-valuetext", "16 February 2001")
     with xr.open_dataset(save(page, "Map, NetCDF", tmp_path / "map.nc")) as saved:
-        np.testing.assert_array_equal(saved["observed"], queries.day_map(CHOICE, "observed", DAY + 1).values)
+        np.testing.assert_array_equal(saved["observed"], ocean.day_map(CHOICE, "observed", DAY + 1).values)
     expect(page.get_by_text("days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
     lines = save(page, "Series at the place, CSV", tmp_path / "series.csv").read_text().splitlines()
     assert lines[0] == "date,observed_degC,truth_degC"

@@ -13,8 +13,9 @@ import pytest
 import xarray as xr
 from playwright.sync_api import Locator, Page, expect
 
-from engine import queries
-from engine.queries import BasisConfig, Domain, EmbeddingConfig
+from engine.queries import embeddings
+from engine.queries.basis import BasisConfig, Domain
+from engine.queries.embeddings import EmbeddingConfig
 from tests.browser.conftest import fact, middle, open_page
 
 SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
@@ -49,8 +50,8 @@ def test_choose_click_and_read_what_a_patch_is_like(page: Page, address: str) ->
     expect(fact(page, "Patches")).to_have_text(re.compile(rf"^{rows * columns}\b"))
     x, y = middle(globe(page))
     page.mouse.click(x, y)
-    row, col = queries.cell_of(CONFIG, 0.0, 30.0)
-    near, _ = queries.extremes(CONFIG, row, col, 3)
+    row, col = embeddings.cell_of(CONFIG, 0.0, 30.0)
+    near, _ = embeddings.extremes(CONFIG, row, col, 3)
     expect(page.get_by_text(f"{near[0].similarity:.3g} · ").first).to_be_visible()
     # the value under the pointer is the patch's own: like itself
     page.mouse.move(x + 1, y)
@@ -78,7 +79,7 @@ def test_two_choices_under_a_divider_and_their_differences(page: Page, address: 
     divider = page.get_by_role("slider", name="Divider between the two fields").first
     expect(divider).to_be_visible()
     other = EmbeddingConfig(BasisConfig(7, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
-    found = {one.name: one for one in queries.compare(other, CONFIG)}
+    found = {one.name: one for one in embeddings.compare(other, CONFIG)}
     shown = f"{found['variance explained'].a:.3g} → {found['variance explained'].b:.3g}"
     expect(page.get_by_text(shown)).to_be_visible()
     page.wait_for_function("location.search.includes('L=7') && location.search.includes('b=')")
@@ -99,12 +100,12 @@ def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -
         assert download.value.suggested_filename == f"{STEM}.{ending}"
         download.value.save_as(tmp_path / ending)
         saved[ending] = (tmp_path / ending).read_bytes()
-    made = queries.embedding(CONFIG)
+    made = embeddings.embedding(CONFIG)
     with xr.open_dataset(io.BytesIO(saved["nc"]), engine="h5netcdf") as dataset:
         np.testing.assert_array_equal(dataset["embedding"], made.values)
     with np.load(io.BytesIO(saved["npz"])) as arrays:
         np.testing.assert_array_equal(arrays["embedding"], made.values)
-    assert queries.config_from_json(saved["json"]) == CONFIG
+    assert embeddings.config_from_json(saved["json"]) == CONFIG
     assert json.loads(saved["json"])["patch"] == [3, 3]
 
 

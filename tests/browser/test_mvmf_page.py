@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from engine.queries import expert, mvmf_centres
-from engine.queries.mvmf import Belief
-from engine.queries.mvmf_centres import Component, Placed, Start
+from engine.config.expert import ExpertSettings, LandTiles
+from engine.queries.mvmf import centres as mvmf_centres
+from engine.queries.mvmf import expert
+from engine.queries.mvmf.centres import Component, Placed, Start
+from engine.queries.mvmf.sandbox import Belief
 from engine.runs import ENDED, RunConfig, RunStore
-from engine.runs.expert_settings import ExpertSettings, LandTiles
 from explorer.pages.mvmf import words
 from explorer.widgets.text import number
 from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, save, serving

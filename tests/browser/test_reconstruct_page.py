@@ -16,10 +16,10 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from engine import queries
+from engine.config.sst import FileSource, SSTSettings
 from engine.data.sst import open_sst
+from engine.queries import reconstruct
 from engine.runs import ENDED, RunConfig, RunStore
-from engine.runs.sst_settings import FileSource, SSTSettings
 from tests.browser.conftest import LONG_MS, Server, click_until, eventually, middle, open_page, save, serving
 from tests.engine.ocean import GRID, small_ocean
 from tests.engine.test_fit import SMALL
@@ -86,10 +86,10 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
     # the same month, judged without the page
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(house.home))
-        found = queries.verdict(
+        found = reconstruct.verdict(
             [
-                queries.reconstructed(
-                    queries.Case(source=queries.source_of("pretrained"), year=month.year, month=month.month)
+                reconstruct.reconstructed(
+                    reconstruct.Case(source=reconstruct.source_of("pretrained"), year=month.year, month=month.month)
                 )
             ]
         )

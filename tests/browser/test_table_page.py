@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from playwright.sync_api import Page, expect
 
-from engine import queries
+from engine.queries import table
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.widgets.text import number
 from tests.browser.conftest import (
@@ -79,7 +79,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     assert metrics.columns["iteration"].tolist() == list(range(3001))
     error = number(metrics.columns["test_l1"][-1])
     expect(seen).to_have_text(re.compile(f"^{re.escape(error)}"))
-    rival = queries.rival(run.folder).test_l1
+    rival = table.rival(run.folder).test_l1
     verdict = "wins" if metrics.columns["test_l1"][-1] < rival else "loses"
     expect(page.get_by_text(f"{number(rival)}: the table {verdict}.")).to_be_visible()
 
@@ -90,7 +90,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
 
     losses = np.genfromtxt(save(page, "Losses, CSV", tmp_path / "losses.csv"), delimiter=",", names=True)
     np.testing.assert_allclose(losses["test_l1"], metrics.columns["test_l1"], rtol=1e-8)
-    learned = queries.table_fields(run.folder).learned
+    learned = table.table_fields(run.folder).learned
     assert learned is not None
     with xr.open_dataset(save(page, "Learned field, NetCDF", tmp_path / "learned.nc")) as saved:
         np.testing.assert_array_equal(saved["u"], learned["u"])

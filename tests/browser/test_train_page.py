@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from safetensors.numpy import load_file
 
+from engine.config.model import SpatioTemporalConfig
 from engine.runs import RunConfig, RunStore, TableSettings
-from engine.runs.model_settings import SpatioTemporalConfig
 from explorer.pages.train.model import MOST_COMPARED
 from tests.browser.conftest import (
     LONG_MS,

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from engine.data.climate import GROUP_OF_CLASS, NUM_CLASSES
-from engine.models.geolocator import Geolocator
+from engine.models.geographic_expert import Geolocator
 from engine.mvmf import GeographicLoss, MixtureVMF, even_centres
 from engine.sphere import lat_lon
-from engine.training.expert_calibration import SHARES, temper
+from engine.training.expert.calibration import SHARES, temper
 
 NUM = 600
 CENTRES = even_centres(12).float()

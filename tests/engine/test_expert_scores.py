@@ -10,8 +10,8 @@ from engine.data.climate import NUM_CLASSES
 from engine.data.tiles import Tiles
 from engine.mvmf import MixtureVMF, credible_region, even_centres
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
-from engine.training.expert_prior import day_distance, fit_prior
-from engine.training.expert_scores import (
+from engine.training.expert.prior import day_distance, fit_prior
+from engine.training.expert.scores import (
     LEVELS,
     RADII_KM,
     RECALL_AREAS_KM2,

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+from engine.config.expert import ExpertSettings, FolderTiles, LandTiles, OceanTiles
+from engine.config.run_config import RunConfig
+from engine.config.sst import DemoSource
 from engine.data.climate import NUM_CLASSES, SEA
 from engine.data.tiles import PARTS, part_of
 from engine.errors import CancelledError, ConfigError, DataError, RunError, StoreError
 from engine.runs.checkpoints import read_checkpoint
-from engine.runs.config import RunConfig
-from engine.runs.expert_settings import ExpertSettings, FolderTiles, LandTiles, OceanTiles
-from engine.runs.sst_settings import DemoSource
-from engine.training.expert_calibration import SHARES
-from engine.training.expert_lesson import Lesson, counted, open_tiles
-from engine.training.expert_scores import RECALL_AREAS_KM2
-from engine.training.expert_task import learn_expert, learning_rate
-from engine.training.expert_trained import EXPERT, load_expert
-from engine.training.tasks import TASKS
+from engine.runs.tasks import load_task
+from engine.training.expert.calibration import SHARES
+from engine.training.expert.data_module import Lesson, counted, open_tiles
+from engine.training.expert.model_bundle import EXPERT, load_expert
+from engine.training.expert.scores import RECALL_AREAS_KM2
+from engine.training.expert.task import learn_expert, learning_rate
 from tests.engine.test_demo_land import write_tiles
 from tests.engine.test_runs_tasks import context
 
@@ -59,7 +59,7 @@ def steps_of(folder) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learned")
-    TASKS["expert"](LEARNED, context(folder, LEARNED))
+    load_task("expert")(LEARNED, context(folder, LEARNED))
     return folder
 
 

@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.data.prepare import prepare
 from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, RunError, StoreError
+from engine.evaluation.scores import calibration
+from engine.evaluation.spectra import spectra
 from engine.models import SpatioTemporalConfig
-from engine.models.rivals import Rivals
+from engine.models.baselines import Rivals
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
-from engine.runs.sst_settings import DemoSource, FileSource, SSTSettings
-from engine.training import lesson, sst_task
-from engine.training.exam import TEST_SEED, Exam
 from engine.training.fit import fit
-from engine.training.inference import estimate_months
-from engine.training.scores import calibration
-from engine.training.spectra import spectra
-from engine.training.trained import Trained
+from engine.training.sst import data_module as lesson
+from engine.training.sst import task as sst_task
+from engine.training.sst.holdout import TEST_SEED, Exam
+from engine.training.sst.inference import estimate_months
+from engine.training.sst.model_bundle import Trained
 from tests.engine.ocean import GRID, small_ocean
 from tests.engine.test_runs_tasks import context
 

@@ -13,13 +13,13 @@ from engine.data.prepare import prepare
 from engine.embedding import position_embedding, scale_features
 from engine.errors import DataError
 from engine.models import SpatioTemporalConfig
-from engine.models.rivals import ICE_SHARE, Climatology
+from engine.models.baselines import ICE_SHARE, Climatology
 from engine.sphere import LatLonGrid
-from engine.training.exam import Exam, clouds_beside
-from engine.training.loss import weighted_loss
-from engine.training.places import Places, fit_basis
-from engine.training.samples import Batch, Samples, View, counted_area, in_box
-from engine.training.windows import Corner, Windows
+from engine.training.sst.holdout import Exam, clouds_beside
+from engine.training.sst.loss import weighted_loss
+from engine.training.sst.positions import Places, fit_basis
+from engine.training.sst.samples import Batch, Samples, View, counted_area, in_box
+from engine.training.sst.windows import Corner, Windows
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL
 

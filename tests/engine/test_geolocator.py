@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import ChoiceError
-from engine.models.geolocator import Geolocator
+from engine.models.geographic_expert import Geolocator
 from engine.mvmf import MixtureVMF, decode_date, even_centres
 
 K = 40

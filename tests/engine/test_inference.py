@@ -15,13 +15,13 @@ from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
 from engine.models import SpatioTemporalModel
-from engine.models.rivals import Climatology
+from engine.models.baselines import Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
-from engine.training.inference import estimate_months, load_model, reconstruct
-from engine.training.places import fit_basis
-from engine.training.trained import Trained, on_grid
+from engine.training.sst.inference import estimate_months, load_model, reconstruct
+from engine.training.sst.model_bundle import Trained, on_grid
+from engine.training.sst.positions import fit_basis
 from explorer.cli import main
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL

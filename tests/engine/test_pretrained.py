@@ -12,10 +12,10 @@ from engine.data.august import august_sst
 from engine.data.demo_ocean import demo_ocean
 from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
-from engine.models.rivals import RIVALS, Climatology, Rivals
-from engine.training.inference import estimate_months, pretrained
-from engine.training.scores import score, score_table
-from engine.training.trained import PRETRAINED, PRETRAINED_RIVALS, Trained
+from engine.evaluation.scores import score, score_table
+from engine.models.baselines import RIVALS, Climatology, Rivals
+from engine.training.sst.inference import estimate_months, pretrained
+from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_RIVALS, Trained
 
 
 @pytest.fixture(scope="module")

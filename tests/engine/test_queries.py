@@ -9,10 +9,10 @@ import pytest
 import torch
 import xarray as xr
 
-from engine import queries
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, StoreError
-from engine.queries import BasisConfig, Domain
+from engine.queries import basis
+from engine.queries.basis import BasisConfig, Domain
 from engine.queries.cache import Cache
 from engine.sphere import LatLonGrid, great_circle_km, harmonics_at
 
@@ -20,7 +20,7 @@ OCEAN = BasisConfig(6, 10, Domain("ocean"), 2.0)
 
 
 def test_a_harmonic_is_the_engines_at_every_kind_of_place() -> None:
-    shown = queries.harmonic(7, -4)
+    shown = basis.harmonic(7, -4)
     rows, columns = [0, 100, 360, 500, 720], [0, 17, 720, 1439, 300]
     exact = harmonics_at(shown.lat[rows], shown.lon[columns], 7, dtype=torch.float64)[:, 49 + 7 - 4]
     np.testing.assert_allclose(shown.field()[rows, columns], exact, atol=1e-6)
@@ -28,7 +28,7 @@ def test_a_harmonic_is_the_engines_at_every_kind_of_place() -> None:
 
 
 def test_a_component_is_standardised_over_its_domain() -> None:
-    shown = queries.component(OCEAN, 3)
+    shown = basis.component(OCEAN, 3)
     grid = LatLonGrid(shown.lat, shown.lon)
     weight = grid.cell_area_m2[:, None] * OCEAN.domain.mask(grid)
     field = shown.field()
@@ -53,14 +53,14 @@ def test_an_impossible_box_or_domain_is_refused_in_words() -> None:
     with pytest.raises(ChoiceError, match="choose one of sphere, ocean, land, box"):
         Domain("moon")
     with pytest.raises(ChoiceError, match="counts no cell"):
-        queries.fitted(BasisConfig(3, 3, Domain("box", 0.1, 0.2, 10.1, 10.2), 2.0))
+        basis.fitted(BasisConfig(3, 3, Domain("box", 0.1, 0.2, 10.1, 10.2), 2.0))
     with pytest.raises(ChoiceError, match=r"choose K from 1 to \(L\+1\)² − 1 = 48"):
-        queries.fitted(BasisConfig(6, 49, Domain("ocean"), 2.0))
+        basis.fitted(BasisConfig(6, 49, Domain("ocean"), 2.0))
 
 
 def test_the_profile_is_the_field_and_its_rms() -> None:
-    shown = queries.component(OCEAN, 2)
-    lat, along, rms = queries.profile(shown, -30.1)
+    shown = basis.component(OCEAN, 2)
+    lat, along, rms = basis.profile(shown, -30.1)
     field = shown.field().astype(np.float64)
     column = int(np.argmin(np.abs(shown.lon + 30.1)))
     assert shown.lon[column] == -30.0
@@ -70,7 +70,7 @@ def test_the_profile_is_the_field_and_its_rms() -> None:
 
 
 def test_pyramid_tiles_look_at_the_globe_from_25_north_20_east() -> None:
-    tiles = queries.pyramid_tiles(2, size=41)
+    tiles = basis.pyramid_tiles(2, size=41)
     zonal = tiles[2]  # l = 1, m = 0: grows with latitude, so northwards in the picture
     assert np.isnan(zonal[0, 0])
     assert zonal[1, 20] > zonal[20, 20] > zonal[39, 20]
@@ -78,14 +78,14 @@ def test_pyramid_tiles_look_at_the_globe_from_25_north_20_east() -> None:
 
 
 def test_makeup_tiles_hold_the_loadings() -> None:
-    tiles = queries.makeup_tiles(OCEAN, 0)[:, 0, 0]
-    loading = queries.fitted(OCEAN).components[:, 0].numpy()
+    tiles = basis.makeup_tiles(OCEAN, 0)[:, 0, 0]
+    loading = basis.fitted(OCEAN).components[:, 0].numpy()
     np.testing.assert_allclose(tiles * np.abs(loading).max(), loading, atol=1e-6)
 
 
 def test_spectrum_and_its_table_agree() -> None:
-    found = queries.spectrum(OCEAN)
-    rows = list(csv.DictReader(io.StringIO(queries.spectrum_csv(OCEAN).decode())))
+    found = basis.spectrum(OCEAN)
+    rows = list(csv.DictReader(io.StringIO(basis.spectrum_csv(OCEAN).decode())))
     assert len(rows) == 48
     assert float(rows[4]["eigenvalue"]) == pytest.approx(found.eigenvalues[4])
     assert sum(float(row["explained"]) for row in rows) == pytest.approx(1.0, abs=1e-6)
@@ -93,29 +93,29 @@ def test_spectrum_and_its_table_agree() -> None:
 
 
 def test_passport_compares_with_the_other_domains() -> None:
-    found = queries.passport(OCEAN, lambda share, text: None)
+    found = basis.passport(OCEAN, lambda share, text: None)
     assert found["num_components"] == 10
     assert 0 < found["agreement"]["land"] < 1
     assert found["agreement"]["chance"] == pytest.approx(10 / 48)
 
 
 def test_files_reopen_as_what_was_shown(tmp_path) -> None:
-    shown = queries.component(OCEAN, 1)
-    (tmp_path / "field.nc").write_bytes(queries.field_netcdf(shown))
+    shown = basis.component(OCEAN, 1)
+    (tmp_path / "field.nc").write_bytes(basis.field_netcdf(shown))
     with xr.open_dataset(tmp_path / "field.nc") as reopened:
         np.testing.assert_array_equal(reopened["field"], shown.field())
         assert reopened.attrs["Conventions"] == "CF-1.11"
-    (tmp_path / "basis.safetensors").write_bytes(queries.basis_file(OCEAN))
-    basis = HarmonicBasis.load(tmp_path / "basis.safetensors")
-    assert basis.num_components == 10
-    torch.testing.assert_close(basis.components, queries.fitted(OCEAN).components[:, :10])
+    (tmp_path / "basis.safetensors").write_bytes(basis.basis_file(OCEAN))
+    saved = HarmonicBasis.load(tmp_path / "basis.safetensors")
+    assert saved.num_components == 10
+    torch.testing.assert_close(saved.components, basis.fitted(OCEAN).components[:, :10])
 
 
 def test_the_domain_mask_covers_its_share() -> None:
-    mask, share = queries.domain_mask(Domain("ocean"))
+    mask, share = basis.domain_mask(Domain("ocean"))
     assert mask is not None
     assert share == pytest.approx(0.71, abs=0.01)
-    assert queries.domain_mask(Domain("sphere")) == (None, 1.0)
+    assert basis.domain_mask(Domain("sphere")) == (None, 1.0)
     # a place at sea, a place on land
     assert bool(mask.sel(lat=0, lon=-30))
     assert not bool(mask.sel(lat=50, lon=100))
@@ -160,12 +160,12 @@ def test_neighbouring_places_are_near() -> None:
 
 def test_a_fit_for_a_run_is_not_made_while_somebody_waits(tmp_path) -> None:
     large = BasisConfig(41, 10, Domain("ocean"), 2.0)
-    assert queries.needs_run(large)
-    assert not queries.needs_run(BasisConfig(41, 10, Domain("sphere"), 2.0))
+    assert basis.needs_run(large)
+    assert not basis.needs_run(BasisConfig(41, 10, Domain("sphere"), 2.0))
     with pytest.raises(ChoiceError, match="start it as a background run, or choose L ≤ 40"):
-        queries.fitted(large)
+        basis.fitted(large)
     small = HarmonicBasis.fit(large.grid(), 3, 3, large.domain.mask(large.grid()))
     small.save(tmp_path / "basis.safetensors")
     with pytest.raises(StoreError, match="this is another basis"):
-        queries.take_fit(large, tmp_path / "basis.safetensors")
-    assert not queries.is_fitted(large)
+        basis.take_fit(large, tmp_path / "basis.safetensors")
+    assert not basis.is_fitted(large)

@@ -12,12 +12,11 @@ import xarray as xr
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, position_embedding, scale_features
 from engine.errors import ChoiceError, GridError, StoreError
-from engine.queries import embedding_curves as curves
-from engine.queries import embedding_files as files
-from engine.queries import embeddings as queries
 from engine.queries.basis import BasisConfig
 from engine.queries.cache import CACHE
-from engine.queries.embeddings import EmbeddingConfig
+from engine.queries.embeddings import curves, files
+from engine.queries.embeddings import embedding as queries
+from engine.queries.embeddings.embedding import EmbeddingConfig
 from engine.similarity import cosine_matrix
 from engine.sphere import LatLonGrid, great_circle_km
 from tests.engine.reference import position_pixels

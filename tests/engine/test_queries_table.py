@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from engine.config.run_config import LandSettings, RunConfig, TableSettings
 from engine.data.vectors import force, force_field
 from engine.embedding.table import TOPOLOGIES
 from engine.errors import ChoiceError, DataError, StoreError
 from engine.queries import table as query
-from engine.runs.config import LandSettings, RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader
-from engine.training.table_task import fit_table
+from engine.training.table import fit_table
 from tests.engine.test_runs_tasks import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)

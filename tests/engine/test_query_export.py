@@ -8,27 +8,27 @@ from io import BytesIO
 import numpy as np
 import xarray as xr
 
-from engine import queries
+from engine.queries import export, table
 
 
 def test_columns_come_back_from_csv_to_nine_figures():
     columns = {"step": np.arange(3.0), "loss": np.array([1.0 / 3.0, np.nan, 1e-12])}
-    head, *rows = csv.reader(queries.csv_file(columns).decode().splitlines())
+    head, *rows = csv.reader(export.csv_file(columns).decode().splitlines())
     assert head == ["step", "loss"]
     np.testing.assert_allclose(np.array(rows, float), np.stack(list(columns.values()), axis=1), rtol=5e-9)
 
 
 def test_a_dataset_comes_back_from_netcdf_and_says_whence_it_is():
-    made = queries.true_fields("force", 6, 4).assign_attrs(title="A field")
-    with xr.open_dataset(BytesIO(queries.netcdf_file(made)), engine="h5netcdf") as found:
+    made = table.true_fields("force", 6, 4).assign_attrs(title="A field")
+    with xr.open_dataset(BytesIO(export.netcdf_file(made)), engine="h5netcdf") as found:
         xr.testing.assert_equal(found.load(), made)
         assert found.attrs == {"title": "A field", "Conventions": "CF-1.11", "source": "Harmonia"}
         assert found["lat"].attrs["units"] == "degrees_north"
 
 
 def test_true_fields_are_the_true_table_with_its_places():
-    found, table = queries.true_fields("force", 12, 6), queries.true_table("force", 12, 6)
+    fields, true = table.true_fields("force", 12, 6), table.true_table("force", 12, 6)
     for index, name in enumerate(("u", "v")):
-        np.testing.assert_array_equal(found[name].values, table[..., index].T)
-    assert found["lat"].values[0] == -75.0
-    assert found["lon"].values[-1] == 165.0
+        np.testing.assert_array_equal(fields[name].values, true[..., index].T)
+    assert fields["lat"].values[0] == -75.0
+    assert fields["lon"].values[-1] == 165.0

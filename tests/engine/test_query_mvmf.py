@@ -11,14 +11,16 @@ import pytest
 from PIL import Image
 from scipy.stats import vonmises_fisher
 
+from engine.config.expert import ExpertSettings, LandTiles
+from engine.config.run_config import RunConfig, TableSettings
 from engine.errors import ChoiceError, DataError, StoreError
-from engine.queries import expert, mvmf, mvmf_centres
-from engine.queries.mvmf import Belief
-from engine.queries.mvmf_centres import Component, Components, Placed, Start
-from engine.runs.config import RunConfig, TableSettings
-from engine.runs.expert_settings import ExpertSettings, LandTiles
+from engine.queries.mvmf import centres as mvmf_centres
+from engine.queries.mvmf import expert
+from engine.queries.mvmf import sandbox as mvmf
+from engine.queries.mvmf.centres import Component, Components, Placed, Start
+from engine.queries.mvmf.sandbox import Belief
 from engine.sphere import great_circle_km, unit_vectors
-from engine.training.expert_task import learn_expert
+from engine.training.expert.task import learn_expert
 from tests.engine.test_runs_tasks import context
 
 EARTH_KM = 6371.0

@@ -14,12 +14,17 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import queries
 from engine.data.gaps import coverage
 from engine.data.source import SSTSource
 from engine.errors import CancelledError, ChoiceError, DataError, QualityError
-from engine.queries import SourceChoice, ocean, ocean_days, ocean_files, ocean_sources, ocean_uploads
+from engine.queries import ocean, reconstruct
 from engine.queries.cache import Cache
+from engine.queries.ocean import SourceChoice
+from engine.queries.ocean import days as ocean_days
+from engine.queries.ocean import files as ocean_files
+from engine.queries.ocean import maps as ocean_maps
+from engine.queries.ocean import sources as ocean_sources
+from engine.queries.ocean import uploads as ocean_uploads
 from engine.sphere import LatLonGrid
 
 DEMO = SourceChoice(step_deg=2.0, seed=7, years=1)
@@ -51,7 +56,7 @@ def made_up(chunks: tuple[int, int, int] = (1, *GRID.shape)) -> SSTSource:
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = Cache(64 * 2**20)
-    for module in (ocean, ocean_days, ocean_sources):
+    for module in (ocean_maps, ocean_days, ocean_sources):
         monkeypatch.setattr(module, "CACHE", fresh)
 
 
@@ -94,15 +99,15 @@ def test_a_choice_that_cannot_be_is_refused(fields: dict[str, object], said: str
 
 
 def test_the_demo_ocean_opens_with_all_that_it_knows() -> None:
-    found = queries.opened(DEMO)
+    found = ocean.opened(DEMO)
     assert found.shape == (90, 180)
     assert found.unit == "day"
     assert (found.days[0], found.days[-1], len(found.days)) == ("2001-01-01", "2001-12-31", 365)
-    assert found.layers == tuple(queries.LAYERS)
+    assert found.layers == tuple(ocean.LAYERS)
     assert found.limits == (-2.0, 32.0)
     assert 25 < found.land_percent < 35
-    truth, seen = (queries.day_map(DEMO, layer, 40).values for layer in ("truth", "observed"))
-    held = queries.source(DEMO)
+    truth, seen = (ocean.day_map(DEMO, layer, 40).values for layer in ("truth", "observed"))
+    held = ocean.source(DEMO)
     assert held.truth is not None
     np.testing.assert_array_equal(truth, held.truth[40].values)
     assert held.daily is not None
@@ -116,49 +121,49 @@ def test_the_demo_ocean_opens_with_all_that_it_knows() -> None:
 def test_days_are_the_source_s_own(given_source: Callable[..., SSTSource]) -> None:
     held = given_source()
     daily, land = values_of(held), held.land
-    seen = queries.day_map(DEMO, "observed", 40)
+    seen = ocean.day_map(DEMO, "observed", 40)
     np.testing.assert_array_equal(seen.values, daily[40])
     np.testing.assert_array_equal(seen["lat"], GRID.lat)
     assert seen.attrs == {"long_name": "Observed, 2002-01-29", "units": "°C"}
-    gaps = queries.day_map(DEMO, "gaps", 40).values
+    gaps = ocean.day_map(DEMO, "gaps", 40).values
     np.testing.assert_array_equal(np.isnan(gaps), land)
     np.testing.assert_array_equal(gaps == ocean_sources.OBSERVED, np.isfinite(daily[40]))
     np.testing.assert_array_equal((gaps == ocean_sources.ICE)[-1], ~land[-1])
     assert (gaps[:-1][~land[:-1] & np.isnan(daily[40, :-1])] == ocean_sources.MISSING).all()
-    np.testing.assert_array_equal(queries.difference_map(DEMO, 40, 2).values, daily[40] - daily[2])
+    np.testing.assert_array_equal(ocean.difference_map(DEMO, 40, 2).values, daily[40] - daily[2])
 
 
 def test_a_day_is_the_same_out_of_its_month(given_source: Callable[..., SSTSource]) -> None:
     held = given_source()
-    month = queries.span_of(queries.opened(DEMO).days, 40, "month")
-    queries.statistics(DEMO, month)
-    np.testing.assert_array_equal(queries.day_map(DEMO, "observed", 40).values, values_of(held)[40])
+    month = ocean.span_of(ocean.opened(DEMO).days, 40, "month")
+    ocean.statistics(DEMO, month)
+    np.testing.assert_array_equal(ocean.day_map(DEMO, "observed", 40).values, values_of(held)[40])
 
 
 def test_a_source_of_months_takes_the_place_of_days(given_source: Callable[..., SSTSource]) -> None:
     held = made_up()
     months = held.daily[::31] if held.daily is not None else None
     given_source(replace(held, daily=None, monthly=months, truth=None))
-    found = queries.opened(DEMO)
+    found = ocean.opened(DEMO)
     assert found.unit == "month"
     assert found.days == ("2001-12-20", "2002-01-20", "2002-02-20")
     assert "truth" not in found.layers
     assert "withheld" not in found.layers
-    np.testing.assert_array_equal(queries.day_map(DEMO, "observed", 1).values, values_of(held)[31])
+    np.testing.assert_array_equal(ocean.day_map(DEMO, "observed", 1).values, values_of(held)[31])
     with pytest.raises(ChoiceError, match="knows no truth"):
-        queries.day_map(DEMO, "truth", 0)
+        ocean.day_map(DEMO, "truth", 0)
 
 
-@pytest.mark.parametrize("pattern", queries.WITHHOLDING)
+@pytest.mark.parametrize("pattern", ocean.WITHHOLDING)
 def test_withholding_hides_a_share_of_what_was_observed(given_source: Callable[..., SSTSource], pattern: str) -> None:
     held = given_source()
-    left = queries.withheld_map(DEMO, 40, 0.4, pattern, 0).values
+    left = ocean.withheld_map(DEMO, 40, 0.4, pattern, 0).values
     day = values_of(held)[40]
     stays = np.isfinite(left)
     np.testing.assert_array_equal(left[stays], day[stays])
     assert stays.sum() / np.isfinite(day).sum() == pytest.approx(0.6, abs=0.05)
-    np.testing.assert_array_equal(left, queries.withheld_map(DEMO, 40, 0.4, pattern, 0).values)
-    assert not np.array_equal(left, queries.withheld_map(DEMO, 40, 0.4, pattern, 1).values, equal_nan=True)
+    np.testing.assert_array_equal(left, ocean.withheld_map(DEMO, 40, 0.4, pattern, 0).values)
+    assert not np.array_equal(left, ocean.withheld_map(DEMO, 40, 0.4, pattern, 1).values, equal_nan=True)
 
 
 # ---------------------------------------------------------------- spans
@@ -166,10 +171,10 @@ def test_withholding_hides_a_share_of_what_was_observed(given_source: Callable[.
 
 def test_spans_are_the_month_the_year_or_all(given_source: Callable[..., SSTSource]) -> None:
     given_source()
-    days = queries.opened(DEMO).days
-    assert [queries.span_of(days, 11, span) for span in queries.SPANS] == [slice(0, 12), slice(0, 12), slice(0, 75)]
-    assert queries.span_of(days, 12, "month") == slice(12, 43)
-    assert queries.span_of(days, 74, "year") == slice(12, 75)
+    days = ocean.opened(DEMO).days
+    assert [ocean.span_of(days, 11, span) for span in ocean.SPANS] == [slice(0, 12), slice(0, 12), slice(0, 75)]
+    assert ocean.span_of(days, 12, "month") == slice(12, 43)
+    assert ocean.span_of(days, 74, "year") == slice(12, 75)
 
 
 def test_days_of_other_calendars_keep_their_names(given_source: Callable[..., SSTSource]) -> None:
@@ -177,10 +182,10 @@ def test_days_of_other_calendars_keep_their_names(given_source: Callable[..., SS
     assert held.daily is not None
     time = xr.date_range("2001-12-20", periods=NUM_DAYS, calendar="360_day", use_cftime=True)
     given_source(replace(held, daily=held.daily.assign_coords(time=time)))
-    found = queries.opened(DEMO)
+    found = ocean.opened(DEMO)
     assert found.calendar == "360_day"
     assert "2002-02-30" in found.days
-    assert queries.span_of(found.days, found.days.index("2002-02-30"), "month") == slice(41, 71)
+    assert ocean.span_of(found.days, found.days.index("2002-02-30"), "month") == slice(41, 71)
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
@@ -188,7 +193,7 @@ def test_months_divide_a_span_without_rest(first: int, count: int) -> None:
     days = tuple(np.datetime_as_string(np.datetime64("1999-11-11") + np.arange(first + count), "D").tolist())
     index, met = 0, 0
     while index < len(days):
-        month = queries.span_of(days, index, "month")
+        month = ocean.span_of(days, index, "month")
         assert month.start == index
         assert len({day[:7] for day in days[month]}) == 1
         assert days[month.stop : month.stop + 1] == () or days[month.stop][:7] != days[index][:7]
@@ -210,7 +215,7 @@ def test_statistics_are_those_of_the_whole_cube(
     held = given_source(made_up(chunks))
     cube = values_of(held)[span].astype(np.float64)
     shares: list[float] = []
-    found = queries.statistics(DEMO, span, lambda share, text: shares.append(share))
+    found = ocean.statistics(DEMO, span, lambda share, text: shares.append(share))
     count = np.isfinite(cube).sum(axis=0)
     np.testing.assert_array_equal(found.count, count)
     expected = np.where(count > 0, np.nansum(cube, axis=0) / np.maximum(count, 1), np.nan)
@@ -227,12 +232,12 @@ def test_maps_of_a_span(given_source: Callable[..., SSTSource]) -> None:
     held = given_source()
     span = slice(12, 43)
     count = np.isfinite(values_of(held)[span]).sum(axis=0)
-    shown = queries.span_map(DEMO, "coverage", span)
+    shown = ocean.span_map(DEMO, "coverage", span)
     np.testing.assert_allclose(shown.values[~held.land], 100.0 * count[~held.land] / 31, rtol=1e-6)
     assert np.isnan(shown.values[held.land]).all()
     assert shown.attrs == {"long_name": "Share of days observed, 2002-01-01 to 2002-01-31", "units": "%"}
-    assert queries.span_map(DEMO, "count", span).values[2, 3] == 0.0
-    assert np.isnan(queries.span_map(DEMO, "mean", span).values[2, 3])
+    assert ocean.span_map(DEMO, "count", span).values[2, 3] == 0.0
+    assert np.isnan(ocean.span_map(DEMO, "mean", span).values[2, 3])
 
 
 def test_a_read_that_is_abandoned_keeps_nothing(given_source: Callable[..., SSTSource]) -> None:
@@ -244,10 +249,10 @@ def test_a_read_that_is_abandoned_keeps_nothing(given_source: Callable[..., SSTS
             raise CancelledError("enough", text, "start again")
 
     with pytest.raises(CancelledError):
-        queries.statistics(DEMO, span, stop)
-    assert not queries.has_statistics(DEMO, span)
-    queries.statistics(DEMO, span)
-    assert queries.has_statistics(DEMO, span)
+        ocean.statistics(DEMO, span, stop)
+    assert not ocean.has_statistics(DEMO, span)
+    ocean.statistics(DEMO, span)
+    assert ocean.has_statistics(DEMO, span)
 
 
 @pytest.mark.parametrize("chunks", [(1, 18, 36), (75, 3, 4)])
@@ -261,7 +266,7 @@ def test_a_series_is_that_of_the_nearest_cell(
     cell: tuple[int, int],
 ) -> None:
     held = given_source(made_up(chunks))
-    seen = queries.series(DEMO, place, slice(5, 60))
+    seen = ocean.series(DEMO, place, slice(5, 60))
     assert (seen.lat, seen.lon) == (GRID.lat[cell[0]], GRID.lon[cell[1]])
     assert held.truth is not None
     np.testing.assert_array_equal(seen.observed, values_of(held)[5:60, cell[0], cell[1]])
@@ -271,8 +276,8 @@ def test_a_series_is_that_of_the_nearest_cell(
 
 def test_cost_counts_whole_chunks(given_source: Callable[..., SSTSource]) -> None:
     given_source(made_up((13, 18, 36)))
-    found = replace(queries.opened(DEMO), bytes_a_second=1e6)
-    cost = queries.cost(found, slice(12, 14))
+    found = replace(ocean.opened(DEMO), bytes_a_second=1e6)
+    cost = ocean.cost(found, slice(12, 14))
     # two days that lie in two chunks of 13
     assert cost.read_bytes == 2 * 13 * 18 * 36 * 4
     assert (cost.num_days, cost.held_bytes) == (2, 2 * 18 * 36 * 4)
@@ -289,21 +294,21 @@ def test_a_histogram_is_of_areas(given_source: Callable[..., SSTSource]) -> None
         {"lat": GRID.lat, "lon": GRID.lon},
         ("lat", "lon"),
     )
-    edges, share = queries.map_histogram(field, (0.0, 8.0), bins=4)
+    edges, share = ocean.map_histogram(field, (0.0, 8.0), bins=4)
     np.testing.assert_allclose(edges, [0.0, 2.0, 4.0, 6.0, 8.0])
     np.testing.assert_allclose(share, [0.75, 0.0, 0.0, 0.25], atol=1e-6)
-    empty = queries.map_histogram(field.where(field > 100.0), (0.0, 8.0))[1]
+    empty = ocean.map_histogram(field.where(field > 100.0), (0.0, 8.0))[1]
     assert (empty == 0.0).all()
 
 
 def test_the_seen_share_is_of_the_sea_s_area(given_source: Callable[..., SSTSource]) -> None:
     held = given_source()
-    field = queries.day_map(DEMO, "observed", 40)
+    field = ocean.day_map(DEMO, "observed", 40)
     everything = field.copy(data=np.where(held.land, np.float32(np.nan), np.float32(1.0)))
-    assert queries.seen_percent(DEMO, everything) == pytest.approx(100.0)
+    assert ocean.seen_percent(DEMO, everything) == pytest.approx(100.0)
     north = everything.where(everything["lat"] > 0)
     area = np.where(held.land, 0.0, GRID.cell_area_m2[:, None])
-    assert queries.seen_percent(DEMO, north) == pytest.approx(100.0 * area[GRID.lat > 0].sum() / area.sum())
+    assert ocean.seen_percent(DEMO, north) == pytest.approx(100.0 * area[GRID.lat > 0].sum() / area.sum())
 
 
 # ---------------------------------------------------------------- files to take away
@@ -311,14 +316,14 @@ def test_the_seen_share_is_of_the_sea_s_area(given_source: Callable[..., SSTSour
 
 def test_a_map_and_a_series_can_be_taken_away(given_source: Callable[..., SSTSource], tmp_path: Path) -> None:
     given_source()
-    field = queries.day_map(DEMO, "observed", 40)
-    (tmp_path / "map.nc").write_bytes(queries.map_netcdf(field))
+    field = ocean.day_map(DEMO, "observed", 40)
+    (tmp_path / "map.nc").write_bytes(ocean.map_netcdf(field))
     with xr.open_dataset(tmp_path / "map.nc") as saved:
         np.testing.assert_array_equal(saved["observed"], field.values)
         assert saved["observed"].attrs["units"] == "degC"
         assert saved["lat"].attrs["standard_name"] == "latitude"
-    seen = queries.series(DEMO, (34.0, 62.0), slice(0, 75))
-    lines = queries.series_csv(seen.days, {"observed": seen.observed}).decode().splitlines()
+    seen = ocean.series(DEMO, (34.0, 62.0), slice(0, 75))
+    lines = ocean.series_csv(seen.days, {"observed": seen.observed}).decode().splitlines()
     assert lines[0] == "date,observed"
     assert len(lines) == 76
     for line, value in zip(lines[1:], seen.observed, strict=True):
@@ -347,10 +352,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_folders_offer_folders_and_data_only(root: Path) -> None:
-    top = queries.file_listing()
+    top = ocean.file_listing()
     assert [one.path for one in top.entries] == [str(root)]
     assert top.parent is None
-    found = queries.file_listing(str(root))
+    found = ocean.file_listing(str(root))
     assert [(one.name, one.is_data) for one in found.entries] == [
         ("2012", False),
         ("a.nc", True),
@@ -358,7 +363,7 @@ def test_folders_offer_folders_and_data_only(root: Path) -> None:
         ("store.zarr", True),
     ]
     assert found.parent == ""
-    assert queries.file_listing(str(root / "2012")).parent == str(root)
+    assert ocean.file_listing(str(root / "2012")).parent == str(root)
 
 
 def test_what_is_inside_is_found(root: Path) -> None:
@@ -380,7 +385,7 @@ def test_what_is_outside_is_not_there(root: Path, path: str) -> None:
         ocean_files.resolved(path.format(parent=root.parent))
     assert "secret.nc" not in str(failure.value) or "secret.nc" in path
     assert [
-        one.name for one in queries.file_listing(str(root)).entries if "link" in one.name or one.name == "folder"
+        one.name for one in ocean.file_listing(str(root)).entries if "link" in one.name or one.name == "folder"
     ] == []
 
 
@@ -390,7 +395,7 @@ def test_a_link_out_of_a_data_set_is_refused(root: Path) -> None:
         ocean_files.resolved("2012")
     for outside in (str(root.parent), "/", str(root / "folder")):
         with pytest.raises(DataError):
-            queries.file_listing(outside)
+            ocean.file_listing(outside)
 
 
 def test_a_link_that_stays_inside_is_followed(root: Path) -> None:
@@ -402,7 +407,7 @@ def test_a_link_that_stays_inside_is_followed(root: Path) -> None:
 
 
 def upload(name: str, content: bytes, chunk: int = 7) -> str:
-    arriving = queries.Upload(name, len(content))
+    arriving = ocean.Upload(name, len(content))
     for start in range(0, len(content), chunk):
         arriving.add(content[start : start + chunk])
     return arriving.finish()
@@ -426,8 +431,8 @@ def test_uploads_have_a_limit_and_leave_nothing_behind(root: Path, monkeypatch: 
     folder = root.parent / "home" / "uploads"
     for size, said in ((1_000_001, "the limit is 1"), (0, "the file is empty"), (-5, "the file is empty")):
         with pytest.raises(DataError, match=said):
-            queries.Upload("large.nc", size)
-    arriving = queries.Upload("x.nc", 3)
+            ocean.Upload("large.nc", size)
+    arriving = ocean.Upload("x.nc", 3)
     with pytest.raises(DataError, match="more arrives"):
         arriving.add(b"four")
     arriving.abandon()
@@ -465,53 +470,53 @@ def write(path: Path, offset: float = 0.0, levels: tuple[int, ...] = ()) -> np.n
 def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
     first = write(root / "sst.nc")
     choice = SourceChoice("path", path="sst.nc")
-    found = queries.opened(choice)
+    found = ocean.opened(choice)
     assert found.days[0] == "2001-12-20"
-    held = queries.source(choice)
-    assert queries.source(choice) is held
-    np.testing.assert_allclose(queries.day_map(choice, "observed", 3).values, first[3], atol=1e-6)
+    held = ocean.source(choice)
+    assert ocean.source(choice) is held
+    np.testing.assert_allclose(ocean.day_map(choice, "observed", 3).values, first[3], atol=1e-6)
     second = write(root / "sst.nc", offset=2.0)
     os.utime(root / "sst.nc", ns=(1, 10**18))
-    assert queries.source(choice) is not held
-    np.testing.assert_allclose(queries.day_map(choice, "observed", 3).values, second[3], atol=1e-6)
+    assert ocean.source(choice) is not held
+    np.testing.assert_allclose(ocean.day_map(choice, "observed", 3).values, second[3], atol=1e-6)
 
 
 def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
     values = write(root / "sst.nc", levels=(5, 3))
     good, every, three = (SourceChoice("path", path="sst.nc", quality=quality) for quality in ("good", "all", 3))
-    found = [queries.opened(choice) for choice in (good, every, three)]
+    found = [ocean.opened(choice) for choice in (good, every, three)]
     assert [one.grading[:30] for one in found] == [
         "kept quality_level ≥ 4: 50% of", "all observations count, whatev", "kept quality_level ≥ 3: 0% of "
     ]  # fmt: skip
     assert len({one.key for one in found}) == 3
     for choice, rows in ((good, slice(0, None, 2)), (every, slice(None)), (good, slice(0, None, 2))):
-        seen = queries.day_map(choice, "observed", 3).values
+        seen = ocean.day_map(choice, "observed", 3).values
         wanted = np.full(GRID.shape, np.nan, np.float32)
         wanted[rows] = values[3][rows]
         np.testing.assert_allclose(seen, wanted, atol=1e-6)
-    run = queries.run_source(three)
+    run = reconstruct.run_source(three)
     assert (run.path, run.quality) == (str(root / "sst.nc"), 3)  # type: ignore[union-attr]
     write(root / "plain.nc")
-    assert queries.opened(SourceChoice("path", path="plain.nc")).grading == ""
+    assert ocean.opened(SourceChoice("path", path="plain.nc")).grading == ""
 
 
 def test_an_upload_without_good_observations_is_kept_for_another_choice(root: Path) -> None:
     write(root / "sst.nc", levels=(1, 2))
     name = upload("low.nc", (root / "sst.nc").read_bytes(), chunk=10_000)
     with pytest.raises(QualityError, match=r"\(low\.nc\).*choose all observations") as refusal:
-        queries.opened(SourceChoice("upload", path=name))
+        ocean.opened(SourceChoice("upload", path=name))
     assert str(root) not in str(refusal.value)
-    assert queries.opened(SourceChoice("upload", path=name, quality="all")).shape == GRID.shape
+    assert ocean.opened(SourceChoice("upload", path=name, quality="all")).shape == GRID.shape
 
 
 def test_an_upload_that_is_no_ocean_is_removed(root: Path) -> None:
     write(root / "sst.nc")
     kept = upload("good.nc", (root / "sst.nc").read_bytes(), chunk=10_000)
-    assert queries.opened(SourceChoice("upload", path=kept)).shape == GRID.shape
+    assert ocean.opened(SourceChoice("upload", path=kept)).shape == GRID.shape
     assert ocean_uploads.uploaded(kept).is_file()
     useless = upload("bad.nc", b"this is no NetCDF file")
     with pytest.raises(DataError, match=r"\(bad\.nc\)") as refusal:
-        queries.opened(SourceChoice("upload", path=useless))
+        ocean.opened(SourceChoice("upload", path=useless))
     assert str(root) not in str(refusal.value)
     with pytest.raises(DataError, match="no such upload"):
         ocean_uploads.uploaded(useless)

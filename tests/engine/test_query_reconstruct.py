@@ -13,30 +13,28 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from engine import queries
+from engine.config.reconstruct import ReconstructSettings
+from engine.config.sst import FileSource
 from engine.data.prepare import prepare
 from engine.data.resample import resampled
 from engine.data.sst import open_sst
 from engine.errors import ChoiceError, DataError, StoreError
+from engine.evaluation.scores import score, score_table
 from engine.models import SpatioTemporalConfig
-from engine.queries import (
-    Case,
-    Cloud,
-    SourceChoice,
-    reconstruct,
-    reconstruct_files,
-    reconstruct_models,
-    reconstruct_scores,
-)
+from engine.queries import reconstruct
 from engine.queries.cache import Cache
-from engine.runs.reconstruct_settings import ReconstructSettings
-from engine.runs.sst_settings import FileSource
+from engine.queries.ocean import SourceChoice
+from engine.queries.reconstruct import Case, Cloud
+from engine.queries.reconstruct import files as reconstruct_files
+from engine.queries.reconstruct import models as reconstruct_models
+from engine.queries.reconstruct import months as reconstruct_months
+from engine.queries.reconstruct import scores as reconstruct_scores
 from engine.sphere import LatLonGrid
-from engine.training import lesson, reconstruct_task
-from engine.training.answers import answer
-from engine.training.inference import estimate_months
-from engine.training.scores import score, score_table
-from engine.training.trained import Trained
+from engine.training.sst import data_module as lesson
+from engine.training.sst import reconstruct as reconstruct_task
+from engine.training.sst.inference import estimate_months
+from engine.training.sst.model_bundle import Trained
+from engine.training.sst.tiled_prediction import answer
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL, learn
 from tests.engine.test_runs_tasks import context
@@ -71,13 +69,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _house(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARMONIA_HOME", str(home))
     monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4))
-    for module in (reconstruct, reconstruct_models, reconstruct_files):
+    for module in (reconstruct_months, reconstruct_models, reconstruct_files):
         monkeypatch.setattr(module, "CACHE", Cache(64 * 2**20))
     give(monkeypatch, small_ocean(4))
 
 
 def give(monkeypatch: pytest.MonkeyPatch, ocean) -> None:
-    for module in (reconstruct, reconstruct_models):
+    for module in (reconstruct_months, reconstruct_models):
         monkeypatch.setattr(module, "source", lambda _: ocean)
 
 
@@ -134,8 +132,8 @@ def small_model_of(patch_days: int) -> Trained:
 
 
 def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
-    months = [queries.reconstructed(replace(JULY, month=month)) for month in (5, 6, 7)]
-    found = queries.verdict(months)
+    months = [reconstruct.reconstructed(replace(JULY, month=month)) for month in (5, 6, 7)]
+    found = reconstruct.verdict(months)
     data = prepare(small_ocean(4), (2004, 5), (2004, 7))
     estimates = {name: np.stack([month.estimates[name] for month in months]) for name in months[0].estimates}
     usual = {month.case.month: month.usual for month in months}
@@ -145,7 +143,7 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
     assert found.best == min(found.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
     assert found.num_months == 3
     assert all(spread is not None for spread in found.spread.values())
-    rows = list(csv.DictReader(io.StringIO(queries.scores_csv([("2004", found)]).decode())))
+    rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", found)]).decode())))
     mine = next(
         row
         for row in rows
@@ -155,17 +153,17 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
 
 
 def test_a_region_counts_its_own_cells_only() -> None:
-    month = queries.reconstructed(JULY)
-    world, tropics = queries.verdict([month]), queries.verdict([month], "Tropics")
+    month = reconstruct.reconstructed(JULY)
+    world, tropics = reconstruct.verdict([month]), reconstruct.verdict([month], "Tropics")
     assert tropics.num_cells == int((~LAND[7:11]).sum())
     assert world.num_cells == int((~LAND).sum())
     with pytest.raises(ChoiceError, match="no region"):
-        queries.verdict([month], "Atlantis")
+        reconstruct.verdict([month], "Atlantis")
 
 
 def test_the_worst_places_are_the_largest_errors_apart() -> None:
-    month = queries.reconstructed(JULY)
-    worst = queries.worst_places(month)
+    month = reconstruct.reconstructed(JULY)
+    worst = reconstruct.worst_places(month)
     error = np.abs(month.estimates["model"] - month.truth)
     assert abs(worst[0].error) == pytest.approx(float(np.nanmax(error)))
     assert [abs(one.error) for one in worst] == sorted((abs(one.error) for one in worst), reverse=True)
@@ -173,33 +171,33 @@ def test_the_worst_places_are_the_largest_errors_apart() -> None:
 
 
 def test_a_cloud_hides_what_lies_below_it_and_the_error_is_of_those_cells() -> None:
-    plain, clouded = queries.reconstructed(JULY), queries.reconstructed(replace(JULY, clouds=(CLOUD,)))
+    plain, clouded = reconstruct.reconstructed(JULY), reconstruct.reconstructed(replace(JULY, clouds=(CLOUD,)))
     hidden = clouded.hidden
     assert hidden.any()
     assert (clouded.count[hidden] == 0).all()
     np.testing.assert_array_equal(clouded.withheld[hidden], plain.count[hidden])
     np.testing.assert_array_equal(clouded.count[~hidden], plain.count[~hidden])
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[hidden]
-    errors = queries.error_under_clouds(clouded)
+    errors = reconstruct.error_under_clouds(clouded)
     expected = np.average(np.abs(clouded.estimates["model"] - clouded.truth)[hidden], weights=area)
     assert errors is not None
     assert errors["model"] == pytest.approx(expected, rel=1e-5)
-    assert queries.verdict([clouded]).table["model"]["class"]["withheld"]["area"] > 0.0
-    one_day = queries.reconstructed(replace(JULY, clouds=(replace(CLOUD, day=3),)))
+    assert reconstruct.verdict([clouded]).table["model"]["class"]["withheld"]["area"] > 0.0
+    one_day = reconstruct.reconstructed(replace(JULY, clouds=(replace(CLOUD, day=3),)))
     assert 0 < (plain.count - one_day.count).sum() <= hidden.sum()
 
 
 def test_a_cloud_over_everything_leaves_an_answer() -> None:
     poles = Cloud(((90.0, 0.0), (-90.0, 0.0)), 20_000.0)
-    found = queries.reconstructed(replace(JULY, clouds=(poles,)))
+    found = reconstruct.reconstructed(replace(JULY, clouds=(poles,)))
     assert not found.count.any()
     assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert not queries.anatomy(found.case, (30.0, -100.0)).weights.any()
+    assert not reconstruct.anatomy(found.case, (30.0, -100.0)).weights.any()
 
 
 def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
-    cell = queries.anatomy(replace(JULY, clouds=(CLOUD,)), (35.0, -145.0))
-    whole = queries.anatomy(JULY, (35.0, -145.0))
+    cell = reconstruct.anatomy(replace(JULY, clouds=(CLOUD,)), (35.0, -145.0))
+    whole = reconstruct.anatomy(JULY, (35.0, -145.0))
     assert np.isnan(cell.days).all()
     np.testing.assert_array_equal(cell.hidden, whole.days)
     assert whole.weights.sum() == pytest.approx(1.0, abs=1e-5)
@@ -207,18 +205,18 @@ def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
     truth = small_ocean(4).monthly.sel(time="2004-07-01", lat=35.0, lon=-145.0)
     assert whole.truth == pytest.approx(float(truth))
     assert whole.std is not None
-    assert queries.anatomy(JULY, (-30.0, -90.0)).is_land
+    assert reconstruct.anatomy(JULY, (-30.0, -90.0)).is_land
 
 
 def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, monthly=False, ice=False))
-    blind = queries.reconstructed(JULY)
-    assert not queries.can_score(blind)
-    assert set(queries.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
+    blind = reconstruct.reconstructed(JULY)
+    assert not reconstruct.can_score(blind)
+    assert set(reconstruct.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
     with pytest.raises(DataError, match="not known"):
-        queries.verdict([blind])
-    judged = queries.reconstructed(replace(JULY, hidden_percent=20))
-    found = queries.verdict([judged])
+        reconstruct.verdict([blind])
+    judged = reconstruct.reconstructed(replace(JULY, hidden_percent=20))
+    found = reconstruct.verdict([judged])
     assert found.withheld_only
     assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
 
@@ -229,7 +227,7 @@ def test_a_month_seen_alone_is_hidden_by_the_clouds_of_another(monkeypatch: pyte
     model = reconstruct_models.model_of(RUN)
     alone = replace(model.trained, settings=SETTINGS.model_copy(update={"months": 1}))
     monkeypatch.setattr(model, "trained", alone)
-    found = queries.reconstructed(replace(JULY, year=year, month=number, hidden_percent=20))
+    found = reconstruct.reconstructed(replace(JULY, year=year, month=number, hidden_percent=20))
     assert not found.in_stripes
     seen = prepare(small_ocean(4), (year, number), (year, number))
     expected = found.withheld[~LAND] > 0
@@ -241,14 +239,14 @@ def test_a_source_of_one_month_is_hidden_in_stripes_and_says_so(monkeypatch: pyt
     only = ocean.daily["time"].dt
     july = replace(ocean, key="july", daily=ocean.daily[((only.year == 2004) & (only.month == 7)).values], ice=None)
     give(monkeypatch, july)
-    assert queries.reconstructed(replace(JULY, hidden_percent=20)).in_stripes
-    assert not queries.reconstructed(JULY).in_stripes
+    assert reconstruct.reconstructed(replace(JULY, hidden_percent=20)).in_stripes
+    assert not reconstruct.reconstructed(JULY).in_stripes
 
 
 def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
     """The smallest error that the share of the area does not exceed, by sorting."""
-    month = queries.reconstructed(JULY)
-    found = queries.by_count([month], "mean")
+    month = reconstruct.reconstructed(JULY)
+    found = reconstruct.by_count([month], "mean")
     counted = np.isfinite(month.truth) & ~LAND & (month.data.ice[0] <= 0.15)
     size = np.abs(month.estimates["model"].astype(float) - month.truth)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
@@ -263,25 +261,25 @@ def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
 
 def test_a_month_outside_the_source_is_refused() -> None:
     with pytest.raises(ChoiceError, match="the source has no 1900-05"):
-        queries.reconstructed(replace(JULY, year=1900, month=5))
+        reconstruct.reconstructed(replace(JULY, year=1900, month=5))
 
 
 def test_a_month_without_any_observation_is_reconstructed(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, cloudy=1.0, seed=5))
-    found = queries.reconstructed(JULY)
+    found = reconstruct.reconstructed(JULY)
     assert not found.count.any()
     assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert queries.verdict([found]).error_kelvin["mean"] > 0.0
+    assert reconstruct.verdict([found]).error_kelvin["mean"] > 0.0
 
 
 def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = LatLonGrid.regular(5.0)
     ocean = small_ocean(4, grid=fine, land=LAND.repeat(2, axis=0).repeat(2, axis=1))
-    assert not queries.needs_resampling(RUN, JULY.source)
+    assert not reconstruct.needs_resampling(RUN, JULY.source)
     give(monkeypatch, ocean)
-    assert queries.needs_resampling(RUN, JULY.source)
-    assert "18 × 36" in queries.differences(RUN, JULY.source)[0]
-    found = queries.reconstructed(replace(JULY, resample=True))
+    assert reconstruct.needs_resampling(RUN, JULY.source)
+    assert "18 × 36" in reconstruct.differences(RUN, JULY.source)[0]
+    found = reconstruct.reconstructed(replace(JULY, resample=True))
     assert found.data.grid == GRID
     moved = resampled(ocean, GRID)
     np.testing.assert_array_equal(moved.land, LAND)
@@ -305,65 +303,65 @@ def test_a_model_is_asked_with_the_observations_that_it_learned_from(monkeypatch
         )
     )
     monkeypatch.setattr(reconstruct_models, "model_of", lambda _: model)
-    own = queries.source_of(RUN)
+    own = reconstruct.source_of(RUN)
     assert own == SourceChoice("path", path="/data/sst.nc", variable="sst", quality="all")
     give(monkeypatch, replace(small_ocean(1), key="k", grading="all observations count"))
-    assert queries.differences(RUN, own) == ()
+    assert reconstruct.differences(RUN, own) == ()
     give(monkeypatch, replace(small_ocean(1), key="other", grading="kept quality_level ≥ 4"))
     said = "The model learned from all observations; here it sees "
-    assert queries.differences(RUN, replace(own, quality="good")) == (f"{said}good observations only.",)
-    assert queries.differences(RUN, replace(own, quality=3)) == (f"{said}observations of level 3 and better.",)
+    assert reconstruct.differences(RUN, replace(own, quality="good")) == (f"{said}good observations only.",)
+    assert reconstruct.differences(RUN, replace(own, quality=3)) == (f"{said}observations of level 3 and better.",)
     give(monkeypatch, replace(small_ocean(1), key="other"))
-    assert queries.differences(RUN, replace(own, quality="good")) == ()
+    assert reconstruct.differences(RUN, replace(own, quality="good")) == ()
 
 
 def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:
     for name in ("20990101-000000-ffffffffff", "../../etc", "..", ""):
         with pytest.raises(StoreError):
-            queries.model_card(name)
+            reconstruct.model_card(name)
     broken = home / "runs" / "broken"
     broken.mkdir()
     (broken / "best.safetensors").write_bytes(b"half")
     with pytest.raises(StoreError):
-        queries.model_card("broken")
+        reconstruct.model_card("broken")
 
 
 def test_a_model_without_its_rivals_stands_beside_the_plain_ones(home: Path, tmp_path: Path) -> None:
     kept = home / "runs" / RUN / "rivals.npz"
     kept.rename(tmp_path / "rivals.npz")
     try:
-        card = queries.model_card(RUN)
+        card = reconstruct.model_card(RUN)
         assert not card.has_rivals
-        assert set(queries.reconstructed(JULY).estimates) == {"model", "mean", "climatology"}
+        assert set(reconstruct.reconstructed(JULY).estimates) == {"model", "mean", "climatology"}
     finally:
         (tmp_path / "rivals.npz").rename(kept)
 
 
 def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path) -> None:
-    assert queries.epochs_of(RUN) == (0, 1, 2)
-    assert queries.epochs_of("20990101-000000-ffffffffff") == ()
-    shown = queries.snapshot(RUN, 2)
+    assert reconstruct.epochs_of(RUN) == (0, 1, 2)
+    assert reconstruct.epochs_of("20990101-000000-ffffffffff") == ()
+    shown = reconstruct.snapshot(RUN, 2)
     known = np.isfinite(shown.observed + shown.truth + shown.reconstruction)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[known]
     expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
     assert shown.error_kelvin == pytest.approx(expected)
-    film = Image.open(io.BytesIO(queries.film_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
+    film = Image.open(io.BytesIO(reconstruct.film_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
     assert film.n_frames == 3
     assert film.width >= 2 * film.height - 1
     (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").write_bytes(b"PK\x03\x04 half")
     try:
         with pytest.raises(StoreError, match="cannot be read"):
-            queries.snapshot(RUN, 9)
+            reconstruct.snapshot(RUN, 9)
     finally:
         (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
     with pytest.raises(DataError, match="no epoch"):
-        queries.film_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
+        reconstruct.film_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
-    found = queries.reconstructed(JULY)
+    found = reconstruct.reconstructed(JULY)
     path = tmp_path / "month.nc"
-    path.write_bytes(queries.month_netcdf(found))
+    path.write_bytes(reconstruct.month_netcdf(found))
     with xr.open_dataset(path) as saved:
         assert saved.attrs["Conventions"] == "CF-1.11"
         assert saved["sst"].attrs["standard_name"] == "sea_surface_temperature"
@@ -392,8 +390,8 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_reliability_counts_the_truths_inside_the_interval() -> None:
-    month = queries.reconstructed(JULY)
-    found = queries.reliability([month])
+    month = reconstruct.reconstructed(JULY)
+    found = reconstruct.reliability([month])
     assert found is not None
     inside = np.abs(month.estimates["model"] - month.truth) <= 1.6448536 * month.std
     counted = np.isfinite(month.truth) & (month.data.ice[0] <= 0.15)

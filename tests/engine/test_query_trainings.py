@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from engine.config.model import SpatioTemporalConfig
+from engine.config.sst import SSTSettings
 from engine.errors import CancelledError, ChoiceError, ConfigError, StoreError
 from engine.models.spatiotemporal.estimate import count_parameters
-from engine.queries import forms, trainings
-from engine.queries.dry_run import dry_run
+from engine.queries.train import curves as trainings
+from engine.queries.train import forms
+from engine.queries.train.cost import dry_run
 from engine.runs import MetricsReader, RunConfig
-from engine.runs.model_settings import SpatioTemporalConfig
-from engine.runs.sst_settings import SSTSettings
 
 
 @pytest.fixture

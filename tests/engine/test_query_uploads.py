@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import queries
 from engine.errors import DataError
-from engine.queries import UploadHold
-from engine.queries.ocean_uploads import KEPT_DAYS, uploaded
+from engine.queries import ocean
+from engine.queries.ocean import UploadHold
+from engine.queries.ocean.uploads import KEPT_DAYS, uploaded
 
 DAY_S = 86_400.0
 SIZE = 300_000  # three fit into a megabyte
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def upload(mark: int, used_days_ago: float = 0.0, size: int = SIZE) -> str:
     """An upload of its own content, last used some days ago."""
-    arriving = queries.Upload("sst.nc", size)
+    arriving = ocean.Upload("sst.nc", size)
     arriving.add(bytes([mark]) * size)
     name = arriving.finish()
     unused(name, used_days_ago)
@@ -102,7 +102,7 @@ def test_another_process_keeps_what_it_uses_for_as_long_as_it_lives(home: Path) 
 
 
 def test_what_arrives_is_not_in_the_way_of_what_arrives(home: Path) -> None:
-    slow = queries.Upload("slow.nc", 600_000)
+    slow = ocean.Upload("slow.nc", 600_000)
     slow.add(b"s" * 500_000)
     upload(1, size=900_000)
     slow.add(b"s" * 100_000)
@@ -135,4 +135,4 @@ def test_an_address_of_an_evicted_upload_is_told_why_and_what_to_do(home: Path) 
     with pytest.raises(DataError, match="no longer"):
         UploadHold(name)
     with pytest.raises(DataError, match="no longer"):
-        queries.opened(queries.SourceChoice("upload", path=name))
+        ocean.opened(ocean.SourceChoice("upload", path=name))

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.config.sst import FileSource, SSTSettings
 from engine.errors import CancelledError, ChoiceError
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint
-from engine.runs.sst_settings import FileSource, SSTSettings
-from engine.training import ranks
-from engine.training.ranks import Follower
+from engine.training import ddp as ranks
+from engine.training.ddp import Follower
 from tests.engine.test_fit import MODEL, SMALL
 from tests.faults.test_training import write_days
 
@@ -117,5 +117,5 @@ def test_a_follower_that_is_told_to_stop_leaves_quietly(monkeypatch, tmp_path):
     def stopped(*_: object) -> None:
         raise CancelledError("the run was asked to stop", "here", "resume it")
 
-    monkeypatch.setattr("engine.training.sst_task.learn_sst", stopped)
+    monkeypatch.setattr("engine.training.sst.task.learn_sst", stopped)
     assert ranks.main([str(tmp_path), "--rank", "1"]) == 1

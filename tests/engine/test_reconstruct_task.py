@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from engine.config.reconstruct import ReconstructSettings
 from engine.errors import CancelledError
-from engine.runs.reconstruct_settings import ReconstructSettings
-from engine.training import inference, reconstruct_task
+from engine.training.sst import inference
+from engine.training.sst import reconstruct as reconstruct_task
 from tests.engine.ocean import small_ocean
 from tests.engine.test_fit import MODEL
 from tests.engine.test_inference import untrained

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from engine.errors import ChoiceError, DataError
-from engine.models.rivals import RIVALS, Bias, Climatology, Rivals, mean_of_valid_days, observed_months
-from engine.models.rivals.bias import RIDGES
-from engine.models.rivals.climatology import season
-from engine.models.rivals.tuning import area_mae
+from engine.models.baselines import RIVALS, Bias, Climatology, Rivals, mean_of_valid_days, observed_months
+from engine.models.baselines.bias import RIDGES
+from engine.models.baselines.climatology import season
+from engine.models.baselines.tuning import area_mae
 from engine.sphere import LatLonGrid
 from tests.engine.months import GRID, LAND, months_of, usual
 

@@ -155,7 +155,7 @@ def test_durations_are_told_in_words(seconds, text):
 def test_reconstruct_takes_a_quality(home, monkeypatch, given, taken):
     asked = []
     monkeypatch.setattr(
-        "engine.queries.reconstruct_file.reconstruct_file", lambda *_, quality, **__: asked.append(quality)
+        "engine.queries.reconstruct.command.reconstruct_file", lambda *_, quality, **__: asked.append(quality)
     )
     assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", *given]) == 0
     assert asked == [taken]

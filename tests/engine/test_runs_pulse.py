@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from engine.errors import CancelledError, StoreError
+from engine.files import load, write_atomic
 from engine.runs import LandSettings, RunConfig
-from engine.runs import pulse as pulse_module
+from engine.runs import heartbeat as pulse_module
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.runs.context import RunContext
-from engine.runs.files import load, write_atomic
+from engine.runs.heartbeat import Pulse
 from engine.runs.process import ProcessId
-from engine.runs.pulse import Pulse
 from engine.runs.record import Cancel, Status
 
 

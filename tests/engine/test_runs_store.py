@@ -10,8 +10,8 @@ import time
 import pytest
 
 from engine.errors import ChoiceError, ConfigError, RunError, StoreError
+from engine.files import load, locked, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore, changes
-from engine.runs.files import load, locked, write_atomic
 from engine.runs.process import ProcessId
 from engine.runs.record import Cancel, Meta, Status
 
@@ -250,7 +250,7 @@ def test_two_thousand_runs_are_listed_within_the_budget(store):
 
 def test_the_store_needs_neither_torch_nor_panel():
     code = """
-import sys, engine.runs, engine.runs.worker, engine.training.tasks, engine.data.land, explorer.cli
+import sys, engine.runs, engine.runs.worker, engine.training.land, explorer.cli
 print([name for name in ("torch", "panel", "xarray") if name in sys.modules])"""
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -12,11 +12,11 @@ from engine.embedding import HarmonicBasis
 from engine.errors import CancelledError
 from engine.runs import BasisSettings, LandSettings, MetricsReader, RunConfig
 from engine.runs.context import RunContext
+from engine.runs.heartbeat import Pulse
 from engine.runs.process import ProcessId
-from engine.runs.pulse import Pulse
 from engine.runs.record import Status
+from engine.runs.tasks import load_task
 from engine.sphere import LatLonGrid
-from engine.training.tasks import TASKS
 
 
 def context(folder, settings, stop_after: int | None = None) -> RunContext:
@@ -36,7 +36,7 @@ def context(folder, settings, stop_after: int | None = None) -> RunContext:
 
 def test_the_land_task_gives_the_mask_of_land_mask(tmp_path):
     settings = LandSettings(step_deg=1.5, rows_per_band=7)
-    TASKS["land"](settings, context(tmp_path, settings))
+    load_task("land")(settings, context(tmp_path, settings))
     with np.load(tmp_path / "land.npz") as result:
         mask = np.unpackbits(result["bits"], axis=1, count=int(result["shape"][1])).astype(bool)
         assert result["crc32"] == zlib.crc32(result["bits"].tobytes())
@@ -50,10 +50,10 @@ def test_a_land_task_that_was_stopped_goes_on_to_the_same_mask(tmp_path, stop_af
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()
-    TASKS["land"](settings, context(whole, settings))
+    load_task("land")(settings, context(whole, settings))
     with pytest.raises(CancelledError):
-        TASKS["land"](settings, context(parts, settings, stop_after))
-    TASKS["land"](settings, context(parts, settings))
+        load_task("land")(settings, context(parts, settings, stop_after))
+    load_task("land")(settings, context(parts, settings))
     with np.load(whole / "land.npz") as expected, np.load(parts / "land.npz") as found:
         for name in expected:
             np.testing.assert_array_equal(found[name], expected[name])
@@ -68,7 +68,7 @@ def test_a_land_task_that_was_stopped_goes_on_to_the_same_mask(tmp_path, stop_af
     ],
 )
 def test_the_basis_task_gives_the_basis_of_fit(tmp_path, settings):
-    TASKS["basis"](settings, context(tmp_path, settings))
+    load_task("basis")(settings, context(tmp_path, settings))
     found = HarmonicBasis.load(tmp_path / "basis.safetensors")
     grid = LatLonGrid.regular(4.0)
     if settings.domain == "box":
@@ -85,7 +85,7 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()
-    TASKS["basis"](settings, context(whole, settings))
+    load_task("basis")(settings, context(whole, settings))
     run = context(parts, settings)
     checkpoint = run.checkpoint
 
@@ -95,10 +95,10 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
 
     run.checkpoint = ask_to_stop
     with pytest.raises(CancelledError):
-        TASKS["basis"](settings, run)
+        load_task("basis")(settings, run)
     assert not (parts / "basis.safetensors").exists()
     monkeypatch.setattr("engine.embedding.basis.moments", lambda *_, **__: pytest.fail("the moments were kept"))
-    TASKS["basis"](settings, context(parts, settings))
+    load_task("basis")(settings, context(parts, settings))
     found, expected = (HarmonicBasis.load(folder / "basis.safetensors") for folder in (parts, whole))
     assert found.key == expected.key  # of every bit
     reader = MetricsReader(parts / "metrics.jsonl")
@@ -110,6 +110,6 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
 def test_a_basis_task_can_be_left(tmp_path):
     settings = BasisSettings(step_deg=4.0, max_degree=6, num_components=10)
     with pytest.raises(CancelledError):
-        TASKS["basis"](settings, context(tmp_path, settings, stop_after=3))
+        load_task("basis")(settings, context(tmp_path, settings, stop_after=3))
     assert not (tmp_path / "basis.safetensors").exists()
     assert not [thread for thread in threading.enumerate() if thread.name == "repeat"]

@@ -13,8 +13,7 @@ from scipy.spatial import cKDTree
 
 from engine.data.months import MonthlyData
 from engine.errors import ChoiceError, DataError
-from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
-from engine.training.scores import (
+from engine.evaluation.scores import (
     STRATA,
     ScoreSums,
     Strata,
@@ -25,6 +24,7 @@ from engine.training.scores import (
     score_table,
     table_rows,
 )
+from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
 from tests.engine.months import GRID, LAND, months_of, usual
 
 SEA = ~LAND

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine.errors import ChoiceError, DataError
+from engine.evaluation.scores import LEVELS, CalibrationSums, calibration
+from engine.evaluation.spectra import Spectrum, SpectrumSums, spectra
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
-from engine.training.scores import LEVELS, CalibrationSums, calibration
-from engine.training.spectra import Spectrum, SpectrumSums, spectra
 from tests.engine.months import months_of
 from tests.engine.months import usual as usual_field
 from tests.engine.reference import real_harmonics

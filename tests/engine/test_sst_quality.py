@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from engine.config.sst import DemoSource, FileSource
 from engine.data.prepare import prepare
 from engine.data.quality import Quality, quality_of
 from engine.data.sst import open_sst
 from engine.data.sst._quality import screen_of
 from engine.errors import ChoiceError, DataError, QualityError
-from engine.queries import reconstruct_file as reconstruct_module
-from engine.queries.reconstruct_file import reconstruct_file
-from engine.runs.sst_settings import DemoSource, FileSource
-from engine.training.lesson import open_source
+from engine.queries.reconstruct import command as reconstruct_module
+from engine.queries.reconstruct.command import reconstruct_file
+from engine.training.sst.data_module import open_source
 from tests.engine import producers
 from tests.engine import producers_agencies as agencies
 

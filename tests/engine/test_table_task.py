@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from engine.config.run_config import RunConfig, TableSettings
 from engine.data.vectors import target
 from engine.errors import CancelledError, ConfigError
 from engine.models import SpatialConv
 from engine.runs.checkpoints import read_checkpoint
-from engine.runs.config import RunConfig, TableSettings
-from engine.training.table_task import fit_table, snapshot_steps
-from engine.training.tasks import TASKS
+from engine.runs.tasks import load_task
+from engine.training.table import fit_table, snapshot_steps
 from tests.engine.test_runs_tasks import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
@@ -31,7 +31,7 @@ def with_nothing_timed(line: dict[str, float]) -> dict[str, float]:
 @pytest.fixture(scope="module", params=[SMALL, OCEAN], ids=["force", "august"])
 def finished(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    TASKS["table"](request.param, context(folder, request.param))
+    load_task("table")(request.param, context(folder, request.param))
     return request.param, folder
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
-from engine.training.windows import Corner, Stitcher, Windows
+from engine.training.sst.windows import Corner, Stitcher, Windows
 
 GLOBE = LatLonGrid.regular(5.0)
 REGION = LatLonGrid(np.arange(20.0, 40.0), np.arange(-70.0, -40.0))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import queries
 from engine.errors import DataError, QualityError
-from engine.queries import LAYERS, Cost, Opened, Series, SourceChoice
+from engine.queries.ocean import LAYERS, Cost, Opened, Series, SourceChoice
+from engine.queries.ocean import uploads as ocean_uploads
 from explorer.pages.data import words
 from explorer.pages.data.model import DataModel, nearest
 from explorer.session import Session
@@ -334,7 +334,7 @@ def test_an_upload_arrives_chunk_by_chunk(home: Path) -> None:
     assert field.limit_mb == 1
     send(field, b"twelve bytes")
     assert field.reply == {"serial": 1, "received": 12, "is_over": True}
-    assert queries.ocean_uploads.uploaded(done[0]).read_bytes() == b"twelve bytes"
+    assert ocean_uploads.uploaded(done[0]).read_bytes() == b"twelve bytes"
 
 
 def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,11 +345,11 @@ def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypat
     session = Session()
     session.source = SourceChoice("upload", path=done[0])
     send(field, b"second", serial=2)
-    assert queries.ocean_uploads.uploaded(done[0])
+    assert ocean_uploads.uploaded(done[0])
     session.source = SourceChoice()
     send(field, b"third", serial=3)
     with pytest.raises(DataError, match="no such upload"):
-        queries.ocean_uploads.uploaded(done[0])
+        ocean_uploads.uploaded(done[0])
     session.source = SourceChoice("upload", path=done[2])
     session.release()
     send(field, b"fourth", serial=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import queries
+from engine.queries import embeddings
 from explorer.pages.embeddings.model import MAX_COMPONENTS, EmbeddingsModel
 
 KEYS = [*EmbeddingsModel.KEYS, "box", "place", "b", "at", "unknown"]
@@ -18,13 +18,13 @@ TEXTS = st.one_of(
 
 def assert_legal(model: EmbeddingsModel) -> None:
     config = model.config  # raises where it could not be made
-    heights, widths = queries.divisors(model.step_deg)
+    heights, widths = embeddings.divisors(model.step_deg)
     assert model.patch_height in heights
     assert model.patch_width in widths
     most = (model.max_degree + 1) ** 2 - 1 if model.encoder == "harmonic" else MAX_COMPONENTS
     assert 1 <= model.num_components <= min(most, MAX_COMPONENTS)
     assert 1 <= model.dimension <= model.num_components
-    row, col = queries.cell_of(config, *model.picked)
+    row, col = embeddings.cell_of(config, *model.picked)
     rows, columns = config.patches().shape
     assert 0 <= row < rows
     assert 0 <= col < columns
@@ -77,6 +77,6 @@ def test_a_patch_that_does_not_divide_becomes_the_nearest_that_does() -> None:
 
 def test_poles_and_date_line_lie_in_a_patch() -> None:
     config = EmbeddingsModel({"step": "5", "ph": "6", "pw": "6"}).config
-    assert queries.cell_of(config, 90.0, 180.0) == (5, 0)
-    assert queries.cell_of(config, -90.0, -180.0) == (0, 0)
-    assert queries.cell_of(config, 0.0, 179.999) == (3, 11)
+    assert embeddings.cell_of(config, 90.0, 180.0) == (5, 0)
+    assert embeddings.cell_of(config, -90.0, -180.0) == (0, 0)
+    assert embeddings.cell_of(config, 0.0, 179.999) == (3, 11)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.queries.expert import Case, ClimateBar
-from engine.queries.mvmf import Belief, Field, Region
-from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Components, Placed, Start, components
+from engine.queries.mvmf.centres import KAPPA_RANGE, STARTS, Component, Components, Placed, Start, components
+from engine.queries.mvmf.expert import Case, ClimateBar
+from engine.queries.mvmf.sandbox import Belief, Field, Region
 from explorer.pages.mvmf import expert_words, view, words
 from explorer.pages.mvmf.expert import Asked
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import LAYER_KINDS, PRETRAINED, Anatomy, Snapshot, SourceChoice, Verdict
+from engine.queries.ocean import SourceChoice
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, Anatomy, Snapshot, Verdict
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
 from explorer.plots import reconstruct as figures

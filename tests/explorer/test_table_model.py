@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import Rival
+from engine.queries.table import Rival
 from engine.runs import RunConfig
 from explorer.pages.table import words
 from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, StoreError
-from engine.queries import forms, trainings
-from engine.queries.training_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
+from engine.queries.train import curves as trainings
+from engine.queries.train import forms
+from engine.queries.train.run_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
-from engine.runs.sst_settings import SSTSettings
 from explorer.pages.train import fields, labels, markup, words
 from explorer.pages.train.compare import read_compared
 from explorer.pages.train.follow import Followed, Look

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
+from engine.files import load, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore
-from engine.runs.files import load, write_atomic
 from engine.runs.record import Status
 from tests.faults.tools import (
     LONG,
@@ -75,7 +75,7 @@ def test_out_of_memory_is_reported_as_such(store, inject):
 
 def test_a_worker_killed_by_the_kernel_for_memory_is_reported_as_such(store, undisturbed, monkeypatch, inject):
     killed = iter([7, 8])
-    monkeypatch.setattr("engine.runs.babysit.oom_kills", lambda: next(killed))
+    monkeypatch.setattr("engine.runs.supervise.oom_kills", lambda: next(killed))
     undo = inject("HARMONIA_FAULT", "fsync:1:slow")
     run = launched(store)
     wait_for(lambda: run.state == "running", "the run to work")

@@ -14,8 +14,9 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import RunError
-from engine.runs import RunStore, babysit
-from engine.runs.files import locked
+from engine.files import locked
+from engine.runs import RunStore
+from engine.runs import supervise as babysit
 from tests.faults.tools import (
     LONG,
     PATIENCE_S,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.config.sst import SSTSettings
+from engine.config.sweep import Choices, Range, SweepSettings
 from engine.runs import Run, RunConfig, RunStore
-from engine.runs.sst_settings import SSTSettings
-from engine.runs.sweep_settings import Choices, Range, SweepSettings
 from engine.training.sweep import TRIALS
 from tests.faults.tools import fresh, kill_worker, num_begun, processes_of, wait_for, wait_until_ended
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from engine.config.reconstruct import ReconstructSettings
+from engine.config.sst import FileSource
 from engine.embedding import HarmonicBasis
 from engine.runs import BasisSettings, Run, RunConfig, RunStore
-from engine.runs.reconstruct_settings import ReconstructSettings
-from engine.runs.sst_settings import FileSource
 from tests.engine.test_inference import untrained
 from tests.faults.test_training import write_days
 from tests.faults.tools import kill_worker, processes_of, wait_for, wait_until_ended

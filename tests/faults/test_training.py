@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.config.sst import FileSource, SSTSettings
 from engine.runs import Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
-from engine.runs.sst_settings import FileSource, SSTSettings
 from tests.engine.ocean import small_ocean
 from tests.engine.test_fit import SMALL
 from tests.faults.conftest import new_home

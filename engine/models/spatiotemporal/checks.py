@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.config.model import SpatioTemporalConfig, divisors_near
 from engine.errors import ChoiceError, DataError
 from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D
-from engine.runs.model_settings import SpatioTemporalConfig, divisors_near
 
 
 def check_window(

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import torch
 
+from engine.config.model import SpatioTemporalConfig
 from engine.models.spatiotemporal.attention import SHORT
 from engine.models.spatiotemporal.model import SpatioTemporalModel
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES
-from engine.runs.model_settings import SpatioTemporalConfig
 
 _SLOTS = 31
 _STATES = 4  # a parameter, its gradient and the two moments of Adam

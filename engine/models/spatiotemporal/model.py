@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
+from engine.config.model import SpatioTemporalConfig
 from engine.embedding.encoders import EncoderConfig
 from engine.models.spatiotemporal.checks import check_place, check_values, check_window
 from engine.models.spatiotemporal.decoder import MonthlyConvDecoder
@@ -17,7 +18,6 @@ from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncodin
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES, MonthSummary
 from engine.models.spatiotemporal.temporal import Aggregate, TemporalAttentionAggregator, TemporalPositionalEncoding
 from engine.models.spatiotemporal.video import VideoEncoder, patches_of
-from engine.runs.model_settings import SpatioTemporalConfig
 
 # torch declares what it takes and gives only in part
 _recomputed = cast("Callable[..., Any]", checkpoint)

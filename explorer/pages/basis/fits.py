@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.queries import DOMAINS, BasisConfig, fit_estimate
+from engine.queries.basis import DOMAINS, BasisConfig, fit_estimate
 from engine.runs import BasisSettings, RunConfig
 from explorer.run_card import Offer
 

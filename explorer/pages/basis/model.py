@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import param
 
-from engine.queries import MAX_DEGREE, MAX_FIT_DEGREE, MAX_RUN_DEGREE, BasisConfig
+from engine.queries.basis import MAX_DEGREE, MAX_FIT_DEGREE, MAX_RUN_DEGREE, BasisConfig
 from explorer.page_model import DomainModel
 
 HARMONIC, COMPONENT = "harmonic", "component"

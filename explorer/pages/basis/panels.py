@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine import queries
-from engine.queries import Factors
+from engine.queries import basis
+from engine.queries.basis import Factors
 from explorer.background import Newest
 from explorer.layout import box, fill
 from explorer.pages.basis import words
@@ -70,21 +70,21 @@ class Panels:
         if wanted != self._drawn_pyramid:
             self._drawn_pyramid = wanted
             if model.show == HARMONIC:
-                self._pyramid.tiles = pack_tiles(queries.pyramid_tiles(degree))
+                self._pyramid.tiles = pack_tiles(basis.pyramid_tiles(degree))
             else:
-                self._pyramid.tiles = pack_tiles(queries.makeup_tiles(model.config, model.component - 1))
+                self._pyramid.tiles = pack_tiles(basis.makeup_tiles(model.config, model.component - 1))
         self._pyramid.selected = [model.degree, model.order] if model.show == HARMONIC else []
         fill(self._body, self._pyramid, *([self._rows] if model.show == HARMONIC else []))
 
     def _show_profile(self, shown: Factors) -> None:
         meridian = shown.peak[1] if self.meridian is None else self.meridian
-        lat, value, spread = queries.profile(shown, meridian)
+        lat, value, spread = basis.profile(shown, meridian)
         self._words.object = paragraph(words.profile_sentence(meridian))
         fill(self._body, self._figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
     def _show_spectrum(self, shown: Factors) -> None:
         config = self.model.config
-        spectrum = queries.spectrum(config)
+        spectrum = basis.spectrum(config)
         self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
         shown_spectrum = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
         fill(
@@ -96,7 +96,7 @@ class Panels:
     def _show_passport(self, shown: Factors) -> None:
         config = self.model.config
         fill(self._body, self._passport)
-        self._inspect.start(partial(queries.passport, config), self._show_answers)
+        self._inspect.start(partial(basis.passport, config), self._show_answers)
 
     def _show_waiting(self, share: float | None, text: str) -> None:
         if share is not None:

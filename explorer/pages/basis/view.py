@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine import queries
-from engine.queries import BasisConfig, Factors
+from engine.queries import basis
+from engine.queries.basis import BasisConfig, Factors
 from explorer.background import Later, Newest
 from explorer.pages.basis import fits, words
 from explorer.pages.basis.drawer import drawer
@@ -76,7 +76,7 @@ class BasisView:
         if self.model.show == HARMONIC:
             self.stage.globe.domain = b""
             return
-        mask, share = queries.domain_mask(self.model.config.domain)
+        mask, share = basis.domain_mask(self.model.config.domain)
         packed = b"" if mask is None else pack_mask(mask.values, Axes.of(mask.lat.values, mask.lon.values))
         self.stage.globe.domain = packed
         said = [(words.domain_sentence(self.model.config, share), False)]
@@ -90,10 +90,10 @@ class BasisView:
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
-            self._draw(queries.harmonic(model.degree, model.order))
-        elif queries.is_fitted(model.config):
+            self._draw(basis.harmonic(model.degree, model.order))
+        elif basis.is_fitted(model.config):
             self._fit.cancel()
-            factors = queries.component(model.config, model.component - 1)
+            factors = basis.component(model.config, model.component - 1)
             seen = self._shown.peak if self._shown else None
             turn = model.follow and factors.peak != seen and not (seen is None and model.view_given)
             self._draw(factors, turn)
@@ -102,21 +102,21 @@ class BasisView:
 
     def _fit_first(self, config: BasisConfig) -> None:
         """Fit the basis here, or look for the run that fits it."""
-        if not queries.needs_run(config):
-            self._fit.start(partial(queries.fitted, config), lambda _: self._show_function())
+        if not basis.needs_run(config):
+            self._fit.start(partial(basis.fitted, config), lambda _: self._show_function())
             return
         self._fit.cancel()
         record = self.run.find(fits.run_config(config))
         if record is not None and record.state == "done":
             result = REGISTRY.store.get(record.id).folder / "basis.safetensors"
-            self._fit.start(lambda report: queries.take_fit(config, result), lambda _: self._show_function())
+            self._fit.start(lambda report: basis.take_fit(config, result), lambda _: self._show_function())
         else:
             self.run.show(fits.offer(config), record)
 
     def _runs_changed(self) -> None:
         """A run began, moved or ended: perhaps the one that is waited for."""
         config = self.model.config
-        if self.model.show == COMPONENT and queries.needs_run(config) and not queries.is_fitted(config):
+        if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
     def _draw(self, factors: Factors, turn: bool = False) -> None:
@@ -137,9 +137,9 @@ class BasisView:
         if self._shown is None:
             return
         if model.show == HARMONIC:
-            pairs = words.harmonic_facts(queries.harmonic_facts(model.degree, model.order))
-        elif queries.is_fitted(model.config):
-            pairs = words.component_facts(model.config, model.component - 1, queries.spectrum(model.config))
+            pairs = words.harmonic_facts(basis.harmonic_facts(model.degree, model.order))
+        elif basis.is_fitted(model.config):
+            pairs = words.component_facts(model.config, model.component - 1, basis.spectrum(model.config))
         else:
             return
         self.stage.say_facts(pairs)
@@ -173,13 +173,13 @@ class BasisView:
 
     def _offer_field(self) -> None:
         if self._shown is not None:
-            self.stage.download.offer(f"{self._file_stem()}.nc", queries.field_netcdf(self._shown))
+            self.stage.download.offer(f"{self._file_stem()}.nc", basis.field_netcdf(self._shown))
 
     def _offer_basis(self) -> None:
-        self._offer("basis", "safetensors", queries.basis_file)
+        self._offer("basis", "safetensors", basis.basis_file)
 
     def _offer_spectrum(self) -> None:
-        self._offer("spectrum", "csv", queries.spectrum_csv)
+        self._offer("spectrum", "csv", basis.spectrum_csv)
 
     def _offer(self, what: str, ending: str, content: Callable[..., bytes]) -> None:
         config = self.model.config

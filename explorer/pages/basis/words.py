@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.queries import DOMAINS, BasisConfig, HarmonicFacts, Spectrum
+from engine.queries.basis import DOMAINS, BasisConfig, HarmonicFacts, Spectrum
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]

@@ -7,7 +7,7 @@ from typing import Any
 
 import panel as pn
 
-from engine.queries import DEMO_STEPS, Opened
+from engine.queries.ocean import DEMO_STEPS, Opened
 from explorer.background import Later
 from explorer.pages.data import words
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel

@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 import param
 
 from engine.errors import EngineError, QualityError
-from engine.queries import DEMO_STEPS, LAYERS, MAX_SEED, MAX_YEARS, SPANS, WITHHOLDING, Opened, SourceChoice, span_of
+from engine.queries.ocean import (
+    DEMO_STEPS,
+    LAYERS,
+    MAX_SEED,
+    MAX_YEARS,
+    SPANS,
+    WITHHOLDING,
+    Opened,
+    SourceChoice,
+    span_of,
+)
 from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 

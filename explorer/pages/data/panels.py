@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from engine import queries
-from engine.queries import Opened, Series
+from engine.queries import ocean
+from engine.queries.cache import Progress
+from engine.queries.ocean import Opened, Series
 from explorer.background import Newest
 from explorer.layout import box, fill
 from explorer.pages.data import words
@@ -60,7 +61,7 @@ class Panels:
         fill(self._body, self._table)
 
     def _show_values(self, field: xr.DataArray, limits: tuple[float, float]) -> None:
-        edges, share = queries.map_histogram(field, limits)
+        edges, share = ocean.map_histogram(field, limits)
         self._words.object = paragraph(words.histogram_sentence(str(field.name)))
         fill(self._body, self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
 
@@ -69,15 +70,15 @@ class Panels:
     def _show_place(self, found: Opened) -> None:
         model, span = self.model, self.model.span_days
         self._asked = found, span
-        cost = queries.cost(found, span)
+        cost = ocean.cost(found, span)
         if cost.seconds > words.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
             self._words.object = paragraph(words.ask(cost))
             fill(self._body, self._read)
             return
         place, day = model.place, model.index
 
-        def work(report: queries.Progress) -> Series:
-            return queries.series(found.choice, place, span, report)
+        def work(report: Progress) -> Series:
+            return ocean.series(found.choice, place, span, report)
 
         self._work.start(work, lambda seen: self._draw_place(found, seen, day - span.start))
 

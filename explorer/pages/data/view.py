@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from engine import queries
 from engine.errors import EngineError
-from engine.queries import Opened, SourceChoice
+from engine.queries import ocean
+from engine.queries.cache import Progress
+from engine.queries.ocean import Opened, SourceChoice
 from explorer import layout
 from explorer.background import Later, Newest
 from explorer.layout import box, show
@@ -154,7 +155,7 @@ class DataView:
         """Open a source; what is in use stays until that has worked."""
         self.stage.clear_failure()
         self.model.refused = None
-        self._opening.start(lambda report: queries.opened(choice, report), self._take)
+        self._opening.start(lambda report: ocean.opened(choice, report), self._take)
 
     def _take(self, found: Opened) -> None:
         self.model.notes = []
@@ -207,10 +208,10 @@ class DataView:
 
     def _may_read(self, found: Opened, wanted: Wanted) -> bool:
         """Whether a span may be read: it is short, at hand, or the person has agreed."""
-        cost = queries.cost(found, slice(*wanted.span))
+        cost = ocean.cost(found, slice(*wanted.span))
         if cost.seconds <= words.ASK_SECONDS or wanted in self._agreed:
             return True
-        if queries.has_statistics(found.choice, slice(*wanted.span)):
+        if ocean.has_statistics(found.choice, slice(*wanted.span)):
             return True
         self._reading.cancel()
         self._question.object = paragraph(words.ask(cost))
@@ -243,7 +244,7 @@ class DataView:
         colours = colormap_bytes(_COLOURS.get(wanted.layer, "thermal"))
         self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
         self.stage.caption(*(() if drawn.second is None else ("Observed", "Left after withholding")))
-        self.stage.scale(colours, low, high, queries.LAYERS[wanted.layer][0], field.attrs["units"])
+        self.stage.scale(colours, low, high, ocean.LAYERS[wanted.layer][0], field.attrs["units"])
         self.stage.bar.visible = wanted.layer != "gaps"
         self._rest.soon()
         if self._wanted(found) != wanted:
@@ -265,8 +266,8 @@ class DataView:
         found, drawn = self.model.found, self._drawn
         if found is None or drawn is None:
             return
-        self._cost.object = paragraph(words.cost(queries.cost(found, self.model.span_days)))
-        seen = queries.seen_percent(found.choice, drawn.field)
+        self._cost.object = paragraph(words.cost(ocean.cost(found, self.model.span_days)))
+        seen = ocean.seen_percent(found.choice, drawn.field)
         said = facts(words.map_facts(drawn.field, drawn.second, seen))
         self.stage.facts.object = words.key(words.GAPS_KEY) if drawn.field.name == "gaps" else said
         self.panels.show(found, drawn.field, drawn.limits)
@@ -287,7 +288,7 @@ class DataView:
     def _offer_map(self) -> None:
         if self._drawn is not None:
             shown = self._drawn.field if self._drawn.second is None else self._drawn.second
-            self.stage.download.offer(f"{self._stem()}.nc", queries.map_netcdf(shown))
+            self.stage.download.offer(f"{self._stem()}.nc", ocean.map_netcdf(shown))
 
     def _offer_series(self) -> None:
         seen = self.panels.series
@@ -296,26 +297,26 @@ class DataView:
             return
         columns = {"observed_degC": seen.observed, **({} if seen.truth is None else {"truth_degC": seen.truth})}
         name = f"{words.file_stem(self.model.choice, 'series', f'{seen.lat:.2f}N-{seen.lon:.2f}E')}.csv"
-        self.stage.download.offer(name, queries.series_csv(seen.days, columns))
+        self.stage.download.offer(name, ocean.series_csv(seen.days, columns))
 
 
-def _read(found: Opened, wanted: Wanted, report: queries.Progress) -> Drawn:
+def _read(found: Opened, wanted: Wanted, report: Progress) -> Drawn:
     """The maps that are wanted; called off the event loop."""
     choice, layer = found.choice, wanted.layer
     if layer in OF_SPAN:
         span = slice(*wanted.span)
-        field = queries.span_map(choice, layer, span, report)
+        field = ocean.span_map(choice, layer, span, report)
         top = {"coverage": 100.0, "count": float(max(1.0, np.nan_to_num(field.values).max()))}
         return Drawn(field, None, found.limits if layer == "mean" else (0.0, top[layer]))
     if layer == "difference":
-        field = queries.difference_map(choice, wanted.day, wanted.other)
+        field = ocean.difference_map(choice, wanted.day, wanted.other)
         return Drawn(field, None, _symmetric(field.values))
     if layer == "withheld":
         percent, pattern, seed = wanted.hidden
-        left = queries.withheld_map(choice, wanted.day, percent / 100, pattern, seed, report)
-        return Drawn(queries.day_map(choice, "observed", wanted.day), left, found.limits)
+        left = ocean.withheld_map(choice, wanted.day, percent / 100, pattern, seed, report)
+        return Drawn(ocean.day_map(choice, "observed", wanted.day), left, found.limits)
     limits = found.limits if layer != "gaps" else (0.0, 2.0)
-    return Drawn(queries.day_map(choice, layer, wanted.day), None, limits)
+    return Drawn(ocean.day_map(choice, layer, wanted.day), None, limits)
 
 
 def _symmetric(values: np.ndarray) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import numpy as np
 import xarray as xr
 
-from engine.queries import LAYERS, Cost, Opened, Series, SourceChoice
+from engine.queries.ocean import LAYERS, Cost, Opened, Series, SourceChoice
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import duration, number, sentence
 

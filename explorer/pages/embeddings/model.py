@@ -8,15 +8,8 @@ from typing import Any, ClassVar
 import param
 
 from engine.errors import EngineError
-from engine.queries import (
-    MAX_FIT_DEGREE,
-    SHOWN_ENCODERS,
-    BasisConfig,
-    EmbeddingConfig,
-    config_from_json,
-    config_json,
-    divisors,
-)
+from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
+from engine.queries.embeddings import SHOWN_ENCODERS, EmbeddingConfig, config_from_json, config_json, divisors
 from explorer.page_model import DomainModel, numbers
 from explorer.session import Query
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine import queries
-from engine.queries import EmbeddingConfig
+from engine.queries import embeddings
+from engine.queries.embeddings import EmbeddingConfig
 from explorer.background import Newest, unseen
 from explorer.layout import box, fill
 from explorer.pages.embeddings import words
@@ -44,43 +44,43 @@ class Panels:
         self._measure.start(work, lambda found: getattr(self, f"_show_{name}")(config, *found))
 
     def _measure_distance(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        return queries.similarity_by_distance(config), other and queries.similarity_by_distance(other)
+        return embeddings.similarity_by_distance(config), other and embeddings.similarity_by_distance(other)
 
     def _show_distance(self, config: EmbeddingConfig, curves: Any, other: Any) -> None:
         self._words.object = paragraph(words.NEARNESS)
         fill(self._body, self._figures.pane("distance", figures.by_distance, curves, other))
 
     def _measure_histogram(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        edges, share = queries.similarity_histogram(config)
-        return edges, share, None if other is None else queries.similarity_histogram(other)[1]
+        edges, share = embeddings.similarity_histogram(config)
+        return edges, share, None if other is None else embeddings.similarity_histogram(other)[1]
 
     def _show_histogram(self, config: EmbeddingConfig, edges: Any, share: Any, other: Any) -> None:
         self._words.object = paragraph(words.HISTOGRAM)
         fill(self._body, self._figures.pane("histogram", figures.histogram, edges, share, other))
 
     def _measure_scale(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        return (queries.scale(config),)
+        return (embeddings.scale(config),)
 
     def _show_scale(self, config: EmbeddingConfig, scale: Any) -> None:
         self._words.object = paragraph("Six of the ten sizes that a model is told of, against latitude.")
         fill(self._body, self._figures.pane("scale", figures.scale_features, scale, _SCALE_SHOWN))
 
     def _measure_patch(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        row, col = queries.cell_of(config, *self.model.picked)
-        return row, col, queries.extremes(config, row, col, 3), queries.scale(config)
+        row, col = embeddings.cell_of(config, *self.model.picked)
+        return row, col, embeddings.extremes(config, row, col, 3), embeddings.scale(config)
 
     def _show_patch(self, config: EmbeddingConfig, row: int, col: int, extremes: Any, scale: Any) -> None:
-        made = queries.embedding(config)
+        made = embeddings.embedding(config)
         here = (
             f"The patch around {words.place(float(made.lat[row]), float(made.lon[col]))}. Click another on the globe."
         )
-        note = queries.domain_note(config, row, col)
+        note = embeddings.domain_note(config, row, col)
         self._words.object = paragraphs([(here, False), *([(note, True)] if note else [])])
         self._table.object = table(words.neighbour_rows(*extremes)) + table(words.scale_rows(scale, row))
         fill(self._body, self._table)
 
     def _measure_compare(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        return (None if other is None else queries.compare(config, other),)
+        return (None if other is None else embeddings.compare(config, other),)
 
     def _show_compare(self, config: EmbeddingConfig, differences: Any) -> None:
         said = words.COMPARE_HINT if differences is None else words.compared(bool(differences))

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from engine import queries
 from engine.errors import EngineError
-from engine.queries import EmbeddingConfig
+from engine.queries import embeddings
+from engine.queries.cache import Progress
+from engine.queries.embeddings import EmbeddingConfig
 from explorer import layout
 from explorer.background import Later, Newest
 from explorer.layout import box, show
@@ -76,10 +77,10 @@ class EmbeddingsView:
     def _actions(self) -> list[Any]:
         files = {
             "Picture, PNG": self._offer_picture,
-            "Embedding, NetCDF": lambda: self._offer("nc", queries.embedding_netcdf),
-            "Embedding, npz": lambda: self._offer("npz", queries.embedding_npz),
-            "Choices, JSON": lambda: self._offer("json", lambda config: queries.config_json(config)),
-            "Python that rebuilds it": lambda: self._offer("py", lambda config: queries.snippet(config).encode()),
+            "Embedding, NetCDF": lambda: self._offer("nc", embeddings.embedding_netcdf),
+            "Embedding, npz": lambda: self._offer("npz", embeddings.embedding_npz),
+            "Choices, JSON": lambda: self._offer("json", lambda config: embeddings.config_json(config)),
+            "Python that rebuilds it": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode()),
         }
         return [controls.copy_link(self.session.say), controls.export_menu(files)]
 
@@ -90,7 +91,7 @@ class EmbeddingsView:
         self.stage.clear_failure()
         try:
             config, other = self.model.config, self.model.other
-            found = queries.estimate(config)
+            found = embeddings.estimate(config)
         except EngineError as error:
             self._show_failure(error)
             return
@@ -103,13 +104,13 @@ class EmbeddingsView:
             return
         show(self._asking, False)
 
-        def work(report: queries.Progress) -> None:
+        def work(report: Progress) -> None:
             for wanted in (config, other):
                 if wanted is not None:
-                    queries.embedding(wanted, report)
-                    queries.clipped_share(wanted, report)
+                    embeddings.embedding(wanted, report)
+                    embeddings.clipped_share(wanted, report)
 
-        if all(queries.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
+        if all(embeddings.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
             self._work.cancel()
             self._show_made(config)
         else:
@@ -142,31 +143,31 @@ class EmbeddingsView:
     def _layer(self, config: EmbeddingConfig) -> tuple[bytes, float, float, str, str]:
         """Bytes for the globe, both ends of the scale, what it is, and its units."""
         model = self.model
-        made = queries.embedding(config)
+        made = embeddings.embedding(config)
         axes = Axes.of(made.lat, made.lon)
         key = f"{words.file_stem(config)}-{model.show}"
         if model.show == COLOURS:
-            return pack_colours(queries.rgb(config), axes, key), 0.0, 1.0, "Like colours, like embeddings", ""
+            return pack_colours(embeddings.rgb(config), axes, key), 0.0, 1.0, "Like colours, like embeddings", ""
         if model.show == DIMENSION:
             index = min(model.dimension, made.values.shape[2]) - 1
-            values = queries.dimension(config, index)
+            values = embeddings.dimension(config, index)
             limit = float(np.abs(values).max()) or 1.0
             return pack_field(values, axes, f"{key}-{index + 1}"), -limit, limit, f"Dimension {index + 1}", "σ"
         if model.show == SCALE:
-            scale = queries.scale(config)
+            scale = embeddings.scale(config)
             column = np.repeat(scale.logs[:, [model.feature - 1]], made.lon.size, axis=1)
             name = f"{scale.names[model.feature - 1]}, natural logarithm"
             span = (float(column.min()), float(column.max()))
             return pack_field(column, axes, key), span[0], max(span[1], span[0] + 1e-6), name, ""
-        row, col = queries.cell_of(config, *model.picked)
-        values = queries.similarity(config, row, col)
+        row, col = embeddings.cell_of(config, *model.picked)
+        values = embeddings.similarity(config, row, col)
         return pack_field(values, axes, f"{key}-{row}-{col}"), -1.0, 1.0, "Cosine similarity", ""
 
     def _after_rest(self) -> None:
         if self._made is None or self._made != self.model.config:
             return
-        made = queries.embedding(self._made)
-        clipped = float(queries.clipped_share(self._made).mean())
+        made = embeddings.embedding(self._made)
+        clipped = float(embeddings.clipped_share(self._made).mean())
         self.stage.say_facts(words.facts(self._made, made, clipped))
         self.panels.show(self._made)
 

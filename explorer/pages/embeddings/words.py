@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.queries import Difference, EmbeddingConfig, Estimate, Neighbour, PatchEmbedding, ScaleTable
+from engine.queries.embeddings import Difference, EmbeddingConfig, Estimate, Neighbour, PatchEmbedding, ScaleTable
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.queries import mvmf as queries
-from engine.queries.mvmf import Field, Summary
+from engine.queries.mvmf import sandbox as queries
+from engine.queries.mvmf.sandbox import Field, Summary
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage

@@ -8,8 +8,8 @@ from typing import Any
 import panel_material_ui as pmui
 import param
 
-from engine.queries.mvmf import half_radius_km
-from engine.queries.mvmf_centres import SITES
+from engine.queries.mvmf.centres import SITES
+from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.model import (

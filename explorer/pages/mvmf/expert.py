@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.queries import expert as queries
-from engine.queries.expert import Case
-from engine.queries.mvmf import Belief, Field, Summary
+from engine.queries.mvmf import expert as queries
+from engine.queries.mvmf.expert import Case
+from engine.queries.mvmf.sandbox import Belief, Field, Summary
 from engine.runs import RunConfig, RunRecord
 from explorer.background import Later, Newest
 from explorer.layout import row

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import EngineError
-from engine.queries import expert as queries
-from engine.queries.expert import Case
-from engine.queries.mvmf import Summary
+from engine.queries.mvmf import expert as queries
+from engine.queries.mvmf.expert import Case
+from engine.queries.mvmf.sandbox import Summary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import expert_words as words
 from explorer.pages.mvmf.model import MvmfModel

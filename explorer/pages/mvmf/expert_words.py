@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from engine.queries.expert import Case, ClimateBar, Scores
-from engine.queries.mvmf import Summary
+from engine.queries.mvmf.expert import Case, ClimateBar, Scores
+from engine.queries.mvmf.sandbox import Summary
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR
 from explorer.widgets.text import number

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries.mvmf_centres import KAPPA_RANGE, STARTS, Component, Placed, Start
+from engine.queries.mvmf.centres import KAPPA_RANGE, STARTS, Component, Placed, Start
 from explorer.page_model import PageModel, numbers
 from explorer.session import Query
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.queries import mvmf as queries
-from engine.queries.mvmf import Belief, Lesson, Summary
+from engine.queries.mvmf import sandbox as queries
+from engine.queries.mvmf.sandbox import Belief, Lesson, Summary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.model import MvmfModel

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EngineError
-from engine.queries import mvmf_centres as queries
-from engine.queries.mvmf import Belief, Field, Lesson, LiveMap, Summary
-from engine.queries.mvmf_centres import Component, Placed, Start
+from engine.queries.mvmf import centres as queries
+from engine.queries.mvmf.centres import Component, Placed, Start
+from engine.queries.mvmf.sandbox import Belief, Field, Lesson, LiveMap, Summary
 from explorer.background import Later, Newest
 from explorer.pages.mvmf import words
 from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap, Drawn

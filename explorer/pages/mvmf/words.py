@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from engine.queries.mvmf import Lesson, Region, Summary
-from engine.queries.mvmf_centres import Component
+from engine.queries.mvmf.centres import Component
+from engine.queries.mvmf.sandbox import Lesson, Region, Summary
 from explorer.widgets.text import number, sentence
 
 Fact = tuple[str, str, str]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine import queries
 from engine.errors import EngineError
+from engine.queries import reconstruct
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -50,7 +50,7 @@ class BackgroundRuns:
 
     def look(self) -> None:
         """Bring the cards in line with the runs there are."""
-        has_film = bool(queries.epochs_of(self.model.run)) or self._is_active(self.model.run)
+        has_film = bool(reconstruct.epochs_of(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
         self._words.object = "" if has_film else paragraph(words.NO_FILM)
         self._look_at_training()
@@ -78,11 +78,11 @@ class BackgroundRuns:
 
     def _look_at_archive(self) -> None:
         model = self.model
-        settings = queries.archive_settings(model.case())
+        settings = reconstruct.archive_settings(model.case())
         config = RunConfig(settings=settings)
         self._done = None
         record = self._archive.find(config)
-        if record is not None and record.state == "done" and queries.archive_file(record.id) is not None:
+        if record is not None and record.state == "done" and reconstruct.archive_file(record.id) is not None:
             self._done = record
             self._archive.hide()
         else:
@@ -92,7 +92,7 @@ class BackgroundRuns:
         self._take.visible = self._done is not None
 
     def _offer_archive(self) -> None:
-        path = None if self._done is None else queries.archive_file(self._done.id)
+        path = None if self._done is None else reconstruct.archive_file(self._done.id)
         if path is None:
             self.session.say("error", "The file is gone. Reconstruct the archive again.")
             return

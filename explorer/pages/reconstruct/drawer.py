@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine.queries import PRETRAINED, REGIONS
+from engine.queries.reconstruct import PRETRAINED, REGIONS
 from explorer.layout import box
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel

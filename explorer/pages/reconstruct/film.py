@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from engine import queries
-from engine.queries import Snapshot
+from engine.queries import reconstruct
+from engine.queries.reconstruct import Snapshot
 from engine.runs import ACTIVE
 from explorer.background import Newest, Poll, unseen
 from explorer.pages.reconstruct import words
@@ -56,7 +56,7 @@ class Film:
 
     def _look(self) -> None:
         """Take up new epochs; whoever looks at the newest one sees the next."""
-        epochs = queries.epochs_of(self.model.run)
+        epochs = reconstruct.epochs_of(self.model.run)
         if epochs == self._epochs and not self.is_live:
             self._poll.turn(False)
             self._finished()
@@ -79,7 +79,7 @@ class Film:
         if not self._epochs:
             return
         run, index = self.model.run, min(self.model.epoch, len(self._epochs) - 1)
-        self._reading.start(lambda _: queries.snapshot(run, self._epochs[index]), partial(self._show, index))
+        self._reading.start(lambda _: reconstruct.snapshot(run, self._epochs[index]), partial(self._show, index))
 
     def _show(self, index: int, seen: Snapshot) -> None:
         if not self.model.film:

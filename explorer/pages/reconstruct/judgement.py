@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine import queries
-from engine.queries import Case, Reconstructed, Verdict
+from engine.queries import reconstruct
+from engine.queries.cache import Progress
+from engine.queries.reconstruct import Case, Reconstructed, Verdict
 from explorer.background import Later, Newest, unseen
 from explorer.pages.reconstruct import words
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -96,17 +97,17 @@ class Judgement:
         if found is None or plain is None or self.model.film:
             return
         year = self._months_of(found.case.year)
-        if not queries.can_score(found):
+        if not reconstruct.can_score(found):
             self.say(words.no_verdict(found))
             self.now = None
             self._judged()
             return
 
         def work(_: object) -> tuple[Any, ...]:
-            now = queries.verdict([found], region)
+            now = reconstruct.verdict([found], region)
             others = {month.case: month for month in [*year, plain]}
-            whole = queries.verdict(list(others.values()), region) if len(others) > 1 else None
-            under = (queries.error_under_clouds(found), queries.error_of_hidden(plain, found.hidden))
+            whole = reconstruct.verdict(list(others.values()), region) if len(others) > 1 else None
+            under = (reconstruct.error_under_clouds(found), reconstruct.error_of_hidden(plain, found.hidden))
             return now, whole, under
 
         self._scoring.start(work, partial(self._tell, found, region))
@@ -119,7 +120,7 @@ class Judgement:
         if now.best != self.best:
             self.best = now.best
             self._redraw()
-        learned = queries.is_learned(found.case.model, found.case.source, found.case.year)
+        learned = reconstruct.is_learned(found.case.model, found.case.source, found.case.year)
         notes = [words.LEARNED] if learned else []
         if not found.count.any():
             notes.append(words.EVERYTHING_HIDDEN if found.case.clouds else words.NO_OBSERVATION)
@@ -150,5 +151,5 @@ class Judgement:
         self._following.start(partial(_compute, missing[0]), then)
 
 
-def _compute(case: Case, report: queries.Progress) -> Reconstructed:
-    return queries.reconstructed(case, report)
+def _compute(case: Case, report: Progress) -> Reconstructed:
+    return reconstruct.reconstructed(case, report)

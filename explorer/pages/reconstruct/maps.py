@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine import queries
-from engine.queries import Reconstructed
+from engine.queries import reconstruct
+from engine.queries.reconstruct import Reconstructed
 from explorer import layout
 from explorer.layout import box
 from explorer.pages.reconstruct import words
@@ -67,7 +67,7 @@ class Maps:
         """Draw what the model asks for."""
         model = self.model
         names = [name for name in model.shown if name in model.offered]
-        fields = [queries.layer(found, name, day=model.day, best=best) for name in names]
+        fields = [reconstruct.layer(found, name, day=model.day, best=best) for name in names]
         captions = [words.layer(name, found, model.day, best) for name in names]
         day, rival = model.day if "day" in names else 0, best if "error_best" in names else ""
         key = found.case, model.panes, *names, day, rival
@@ -114,7 +114,7 @@ class Maps:
             if kind == TEMPERATURE:
                 self._limits[key] = words.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
             else:
-                widest = fields if found is None else [queries.layer(found, "error_mean")]
+                widest = fields if found is None else [reconstruct.layer(found, "error_mean")]
                 size = np.abs(np.concatenate([field[np.isfinite(field)] for field in widest]))
                 limit = max(0.5, float(np.ceil(2.0 * np.quantile(size, 0.98)) / 2.0)) if size.size else 1.0
                 self._limits[key] = (-limit if kind == ERROR else 0.0, limit)

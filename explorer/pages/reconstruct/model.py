@@ -8,17 +8,8 @@ from typing import Any, ClassVar
 import param
 
 from engine.errors import EngineError
-from engine.queries import (
-    DEMO_STEPS,
-    LAYER_KINDS,
-    MAX_SEED,
-    MAX_YEARS,
-    PRETRAINED,
-    REGIONS,
-    Case,
-    Cloud,
-    SourceChoice,
-)
+from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, SourceChoice
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Case, Cloud
 from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 

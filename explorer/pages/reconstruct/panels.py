@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from engine import queries
-from engine.queries import Anatomy, Reconstructed, Verdict, Worst
+from engine.queries import reconstruct
+from engine.queries.reconstruct import Anatomy, Reconstructed, Verdict, Worst
 from explorer.background import Newest, unseen
 from explorer.layout import box, fill
 from explorer.pages.reconstruct import words
@@ -106,7 +106,7 @@ class Panels:
                 self._worst,
             )
 
-        self._work.start(lambda _: queries.worst_places(found, region), then)
+        self._work.start(lambda _: reconstruct.worst_places(found, region), then)
 
     # one place
 
@@ -114,7 +114,9 @@ class Panels:
         del months
         best = now.best if now else "climatology"
         case, place = found.case, self.model.place
-        self._work.start(lambda report: queries.anatomy(case, place, report), partial(self._draw_place, found, best))
+        self._work.start(
+            lambda report: reconstruct.anatomy(case, place, report), partial(self._draw_place, found, best)
+        )
 
     def _draw_place(self, found: Reconstructed, best: str, cell: Anatomy) -> None:
         self.anatomy = cell
@@ -140,14 +142,14 @@ class Panels:
 
         def work(_: object) -> Any:
             if name in _SPLITS:
-                return queries.by(queries.verdict(months, region), name)
+                return reconstruct.by(reconstruct.verdict(months, region), name)
             if name == "spectrum":
-                return queries.spectrum_of(months, now.best)
+                return reconstruct.spectrum_of(months, now.best)
             if name == "histogram":
-                return queries.errors_histogram(months, now.best, region)
+                return reconstruct.errors_histogram(months, now.best, region)
             if name == "reliability":
-                return queries.reliability(months, region)
-            return queries.by_count(months, now.best, region)
+                return reconstruct.reliability(months, region)
+            return reconstruct.by_count(months, now.best, region)
 
         self._work.start(work, partial(self._draw_failures, name, now.best, len(months)))
 

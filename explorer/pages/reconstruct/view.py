@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from engine import queries
-from engine.queries import ModelCard, Reconstructed, SourceChoice
+from engine.queries import reconstruct
+from engine.queries.cache import Progress
+from engine.queries.ocean import SourceChoice
+from engine.queries.reconstruct import ModelCard, Reconstructed
 from explorer.background import Later, Newest
 from explorer.layout import box, show
 from explorer.pages.reconstruct import words
@@ -116,17 +118,17 @@ class ReconstructView:
         run, choice = model.run, model.choice
         self._reading.cancel()
         self.judgement.pause()
-        if run != queries.PRETRAINED and not queries.has_model(run) and self.film.is_live:
+        if run != reconstruct.PRETRAINED and not reconstruct.has_model(run) and self.film.is_live:
             # its first map comes before there is a model
             model.film = True
             return
 
-        def look(report: queries.Progress) -> tuple[Any, ...]:
+        def look(report: Progress) -> tuple[Any, ...]:
             report(0.1, "Opening the model")
-            card = queries.model_card(run)
-            source = queries.source_of(run) if own_source else choice
-            months = queries.months_of(source)
-            return card, source, months, queries.differences(run, source), queries.needs_resampling(run, source)
+            card = reconstruct.model_card(run)
+            source = reconstruct.source_of(run) if own_source else choice
+            months = reconstruct.months_of(source)
+            return card, source, months, reconstruct.differences(run, source), reconstruct.needs_resampling(run, source)
 
         self.maps.stage.clear_failure()
         self._opening.start(look, partial(self._take, run))
@@ -177,9 +179,9 @@ class ReconstructView:
             self._reading.cancel()
             return
 
-        def work(report: queries.Progress) -> tuple[Reconstructed, Reconstructed]:
-            found = queries.reconstructed(case, report)
-            return found, found if not case.clouds else queries.reconstructed(model.case(with_clouds=False), report)
+        def work(report: Progress) -> tuple[Reconstructed, Reconstructed]:
+            found = reconstruct.reconstructed(case, report)
+            return found, found if not case.clouds else reconstruct.reconstructed(model.case(with_clouds=False), report)
 
         self._reading.start(work, self._show)
 
@@ -187,7 +189,7 @@ class ReconstructView:
         self._found, plain = found
         model = self.model
         self._bar.drawn = model.month
-        offered = queries.layers_of(self._found)
+        offered = reconstruct.layers_of(self._found)
         if offered != model.offered:
             model.offered = offered
         self._draw()
@@ -269,19 +271,19 @@ class ReconstructView:
             self.session.say("info", "There is no month yet.")
             return
         name, download = f"reconstruction-{found.case.year}-{found.case.month:02d}.nc", self.maps.stage.download
-        self._filing.start(lambda _: queries.month_netcdf(found), lambda made: download.offer(name, made))
+        self._filing.start(lambda _: reconstruct.month_netcdf(found), lambda made: download.offer(name, made))
 
     def _offer_scores(self) -> None:
         if self.judgement.now is None:
             self.session.say("info", "There are no scores of this month.")
             return
-        scores = queries.scores_csv(self.judgement.verdicts)
+        scores = reconstruct.scores_csv(self.judgement.verdicts)
         self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", scores)
 
     def _offer_film(self) -> None:
         run, (low, high) = self.model.run, words.WORLD
         download, colours = self.maps.stage.download, colormap_bytes("thermal")
         self._filing.start(
-            lambda _: queries.film_gif(run, colours, (low, high)),
+            lambda _: reconstruct.film_gif(run, colours, (low, high)),
             lambda made: download.offer(f"training-{run}.gif", made),
         )

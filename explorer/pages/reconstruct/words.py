@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from engine.queries import Anatomy, ModelCard, Reconstructed, Snapshot, Verdict, Worst
+from engine.queries.reconstruct import Anatomy, ModelCard, Reconstructed, Snapshot, Verdict, Worst
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import number
 

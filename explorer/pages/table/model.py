@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import param
 
-from engine.queries import PLACES
+from engine.queries.table import PLACES
 from engine.runs import RunConfig, TableSettings
 from explorer.page_model import PageModel
 

@@ -11,8 +11,8 @@ import numpy as np
 import panel as pn
 import xarray as xr
 
-from engine import queries
-from engine.queries import Losses, Rival, TableFields
+from engine.queries import table
+from engine.queries.table import Losses, Rival, TableFields
 from explorer.background import Newest, unseen
 from explorer.layout import box, fill
 from explorer.pages.table import words
@@ -21,7 +21,8 @@ from explorer.plots import table as figures
 from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.globe import colormap_bytes
-from explorer.widgets.text import html, paragraph, paragraphs, table
+from explorer.widgets.text import html, paragraph, paragraphs
+from explorer.widgets.text import table as html_table
 
 _LABELS = {"Fields": "fields", "Loss": "loss", "Edges": "edges"}
 _PLACES = {"North Pole": "North Pole", "South Pole": "South Pole", "Date line": "Date line"}
@@ -140,7 +141,7 @@ class Panels:
             return
         self._say_verdict(shown, words.LOSS)
         rival = None if shown.rival is None else shown.rival.test_l1
-        self._scores.object = table(words.score_rows(shown.last, shown.rival, shown.units))
+        self._scores.object = html_table(words.score_rows(shown.last, shown.rival, shown.units))
         drawn = figures.loss, shown.losses, rival, self.model.iterations, words.unit(shown.units)
         curves = self._box("curves", self._figures.pane("loss", *drawn))
         fill(self._body, curves, self._box("scores", self._key, self._scores))
@@ -148,15 +149,15 @@ class Panels:
     def _show_edges(self, shown: Shown) -> None:
         model = self.model
         size = min(max(model.padding, _LEAST_CELLS), model.width, model.height)
-        place, target = queries.PLACES[model.place], model.target
+        place, target = table.PLACES[model.place], model.target
         width, height = model.width, model.height
         learned = None if shown.fields is None else shown.fields.table
         self._words.object = paragraph(words.edges_sentence(model.place, size))
-        self._scores.object = table(words.topology_rows(shown.errors, shown.units))
+        self._scores.object = html_table(words.topology_rows(shown.errors, shown.units))
 
         def work(_: object) -> list[Any]:
-            tables = [queries.true_table(target, width, height), *([] if learned is None else [learned])]
-            return [queries.close_ups(held, place, (size, size)) for held in tables]
+            tables = [table.true_table(target, width, height), *([] if learned is None else [learned])]
+            return [table.close_ups(held, place, (size, size)) for held in tables]
 
         self._look.start(work, lambda found: self._show_close_ups(shown, found))
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import xarray as xr
 
-from engine import queries
 from engine.errors import EngineError
-from engine.queries import Rival, TableFields
+from engine.queries import export, table
+from engine.queries.table import Rival, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Later, Newest, Poll, unseen
 from explorer.pages.table import words
@@ -47,9 +47,9 @@ class _Followed:
 
     def read_fields(self) -> TableFields:
         """The fields of the newest snapshot; called off the event loop."""
-        newest = queries.newest_snapshot(self.folder)
+        newest = table.newest_snapshot(self.folder)
         if self.fields is None or (newest is not None and newest[0] != self.fields.iteration):
-            self.fields = queries.table_fields(self.folder)
+            self.fields = table.table_fields(self.folder)
         return self.fields
 
     @property
@@ -151,9 +151,9 @@ class TableView:
                 topology: runs[topology].last.get("test_l1") if topology in runs else None for topology in TOPOLOGIES
             }
             if run is None:
-                return Shown(queries.true_fields(target, *_PREVIEW[target]), errors=errors)
+                return Shown(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
-            return Shown(fields.true, fields, queries.losses(run.metrics), run.last, run.rival, errors, is_over)
+            return Shown(fields.true, fields, table.losses(run.metrics), run.last, run.rival, errors, is_over)
 
         def then(shown: Shown) -> None:
             if asked == (self.model.target, self._runs, self._is_over) and run is self._runs.get(self.model.topology):
@@ -165,7 +165,7 @@ class TableView:
 
     def _show(self, run: _Followed | None, shown: Shown) -> None:
         if run is not None and run.rival is None and not self._rivalry.running:
-            self._rivalry.start(lambda _: queries.rival(run.folder), partial(self._take_rival, run))
+            self._rivalry.start(lambda _: table.rival(run.folder), partial(self._take_rival, run))
         stamp = (run, shown.iteration, dict(shown.last), shown.rival, shown.errors, shown.is_over, self.model.settings)
         if stamp == self._stamp:
             return
@@ -215,7 +215,7 @@ class TableView:
         if learned is None:
             self.session.say("info", "Nothing is learned yet. Train the table first.")
             return
-        self.stage.download.offer(f"{self._stem()}.nc", queries.netcdf_file(learned))
+        self.stage.download.offer(f"{self._stem()}.nc", export.netcdf_file(learned))
 
     def _offer_losses(self) -> None:
         run = self._runs.get(self.model.topology)
@@ -223,7 +223,7 @@ class TableView:
         if not columns:
             self.session.say("info", "There are no losses yet. Train the table first.")
             return
-        self.stage.download.offer(f"{self._stem()}-losses.csv", queries.csv_file(columns))
+        self.stage.download.offer(f"{self._stem()}-losses.csv", export.csv_file(columns))
 
     def _offer_config(self) -> None:
         self.stage.download.offer(f"{self._stem()}.json", self.model.config.to_json())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.queries import Rival
+from engine.queries.table import Rival
 from explorer.runs_panel import duration
 from explorer.widgets.text import number
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.queries import trainings
-from engine.queries.forms import Comparison, compare_configs
-from engine.queries.training_files import final_scores
-from engine.queries.trainings import ScoreBar
+from engine.queries.train import curves as trainings
+from engine.queries.train.curves import ScoreBar
+from engine.queries.train.forms import Comparison, compare_configs
+from engine.queries.train.run_files import final_scores
 from engine.runs import RunRecord
 from explorer.layout import box, fill
 from explorer.pages.train import markup, words

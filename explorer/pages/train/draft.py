@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from engine.errors import CancelledError, ConfigError, EngineError
-from engine.queries import forms
-from engine.queries.dry_run import DryRun, dry_run
+from engine.queries.train import forms
+from engine.queries.train.cost import DryRun, dry_run
 from engine.runs import RunConfig
 from explorer.background import Later, Newest
 from explorer.layout import box, row

@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from engine.queries import forms
-from engine.queries.forms import FormField
-from engine.runs.model_settings import PRESETS
+from engine.config.model import PRESETS
+from engine.queries.train import forms
+from engine.queries.train.forms import FormField
 from explorer.pages.train import labels
 from explorer.pages.train.model import TASKS, TrainModel
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import xarray as xr
 
+from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
-from engine.queries import trainings
-from engine.queries.training_files import final_scores, snapshot_epochs, snapshot_fields
-from engine.queries.trainings import SweepView
+from engine.queries.train import curves as trainings
+from engine.queries.train.curves import SweepView
+from engine.queries.train.run_files import final_scores, snapshot_epochs, snapshot_fields
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
-from engine.runs.sweep_settings import SweepSettings
 from explorer.pages.train import words
 from explorer.pages.train.model import STEP, TrainModel
 from explorer.plots.training import COLOURS, Line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from engine.queries import forms
+from engine.queries.train import forms
 from explorer.pages.train.model import TASKS
 
 # By the end of a field's path, the longest that is known: "overlap" is a window's, "model.overlap" a patch's.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from engine.queries.forms import Comparison
-from engine.queries.trainings import ScoreBar, SweepView
+from engine.queries.train.curves import ScoreBar, SweepView
+from engine.queries.train.forms import Comparison
 from engine.runs import ACTIVE, RunRecord
 from explorer.pages.train import labels
 from explorer.pages.train.words import MEAN_ERROR, MODEL_ERROR, RIVALS, TIE, chosen_text, tested_errors

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 
 from engine.errors import ConfigError
-from engine.queries import forms
+from engine.queries.train import forms
 from engine.runs import RunConfig
 from explorer.page_model import PageModel
 from explorer.session import Query

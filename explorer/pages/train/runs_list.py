@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
-from engine.queries import describe_device
-from engine.queries.training_files import final_scores, newest_metrics
+from engine.queries.train.run_files import final_scores, newest_metrics
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train import words
 from explorer.pages.train.model import MOST_COMPARED, RUNS, TrainModel

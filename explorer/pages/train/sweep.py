@@ -7,8 +7,8 @@ from typing import Any
 
 import panel_material_ui as pmui
 
-from engine.queries import trainings
-from engine.queries.trainings import SweepTrial, SweepView
+from engine.queries.train import curves as trainings
+from engine.queries.train.curves import SweepTrial, SweepView
 from explorer.layout import box, fill, row
 from explorer.pages.train import labels, markup, words
 from explorer.pages.train.draft import BODY

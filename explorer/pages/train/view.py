@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import EngineError
-from engine.queries import csv_file, forms
-from engine.queries.trainings import SweepTrial
+from engine.queries.export import csv_file
+from engine.queries.train import forms
+from engine.queries.train.curves import SweepTrial
 from engine.runs import ACTIVE
 from explorer.background import Later, Newest, Poll, unseen
 from explorer.layout import box, fill, show

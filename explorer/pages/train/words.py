@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.queries.dry_run import DryRun
-from engine.queries.trainings import SweepTrial, SweepView
+from engine.config.sst import SSTSettings
+from engine.config.sweep import SweepSettings
+from engine.queries.train.cost import DryRun
+from engine.queries.train.curves import SweepTrial, SweepView
 from engine.runs import ACTIVE, RunConfig, RunRecord
-from engine.runs.sst_settings import SSTSettings
-from engine.runs.sweep_settings import SweepSettings
 from explorer.pages.train import labels
 from explorer.widgets.text import duration, number
 

@@ -12,7 +12,7 @@ import time
 
 if "engine.runs.worker" in sys.orig_argv:
     from engine.errors import DataError
-    from engine.training import tasks
+    from engine.runs import tasks
 
     def learn(settings, run):
         width = settings.model.width
@@ -30,4 +30,4 @@ if "engine.runs.worker" in sys.orig_argv:
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(float(os.environ.get("HARMONIA_PACE", "0.02")) if width == 4 else 0.02)
 
-    tasks.TASKS["sst"] = learn
+    tasks.TASKS["sst"] = "sitecustomize:learn"

@@ -1,0 +1,61 @@
+"""All that is told of estimates when a training is over: scores by stratum, spectra by degree, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.months import MonthlyData
+from engine.evaluation.scores import Numbers, calibration, score, score_table
+from engine.evaluation.spectra import spectra
+from engine.models.baselines import ICE_SHARE
+
+Fields = NDArray[np.float32]
+
+
+def report(
+    data: MonthlyData,
+    estimates: Mapping[str, Fields],
+    std: Fields | None,
+    *,
+    rivals: Sequence[str],
+    num_withheld: Numbers,
+    usual: Mapping[int, Fields],
+    seed: int,
+    with_spectra: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """What is known of estimates (N, H, W) of the months of ``data``, as plain values by the estimate's name.
+
+    - the strata of :func:`engine.evaluation.scores.score_table`
+    - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective resolution
+    - ``calibration``, of the ``model`` alone, where there is a ``std``: :func:`engine.evaluation.scores.calibration`
+
+    What cannot be told, because no cell of the open sea has a known truth, is absent.
+
+    Args:
+        data: the months; days are those that the estimates saw.
+        estimates: ``model`` and the ``rivals``, °C.
+        std: (N, H, W) standard deviation of the model, K, > 0; None where it predicts none.
+        rivals: names among the estimates.
+        num_withheld: (N, H, W) days that were hidden.
+        usual: climatology (H, W) by month 1 to 12, °C.
+        seed: of the error bars.
+        with_spectra: False where the truth is known in scattered cells only, which have no spectrum.
+
+    Raises:
+        DataError: the months' truth is not known.
+    """
+    sums = score(data, estimates, num_withheld=num_withheld, usual=usual)
+    told: dict[str, dict[str, Any]] = {name: {**strata} for name, strata in score_table(sums, rivals, seed).items()}
+    assert data.target is not None
+    is_usual = np.isfinite([usual[int(month)] for month in data.months])
+    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_SHARE) & is_usual
+    if with_spectra and is_known.any():
+        for name, spectrum in spectra(data, estimates, usual).items():
+            told[name]["spectrum"] = spectrum.table()
+    if std is not None and (found := calibration(data, estimates["model"], std)) is not None:
+        told["model"]["calibration"] = found
+    return told

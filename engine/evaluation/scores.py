@@ -1,0 +1,198 @@
+"""How good estimates of a month's mean are: area-weighted errors, by what was seen, where and when.
+
+Sums are kept month by month, in float64, so that no archive has to be in memory; every score is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.months import MonthlyData
+from engine.errors import ChoiceError, DataError
+from engine.evaluation.calibration import LEVELS, CalibrationSums
+from engine.evaluation.strata import NUM_JOINT, STRATA, Numbers, Strata, coast_distance_km, margins
+from engine.evaluation.tables import NUM_SUMS, Stratum, Table, over_seeds, table_of, table_rows
+from engine.models.baselines import ICE_SHARE, observed_months
+
+__all__ = [
+    "LEVELS",
+    "STRATA",
+    "CalibrationSums",
+    "ScoreSums",
+    "Strata",
+    "Table",
+    "calibration",
+    "coast_distance_km",
+    "over_seeds",
+    "score",
+    "score_table",
+    "table_rows",
+]
+
+Floats = NDArray[np.float64]
+Field = NDArray[np.floating]
+Counts = NDArray[np.int64]
+
+
+class ScoreSums:
+    """Sums of the errors of several estimates of the same months, from which every score is made.
+
+    All estimates are compared on the same cells: those of the sea whose truth is known and where every one of them
+    has a value.
+    """
+
+    def __init__(self, strata: Strata, names: Sequence[str]) -> None:
+        self.strata = strata
+        self.names = tuple(names)
+        self.months: list[int] = []
+        self._sums: list[dict[str, Floats]] = []
+
+    def add(
+        self,
+        month: int,
+        target: Field,
+        estimates: Mapping[str, Field],
+        *,
+        num_observed: Numbers,
+        num_withheld: Numbers | None = None,
+        ice: Field | None = None,
+        usual: Field | None = None,
+    ) -> None:
+        """Add one month (1 to 12) of fields (H, W).
+
+        Args:
+            month: of the calendar.
+            target: the true mean, °C; NaN = unknown.
+            estimates: by the names that were announced, °C.
+            num_observed: valid days that the estimates saw.
+            num_withheld: valid days that were hidden from them; None: none.
+            ice: share of the days under ice; None: none.
+            usual: climatology, °C: correlation is then that of anomalies from it.
+
+        Raises:
+            ChoiceError: an estimate is missing, or one is not announced.
+        """
+        if set(estimates) != set(self.names):
+            raise ChoiceError(
+                f"estimates {', '.join(sorted(estimates))} were given",
+                "ScoreSums",
+                f"give {', '.join(sorted(self.names))}",
+            )
+        nothing = np.zeros(target.shape, np.int64)
+        joint = self.strata.joint(
+            num_observed,
+            nothing if num_withheld is None else num_withheld,
+            nothing.astype(np.float32) if ice is None else ice,
+        )
+        counted = ~self.strata.land & np.isfinite(target)
+        for estimate in estimates.values():
+            counted &= np.isfinite(estimate)
+        area = np.broadcast_to(self.strata.grid.cell_area_m2[:, None], target.shape)[counted]
+        where, truth = joint[counted], target[counted].astype(np.float64)
+        centre = np.zeros_like(truth) if usual is None else usual[counted].astype(np.float64)
+        sums = [_sums(where, area, estimates[name][counted].astype(np.float64), truth, centre) for name in self.names]
+        self.months.append(month)
+        self._sums.append(margins(np.concatenate(sums, axis=1)))
+
+    def by_stratum(self) -> Iterator[Stratum]:
+        """The sums of each of :data:`STRATA`, and of the open sea by ``month`` of the year.
+
+        Raises:
+            DataError: no month was added.
+        """
+        if not self.months:
+            raise DataError("no month was scored", "ScoreSums", "add at least one month")
+        for name, labels in STRATA.items():
+            sums = np.stack([month[name] for month in self._sums])
+            yield Stratum(name, labels, sums.reshape(*sums.shape[:2], len(self.names), NUM_SUMS))
+        sea = np.stack([month["surface"][0] for month in self._sums]).reshape(-1, 1, len(self.names), NUM_SUMS)
+        calendar = np.array(self.months)[:, None] == np.arange(1, 13)
+        yield Stratum("month", tuple(str(month) for month in range(1, 13)), calendar[:, :, None, None] * sea)
+
+
+def score(
+    data: MonthlyData,
+    estimates: Mapping[str, NDArray[np.float32]],
+    num_withheld: Numbers | None = None,
+    usual: Mapping[int, Field] | None = None,
+    strata: Strata | None = None,
+) -> ScoreSums:
+    """The sums of estimates (N, H, W) of the months of ``data``, whose days are those that the estimates saw.
+
+    ``num_withheld`` (N, H, W): days that were hidden from them. ``usual``: climatology (H, W) by month 1 to 12.
+    ``strata`` spares computing the grid's again.
+
+    Raises:
+        DataError: the months' truth is not known.
+    """
+    if data.target is None:
+        raise DataError("the truth of the months is not known", "score", "give months with a target")
+    sums = ScoreSums(strata or Strata.of(data.grid, data.land), list(estimates))
+    for n, month in enumerate(observed_months(data)):
+        sums.add(
+            month.month,
+            month.target,
+            {name: values[n] for name, values in estimates.items()},
+            num_observed=month.num_days,
+            num_withheld=None if num_withheld is None else num_withheld[n],
+            ice=month.ice,
+            usual=None if usual is None else usual[month.month],
+        )
+    return sums
+
+
+def calibration(data: MonthlyData, mean: NDArray[np.float32], std: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Whether ``std`` (N, H, W) says how wrong ``mean`` (N, H, W) is: :meth:`CalibrationSums.table`, over the open sea.
+
+    None where no cell of the open sea has a known truth.
+
+    Raises:
+        DataError: the months' truth is not known; a standard deviation that is not positive where a cell counts.
+    """
+    if data.target is None:
+        raise DataError("the truth of the months is not known", "calibration", "give months with a target")
+    sums, is_empty = CalibrationSums(), True
+    for n, target in enumerate(data.target):
+        counted = ~data.land & (data.ice[n] <= ICE_SHARE) & np.isfinite(target) & np.isfinite(mean[n])
+        is_empty = is_empty and not counted.any()
+        area = np.where(counted, data.grid.cell_area_m2[:, None], 0.0)
+        sums.add(mean[n].astype(np.float64), std[n].astype(np.float64), target.astype(np.float64), area)
+    return None if is_empty else sums.table()
+
+
+def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, usual: Floats) -> Floats:
+    """Sums over P cells by joint stratum (joint, 9): area, then area times |e|, e, e², p, p², t, t², pt."""
+    error, p, t = estimate - truth, estimate - usual, truth - usual
+    terms = (np.ones_like(error), np.abs(error), error, error**2, p, p**2, t, t**2, p * t)
+    return np.stack([np.bincount(where, area * term, NUM_JOINT).astype(np.float64) for term in terms], axis=-1)
+
+
+def score_table(sums: ScoreSums, rivals: Sequence[str] = (), seed: int = 0) -> Table:
+    """Every score, as plain numbers: ``table[estimate][stratum][label][metric]``.
+
+    Strata are those of :data:`STRATA` and ``month`` ("1" to "12"). A label that no cell fell under is absent, as is a
+    metric that is not defined there. With weights w (areas), errors e = estimate − truth, and p, t estimate and truth
+    less the climatology where one was given:
+
+    - ``mae`` Σw|e|/Σw, ``rmse`` √(Σwe²/Σw), ``bias`` Σwe/Σw, ``crmse`` √(rmse² − bias²): K
+    - ``correlation`` of p and t, area-weighted, over all cells and months
+    - ``area``: share of the stratum's area that the label holds, 0..1
+    - ``skill_mae_vs_<rival>`` = 1 − mae/mae of the rival, likewise ``skill_rmse_…`` and, less the bias of either,
+      ``skill_crmse_…``
+    - ``…_bar`` of ``mae``, ``rmse`` and the skills: standard error of the score of all months, the deviation over sets
+      of them drawn with replacement (seeded; the same sets for all) times √(n/(n − 1)) for n months with such cells;
+      absent for n = 1. Neighbouring months count as independent, so the bar is rather too short.
+
+    ``rivals`` are names among the estimates.
+
+    Raises:
+        ChoiceError: a rival is not among the estimates.
+        DataError: no month was added.
+    """
+    if unknown := set(rivals) - set(sums.names):
+        raise ChoiceError(f"{min(unknown)!r} was not scored", "rivals", f"choose of {', '.join(sums.names)}")
+    return table_of(sums.by_stratum(), sums.names, rivals, seed)

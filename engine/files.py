@@ -1,0 +1,178 @@
+"""Files that survive a kill at any moment: atomic writes, checked reads, and locks that die with their holder.
+
+One writer a file: the temporary name is fixed, so whatever a killed writer left behind is overwritten by the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar, cast
+
+import platformdirs
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from engine.errors import RunError, StoreError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+VERSION = 1
+"""Version of the files in a run's folder; a reader refuses a newer one."""
+
+HOME = "HARMONIA_HOME"
+"""Environment variable that names the home folder."""
+
+_LOCK_POLL_S = 0.01
+
+
+def home_folder() -> Path:
+    """Where Harmonia keeps what it makes: ``$HARMONIA_HOME``, else the platform's data folder. It may not exist yet."""
+    chosen = os.environ.get(HOME) or platformdirs.user_data_dir("harmonia", appauthor=False)
+    return Path(chosen).expanduser().absolute()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` so that a reader sees the old file or the new one, never a part.
+
+    Temporary file beside it → fsync → rename → fsync of the folder.
+
+    Raises:
+        StoreError: the disk is full, or the folder is missing or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()  # gives a full disk its room back, so that the reason can still be written down
+        raise write_error(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_error(error: OSError, path: Path) -> StoreError:
+    """The sentence for a write that the system refused."""
+    where = str(path)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError("the disk is full", where, "free some space, then resume the run")
+    if error.errno == errno.EFBIG:
+        return StoreError("the file would be larger than the system allows", where, "raise the limit on file size")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError("the folder cannot be written", where, "make it writable, or set HARMONIA_HOME to another")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return StoreError("a file is in the way of a folder", where, "set HARMONIA_HOME to a folder")
+    if error.errno == errno.ENOENT:
+        return StoreError("the folder is gone", where, "start the run again")
+    return StoreError(f"writing failed: {error.strerror}", where, "look after the disk, then resume the run")
+
+
+def load(model: type[Model], path: Path) -> Model | None:
+    """Read a JSON file of ours as ``model``; None where there is no such file.
+
+    Raises:
+        StoreError: the file is unreadable, damaged, or written by a newer version.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(
+            f"the file cannot be read: {error.strerror}", str(path), "restore it, or move it away"
+        ) from error
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise _damaged(content, path) from error
+
+
+def _damaged(content: bytes, path: Path) -> StoreError:
+    try:
+        version = version_of(from_json(content))
+    except ValueError:
+        version = 0
+    if version > VERSION:
+        return StoreError(
+            f"the file was written by a newer Harmonia (version {version}; this one reads up to {VERSION})",
+            str(path),
+            "update Harmonia",
+        )
+    return StoreError("the file is damaged", str(path), "restore it from a copy, or move the run's folder away")
+
+
+def version_of(values: object) -> int:
+    """The ``version`` in what a JSON file holds; 0 when there is none."""
+    version = cast("dict[str, object]", values).get("version") if isinstance(values, dict) else None
+    return version if isinstance(version, int) else 0
+
+
+def try_lock(path: Path) -> int | None:
+    """Hold the lock at ``path``: its descriptor, or None while another process holds it.
+
+    The lock is ``flock``'s: it belongs to the open file, passes to a child that inherits the descriptor, and is freed
+    by the kernel when the last holder dies. The file itself stays.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise write_error(error, path) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError as error:
+        os.close(descriptor)
+        raise write_error(error, path) from error
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock at ``path``; works in a folder that can only be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def locked(path: Path, patience_s: float = 5.0) -> Generator[int]:
+    """Hold the lock at ``path`` for a block; waits up to ``patience_s`` seconds for it.
+
+    Raises:
+        RunError: somebody else holds it for longer.
+    """
+    deadline = time.monotonic() + patience_s
+    while (descriptor := try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise RunError("another process is at work on it", str(path.parent), "wait for it to end, then try again")
+        time.sleep(_LOCK_POLL_S)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

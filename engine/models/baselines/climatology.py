@@ -1,0 +1,87 @@
+"""The usual course of the year in every cell: a mean and two annual harmonics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.errors import DataError
+from engine.models.baselines.observed import Fields, Floats, ObservedMonth
+from engine.sphere import LatLonGrid
+
+NUM_TERMS = 5
+"""1, cos θ, sin θ, cos 2θ, sin 2θ with θ = 2π (month − ½)/12."""
+
+# In units of one month's weight: too small to be seen where the whole year is known (3 mK in 5 K after three years),
+# enough to keep the harmonics small where only a season is.
+_RIDGE = 0.01
+
+
+def season(months: ArrayLike) -> Floats:
+    """The terms (N, 5) of the year's course in months (N,) from 1 to 12."""
+    theta = 2.0 * np.pi * (np.asarray(months, np.float64) - 0.5) / 12.0
+    return np.stack((np.ones_like(theta), np.cos(theta), np.sin(theta), np.cos(2 * theta), np.sin(2 * theta)), axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Climatology:
+    """T(month) = Σ_k c_k s_k(month), °C, with the terms s of :func:`season`.
+
+    Attributes:
+        coeffs: (5, H, W) float32, °C; NaN on land, a value in every cell of the sea.
+        grid: the cells.
+    """
+
+    coeffs: Fields
+    grid: LatLonGrid
+
+    @classmethod
+    def fit(cls, months: Sequence[ObservedMonth], land: NDArray[np.bool_], grid: LatLonGrid) -> Climatology:
+        """Least squares in every cell on the months' true means, and where those are unknown on the observed ones.
+
+        An observed mean of n days counts n/(n+1). A cell that never had a value takes the mean coefficients of its
+        row, or those of the nearest rows between which it lies.
+
+        Raises:
+            DataError: no month has a value anywhere.
+        """
+        gram, moments = np.zeros((NUM_TERMS, NUM_TERMS, *grid.shape)), np.zeros((NUM_TERMS, *grid.shape))
+        for month in months:
+            values, weights = _lesson(month)
+            terms = season(month.month)
+            for k, term in enumerate(terms):
+                moments[k] += term * weights * values
+                for other, product in enumerate(term * terms):
+                    gram[k, other] += product * weights
+        known = (gram[0, 0] > 0.0) & ~land
+        if not known.any():
+            raise DataError("there is no value to learn from", "climatology", "choose other months or another region")
+        penalty = _RIDGE * np.diag(np.arange(NUM_TERMS) > 0)
+        cells = np.moveaxis(gram[:, :, known], -1, 0) + penalty
+        coeffs = np.full((NUM_TERMS, *grid.shape), np.nan)
+        coeffs[:, known] = np.linalg.solve(cells, moments[:, known].T[..., None])[..., 0].T
+        return cls(np.where(land, np.nan, _filled(coeffs, known)).astype(np.float32), grid)
+
+    def at(self, months: ArrayLike) -> Fields:
+        """The months' usual fields (..., H, W), °C, for months (...) from 1 to 12."""
+        return np.tensordot(season(months).astype(np.float32), self.coeffs, axes=1)
+
+
+def _lesson(month: ObservedMonth) -> tuple[Floats, Floats]:
+    """What a month teaches: values (H, W), zero where there is none, and how much each counts."""
+    true = np.isfinite(month.target)
+    values = np.where(true, month.target, month.mean)
+    return np.nan_to_num(values), np.where(true, 1.0, month.num_days / (month.num_days + 1.0))
+
+
+def _filled(coeffs: Floats, known: NDArray[np.bool_]) -> Floats:
+    """The same with every cell that is not known given its row's mean, or what lies between the nearest rows'."""
+    rows = np.flatnonzero(known.any(axis=1))
+    means = np.stack([coeffs[:, row, known[row]].mean(axis=1) for row in rows], axis=1)
+    everywhere = np.empty(coeffs.shape[:2])
+    for k, line in enumerate(means):
+        everywhere[k] = np.interp(np.arange(len(known)), rows, line)
+    return np.where(known, coeffs, everywhere[:, :, None])

@@ -1,0 +1,306 @@
+"""Numbers of the Embeddings page: where patches are, how alike, how large, and what a choice changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine import embedding as engine_embedding
+from engine.compute import device
+from engine.embedding import ENCODERS, SCALE_FEATURES, Patches, sinusoidal_embedding
+from engine.embedding.patches import divisors as _divisors
+from engine.errors import ChoiceError
+from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
+from engine.queries.cache import CACHE, Progress
+from engine.queries.colours import principal_colours
+from engine.similarity import similarity_map
+from engine.sphere import LatLonGrid, great_circle_km
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Answer = TypeVar("Answer")
+
+#: The encoders that say something before anything is trained.
+SHOWN_ENCODERS = {name: ENCODERS[name] for name in ("harmonic", "sinusoidal")}
+
+# Measured on one core with AVX-512: ns for one cell and component, of which the sum over orders takes a share of each.
+_NS_A_VALUE = 0.9
+_NS_AN_ORDER = 0.03
+_WORK_BYTES = 64 * 2**20
+
+_CURVES_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """Patches of (ph, pw) cells of a regular grid of ``step_deg``, seen through an encoder.
+
+    ``clip_sigma`` is where the values are softly clipped, in standard deviations; None leaves them as they are.
+    K is that of ``basis``, for every encoder; ``harmonic`` alone uses the rest of it.
+    Raises :class:`ChoiceError` or :class:`GridError` for a grid, patch, clip or encoder that cannot work.
+    """
+
+    basis: BasisConfig = field(default_factory=BasisConfig)
+    step_deg: float = 1.0
+    patch: tuple[int, int] = (4, 4)
+    clip_sigma: float | None = 3.0
+    encoder: str = "harmonic"
+
+    def __post_init__(self) -> None:
+        if self.encoder not in SHOWN_ENCODERS:
+            raise ChoiceError(
+                f"the encoder {self.encoder!r} has nothing to show before it is trained"
+                if self.encoder in ENCODERS
+                else f"there is no encoder {self.encoder!r}",
+                "encoder",
+                f"choose one of {', '.join(SHOWN_ENCODERS)}",
+            )
+        if self.clip_sigma is not None and not 0.0 < self.clip_sigma < math.inf:
+            raise ChoiceError(f"the clip is at {self.clip_sigma:g} σ", "clip_sigma", "choose more than 0, 3 is usual")
+        self.patches()
+
+    def grid(self) -> LatLonGrid:
+        """The grid whose cells the patches are made of."""
+        return LatLonGrid.regular(self.step_deg)
+
+    def patches(self) -> Patches:
+        """The patches."""
+        return Patches(self.grid(), self.patch)
+
+
+@dataclass(frozen=True)
+class PatchEmbedding:
+    """Values (Hp, Wp, K) at the patches' centres ``lat`` (Hp,), ``lon`` (Wp,) in degrees; ``area_m2`` (Hp,) of each."""
+
+    values: Singles
+    lat: Floats
+    lon: Floats
+    area_m2: Floats
+
+
+def divisors(step_deg: float) -> tuple[list[int], list[int]]:
+    """Heights and widths, in cells, of the patches that fill the regular grid of ``step_deg``."""
+    rows, columns = LatLonGrid.regular(step_deg).shape
+    return _divisors(rows), _divisors(columns)
+
+
+def is_embedded(config: EmbeddingConfig) -> bool:
+    """Whether the embedding is at hand, so that asking about it costs next to nothing."""
+    return ("embedding", config) in CACHE
+
+
+def embedding(config: EmbeddingConfig, progress: Progress | None = None) -> PatchEmbedding:
+    """The embedding of ``config``. ``progress(share, text)`` may raise to abandon the work.
+
+    Raises :class:`ChoiceError` when K is not possible or the domain holds no cell.
+    """
+
+    def embed() -> PatchEmbedding:
+        patches = config.patches()
+        values = _harmonic(config, progress) if config.encoder == "harmonic" else _sinusoidal(config)
+        return PatchEmbedding(values, patches.lat, patches.lon, patches.area_m2)
+
+    return CACHE.get(("embedding", config), embed, lambda made: made.values.nbytes)
+
+
+def _harmonic(config: EmbeddingConfig, progress: Progress | None) -> Singles:
+    fit_share = 0.0 if is_fitted(config.basis) else 0.7
+    basis = fitted(config.basis, _part(progress, 0.0, fit_share))
+    return engine_embedding.position_embedding(
+        basis,
+        config.grid(),
+        config.patch,
+        config.clip_sigma,
+        num_components=config.basis.num_components,
+        device=device(),
+        progress=_part(progress, fit_share, 1.0),
+    ).numpy(force=True)
+
+
+def _part(progress: Progress | None, first: float, last: float) -> Progress | None:
+    """What reports a part of the work as the shares from ``first`` to ``last`` of the whole."""
+    return None if progress is None else lambda share, text: progress(first + (last - first) * share, text)
+
+
+def _sinusoidal(config: EmbeddingConfig) -> Singles:
+    patches = config.patches()
+    lat, lon = np.meshgrid(patches.lat, patches.lon, indexing="ij")
+    lonlat = torch.tensor(np.stack((lon, lat), axis=-1))
+    return sinusoidal_embedding(lonlat, config.basis.num_components).to(torch.float32).numpy()
+
+
+def dimension(config: EmbeddingConfig, index: int) -> Singles:
+    """One dimension of the embedding, from 0: (Hp, Wp)."""
+    values = embedding(config).values
+    if not 0 <= index < values.shape[2]:
+        raise ChoiceError(
+            f"there is no dimension {index}", f"K = {values.shape[2]}", f"choose one from 0 to {values.shape[2] - 1}"
+        )
+    return values[:, :, index]
+
+
+def rgb(config: EmbeddingConfig) -> NDArray[np.uint8]:
+    """The embedding as colours (Hp, Wp, 3): its first three area-weighted principal components, 2nd to 98th percentile.
+
+    Colours only tell places apart: like colours, like embeddings.
+    """
+
+    def colour() -> NDArray[np.uint8]:
+        made = embedding(config)
+        return principal_colours(made.values, made.area_m2)
+
+    return kept("rgb", config, colour)
+
+
+def cell_of(config: EmbeddingConfig, lat_deg: float, lon_deg: float) -> tuple[int, int]:
+    """Row and column of the patch that holds a place; the poles belong to the outermost rows."""
+    rows, columns = config.patches().shape
+    row = int((lat_deg + 90.0) / 180.0 * rows)
+    return min(row, rows - 1), int((lon_deg + 180.0) % 360.0 / 360.0 * columns) % columns
+
+
+def similarity(config: EmbeddingConfig, row: int, col: int) -> Singles:
+    """Cosine similarity (Hp, Wp) of every patch with the one at ``row``, ``col``."""
+    return similarity_map(torch.as_tensor(embedding(config).values), row, col).numpy()
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A patch by its place, with its cosine similarity and great-circle distance to the chosen one."""
+
+    row: int
+    col: int
+    lat: float
+    lon: float
+    similarity: float
+    km: float
+
+
+def extremes(config: EmbeddingConfig, row: int, col: int, n: int = 5) -> tuple[list[Neighbour], list[Neighbour]]:
+    """The ``n`` patches most and least like the chosen one (itself left out), the extreme first."""
+    made, cosine = embedding(config), similarity(config, row, col)
+    columns = made.lon.size
+    order = np.argsort(cosine, axis=None, kind="stable")
+    order = order[order != row * columns + col]
+
+    def neighbour(flat: int) -> Neighbour:
+        i, j = divmod(flat, columns)
+        km = great_circle_km(float(made.lat[row]), float(made.lon[col]), float(made.lat[i]), float(made.lon[j]))
+        return Neighbour(i, j, float(made.lat[i]), float(made.lon[j]), float(cosine[i, j]), float(km))
+
+    picked = order[::-1][:n], order[:n]
+    return [neighbour(int(flat)) for flat in picked[0]], [neighbour(int(flat)) for flat in picked[1]]
+
+
+def clipped_share(config: EmbeddingConfig, progress: Progress | None = None) -> Floats:
+    """The share (K,) of the Earth's area where each dimension lies beyond the clip; zeros where nothing is clipped."""
+    clip = config.clip_sigma
+    if clip is None or config.encoder != "harmonic":
+        return np.zeros(config.basis.num_components)
+    basis = fitted(config.basis, progress)
+
+    def count() -> Floats:
+        share = engine_embedding.clipped_share(
+            basis,
+            config.grid(),
+            clip,
+            num_components=config.basis.num_components,
+            device=device(),
+            progress=progress,
+        )
+        return share.numpy(force=True)
+
+    return kept("clipped", config, count)
+
+
+@dataclass(frozen=True)
+class ScaleTable:
+    """Ten sizes of the patches, by row: ``names`` and ``units``, and ``logs`` (Hp, 10), their natural logarithms.
+
+    They depend on latitude ``lat`` (Hp,) only: a map of one is its column, the same at every longitude.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    lat: Floats
+    logs: Floats
+
+    def of(self, row: int) -> list[tuple[str, float, str, float]]:
+        """Name, size, unit and feature (the logarithm) of the ten for the patches of one row."""
+        return [
+            (name, math.exp(value), unit, float(value))
+            for name, unit, value in zip(self.names, self.units, self.logs[row], strict=True)
+        ]
+
+
+def scale(config: EmbeddingConfig) -> ScaleTable:
+    """The ten scale features of the patches, from their edges."""
+    names, units = zip(*SCALE_FEATURES, strict=True)
+    logs = engine_embedding.scale_features(config.grid(), config.patch)[:, 0].numpy()
+    return ScaleTable(names, units, config.patches().lat, logs)
+
+
+def domain_share(config: EmbeddingConfig) -> Floats:
+    """The share (Hp, Wp) of each patch's area that lies in the basis's fit domain, by the cells of the grid."""
+
+    def share() -> Floats:
+        patches = config.patches()
+        mask = config.basis.domain.mask(config.grid())
+        if mask is None:
+            return np.ones(patches.shape)
+        columns = mask.reshape(mask.shape[0], patches.shape[1], config.patch[1]).mean(axis=2)
+        return patches.row_weights @ columns
+
+    return kept("domain", config, share)
+
+
+def domain_note(config: EmbeddingConfig, row: int, col: int) -> str | None:
+    """A sentence where the patch lies outside the fit domain, else None.
+
+    Such a patch gets the values that the same formula has there, which no fit has standardised.
+    """
+    if config.encoder != "harmonic" or domain_share(config)[row, col] > 0.0:
+        return None
+    return (
+        f"This patch lies wholly outside the {config.basis.domain.kind} that the basis was fitted over: its values "
+        "are extrapolated, and the clip is what keeps them in range."
+    )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an embedding will take: bytes of the result and at the peak, seconds on one core (0: at hand)."""
+
+    result_bytes: int
+    peak_bytes: int
+    seconds: float
+
+
+def estimate(config: EmbeddingConfig) -> Estimate:
+    """What :func:`embedding` will take for ``config``, roughly, before it starts."""
+    (rows, columns), (height, width) = config.patches().shape, config.patch
+    components = config.basis.num_components
+    result = 4 * rows * columns * components
+    if is_embedded(config) or config.encoder != "harmonic":
+        return Estimate(result, result, 0.0 if is_embedded(config) else 1e-8 * result)
+    orders = 2 * config.basis.max_degree + 1
+    values = rows * height * columns * width * components
+    seconds = 1e-9 * values * (_NS_A_VALUE + _NS_AN_ORDER * orders)
+    needs_fit = config.basis.domain.kind != "sphere" and not is_fitted(config.basis)
+    fit_seconds, fit_bytes = fit_estimate(config.basis) if needs_fit else (0.0, 0)
+    return Estimate(result, max(fit_bytes, result + _WORK_BYTES), seconds + fit_seconds)
+
+
+def kept(what: str, config: EmbeddingConfig, compute: Callable[[], Answer]) -> Answer:
+    """An answer about the embedding of ``config``, computed once; ``what`` names it."""
+    return CACHE.get(("embedding", what, config), compute, _bytes)
+
+
+def _bytes(answer: object) -> int:
+    return answer.nbytes if isinstance(answer, np.ndarray) else _CURVES_BYTES

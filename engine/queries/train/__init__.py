@@ -1,0 +1,1 @@
+"""Numbers of the Train page: forms of settings, costs, curves of runs, and what sweeps found."""

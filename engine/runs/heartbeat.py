@@ -1,0 +1,157 @@
+"""The thread that keeps a run's ``status.json`` fresh and hears, within a fraction of a second, that it should stop."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StoreError
+from engine.files import load, write_atomic
+from engine.runs.record import Cancel, Failure, Status
+
+LISTEN_S = 0.2
+"""How often the wish to stop is looked for (a signal wakes at once)."""
+
+BEAT_S = 2.0
+"""How often the heartbeat is written when nothing else changes; news are written after ``NEWS_S``."""
+
+NEWS_S = 0.5
+GRACE_S = 4.0
+"""How long a task may take to stop by itself; then the process ends, and the last checkpoint counts."""
+
+
+def log(text: str) -> None:
+    """Write a line to the run's log, which is what the process's standard error goes to."""
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Pulse:
+    """Writes the status from its own thread, so that it goes on while the task is deep in a long calculation.
+
+    Args:
+        folder: the run's folder.
+        status: what to begin with; its ``seconds`` are those of earlier launches.
+        wake: descriptor that becomes readable when a signal arrives, or None.
+        end_process: called with an exit code when the task does not stop in time.
+    """
+
+    def __init__(
+        self, folder: Path, status: Status, wake: int | None = None, end_process: Callable[[int], Any] = os._exit
+    ) -> None:
+        self.stop_wanted = threading.Event()
+        self._folder = folder
+        self._status = status
+        self._earlier_seconds = status.seconds
+        self._began = time.monotonic()
+        self._wake = wake
+        self._end_process = end_process
+        self._changed = False
+        self._written_at = -BEAT_S
+        self._stop_asked_at = 0.0
+        self._closed = threading.Event()
+        self._lock = threading.Lock()  # guards the status and its file
+        self._busy_writing = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of running so far, all launches together."""
+        return self._earlier_seconds + time.monotonic() - self._began
+
+    def start(self) -> None:
+        """Write the first status and start listening."""
+        with self._lock:
+            self._write()
+        self._thread.start()
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of the status; None leaves a field as it is."""
+        with self._lock:
+            self._status = self._status.model_copy(
+                update={name: value for name, value in fields.items() if value is not None}
+            )
+            self._changed = True
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """While the block runs, a process that is slow to stop is let finish its write."""
+        with self._busy_writing:
+            yield
+
+    def finish(self, state: str, failure: Failure | None = None) -> None:
+        """Write the last status and stop the thread. Only the first call counts."""
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            fields: dict[str, Any] = {"state": state, "failure": failure, "ended": time.time(), "seconds_left": None}
+            if state == "done":
+                fields["progress"] = 1.0
+            self._status = self._status.model_copy(update=fields)
+            self._write()
+
+    def stopped_state(self) -> str:
+        """The state of a run that was asked to stop: cancelled or pruned on somebody's wish, else interrupted."""
+        try:
+            cancel = load(Cancel, self._folder / "cancel")
+        except StoreError:  # a damaged wish is none
+            cancel = None
+        if cancel is None or cancel.launch < self._status.launch:
+            return "interrupted"
+        return "pruned" if cancel.prune else "cancelled"
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._listen()
+            if self.stop_wanted.is_set() and time.monotonic() - self._stop_asked_at > GRACE_S:
+                self._end_now()
+            self._beat()
+
+    def _listen(self) -> None:
+        """Wait a little for a signal, then look for the wish to stop."""
+        signalled, _, _ = select.select([self._wake] if self._wake is not None else [], [], [], LISTEN_S)
+        if signalled and self._wake is not None:
+            os.read(self._wake, 64)
+        if self.stop_wanted.is_set():
+            return
+        if signalled or not self._folder.exists() or self._is_cancelled():
+            self._stop_asked_at = time.monotonic()
+            self.stop_wanted.set()
+
+    def _is_cancelled(self) -> bool:
+        return (self._folder / "cancel").exists() and self.stopped_state() != "interrupted"
+
+    def _beat(self) -> None:
+        age = time.monotonic() - self._written_at
+        if age < (NEWS_S if self._changed else BEAT_S):
+            return
+        with self._lock:
+            if not self._closed.is_set():
+                try:
+                    self._write()
+                except StoreError as error:  # a full disk may have room again before the run ends
+                    log(f"status not written: {error}")
+
+    def _write(self) -> None:
+        self._changed = False
+        self._written_at = time.monotonic()
+        fields = {"beat": self._status.beat + 1, "heartbeat": time.time(), "seconds": round(self.seconds, 3)}
+        self._status = self._status.model_copy(update=fields)
+        write_atomic(self._folder / "status.json", self._status.model_dump_json().encode())
+
+    def _end_now(self) -> None:
+        """The task is in a calculation that nothing can interrupt: end the process, the last checkpoint counts."""
+        with self._busy_writing:
+            log("the task did not stop in time: the process ends, the last checkpoint counts")
+            try:
+                self.finish(self.stopped_state())
+            finally:
+                self._end_process(1)

@@ -1,0 +1,170 @@
+"""Several processes that train one model, on one machine or many, through Lightning Fabric.
+
+The run's worker is process 0: it alone writes. It starts the others of its machine; on each further machine
+``python -m engine.training.ddp RUN_DIR --node K`` starts that machine's, with ``MASTER_ADDR`` and ``MASTER_PORT``
+naming the first one everywhere. All see the run's folder and the prepared months.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.config.run_config import RunConfig
+from engine.config.sst import SSTSettings
+from engine.errors import CancelledError, ChoiceError, EngineError
+from engine.runs.checkpoints import Checkpoint, read_checkpoint
+from engine.runs.context import RunContext
+from engine.runs.heartbeat import log
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+_END_S = 10.0
+_PRECISION: dict[str, Literal["bf16-mixed", "32-true"]] = {"bfloat16": "bf16-mixed", "float32": "32-true"}
+
+
+class Follower(RunContext):
+    """The run as a process other than the first sees it: it reads what is kept, and writes nothing."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self.folder = folder
+        self.config = config
+
+    def report(self, *_: Any, **__: Any) -> None:
+        """Nothing: the first process does."""
+
+    @contextmanager
+    def repeating(self) -> Generator[None]:
+        """Nothing to repeat."""
+        yield
+
+    def checkpoint(self, *_: Any, **__: Any) -> None:
+        """Nothing: the first process does."""
+
+    def restore(self, name: str = "last") -> Checkpoint | None:
+        """See :meth:`RunContext.restore`."""
+        kept = read_checkpoint(self.folder / "checkpoints" / f"{name}.safetensors")
+        return Checkpoint(kept.arrays, kept.facts["task"]) if kept else None
+
+    def save(self, name: str, **arrays: Any) -> None:
+        """Nothing: the first process does."""
+
+    def should_stop(self) -> bool:
+        """The first process hears it, and tells."""
+        return False
+
+
+def fabric_alone(settings: SSTSettings) -> Fabric:
+    """One process on one device, with the precision of the settings."""
+    from lightning.fabric import Fabric
+
+    return Fabric(accelerator=settings.accelerator, devices=1, precision=_PRECISION[settings.precision])
+
+
+@contextmanager
+def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
+    """What the run computes on; with several processes, the others of this machine run while the block does."""
+    from lightning.fabric import Fabric
+
+    if settings.devices * settings.nodes == 1:
+        yield fabric_alone(settings)
+        return
+    with _others(settings, run):
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp",
+            precision=_PRECISION[settings.precision],
+        )
+        fabric.launch()
+        yield fabric
+
+
+@contextmanager
+def _others(settings: SSTSettings, run: RunContext) -> Generator[None]:
+    """The first process starts the others of its machine and waits for them at the end; they find their place named."""
+    others: list[subprocess.Popen[bytes]] = []
+    is_first = "LOCAL_RANK" not in os.environ
+    if is_first:
+        os.environ |= {**_meeting_place(settings), "NODE_RANK": "0", "LOCAL_RANK": "0"}
+        others = [_start(run.folder, 0, rank) for rank in range(1, settings.devices)]
+    try:
+        yield
+    finally:
+        _leave(others)
+        if is_first:
+            for name in ("NODE_RANK", "LOCAL_RANK"):
+                del os.environ[name]
+
+
+def _meeting_place(settings: SSTSettings) -> dict[str, str]:
+    """Where the processes meet, as environment variables."""
+    if settings.nodes > 1:
+        if not {"MASTER_ADDR", "MASTER_PORT"} <= set(os.environ):
+            raise ChoiceError(
+                f"{settings.nodes} machines do not know where to meet",
+                "nodes",
+                "set MASTER_ADDR and MASTER_PORT to the first machine and a free port, on all of them",
+            )
+        return {}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+
+
+def _start(folder: Path, node: int, rank: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "engine.training.ddp", str(folder), "--node", str(node), "--rank", str(rank)]
+    return subprocess.Popen(command, env=os.environ | {"NODE_RANK": str(node), "LOCAL_RANK": str(rank)})
+
+
+def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
+    import torch
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for other in others:
+        try:
+            other.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            other.kill()
+            other.wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Follow a run on this machine; the exit code is 0 when it is done."""
+    parser = argparse.ArgumentParser(prog="python -m engine.training.ddp", description="Help to train one run.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run's folder")
+    parser.add_argument("--node", type=int, default=1, help="number of this machine, the first one is 0")
+    parser.add_argument("--rank", type=int, help="be this one process; without it, start all of this machine")
+    arguments = parser.parse_args(argv)
+    folder: Path = arguments.run_dir.resolve()
+    try:
+        config = RunConfig.read(folder / "config.json")
+        settings = config.settings
+        if not isinstance(settings, SSTSettings):
+            raise ChoiceError(f"the task {config.task!r} is done by one process", str(folder), "choose a run of 'sst'")
+        if arguments.rank is None:
+            started = [_start(folder, arguments.node, rank) for rank in range(settings.devices)]
+            return max(process.wait() for process in started)
+        from engine.training.sst.task import learn_sst
+
+        learn_sst(settings, Follower(folder, config))
+    except CancelledError:
+        return 1
+    except EngineError as error:
+        log(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

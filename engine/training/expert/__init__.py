@@ -1,0 +1,1 @@
+"""The task ``expert``: a network learns to tell where, in which climate and when a picture was taken."""

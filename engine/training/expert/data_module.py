@@ -1,0 +1,137 @@
+"""What the geographic expert learns from and is judged on: tiles, centres, the prior, and the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.config.expert import ExpertSettings, FolderTiles, LandTiles
+from engine.data.climate import SEA
+from engine.data.demo_land import DemoLand
+from engine.data.land import land_mask
+from engine.data.ocean_tiles import ocean_tiles
+from engine.data.tile_files import folder_tiles
+from engine.data.tiles import Part, Tiles, TileSource
+from engine.errors import DataError
+from engine.models.geographic_expert import Geolocator
+from engine.mvmf import (
+    MixtureVMF,
+    centres_near,
+    centres_within,
+    even_centres,
+    hierarchy_centres,
+    kmeans_centres,
+)
+from engine.mvmf.loss import SEA_SHARE
+from engine.sphere import LatLonGrid, unit_vectors
+from engine.training.expert.model_bundle import build
+from engine.training.expert.prior import Prior, fit_prior
+from engine.training.expert.scores import Truth
+
+_MASK_STEP_DEG = 0.5
+_FIT_TILES = 2048  # that prior and standardisation are taken from, at most
+
+
+def open_tiles(settings: ExpertSettings, seed: int) -> TileSource:
+    """The tiles that the settings name; ``seed`` cuts the Earth into training, validation and test.
+
+    Synthetic land is cut by its own seed, so that runs of other seeds are judged on the same places.
+    """
+    tiles = settings.tiles
+    if isinstance(tiles, LandTiles):
+        return DemoLand(tiles.size, tiles.pixel_km, tiles.seed)
+    if isinstance(tiles, FolderTiles):
+        return folder_tiles(tiles.path, seed)
+    from engine.training.sst.data_module import open_source  # brings all that a reconstruction needs
+
+    return ocean_tiles(open_source(tiles.source), tiles.size, tiles.num_days, seed)
+
+
+def place_centres(settings: ExpertSettings, seed: int, sample: Tiles) -> Tensor:
+    """Centres (K, 3) of the components, by the kind that the settings name; "near-data" may give fewer."""
+    num, places = settings.num_centres, unit_vectors(sample.lat, sample.lon)
+    match settings.centres:
+        case "fibonacci":
+            return even_centres(num)
+        case "hierarchy":
+            return hierarchy_centres(num)
+        case "near-data":
+            return centres_near(places, num, settings.separation_km, seed)
+        case "kmeans":
+            return kmeans_centres(places, num, seed)
+        case "land" | "ocean" as kind:
+            grid = LatLonGrid.regular(_MASK_STEP_DEG)
+            land = land_mask(grid)
+            return centres_within(land if kind == "land" else ~land, grid, num, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Everything of a run that is settled before the first step; the same settings and seed, the same lesson."""
+
+    settings: ExpertSettings
+    seed: int
+    source: TileSource
+    centres: Tensor
+    prior: Prior
+    sample: Tiles
+    validation: Tiles
+    test: Tiles
+
+    @classmethod
+    def of(cls, settings: ExpertSettings, seed: int) -> Lesson:
+        """Draw the tiles that are kept, place the centres, fit the prior.
+
+        Raises :class:`DataError` where no tile of some part counts.
+        """
+        source = open_tiles(settings, seed)
+        sample = _first(source, "train", _FIT_TILES)
+        validation = _first(source, "validation", settings.num_validation)
+        test = _first(source, "test", settings.num_test)
+        for tiles in (sample, validation, test):
+            if not counted(tiles, settings).any():
+                raise DataError(
+                    "all tiles of a part are sea", source.name, "bring tiles of land, or say that they show the sea"
+                )
+        centres = place_centres(settings, seed, sample)
+        placed = (tiles.take(counted(tiles, settings)) for tiles in (sample, validation))
+        return cls(settings, seed, source, centres, fit_prior(centres, *placed), sample, validation, test)
+
+    def model(self) -> Geolocator:
+        """The network as it is before the first step: it believes what the prior does."""
+        mixture = MixtureVMF(
+            self.centres.float(),
+            self.prior.log_kappa,
+            self.prior.log_weights,
+            learn_centres=self.settings.learn_centres,
+            learn_kappa=self.settings.learn_kappa,
+        )
+        model = build(self.settings, len(self.source.bands), self.source.size, mixture, self.prior.climate, self.seed)
+        model.standardise_by(torch.tensor(self.sample.pixels))
+        return model
+
+    def batch(self, step: int) -> Tiles:
+        """The tiles of one step of training."""
+        size = self.settings.batch
+        return self.source.tiles("train", np.arange(step * size, (step + 1) * size))
+
+    def truth(self) -> Truth:
+        """What is true of the test."""
+        tiles = self.test
+        return Truth(tiles.lat, tiles.lon, tiles.day, tiles.climate, counted(tiles, self.settings))
+
+
+def counted(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
+    """(N,), True = place and date can be asked for: all tiles of an ocean, and those of land that are not all sea."""
+    if settings.shows_ocean:
+        return np.ones(len(tiles.lat), bool)
+    return tiles.climate[:, SEA] < SEA_SHARE
+
+
+def _first(source: TileSource, part: Part, most: int) -> Tiles:
+    there = source.count(part)
+    return source.tiles(part, np.arange(most if there is None else min(most, there)))

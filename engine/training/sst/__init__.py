@@ -1,0 +1,1 @@
+"""The task ``sst``: a spatio-temporal model learns to reconstruct months from days with gaps."""

@@ -1,0 +1,148 @@
+"""Reconstructed months as CF datasets, and as NetCDF or Zarr written month by month."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.config.run_config import RunConfig
+from engine.data.months import MonthlyData
+from engine.data.source import SSTSource
+from engine.errors import ChoiceError
+from engine.files import write_error
+from engine.training.sst.model_bundle import Trained, code_version
+
+Fields = NDArray[np.float32]
+
+_DIMS = ("time", "lat", "lon")
+_COORDINATES = {
+    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+}
+_EPOCH = "days since 1970-01-01"
+
+
+def month_dataset(model: Trained, source: SSTSource, data: MonthlyData, mean: Fields, std: Fields | None) -> xr.Dataset:
+    """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
+
+    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``time``, the first day of
+    the month, with ``time_bounds``; ``lat`` and ``lon``, degrees. Attributes say what made it: the run's configuration,
+    the hashes of weights and data, and the version of the code.
+    """
+    starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
+    ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
+    observed = np.isfinite(data.daily).sum(axis=1, dtype=np.int16)
+    dataset = xr.Dataset(
+        {
+            "sst": (_DIMS, mean, _attributes("Reconstructed monthly mean sea surface temperature", "degree_Celsius")),
+            "num_observations": (_DIMS, observed, {"long_name": "number of days observed", "units": "1"}),
+            "time_bounds": (("time", "bounds"), np.array([starts, ends], "datetime64[s]").T),
+        },
+        coords={"time": np.array(starts, "datetime64[s]"), "lat": data.grid.lat, "lon": data.grid.lon},
+        attrs={
+            "Conventions": "CF-1.11",
+            "title": "Sea surface temperature reconstructed from days with gaps",
+            "source": f"Harmonia spatio-temporal model on {source.name}",
+            "harmonia_version": code_version(),
+            "harmonia_config": RunConfig(seed=model.seed, settings=model.settings).to_json().decode(),
+            "harmonia_weights": model.key,
+            "harmonia_data": source.key,
+        },
+    )
+    if std is not None:
+        dataset["sst_std"] = (_DIMS, std, {"long_name": "standard deviation of sst", "units": "kelvin"})
+        dataset["sst"].attrs["ancillary_variables"] = "sst_std num_observations"
+    for name, attrs in _COORDINATES.items():
+        dataset[name].attrs |= attrs
+    dataset["time"].attrs |= {"standard_name": "time", "bounds": "time_bounds", "axis": "T"}
+    for name in ("time", "time_bounds"):
+        dataset[name].encoding = {"units": _EPOCH, "dtype": "int32"}
+    return dataset
+
+
+def _start(year: int, month: int) -> np.datetime64:
+    return np.datetime64(f"{year:04d}-{month:02d}-01")
+
+
+def _attributes(long_name: str, units: str) -> dict[str, str]:
+    return {
+        "long_name": long_name,
+        "standard_name": "sea_surface_temperature",
+        "units": units,
+        "cell_methods": "time: mean",
+        "ancillary_variables": "num_observations",
+    }
+
+
+def write_months(path: Path, months: Iterable[xr.Dataset]) -> xr.Dataset:
+    """Write datasets of consecutive times one after another; the file appears under its name when it is whole.
+
+    Returns it opened lazily.
+
+    Raises:
+        ChoiceError: neither ``.nc`` nor ``.zarr``. StoreError: it cannot be written.
+    """
+    if path.suffix not in _WRITERS:
+        raise ChoiceError(
+            f"files {path.suffix!r} are not written", str(path), "choose a name that ends in .nc or .zarr"
+        )
+    append, reader = _WRITERS[path.suffix]
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        _remove(temporary)
+        for number, dataset in enumerate(months):
+            append(temporary, dataset, number == 0)
+        _remove(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise write_error(error, path) from error
+    finally:
+        _remove(temporary)
+    return cast(Any, xr).open_dataset(path, chunks={}, **reader)
+
+
+def _append_netcdf(path: Path, dataset: xr.Dataset, is_first: bool) -> None:
+    if is_first:
+        packed = {name: {"zlib": True, "complevel": 1} for name in ("sst", "sst_std") if name in dataset}
+        cast(Any, dataset).to_netcdf(path, engine="netcdf4", unlimited_dims=["time"], encoding=packed)
+        return
+    import netCDF4
+
+    with netCDF4.Dataset(path, "a") as file:
+        there = file.dimensions["time"].size
+        new = slice(there, there + dataset.sizes["time"])
+        days = {name: _days(dataset[name].values) for name in ("time", "time_bounds")}
+        for name, variable in dataset.variables.items():
+            if "time" in variable.dims:
+                file[str(name)][new] = days.get(str(name), variable.values)
+
+
+def _days(times: NDArray[Any]) -> NDArray[np.int32]:
+    return (times.astype("datetime64[D]") - np.datetime64("1970-01-01")).astype(np.int32)
+
+
+def _append_zarr(path: Path, dataset: xr.Dataset, is_first: bool) -> None:
+    if is_first:
+        cast(Any, dataset).to_zarr(path, mode="w", consolidated=False)
+    else:
+        cast(Any, dataset.drop_encoding()).to_zarr(path, append_dim="time", consolidated=False)
+
+
+_WRITERS: dict[str, tuple[Callable[[Path, xr.Dataset, bool], None], dict[str, Any]]] = {
+    ".nc": (_append_netcdf, {"engine": "netcdf4"}),
+    ".zarr": (_append_zarr, {"engine": "zarr", "consolidated": False}),
+}
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""Everything a run learns from and is judged by, made from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from engine.config.sst import DemoSource, FileSource, Part, SSTSettings
+from engine.data.demo_ocean import demo_ocean
+from engine.data.months import MonthlyData
+from engine.data.prepare import prepare
+from engine.data.source import SSTSource
+from engine.data.sst import open_sst
+from engine.embedding import HarmonicBasis
+from engine.models import SpatioTemporalModel
+from engine.models.baselines import Climatology, Rivals, observed_months
+from engine.runs.context import RunContext
+from engine.training.sst.holdout import VALIDATION_SEED, Exam
+from engine.training.sst.model_bundle import Trained, stored_precision
+from engine.training.sst.positions import Places, fit_basis
+from engine.training.sst.samples import Samples, View
+from engine.training.sst.windows import Windows
+
+_PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What is learned from, and what is judged on, with the rivals' answers.
+
+    Attributes:
+        samples: what the model sees.
+        validation: months that decide which weights are kept.
+        validation_view: the same as the model sees them.
+        test: months of the scores.
+        rivals: fitted to the years of the climatology and of training, tuned on validation.
+        rivals_mae: area-weighted mean absolute error of each rival on validation, K.
+    """
+
+    settings: SSTSettings
+    seed: int
+    source: SSTSource
+    samples: Samples
+    validation: Exam
+    validation_view: View
+    test: MonthlyData
+    rivals: Rivals
+    rivals_mae: dict[str, float]
+    basis: HarmonicBasis | None
+    climatology: Climatology
+
+    @classmethod
+    def of(cls, settings: SSTSettings, run: RunContext) -> Lesson:
+        """Read what is not prepared yet, fit climatology, basis and rivals.
+
+        While it works the run reports ``preparing``, the share of that part of the work that is done.
+        """
+        source = open_source(settings.source)
+        parts = _prepared(source, settings, run)
+        with run.repeating():
+            climatology = stored_precision(
+                Climatology.fit(list(observed_months(parts["climatology"])), source.land, source.grid)
+            )
+            basis = fit_basis(settings.model, settings.basis_degree)
+            windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
+            places = Places(settings.model, windows, basis)
+            validation = Exam.of(parts["validation"], settings.withheld_share, VALIDATION_SEED)
+            rivals = Rivals.fit(parts["learning"], parts["validation"])
+            errors = {name: validation.mae(values) for name, values in rivals.predict(validation.data).items()}
+            samples = Samples(View.of(parts["train"], climatology, windows, places), settings, run.seed)
+        return cls(
+            settings,
+            run.seed,
+            source,
+            samples,
+            validation,
+            View.of(validation.data, climatology, windows, places),
+            parts["test"],
+            rivals,
+            errors,
+            basis,
+            climatology,
+        )
+
+    def trained(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> Trained:
+        """``model`` with its companions; ``scores`` say how far it has learned."""
+        facts = {"data_name": self.source.name, "data_key": self.source.key, "rivals_val_mae": self.rivals_mae}
+        return Trained(model, self.settings, self.seed, self.basis, self.climatology, facts | scores)
+
+
+def open_source(choice: DemoSource | FileSource) -> SSTSource:
+    """The source that the settings name."""
+    if isinstance(choice, DemoSource):
+        return demo_ocean(choice.step_deg, choice.seed, f"{choice.first_year:04d}-01-01", choice.years)
+    return open_sst(choice.path, choice.variable, choice.quality)
+
+
+def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
+    """The months of every part; ``learning`` are those of climatology and training together."""
+    months: dict[str, list[tuple[int, int]]] = {name: settings.months_of(name) for name in _PARTS}
+    months["learning"] = sorted({*months["climatology"], *months["train"]})
+    num_months = sum(len(months[name]) for name in _PARTS)
+    done = 0
+    parts: dict[str, MonthlyData] = {}
+    for name, wanted in months.items():
+
+        def progress(share: float, _: str, base: int = done, size: int = len(wanted)) -> None:
+            run.stop_if_asked()
+            run.report({"preparing": (base + share * size) / num_months}, 0.0)
+
+        with run.repeating():
+            parts[name] = prepare(source, wanted[0], wanted[-1], progress=progress)
+        done = min(num_months, done + len(wanted))
+    run.report({"preparing": 1.0}, 0.0)
+    return parts

@@ -1,0 +1,254 @@
+"""A trained model with all that is needed to use it, as one file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.assets import asset
+from engine.compute import device
+from engine.config.run_config import RunConfig
+from engine.config.sst import SSTSettings
+from engine.data.months import MonthlyData
+from engine.embedding import HarmonicBasis
+from engine.errors import ConfigError, DataError, StoreError
+from engine.models import SpatioTemporalModel
+from engine.models.baselines import Climatology
+from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from engine.sphere import LatLonGrid
+from engine.training.sst.learner import load_weights
+from engine.training.sst.positions import Places
+from engine.training.sst.samples import View
+from engine.training.sst.windows import Windows
+
+BEST = "best.safetensors"
+"""The model file in a run's folder."""
+
+RIVALS = "rivals.npz"
+"""Beside it: what the rivals learned from the same years (:meth:`engine.models.baselines.Rivals.arrays`)."""
+
+FORMAT = "harmonia.sst_model"
+VERSION = 1
+
+PRETRAINED = "pretrained/sst-tiny.safetensors"
+"""The shipped model, below ``assets``; ``python -m engine.training.sst.pretrain`` makes it."""
+
+PRETRAINED_RIVALS = "pretrained/sst-tiny-rivals.npz"
+"""Its rivals."""
+
+_STEP_K = 0.002  # the climatology is kept in steps of 2 mK: 16 bits reach ±65 °C
+_NO_VALUE = -(2**15)
+_BASIS = ("mean", "components", "eigenvalues", "std")
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model that has learned, and what it was told beside the days.
+
+    Attributes:
+        model: the weights, in ``eval`` mode.
+        settings: how it was trained.
+        seed: of that run.
+        basis: what its position embedding is made of; None for other encoders.
+        climatology: the usual course of the year that it takes off, on the grid it was trained on.
+        scores: how far it had learned: ``epoch``, ``val_mae`` and so on; and from what: ``data_name``, ``data_key``.
+    """
+
+    model: SpatioTemporalModel
+    settings: SSTSettings
+    seed: int
+    basis: HarmonicBasis | None
+    climatology: Climatology
+    scores: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the weights (32 hexadecimal digits)."""
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    def view(self, data: MonthlyData) -> View:
+        """``data`` as the model sees it, on whatever grid it lies."""
+        settings = self.settings
+        windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
+        climatology = on_grid(self.climatology, data.grid, data.land)
+        return View.of(data, climatology, windows, Places(settings.model, windows, self.basis))
+
+    def save(self, path: Path) -> None:
+        """Write everything as safetensors, whole or not at all."""
+        arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
+        arrays |= {f"climatology:{name}": value for name, value in _packed(self.climatology).items()}
+        facts: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "code_version": code_version(),
+            "config": RunConfig(seed=self.seed, settings=self.settings).model_dump(mode="json"),
+            "scores": self.scores,
+        }
+        if self.basis is not None:
+            arrays |= {f"basis:{name}": cast(Tensor, getattr(self.basis, name)).numpy() for name in _BASIS}
+            arrays |= {"basis:lat": self.basis.grid.lat, "basis:lon": self.basis.grid.lon}
+            if self.basis.where is not None:
+                arrays["basis:where"] = np.packbits(self.basis.where.numpy())
+            facts["basis"] = {"max_degree": self.basis.max_degree, "domain": self.basis.domain}
+        write_checkpoint(path, arrays, facts)
+
+    @classmethod
+    def load(cls, path: Path) -> Trained:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            StoreError: there is no such file; it is damaged, of another kind, version or architecture.
+        """
+        kept = read_checkpoint(path)
+        if kept is None:
+            raise StoreError("there is no trained model", str(path), "train one, or check the path")
+        if kept.facts.get("format") != FORMAT:
+            raise StoreError(
+                "the file holds something other than a trained model", str(path), f"choose a {FORMAT} file"
+            )
+        if kept.facts["version"] > VERSION:
+            raise StoreError("the model was written by a newer Harmonia", str(path), "update Harmonia")
+        try:
+            config = RunConfig.checked(kept.facts["config"], str(path))
+        except ConfigError as error:
+            raise StoreError(
+                f"the model's settings are not understood: {error.what}", str(path), "use the Harmonia that wrote it"
+            ) from error
+        assert isinstance(config.settings, SSTSettings)
+        model = SpatioTemporalModel(config.settings.model)
+        load_weights(model, _below("weights:", kept), str(path))
+        return cls(
+            model.to(device()).eval(),
+            config.settings,
+            config.seed,
+            _basis(kept),
+            _unpacked(_below("climatology:", kept)),
+            kept.facts["scores"],
+        )
+
+
+def pretrained() -> Trained:
+    """The small model that comes with Harmonia, trained on the demo ocean; its card lies beside it in ``assets``."""
+    return Trained.load(asset(PRETRAINED))
+
+
+def code_version() -> str:
+    """The version of this code."""
+    return version("harmonia-explorer")
+
+
+def stored_precision(climatology: Climatology) -> Climatology:
+    """The same climatology as a model file keeps it, so that a model is used with what it was trained with."""
+    return _unpacked(_packed(climatology))
+
+
+def _packed(climatology: Climatology) -> dict[str, NDArray[Any]]:
+    steps = np.round(np.nan_to_num(climatology.coeffs) / _STEP_K).clip(_NO_VALUE + 1, -_NO_VALUE - 1)
+    return {
+        "coeffs": np.where(np.isfinite(climatology.coeffs), steps, _NO_VALUE).astype(np.int16),
+        "lat": climatology.grid.lat,
+        "lon": climatology.grid.lon,
+    }
+
+
+def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Climatology:
+    steps = arrays["coeffs"]
+    coeffs = np.where(steps == _NO_VALUE, np.nan, steps * _STEP_K).astype(np.float32)
+    return Climatology(coeffs, LatLonGrid(arrays["lat"], arrays["lon"]))
+
+
+def _basis(kept: Checkpoint) -> HarmonicBasis | None:
+    arrays = _below("basis:", kept)
+    if not arrays:
+        return None
+    grid = LatLonGrid(arrays["lat"], arrays["lon"])
+    where = None
+    if "where" in arrays:
+        cells = np.unpackbits(arrays["where"], count=grid.shape[0] * grid.shape[1])
+        where = torch.tensor(cells.astype(bool).reshape(grid.shape))
+    tensors = {name: torch.tensor(arrays[name]) for name in _BASIS}
+    return HarmonicBasis(grid=grid, where=where, **tensors, **kept.facts["basis"])
+
+
+def _below(prefix: str, kept: Checkpoint) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): value for name, value in kept.arrays.items() if name.startswith(prefix)}
+
+
+def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_]) -> Climatology:
+    """A climatology on another grid, or for another coast: bilinear among the sea cells around, else along the row.
+
+    Raises:
+        DataError: cells of the sea lie beyond the rows or columns it knows.
+    """
+    own, coeffs = climatology.grid, climatology.coeffs
+    known = np.isfinite(coeffs[0])
+    if own == grid and (known | land).all():
+        return climatology
+    rows = np.interp(grid.lat, *_ascending(own.lat, np.arange(own.lat.size)))
+    beyond = (np.abs(grid.lat - np.clip(grid.lat, *sorted((own.lat[0], own.lat[-1])))) > 1.5 * _spacing(own))[:, None]
+    columns = _columns(own, grid.lon)
+    if not own.is_periodic:
+        inside = columns.clip(0, own.lon.size - 1)
+        beyond = beyond | (np.abs(columns - inside) > 1.5)
+        columns = inside
+    if (beyond & ~land).any():
+        raise DataError(
+            "the model knows no climatology for a part of this sea", f"{grid!r}, the model's {own!r}", "train one here"
+        )
+    total, weight = np.zeros((len(coeffs), *grid.shape)), np.zeros(grid.shape)
+    south, west = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    for north in (0, 1):
+        row = np.minimum(south + north, own.lat.size - 1)
+        share = np.abs(1.0 - north - (rows - south))[:, None]
+        for east in (0, 1):
+            column = (west + east) % own.lon.size
+            near = share * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
+            total += near * np.nan_to_num(coeffs[:, row][:, :, column])
+            weight += near
+    around = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int) % own.lon.size)
+    found = np.where(
+        weight > 0, total / np.where(weight > 0, weight, 1.0), _filled(coeffs, known, own.is_periodic)[:, *around]
+    )
+    return Climatology(np.where(land, np.nan, found).astype(np.float32), grid)
+
+
+def _columns(own: LatLonGrid, lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of ``own``, not whole ones, where ``lon`` lies: [0, W) on a circle, else nearest to the middle."""
+    if own.is_periodic:
+        return (lon - own.lon[0]) % 360.0 / own.lon_step
+    middle = (own.lon[0] + own.lon[-1]) / 2.0
+    return ((lon - middle + 180.0) % 360.0 - 180.0 + middle - own.lon[0]) / own.lon_step
+
+
+def _filled(coeffs: NDArray[np.float32], known: NDArray[np.bool_], is_periodic: bool) -> NDArray[np.float32]:
+    """``coeffs`` (5, H, W) with unknown cells between the known ones of their row, linearly; else the mean of all."""
+    filled = np.empty_like(coeffs)
+    filled[:] = coeffs[:, known].mean(axis=1)[:, None, None]
+    width = known.shape[1]
+    columns = np.arange(width, dtype=np.float64)
+    for row in np.flatnonzero(known.any(axis=1)):
+        there: NDArray[np.float64] = columns[known[row]]
+        for kept, values in zip(filled[:, row], coeffs[:, row, known[row]], strict=True):
+            kept[:] = np.interp(columns, there, values, period=width if is_periodic else None)
+    return filled
+
+
+def _ascending(x: NDArray[np.float64], y: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    return (x, y) if x[0] < x[-1] else (x[::-1], y[::-1])
+
+
+def _spacing(grid: LatLonGrid) -> float:
+    return float(np.abs(np.diff(grid.lat)).max())

@@ -1,0 +1,70 @@
+"""What a model is told of where its patches are."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.config.model import SpatioTemporalConfig
+from engine.data.domain import Domain
+from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
+from engine.sphere import LatLonGrid
+from engine.training.sst.windows import Corner, Windows
+
+Floats = NDArray[np.float32]
+
+_FIT_STEP_DEG = 1.0
+_REFERENCE_STEP_DEG = 1.0
+_CACHED = 512
+
+
+def fit_basis(config: SpatioTemporalConfig, max_degree: int) -> HarmonicBasis | None:
+    """The ocean's basis that the encoder ``harmonic`` reads, the same whatever grid is learned on; None for others."""
+    if config.encoder != "harmonic":
+        return None
+    grid, ocean = LatLonGrid.regular(_FIT_STEP_DEG), Domain("ocean")
+    return HarmonicBasis.fit(grid, max_degree, config.num_components, where=ocean.mask(grid), domain=ocean.describe())
+
+
+class Places:
+    """Centres and features of the patches of any window, as a model of ``config`` reads them.
+
+    The scale features are given relative to those of a patch of as many cells of 1° on the equator, so that they are of
+    the same order as the position.
+    """
+
+    def __init__(self, config: SpatioTemporalConfig, windows: Windows, basis: HarmonicBasis | None) -> None:
+        self._patch: tuple[int, int] = config.patch[1:]
+        self._windows = windows
+        self._basis = basis
+        self._reference = _reference(self._patch)
+        self.of: Any = lru_cache(_CACHED)(self._of)
+        """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
+
+    def _of(self, corner: Corner) -> tuple[Floats, Floats | None]:
+        grid = self._windows.coordinates(corner)
+        lat = grid.lat.reshape(-1, self._patch[0]).mean(axis=1)
+        lon = grid.lon.reshape(-1, self._patch[1]).mean(axis=1)
+        centres = np.stack(np.broadcast_arrays(lon, lat[:, None]), axis=-1)
+        # what adds nothing for the widest patches: the centre's longitude from −180 to 180
+        centres[..., 0] = (centres[..., 0] + 180.0) % 360.0 - 180.0
+        return centres.reshape(-1, 2).astype(np.float32), self._features(grid)
+
+    def _features(self, grid: LatLonGrid) -> Floats | None:
+        if self._basis is None:
+            return None
+        position = position_embedding(self._basis, grid, self._patch)
+        scale = (scale_features(grid, self._patch) - self._reference).to(position.dtype)
+        return torch.cat((position, scale), dim=-1).flatten(0, 1).numpy()
+
+
+def _reference(patch: tuple[int, int]) -> torch.Tensor:
+    """The scale features (10,) of a patch of as many cells of 1° just north of the equator."""
+    step = _REFERENCE_STEP_DEG
+    lat, lon = (step * (np.arange(max(2, size)) + 0.5) for size in patch)
+    row = scale_features(LatLonGrid(lat[: patch[0]], lon[: patch[1]]), patch)
+    return row.reshape(len(SCALE_FEATURES))

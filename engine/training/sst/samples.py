@@ -1,0 +1,229 @@
+"""What a model sees in a step: windows of months with clouds laid over them, and what it should have said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.config.sst import SSTSettings
+from engine.data.gaps import Pattern, withhold
+from engine.data.months import MonthlyData
+from engine.errors import ChoiceError, DataError
+from engine.models.baselines.climatology import Climatology
+from engine.models.baselines.observed import ICE_SHARE
+from engine.sphere import LatLonGrid
+from engine.training.sst.positions import Places
+from engine.training.sst.windows import Corner, Windows
+
+_MOST = 0.95  # of the observations of a sample may be hidden
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of M months as the model reads them, and their targets; legend as in :mod:`engine.training.sst.windows`."""
+
+    daily: Tensor
+    """(B, 1, M, T, h, w) °C, 0 where missing"""
+    missing: Tensor
+    """the same shape, bool"""
+    land: Tensor
+    """(B, h, w) bool"""
+    padded: Tensor
+    """(B, M, T) bool"""
+    phases: Tensor
+    """(B, M, T, 3) radians"""
+    lonlat: Tensor
+    """(B, N, 2) degrees"""
+    baseline: Tensor
+    """(B, M, h, w) °C"""
+    features: Tensor | None = None
+    """(B, N, P)"""
+    target: Tensor | None = None
+    """(B, M, h, w) °C; None where nothing is learned"""
+    weight: Tensor | None = None
+    """(B, M, h, w), area where the target counts, else 0; 1 for a cell on the equator"""
+
+    @classmethod
+    def of(cls, samples: Sequence[dict[str, Any]], device: torch.device) -> Batch:
+        """The samples, arrays by name, on top of each other."""
+        names = [name for name, array in samples[0].items() if array is not None]
+        stacked: dict[str, Any] = {
+            name: torch.as_tensor(np.stack([sample[name] for sample in samples]), device=device) for name in names
+        }
+        return cls(**stacked)
+
+    def inputs(self) -> tuple[Any, ...]:
+        """The arguments of the model."""
+        place = (self.lonlat, self.features)
+        return self.daily, self.missing, self.land, self.padded, self.phases, place, self.baseline
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The months of one data set as a model sees them, window by window."""
+
+    data: MonthlyData
+    usual: NDArray[np.float32]
+    """(12, H, W), the climatology of every month of the year, °C; 0 on land"""
+    windows: Windows
+    places: Places
+
+    @classmethod
+    def of(cls, data: MonthlyData, climatology: Climatology, windows: Windows, places: Places) -> View:
+        """The months of ``data`` as differences from ``climatology``."""
+        return cls(data, np.nan_to_num(climatology.at(np.arange(1, 13))), windows, places)
+
+    def inputs(self, months: range, corner: Corner) -> dict[str, Any]:
+        """Everything of a sample but its target: arrays without the leading B."""
+        span = slice(months.start, months.stop)
+        daily = self.windows.cut(self.data.daily[span], corner)
+        land = self.windows.cut(self.data.land, corner)
+        missing = np.isnan(daily) | land | self.data.padded[span, :, None, None]
+        lonlat, features = self.places.of(corner)
+        return {
+            "daily": np.where(missing, np.float32(0.0), daily)[None],
+            "missing": missing[None],
+            "land": np.ascontiguousarray(land),
+            "padded": np.asarray(self.data.padded[span]),
+            "phases": np.asarray(self.data.phases[span]),
+            "lonlat": lonlat,
+            "features": features,
+            "baseline": self.windows.cut(self.usual, corner)[self.data.months[span] - 1],
+        }
+
+
+def counted_area(data: MonthlyData, held_out_box: tuple[float, float, float, float] | None) -> NDArray[np.float32]:
+    """(H, W), the area of the cells that are learned from, as the grid's ``area_weights``; 0 on land and in the box."""
+    area = data.grid.area_weights[:, None] * ~data.land
+    if held_out_box is not None:
+        area = area * ~in_box(data.grid, held_out_box)
+    return area.astype(np.float32)
+
+
+def in_box(grid: LatLonGrid, box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+    """(H, W), True = the cell's centre lies in the box (south, north, west, east), degrees."""
+    south, north, west, east = box
+    rows = (grid.lat >= south) & (grid.lat <= north)
+    return rows[:, None] & ((grid.lon - west) % 360.0 <= east - west)
+
+
+class Samples:
+    """The samples of every epoch. Each is made from its own seed (run, epoch, number), so no order matters.
+
+    A sample is a window at a random place, more often where there is more ocean, of months that take turns, under
+    clouds of another time. Where the source knows the month's mean, that is the target; else it is the mean of the days
+    that those clouds hide, in the cells where they hide any.
+
+    Raises:
+        ChoiceError: nothing could be learned: no truth and no clouds to hide days by, or no cell with a target.
+        DataError: fewer months than a sample has.
+    """
+
+    def __init__(self, view: View, settings: SSTSettings, seed: int) -> None:
+        self.view = view
+        self.settings = settings
+        self.seed = seed
+        data = view.data
+        num_blocks = len(data.months) - settings.months + 1
+        if num_blocks < 1:
+            raise DataError(
+                f"a sample of {settings.months} months does not fit into the {len(data.months)} to learn from",
+                "train_years",
+                "choose more years or fewer months in a sample",
+            )
+        if data.target is None and not settings.extra_clouds:
+            raise ChoiceError(
+                "there is nothing to learn from: the true means of the months are not known, and no days are hidden",
+                "extra_clouds",
+                "choose a share above 0",
+            )
+        self._num_blocks = num_blocks
+        self._area = counted_area(data, settings.held_out_box)
+        known = self._has_target()
+        self._corners, chances = view.windows.likely_corners((self._area * known).astype(np.float64))
+        self._cumulated = np.cumsum(chances)
+
+    def _has_target(self) -> NDArray[np.bool_]:
+        """(H, W), True = some month has something to learn from there."""
+        data = self.view.data
+        known = np.zeros(data.grid.shape, bool)
+        for n, days in enumerate(data.daily):  # never all days at once
+            fields = days if data.target is None else data.target[n : n + 1]
+            known |= np.any(np.isfinite(fields), axis=0)
+        return known
+
+    def sample(self, epoch: int, number: int) -> dict[str, Any]:
+        """Sample ``number`` of an epoch: arrays by the names of :class:`Batch`, without the leading B."""
+        rng = np.random.default_rng((self.seed, epoch, number))
+        months = self._months(epoch, number)
+        corner = Corner(*self._corners[np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1])])
+        sample = self.view.inputs(months, corner)
+        hidden = self._clouds(sample, months, corner, rng)
+        target, counts = self._target(sample, months, corner, hidden)
+        weight = self.view.windows.cut(self._area, corner) * counts
+        sample["missing"] = sample["missing"] | hidden
+        sample["daily"] = np.where(hidden, np.float32(0.0), sample["daily"])
+        return sample | {"target": np.where(counts, target, 0.0).astype(np.float32), "weight": weight}
+
+    def _months(self, epoch: int, number: int) -> range:
+        """The months of a sample: all blocks take turns, in an order of their own for each turn."""
+        turn, place = divmod(number, self._num_blocks)
+        first = int(np.random.default_rng((self.seed, epoch, turn, 1)).permutation(self._num_blocks)[place])
+        return range(first, first + self.settings.months)
+
+    def _clouds(
+        self, sample: dict[str, Any], months: range, corner: Corner, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """(1, M, T, h, w), True = hidden: by the clouds that the window had at another time, days and whole months.
+
+        Up to twice the share of days and of cell-months, so that a model sees skies of all kinds.
+        """
+        missing: NDArray[np.bool_] = sample["missing"][0]
+        land: NDArray[np.bool_] = sample["land"]
+        data, windows = self.view.data, self.view.windows
+        others = [n for n in range(len(data.months)) if n not in months] or list(months)
+        clouds = np.isnan(windows.cut(data.daily[int(rng.choice(others))], corner))
+        hidden = np.zeros(missing.shape, bool)
+        for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_share, True)):
+            chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
+            hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)[0]
+        return hidden[None]
+
+    def _target(
+        self, sample: dict[str, Any], months: range, corner: Corner, hidden: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
+        """Target (M, h, w) and where it counts."""
+        data, span = self.view.data, slice(months.start, months.stop)
+        if data.target is not None:
+            target = self.view.windows.cut(data.target[span], corner)
+            return target, np.isfinite(target) & (self.view.windows.cut(data.ice[span], corner) <= ICE_SHARE)
+        return mean_of(sample["daily"][0], hidden[0])
+
+
+def hide(
+    missing: NDArray[np.bool_],
+    land: NDArray[np.bool_],
+    share: float,
+    seed: int,
+    clouds: NDArray[np.bool_] | None = None,
+    *,
+    whole_month: bool = False,
+) -> tuple[NDArray[np.bool_], Pattern]:
+    """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few; and which it was."""
+    try:
+        return withhold(missing, land, share, seed, clouds=clouds, whole_month=whole_month), "clouds"
+    except DataError:  # a sky that is nearly always clear, or nearly always covered, has no clouds to lend
+        return withhold(missing, land, share, seed, "swath", whole_month=whole_month), "swath"
+
+
+def mean_of(daily: NDArray[np.float32], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The mean (M, H, W) over the ``chosen`` days of (M, T, H, W), and where there are any."""
+    count = chosen.sum(axis=1, dtype=np.float32)
+    total = np.where(chosen, daily, np.float32(0.0)).sum(axis=1)
+    return total / np.maximum(count, 1.0), count > 0
