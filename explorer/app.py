@@ -16,14 +16,14 @@ from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage
 from engine.compute import describe_device
 from engine.errors import EngineError
 from explorer import layout, theme
-from explorer.background import Later
+from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
-from explorer.session import Page, Query, Session, View
+from explorer.session import Page, PageView, Query, Session
 from explorer.widgets.rail import Rail
-from explorer.widgets.text import sentence, text, title
+from explorer.widgets.text import sentence, text_pane, title
 
 log = logging.getLogger("harmonia")
 
@@ -48,7 +48,7 @@ def build() -> pmui.Page:
     session = Session(dark=dark)
     pn.state.on_session_destroyed(lambda _: session.release())
     shell = None if refusal else Shell(session)
-    content = text(refusal) if shell is None else shell.root
+    content = text_pane(refusal) if shell is None else shell.root
     page = pmui.Page(
         title="Harmonia",
         main=[content],
@@ -93,7 +93,7 @@ class Shell:
 
     def __init__(self, session: Session, registry: Registry = REGISTRY) -> None:
         self.session = session
-        self._views: dict[str, View] = {}
+        self._views: dict[str, PageView] = {}
         self._frames: dict[str, pn.Column] = {}
         self.rail = Rail(
             items=[{"name": page.name, "title": page.title, "icon": page.icon} for page in PAGES],
@@ -117,7 +117,7 @@ class Shell:
         pn.config.exception_handler = self._failed
         session.say = self._say
         # the address may lag behind a slider; the globe may not
-        self._address = Later(self._write_address, 150)
+        self._address = Debouncer(self._write_address, 150)
 
     def open_first(self) -> None:
         """Show the page that the address asks for."""
@@ -170,7 +170,7 @@ class Shell:
         self._frames[name] = frame
         self._host.objects = list(self._frames.values())
 
-    def _frame(self, page: Page, view: View) -> pn.Column:
+    def _frame(self, page: Page, view: PageView) -> pn.Column:
         chip = pmui.Chip(
             label=describe_device(),
             size="small",

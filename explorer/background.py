@@ -16,7 +16,7 @@ from engine.errors import CancelledError, EngineError
 log = logging.getLogger("harmonia")
 
 
-class Later:
+class Debouncer:
     """Calls ``action`` once, ``delay_ms`` after the last ``soon()``: for what may lag behind a slider."""
 
     def __init__(self, action: Callable[[], None], delay_ms: int) -> None:
@@ -39,7 +39,7 @@ class Later:
         self._action()
 
 
-class Poll:
+class PeriodicTask:
     """Calls ``action`` again and again, as long as that is wanted."""
 
     def __init__(self, action: Callable[[], None], period_ms: int = 500) -> None:
@@ -66,7 +66,7 @@ def unseen(share: float | None, text: str) -> None:
     del share, text
 
 
-class Newest:
+class LatestTask:
     """Runs one piece of work in a thread. Starting another asks the running one to stop, and its answer is dropped.
 
     ``on_progress(share, text)`` is called on the event loop, at most ten times a second; share is None when idle.

@@ -13,7 +13,7 @@ from explorer.session import Query
 
 
 class PageModel(param.Parameterized):
-    """State and address. A page lists its keys of the address; ``keep_legal`` brings the rest of the state in line."""
+    """State and address. A page lists its keys of the address; ``clamp`` brings the rest of the state in line."""
 
     KEYS: ClassVar[dict[str, str]] = {}
     """The page's keys of the address, each with the name of the parameter it holds."""
@@ -34,7 +34,7 @@ class PageModel(param.Parameterized):
 
     # what a page may say of itself
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """Bring values and bounds in line with each other; called after every change."""
 
     def counts(self, name: str) -> bool:
@@ -59,7 +59,7 @@ class PageModel(param.Parameterized):
     # address
 
     def _changed(self) -> None:
-        self.keep_legal()
+        self.clamp()
         address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.counts(name)}
         self.write_extra(address)
         address["at"] = ",".join(f"{value:.4g}" for value in self.camera)
@@ -134,7 +134,7 @@ class DomainModel(PageModel):
         east = (self.west + self.width + 180.0) % 360.0 - 180.0
         return Domain("box", *self.lat_range, self.west, east)
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """A box is at least two degrees high."""
         south, north = self.lat_range
         if north - south < 2.0:

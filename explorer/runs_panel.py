@@ -9,7 +9,7 @@ import param
 
 from engine.errors import EngineError
 from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
-from explorer.background import Newest, unseen
+from explorer.background import LatestTask, unseen
 from explorer.registry import Registry
 from explorer.session import Session
 from explorer.widgets.requests import Request, on_request
@@ -40,7 +40,7 @@ class RunsPanel(param.Parameterized):
         self._registry = registry
         self._limit = _PAGE
         self._metrics: MetricsReader | None = None
-        self._reading = Newest(unseen, lambda error: session.say("error", str(error)))
+        self._reading = LatestTask(unseen, lambda error: session.say("error", str(error)))
         self.list = RunsList(margin=0, sizing_mode="stretch_both")
         on_request(self.list, self._do)
         self.param.watch(lambda _: self._open_or_close(), "is_open")

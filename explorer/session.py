@@ -56,7 +56,7 @@ class Session(param.Parameterized):
 
 
 @dataclass
-class View:
+class PageView:
     """What a page puts into the shell's areas, each a list of parts."""
 
     drawer: list[Any]
@@ -78,4 +78,4 @@ class Page:
     subtitle: str
     icon: str
     """The name of a drawing in ``widgets/rail.js``."""
-    build: Callable[[Session, Query], View]
+    build: Callable[[Session, Query], PageView]

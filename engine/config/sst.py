@@ -11,7 +11,7 @@ from engine.config.fields import Checked, checked_box, whole_rows
 from engine.config.model import SpatioTemporalConfig
 
 Years = tuple[int, int]
-Part = Literal["climatology", "train", "validation", "test"]
+Split = Literal["climatology", "train", "validation", "test"]
 _Year = Annotated[int, Field(ge=1, le=9999)]
 
 
@@ -81,7 +81,7 @@ class SSTSettings(Checked):
     held_out_box: tuple[float, float, float, float] | None = Field(
         default=None,
         description="south, north (−90..90), west, east (−180..360), degrees: left out of the loss; climatology, "
-        "rivals and the choice of the best epoch still see it",
+        "baselines and the choice of the best epoch still see it",
     )
 
     model: SpatioTemporalConfig = Field(
@@ -207,7 +207,7 @@ class SSTSettings(Checked):
         """Steps of the optimiser in an epoch; a last one that would be too short is filled up."""
         return math.ceil(self.samples / (self.batch * self.accumulate * self.devices * self.nodes))
 
-    def months_of(self, part: Part) -> list[tuple[int, int]]:
+    def months_of(self, part: Split) -> list[tuple[int, int]]:
         """(year, month) of every month of one part, without those too near to another part's.
 
         Validation and test give up ``gap_months`` at an end where the year beyond it belongs to another part.

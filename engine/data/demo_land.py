@@ -30,7 +30,7 @@ from engine.data.land_looks import (
     SNOW,
     WATER,
 )
-from engine.data.tiles import PARTS, Part, Pixels, Tiles, part_of_boxes
+from engine.data.tiles import SPLITS, Pixels, Split, Tiles, split_of_boxes
 from engine.errors import ChoiceError
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid
 
@@ -82,13 +82,13 @@ class DemoLand:
         """What it is, in words."""
         return f"Synthetic land from real climate classes, {self.size} × {self.size} pixels of {self.pixel_km:g} km"
 
-    def count(self, part: Part) -> None:
+    def count(self, part: Split) -> None:
         """There is no end to them."""
 
-    def tiles(self, part: Part, numbers: ArrayLike) -> Tiles:
+    def tiles(self, part: Split, numbers: ArrayLike) -> Tiles:
         """The tiles of a part with these ``numbers`` (N,): on land, whole in its blocks; days in the year."""
         numbers = np.asarray(numbers, np.int64)
-        key = [self.seed, PARTS.index(part)]
+        key = [self.seed, SPLITS.index(part)]
         drawn = np.stack([np.random.default_rng([*key, int(number)]).random(4) for number in numbers])
         lat, lon = self._places(part, drawn[:, 0], drawn[:, 1])
         return self.at(lat, lon, 1.0 + np.floor(365.0 * drawn[:, 2]), shots=(drawn[:, 3] * 2**32).astype(np.int64))
@@ -164,7 +164,7 @@ class DemoLand:
         north = field[:, i + 1, j] * (1 - u) + field[:, i + 1, right] * u
         return (south * (1 - v) + north * v).astype(np.float32)
 
-    def _places(self, part: Part, down: Floats, along: Floats) -> tuple[Floats, Floats]:
+    def _places(self, part: Split, down: Floats, along: Floats) -> tuple[Floats, Floats]:
         """Land cells of a part (N,), evenly by area, from numbers in [0, 1): a row, then a cell in the row."""
         cells, first = _land_cells(self.seed, self.size * self.pixel_km)[part]
         rows, columns = RASTER_SHAPE
@@ -185,18 +185,18 @@ class _Cells(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _land_cells(seed: int, tile_km: float) -> dict[Part, _Cells]:
+def _land_cells(seed: int, tile_km: float) -> dict[Split, _Cells]:
     """The land cells around which tiles of ``tile_km`` lie whole in blocks of each part."""
     rows, columns = RASTER_SHAPE
     lat: Floats = np.asarray(90.0 - (np.arange(rows) + 0.5) * (180.0 / rows), np.float64)
     lon = (np.arange(columns) + 0.5) * (360.0 / columns) - 180.0
     reaches, height = np.stack(_reach(lat, tile_km), axis=1).tolist(), float(np.rad2deg(tile_km / _EARTH_KM))
     part = np.stack(
-        [part_of_boxes(south, north, lon - wide, lon + wide, seed, height) for south, north, wide in reaches]
+        [split_of_boxes(south, north, lon - wide, lon + wide, seed, height) for south, north, wide in reaches]
     )
     land = climate_raster() != SEA
-    found: dict[Part, _Cells] = {}
-    for number, name in enumerate(PARTS):
+    found: dict[Split, _Cells] = {}
+    for number, name in enumerate(SPLITS):
         cells = np.flatnonzero(land & (part == number)).astype(np.int32)
         found[name] = _Cells(cells, np.searchsorted(cells, np.arange(rows + 1) * columns))
     return found

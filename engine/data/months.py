@@ -1,4 +1,4 @@
-"""The months of a source as plain arrays: what models and rivals learn from and are scored on."""
+"""The months of a source as plain arrays: what models and baselines learn from and are scored on."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ Floats = NDArray[np.float64]
 Pixels = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = get_args(Part)
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
-NO_PART = len(PARTS)
+NO_PART = len(SPLITS)
 """Stands for the part of a tile that reaches into blocks of several."""
 
 BLOCK_DEG = 2.5
@@ -68,25 +68,25 @@ class TileSource(Protocol):
         """Pixels along each side."""
         ...
 
-    def count(self, part: Part) -> int | None:
+    def count(self, part: Split) -> int | None:
         """How many different tiles the part has; None for any number."""
         ...
 
-    def tiles(self, part: Part, numbers: ArrayLike) -> Tiles:
+    def tiles(self, part: Split, numbers: ArrayLike) -> Tiles:
         """The tiles with these ``numbers`` (N,), from 0; beyond :meth:`count` they come again in another order."""
         ...
 
 
 def part_of(lat_deg: ArrayLike, lon_deg: ArrayLike, seed: int, tile_deg: float = 0.0) -> NDArray[np.uint8]:
-    """The part, by its place in :data:`PARTS`, of the block that holds each point; the arguments broadcast.
+    """The part, by its place in :data:`SPLITS`, of the block that holds each point; the arguments broadcast.
 
     A block is as a whole for training (80 % of them), validation or testing, at least one for each. It is at least
     three tiles high, whose height is ``tile_deg``, and about as wide, as long as there are six of them on the Earth.
     """
-    return part_of_boxes(lat_deg, lat_deg, lon_deg, lon_deg, seed, tile_deg)
+    return split_of_boxes(lat_deg, lat_deg, lon_deg, lon_deg, seed, tile_deg)
 
 
-def part_of_boxes(
+def split_of_boxes(
     south: ArrayLike, north: ArrayLike, west: ArrayLike, east: ArrayLike, seed: int, tile_deg: float
 ) -> NDArray[np.uint8]:
     """The part of the blocks that hold the whole of each box, degrees; :data:`NO_PART` where they are of several.
@@ -129,7 +129,7 @@ def _blocks(seed: int, tile_deg: float) -> _Blocks:
     counts = np.maximum(1, np.round(2 * rows * np.cos(middle))).astype(np.int64)
     kept = max(1, round(_KEPT_SHARE * int(counts.sum())))
     parts = np.zeros(counts.sum(), np.uint8)
-    parts[:kept], parts[kept : 2 * kept] = PARTS.index("validation"), PARTS.index("test")
+    parts[:kept], parts[kept : 2 * kept] = SPLITS.index("validation"), SPLITS.index("test")
     np.random.default_rng([seed, 0x9A27]).shuffle(parts)
     split = np.split(parts, np.cumsum(counts)[:-1])
     part = np.stack([own[np.arange(_COLUMNS) * len(own) // _COLUMNS] for own in split])
@@ -164,7 +164,7 @@ class FiniteTiles:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for part in PARTS:
+        for part in SPLITS:
             if not self.count(part):
                 raise DataError(
                     f"none of the {self.lat.size} tiles lies in a block for {part} alone",
@@ -172,24 +172,24 @@ class FiniteTiles:
                     "bring tiles of more places, smaller ones, or choose another seed",
                 )
 
-    def count(self, part: Part) -> int:
+    def count(self, part: Split) -> int:
         """How many tiles lie in the part's blocks only."""
         return self._members(part).size
 
-    def tiles(self, part: Part, numbers: ArrayLike) -> Tiles:
+    def tiles(self, part: Split, numbers: ArrayLike) -> Tiles:
         """Tiles by number; each further round through the part is in an order of its own."""
         members = self._members(part)
         rounds, places = np.divmod(np.asarray(numbers, np.int64), members.size)
         chosen = np.empty(rounds.shape, np.int64)
         for turn in np.unique(rounds):
-            order = np.random.default_rng([self.seed, PARTS.index(part), int(turn)]).permutation(members)
+            order = np.random.default_rng([self.seed, SPLITS.index(part), int(turn)]).permutation(members)
             chosen[rounds == turn] = order[places[rounds == turn]]
         return Tiles(self.read(chosen), self.lat[chosen], self.lon[chosen], self.day[chosen], self.climate[chosen])
 
-    def _members(self, part: Part) -> Indices:
-        return np.flatnonzero(self._parts == PARTS.index(part))
+    def _members(self, part: Split) -> Indices:
+        return np.flatnonzero(self._parts == SPLITS.index(part))
 
     @cached_property
     def _parts(self) -> NDArray[np.uint8]:
         south, north, west, east = self.edges.T
-        return part_of_boxes(south, north, west, east, self.seed, float((north - south).max()))
+        return split_of_boxes(south, north, west, east, self.seed, float((north - south).max()))

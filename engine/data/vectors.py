@@ -61,7 +61,7 @@ class Target:
         return drawn.reshape(self.observed.shape)
 
     def nearest(self, sampled: NDArray[np.bool_]) -> Floats:
-        """The plainest rival, (H, W, N): at every observed point the value of the nearest sampled one, else NaN.
+        """The plainest baseline, (H, W, N): at every observed point the value of the nearest sampled one, else NaN.
 
         Nearest on the sphere, by the largest cosine in float32: of points that tie to 1e-7 any may be taken.
         """

@@ -21,7 +21,7 @@ def report(
     estimates: Mapping[str, Fields],
     std: Fields | None,
     *,
-    rivals: Sequence[str],
+    baselines: Sequence[str],
     num_withheld: Numbers,
     usual: Mapping[int, Fields],
     seed: int,
@@ -30,16 +30,17 @@ def report(
     """What is known of estimates (N, H, W) of the months of ``data``, as plain values by the estimate's name.
 
     - the strata of :func:`engine.evaluation.scores.score_table`
-    - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective resolution
+    - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective
+    resolution
     - ``calibration``, of the ``model`` alone, where there is a ``std``: :func:`engine.evaluation.scores.calibration`
 
     What cannot be told, because no cell of the open sea has a known truth, is absent.
 
     Args:
         data: the months; days are those that the estimates saw.
-        estimates: ``model`` and the ``rivals``, °C.
+        estimates: ``model`` and the ``baselines``, °C.
         std: (N, H, W) standard deviation of the model, K, > 0; None where it predicts none.
-        rivals: names among the estimates.
+        baselines: names among the estimates.
         num_withheld: (N, H, W) days that were hidden.
         usual: climatology (H, W) by month 1 to 12, °C.
         seed: of the error bars.
@@ -49,7 +50,7 @@ def report(
         DataError: the months' truth is not known.
     """
     sums = score(data, estimates, num_withheld=num_withheld, usual=usual)
-    told: dict[str, dict[str, Any]] = {name: {**strata} for name, strata in score_table(sums, rivals, seed).items()}
+    told: dict[str, dict[str, Any]] = {name: {**strata} for name, strata in score_table(sums, baselines, seed).items()}
     assert data.target is not None
     is_usual = np.isfinite([usual[int(month)] for month in data.months])
     is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_SHARE) & is_usual

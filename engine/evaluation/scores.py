@@ -171,7 +171,7 @@ def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, usual: F
     return np.stack([np.bincount(where, area * term, NUM_JOINT).astype(np.float64) for term in terms], axis=-1)
 
 
-def score_table(sums: ScoreSums, rivals: Sequence[str] = (), seed: int = 0) -> Table:
+def score_table(sums: ScoreSums, baselines: Sequence[str] = (), seed: int = 0) -> Table:
     """Every score, as plain numbers: ``table[estimate][stratum][label][metric]``.
 
     Strata are those of :data:`STRATA` and ``month`` ("1" to "12"). A label that no cell fell under is absent, as is a
@@ -181,18 +181,18 @@ def score_table(sums: ScoreSums, rivals: Sequence[str] = (), seed: int = 0) -> T
     - ``mae`` Σw|e|/Σw, ``rmse`` √(Σwe²/Σw), ``bias`` Σwe/Σw, ``crmse`` √(rmse² − bias²): K
     - ``correlation`` of p and t, area-weighted, over all cells and months
     - ``area``: share of the stratum's area that the label holds, 0..1
-    - ``skill_mae_vs_<rival>`` = 1 − mae/mae of the rival, likewise ``skill_rmse_…`` and, less the bias of either,
+    - ``skill_mae_vs_<baseline>`` = 1 − mae/mae of the baseline, likewise ``skill_rmse_…`` and, less the bias of either,
       ``skill_crmse_…``
     - ``…_bar`` of ``mae``, ``rmse`` and the skills: standard error of the score of all months, the deviation over sets
       of them drawn with replacement (seeded; the same sets for all) times √(n/(n − 1)) for n months with such cells;
       absent for n = 1. Neighbouring months count as independent, so the bar is rather too short.
 
-    ``rivals`` are names among the estimates.
+    ``baselines`` are names among the estimates.
 
     Raises:
-        ChoiceError: a rival is not among the estimates.
+        ChoiceError: a baseline is not among the estimates.
         DataError: no month was added.
     """
-    if unknown := set(rivals) - set(sums.names):
-        raise ChoiceError(f"{min(unknown)!r} was not scored", "rivals", f"choose of {', '.join(sums.names)}")
-    return table_of(sums.by_stratum(), sums.names, rivals, seed)
+    if unknown := set(baselines) - set(sums.names):
+        raise ChoiceError(f"{min(unknown)!r} was not scored", "baselines", f"choose of {', '.join(sums.names)}")
+    return table_of(sums.by_stratum(), sums.names, baselines, seed)

@@ -31,8 +31,8 @@ STRATA: dict[str, tuple[str, ...]] = {
 
 ``class`` tells what an estimate could see of the cell in that month: ``observed`` some of its days, ``withheld`` none,
 since all its observations were hidden, ``never`` none, since there were none. ``observations`` counts the days seen.
-``ice``, more than :data:`engine.models.baselines.ICE_SHARE` of the days under ice, is scored apart: all other strata hold
-open sea only.
+``ice``, more than :data:`engine.models.baselines.ICE_SHARE` of the days under ice, is scored apart: all other strata
+hold open sea only.
 """
 
 _SHAPE = tuple(len(labels) for labels in STRATA.values())

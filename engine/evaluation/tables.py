@@ -33,13 +33,13 @@ class Stratum(NamedTuple):
     """(N, S, E, 9)"""
 
 
-def table_of(strata: Iterable[Stratum], names: Sequence[str], rivals: Sequence[str], seed: int) -> Table:
+def table_of(strata: Iterable[Stratum], names: Sequence[str], baselines: Sequence[str], seed: int) -> Table:
     """The table of :func:`engine.evaluation.scores.score_table`."""
     table: Table = {name: {} for name in names}
     for stratum in strata:
-        scores = _scores(stratum.sums.sum(axis=0), names, rivals)
+        scores = _scores(stratum.sums.sum(axis=0), names, baselines)
         if len(stratum.sums) > 1:
-            scores |= _bars(stratum.sums, names, rivals, seed)
+            scores |= _bars(stratum.sums, names, baselines, seed)
         for e, name in enumerate(names):
             rows = {
                 label: {metric: float(values[s, e]) for metric, values in scores.items() if np.isfinite(values[s, e])}
@@ -82,7 +82,7 @@ def table_rows(table: Table) -> Iterator[dict[str, str | float]]:
                     yield {"estimate": name, "stratum": stratum, "label": label, "metric": metric, "value": value}
 
 
-def _scores(sums: Floats, names: Sequence[str], rivals: Sequence[str]) -> dict[str, Floats]:
+def _scores(sums: Floats, names: Sequence[str], baselines: Sequence[str]) -> dict[str, Floats]:
     """Sums (..., S, E, 9) to metrics (..., S, E), NaN where not defined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         area = sums[..., 0]
@@ -95,10 +95,10 @@ def _scores(sums: Floats, names: Sequence[str], rivals: Sequence[str]) -> dict[s
             "crmse": np.sqrt(_variance(square, bias)),
             "correlation": (pt - p * t) / np.sqrt(_variance(p2, p) * _variance(t2, t)),
         }
-        for rival in rivals:
-            at = list(names).index(rival)
+        for baseline in baselines:
+            at = list(names).index(baseline)
             for metric in _SKILLS:
-                scores[f"skill_{metric}_vs_{rival}"] = 1.0 - scores[metric] / scores[metric][..., at : at + 1]
+                scores[f"skill_{metric}_vs_{baseline}"] = 1.0 - scores[metric] / scores[metric][..., at : at + 1]
     return scores
 
 
@@ -108,7 +108,7 @@ def _variance(square: Floats, mean: Floats) -> Floats:
     return np.where(variance > _ROUNDING * square, variance, 0.0)
 
 
-def _bars(sums: Floats, names: Sequence[str], rivals: Sequence[str], seed: int) -> dict[str, Floats]:
+def _bars(sums: Floats, names: Sequence[str], baselines: Sequence[str], seed: int) -> dict[str, Floats]:
     """Standard errors (S, E) of metrics: their deviation over draws of the N months of ``sums`` (N, S, E, 9).
 
     Draws of n months spread by √((n − 1)/n) of the standard error, which is made good; one month alone tells of none.
@@ -117,7 +117,7 @@ def _bars(sums: Floats, names: Sequence[str], rivals: Sequence[str], seed: int) 
     num_counted = np.count_nonzero(sums[..., 0], axis=0)
     whole = np.where(num_counted > 1, np.sqrt(num_counted / np.maximum(num_counted - 1, 1)), np.nan)
     draws = np.random.default_rng(seed).multinomial(num_months, np.full(num_months, 1.0 / num_months), RESAMPLES)
-    drawn = _scores(np.tensordot(draws.astype(np.float64), sums, axes=1), names, rivals)
+    drawn = _scores(np.tensordot(draws.astype(np.float64), sums, axes=1), names, baselines)
     return {f"{metric}_bar": whole * _std(values) for metric, values in drawn.items() if metric.startswith(_WITH_BAR)}
 
 

@@ -3,9 +3,9 @@
 from engine.config.model import PRESETS, SpatioTemporalConfig
 from engine.models.spatial_conv import SpatialConv
 from engine.models.spatiotemporal import (
-    Estimate,
     MonthlyConvDecoder,
     Reconstruction,
+    ResourceEstimate,
     SpatialPositionalEncoding2D,
     SpatialTransformer,
     SpatioTemporalModel,
@@ -19,9 +19,9 @@ from engine.models.spatiotemporal import (
 
 __all__ = [
     "PRESETS",
-    "Estimate",
     "MonthlyConvDecoder",
     "Reconstruction",
+    "ResourceEstimate",
     "SpatialConv",
     "SpatialPositionalEncoding2D",
     "SpatialTransformer",

@@ -39,7 +39,7 @@ class Belief(NamedTuple):
     date: Tensor
 
 
-class Geolocator(nn.Module):
+class GeographicExpert(nn.Module):
     """Pictures (B, C, h, w) → :class:`Belief`. It sees pixels only: neither coordinates nor climate nor date.
 
     Each band is standardised by ``mean`` and ``std`` (C,) and what is missing (NaN) becomes 0; set them with

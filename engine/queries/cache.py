@@ -1,4 +1,4 @@
-"""Answers kept by what was asked: bounded in bytes, shared by all sessions, computed once even when asked at once."""
+"""Results kept by key: bounded in bytes, shared by all sessions, computed once even when two ask at the same time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 Answer = TypeVar("Answer")
 
 Progress = Callable[[float, str], None]
-"""``progress(fraction, text)``: called now and then by long work with the fraction done (0…1); may raise to abandon it."""
+"""``progress(fraction, text)``: called by long work with the fraction done (0…1); may raise to abandon the work."""
 
 
 class Cache:

@@ -59,8 +59,8 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Rival:
-    """What the plainest rival scores on the rest of the points, in the field's units: plain and weighted by area."""
+class Baseline:
+    """What the plainest baseline scores on the rest of the points, in the field's units: plain and weighted by area."""
 
     name: str
     test_l1: float
@@ -116,7 +116,7 @@ def losses(reader: MetricsReader, num_points: int = 1000) -> Losses:
     return Losses(*(columns[name][kept] for name in ("iteration", "train_l1", "test_l1", "test_area_l1")))
 
 
-def rival(folder: Path) -> Rival:
+def baseline(folder: Path) -> Baseline:
     """The nearest sampled point's value as a guess, scored where the run in ``folder`` is: seconds for the ocean.
 
     Raises :class:`ChoiceError` for a run of another task.
@@ -164,12 +164,12 @@ def _settings(folder: Path) -> tuple[TableSettings, int]:
     return config.settings, config.seed
 
 
-def _nearest(known: Target, share: float, seed: int) -> Rival:
+def _nearest(known: Target, share: float, seed: int) -> Baseline:
     sampled = known.sampled(share, seed)
     rest = known.observed & ~sampled
     error = np.abs(known.nearest(sampled) - known.values).mean(axis=-1)[rest]
     area = np.broadcast_to(np.cos(np.deg2rad(known.lat))[:, None], rest.shape)[rest]
-    return Rival("nearest sampled point", float(error.mean()), float(np.average(error, weights=area)))
+    return Baseline("nearest sampled point", float(error.mean()), float(np.average(error, weights=area)))
 
 
 def _close_up(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int], topology: Topology) -> CloseUp:

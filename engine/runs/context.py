@@ -21,7 +21,7 @@ from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, StoreError
 from engine.files import write_atomic
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from engine.runs.heartbeat import Pulse
+from engine.runs.heartbeat import Heartbeat
 from engine.runs.metrics import MetricsWriter
 
 _REPEAT_S = 0.5
@@ -31,7 +31,7 @@ class RunContext:
     """A run from the inside. All methods belong to the task's own thread."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, pulse: Pulse, monotonic: Callable[[], float] = time.monotonic
+        self, folder: Path, config: RunConfig, pulse: Heartbeat, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.folder = folder
         self.config = config

@@ -33,7 +33,7 @@ def log(text: str) -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-class Pulse:
+class Heartbeat:
     """Writes the status from its own thread, so that it goes on while the task is deep in a long calculation.
 
     Args:

@@ -18,15 +18,15 @@ from engine.errors import RunError, StoreError
 from engine.files import load
 from engine.runs.process import gpus
 from engine.runs.record import Meta
-from engine.runs.supervise import babysit
+from engine.runs.supervise import supervise
 
 SCHEDULER, SLOTS = "HARMONIA_SCHEDULER", "HARMONIA_SLOTS"
 
-CONDUCTORS: frozenset[str] = frozenset({"sweep"})
+SUPERVISORS: frozenset[str] = frozenset({"sweep"})
 """Tasks that only start other runs and wait for them: they work on this machine and take no slot."""
 
 _CONNECT_S = 5.0
-_MAX_CONDUCTORS = 16
+_MAX_SUPERVISORS = 16
 
 
 def num_slots() -> int:
@@ -70,7 +70,7 @@ class Launcher:
         if self._executor is None:
             address = os.environ.get(SCHEDULER)
             self._executor = (
-                self._cluster(address) if address else ThreadPoolExecutor(num_slots(), thread_name_prefix="babysit")
+                self._cluster(address) if address else ThreadPoolExecutor(num_slots(), thread_name_prefix="supervise")
             )
         return self._executor
 
@@ -107,22 +107,22 @@ class Launcher:
                 self._given[folder, launch] = self._give(executor, folder, task)
 
     def _give(self, executor: Executor, folder: Path, task: str) -> Future[None]:
-        if task in CONDUCTORS:
+        if task in SUPERVISORS:
             if self._conductors is None:
-                self._conductors = ThreadPoolExecutor(_MAX_CONDUCTORS, thread_name_prefix="conduct")
-            return self._conductors.submit(babysit, str(folder), 0, self._closing)
+                self._conductors = ThreadPoolExecutor(_MAX_SUPERVISORS, thread_name_prefix="conduct")
+            return self._conductors.submit(supervise, str(folder), 0, self._closing)
         if self._client is not None:
-            return executor.submit(babysit, str(folder))
+            return executor.submit(supervise, str(folder))
         self._waiting.add(folder)
-        return executor.submit(self._babysit_first)
+        return executor.submit(self._supervise_first)
 
-    def _babysit_first(self) -> None:
+    def _supervise_first(self) -> None:
         with self._lock:
             first = min(self._waiting, key=_place_in_queue, default=None)
             if first is None:  # one was taken back
                 return
             self._waiting.discard(first)
-        babysit(str(first), num_slots(), self._closing)
+        supervise(str(first), num_slots(), self._closing)
 
     def withdraw(self, folder: Path, launch: int) -> None:
         """Take a launch back that the executor has not begun with."""

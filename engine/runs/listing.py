@@ -19,7 +19,7 @@ _SETTLED_S = 0.1  # two changes this close can bear the same time stamp, so a fr
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _CachedRecord:
     """What a run's folder held when it was last read, and how far that can be trusted."""
 
     changed_ns: int
@@ -34,7 +34,7 @@ class _Seen:
         return changed_ns == self.changed_ns and self.read - self.noticed > _SETTLED_S
 
 
-class Listing:
+class RunListing:
     """The records of the runs below ``folder``. Safe to use from several threads.
 
     Every file of a run is replaced by a rename, which changes its folder's time stamp: one look at that tells whether
@@ -46,7 +46,7 @@ class Listing:
         self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _CachedRecord] = {}
         self._beats: dict[str, tuple[int, float]] = {}
 
     def records(self) -> dict[str, RunRecord]:
@@ -102,7 +102,7 @@ class Listing:
             self._seen[run_id] = replace(seen, record=record)  # the dead stay dead: a new launch writes a new status
         return record
 
-    def _read(self, run_id: str, changed_ns: int, seen: _Seen | None) -> _Seen:
+    def _read(self, run_id: str, changed_ns: int, seen: _CachedRecord | None) -> _CachedRecord:
         read = self._monotonic()
         noticed = seen.noticed if seen and seen.changed_ns == changed_ns else read
         folder = self._folder / run_id
@@ -113,11 +113,11 @@ class Listing:
             if meta is None:
                 raise StoreError("this folder is not a run", str(folder), "move it away")
         except StoreError as error:
-            return _Seen(changed_ns, noticed, read, record=RunRecord(run_id, "unreadable", failure=str(error)))
+            return _CachedRecord(changed_ns, noticed, read, record=RunRecord(run_id, "unreadable", failure=str(error)))
         record = None
         if status is None or status.state != "running":
             record = make_record(run_id, meta, status, cancel, alive=False)
-        return _Seen(changed_ns, noticed, read, meta, status, cancel, record)
+        return _CachedRecord(changed_ns, noticed, read, meta, status, cancel, record)
 
     def _is_alive(self, run_id: str, status: Status | None) -> bool:
         if status is None:

@@ -23,7 +23,7 @@ _BLOCK_BYTES = 1 << 20  # few calls a block, and what is parsed at once stays ne
 _IDENTITY_BYTES = 64  # the end of what was read, kept to notice that the file was cut back and written anew
 
 
-class Series(NamedTuple):
+class MetricSeries(NamedTuple):
     """One metric over the steps, thinned for drawing: ``step`` (P,), ``time`` (P,) seconds, ``value`` (P,)."""
 
     step: Floats
@@ -183,14 +183,14 @@ class MetricsReader:
         """Every value read so far."""
         return self._columns
 
-    def series(self, num_points: int = 2000) -> dict[str, Series]:
+    def series(self, num_points: int = 2000) -> dict[str, MetricSeries]:
         """Each metric thinned to about ``num_points``, its smallest and largest values kept exactly."""
         columns = self._columns.read(self._columns)
-        thinned: dict[str, Series] = {}
+        thinned: dict[str, MetricSeries] = {}
         for name, value in columns.items():
             if name not in ("step", "time"):
                 kept = decimate(value, num_points)
-                thinned[name] = Series(columns["step"][kept], columns["time"][kept], value[kept])
+                thinned[name] = MetricSeries(columns["step"][kept], columns["time"][kept], value[kept])
         return thinned
 
 

@@ -21,7 +21,7 @@ from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
 from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
 from engine.runs.launch import SCHEDULER, Launcher, num_slots
-from engine.runs.listing import Listing
+from engine.runs.listing import RunListing
 from engine.runs.metrics import MetricsReader
 from engine.runs.process import describe_processor
 from engine.runs.record import (
@@ -67,8 +67,8 @@ class RunStore:
             if folder.exists() and not folder.is_dir():
                 raise StoreError("the home folder is a file", str(folder), f"set {HOME} to a folder")
         self._now = now
-        self._listing = Listing(self._runs, now, monotonic)
-        self._bin_listing = Listing(self._bin, now, monotonic)
+        self._listing = RunListing(self._runs, now, monotonic)
+        self._bin_listing = RunListing(self._bin, now, monotonic)
         self._launcher = Launcher()
 
     def __enter__(self) -> RunStore:

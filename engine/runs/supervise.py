@@ -27,7 +27,7 @@ _STOPPING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHU
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def babysit(run_dir: str, slots: int = 0, closing: threading.Event | None = None) -> None:
+def supervise(run_dir: str, slots: int = 0, closing: threading.Event | None = None) -> None:
     """Start the process of a queued run when its turn comes, and wait for it.
 
     Returns at once when the run is not (or no longer) queued: it was cancelled, or somebody else has started it.

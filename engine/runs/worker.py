@@ -21,7 +21,7 @@ from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, EngineError, RunError, StoreError
 from engine.files import load, locked
 from engine.runs.context import RunContext
-from engine.runs.heartbeat import Pulse, log
+from engine.runs.heartbeat import Heartbeat, log
 from engine.runs.process import ProcessId
 from engine.runs.record import OUT_OF_MEMORY, Failure, Meta, Status, current_launch
 
@@ -63,7 +63,7 @@ def _keep_from_children(descriptor: int) -> None:
 def work(folder: Path) -> int:
     """Run the task of ``folder``, whose lock the caller holds; returns the exit code."""
     status = _first_status(folder)
-    pulse = Pulse(folder, status, _listen_for_signals())
+    pulse = Heartbeat(folder, status, _listen_for_signals())
     pulse.start()
     log(f"launch {status.launch} begins, process {os.getpid()}")
     state, failure = _attempt(folder, pulse)
@@ -113,7 +113,7 @@ def _ignore(*_: object) -> None:
     """Keep a signal from ending the process."""
 
 
-def _attempt(folder: Path, pulse: Pulse) -> tuple[str, Failure | None]:
+def _attempt(folder: Path, pulse: Heartbeat) -> tuple[str, Failure | None]:
     """Run the task; returns the state it ended in, and why if it failed."""
     try:
         from engine.runs.tasks import load_task  # late: a task that cannot be imported is a failed run, with its reason

@@ -9,7 +9,7 @@ from engine.config.run_config import RunConfig
 from engine.errors import EngineError
 from engine.files import load, write_atomic
 from engine.runs.context import RunContext
-from engine.runs.heartbeat import Pulse
+from engine.runs.heartbeat import Heartbeat
 from engine.runs.process import ProcessId
 from engine.runs.record import Failure, Status
 from engine.runs.tasks import load_task
@@ -35,7 +35,7 @@ def fit(config: RunConfig, run_dir: Path) -> None:
         seconds=before.seconds if before else 0.0,
         best=before.best if before else None,
     )
-    pulse = Pulse(run_dir, status)
+    pulse = Heartbeat(run_dir, status)
     context = RunContext(run_dir, config, pulse)
     pulse.start()
     try:

@@ -69,7 +69,7 @@ def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None
         RunError: every trial fails, or the choices of the space clash whatever is proposed.
     """
     with RunStore(run.folder.parent.parent) as store:
-        conductor = _Conductor(settings, run, store)
+        conductor = _Scheduler(settings, run, store)
         try:
             while not conductor.is_done:
                 run.stop_if_asked()
@@ -81,7 +81,7 @@ def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None
         conductor.end()
 
 
-class _Conductor:
+class _Scheduler:
     """Keeps as many trials under way as allowed, tells the study how they fare, and writes down what is known."""
 
     def __init__(self, settings: SweepSettings, run: RunContext, store: RunStore) -> None:

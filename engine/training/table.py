@@ -44,7 +44,7 @@ def fit_table(settings: TableSettings, run: RunContext, clock: Callable[[], floa
     use_thread_policy()
     known = target(settings.target)
     model = _model(settings, len(known.names), run.seed)
-    lesson = _Lesson.of(known, known.sampled(settings.sample_share, run.seed), model.embedding)
+    lesson = _TableData.of(known, known.sampled(settings.sample_share, run.seed), model.embedding)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     snapshots, kept_at = snapshot_steps(settings.iterations), clock()
     scores: dict[str, float] = {}
@@ -94,7 +94,7 @@ class _Points:
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _TableData:
     """The field, its sample, and how it is scaled: learned = (value − offset) / scale."""
 
     known: Target
@@ -106,7 +106,7 @@ class _Lesson:
     scale: float
 
     @classmethod
-    def of(cls, known: Target, sampled: NDArray[np.bool_], table: Embedding2d) -> _Lesson:
+    def of(cls, known: Target, sampled: NDArray[np.bool_], table: Embedding2d) -> _TableData:
         place = table.weight.device
         offset, scale = _scaling(known, sampled)
         cells = table.cells(torch.tensor(known.points(), device=place))
@@ -181,7 +181,7 @@ def _restore(run: RunContext, model: SpatialConv, optimiser: torch.optim.Adam) -
 
 
 def _save(
-    settings: TableSettings, run: RunContext, model: SpatialConv, lesson: _Lesson, scores: dict[str, float]
+    settings: TableSettings, run: RunContext, model: SpatialConv, lesson: _TableData, scores: dict[str, float]
 ) -> None:
     arrays = {name: _array(parameter) for name, parameter in model.named_parameters()}
     with torch.no_grad():

@@ -27,7 +27,7 @@ def anatomy(
 ) -> hv.Overlay:
     """A month at one place: observations (D,) as points, those hidden as rings, how much each day counted as bars.
 
-    ``levels`` are the month's mean after ``model``, ``rival`` and ``mean``, °C, as level lines; ``truth`` is dashed;
+    ``levels`` are the month's mean after ``model``, ``baseline`` and ``mean``, °C, as level lines; ``truth`` is dashed;
     ``std``, K, makes a band of 90 % about the model.
     """
     days = np.arange(1, len(seen) + 1)
@@ -49,7 +49,10 @@ def anatomy(
     layers: list[Any] = [
         hv.Area(band, vdims=["y", "y2"]).opts(color=MODEL, fill_alpha=0.16, line_alpha=0.0),
         hv.Segments((days, np.full(len(days), floor), days, tops)).opts(color=MODEL, line_width=5, alpha=0.45),
-        *(_level(ends, levels[name], colour) for name, colour in (("mean", MEAN), ("rival", RIVAL), ("model", MODEL))),
+        *(
+            _level(ends, levels[name], colour)
+            for name, colour in (("mean", MEAN), ("baseline", RIVAL), ("model", MODEL))
+        ),
         hv.Curve([] if truth is None else [(x, truth) for x in ends]).opts(
             color=TRUTH, line_width=2, line_dash="dashed"
         ),
@@ -67,9 +70,9 @@ def _level(ends: tuple[float, float], value: float, colour: str) -> Any:
     return hv.Curve(drawn).opts(color=colour, line_width=2)
 
 
-def by_count(count: np.ndarray, model: np.ndarray, rival: np.ndarray) -> hv.Overlay:
+def by_count(count: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
     """Size of the errors, K, by the number of observations: bands 10–90 % and 25–75 % and median of the model, median
-    of the rival. ``model`` and ``rival`` (B, 5) are quantiles.
+    of the baseline. ``model`` and ``baseline`` (B, 5) are quantiles.
     """
     shown = slice(None)
     layers: list[Any] = [
@@ -79,7 +82,7 @@ def by_count(count: np.ndarray, model: np.ndarray, rival: np.ndarray) -> hv.Over
         hv.Area((count[shown], model[:, 1], model[:, 3]), vdims=["y", "y2"]).opts(
             color=MODEL, fill_alpha=0.24, line_alpha=0.0
         ),
-        hv.Curve((count, rival[:, 2])).opts(color=RIVAL, line_width=2),
+        hv.Curve((count, baseline[:, 2])).opts(color=RIVAL, line_width=2),
         hv.Curve((count, model[:, 2])).opts(color=MODEL, line_width=2.5),
     ]
     top = float(model[:, 4].max()) if len(model) else 1.0
@@ -90,10 +93,10 @@ def by_count(count: np.ndarray, model: np.ndarray, rival: np.ndarray) -> hv.Over
 
 
 def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], xlabel: str) -> hv.Overlay:
-    """Mean absolute errors, K, of ``model``, ``rival`` and ``mean`` over labels in their order."""
+    """Mean absolute errors, K, of ``model``, ``baseline`` and ``mean`` over labels in their order."""
     layers: list[Any] = []
     top = 0.1
-    for name, colour in (("mean", MEAN), ("rival", RIVAL), ("model", MODEL)):
+    for name, colour in (("mean", MEAN), ("baseline", RIVAL), ("model", MODEL)):
         points = [(index, errors[name][label]) for index, label in enumerate(labels) if label in errors[name]]
         top = max([top, *(value for _, value in points)])
         width = 2.5 if name == "model" else 2
@@ -105,10 +108,10 @@ def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], x
     )  # fmt: skip
 
 
-def spectrum(truth: np.ndarray, model: np.ndarray, rival: np.ndarray, resolved: int) -> hv.Overlay:
+def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolved: int) -> hv.Overlay:
     """Power by degree, K², (L+1,) each, on logarithmic axes; a line at the model's last resolved degree."""
     degree = np.arange(1, len(truth))
-    lines = [(truth, TRUTH, 2), (rival, RIVAL, 2), (model, MODEL, 2.5)]
+    lines = [(truth, TRUTH, 2), (baseline, RIVAL, 2), (model, MODEL, 2.5)]
     values = np.concatenate([power[1:] for power, _, _ in lines])
     positive = values[values > 0.0]
     low, high = (float(positive.min()), float(positive.max())) if positive.size else (1e-6, 1.0)
@@ -120,13 +123,13 @@ def spectrum(truth: np.ndarray, model: np.ndarray, rival: np.ndarray, resolved: 
     )  # fmt: skip
 
 
-def histogram(edges: np.ndarray, model: np.ndarray, rival: np.ndarray) -> hv.Overlay:
-    """Percent of the area by error: ``edges`` (B+1,) in K, shares (B,) of model and rival."""
+def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
+    """Percent of the area by error: ``edges`` (B+1,) in K, shares (B,) of model and baseline."""
     middle = (edges[1:] + edges[:-1]) / 2
-    top = 108.0 * max(float(model.max()), float(rival.max()), 1e-3)
+    top = 108.0 * max(float(model.max()), float(baseline.max()), 1e-3)
     layers: list[Any] = [
         hv.Area((middle, 100 * model)).opts(color=MODEL, fill_alpha=0.25, line_color=MODEL, line_width=2),
-        hv.Curve((middle, 100 * rival)).opts(color=RIVAL, line_width=2),
+        hv.Curve((middle, 100 * baseline)).opts(color=RIVAL, line_width=2),
     ]
     return figure(
         *layers, xlabel="Error, K", ylabel="Area, %", xlim=(float(edges[0]), float(edges[-1])), ylim=(0.0, top),

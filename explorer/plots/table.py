@@ -70,12 +70,13 @@ LOSS_KEY = (("On the sample", NEUTRAL), ("On unseen points", SERIES[0]), ("Neare
 """The lines of :func:`loss` and their colours."""
 
 
-def loss(curves: Losses, rival: float | None, iterations: int, unit: str) -> hv.Overlay:
-    """Errors over the steps on a logarithmic axis: the sample, the unseen points, and the rival's as a level line."""
+def loss(curves: Losses, baseline: float | None, iterations: int, unit: str) -> hv.Overlay:
+    """Errors over the steps on a logarithmic axis: the sample, the unseen points, and the baseline's as a level
+    line."""
     known = [values for values in (curves.train, curves.test) if values.size]
-    shown = np.concatenate([*known, [] if rival is None else [rival]])
+    shown = np.concatenate([*known, [] if baseline is None else [baseline]])
     shown = shown[shown > 0] if shown.size else np.ones(1)
-    level = [] if rival is None else [(0, rival), (iterations, rival)]
+    level = [] if baseline is None else [(0, baseline), (iterations, baseline)]
     lines: list[Any] = [
         hv.Curve((curves.iteration, curves.train)).opts(color=NEUTRAL, line_width=1.5),
         hv.Curve((curves.iteration, curves.test)).opts(color=SERIES[0], line_width=2.5),

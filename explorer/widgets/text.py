@@ -43,7 +43,7 @@ def html(content: str, css: str = "", **params: object) -> pn.pane.HTML:
     return pn.pane.HTML(content, **{"margin": 0, "stylesheets": sheets, "sizing_mode": "stretch_width", **params})
 
 
-def text(sentence: str) -> pn.pane.HTML:
+def text_pane(sentence: str) -> pn.pane.HTML:
     """A paragraph."""
     return html(paragraph(sentence))
 

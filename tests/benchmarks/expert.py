@@ -10,7 +10,7 @@ import torch
 
 from engine.data.climate import NUM_CLASSES, class_shares, climate_at, climate_raster
 from engine.data.demo_land import DemoLand
-from engine.models.geographic_expert import Geolocator
+from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF, even_centres
 from engine.sphere import LatLonGrid, unit_vectors
 from engine.training.expert.scores import Beliefs, Truth, score
@@ -56,9 +56,9 @@ def naive_shares(grid: LatLonGrid) -> np.ndarray:
     return np.stack([(classes == number).mean(axis=(1, 3)) for number in range(NUM_CLASSES)], axis=-1)
 
 
-def network(encoder: str) -> Geolocator:
+def network(encoder: str) -> GeographicExpert:
     mixture = MixtureVMF(even_centres(CENTRES).float(), torch.full((CENTRES,), 6.0), torch.zeros(CENTRES))
-    return Geolocator(5, 32, mixture, torch.full((NUM_CLASSES,), 1.0 / NUM_CLASSES), encoder=encoder)
+    return GeographicExpert(5, 32, mixture, torch.full((NUM_CLASSES,), 1.0 / NUM_CLASSES), encoder=encoder)
 
 
 def step(encoder: str, pixels: np.ndarray) -> Callable[[], None]:

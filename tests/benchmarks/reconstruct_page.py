@@ -21,9 +21,9 @@ from engine.data.land import land_mask
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Case, Cloud
+from engine.queries.reconstruct import Cloud, MonthCase
 from engine.sphere import LatLonGrid
-from engine.training.sst.model_bundle import Trained
+from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.positions import fit_basis
 from tests.benchmarks import Row
 from tests.benchmarks.browser import WATCH
@@ -60,11 +60,11 @@ def untrained(folder: Path) -> None:
     coeffs[:, land_mask(grid).numpy()] = np.nan
     basis = fit_basis(settings.model, settings.basis_degree)
     model = SpatioTemporalModel(settings.model).eval()
-    Trained(model, settings, 0, basis, Climatology(coeffs, grid), {}).save(folder / "best.safetensors")
+    ModelBundle(model, settings, 0, basis, Climatology(coeffs, grid), {}).save(folder / "best.safetensors")
 
 
-def case(month: str, *clouds: Cloud) -> Case:
-    return Case(RUN, reconstruct.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
+def case(month: str, *clouds: Cloud) -> MonthCase:
+    return MonthCase(RUN, reconstruct.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
 
 
 def engine_rows() -> Iterator[Row]:

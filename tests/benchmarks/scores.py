@@ -1,4 +1,4 @@
-"""Gaps, rivals and scores on made-up months: coverage of an archive, withholding, rivals, strata, spectra."""
+"""Gaps, baselines and scores on made-up months: coverage of an archive, withholding, baselines, strata, spectra."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.data.land import land_mask
 from engine.data.months import MonthlyData
 from engine.evaluation.scores import ScoreSums, Strata, coast_distance_km, score, score_table
 from engine.evaluation.spectra import SpectrumSums
-from engine.models.baselines import Rivals
+from engine.models.baselines import Baselines
 from engine.sphere import HarmonicGrid, LatLonGrid, unit_vectors
 from tests.benchmarks import Row, peak_mb_above_base, seconds
 
@@ -70,14 +70,14 @@ def gap_rows() -> Iterator[Row]:
 
 def rival_rows() -> Iterator[Row]:
     train, validation = made_up(36), made_up(12, 1)
-    fitted = Rivals.fit(train, validation)
-    yield Row("all rivals fitted, 36 + 12 months at 1°", seconds(lambda: Rivals.fit(train, validation)), "s")
+    fitted = Baselines.fit(train, validation)
+    yield Row("all baselines fitted, 36 + 12 months at 1°", seconds(lambda: Baselines.fit(train, validation)), "s")
     yield Row(
-        "12 months estimated by all rivals",
+        "12 months estimated by all baselines",
         seconds(lambda: fitted.predict(validation)),
         "s",
         naive=seconds(lambda: [one_by_one(fitted, name, validation) for name in fitted.fitted]),
-        note="naive: the days averaged anew for each rival",
+        note="naive: the days averaged anew for each baseline",
     )
 
 
@@ -182,8 +182,8 @@ def made_up(num_months: int, seed: int = 0) -> MonthlyData:
 # --- the naive ways -------------------------------------------------------------------------------------------------
 
 
-def one_by_one(rivals: Rivals, name: str, data: MonthlyData) -> None:
-    replace(rivals, fitted={name: rivals.fitted[name]}).predict(data)
+def one_by_one(baselines: Baselines, name: str, data: MonthlyData) -> None:
+    replace(baselines, fitted={name: baselines.fitted[name]}).predict(data)
 
 
 def add_month(sums: ScoreSums, data: MonthlyData, estimates: dict[str, np.ndarray], count: np.ndarray) -> None:

@@ -74,10 +74,10 @@ def skill_rows() -> Iterator[Row]:
         for seed in SEEDS
     ]
     table = over_seeds(tables)
-    for rival, most in (("mean", 0.45), ("mean_debiased", 0.55), ("climatology_anomaly", None)):
-        ratios = [mae(one, "model") / mae(one, rival) for one in tables]
+    for baseline, most in (("mean", 0.45), ("mean_debiased", 0.55), ("climatology_anomaly", None)):
+        ratios = [mae(one, "model") / mae(one, baseline) for one in tables]
         note = f"± {np.std(ratios, ddof=1):.3f} over {len(SEEDS)} oceans"
-        yield Row(f"model's error over that of '{rival}'", float(np.mean(ratios)), "", target_figure=most, note=note)
+        yield Row(f"model's error over that of '{baseline}'", float(np.mean(ratios)), "", target_figure=most, note=note)
     for name in table:
         classes = {label: table[name]["observations"][label]["mae"] for label in CLASSES}
         note = ", ".join(f"{label} days {value:.3f}" for label, value in classes.items())

@@ -16,7 +16,7 @@ from engine.queries.mvmf import expert
 from engine.queries.mvmf.centres import Component, Placed, Start
 from engine.queries.mvmf.sandbox import Belief
 from engine.runs import ENDED, RunConfig, RunStore
-from explorer.pages.mvmf import words
+from explorer.pages.mvmf import text
 from explorer.widgets.text import number
 from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, save, serving
 
@@ -58,7 +58,7 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
             [Placed(-1, Component(20, -60, 400, 1)), Placed(-1, Component(0, 0, 30, 1))],
         )
     ).summary()
-    expect(fact(page, "50 % within")).to_have_text(" ".join(words.split_area(both.regions[0])))
+    expect(fact(page, "50 % within")).to_have_text(" ".join(text.split_area(both.regions[0])))
 
     x, y = middle(handle)
     before = drawn(page)
@@ -77,7 +77,7 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
     handle.press("Delete")
     expect(page.get_by_role("button", name=re.compile("^Centre 2 "))).to_have_count(0)
     alone = Belief(mvmf_centres.components(Start("none", 1, 0, 1.0), [Placed(-1, Component(0, 0, 30, 1))])).summary()
-    expect(fact(page, "90 % within")).to_have_text(" ".join(words.split_area(alone.regions[1])))
+    expect(fact(page, "90 % within")).to_have_text(" ".join(text.split_area(alone.regions[1])))
 
     # the pointer reads the exact density
     remaining = page.get_by_role("button", name=re.compile("^Centre 1 at 0.0° N 0.0° E"))
@@ -112,14 +112,14 @@ def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Pag
     page.mouse.down()
     page.mouse.move(*goal, steps=4)
     # in the hand, and let go, and gone: the pointer does not move any more
-    expect(number_read).to_have_text(re.compile(f"^{words.per_km2(at_goal)[:3]}.* × {words.ten_to(-7)}$"))
+    expect(number_read).to_have_text(re.compile(f"^{text.per_km2(at_goal)[:3]}.* × {text.ten_to(-7)}$"))
     page.mouse.up()
     dropped = page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 30.0° W"))
     expect(dropped).to_have_count(1)
-    expect(number_read).to_have_text(re.compile(f"^{words.per_km2(at_goal)[:3]}.* × {words.ten_to(-7)}$"))
+    expect(number_read).to_have_text(re.compile(f"^{text.per_km2(at_goal)[:3]}.* × {text.ten_to(-7)}$"))
     expect(mark).to_have_attribute("style", re.compile("left: (100|99)"))
     dropped.press("Delete")
-    power = words.per_km2(belief(other).per_km2(10, -30)).split("10")[-1]
+    power = text.per_km2(belief(other).per_km2(10, -30)).split("10")[-1]
     expect(number_read).to_have_text(re.compile(f" × 10{power}$"))
     expect(mark).not_to_have_attribute("style", re.compile("left: (100|99)"))
     page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 0.0° E")).press("Delete")
@@ -138,11 +138,11 @@ KEEP_WORDS = """() => {
 
 def test_a_picture_of_regions_names_their_colours(page: Page, house: tuple[Server, Path], tmp_path: Path) -> None:
     open_page(page, house[0].url + "?page=mvmf&show=regions&c=20,-60,400,1", "MvMF")
-    expect(page.get_by_text(words.REGION_NAMES[1], exact=True)).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(text.REGION_NAMES[1], exact=True)).to_be_visible(timeout=LONG_MS)
     page.evaluate(KEEP_WORDS)
     save(page, "Picture, PNG", tmp_path / "regions.png")
     written = page.evaluate("window.written")
-    assert [said for said in written if said in words.REGION_NAMES] == list(words.REGION_NAMES)
+    assert [said for said in written if said in text.REGION_NAMES] == list(text.REGION_NAMES)
     assert {"0", "50", "100"}.isdisjoint(written)
 
 
@@ -155,7 +155,7 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ho
 def test_pasted_centres_are_read_and_a_mix_up_is_said(page: Page, house: tuple[Server, Path]) -> None:
     open_page(page, house[0].url + "?page=mvmf&start=file&c=-", "MvMF")
     expect(page.get_by_text("bring the file again")).to_be_visible()
-    expect(page.get_by_text(words.NO_CENTRES)).to_be_visible()
+    expect(page.get_by_text(text.NO_CENTRES)).to_be_visible()
     field = page.get_by_label("Or paste: latitude, longitude")
     field.fill("8,48\n175,-36\n")
     field.blur()
@@ -200,7 +200,7 @@ def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: 
     expect(fact(page, "Off by")).to_have_count(0)
     expect(page.get_by_role("button", name="Logarithmic")).to_have_count(0)
     page.mouse.move(*middle(page.locator(".hg canvas").first))
-    said = words.cell_error(float(errors.values[row, column]))
+    said = text.cell_error(float(errors.values[row, column]))
     expect(page.locator(".hr.items .value").first).to_have_text(said)
 
 

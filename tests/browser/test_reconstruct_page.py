@@ -89,7 +89,9 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
         found = reconstruct.verdict(
             [
                 reconstruct.reconstructed(
-                    reconstruct.Case(source=reconstruct.source_of("pretrained"), year=month.year, month=month.month)
+                    reconstruct.MonthCase(
+                        source=reconstruct.source_of("pretrained"), year=month.year, month=month.month
+                    )
                 )
             ]
         )

@@ -14,7 +14,7 @@ from engine.data.demo_land import BANDS, DemoLand
 from engine.data.ocean_tiles import ocean_tiles
 from engine.data.source import SSTSource
 from engine.data.tile_files import folder_tiles
-from engine.data.tiles import BLOCK_DEG, NO_PART, PARTS, part_of, part_of_boxes
+from engine.data.tiles import BLOCK_DEG, NO_PART, SPLITS, part_of, split_of_boxes
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid, great_circle_km
 
@@ -57,7 +57,7 @@ def test_no_ground_of_a_tested_tile_is_seen_in_training(size, pixel_km):
     """All pixels of every tile lie in blocks of its part, which are at least three tiles high and wide."""
     land = DemoLand(size, pixel_km)
     height = np.rad2deg(size * pixel_km / 6371.0)
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(SPLITS):
         tiles = land.tiles(part, range(300))
         x, y, z = np.moveaxis(land._points(tiles.lat, tiles.lon).astype(float), -1, 0)
         parts = part_of(np.rad2deg(np.arcsin(z.clip(-1, 1))), np.rad2deg(np.arctan2(y, x)), land.seed, height)
@@ -70,8 +70,8 @@ def test_no_ground_of_a_tested_tile_is_seen_in_training(size, pixel_km):
 def test_ocean_windows_of_different_parts_share_no_cell():
     source = small_ocean(step=2.0, num_days=2)
     tiles = ocean_tiles(source, size=16, num_days=2)
-    seen = np.zeros((len(PARTS), *source.grid.shape), bool)
-    for number, part in enumerate(PARTS):
+    seen = np.zeros((len(SPLITS), *source.grid.shape), bool)
+    for number, part in enumerate(SPLITS):
         shown = tiles.tiles(part, np.arange(tiles.count(part)))
         for lat, lon in zip(shown.lat, shown.lon, strict=True):
             rows = np.abs(source.grid.lat - lat) < 16.0
@@ -87,7 +87,7 @@ def test_a_box_has_the_part_of_all_points_in_it(tile_deg):
     size = rng.uniform(0.2, 1.0, (2, count)) * tile_deg
     south, west = rng.uniform(-90.0, 90.0 - size[0]), rng.uniform(-180.0, 180.0, count)
     north, east = south + size[0], west + size[1]
-    found = part_of_boxes(south, north, west, east, 7, tile_deg)
+    found = split_of_boxes(south, north, west, east, 7, tile_deg)
     steps = np.concatenate(([1e-6], np.linspace(0.01, 0.99, 99), [1.0 - 1e-6]))
     lat = (south + size[0] * steps[:, None])[:, None]
     lon = (west + size[1] * steps[:, None])[None]
@@ -289,8 +289,8 @@ def test_a_folder_of_tiles_is_read_with_place_time_and_climate(tmp_path):
     (tmp_path / "notes.txt").write_text("left alone")
     tiles = folder_tiles(tmp_path)
     assert (tiles.bands, tiles.size, tiles.lat.size) == (("a", "b"), 8, 60)
-    assert sum(tiles.count(part) for part in PARTS) == 60
-    read = [tiles.tiles(part, np.arange(tiles.count(part))) for part in PARTS]
+    assert sum(tiles.count(part) for part in SPLITS) == 60
+    read = [tiles.tiles(part, np.arange(tiles.count(part))) for part in SPLITS]
     for part in read:
         np.testing.assert_allclose(part.pixels.mean(axis=(1, 2, 3)), part.lat, atol=0.5)
         np.testing.assert_allclose(part.climate.sum(1), 1.0, atol=1e-6)

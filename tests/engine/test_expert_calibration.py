@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.data.climate import GROUP_OF_CLASS, NUM_CLASSES
-from engine.models.geographic_expert import Geolocator
+from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import GeographicLoss, MixtureVMF, even_centres
 from engine.sphere import lat_lon
 from engine.training.expert.calibration import SHARES, temper
@@ -16,13 +16,13 @@ CENTRES = even_centres(12).float()
 WEIGHTS = torch.linspace(1.0, 2.0, 12)
 
 
-def geolocator() -> Geolocator:
+def geolocator() -> GeographicExpert:
     mixture = MixtureVMF(CENTRES, torch.full((12,), 6.0), WEIGHTS.log())
     climate = torch.linspace(1.0, 3.0, NUM_CLASSES)
-    return Geolocator(1, 8, mixture, climate / climate.sum(), width=8, head_degree=2, seed=3)
+    return GeographicExpert(1, 8, mixture, climate / climate.sum(), width=8, head_degree=2, seed=3)
 
 
-def trained(times: float) -> Geolocator:
+def trained(times: float) -> GeographicExpert:
     """A network that has learned what ``truth`` draws from, and is ``times`` as sure of it."""
     model = geolocator()
     drawn = torch.Generator().manual_seed(5)
@@ -54,7 +54,7 @@ def pay(pixels):
     return lambda given: loss(*given, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
 
 
-def shares(model: Geolocator, times: float) -> tuple[float, float]:
+def shares(model: GeographicExpert, times: float) -> tuple[float, float]:
     """How much is left of what place and climate said, of each the share of the sure network's."""
     start, before = geolocator(), trained(times)
     found = [

@@ -1,4 +1,4 @@
-"""The expert's scores and its rival: against sampling, brute force and beliefs whose scores are known."""
+"""The expert's scores and its baseline: against sampling, brute force and beliefs whose scores are known."""
 
 import math
 

@@ -11,12 +11,12 @@ from engine.config.expert import ExpertSettings, FolderTiles, LandTiles, OceanTi
 from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource
 from engine.data.climate import NUM_CLASSES, SEA
-from engine.data.tiles import PARTS, part_of
+from engine.data.tiles import SPLITS, part_of
 from engine.errors import CancelledError, ConfigError, DataError, RunError, StoreError
 from engine.runs.checkpoints import read_checkpoint
 from engine.runs.tasks import load_task
 from engine.training.expert.calibration import SHARES
-from engine.training.expert.data_module import Lesson, counted, open_tiles
+from engine.training.expert.data_module import SSTDataModule, counted, open_tiles
 from engine.training.expert.model_bundle import EXPERT, load_expert
 from engine.training.expert.scores import RECALL_AREAS_KM2
 from engine.training.expert.task import learn_expert, learning_rate
@@ -123,7 +123,7 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
     assert scores["recall_areas_km2"] == list(RECALL_AREAS_KM2)
     assert expert.settings == LEARNED
     assert "synthetic" in expert.tiles.lower()
-    lesson = Lesson.of(LEARNED, 0)
+    lesson = SSTDataModule.of(LEARNED, 0)
     beliefs = expert.believe(lesson.test.pixels[:50])
     nll = -float(expert.mixture.paired_log_prob(_points(lesson, 50), beliefs.log_weights).mean())
     assert abs(nll - scores["expert"]["nll"]) < 0.6
@@ -132,7 +132,7 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
         expert.believe(np.zeros((1, 4, 24, 24), np.float32))
 
 
-def _points(lesson: Lesson, count: int) -> torch.Tensor:
+def _points(lesson: SSTDataModule, count: int) -> torch.Tensor:
     return lesson.truth().points[:count].float()
 
 
@@ -157,7 +157,7 @@ def test_snapshots_hold_beliefs_about_the_shown_tiles(whole):
         assert shown["pixels"].shape == (8, 5, 8, 8)
         assert shown["pixels"].dtype == np.float16
         assert {*shown} == {"pixels", "bands", "lat", "lon", "day", "climate"}
-        np.testing.assert_array_equal(part_of(shown["lat"], shown["lon"], 0), PARTS.index("test"))
+        np.testing.assert_array_equal(part_of(shown["lat"], shown["lon"], 0), SPLITS.index("test"))
     names = sorted(path.name for path in (whole / "snapshots").iterdir())
     assert names == [f"epoch-{epoch:04d}.npz" for epoch in range(TINY.epochs + 1)]
     with np.load(whole / "snapshots" / names[-1]) as last, np.load(whole / "snapshots" / names[0]) as first:
@@ -179,7 +179,7 @@ def test_the_best_weights_are_a_copy_tempered(whole):
     best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", EXPERT))
     assert best is not None
     assert result is not None
-    start = Lesson.of(TINY, 0).model().state_dict()
+    start = SSTDataModule.of(TINY, 0).model().state_dict()
     for name, array in result.arrays.items():
         if name.startswith(("place.", "climate.")):
             learned, kept = best.arrays[name] - start[name].numpy(), array - start[name].numpy()
@@ -227,8 +227,10 @@ def test_another_seed_is_another_run(tmp_path, whole):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
-    batch = Lesson.batch
-    monkeypatch.setattr(Lesson, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan)))
+    batch = SSTDataModule.batch
+    monkeypatch.setattr(
+        SSTDataModule, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan))
+    )
     with pytest.raises(RunError, match="the loss diverged"):
         learn_expert(TINY, context(tmp_path, TINY))
 
@@ -254,7 +256,7 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
 @pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
 def test_centres_stand_where_the_settings_say(kind):
     settings = TINY.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
-    lesson = Lesson.of(settings, 0)
+    lesson = SSTDataModule.of(settings, 0)
     count = len(lesson.centres)
     assert count == 24
     torch.testing.assert_close(lesson.centres.norm(dim=1), torch.ones(count).double())
@@ -276,7 +278,7 @@ def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
     np.savez(tmp_path / "sea.npz", pixels=pixels, lat=lat.ravel(), lon=lon.ravel(), day=np.ones(lat.size))
     settings = TINY.model_copy(update={"tiles": FolderTiles(path=str(tmp_path))})
     with pytest.raises(DataError, match="all tiles of a part are sea"):
-        Lesson.of(settings, 0)
+        SSTDataModule.of(settings, 0)
 
 
 # --- files and settings ---------------------------------------------------------------------------------------------

@@ -15,15 +15,15 @@ from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, R
 from engine.evaluation.scores import calibration
 from engine.evaluation.spectra import spectra
 from engine.models import SpatioTemporalConfig
-from engine.models.baselines import Rivals
+from engine.models.baselines import Baselines
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.training.fit import fit
 from engine.training.sst import data_module as lesson
 from engine.training.sst import task as sst_task
-from engine.training.sst.holdout import TEST_SEED, Exam
+from engine.training.sst.holdout import TEST_SEED, HoldOutSet
 from engine.training.sst.inference import estimate_months
-from engine.training.sst.model_bundle import Trained
+from engine.training.sst.model_bundle import ModelBundle
 from tests.engine.ocean import GRID, small_ocean
 from tests.engine.test_runs_tasks import context
 
@@ -93,9 +93,9 @@ def test_every_step_and_every_epoch_leaves_a_line(finished):
     assert sorted(set(steps)) == list(range(1, 13))
     assert [line["epoch"] for line in lines if line["iteration"] == 12] == [2, 3]
     last = lines[-1]
-    rivals = [name.removeprefix("val_mae_") for name in last if name.startswith("val_mae_")]
-    assert set(rivals) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
-    for name in rivals:
+    baselines = [name.removeprefix("val_mae_") for name in last if name.startswith("val_mae_")]
+    assert set(baselines) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
+    for name in baselines:
         assert last[f"skill_{name}"] == pytest.approx(1.0 - last["val_mae"] / last[f"val_mae_{name}"])
     assert last["best_mae"] == min(line["val_mae"] for line in lines if line["iteration"] in (4, 8, 12))
     assert last["learning_rate"] == pytest.approx(0.0, abs=1e-9)
@@ -118,7 +118,7 @@ def test_snapshots_show_the_first_month_of_validation(finished):
 
 
 def test_the_model_file_holds_all_that_is_needed(finished):
-    best = Trained.load(finished / "best.safetensors")
+    best = ModelBundle.load(finished / "best.safetensors")
     assert best.settings == SMALL
     assert best.scores["val_mae"] == pytest.approx(lines_of(finished)[-1]["best_mae"])
     assert best.basis is not None
@@ -128,9 +128,9 @@ def test_the_model_file_holds_all_that_is_needed(finished):
 
 
 def test_the_rivals_of_the_run_are_kept(finished):
-    with np.load(finished / "rivals.npz") as kept:
-        rivals = Rivals.from_arrays(dict(kept))
-    assert set(rivals.fitted) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
+    with np.load(finished / "baselines.npz") as kept:
+        baselines = Baselines.from_arrays(dict(kept))
+    assert set(baselines.fitted) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
 
 
 def test_the_scores_compare_the_model_with_its_rivals_on_the_test_year(finished):
@@ -157,7 +157,7 @@ def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
     folder = learn(tmp_path / "unsure", settings)
     whole, region = (json.loads((folder / name).read_text()) for name in ("scores.json", "scores-held-out.json"))
     exam, estimates, _ = judged_anew(folder, settings)
-    trained = Trained.load(folder / "best.safetensors")
+    trained = ModelBundle.load(folder / "best.safetensors")
     parts = estimate_months(trained.model, trained.view(exam.data), settings)
     std = np.concatenate([part.std for _, part in parts])
     assert whole["model"]["calibration"] == calibration(exam.data, estimates["model"], std)
@@ -168,13 +168,13 @@ def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
 
 def judged_anew(folder, settings):
     """The exam of a finished run, all estimates of it, and the climatology by month."""
-    trained = Trained.load(folder / "best.safetensors")
-    with np.load(folder / "rivals.npz") as kept:
-        rivals = Rivals.from_arrays(dict(kept))
+    trained = ModelBundle.load(folder / "best.safetensors")
+    with np.load(folder / "baselines.npz") as kept:
+        baselines = Baselines.from_arrays(dict(kept))
     months = settings.months_of("test")
-    exam = Exam.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_share, TEST_SEED)
+    exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_share, TEST_SEED)
     parts = estimate_months(trained.model, trained.view(exam.data), settings)
-    estimates = {"model": np.concatenate([part.mean for _, part in parts]), **rivals.predict(exam.data)}
+    estimates = {"model": np.concatenate([part.mean for _, part in parts]), **baselines.predict(exam.data)}
     return exam, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
 
 
@@ -252,7 +252,7 @@ def test_it_stops_early_when_nothing_improves_and_keeps_the_best(tmp_path):
     ends = [line for line, after in itertools.pairwise(lines) if line["epoch"] > 0 and after["epoch"] > line["epoch"]]
     best_epoch = int(np.argmin([*(line["val_mae"] for line in ends), lines[-1]["val_mae"]])) + 1
     assert lines[-1]["epoch"] == best_epoch + 2 < 50
-    best = Trained.load(folder / "best.safetensors")
+    best = ModelBundle.load(folder / "best.safetensors")
     assert best.scores["epoch"] == best_epoch
     assert lines[-1]["val_mae"] > lines[-1]["best_mae"] == best.scores["val_mae"]
     last = read_checkpoint(folder / "checkpoints" / "last.safetensors").arrays
@@ -298,7 +298,7 @@ def test_a_predicted_standard_deviation_is_kept_and_shown(tmp_path):
 def test_other_encoders_of_place(tmp_path, encoder):
     model = MODEL.model_copy(update={"encoder": encoder})
     folder = learn(tmp_path / encoder, SMALL.model_copy(update={"epochs": 1, "model": model}))
-    assert Trained.load(folder / "best.safetensors").basis is None
+    assert ModelBundle.load(folder / "best.safetensors").basis is None
 
 
 def test_low_precision(tmp_path):
@@ -323,10 +323,10 @@ def test_another_seed_is_another_run(tmp_path, finished):
     sst_task.learn_sst(SMALL, run)
     mine, other = lines_of(folder)[-1], lines_of(finished)[-1]
     assert mine["val_mae"] != other["val_mae"]
-    # yet both are judged on the same cells, so that trials of a sweep can be compared: their rivals err alike
-    rivals = [name for name in mine if name.startswith("val_mae_")]
-    assert rivals
-    assert all(mine[name] == other[name] for name in rivals)
+    # yet both are judged on the same cells, so that trials of a sweep can be compared: their baselines err alike
+    baselines = [name for name in mine if name.startswith("val_mae_")]
+    assert baselines
+    assert all(mine[name] == other[name] for name in baselines)
 
 
 def test_fit_does_a_run_in_this_process(tmp_path):

@@ -15,10 +15,10 @@ from engine.errors import DataError
 from engine.models import SpatioTemporalConfig
 from engine.models.baselines import ICE_SHARE, Climatology
 from engine.sphere import LatLonGrid
-from engine.training.sst.holdout import Exam, clouds_beside
+from engine.training.sst.holdout import HoldOutSet, clouds_beside
 from engine.training.sst.loss import weighted_loss
 from engine.training.sst.positions import Places, fit_basis
-from engine.training.sst.samples import Batch, Samples, View, counted_area, in_box
+from engine.training.sst.samples import Batch, ModelInputs, Samples, counted_area, in_box
 from engine.training.sst.windows import Corner, Windows
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL
@@ -114,7 +114,7 @@ def samples_of(folder, settings=SMALL, monthly: bool = True, seed: int = 0) -> S
     windows = Windows.of(GRID, settings.window, settings.overlap, settings.model.patch[1:])
     usual = Climatology(np.where(LAND, np.nan, np.ones((5, *GRID.shape))).astype(np.float32), GRID)
     places = Places(settings.model, windows, fit_basis(settings.model, 3))
-    return Samples(View.of(data, usual, windows, places), settings, seed)
+    return Samples(ModelInputs.of(data, usual, windows, places), settings, seed)
 
 
 def test_a_sample_is_the_same_whenever_it_is_asked_for(folder):
@@ -208,7 +208,7 @@ def test_a_batch_is_its_samples_on_top_of_each_other(folder):
 
 def test_withheld_cell_months_are_hidden_whole(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 12), folder=folder)
-    exam = Exam.of(data, 0.2, seed=0)
+    exam = HoldOutSet.of(data, 0.2, seed=0)
     withheld = exam.num_withheld > 0
     seen = np.isfinite(exam.data.daily).any(axis=1)
     observed = np.isfinite(data.daily).any(axis=1)
@@ -221,7 +221,7 @@ def test_withheld_cell_months_are_hidden_whole(folder):
 
 def test_the_error_is_weighted_by_area_and_leaves_ice_and_land_out(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 3), folder=folder)
-    exam = Exam.of(data, 0.0, seed=0)
+    exam = HoldOutSet.of(data, 0.0, seed=0)
     estimate = np.where(np.isfinite(data.target), data.target, 99.0) + np.abs(GRID.lat)[:, None] / 90.0
     area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_SHARE)
     expected = (area * (np.abs(GRID.lat)[:, None] / 90.0)).sum() / area.sum()
@@ -239,7 +239,9 @@ def test_the_error_is_weighted_by_area_where_rows_are_not_equally_high(folder):
     size = np.broadcast_to(np.abs(rows)[:, None] / 90.0, grid.shape)
     expected = np.average(size[:, 0], weights=grid.cell_area_m2)
     assert np.average(size[:, 0], weights=np.cos(np.deg2rad(rows))) < 0.8 * expected
-    assert Exam.of(data, 0.0, seed=0).mae(data.target + size.astype(np.float32)) == pytest.approx(expected, rel=1e-4)
+    assert HoldOutSet.of(data, 0.0, seed=0).mae(data.target + size.astype(np.float32)) == pytest.approx(
+        expected, rel=1e-4
+    )
     learned_from = counted_area(data, None)[:, 0]
     np.testing.assert_allclose(
         learned_from / learned_from.sum(), grid.cell_area_m2 / grid.cell_area_m2.sum(), rtol=1e-6
@@ -249,9 +251,9 @@ def test_the_error_is_weighted_by_area_where_rows_are_not_equally_high(folder):
 def test_a_month_alone_is_judged_under_the_clouds_of_its_neighbour(folder):
     source = small_ocean(1)
     july, august = (prepare(source, (2001, month), (2001, month), folder=folder) for month in (7, 8))
-    stripes = Exam.of(july, 0.2, seed=0)
+    stripes = HoldOutSet.of(july, 0.2, seed=0)
     clouds = clouds_beside(august, is_later=True)
-    exam = Exam.of(july, 0.2, seed=0, clouds=clouds)
+    exam = HoldOutSet.of(july, 0.2, seed=0, clouds=clouds)
     assert (stripes.pattern, exam.pattern) == ("swath", "clouds")
     np.testing.assert_array_equal(clouds, np.isnan(august.daily[0, 9:]))
     np.testing.assert_array_equal(clouds_beside(july, is_later=False), np.isnan(july.daily[0, :22]))
@@ -261,7 +263,7 @@ def test_a_month_alone_is_judged_under_the_clouds_of_its_neighbour(folder):
 
 def test_without_a_truth_the_withheld_days_are_the_target(folder):
     data = prepare(small_ocean(1, monthly=False), (2001, 1), (2001, 12), folder=folder)
-    exam = Exam.of(data, 0.3, seed=0)
+    exam = HoldOutSet.of(data, 0.3, seed=0)
     hidden = np.isfinite(data.daily) & np.isnan(exam.data.daily)
     known = hidden.any(axis=1)
     np.testing.assert_array_equal(np.isfinite(exam.target), known)
@@ -273,4 +275,4 @@ def test_nothing_to_judge_by(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 1), folder=folder)
     icy = replace(data, ice=np.ones_like(data.ice))
     with pytest.raises(DataError, match="no cell can be judged"):
-        Exam.of(icy, 0.0, seed=0).mae(np.zeros_like(icy.target))
+        HoldOutSet.of(icy, 0.0, seed=0).mae(np.zeros_like(icy.target))

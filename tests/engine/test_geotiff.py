@@ -16,7 +16,7 @@ import engine.data.tile_files as tile_files
 from engine.data.climate import box_shares
 from engine.data.geotiff import GeoTiff, read_geotiff
 from engine.data.tile_files import _from_netcdf, _read, folder_tiles
-from engine.data.tiles import PARTS
+from engine.data.tiles import SPLITS
 from engine.errors import DataError
 
 
@@ -252,7 +252,7 @@ def test_a_folder_may_mix_geotiff_and_netcdf_of_the_same_channels(tmp_path):
     assert (tiles.bands, tiles.size, tiles.lat.size) == (("a", "b"), SIZE, 40)
     np.testing.assert_allclose(np.sort(tiles.lon), np.sort(places[:, 1]), atol=1e-6)
     np.testing.assert_allclose(tiles.climate, box_shares(*tiles.edges.T))
-    shown = [tiles.tiles(part, np.arange(tiles.count(part))) for part in PARTS]
+    shown = [tiles.tiles(part, np.arange(tiles.count(part))) for part in SPLITS]
     for part in shown:
         from_utm = part.pixels.max(axis=(1, 2, 3)) > 1e5
         # 111 km a degree of latitude, to half a per cent

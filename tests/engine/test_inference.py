@@ -20,20 +20,20 @@ from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
 from engine.training.sst.inference import estimate_months, load_model, reconstruct
-from engine.training.sst.model_bundle import Trained, on_grid
+from engine.training.sst.model_bundle import ModelBundle, on_grid
 from engine.training.sst.positions import fit_basis
 from explorer.cli import main
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL
 
 
-def untrained(**changes) -> Trained:
+def untrained(**changes) -> ModelBundle:
     """A model with random weights, everything else as after a training."""
     torch.manual_seed(0)
     settings = SMALL.model_copy(update=changes)
     coeffs = np.random.default_rng(0).normal(10.0, 3.0, (5, *GRID.shape)).astype(np.float32)
     coeffs[:, LAND] = np.nan
-    return Trained(
+    return ModelBundle(
         SpatioTemporalModel(settings.model).eval(),
         settings,
         3,
@@ -56,7 +56,7 @@ def home(tmp_path, monkeypatch):
 def test_a_model_survives_its_file(tmp_path, home, encoder):
     model = untrained(model=MODEL.model_copy(update={"encoder": encoder}))
     model.save(tmp_path / "model.safetensors")
-    again = Trained.load(tmp_path / "model.safetensors")
+    again = ModelBundle.load(tmp_path / "model.safetensors")
     assert (again.settings, again.seed, again.scores, again.key) == (model.settings, 3, model.scores, model.key)
     np.testing.assert_allclose(again.climatology.coeffs, model.climatology.coeffs, atol=0.001)
     assert again.climatology.grid == GRID
@@ -88,23 +88,23 @@ def test_what_is_no_model_is_refused(tmp_path):
     for damaged in (content[: len(content) // 2], flipped, b"", b"not a model"):
         path.write_bytes(damaged)
         with pytest.raises(StoreError, match="damaged"):
-            Trained.load(path)
+            ModelBundle.load(path)
     for facts, words in {
         "other kind": ({**kept.facts, "format": "harmonia.table"}, "something other than a trained model"),
         "newer": ({**kept.facts, "version": 99}, "newer Harmonia"),
     }.values():
         write_checkpoint(path, kept.arrays, facts)
         with pytest.raises(StoreError, match=words):
-            Trained.load(path)
+            ModelBundle.load(path)
     config = json.loads(json.dumps(kept.facts["config"]))
     config["settings"]["model"]["decoder_width"] = 32
     write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
     with pytest.raises(StoreError, match=r"weights are of another model: decoder\.proj\.weight .* and \d+ more"):
-        Trained.load(path)
+        ModelBundle.load(path)
     config["settings"]["model"]["decoder_width"] = 31
     write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
     with pytest.raises(StoreError, match=r"settings are not understood: settings\.model\.decoder_width: must be even"):
-        Trained.load(path)
+        ModelBundle.load(path)
 
 
 # --- climatology on other grids -------------------------------------------------------------------------------------

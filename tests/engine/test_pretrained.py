@@ -13,9 +13,9 @@ from engine.data.demo_ocean import demo_ocean
 from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
 from engine.evaluation.scores import score, score_table
-from engine.models.baselines import RIVALS, Climatology, Rivals
+from engine.models.baselines import BASELINES, Baselines, Climatology
 from engine.training.sst.inference import estimate_months, pretrained
-from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_RIVALS, Trained
+from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,16 @@ def july(tmp_path_factory) -> MonthlyData:
     return prepare(demo_ocean(1.0, seed=11, years=1), (2001, 7), (2001, 7), folder=tmp_path_factory.mktemp("july"))
 
 
-def table_of(data: MonthlyData, trained: Trained, rivals: Rivals) -> dict:
-    """Scores of a model and of rivals."""
+def table_of(data: MonthlyData, trained: ModelBundle, baselines: Baselines) -> dict:
+    """Scores of a model and of baselines."""
     ((_, found),) = estimate_months(trained.model, trained.view(data), trained.settings)
     assert np.isfinite(found.mean[:, ~data.land]).all()
-    return score_table(score(data, {"model": found.mean, **rivals.predict(data)}))
+    return score_table(score(data, {"model": found.mean, **baselines.predict(data)}))
 
 
-def shipped_rivals() -> Rivals:
-    with np.load(asset(PRETRAINED_RIVALS)) as kept:
-        return Rivals.from_arrays(dict(kept))
+def shipped_rivals() -> Baselines:
+    with np.load(asset(PRETRAINED_BASELINES)) as kept:
+        return Baselines.from_arrays(dict(kept))
 
 
 def mae(table: dict, name: str, stratum: str = "surface", label: str = "sea") -> float:
@@ -78,8 +78,8 @@ def test_it_reconstructs_the_real_august_of_2012_under_clouds(july):
     sea = np.maximum((~land).sum(axis=1, keepdims=True), 1)
     coeffs[0] = np.where(land, np.nan, np.nan_to_num(field).sum(axis=1, keepdims=True) / sea)
     parallels = Climatology(coeffs, data.grid)
-    rivals = Rivals(parallels, {name: RIVALS[name](parallels) for name in ("mean", "climatology")})
-    table = table_of(data, replace(pretrained(), climatology=parallels), rivals)
+    baselines = Baselines(parallels, {name: BASELINES[name](parallels) for name in ("mean", "climatology")})
+    table = table_of(data, replace(pretrained(), climatology=parallels), baselines)
     unseen = {name: mae(table, name, "observations", "0") for name in table}
     assert unseen["model"] < 0.6 * unseen["mean"] == 0.6 * unseen["climatology"]
     assert mae(table, "model") < 0.15 * mae(table, "climatology")

@@ -112,8 +112,8 @@ def test_loss_curves_keep_their_extremes_when_thinned(finished):
 @pytest.mark.parametrize("run", ["finished", "ocean"])
 def test_the_rival_is_scored_where_the_run_is(run, request):
     folder = request.getfixturevalue(run)
-    found, fields = query.rival(folder), query.table_fields(folder)
-    assert query.rival(folder) is found
+    found, fields = query.baseline(folder), query.table_fields(folder)
+    assert query.baseline(folder) is found
     known = query._target("force" if run == "finished" else "august")
     drawn = fields.sampled[known.names[0]].notnull().values
     error = np.abs(known.nearest(drawn) - known.values).mean(-1)

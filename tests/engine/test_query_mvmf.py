@@ -136,7 +136,7 @@ def changed(index: int, component: Component) -> Belief:
     return belief(*(one if at != index else Placed(-1, component) for at, one in enumerate(THREE)))
 
 
-def lines_km(placed: list[Placed], lesson: mvmf.Lesson) -> np.ndarray:
+def lines_km(placed: list[Placed], lesson: mvmf.SSTDataModule) -> np.ndarray:
     lat, lon = np.array([one.component[:2] for one in placed]).T
     return great_circle_km(lat, lon, lesson.end_lat, lesson.end_lon).numpy()
 

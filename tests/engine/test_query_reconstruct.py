@@ -24,7 +24,7 @@ from engine.models import SpatioTemporalConfig
 from engine.queries import reconstruct
 from engine.queries.cache import Cache
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import Case, Cloud
+from engine.queries.reconstruct import Cloud, MonthCase
 from engine.queries.reconstruct import files as reconstruct_files
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
@@ -33,7 +33,7 @@ from engine.sphere import LatLonGrid
 from engine.training.sst import data_module as lesson
 from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.inference import estimate_months
-from engine.training.sst.model_bundle import Trained
+from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import answer
 from tests.engine.ocean import GRID, LAND, small_ocean
 from tests.engine.test_fit import MODEL, SMALL, learn
@@ -49,7 +49,7 @@ SETTINGS = SMALL.model_copy(
         "months": 2,
     }
 )
-JULY = Case(RUN, SourceChoice(step_deg=2.0, years=4), 2004, 7)
+JULY = MonthCase(RUN, SourceChoice(step_deg=2.0, years=4), 2004, 7)
 CLOUD = Cloud(((35.0, -150.0), (35.0, -140.0)), 900.0)
 
 
@@ -79,7 +79,7 @@ def give(monkeypatch: pytest.MonkeyPatch, ocean) -> None:
         monkeypatch.setattr(module, "source", lambda _: ocean)
 
 
-def trained() -> Trained:
+def trained() -> ModelBundle:
     return reconstruct_models.model_of(RUN).trained
 
 
@@ -123,7 +123,7 @@ def test_day_weights_sum_to_one_and_vanish_where_nothing_was_seen(patch_days: in
         assert (weights[data.padded[0]] == 0.0).all()
 
 
-def small_model_of(patch_days: int) -> Trained:
+def small_model_of(patch_days: int) -> ModelBundle:
     from engine.models import SpatioTemporalModel
 
     config = SpatioTemporalConfig.model_validate({**SETTINGS.model.model_dump(), "patch": (patch_days, 2, 2)})
@@ -327,14 +327,14 @@ def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:
 
 
 def test_a_model_without_its_rivals_stands_beside_the_plain_ones(home: Path, tmp_path: Path) -> None:
-    kept = home / "runs" / RUN / "rivals.npz"
-    kept.rename(tmp_path / "rivals.npz")
+    kept = home / "runs" / RUN / "baselines.npz"
+    kept.rename(tmp_path / "baselines.npz")
     try:
         card = reconstruct.model_card(RUN)
-        assert not card.has_rivals
+        assert not card.has_baselines
         assert set(reconstruct.reconstructed(JULY).estimates) == {"model", "mean", "climatology"}
     finally:
-        (tmp_path / "rivals.npz").rename(kept)
+        (tmp_path / "baselines.npz").rename(kept)
 
 
 def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path) -> None:

@@ -12,7 +12,7 @@ from engine.embedding import HarmonicBasis
 from engine.errors import CancelledError
 from engine.runs import BasisSettings, LandSettings, MetricsReader, RunConfig
 from engine.runs.context import RunContext
-from engine.runs.heartbeat import Pulse
+from engine.runs.heartbeat import Heartbeat
 from engine.runs.process import ProcessId
 from engine.runs.record import Status
 from engine.runs.tasks import load_task
@@ -22,7 +22,7 @@ from engine.sphere import LatLonGrid
 def context(folder, settings, stop_after: int | None = None) -> RunContext:
     """A run from the inside; asked to stop at its ``stop_after``-th report."""
     status = Status(launch=1, state="running", process=ProcessId.own(), started=0.0)
-    run = RunContext(folder, RunConfig(settings=settings), Pulse(folder, status))
+    run = RunContext(folder, RunConfig(settings=settings), Heartbeat(folder, status))
     report, count = run.report, iter(range(1, 10**6))
 
     def counted(*arguments, **keywords):

@@ -108,7 +108,7 @@ def averages(estimate: np.ndarray, truth: np.ndarray, base: np.ndarray, where: n
 
 def test_sums_month_by_month_are_averages_over_the_whole(data, withheld, estimates):
     climatology = {month: usual(np.array(month)) for month in range(1, 13)}
-    table = score_table(score(data, estimates, withheld, climatology), rivals=["worse"])
+    table = score_table(score(data, estimates, withheld, climatology), baselines=["worse"])
     base = usual(data.months)
     counted = SEA & np.isfinite(data.target) & np.isfinite(estimates["better"])
     icy = data.ice > 0.15
@@ -122,12 +122,12 @@ def test_sums_month_by_month_are_averages_over_the_whole(data, withheld, estimat
         for label, row in table["better"][name].items():
             where = labels[label] & counted
             wanted = averages(estimates["better"], data.target, base, where)
-            rival = averages(estimates["worse"], data.target, base, where)
+            baseline = averages(estimates["worse"], data.target, base, where)
             assert row["area"] == pytest.approx((np.broadcast_to(AREA, where.shape) * where).sum() / total, rel=1e-12)
             for metric, value in wanted.items():
                 assert row[metric] == pytest.approx(value, rel=1e-9, abs=1e-9), (name, label, metric)
             for metric in ("mae", "rmse", "crmse"):
-                assert row[f"skill_{metric}_vs_worse"] == pytest.approx(1 - wanted[metric] / rival[metric], rel=1e-9)
+                assert row[f"skill_{metric}_vs_worse"] == pytest.approx(1 - wanted[metric] / baseline[metric], rel=1e-9)
 
 
 def test_two_cells_by_hand():

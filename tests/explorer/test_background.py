@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import CancelledError, ChoiceError
 from explorer import background
-from explorer.background import Newest
+from explorer.background import LatestTask
 
 
 class Document:
@@ -36,8 +36,8 @@ class Recorder:
         self.answers: list[Any] = []
         self.done = asyncio.Event()
 
-    def newest(self) -> Newest:
-        return Newest(lambda share, text: self.progress.append((share, text)), self.failed)
+    def newest(self) -> LatestTask:
+        return LatestTask(lambda share, text: self.progress.append((share, text)), self.failed)
 
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
@@ -50,7 +50,7 @@ class Recorder:
 
 @pytest.fixture
 def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def run(scene: Callable[[Recorder, Newest], Any]) -> None:
+    def run(scene: Callable[[Recorder, LatestTask], Any]) -> None:
         async def play() -> None:
             class State:
                 curdoc = Document()
@@ -67,7 +67,7 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_an_answer_arrives_with_its_progress_before_it(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: Newest) -> None:
+    async def scene(told: Recorder, work: LatestTask) -> None:
         def job(report: Callable[[float, str], None]) -> int:
             report(0.5, "half way")
             return 42
@@ -82,7 +82,7 @@ def test_an_answer_arrives_with_its_progress_before_it(in_session: Callable[...,
 
 
 def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: Newest) -> None:
+    async def scene(told: Recorder, work: LatestTask) -> None:
         started, stopped, go = threading.Event(), threading.Event(), threading.Event()
 
         def old(report: Callable[[float, str], None]) -> str:
@@ -108,7 +108,7 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
 
 
 def test_a_failure_is_told_and_leaves_the_way_free(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: Newest) -> None:
+    async def scene(told: Recorder, work: LatestTask) -> None:
         def fails(report: Callable[[float, str], None]) -> None:
             raise ChoiceError("no cell counts", "box", "make it larger")
 

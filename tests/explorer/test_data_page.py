@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DataError, QualityError
-from engine.queries.ocean import LAYERS, Cost, Opened, Series, SourceChoice
+from engine.queries.ocean import LAYERS, Cost, Opened, PlaceSeries, SourceChoice
 from engine.queries.ocean import uploads as ocean_uploads
-from explorer.pages.data import words
+from explorer.pages.data import text
 from explorer.pages.data.model import DataModel, nearest
 from explorer.session import Session
 from explorer.widgets.files import FileBrowser
@@ -184,7 +184,7 @@ def test_only_a_source_that_grades_its_observations_offers_a_choice() -> None:
     model.choice = FILE
     model.take(found(FILE, grading=KEPT))
     assert model.graded == FILE
-    assert words.grading(model.found, None) == f"{KEPT[0].upper()}{KEPT[1:]}."
+    assert text.grading(model.found, None) == f"{KEPT[0].upper()}{KEPT[1:]}."
 
 
 def test_another_quality_is_another_source_and_travels_in_the_address() -> None:
@@ -215,13 +215,13 @@ def test_a_level_is_kept_and_offered_where_it_was_asked_for() -> None:
     model = DataModel({"src": "path", "path": "sst.nc", "quality": "3"})
     assert (model.choice.quality, model.quality, model.notes) == (3, "level", [])
     model.take(found(model.choice, grading="kept quality_level ≥ 3"))
-    assert words.qualities(model.graded) == {"Good only": "good", "All": "all", "Level 3": "level"}
+    assert text.qualities(model.graded) == {"Good only": "good", "All": "all", "Level 3": "level"}
     model.choose_quality()
     assert model.choice.quality == 3
     model.quality = "good"
     model.choose_quality()
     assert model.choice == FILE
-    assert words.qualities(FILE) == {"Good only": "good", "All": "all"}
+    assert text.qualities(FILE) == {"Good only": "good", "All": "all"}
 
 
 @pytest.mark.parametrize("text", ["fine", "-1", "", "1.5", "<script>", "GOOD"])
@@ -239,7 +239,7 @@ def test_what_was_refused_for_its_quality_can_be_asked_for_with_another() -> Non
     model.refuse(QualityError("every cell is missing", "sst.nc", "choose all observations"))
     assert model.choice == SourceChoice()
     assert model.graded == FILE
-    assert "sst.nc" in words.grading(model.found, model.refused)
+    assert "sst.nc" in text.grading(model.found, model.refused)
     model.quality = "all"
     model.choose_quality()
     assert model.choice == replace(FILE, quality="all")
@@ -252,25 +252,25 @@ def test_what_was_refused_for_its_quality_can_be_asked_for_with_another() -> Non
 
 
 def test_words() -> None:
-    assert words.date("2004-07-06") == "6 July 2004"
-    assert words.date("2004-07-01", "month") == "July 2004"
-    rows = dict(words.source_rows(found()))
+    assert text.date("2004-07-06") == "6 July 2004"
+    assert text.date("2004-07-01", "month") == "July 2004"
+    rows = dict(text.source_rows(found()))
     assert rows["Span"] == "1 January 2001 to 31 March 2001"
     assert rows["One day"] == "0.247 MB"
-    assert words.cost(Cost(31, 2**20, 2**20, 0.2)) == (
+    assert text.cost(Cost(31, 2**20, 2**20, 0.2)) == (
         "31 days: 1 MB to read, less than a second, at most 1 MB in memory at once."
     )
-    assert "about 1 min 15 s" in words.cost(Cost(31, 2**20, 2**20, 75.0))
-    nothing = Series(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
-    assert words.series_sentence(nothing, "day").startswith("Nothing was seen at 10.5° N 30.5° W")
+    assert "about 1 min 15 s" in text.cost(Cost(31, 2**20, 2**20, 75.0))
+    nothing = PlaceSeries(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
+    assert text.series_sentence(nothing, "day").startswith("Nothing was seen at 10.5° N 30.5° W")
     seen = replace(nothing, observed=np.array([4.0], np.float32))
-    assert words.series_sentence(seen, "day").startswith("1 of 1 days seen at 10.5° N 30.5° W")
+    assert text.series_sentence(seen, "day").startswith("1 of 1 days seen at 10.5° N 30.5° W")
 
 
 def test_file_names_hold_no_path() -> None:
     choice = SourceChoice("path", path="/data/../x/evil name.nc")
-    assert words.file_stem(choice, "observed", "2001-01-01") == "sst-observed-2001-01-01"
-    assert words.file_stem(SourceChoice(), "mean", "2001-01") == "demo-1deg-seed0-mean-2001-01"
+    assert text.file_stem(choice, "observed", "2001-01-01") == "sst-observed-2001-01-01"
+    assert text.file_stem(SourceChoice(), "mean", "2001-01") == "demo-1deg-seed0-mean-2001-01"
 
 
 # ---------------------------------------------------------------- parts

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.queries.mvmf.centres import KAPPA_RANGE, STARTS, Component, Components, Placed, Start, components
-from engine.queries.mvmf.expert import Case, ClimateBar
+from engine.queries.mvmf.expert import ClimateBar, TileCase
 from engine.queries.mvmf.sandbox import Belief, Field, Region
-from explorer.pages.mvmf import expert_words, view, words
+from explorer.pages.mvmf import expert_text, text, view
 from explorer.pages.mvmf.expert import Asked
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
@@ -87,8 +87,8 @@ def test_an_address_leads_back_to_the_same_belief(start: str, count: int, seed: 
 
 
 def test_kappa_that_cannot_be_is_clamped_and_said() -> None:
-    for text, kappa in (("0", 1e-6), ("-3", 1e-6), ("1e300", 1e6), ("nan", 1e-6)):
-        model = MvmfModel({"start": "land", "kappa": text})
+    for typed, kappa in (("0", 1e-6), ("-3", 1e-6), ("1e300", 1e6), ("nan", 1e-6)):
+        model = MvmfModel({"start": "land", "kappa": typed})
         assert 10.0**model.log_kappa == pytest.approx(kappa)
         assert "was brought into" in model.notes[0]
 
@@ -178,7 +178,7 @@ class AtOnce:
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> view.MvmfView:
-    monkeypatch.setattr(view, "Newest", AtOnce)
+    monkeypatch.setattr(view, "LatestTask", AtOnce)
     return view.MvmfView(Session(), MvmfModel({"c": "48,8,400,2:-36,175,60,1"}))
 
 
@@ -242,7 +242,7 @@ def read(page: view.MvmfView, lat: float, lon: float, **pointed: object) -> str:
 
 def density(rows: list[Component], lat: float, lon: float) -> str:
     of = components(Start("none", 1, 0, 1.0), [Placed(-1, one) for one in rows])
-    return words.per_km2(Belief(of).per_km2(lat, lon))
+    return text.per_km2(Belief(of).per_km2(lat, lon))
 
 
 HERE, THERE = Component(48.0, 8.0, 400.0, 2.0), Component(-36.0, 175.0, 60.0, 1.0)
@@ -274,7 +274,7 @@ def asked(num_tested: int) -> Asked:
     """An expert's answer about one picture."""
     belief = Belief(Components(*(np.array([value]) for value in HERE)))
     errors = Field(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
-    case = Case((), belief.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
+    case = TileCase((), belief.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
     return Asked(case, belief, belief.map(), errors, 200, 190, num_tested, True)
 
 
@@ -294,7 +294,7 @@ def test_the_pointer_reads_errors_on_their_map_and_nothing_of_a_belief_stays(pag
     assert not page.model.has_scale
     assert not page.model.has_density
     page.model.look = "belief"
-    assert page._map.probe.label == words.PER_KM2
+    assert page._map.probe.label == text.PER_KM2
     assert "Off by" in page.stage.facts.object
 
 
@@ -331,7 +331,7 @@ def test_weight_of_all_is_that_of_a_starts_centres_too(page: view.MvmfView) -> N
 
 
 def test_a_centre_that_is_not_there_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "Newest", AtOnce)
+    monkeypatch.setattr(view, "LatestTask", AtOnce)
     said: list[str] = []
     session = Session()
     session.say = lambda severity, sentence: said.append(sentence)
@@ -346,7 +346,7 @@ def test_nothing_of_the_last_belief_is_said_where_there_is_none(page: view.MvmfV
     assert "Half of the belief" in page.sandbox.panels._words.object
     page.sandbox.delete()
     assert page.stage._failure.visible
-    assert page.sandbox.panels._words.object == f"<p>{words.NO_BELIEF}</p>"
+    assert page.sandbox.panels._words.object == f"<p>{text.NO_BELIEF}</p>"
     assert page.model.selected == -1
 
 
@@ -355,7 +355,7 @@ def test_a_linear_scale_has_numbers_that_can_be_read(page: view.MvmfView) -> Non
     bar, globe, belief = page.stage.bar, page.stage.globe, page.sandbox.belief
     assert belief is not None
     power = math.floor(math.log10(belief.map().values.max()))
-    assert (bar.label, bar.units) == ("Probability per km²", f"× {words.ten_to(power)}")
+    assert (bar.label, bar.units) == ("Probability per km²", f"× {text.ten_to(power)}")
     assert 1.0 <= bar.vmax < 10.0
     assert (globe.vmin, globe.vmax) == (bar.vmin, bar.vmax)
     assert globe.vmax * 10.0**power == pytest.approx(belief.map().values.max())
@@ -368,14 +368,14 @@ def test_regions_have_two_colours_and_their_names_below(page: view.MvmfView) -> 
     assert len(np.unique(colours, axis=0)) == 2
     assert (colours[127] == colours[0]).all()
     assert (colours[229] == colours[255]).all()
-    assert bar.names == list(words.REGION_NAMES)
+    assert bar.names == list(text.REGION_NAMES)
     page.model.show = "density"
     assert bar.names == []
 
 
 def test_no_centre_is_said_and_not_an_error(page: view.MvmfView) -> None:
     page.model.placed = ()
-    assert words.NO_CENTRES in page.sandbox.panels._words.object
+    assert text.NO_CENTRES in page.sandbox.panels._words.object
     assert not page.stage.globe.field
     assert read(page, 0.0, 0.0) == "–"
     page.sandbox.clicked(5.0, 5.0)
@@ -414,11 +414,11 @@ def test_a_file_of_centres_takes_the_place_of_the_start(page: view.MvmfView) -> 
 
 def test_without_an_expert_the_page_offers_to_train_one(page: view.MvmfView) -> None:
     page.model.mode = "expert"
-    assert expert_words.NO_EXPERT in page.expert.panels._words.object
-    assert expert_words.INVITATION in page.expert.run._words.object
+    assert expert_text.NO_EXPERT in page.expert.panels._words.object
+    assert expert_text.INVITATION in page.expert.run._words.object
     assert page.stage.globe.handles == []
     page.model.run = "gone"
-    assert expert_words.NO_RUN in page.expert.panels._words.object
+    assert expert_text.NO_RUN in page.expert.panels._words.object
     page.model.mode = "sandbox"
     assert page.stage.globe.field
 
@@ -431,29 +431,29 @@ def test_without_an_expert_the_page_offers_to_train_one(page: view.MvmfView) -> 
     [(212_345.0, "212\u202f000 km²"), (1_790_000.0, "1.79 million km²"), (77.0, "77 km²"), (1_234.0, "1\u202f230 km²")],
 )
 def test_areas_are_read_by_people(km2: float, said: str) -> None:
-    assert words.area(km2) == said
+    assert text.area(km2) == said
 
 
 def test_a_region_of_a_few_cells_is_an_upper_bound() -> None:
-    said, caution = words.region_sentence(Region(0.5, np.zeros((1, 1), bool), 3091.0, 1))
+    said, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 3091.0, 1))
     assert "at most 3\u202f090 km²: one cell" in said
     assert caution
-    said, caution = words.region_sentence(Region(0.5, np.zeros((1, 1), bool), 212_345.0, 70))
+    said, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 212_345.0, 70))
     assert said.startswith("Half of the belief lies in 212\u202f000 km²")
     assert not caution
 
 
 def test_densities_keep_their_digits() -> None:
-    assert words.per_km2(1.2344e-11) == "1.234 × 10⁻¹¹"
-    assert words.per_km2(math.exp(-800.0)) == "less than 10⁻³⁰⁰"
+    assert text.per_km2(1.2344e-11) == "1.234 × 10⁻¹¹"
+    assert text.per_km2(math.exp(-800.0)) == "less than 10⁻³⁰⁰"
 
 
 def test_numbers_below_a_round_one_are_written_as_it_is() -> None:
-    assert words.kappa_sentence(10.0**2.9999999, 53.1234).startswith(
+    assert text.kappa_sentence(10.0**2.9999999, 53.1234).startswith(
         "κ = 1\u202f000: half of such a peak lies within 53.1 km"
     )
-    assert words.kappa_sentence(1e-6, 10_000.0).startswith("κ = 1 × 10⁻⁶:")
-    assert words.per_km2(9.99999e-8) == "1.000 × 10⁻⁷"
+    assert text.kappa_sentence(1e-6, 10_000.0).startswith("κ = 1 × 10⁻⁶:")
+    assert text.per_km2(9.99999e-8) == "1.000 × 10⁻⁷"
 
 
 def test_the_recall_figure_names_decades_and_lines() -> None:
@@ -467,19 +467,15 @@ def test_the_recall_figure_names_decades_and_lines() -> None:
 
 
 def test_what_came_from_outside_is_escaped() -> None:
-    assert "<script>" not in words.notes_html(["<script>"])
-    assert "<script>" not in expert_words.climate_html([ClimateBar("<script>", "<script>", "#000000", 0.1, 0.2)])
+    assert "<script>" not in text.notes_html(["<script>"])
+    assert "<script>" not in expert_text.climate_html([ClimateBar("<script>", "<script>", "#000000", 0.1, 0.2)])
 
 
 def test_the_dial_goes_the_shorter_way_round_the_year() -> None:
-    assert (
-        expert_words.date_sentence(360.0, 5.0) == "It dates the picture 26 December; it was 5 January, 10 days apart."
-    )
+    assert expert_text.date_sentence(360.0, 5.0) == "It dates the picture 26 December; it was 5 January, 10 days apart."
 
 
 def test_why_fewer_centres_stand_than_were_asked_for_is_said() -> None:
-    assert words.count_sentence("land", 400, 400) == []
-    assert "room for no more" in words.count_sentence("near-data", 400, 31)[0][0]
-    assert words.count_sentence("hierarchy", 400, 384)[0][0].startswith(
-        "384 centres stand here: a cube's cells come in"
-    )
+    assert text.count_sentence("land", 400, 400) == []
+    assert "room for no more" in text.count_sentence("near-data", 400, 31)[0][0]
+    assert text.count_sentence("hierarchy", 400, 384)[0][0].startswith("384 centres stand here: a cube's cells come in")

@@ -8,7 +8,7 @@ import panel as pn
 import param
 import pytest
 
-from explorer.background import Poll
+from explorer.background import PeriodicTask
 from explorer.layout import box, fill
 from explorer.session import Session
 from explorer.widgets import controls
@@ -43,7 +43,7 @@ def beats(monkeypatch: pytest.MonkeyPatch) -> list[Beat]:
 
 def test_polling_begins_once_and_ends_when_it_is_no_longer_wanted(beats: list[Beat]) -> None:
     called: list[int] = []
-    poll = Poll(lambda: called.append(1))
+    poll = PeriodicTask(lambda: called.append(1))
     poll.turn(True)
     poll.turn(True)
     assert len(beats) == 1

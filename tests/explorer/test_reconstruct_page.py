@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, Anatomy, Snapshot, Verdict
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
 from explorer.plots import reconstruct as figures
 
@@ -61,11 +61,11 @@ def test_an_address_is_taken_up_and_what_cannot_be_is_said() -> None:
 
 
 def test_the_quality_of_a_file_travels_in_the_address() -> None:
-    for text, quality in (("all", "all"), ("3", 3)):
-        model = ReconstructModel({"src": "path", "path": "sst.nc", "quality": text})
+    for typed, quality in (("all", "all"), ("3", 3)):
+        model = ReconstructModel({"src": "path", "path": "sst.nc", "quality": typed})
         assert model.choice == SourceChoice("path", path="sst.nc", quality=quality)
         assert model.case().source.quality == quality
-        assert model.address["quality"] == text
+        assert model.address["quality"] == typed
         assert not model.notes
     model = ReconstructModel({"src": "path", "path": "sst.nc", "quality": "fine"})
     assert model.choice == SourceChoice("path", path="sst.nc")
@@ -118,25 +118,25 @@ def verdict_of(mean: float, best: float, spread: float | None = None, **changes:
 
 
 def test_the_verdict_says_who_is_nearer_and_how_sure_that_is() -> None:
-    said = words.verdict(verdict_of(0.334, 0.2), "2004-07-01")
+    said = text.verdict(verdict_of(0.334, 0.2), "2004-07-01")
     assert "July 2004" in said
     assert "33 % nearer to the truth than the mean of valid days" in said
-    assert "20 % nearer to it than the best rival" in said
+    assert "20 % nearer to it than the best baseline" in said
     assert "good" in said
-    assert "farther" in words.verdict(verdict_of(0.3, -0.2), "2004-07-01")
-    assert "bad" in words.verdict(verdict_of(0.3, -0.2), "2004-07-01")
-    assert "level with the best rival" in words.verdict(verdict_of(0.3, 0.002), "2004-07-01")
-    detail = words.detail(verdict_of(0.3, 0.2), verdict_of(0.31, 0.19, 0.02), "Kuroshio")
+    assert "farther" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
+    assert "bad" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
+    assert "level with the best baseline" in text.verdict(verdict_of(0.3, 0.002), "2004-07-01")
+    detail = text.detail(verdict_of(0.3, 0.2), verdict_of(0.31, 0.19, 0.02), "Kuroshio")
     for part in ("Over 12 months: 31.0 ± 2.0 %", "19.0 ± 2.0 %", "20 % of their area", "Kuroshio"):
         assert part in detail
     assert "standard error of their mean" in detail
     barless = verdict_of(0.31, 0.19, num_months=12)
-    assert "31.0 % against the mean" in words.detail(verdict_of(0.3, 0.2), barless, "World")
-    assert "withheld" in words.detail(verdict_of(0.3, 0.2, withheld_only=True), None, "World")
+    assert "31.0 % against the mean" in text.detail(verdict_of(0.3, 0.2), barless, "World")
+    assert "withheld" in text.detail(verdict_of(0.3, 0.2, withheld_only=True), None, "World")
 
 
 def test_nothing_from_outside_becomes_markup() -> None:
-    assert "<script" not in words.failure(ValueError("<script>alert(1)</script>"))
+    assert "<script" not in text.failure(ValueError("<script>alert(1)</script>"))
 
 
 def test_a_place_is_told_with_its_days() -> None:
@@ -144,18 +144,18 @@ def test_a_place_is_told_with_its_days() -> None:
     cell = Anatomy(
         10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False
     )
-    assert "seen on 2 of 3 days" in words.anatomy(cell, "2004-07-01")[0][0]
-    assert words.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
+    assert "seen on 2 of 3 days" in text.anatomy(cell, "2004-07-01")[0][0]
+    assert text.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
     blank = np.full(3, np.nan, np.float32)
     unseen = Anatomy(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
-    assert "leans on its neighbours" in words.anatomy(unseen, "2004-07-01")[0][0]
+    assert "leans on its neighbours" in text.anatomy(unseen, "2004-07-01")[0][0]
 
 
 def test_an_epoch_is_told_with_its_error() -> None:
     field = np.zeros((2, 2), np.float32)
     lat = np.array([0.0, 1.0])
     seen = Snapshot(3, lat, lat, field, field, field, None, 0.2, 0.25)
-    said = words.epoch(seen, 3, True)
+    said = text.epoch(seen, 3, True)
     assert "epoch 3" in said
     assert "20 % nearer" in said
     assert "runs" in said
@@ -165,11 +165,11 @@ def test_an_epoch_is_told_with_its_error() -> None:
 def test_figures_are_drawn_from_plain_arrays(truth: float | None) -> None:
     hv.extension("bokeh")
     days = np.array([np.nan, 20.0, 21.0])
-    levels = {"model": 20.5, "rival": np.nan, "mean": 20.4}
+    levels = {"model": 20.5, "baseline": np.nan, "mean": 20.4}
     assert figures.anatomy(days, days * np.nan, np.array([0, 0.4, 0.6]), levels, 0.2, truth)
     quantiles = np.abs(np.sort(np.random.default_rng(0).normal(size=(3, 5)), axis=1))
     assert figures.by_count(np.arange(3), quantiles, quantiles)
-    errors = {name: {"a": 1.0, "b": 2.0} for name in ("model", "rival", "mean")}
+    errors = {name: {"a": 1.0, "b": 2.0} for name in ("model", "baseline", "mean")}
     assert figures.by_label(errors, ["a", "b"], "")
     power = np.geomspace(1, 1e-3, 20)
     assert figures.spectrum(power, power, power, 9)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries.table import Rival
+from engine.queries.table import Baseline
 from engine.runs import RunConfig
-from explorer.pages.table import words
+from explorer.pages.table import text
 from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel
 
 KEYS = [*TableModel.KEYS, "at", "unknown"]
@@ -108,18 +108,18 @@ def test_a_smaller_table_narrows_the_padding() -> None:
     ],
 )
 def test_a_lost_comparison_is_said(test: float, is_over: bool, says: str, is_caution: bool) -> None:
-    said, caution = words.verdict(test, Rival("nearest sampled point", 0.5, 0.4), "°C", is_over)
+    said, caution = text.verdict(test, Baseline("nearest sampled point", 0.5, 0.4), "°C", is_over)
     assert says in said
     assert "0.5 °C" in said
     assert caution is is_caution
 
 
 def test_the_best_topology_is_named_only_when_all_are_known() -> None:
-    rows = dict(words.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": None}, "1"))
+    rows = dict(text.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": None}, "1"))
     assert rows == {
         "Unseen points, sphere": "0.3",
         "Unseen points, torus": "0.2",
         "Unseen points, clamp": "not trained",
     }
-    rows = dict(words.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": 0.4}, "°C"))
+    rows = dict(text.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": 0.4}, "°C"))
     assert rows["Unseen points, torus"] == "0.2 °C · best"

@@ -18,9 +18,9 @@ from engine.queries.train import curves as trainings
 from engine.queries.train import forms
 from engine.queries.train.run_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
-from explorer.pages.train import fields, labels, markup, words
+from explorer.pages.train import fields, labels, markup, text
 from explorer.pages.train.compare import read_compared
-from explorer.pages.train.follow import Followed, Look
+from explorer.pages.train.follow import CurveOptions, RunReader
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TASKS, TrainModel
 from explorer.plots import training as figures
 
@@ -77,8 +77,8 @@ def test_a_draft_travels_in_the_address_even_when_it_is_wrong() -> None:
 
 def test_all_wrong_fields_are_told_at_once_with_what_is_legal() -> None:
     model = TrainModel({"task": "sst"})
-    for name, text in (("model.patch", "1, 7, 4"), ("epochs", "many"), ("learning_rate", "-1")):
-        fields.change(model, name, text)
+    for name, typed in (("model.patch", "1, 7, 4"), ("epochs", "many"), ("learning_rate", "-1")):
+        fields.change(model, name, typed)
     with pytest.raises(ConfigError) as caught:
         model.checked()
     assert len(caught.value.problems) == 3
@@ -179,12 +179,12 @@ def test_before_there_is_a_score_the_verdict_says_what_happens() -> None:
 
 @pytest.mark.parametrize(("skill", "said"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
 def test_a_badge_tells_good_from_bad(skill: float, said: str) -> None:
-    text, kind = words.badge({"skill_mean": skill}, {})
+    label, kind = text.badge({"skill_mean": skill}, {})
     assert kind == said
-    assert text.endswith(", validation") or skill != skill
+    assert label.endswith(", validation") or skill != skill
     # once the test years have spoken, the list tells the same as the verdict
     tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.3), ("mean", 0.4))}
-    assert words.badge({"skill_mean": skill}, tested) == ("25 % better than the mean", "good")
+    assert text.badge({"skill_mean": skill}, tested) == ("25 % better than the mean", "good")
 
 
 def test_nothing_that_came_from_outside_becomes_markup() -> None:
@@ -220,7 +220,7 @@ def test_form_comparison_and_sweep_call_a_field_the_same() -> None:
     sweep = TrainModel({"task": "sweep"})
     fields.change(sweep, "space+", name)
     assert row(sweep, f"space.{name}")["label"] == words_of_it == labels.label(f"trial.{name}")
-    assert words.chosen_text({name: [1, 2, 2]}) == f"{labels.short(name)} 1×2×2"
+    assert text.chosen_text({name: [1, 2, 2]}) == f"{labels.short(name)} 1×2×2"
 
 
 def test_what_is_wrong_is_said_without_the_names_of_files() -> None:
@@ -242,7 +242,7 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path)
 
 
-def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> Followed:
+def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> RunReader:
     """A run that nobody started, with metrics as the task writes them."""
     run = store.create(RunConfig(seed=seed, settings=SSTSettings()), name=f"seed {seed}")
     lines = []
@@ -250,12 +250,12 @@ def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> Followed:
         values = {"iteration": step, "epoch": step // 10, "train_loss": 1 / (step + 1), "val_mae": 0.2 + seed / 100}
         lines.append(json.dumps({"step": step, "time": step / 2, **values, "val_mae_mean": 0.25, "skill_mean": 0.2}))
     (run.folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step":99,"ti')
-    return Followed(run)
+    return RunReader(run)
 
 
 def test_a_run_is_read_once_and_drawn_with_its_rivals(store: RunStore) -> None:
     run = trained(store)
-    seen = run.read(run.run.record, Look("", "step", 0.0), -1)
+    seen = run.read(run.run.record, CurveOptions("", "step", 0.0), -1)
     assert seen.metric == "val_mae"
     assert [(line.name.split(",")[0], line.is_dashed) for line in seen.lines] == [
         ("Mean of valid days", True),
@@ -290,7 +290,7 @@ def test_compared_runs_share_an_axis_and_seeds_share_a_bar(store: RunStore) -> N
     runs = [trained(store, seed) for seed in range(3)]
     records = {run.run.id: RunRecord(id=run.run.id, state="done", best=0.2 + number / 100, name=HOSTILE)
                for number, run in enumerate(runs)}  # fmt: skip
-    found = read_compared(runs, records, Look("val_mae", "epoch", 0.0))
+    found = read_compared(runs, records, CurveOptions("val_mae", "epoch", 0.0))
     assert [line.x.tolist() for line in found.lines] == [[0, 1, 2, 3, 4]] * 3
     assert [bar.runs for bar in found.bars] == [tuple(run.run.id for run in runs)]
     assert found.comparison.rows[0][0] == "seed"
@@ -310,7 +310,7 @@ def test_figures_of_a_sweep_stand_for_any_number_of_trials() -> None:
         if count:
             hv.render(figures.slice_of(found, 0, "Width", "K"))
             hv.render(figures.best_so_far(found, view.best_so_far, "K"))
-        assert f"{count} done" in words.sweep_sentence(view, 30) or not count
+        assert f"{count} done" in text.sweep_sentence(view, 30) or not count
 
 
 def test_the_face_of_an_address_is_kept() -> None:

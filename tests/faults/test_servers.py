@@ -16,7 +16,7 @@ import pytest
 from engine.errors import RunError
 from engine.files import locked
 from engine.runs import RunStore
-from engine.runs import supervise as babysit
+from engine.runs import supervise as supervise
 from tests.faults.tools import (
     LONG,
     PATIENCE_S,
@@ -190,14 +190,14 @@ def test_sigterm_of_the_worker_keeps_a_checkpoint_and_reads_as_interrupted(store
 
 def test_launching_again_waits_while_the_end_of_the_process_before_is_written_down(store, monkeypatch):
     writing, go_on = threading.Event(), threading.Event()
-    why = babysit._why
+    why = supervise._why
 
     def slow(*arguments):
         writing.set()
         assert go_on.wait(PATIENCE_S)
         return why(*arguments)
 
-    monkeypatch.setattr(babysit, "_why", slow)
+    monkeypatch.setattr(supervise, "_why", slow)
     run = store.create(LONG)
     store.launch(run)
     wait_for(lambda: run.state == "running", "the run to work")
@@ -223,7 +223,7 @@ def test_a_queued_run_whose_start_went_wrong_is_started_by_the_next_adoption(sto
         raise OSError(errno.ENOSPC, "no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr(babysit, "_take_slot", full)
+        patched.setattr(supervise, "_take_slot", full)
         run = store.create(SMALL)
         store.launch(run)
         assert went_wrong.wait(PATIENCE_S)

@@ -13,7 +13,7 @@ from engine.data.sst._meaning import candidates, choose
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
 from engine.data.sst._quality import no_levels
-from engine.data.sst._series import File, Series, grouped, month_means, open_series
+from engine.data.sst._series import File, FileSeries, grouped, month_means, open_series
 from engine.data.sst._storage import skeleton
 from engine.errors import DataError
 
@@ -71,9 +71,9 @@ def _temperatures(files: Sequence[File], variable: str | None) -> list[tuple[lis
     return [(group, choose(group[0][1], variable, str(group[0][0]))) for group in holding]
 
 
-def _roles(series: Sequence[Series]) -> dict[str, Series]:
+def _roles(series: Sequence[FileSeries]) -> dict[str, FileSeries]:
     """Which series is daily, monthly or the truth; :class:`DataError` where two claim the same."""
-    roles: dict[str, Series] = {}
+    roles: dict[str, FileSeries] = {}
     full_only = not any(_published(s) == ("day", "masked") or _published(s) == ("hr", "masked") for s in series)
     # days before hours, full months before masked ones
     for one in sorted(series, key=lambda s: (s.step == "hours", _published(s)[1] == "masked")):
@@ -93,7 +93,7 @@ def _roles(series: Sequence[Series]) -> dict[str, Series]:
     return roles
 
 
-def _source(roles: dict[str, Series], files: Sequence[File], name: str, key: str) -> SSTSource:
+def _source(roles: dict[str, FileSeries], files: Sequence[File], name: str, key: str) -> SSTSource:
     main = roles.get("daily") or roles["monthly"]
     seen = max((one.sample for one in roles.values()), key=lambda sample: sample.num_seen)
     land = own_mask([group[0] for group in grouped(files)], main.grid) or guessed_mask(seen, main.grid)
@@ -122,7 +122,7 @@ def _source(roles: dict[str, Series], files: Sequence[File], name: str, key: str
     )
 
 
-def _published(series: Series) -> tuple[str, str]:
+def _published(series: FileSeries) -> tuple[str, str]:
     found = _PUBLISHED.match(series.files[0][0].path.name)
     return (found[1], found[2]) if found else ("", "")
 

@@ -32,7 +32,7 @@ File = tuple[Location, xr.Dataset]
 
 
 @dataclass(frozen=True)
-class Series:
+class FileSeries:
     """One variable over files in order; ``step`` is what the files hold, ``field`` is by days or months.
 
     ``screen`` tells, in words, which observations count, "" where all do; ``told`` is a note about their quality.
@@ -94,7 +94,7 @@ class Series:
         return array >= (100.0 * _ICE_SHARE if percent else _ICE_SHARE), f"ice: {name!r} above {_ICE_SHARE:.0%}"
 
 
-def open_series(files: Sequence[File], variable: str, quality: Quality) -> Series:
+def open_series(files: Sequence[File], variable: str, quality: Quality) -> FileSeries:
     """The series of ``variable`` over ``files``; everything that can be wrong with it is found here."""
     files = tuple(files)
     where, first = _where(files), files[0][1]
@@ -119,7 +119,7 @@ def open_series(files: Sequence[File], variable: str, quality: Quality) -> Serie
     sample.refuse_nothing(where, told if screen is not None else None)
     shift, unit = fitting_shift(sample.values, shift, where)
     words = "" if screen is None else screen.words
-    return Series(files, variable, found, step, replace(field, shift=shift), unit, sample, words, told, is_graded)
+    return FileSeries(files, variable, found, step, replace(field, shift=shift), unit, sample, words, told, is_graded)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:

@@ -1,4 +1,4 @@
-"""The rivals made of means: of the valid days, of the same month in other years, and of both."""
+"""The baselines made of means: of the valid days, of the same month in other years, and of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHRINKAGES = (0.0, *(float(2.0 ** (power / 2.0)) for power in range(-6, 15)))
 """Values of k tried: at n = k valid days the anomaly counts half. 0, then 1/8 to 128 days."""
 
 
-class Rival(Protocol):
+class Baseline(Protocol):
     """A way to estimate a month's mean from its days that a model has to beat.
 
     It knows the climatology, which all share, and the numbers it learned beside it, which travel as plain arrays.
@@ -39,7 +39,7 @@ class Rival(Protocol):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, climatology: Climatology) -> Self:
-        """The rival whose :meth:`arrays` these are."""
+        """The baseline whose :meth:`arrays` these are."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -53,7 +53,7 @@ class Rival(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _ClimatologyOnly:
-    """A rival that learns nothing beside the climatology."""
+    """A baseline that learns nothing beside the climatology."""
 
     needs_truth: ClassVar[bool] = False
     climatology: Climatology
@@ -65,7 +65,7 @@ class _ClimatologyOnly:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, climatology: Climatology) -> Self:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         return cls(climatology)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -79,7 +79,7 @@ class ValidMean(_ClimatologyOnly):
     title: ClassVar[str] = "Mean of valid days"
 
     def estimate(self, month: ObservedMonth) -> Floats:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         return np.where(month.num_days > 0, month.mean, self.climatology.at(month.month))
 
 
@@ -89,7 +89,7 @@ class UsualCourse(_ClimatologyOnly):
     title: ClassVar[str] = "Climatology"
 
     def estimate(self, month: ObservedMonth) -> Floats:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         return self.climatology.at(month.month).astype(np.float64)
 
 
@@ -109,7 +109,7 @@ class DebiasedMean:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, climatology: Climatology) -> Self:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         return cls(climatology, Bias(np.asarray(arrays["bias"], np.float64)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -117,7 +117,7 @@ class DebiasedMean:
         return {"bias": self.bias.coeffs}
 
     def estimate(self, month: ObservedMonth) -> Floats:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         debiased = month.mean - self.bias.of(month, self.climatology.grid)
         return np.where(month.num_days > 0, debiased, self.climatology.at(month.month))
 
@@ -138,12 +138,12 @@ class ShrunkAnomaly:
         debiased = DebiasedMean.fit(train, validation, climatology)
         return best(
             [cls(debiased, days) for days in SHRINKAGES],
-            lambda rival: area_mae(validation, climatology.grid, rival.estimate),
+            lambda baseline: area_mae(validation, climatology.grid, baseline.estimate),
         )
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, climatology: Climatology) -> Self:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         return cls(DebiasedMean.from_arrays(arrays, climatology), float(arrays["days"]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -151,7 +151,7 @@ class ShrunkAnomaly:
         return {**self.debiased.arrays(), "days": np.array(self.days)}
 
     def estimate(self, month: ObservedMonth) -> Floats:
-        """See :class:`Rival`."""
+        """See :class:`Baseline`."""
         usual = self.debiased.climatology.at(month.month).astype(np.float64)
         # SHRINKAGES start at 0, and 0/0 would be NaN: without a valid day the debiased mean is C, whatever its weight
         trust = month.num_days / (month.num_days + self.days + (month.num_days == 0))

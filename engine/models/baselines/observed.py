@@ -1,4 +1,4 @@
-"""What was observed of each month, in short: all that a rival sees."""
+"""What was observed of each month, in short: all that a baseline sees."""
 
 from __future__ import annotations
 

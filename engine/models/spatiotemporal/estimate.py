@@ -29,7 +29,7 @@ _LEAST_S = 0.02
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ResourceEstimate:
     """What training a model costs.
 
     Attributes:
@@ -49,7 +49,7 @@ class Estimate:
 
 def estimate(
     config: SpatioTemporalConfig, window: tuple[int, int], months: int, batch: int = 1, *, bf16: bool = True
-) -> Estimate:
+) -> ResourceEstimate:
     """The cost of one training step of ``batch`` windows of (rows, columns) cells and ``months`` months.
 
     Nothing is built: parameters are counted on torch's meta device. ``bf16`` = trained under autocast to bfloat16.
@@ -63,7 +63,7 @@ def estimate(
     again = 4.0 / 3.0 if config.checkpointing else 1.0
     products = _BACKWARD * again * 2.0 * sizes.products() / (_EFFICIENCY * product_rate)
     passes = _PASSES * again * sizes.kept_bytes(bf16, checkpointing=False) / pass_rate
-    return Estimate(num_parameters, int(memory), int(kept), products + passes + _LEAST_S)
+    return ResourceEstimate(num_parameters, int(memory), int(kept), products + passes + _LEAST_S)
 
 
 def count_parameters(config: SpatioTemporalConfig) -> int:

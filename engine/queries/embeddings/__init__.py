@@ -10,7 +10,7 @@ from engine.queries.embeddings.curves import (
 from engine.queries.embeddings.embedding import (
     SHOWN_ENCODERS,
     EmbeddingConfig,
-    Estimate,
+    EmbeddingCost,
     Neighbour,
     PatchEmbedding,
     ScaleTable,
@@ -34,7 +34,7 @@ __all__ = [
     "Difference",
     "DistanceCurves",
     "EmbeddingConfig",
-    "Estimate",
+    "EmbeddingCost",
     "Neighbour",
     "PatchEmbedding",
     "ScaleTable",

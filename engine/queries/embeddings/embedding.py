@@ -274,7 +274,7 @@ def domain_note(config: EmbeddingConfig, row: int, col: int) -> str | None:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EmbeddingCost:
     """What an embedding will take: bytes of the result and at the peak, seconds on one core (0: at hand)."""
 
     result_bytes: int
@@ -282,19 +282,19 @@ class Estimate:
     seconds: float
 
 
-def estimate(config: EmbeddingConfig) -> Estimate:
+def estimate(config: EmbeddingConfig) -> EmbeddingCost:
     """What :func:`embedding` will take for ``config``, roughly, before it starts."""
     (rows, columns), (height, width) = config.patches().shape, config.patch
     components = config.basis.num_components
     result = 4 * rows * columns * components
     if is_embedded(config) or config.encoder != "harmonic":
-        return Estimate(result, result, 0.0 if is_embedded(config) else 1e-8 * result)
+        return EmbeddingCost(result, result, 0.0 if is_embedded(config) else 1e-8 * result)
     orders = 2 * config.basis.max_degree + 1
     values = rows * height * columns * width * components
     seconds = 1e-9 * values * (_NS_A_VALUE + _NS_AN_ORDER * orders)
     needs_fit = config.basis.domain.kind != "sphere" and not is_fitted(config.basis)
     fit_seconds, fit_bytes = fit_estimate(config.basis) if needs_fit else (0.0, 0)
-    return Estimate(result, max(fit_bytes, result + _WORK_BYTES), seconds + fit_seconds)
+    return EmbeddingCost(result, max(fit_bytes, result + _WORK_BYTES), seconds + fit_seconds)
 
 
 def kept(what: str, config: EmbeddingConfig, compute: Callable[[], Answer]) -> Answer:

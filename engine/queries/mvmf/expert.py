@@ -50,7 +50,7 @@ class ClimateBar(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class TestTiles:
     """The pictures of a run's test and what the trained expert believes of them.
 
     ``error_km`` (N,) is the great-circle distance of its guess; ``counts`` (N,), True = place and date are asked for.
@@ -67,7 +67,7 @@ class Exam:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class TileCase:
     """One picture, or the mean over a scene's: what is seen, believed and true.
 
     ``pictures`` are PNG files, row by row; ``believed`` the components of the belief; ``guess`` (lat, lon) the best
@@ -107,7 +107,7 @@ def takes_pictures(folder: Path) -> bool:
     return isinstance(settings_of(folder).tiles, LandTiles)
 
 
-def exam(folder: Path) -> Exam:
+def exam(folder: Path) -> TestTiles:
     """The test of the finished run in ``folder``.
 
     Raises :class:`StoreError` for a run that is not finished, or damaged.
@@ -115,7 +115,7 @@ def exam(folder: Path) -> Exam:
     return CACHE.get(("exam", *_stamp(folder)), lambda: _examined(folder), lambda found: found.tiles.pixels.nbytes)
 
 
-def case(folder: Path, index: int) -> Case:
+def case(folder: Path, index: int) -> TileCase:
     """Picture ``index`` of the test; beyond the last one it is the last."""
     known = exam(folder)
     index = min(index, len(known) - 1)
@@ -123,7 +123,7 @@ def case(folder: Path, index: int) -> Case:
     return _case(_expert(folder), known.tiles.take(one), known.beliefs.of(one), bool(known.counts[index]))
 
 
-def taken(folder: Path, lat: float, lon: float, day: int, is_scene: bool) -> Case:
+def taken(folder: Path, lat: float, lon: float, day: int, is_scene: bool) -> TileCase:
     """A new picture of a place on a day, or a scene of 3 × 3 around it: their beliefs are averaged as densities.
 
     Raises :class:`ChoiceError` where no picture can be taken: the sea, or an expert that reads real tiles.
@@ -184,7 +184,7 @@ def _expert(folder: Path) -> Expert:
     return CACHE.get(("expert", *_stamp(folder)), lambda: load_expert(folder), lambda _: _EXPERT_BYTES)
 
 
-def _examined(folder: Path) -> Exam:
+def _examined(folder: Path) -> TestTiles:
     expert, path = _expert(folder), folder / "shown.npz"
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
@@ -195,10 +195,10 @@ def _examined(folder: Path) -> Exam:
     beliefs = expert.believe(tiles.pixels)
     guess = best_guess(expert.mixture, beliefs.log_weights)
     error_km = great_circle_km(tiles.lat, tiles.lon, *guess).numpy()
-    return Exam(expert.tiles, tiles, beliefs, error_km, counted(tiles, expert.settings))
+    return TestTiles(expert.tiles, tiles, beliefs, error_km, counted(tiles, expert.settings))
 
 
-def _case(expert: Expert, tiles: Tiles, beliefs: Beliefs, counts: bool) -> Case:
+def _case(expert: Expert, tiles: Tiles, beliefs: Beliefs, counts: bool) -> TileCase:
     """The mean over the tiles; the middle one says where and when."""
     middle = len(tiles.lat) // 2
     truth = float(tiles.lat[middle]), float(tiles.lon[middle])
@@ -207,7 +207,7 @@ def _case(expert: Expert, tiles: Tiles, beliefs: Beliefs, counts: bool) -> Case:
     lat, lon = float(guess[0]), float(guess[1])
     centre_lat, centre_lon = _degrees(expert.mixture.centres.detach().double())
     kappa = expert.mixture.kappa.detach().double().numpy()
-    return Case(
+    return TileCase(
         pictures(tiles.pixels, expert.bands),
         Components(centre_lat, centre_lon, kappa, weights),
         (lat, lon),

@@ -59,7 +59,7 @@ class Summary(NamedTuple):
     open_km2: float
 
 
-class Lesson(NamedTuple):
+class LossGradient(NamedTuple):
     """What one sighting would teach: the loss −ln p at the truth in nats per steradian, and its pull on every centre.
 
     ``times_uniform``: the density at the truth over that of knowing nothing. Each (K,): ``distance_km`` to the truth;
@@ -147,7 +147,7 @@ class Belief:
         point = unit_vectors(lat, lon)[None]
         return math.exp(float(self._mixture.log_prob(point))) / _EARTH_KM**2
 
-    def lesson(self, lat: float, lon: float) -> Lesson:
+    def lesson(self, lat: float, lon: float) -> LossGradient:
         """What the truth at a place would teach."""
         given, truth = self._mixture, unit_vectors(lat, lon)
         mixture = MixtureVMF(
@@ -166,7 +166,7 @@ class Belief:
         pull = -(d_centres * ahead).sum(1) * (100.0 / _EARTH_KM)
         angle = pull * (_km_per_pull(pull, apart) / _EARTH_KM)
         ends = lat_lon(torch.cos(angle)[:, None] * centres + torch.sin(angle)[:, None] * ahead)
-        return Lesson(
+        return LossGradient(
             float(loss.detach()),
             math.exp(-float(loss.detach())) * 4.0 * math.pi,
             apart.numpy(),

@@ -3,11 +3,11 @@
 from engine.data.quality import Quality, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import Entry, map_netcdf, series_csv
-from engine.queries.ocean.files import Listing as FileListing
+from engine.queries.ocean.files import FolderListing as FolderListing
 from engine.queries.ocean.files import listing as file_listing
 from engine.queries.ocean.maps import (
     Cost,
-    Series,
+    PlaceSeries,
     Statistics,
     cost,
     day_map,
@@ -43,10 +43,10 @@ __all__ = [
     "WITHHOLDING",
     "Cost",
     "Entry",
-    "FileListing",
+    "FolderListing",
     "Opened",
+    "PlaceSeries",
     "Quality",
-    "Series",
     "SourceChoice",
     "Statistics",
     "Upload",

@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FolderListing:
     """What a folder offers: ``parent`` is where "up" leads ("" = the roots; None at the roots themselves)."""
 
     folder: str
@@ -54,21 +54,21 @@ class Listing:
     num_more: int = 0
 
 
-def listing(folder: str = "") -> Listing:
+def listing(folder: str = "") -> FolderListing:
     """Folders and data in ``folder``, by name; "" lists the roots. Links that lead out of the roots are left out.
 
     Raises :class:`DataError` for a folder outside the roots, or one that cannot be read.
     """
     if not folder:
         found = tuple(Entry(str(root), str(root), False) for root in roots() if root.is_dir())
-        return Listing("", None, found)
+        return FolderListing("", None, found)
     inside = _inside(Path(folder))
     try:
         entries = sorted(_entries(inside), key=lambda entry: (entry.is_data, entry.name.lower()))
     except OSError as error:
         raise DataError(f"the folder cannot be read: {error.strerror}", str(folder), "choose another folder") from error
     parent = "" if inside in roots() else str(inside.parent)
-    return Listing(str(inside), parent, tuple(entries[:_MOST_ENTRIES]), max(0, len(entries) - _MOST_ENTRIES))
+    return FolderListing(str(inside), parent, tuple(entries[:_MOST_ENTRIES]), max(0, len(entries) - _MOST_ENTRIES))
 
 
 def _entries(folder: Path) -> Iterator[Entry]:

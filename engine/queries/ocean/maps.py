@@ -41,7 +41,7 @@ class Statistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class PlaceSeries:
     """Values (N,) at the cell nearest to a place, day by day; NaN = not observed. ``truth`` is None where unknown."""
 
     lat: float
@@ -163,7 +163,9 @@ def span_map(choice: SourceChoice, layer: str, span: slice, progress: Progress |
     return _map(ocean, layer, np.where(ocean.land, np.float32(np.nan), values), when)
 
 
-def series(choice: SourceChoice, place: tuple[float, float], span: slice, progress: Progress | None = None) -> Series:
+def series(
+    choice: SourceChoice, place: tuple[float, float], span: slice, progress: Progress | None = None
+) -> PlaceSeries:
     """What was observed at the cell nearest to ``place`` (degrees north, east) over a span, and the truth if known."""
     ocean = source(choice)
     row = int(np.abs(ocean.grid.lat - place[0]).argmin())
@@ -175,7 +177,7 @@ def series(choice: SourceChoice, place: tuple[float, float], span: slice, progre
     found = [_point(ocean, name, row, col, span, part) for name, part in zip(names, parts, strict=True)]
     days = dates(ocean)[span]
     lat, lon = float(ocean.grid.lat[row]), float(ocean.grid.lon[col])
-    return Series(lat, lon, days, found[0], found[1] if len(found) > 1 else None)
+    return PlaceSeries(lat, lon, days, found[0], found[1] if len(found) > 1 else None)
 
 
 def _point(ocean: SSTSource, name: str, row: int, col: int, span: slice, progress: Progress) -> Singles:

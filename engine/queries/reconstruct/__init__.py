@@ -23,8 +23,8 @@ from engine.queries.reconstruct.models import (
 )
 from engine.queries.reconstruct.months import (
     LAYER_KINDS,
-    Case,
     Cloud,
+    MonthCase,
     Reconstructed,
     is_at_hand,
     layer,
@@ -58,9 +58,9 @@ __all__ = [
     "REGIONS",
     "Anatomy",
     "ByCount",
-    "Case",
     "Cloud",
     "ModelCard",
+    "MonthCase",
     "Reconstructed",
     "Snapshot",
     "Verdict",

@@ -22,7 +22,7 @@ from engine.files import home_folder
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice
 from engine.queries.reconstruct.models import model_of
-from engine.queries.reconstruct.months import Case, Reconstructed, source_in_use
+from engine.queries.reconstruct.months import MonthCase, Reconstructed, source_in_use
 from engine.queries.reconstruct.scores import Verdict
 from engine.sphere import LatLonGrid
 
@@ -164,7 +164,7 @@ def scores_csv(verdicts: Sequence[tuple[str, Verdict]]) -> bytes:
 # --- whole archives -------------------------------------------------------------------------------------------------
 
 
-def archive_settings(case: Case) -> ReconstructSettings:
+def archive_settings(case: MonthCase) -> ReconstructSettings:
     """The run that reconstructs all months of the case's source."""
     return ReconstructSettings(model=case.model, source=run_source(case.source), resample=case.resample)
 

@@ -1,4 +1,4 @@
-"""Models of the Reconstruct page: which there are, what they learned from, and the rivals that learned the same."""
+"""Models of the Reconstruct page: which there are, what they learned from, and the baselines that learned the same."""
 
 from __future__ import annotations
 
@@ -39,42 +39,42 @@ class ModelCard:
     years: tuple[int, int]
     test_year: int
     has_spread: bool
-    has_rivals: bool
+    has_baselines: bool
     scores: dict[str, Any]
 
 
 class Model:
-    """A model with the rivals that learned from the same years."""
+    """A model with the baselines that learned from the same years."""
 
     def __init__(self, name: str) -> None:
-        from engine.models.baselines import Rivals
+        from engine.models.baselines import Baselines
         from engine.training.sst.inference import load_model
 
         folder = None if name == PRETRAINED else home_folder() / "runs" / name
         self.trained = load_model(PRETRAINED if folder is None else folder)
-        kept = _rivals_file(folder)
-        self.has_rivals = kept is not None
+        kept = _baselines_file(folder)
+        self.has_baselines = kept is not None
         # without what the others learned, only the two that learn nothing are left
         climatology = self.trained.climatology
         plain: Arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
         self.arrays: Arrays = plain if kept is None else kept
-        self.title = {kind: rival.title for kind, rival in Rivals.from_arrays(self.arrays).fitted.items()}
+        self.title = {kind: baseline.title for kind, baseline in Baselines.from_arrays(self.arrays).fitted.items()}
 
-    def rivals_on(self, grid: LatLonGrid, land: Mask) -> Any:
-        """The rivals on another grid than theirs."""
-        from engine.models.baselines import Climatology, Rivals
+    def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
+        """The baselines on another grid than theirs."""
+        from engine.models.baselines import Baselines, Climatology
         from engine.training.sst.model_bundle import on_grid
 
         own = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
         there = {"coeffs": on_grid(own, grid, land).coeffs, "lat": grid.lat, "lon": grid.lon}
-        return Rivals.from_arrays({**self.arrays, **there})
+        return Baselines.from_arrays({**self.arrays, **there})
 
 
-def _rivals_file(folder: Path | None) -> Arrays | None:
-    from engine.training.sst.model_bundle import PRETRAINED_RIVALS, RIVALS
+def _baselines_file(folder: Path | None) -> Arrays | None:
+    from engine.training.sst.model_bundle import BASELINES, PRETRAINED_BASELINES
 
     try:
-        path = asset(PRETRAINED_RIVALS) if folder is None else folder / RIVALS
+        path = asset(PRETRAINED_BASELINES) if folder is None else folder / BASELINES
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)
     except (StoreError, OSError, ValueError):
@@ -82,7 +82,8 @@ def _rivals_file(folder: Path | None) -> Arrays | None:
 
 
 def model_of(name: str) -> Model:
-    """A model with its rivals, kept while its file stays as it is. Raises :class:`StoreError` where there is none."""
+    """A model with its baselines, kept while its file stays as it is. Raises :class:`StoreError` where there is
+    none."""
     if name != PRETRAINED and Path(name).name != name:
         raise StoreError(f"there is no run {name[:60]!r}", "the models", "choose one of the list")
     best = None if name == PRETRAINED else home_folder() / "runs" / name / "best.safetensors"
@@ -105,7 +106,7 @@ def model_card(name: str) -> ModelCard:
         (min(years), max(years)),
         settings.test_years[0],
         settings.model.uncertainty,
-        model.has_rivals,
+        model.has_baselines,
         dict(model.trained.scores),
     )
 

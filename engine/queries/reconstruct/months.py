@@ -1,4 +1,4 @@
-"""Numbers of the Reconstruct page: a month as it was seen, as model and rivals reconstruct it, and as it was."""
+"""Numbers of the Reconstruct page: a month as it was seen, as model and baselines reconstruct it, and as it was."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Case:
+class MonthCase:
     """What is to be reconstructed: a month of a source by a model, after some of its observations were taken away.
 
     ``resample``: the source is brought to the model's grid first. ``hidden_percent`` of the cell-months are withheld
@@ -71,7 +71,7 @@ class Reconstructed:
         data: the month as the model saw it (N = 1); its target is the source's, or the mean of what was withheld.
         observed: mean of the valid days that were seen.
         count: valid days that were seen; ``withheld``: days that were hidden.
-        estimates: ``model`` first, then the rivals, by name.
+        estimates: ``model`` first, then the baselines, by name.
         titles: what people call them.
         std: predicted standard deviation, K; None where the model predicts none.
         usual: the model's climatology of the month.
@@ -80,7 +80,7 @@ class Reconstructed:
         knows_truth: whether the target is the source's own.
     """
 
-    case: Case
+    case: MonthCase
     data: MonthlyData
     observed: Singles
     count: NDArray[np.int64]
@@ -128,7 +128,7 @@ def months_of(choice: SourceChoice) -> tuple[str, ...]:
     return tuple(f"{number // 12:04d}-{number % 12 + 1:02d}-01" for number in numbers)
 
 
-def is_at_hand(case: Case) -> bool:
+def is_at_hand(case: MonthCase) -> bool:
     """Whether :func:`reconstructed` answers at once."""
     try:
         return _key(case) in CACHE
@@ -136,7 +136,7 @@ def is_at_hand(case: Case) -> bool:
         return False
 
 
-def reconstructed(case: Case, progress: Progress | None = None) -> Reconstructed:
+def reconstructed(case: MonthCase, progress: Progress | None = None) -> Reconstructed:
     """The month as seen, reconstructed and known. ``progress`` may raise to abandon the work.
 
     After clouds were drawn only the windows below them are asked again.
@@ -150,11 +150,11 @@ def reconstructed(case: Case, progress: Progress | None = None) -> Reconstructed
     )
 
 
-def _key(case: Case) -> tuple[object, ...]:
+def _key(case: MonthCase) -> tuple[object, ...]:
     return "reconstructed", case, model_of(case.model).trained.key, source(case.source).key
 
 
-def source_in_use(case: Case) -> SSTSource:
+def source_in_use(case: MonthCase) -> SSTSource:
     """The source as the model sees it, resampled where that is asked for."""
     ocean = source(case.source)
     if not case.resample:
@@ -165,9 +165,9 @@ def source_in_use(case: Case) -> SSTSource:
     return CACHE.get(("resampled", ocean.key, grid.key), partial(resampled, ocean, grid), lambda _: 2**20)
 
 
-def exam_of(case: Case, progress: Progress) -> tuple[Any, int]:
+def exam_of(case: MonthCase, progress: Progress) -> tuple[Any, int]:
     """The months that the model sees together, with what is withheld of them, and which of them is asked for."""
-    from engine.training.sst.holdout import Exam
+    from engine.training.sst.holdout import HoldOutSet
 
     ocean, size = source_in_use(case), model_of(case.model).trained.settings.months
     first, last = (12 * month.year + month.month - 1 for month in available(ocean))
@@ -186,9 +186,9 @@ def exam_of(case: Case, progress: Progress) -> tuple[Any, int]:
         data = prepare(ocean, *ends, progress=progress)
         if data.target is None and not case.hidden_percent:
             unknown = np.zeros((len(data.months), *data.grid.shape), np.int64)
-            return Exam(data, unknown, data.grid.area_weights[:, None] * ~data.land)
+            return HoldOutSet(data, unknown, data.grid.area_weights[:, None] * ~data.land)
         clouds = _clouds_beside(ocean, ends[0]) if start == stop and case.hidden_percent else None
-        return Exam.of(data, case.hidden_percent / 100.0, seed=0, clouds=clouds)
+        return HoldOutSet.of(data, case.hidden_percent / 100.0, seed=0, clouds=clouds)
 
     key = ("reconstruct exam", ocean.key, ocean.grid.key, tuple(ends), case.hidden_percent)
     held = 31 * 4 * ocean.land.size * (stop - start + 1) if case.hidden_percent else 2**20
@@ -211,7 +211,7 @@ def _month(number: int) -> Month:
     return Month(number // 12, number % 12 + 1)
 
 
-def answers_of(case: Case, progress: Progress) -> tuple[Any, Any, int]:
+def answers_of(case: MonthCase, progress: Progress) -> tuple[Any, Any, int]:
     """What the model says of all months it sees together, the exam, and which month is asked for."""
     from engine.training.sst.tiled_prediction import answer
 
@@ -235,15 +235,15 @@ def answers_of(case: Case, progress: Progress) -> tuple[Any, Any, int]:
     return CACHE.get(key, ask, size), exam, index
 
 
-def _reconstruct(case: Case, progress: Progress) -> Reconstructed:
+def _reconstruct(case: MonthCase, progress: Progress) -> Reconstructed:
     from engine.models.baselines import observed_months
 
     answers, exam, index = answers_of(case, progress)
-    progress(0.95, "Asking the rivals")
+    progress(0.95, "Asking the baselines")
     model = model_of(case.model)
     data = _one(answers.view.data, index)
     month = next(iter(observed_months(data)))
-    rivals = model.rivals_on(data.grid, data.land)
+    baselines = model.baselines_on(data.grid, data.land)
     found = answers.estimate
     withheld = exam.num_withheld[index]
     if case.clouds:
@@ -254,7 +254,7 @@ def _reconstruct(case: Case, progress: Progress) -> Reconstructed:
         observed=month.mean,
         count=month.num_days.astype(np.int64),
         withheld=withheld,
-        estimates={"model": found.mean[index], **{name: field[0] for name, field in rivals.predict(data).items()}},
+        estimates={"model": found.mean[index], **{name: field[0] for name, field in baselines.predict(data).items()}},
         titles={"model": "Model", **model.title},
         std=None if found.std is None else found.std[index],
         usual=np.where(data.land, np.float32(np.nan), answers.view.usual[case.month - 1]),
@@ -273,7 +273,7 @@ def _one(data: MonthlyData, index: int) -> MonthlyData:
     return replace(data, target=None if data.target is None else data.target[one], **parts)
 
 
-def _hidden_days(case: Case, data: MonthlyData, index: int) -> Mask:
+def _hidden_days(case: MonthCase, data: MonthlyData, index: int) -> Mask:
     """(31, H, W), True = under a cloud that was drawn."""
     hidden = np.zeros(data.daily.shape[1:], bool)
     for cloud in case.clouds:
@@ -305,7 +305,7 @@ def layers_of(found: Reconstructed) -> tuple[str, ...]:
 
 
 def layer(found: Reconstructed, name: str, *, day: int = 1, best: str = "mean") -> Singles:
-    """A layer (H, W), °C or K; ``best`` names the rival of ``error_best``. See :func:`layers_of`."""
+    """A layer (H, W), °C or K; ``best`` names the baseline of ``error_best``. See :func:`layers_of`."""
     truth = np.float32(np.nan) if found.truth is None else found.truth
     whose = {"error": "model", "error_best": best, "error_mean": "mean", "error_usual": "climatology"}
     if name in whose:

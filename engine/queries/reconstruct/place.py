@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.queries.cache import Progress
-from engine.queries.reconstruct.months import Case, answers_of, exam_of, no_progress, reconstructed
+from engine.queries.reconstruct.months import MonthCase, answers_of, exam_of, no_progress, reconstructed
 
 Singles = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ class Anatomy:
     is_land: bool
 
 
-def anatomy(case: Case, place: tuple[float, float], progress: Progress | None = None) -> Anatomy:
+def anatomy(case: MonthCase, place: tuple[float, float], progress: Progress | None = None) -> Anatomy:
     """The cell nearest to ``place`` (degrees north, east): its days, their weights, and what everyone makes of them."""
     found = reconstructed(case, progress)
     answers, exam, index = answers_of(case, progress or no_progress)
@@ -60,7 +60,7 @@ def anatomy(case: Case, place: tuple[float, float], progress: Progress | None = 
     )
 
 
-def _unhidden(case: Case, exam: Any, index: int) -> Singles:
+def _unhidden(case: MonthCase, exam: Any, index: int) -> Singles:
     """The days (31, H, W) before anything was withheld."""
     if not case.hidden_percent:
         return exam.data.daily[index]

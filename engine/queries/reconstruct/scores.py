@@ -1,4 +1,4 @@
-"""How good a reconstruction is, beside its rivals, and where it fails: all of it by :mod:`engine.evaluation.scores`.
+"""How good a reconstruction is, beside its baselines, and where it fails: all of it by :mod:`engine.evaluation.scores`.
 
 What is scored are cells of the open sea in the region whose truth is known; where the source knows none, those whose
 observations were withheld.
@@ -52,15 +52,15 @@ _MAX_DEGREE = 90
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """Skill of the model, 1 − its mean absolute error over the rival's, on the same cells.
+    """Skill of the model, 1 − its mean absolute error over the baseline's, on the same cells.
 
     Attributes:
         table: all scores, as :func:`engine.evaluation.scores.score_table` gives them.
         num_cells: cell-months that were scored.
         num_months: months that were.
-        best: the rival with the smallest error.
+        best: the baseline with the smallest error.
         error_kelvin: mean absolute error of every estimate over the open sea.
-        skill: against each rival; ``spread``: its standard error, by how the months differ; None for a single one.
+        skill: against each baseline; ``spread``: its standard error, by how the months differ; None for a single one.
         withheld_only: whether only withheld cells could be scored.
     """
 
@@ -92,11 +92,11 @@ class ByCount:
 
     count: NDArray[np.int64]
     model: Floats
-    rival: Floats
+    baseline: Floats
 
 
 def verdict(months: Sequence[Reconstructed], region: str = "World") -> Verdict:
-    """The scores of ``months`` of one model on one source, and the best of the rivals.
+    """The scores of ``months`` of one model on one source, and the best of the baselines.
 
     Raises :class:`DataError` where no cell can be scored.
     """
@@ -115,14 +115,14 @@ def verdict(months: Sequence[Reconstructed], region: str = "World") -> Verdict:
             ice=month.data.ice[0],
             usual=month.usual,
         )
-    rivals = names[1:]
-    table = score_table(sums, rivals)
+    baselines = names[1:]
+    table = score_table(sums, baselines)
     sea = {name: table[name]["surface"].get("sea", {}) for name in names}
     if not sea["model"]:
         raise DataError("no cell can be scored here", region, "choose another region, or withhold more")
-    best = min(rivals, key=lambda name: sea[name]["mae"])
-    skills = {name: sea["model"][f"skill_mae_vs_{name}"] for name in rivals}
-    bars = {name: sea["model"].get(f"skill_mae_vs_{name}_bar") for name in rivals}
+    best = min(baselines, key=lambda name: sea[name]["mae"])
+    skills = {name: sea["model"][f"skill_mae_vs_{name}"] for name in baselines}
+    bars = {name: sea["model"].get(f"skill_mae_vs_{name}_bar") for name in baselines}
     cells = sum(int(_scored(month).sum()) for month in found)
     errors = {name: sea[name]["mae"] for name in names}
     return Verdict(table, cells, len(found), best, errors, skills, bars, not months[0].knows_truth)
@@ -152,15 +152,15 @@ def error_of_hidden(month: Reconstructed, hidden: Mask) -> dict[str, float] | No
     return _mae(month, hidden)
 
 
-def by_count(months: Sequence[Reconstructed], rival: str, region: str = "World") -> ByCount:
-    """How far model and rival err where a cell was seen n times."""
+def by_count(months: Sequence[Reconstructed], baseline: str, region: str = "World") -> ByCount:
+    """How far model and baseline err where a cell was seen n times."""
     most = 31
     found = [(month, _scored(month)) for month in (_within(month, region) for month in months)]
     count = np.concatenate([np.clip(month.count[counted], 0, most) for month, counted in found])
     area = np.concatenate([_area(month)[counted] for month, counted in found])
     present = np.flatnonzero(np.bincount(count, minlength=most + 1) >= 20)
     bands: list[Floats] = []
-    for name in ("model", rival):
+    for name in ("model", baseline):
         size = np.concatenate([np.abs(_error(month, name)[counted]) for month, counted in found])
         rows = [_quantiles(size[count == n], area[count == n]) for n in present]
         bands.append(np.array(rows).reshape(-1, len(QUANTILES)))
@@ -173,28 +173,28 @@ def _quantiles(values: Floats, area: Floats) -> Floats:
 
 
 def errors_histogram(
-    months: Sequence[Reconstructed], rival: str, region: str = "World"
+    months: Sequence[Reconstructed], baseline: str, region: str = "World"
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Edges (B+1,) in K, and the share of the area (B,) by error of model and rival; what is beyond is left out."""
+    """Edges (B+1,) in K, and the share of the area (B,) by error of model and baseline; what is beyond is left out."""
     found = [_within(month, region) for month in months]
-    errors = {name: np.concatenate([_error(one, name)[_scored(one)] for one in found]) for name in ("model", rival)}
+    errors = {name: np.concatenate([_error(one, name)[_scored(one)] for one in found]) for name in ("model", baseline)}
     area = np.concatenate([_area(one)[_scored(one)] for one in found])
-    limit = max(0.2, float(np.quantile(np.abs(errors[rival]), 0.98))) if errors[rival].size else 1.0
+    limit = max(0.2, float(np.quantile(np.abs(errors[baseline]), 0.98))) if errors[baseline].size else 1.0
     edges = np.linspace(-limit, limit, _NUM_BINS)
     shares = {name: np.histogram(values, edges, weights=area)[0] / area.sum() for name, values in errors.items()}
     return edges, shares
 
 
-def spectrum_of(months: Sequence[Reconstructed], rival: str) -> dict[str, Spectrum]:
-    """Spectra by degree of model and rival beside the truth's, over the open sea of the world."""
+def spectrum_of(months: Sequence[Reconstructed], baseline: str) -> dict[str, Spectrum]:
+    """Spectra by degree of model and baseline beside the truth's, over the open sea of the world."""
     held = [month for month in months if can_score(month)]
     if not held:
         raise DataError("the truth of these months is not known", "spectrum", "choose a source whose truth is known")
     data = _joined(held)
-    estimates = {name: np.stack([month.estimates[name] for month in held]) for name in ("model", rival)}
+    estimates = {name: np.stack([month.estimates[name] for month in held]) for name in ("model", baseline)}
     usual = {int(month.case.month): month.usual for month in held}
     degree = min(_MAX_DEGREE, data.grid.max_resolved_degree)
-    key = ("reconstruct spectrum", tuple(month.case for month in held), held[0].data.key, rival)
+    key = ("reconstruct spectrum", tuple(month.case for month in held), held[0].data.key, baseline)
     return CACHE.get(key, lambda: spectra(data, estimates, usual, degree), lambda _: 2**16)
 
 

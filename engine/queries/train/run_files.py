@@ -82,7 +82,8 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
 
 
 def final_scores(folder: Path) -> dict[str, Any]:
-    """What :func:`engine.evaluation.report.report` told of model and rivals on the test years; empty while there is none.
+    """What :func:`engine.evaluation.report.report` told of model and baselines on the test years; empty while there
+    is none.
 
     Raises:
         StoreError: the file is damaged.

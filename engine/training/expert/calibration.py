@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.models.geographic_expert import Belief, Geolocator
+from engine.models.geographic_expert import Belief, GeographicExpert
 from engine.mvmf import LossParts
 
 SHARES = tuple(step / 40.0 for step in range(81))
@@ -15,7 +15,9 @@ SHARES = tuple(step / 40.0 for step in range(81))
 
 
 @torch.no_grad()
-def temper(model: Geolocator, start: Geolocator, pixels: Tensor, pay: Callable[[Belief], LossParts]) -> None:
+def temper(
+    model: GeographicExpert, start: GeographicExpert, pixels: Tensor, pay: Callable[[Belief], LossParts]
+) -> None:
     """Scale what the heads of place and climate have learned to what ``pixels`` that were never learned from bear out.
 
     Ground that was learned from looks more telling than any other, so a network is too sure of other ground. Of the

@@ -15,9 +15,9 @@ from engine.data.demo_land import DemoLand
 from engine.data.land import land_mask
 from engine.data.ocean_tiles import ocean_tiles
 from engine.data.tile_files import folder_tiles
-from engine.data.tiles import Part, Tiles, TileSource
+from engine.data.tiles import Split, Tiles, TileSource
 from engine.errors import DataError
-from engine.models.geographic_expert import Geolocator
+from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import (
     MixtureVMF,
     centres_near,
@@ -70,7 +70,7 @@ def place_centres(settings: ExpertSettings, seed: int, sample: Tiles) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class ExpertDataModule:
     """Everything of a run that is settled before the first step; the same settings and seed, the same lesson."""
 
     settings: ExpertSettings
@@ -83,7 +83,7 @@ class Lesson:
     test: Tiles
 
     @classmethod
-    def of(cls, settings: ExpertSettings, seed: int) -> Lesson:
+    def of(cls, settings: ExpertSettings, seed: int) -> ExpertDataModule:
         """Draw the tiles that are kept, place the centres, fit the prior.
 
         Raises :class:`DataError` where no tile of some part counts.
@@ -101,7 +101,7 @@ class Lesson:
         placed = (tiles.take(counted(tiles, settings)) for tiles in (sample, validation))
         return cls(settings, seed, source, centres, fit_prior(centres, *placed), sample, validation, test)
 
-    def model(self) -> Geolocator:
+    def model(self) -> GeographicExpert:
         """The network as it is before the first step: it believes what the prior does."""
         mixture = MixtureVMF(
             self.centres.float(),
@@ -132,6 +132,6 @@ def counted(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
     return tiles.climate[:, SEA] < SEA_SHARE
 
 
-def _first(source: TileSource, part: Part, most: int) -> Tiles:
+def _first(source: TileSource, part: Split, most: int) -> Tiles:
     there = source.count(part)
     return source.tiles(part, np.arange(most if there is None else min(most, there)))

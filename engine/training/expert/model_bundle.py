@@ -15,7 +15,7 @@ from engine.config.expert import ExpertSettings
 from engine.data.climate import NUM_CLASSES
 from engine.data.tiles import Pixels
 from engine.errors import DataError, StoreError
-from engine.models.geographic_expert import Geolocator
+from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF
 from engine.runs.checkpoints import read_checkpoint
 from engine.training.expert.scores import Beliefs, beliefs_of
@@ -27,7 +27,7 @@ EXPERT = "expert.safetensors"
 class Expert(NamedTuple):
     """A trained expert: the network, what it was trained on and with, and its ``scores`` as in ``scores.json``."""
 
-    model: Geolocator
+    model: GeographicExpert
     settings: ExpertSettings
     tiles: str
     bands: tuple[str, ...]
@@ -80,9 +80,9 @@ def load_expert(path: str | Path) -> Expert:
 
 def build(
     settings: ExpertSettings, bands: int, size: int, mixture: MixtureVMF, climate_prior: Tensor, seed: int
-) -> Geolocator:
+) -> GeographicExpert:
     """A network as the settings have it."""
-    return Geolocator(
+    return GeographicExpert(
         bands,
         size,
         mixture,
@@ -94,11 +94,11 @@ def build(
     )
 
 
-def believe(model: Geolocator, pixels: Pixels) -> Beliefs:
+def believe(model: GeographicExpert, pixels: Pixels) -> Beliefs:
     """What the network believes of pictures (N, C, h, w), on the CPU."""
     return beliefs_of(*model.believe(torch.tensor(pixels)))
 
 
-def load_weights(model: Geolocator, arrays: Mapping[str, NDArray[Any]]) -> None:
+def load_weights(model: GeographicExpert, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Put back the parameters and buffers that a checkpoint kept; what else it holds is left alone."""
     model.load_state_dict({name: torch.tensor(arrays[name]) for name in model.state_dict()})

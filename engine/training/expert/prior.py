@@ -1,4 +1,4 @@
-"""What can be said of a picture without looking at it: the rival of the geographic expert."""
+"""What can be said of a picture without looking at it: the baseline of the geographic expert."""
 
 from __future__ import annotations
 

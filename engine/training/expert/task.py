@@ -20,13 +20,13 @@ from engine.data.climate import GROUP_OF_CLASS, SEA
 from engine.data.tiles import Tiles
 from engine.errors import RunError
 from engine.files import write_atomic
-from engine.models.geographic_expert import Belief, Geolocator
+from engine.models.geographic_expert import Belief, GeographicExpert
 from engine.mvmf import GeographicLoss, LossParts
 from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
 from engine.training.expert.calibration import temper
-from engine.training.expert.data_module import Lesson, counted
+from engine.training.expert.data_module import ExpertDataModule, counted
 from engine.training.expert.model_bundle import EXPERT, believe, load_weights
 from engine.training.expert.prior import Prior, day_distance
 from engine.training.expert.scores import RECALL_AREAS_KM2, Beliefs, beliefs_of, best_guess, score
@@ -55,8 +55,8 @@ def learn_expert(settings: ExpertSettings, run: RunContext, clock: Callable[[], 
 
     Results, of the weights with the least validation loss, their surety tempered on the validation
     (:func:`engine.training.expert.calibration.temper`): ``expert.safetensors``
-    (:func:`engine.training.expert.model_bundle.load_expert` reads it) and ``scores.json``: ``expert`` and ``prior``, each
-    the scores of :func:`engine.training.expert.scores.score` on the test, and ``recall_areas_km2``.
+    (:func:`engine.training.expert.model_bundle.load_expert` reads it) and ``scores.json``: ``expert`` and ``prior``,
+    each the scores of :func:`engine.training.expert.scores.score` on the test, and ``recall_areas_km2``.
 
     Raises:
         RunError: the loss is no longer a number.
@@ -74,7 +74,7 @@ class _Course:
 
     def __init__(self, settings: ExpertSettings, run: RunContext, clock: Callable[[], float]) -> None:
         self._settings, self._run, self._clock = settings, run, clock
-        self._lesson = Lesson.of(settings, run.seed)
+        self._lesson = ExpertDataModule.of(settings, run.seed)
         self._model = self._lesson.model().to(device())
         self._loss = _loss(self._model, settings)
         self._optimiser = torch.optim.AdamW(_groups(self._model, settings.weight_decay))
@@ -226,7 +226,7 @@ def _constant(prior: Prior) -> Beliefs:
     return Beliefs(prior.log_weights[None], prior.climate[None], np.array([prior.day]))
 
 
-def _loss(model: Geolocator, settings: ExpertSettings) -> GeographicLoss:
+def _loss(model: GeographicExpert, settings: ExpertSettings) -> GeographicLoss:
     return GeographicLoss(
         torch.tensor(GROUP_OF_CLASS),
         model.mixture,
@@ -244,7 +244,7 @@ def _paid(belief: Belief, loss: GeographicLoss, tiles: Tiles) -> LossParts:
     return loss(*belief, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
 
 
-def _groups(model: Geolocator, weight_decay: float) -> list[dict[str, Any]]:
+def _groups(model: GeographicExpert, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters for the optimiser: matrices decay; biases, norms and the components of beliefs do not."""
     named = dict(model.named_parameters())
     plain = [value for name, value in named.items() if value.ndim < 2 or name.startswith("mixture.")]
@@ -252,7 +252,7 @@ def _groups(model: Geolocator, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
-def _summary(model: Geolocator, beliefs: Beliefs, tiles: Tiles, counts: NDArray[np.bool_]) -> dict[str, float]:
+def _summary(model: GeographicExpert, beliefs: Beliefs, tiles: Tiles, counts: NDArray[np.bool_]) -> dict[str, float]:
     """The figures of the learning curves."""
     chosen = np.flatnonzero(counts)
     log_weights, _, day = beliefs.of(chosen)
@@ -270,12 +270,12 @@ def _summary(model: Geolocator, beliefs: Beliefs, tiles: Tiles, counts: NDArray[
     }
 
 
-def _as_shown(lesson: Lesson, count: int) -> dict[str, Any]:
+def _as_shown(lesson: ExpertDataModule, count: int) -> dict[str, Any]:
     tiles = lesson.test.take(slice(count))
     return {**tiles._asdict(), "pixels": tiles.pixels.astype(np.float16), "bands": np.array(lesson.source.bands)}
 
 
-def _as_believed(model: Geolocator, pixels: NDArray[np.float32], truth: Tiles) -> dict[str, Any]:
+def _as_believed(model: GeographicExpert, pixels: NDArray[np.float32], truth: Tiles) -> dict[str, Any]:
     beliefs = believe(model, pixels)
     count = len(pixels)
     guess = best_guess(model.mixture, beliefs.log_weights)
@@ -293,7 +293,7 @@ def _as_believed(model: Geolocator, pixels: NDArray[np.float32], truth: Tiles) -
     }
 
 
-def _arrays(model: Geolocator) -> dict[str, NDArray[Any]]:
+def _arrays(model: GeographicExpert) -> dict[str, NDArray[Any]]:
     return {name: _array(value) for name, value in model.state_dict().items()}
 
 

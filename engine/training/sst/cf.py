@@ -17,7 +17,7 @@ from engine.data.months import MonthlyData
 from engine.data.source import SSTSource
 from engine.errors import ChoiceError
 from engine.files import write_error
-from engine.training.sst.model_bundle import Trained, code_version
+from engine.training.sst.model_bundle import ModelBundle, code_version
 
 Fields = NDArray[np.float32]
 
@@ -29,7 +29,9 @@ _COORDINATES = {
 _EPOCH = "days since 1970-01-01"
 
 
-def month_dataset(model: Trained, source: SSTSource, data: MonthlyData, mean: Fields, std: Fields | None) -> xr.Dataset:
+def month_dataset(
+    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Fields, std: Fields | None
+) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
     ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``time``, the first day of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from engine.config.sst import DemoSource, FileSource, Part, SSTSettings
+from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
@@ -13,45 +13,45 @@ from engine.data.source import SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel
-from engine.models.baselines import Climatology, Rivals, observed_months
+from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.context import RunContext
-from engine.training.sst.holdout import VALIDATION_SEED, Exam
-from engine.training.sst.model_bundle import Trained, stored_precision
+from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
+from engine.training.sst.model_bundle import ModelBundle, stored_precision
 from engine.training.sst.positions import Places, fit_basis
-from engine.training.sst.samples import Samples, View
+from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
 
-_PARTS: tuple[Part, ...] = get_args(Part)
+_PARTS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """What is learned from, and what is judged on, with the rivals' answers.
+class SSTDataModule:
+    """What is learned from, and what is judged on, with the baselines' answers.
 
     Attributes:
         samples: what the model sees.
         validation: months that decide which weights are kept.
         validation_view: the same as the model sees them.
         test: months of the scores.
-        rivals: fitted to the years of the climatology and of training, tuned on validation.
-        rivals_mae: area-weighted mean absolute error of each rival on validation, K.
+        baselines: fitted to the years of the climatology and of training, tuned on validation.
+        baselines_mae: area-weighted mean absolute error of each baseline on validation, K.
     """
 
     settings: SSTSettings
     seed: int
     source: SSTSource
     samples: Samples
-    validation: Exam
-    validation_view: View
+    validation: HoldOutSet
+    validation_view: ModelInputs
     test: MonthlyData
-    rivals: Rivals
-    rivals_mae: dict[str, float]
+    baselines: Baselines
+    baselines_mae: dict[str, float]
     basis: HarmonicBasis | None
     climatology: Climatology
 
     @classmethod
-    def of(cls, settings: SSTSettings, run: RunContext) -> Lesson:
-        """Read what is not prepared yet, fit climatology, basis and rivals.
+    def of(cls, settings: SSTSettings, run: RunContext) -> SSTDataModule:
+        """Read what is not prepared yet, fit climatology, basis and baselines.
 
         While it works the run reports ``preparing``, the share of that part of the work that is done.
         """
@@ -64,28 +64,28 @@ class Lesson:
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             places = Places(settings.model, windows, basis)
-            validation = Exam.of(parts["validation"], settings.withheld_share, VALIDATION_SEED)
-            rivals = Rivals.fit(parts["learning"], parts["validation"])
-            errors = {name: validation.mae(values) for name, values in rivals.predict(validation.data).items()}
-            samples = Samples(View.of(parts["train"], climatology, windows, places), settings, run.seed)
+            validation = HoldOutSet.of(parts["validation"], settings.withheld_share, VALIDATION_SEED)
+            baselines = Baselines.fit(parts["learning"], parts["validation"])
+            errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data).items()}
+            samples = Samples(ModelInputs.of(parts["train"], climatology, windows, places), settings, run.seed)
         return cls(
             settings,
             run.seed,
             source,
             samples,
             validation,
-            View.of(validation.data, climatology, windows, places),
+            ModelInputs.of(validation.data, climatology, windows, places),
             parts["test"],
-            rivals,
+            baselines,
             errors,
             basis,
             climatology,
         )
 
-    def trained(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> Trained:
+    def trained(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with its companions; ``scores`` say how far it has learned."""
-        facts = {"data_name": self.source.name, "data_key": self.source.key, "rivals_val_mae": self.rivals_mae}
-        return Trained(model, self.settings, self.seed, self.basis, self.climatology, facts | scores)
+        facts = {"data_name": self.source.name, "data_key": self.source.key, "rivals_val_mae": self.baselines_mae}
+        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, facts | scores)
 
 
 def open_source(choice: DemoSource | FileSource) -> SSTSource:

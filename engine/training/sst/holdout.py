@@ -18,7 +18,7 @@ VALIDATION_SEED, TEST_SEED = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class HoldOutSet:
     """Months with some cell-months withheld: all their observations are hidden from what is judged.
 
     Attributes:
@@ -35,7 +35,7 @@ class Exam:
     pattern: Pattern = "clouds"
 
     @classmethod
-    def of(cls, data: MonthlyData, share: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> Exam:
+    def of(cls, data: MonthlyData, share: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> HoldOutSet:
         """Withhold ``share`` of the observed cell-months by the clouds of other months.
 
         ``clouds`` (D, H, W), True = missing: days of a month beside those of ``data`` to take clouds from, which are

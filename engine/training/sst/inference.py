@@ -20,19 +20,19 @@ from engine.errors import DataError
 from engine.files import home_folder
 from engine.models import SpatioTemporalModel
 from engine.training.sst.cf import month_dataset, write_months
-from engine.training.sst.model_bundle import BEST, Trained, pretrained
-from engine.training.sst.samples import Batch, View
+from engine.training.sst.model_bundle import BEST, ModelBundle, pretrained
+from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Stitcher
 
-__all__ = ["Estimate", "Trained", "estimate_months", "load_model", "pretrained", "reconstruct"]
+__all__ = ["ModelBundle", "MonthlyEstimate", "estimate_months", "load_model", "pretrained", "reconstruct"]
 
 Progress = Callable[[float, str], None]
-Remember = Callable[[str, Callable[[], "Estimate"]], "Estimate"]
+Remember = Callable[[str, Callable[[], "MonthlyEstimate"]], "MonthlyEstimate"]
 
 _CELLS_AT_ONCE = 31 * 60 * 120 * 4  # of all days together; what a few windows need stays below half a gigabyte
 
 
-class Estimate(NamedTuple):
+class MonthlyEstimate(NamedTuple):
     """Reconstructed months (N, H, W) float32, °C, NaN on land, and their standard deviations or None."""
 
     mean: NDArray[np.float32]
@@ -41,13 +41,13 @@ class Estimate(NamedTuple):
 
 def estimate_months(
     model: SpatioTemporalModel,
-    view: View,
+    view: ModelInputs,
     settings: SSTSettings,
     *,
     between: Callable[[], None] | None = None,
     turn: tuple[int, int] = (0, 1),
-) -> Iterator[tuple[range, Estimate]]:
-    """All months of ``view``, a sample's at a time: which ones, and their :class:`Estimate` (M, H, W).
+) -> Iterator[tuple[range, MonthlyEstimate]]:
+    """All months of ``view``, a sample's at a time: which ones, and their :class:`MonthlyEstimate` (M, H, W).
 
     Overlaps are blended (:class:`Stitcher`), windows without sea are left out. When the
     number of months is no multiple of a sample's, the last sample reaches back. ``between`` is called between batches
@@ -60,12 +60,15 @@ def estimate_months(
         block = range(start, start + size)
         found = _estimate(model, view, block, settings.precision, between)
         fresh = slice(first - start, None)
-        yield range(first, block.stop), Estimate(found.mean[fresh], None if found.std is None else found.std[fresh])
+        yield (
+            range(first, block.stop),
+            MonthlyEstimate(found.mean[fresh], None if found.std is None else found.std[fresh]),
+        )
 
 
 def _estimate(
-    model: SpatioTemporalModel, view: View, block: range, precision: str, between: Callable[[], None] | None
-) -> Estimate:
+    model: SpatioTemporalModel, view: ModelInputs, block: range, precision: str, between: Callable[[], None] | None
+) -> MonthlyEstimate:
     place = next(model.parameters()).device
     leading = (len(block),)
     mean = Stitcher(view.windows, leading)
@@ -89,10 +92,10 @@ def _estimate(
     for stitcher in (mean, std):
         if stitcher is not None:
             stitcher.field[:, land] = np.nan
-    return Estimate(mean.field, None if std is None else std.field)
+    return MonthlyEstimate(mean.field, None if std is None else std.field)
 
 
-def load_model(path_or_run: str | Path) -> Trained:
+def load_model(path_or_run: str | Path) -> ModelBundle:
     """A trained model: a run's id, a run's folder, or a model file; ``"pretrained"`` is the one that comes with us.
 
     Raises:
@@ -103,11 +106,11 @@ def load_model(path_or_run: str | Path) -> Trained:
     path = Path(path_or_run)
     if not path.exists() and len(path.parts) == 1:
         path = home_folder() / "runs" / path
-    return Trained.load(path / BEST if path.is_dir() else path)
+    return ModelBundle.load(path / BEST if path.is_dir() else path)
 
 
 def reconstruct(
-    trained: Trained | str | Path,
+    trained: ModelBundle | str | Path,
     source: SSTSource,
     first: tuple[int, int] | None = None,
     last: tuple[int, int] | None = None,
@@ -133,7 +136,7 @@ def reconstruct(
         DataError: no days, or none in these months; a sea the model knows nothing of.
         StoreError: no model, or ``out`` cannot be written.
     """
-    model = trained if isinstance(trained, Trained) else load_model(trained)
+    model = trained if isinstance(trained, ModelBundle) else load_model(trained)
     span = available(source)
     ends = first or span[0], last or span[1]
     if not span[0] <= ends[0] <= ends[1] <= span[1]:
@@ -148,12 +151,12 @@ def reconstruct(
     return write_months(out, months)
 
 
-def _compute(_: str, compute: Callable[[], Estimate]) -> Estimate:
+def _compute(_: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
     return compute()
 
 
 def _reconstructed(
-    model: Trained,
+    model: ModelBundle,
     source: SSTSource,
     first: tuple[int, int],
     last: tuple[int, int],
@@ -173,10 +176,10 @@ def _reconstructed(
         yield month_dataset(model, source, data, estimate.mean, estimate.std)
 
 
-def _sample(model: Trained, data: MonthlyData, count: int) -> Estimate:
+def _sample(model: ModelBundle, data: MonthlyData, count: int) -> MonthlyEstimate:
     """The last ``count`` months of those that are one sample."""
     found = next(estimate_months(model.model, model.view(data), model.settings))[1]
-    return Estimate(found.mean[-count:], None if found.std is None else found.std[-count:])
+    return MonthlyEstimate(found.mean[-count:], None if found.std is None else found.std[-count:])
 
 
 def _number(month: tuple[int, int]) -> int:

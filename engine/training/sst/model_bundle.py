@@ -28,14 +28,14 @@ from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoin
 from engine.sphere import LatLonGrid
 from engine.training.sst.learner import load_weights
 from engine.training.sst.positions import Places
-from engine.training.sst.samples import View
+from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
 
 BEST = "best.safetensors"
 """The model file in a run's folder."""
 
-RIVALS = "rivals.npz"
-"""Beside it: what the rivals learned from the same years (:meth:`engine.models.baselines.Rivals.arrays`)."""
+BASELINES = "baselines.npz"
+"""Beside it: what the baselines learned from the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
 
 FORMAT = "harmonia.sst_model"
 VERSION = 1
@@ -43,8 +43,8 @@ VERSION = 1
 PRETRAINED = "pretrained/sst-tiny.safetensors"
 """The shipped model, below ``assets``; ``python -m engine.training.sst.pretrain`` makes it."""
 
-PRETRAINED_RIVALS = "pretrained/sst-tiny-rivals.npz"
-"""Its rivals."""
+PRETRAINED_BASELINES = "pretrained/sst-tiny-baselines.npz"
+"""Its baselines."""
 
 _STEP_K = 0.002  # the climatology is kept in steps of 2 mK: 16 bits reach ±65 °C
 _NO_VALUE = -(2**15)
@@ -52,7 +52,7 @@ _BASIS = ("mean", "components", "eigenvalues", "std")
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class ModelBundle:
     """A model that has learned, and what it was told beside the days.
 
     Attributes:
@@ -79,12 +79,12 @@ class Trained:
             digest.update(name.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:32]
 
-    def view(self, data: MonthlyData) -> View:
+    def view(self, data: MonthlyData) -> ModelInputs:
         """``data`` as the model sees it, on whatever grid it lies."""
         settings = self.settings
         windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
         climatology = on_grid(self.climatology, data.grid, data.land)
-        return View.of(data, climatology, windows, Places(settings.model, windows, self.basis))
+        return ModelInputs.of(data, climatology, windows, Places(settings.model, windows, self.basis))
 
     def save(self, path: Path) -> None:
         """Write everything as safetensors, whole or not at all."""
@@ -106,7 +106,7 @@ class Trained:
         write_checkpoint(path, arrays, facts)
 
     @classmethod
-    def load(cls, path: Path) -> Trained:
+    def load(cls, path: Path) -> ModelBundle:
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -140,9 +140,9 @@ class Trained:
         )
 
 
-def pretrained() -> Trained:
+def pretrained() -> ModelBundle:
     """The small model that comes with Harmonia, trained on the demo ocean; its card lies beside it in ``assets``."""
-    return Trained.load(asset(PRETRAINED))
+    return ModelBundle.load(asset(PRETRAINED))
 
 
 def code_version() -> str:

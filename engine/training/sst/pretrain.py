@@ -21,8 +21,15 @@ from engine.config.sst import DemoSource, SSTSettings
 from engine.evaluation.scores import Table, over_seeds
 from engine.runs.heartbeat import log
 from engine.training.fit import fit
-from engine.training.sst.evaluate import Judgement, judge
-from engine.training.sst.model_bundle import BEST, PRETRAINED, PRETRAINED_RIVALS, RIVALS, Trained, code_version
+from engine.training.sst.evaluate import Evaluation, evaluate
+from engine.training.sst.model_bundle import (
+    BASELINES,
+    BEST,
+    PRETRAINED,
+    PRETRAINED_BASELINES,
+    ModelBundle,
+    code_version,
+)
 
 CONFIG = RunConfig(
     seed=0,
@@ -51,20 +58,20 @@ _CLASSES = ("0", "1–3", "4–8", ">8")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, judge, and write the model and its card."""
+    """Train, evaluate, and write the model and its card."""
     parser = argparse.ArgumentParser(
         prog="python -m engine.training.sst.pretrain", description="Make the shipped model."
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of the run; goes on with what is there")
     folder: Path = parser.parse_args(argv).run_dir.resolve()
     fit(CONFIG, folder)
-    trained = Trained.load(folder / BEST)
+    trained = ModelBundle.load(folder / BEST)
     log("judging")
-    judged = [judge(trained, settings) for settings in UNSEEN]
+    judged = [evaluate(trained, settings) for settings in UNSEEN]
     place = FOLDERS[0] / PRETRAINED
     place.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / BEST, place)
-    shutil.copyfile(folder / RIVALS, FOLDERS[0] / PRETRAINED_RIVALS)
+    shutil.copyfile(folder / BASELINES, FOLDERS[0] / PRETRAINED_BASELINES)
     place.with_suffix(".md").write_text(card(trained, judged, _minutes(folder)), encoding="utf-8")
     log(f"made {place}")
     return 0
@@ -77,18 +84,18 @@ def _minutes(folder: Path) -> float:
 _CARD = """# The model that comes with Harmonia
 
 `{file}`: `SpatioTemporalModel` after the preset `tiny`, {size:,} parameters, with the position basis and the
-climatology that belong to it; `{rivals}`: the rivals fitted to the same years. Nothing is unpickled.
+climatology that belong to it; `{baselines}`: the baselines fitted to the same years. Nothing is unpickled.
 
 Made by `python -m engine.training.sst.pretrain`, Harmonia {version}, in {minutes:.0f} minutes on {device}, beside other
 work. Licence: that of Harmonia.
 
 **Learned from** the demo ocean, {step:g}°, seed {seed}: an invented one. It shows what the method does and is no
-product to work with. Trained on {train[0]} to {train[1]}, chosen by {validation[0]}, climatology of {climatology[0]} to
-{climatology[1]}; best after epoch {epoch} of {epochs}.
+product to work with. ModelBundle on {train[0]} to {train[1]}, chosen by {validation[0]}, climatology of
+{climatology[0]} to {climatology[1]}; best after epoch {epoch} of {epochs}.
 
 **Judged on** the last year of {count} other demo oceans (seeds 1 to {count}), ice apart: mean ± standard deviation over
-the oceans, of the area-weighted error of the month's true mean, by number of valid days in the month. The rivals were
-fitted to the earlier years of the very ocean they are judged on.
+the oceans, of the area-weighted error of the month's true mean, by number of valid days in the month. The baselines
+were fitted to the earlier years of the very ocean they are judged on.
 
 | MAE, K | all sea | {classes} |
 |{rule}|
@@ -104,7 +111,7 @@ not trained.
 """
 
 
-def card(trained: Trained, judged: Sequence[Judgement], minutes: float) -> str:
+def card(trained: ModelBundle, judged: Sequence[Evaluation], minutes: float) -> str:
     """What people should know before they use the model, as Markdown."""
     settings = trained.settings
     table = over_seeds([one.table for one in judged])
@@ -112,7 +119,7 @@ def card(trained: Trained, judged: Sequence[Judgement], minutes: float) -> str:
     assert isinstance(settings.source, DemoSource)
     return _CARD.format(
         file=Path(PRETRAINED).name,
-        rivals=Path(PRETRAINED_RIVALS).name,
+        baselines=Path(PRETRAINED_BASELINES).name,
         size=sum(value.numel() for value in trained.model.parameters()),
         version=code_version(),
         minutes=minutes,
@@ -143,8 +150,8 @@ def _row(name: str, table: Table) -> str:
     return f"| {name} | " + " | ".join(f"{score['mae']:.3f} ± {score['mae_std']:.3f}" for score in scores) + " |"
 
 
-def _ratio(table: Table, rival: str) -> float:
-    return table["model"]["surface"]["sea"]["mae"] / table[rival]["surface"]["sea"]["mae"]
+def _ratio(table: Table, baseline: str) -> float:
+    return table["model"]["surface"]["sea"]["mae"] / table[baseline]["surface"]["sea"]["mae"]
 
 
 if __name__ == "__main__":

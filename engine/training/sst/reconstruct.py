@@ -12,7 +12,7 @@ from engine.config.reconstruct import ReconstructSettings
 from engine.data.resample import resampled
 from engine.runs.context import RunContext
 from engine.training.sst.data_module import open_source
-from engine.training.sst.inference import Estimate, load_model, reconstruct
+from engine.training.sst.inference import MonthlyEstimate, load_model, reconstruct
 
 RESULT = "reconstruction.nc"
 """The file of a run."""
@@ -24,7 +24,8 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
     """Reconstruct what :class:`engine.config.reconstruct.ReconstructSettings` names.
 
     Metrics: ``percent`` of the months that are done. Result: ``reconstruction.nc``, which appears when it is whole;
-    :func:`engine.training.sst.cf.month_dataset` says what it holds. Until then every sample of months that the model has
+    :func:`engine.training.sst.cf.month_dataset` says what it holds. Until then every sample of months that the model
+    has
     answered is kept as ``parts/YYYY-MM.npz``: a run that was stopped writes those again without asking the model, as
     long as model and source are the same.
 
@@ -58,14 +59,14 @@ class _Parts:
         self._key = key
         run.path(_PARTS).mkdir(exist_ok=True)
 
-    def remember(self, month: str, compute: Callable[[], Estimate]) -> Estimate:
+    def remember(self, month: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
         """The sample that begins with ``month``."""
         name = f"{_PARTS}/{month}.npz"
         path = self._run.path(name)
         if path.exists():
             with np.load(path, allow_pickle=False) as kept:
                 if str(kept["key"]) == self._key:
-                    return Estimate(kept["mean"], kept.get("std"))
+                    return MonthlyEstimate(kept["mean"], kept.get("std"))
         found = compute()
         std = {} if found.std is None else {"std": found.std}
         self._run.save(name, key=np.array(self._key), mean=found.mean, **std)

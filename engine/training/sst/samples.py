@@ -26,7 +26,8 @@ _MOST = 0.95  # of the observations of a sample may be hidden
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows of M months as the model reads them, and their targets; legend as in :mod:`engine.training.sst.windows`."""
+    """Windows of M months as the model reads them, and their targets; legend as in
+    :mod:`engine.training.sst.windows`."""
 
     daily: Tensor
     """(B, 1, M, T, h, w) °C, 0 where missing"""
@@ -65,7 +66,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ModelInputs:
     """The months of one data set as a model sees them, window by window."""
 
     data: MonthlyData
@@ -75,7 +76,7 @@ class View:
     places: Places
 
     @classmethod
-    def of(cls, data: MonthlyData, climatology: Climatology, windows: Windows, places: Places) -> View:
+    def of(cls, data: MonthlyData, climatology: Climatology, windows: Windows, places: Places) -> ModelInputs:
         """The months of ``data`` as differences from ``climatology``."""
         return cls(data, np.nan_to_num(climatology.at(np.arange(1, 13))), windows, places)
 
@@ -125,7 +126,7 @@ class Samples:
         DataError: fewer months than a sample has.
     """
 
-    def __init__(self, view: View, settings: SSTSettings, seed: int) -> None:
+    def __init__(self, view: ModelInputs, settings: SSTSettings, seed: int) -> None:
         self.view = view
         self.settings = settings
         self.seed = seed

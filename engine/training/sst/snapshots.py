@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.models.baselines import observed_months
-from engine.training.sst.holdout import Exam
-from engine.training.sst.inference import Estimate
+from engine.training.sst.holdout import HoldOutSet
+from engine.training.sst.inference import MonthlyEstimate
 
 _MOST_CELLS = 64_800
 
 
-def snapshot(exam: Exam, found: Estimate) -> dict[str, NDArray[Any]]:
+def snapshot(exam: HoldOutSet, found: MonthlyEstimate) -> dict[str, NDArray[Any]]:
     """The first month of ``exam`` as small arrays by name, below a megabyte.
 
     ``lat`` (H,), ``lon`` (W,) float64; ``reconstruction``, ``observed`` (mean of the valid days that were seen),

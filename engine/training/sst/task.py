@@ -1,4 +1,4 @@
-"""The task ``sst``: a model learns to reconstruct months from days with gaps, and is judged beside its rivals."""
+"""The task ``sst``: a model learns to reconstruct months from days with gaps, and is judged beside its baselines."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from engine.evaluation.report import report
 from engine.files import write_atomic
 from engine.runs.context import RunContext
 from engine.training.ddp import fabric_of
-from engine.training.sst.data_module import Lesson
-from engine.training.sst.holdout import TEST_SEED, Exam
-from engine.training.sst.inference import Estimate, estimate_months
+from engine.training.sst.data_module import SSTDataModule
+from engine.training.sst.holdout import TEST_SEED, HoldOutSet
+from engine.training.sst.inference import MonthlyEstimate, estimate_months
 from engine.training.sst.learner import Learner, Step
-from engine.training.sst.model_bundle import BEST, RIVALS, Trained
+from engine.training.sst.model_bundle import BASELINES, BEST, ModelBundle
 from engine.training.sst.samples import Batch, in_box
 from engine.training.sst.snapshots import snapshot
 
@@ -42,16 +42,16 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
 
     Metrics, one line a step: ``iteration`` (steps made), ``epoch`` (passes finished), ``train_loss``,
     ``learning_rate``, ``gradient_norm``, ``samples_per_s``, ``memory_mb``; ``val_mae`` and ``best_mae`` of the last
-    validation, beside the rivals' own ``val_mae_NAME``, and ``skill_NAME`` = 1 − val_mae/val_mae_NAME; all
+    validation, beside the baselines' own ``val_mae_NAME``, and ``skill_NAME`` = 1 − val_mae/val_mae_NAME; all
     area-weighted, K. While data is read: ``preparing``, the share of it that is done.
 
     Snapshots: see :func:`engine.training.sst.snapshots.snapshot`; one after each epoch, and one before the first.
 
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
-    that is needed to use it (:class:`engine.training.sst.model_bundle.Trained`); ``rivals.npz``, what the rivals learned
-    (:meth:`engine.models.baselines.Rivals.arrays`); ``scores.json``, what
-    :func:`engine.evaluation.report.report` tells of model and rivals on the test years, and ``scores-held-out.json``, the
-    same of the region held out, if there is one.
+    that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, what the
+    baselines learned (:meth:`engine.models.baselines.Baselines.arrays`); ``scores.json``, what
+    :func:`engine.evaluation.report.report` tells of model and baselines on the test years, and
+    ``scores-held-out.json``, the same of the region held out, if there is one.
 
     Raises:
         RunError: the loss diverged.
@@ -59,10 +59,10 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     """
     use_thread_policy()
     with fabric_of(settings, run) as fabric:
-        lesson = Lesson.of(settings, run)
+        lesson = SSTDataModule.of(settings, run)
         learner = Learner(settings, fabric, run.seed, settings.epochs * settings.steps_per_epoch)
         if fabric.global_rank == 0:
-            run.save(RIVALS, **lesson.rivals.arrays())
+            run.save(BASELINES, **lesson.baselines.arrays())
         course = _Course(settings, run, lesson, learner, clock)
         course.restore()
         course.follow()
@@ -73,7 +73,9 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
 class _Course:
     """The epochs of a run, from wherever it was left."""
 
-    def __init__(self, settings: SSTSettings, run: RunContext, lesson: Lesson, learner: Learner, clock: Clock) -> None:
+    def __init__(
+        self, settings: SSTSettings, run: RunContext, lesson: SSTDataModule, learner: Learner, clock: Clock
+    ) -> None:
         self._settings = settings
         self._run = run
         self._lesson = lesson
@@ -194,10 +196,10 @@ class _Course:
 
     # --- judging ----------------------------------------------------------------------------------------------------
 
-    def _validate(self) -> Estimate | None:
+    def _validate(self) -> MonthlyEstimate | None:
         """Judge the averaged weights on validation; returns the estimate of its first month, if that was ours."""
         lesson, fabric = self._lesson, self._learner.fabric
-        first: Estimate | None = None
+        first: MonthlyEstimate | None = None
         sums = np.zeros(2)
         with self._run.repeating():
             for months, found in estimate_months(
@@ -227,34 +229,34 @@ class _Course:
             "val_mae": self._val_mae,
             "best_mae": self._best_mae,
         }
-        for name, error in self._lesson.rivals_mae.items():
+        for name, error in self._lesson.baselines_mae.items():
             metrics[f"val_mae_{name}"] = error
             metrics[f"skill_{name}"] = None if self._val_mae is None else 1.0 - self._val_mae / error
         self._run.report(
             metrics, seen / settings.epochs, epoch=self._epoch, num_epochs=settings.epochs, best=self._best_mae
         )
 
-    def _show(self, found: Estimate | None) -> None:
+    def _show(self, found: MonthlyEstimate | None) -> None:
         if found is not None:
             self._run.snapshot(self._epoch, **snapshot(self._lesson.validation, found))
 
 
-def _score(run: RunContext, lesson: Lesson, settings: SSTSettings) -> None:
-    """Judge the best model and all rivals on the test months, and write the tables."""
+def _score(run: RunContext, lesson: SSTDataModule, settings: SSTSettings) -> None:
+    """Judge the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
-        trained = Trained.load(run.path(BEST))
-        exam = Exam.of(lesson.test, settings.withheld_share, TEST_SEED)
+        trained = ModelBundle.load(run.path(BEST))
+        exam = HoldOutSet.of(lesson.test, settings.withheld_share, TEST_SEED)
         view = trained.view(exam.data)
         found = [part for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
         spreads = [part.std for part in found if part.std is not None]
-        estimates = {"model": np.concatenate([part.mean for part in found]), **lesson.rivals.predict(exam.data)}
+        estimates = {"model": np.concatenate([part.mean for part in found]), **lesson.baselines.predict(exam.data)}
 
         def told(data: MonthlyData) -> dict[str, dict[str, Any]]:
             return report(
                 data,
                 estimates,
                 np.concatenate(spreads) if spreads else None,
-                rivals=tuple(lesson.rivals.fitted),
+                baselines=tuple(lesson.baselines.fitted),
                 num_withheld=exam.num_withheld,
                 usual={month: trained.climatology.at(month) for month in range(1, 13)},
                 seed=run.seed,

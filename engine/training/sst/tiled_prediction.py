@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.data.months import MonthlyData
-from engine.training.sst.inference import Estimate
-from engine.training.sst.model_bundle import Trained
-from engine.training.sst.samples import Batch, View
+from engine.training.sst.inference import MonthlyEstimate
+from engine.training.sst.model_bundle import ModelBundle
+from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Corner, Stitcher
 
 Floats = NDArray[np.float32]
@@ -34,15 +34,15 @@ class _Window(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class TiledPrediction:
     """The months of ``view`` as ``trained`` reconstructs them; make it by :func:`answer`."""
 
-    trained: Trained
-    view: View
+    trained: ModelBundle
+    view: ModelInputs
     windows: Mapping[Corner, _Window]
 
     @cached_property
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonthlyEstimate:
         """All months, as :func:`engine.training.sst.inference.estimate_months` puts them together."""
         fields: list[Floats | None] = []
         for part in (0, 1):
@@ -59,7 +59,7 @@ class Answers:
             fields.append(None)
         mean, std = fields
         assert mean is not None
-        return Estimate(mean, std)
+        return MonthlyEstimate(mean, std)
 
     def day_weights(self, month: int, row: int, column: int) -> Floats:
         """How much each day slot (31,) counted for the patch that holds a cell: sum 1, 0 on days it was not seen.
@@ -87,13 +87,13 @@ class Answers:
 
 
 def answer(
-    trained: Trained,
+    trained: ModelBundle,
     data: MonthlyData,
     *,
-    known: Answers | None = None,
+    known: TiledPrediction | None = None,
     changed: NDArray[np.bool_] | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Answers:
+) -> TiledPrediction:
     """Reconstruct the months of ``data``, not more than a sample of ``trained`` has.
 
     Args:
@@ -123,10 +123,10 @@ def answer(
         found |= dict(zip(chosen, _ask(trained, view, chosen), strict=True))
     # in the order of the corners, so that overlaps are blended as when all are asked at once
     everything = kept | found
-    return Answers(trained, view, {corner: everything[corner] for corner in corners})
+    return TiledPrediction(trained, view, {corner: everything[corner] for corner in corners})
 
 
-def _ask(trained: Trained, view: View, corners: list[Corner]) -> list[_Window]:
+def _ask(trained: ModelBundle, view: ModelInputs, corners: list[Corner]) -> list[_Window]:
     place = next(trained.model.parameters()).device
     block = range(len(view.data.months))
     batch = Batch.of([view.inputs(block, corner) for corner in corners], place)

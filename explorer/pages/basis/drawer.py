@@ -6,7 +6,7 @@ from typing import Any
 
 import panel as pn
 
-from explorer.background import Poll
+from explorer.background import PeriodicTask
 from explorer.layout import row
 from explorer.pages.basis.model import COMPONENT, HARMONIC, STEPS, BasisModel
 from explorer.widgets import controls
@@ -54,7 +54,7 @@ def _component(model: BasisModel, domain_words: Any) -> list[Any]:
 def _stepper(model: BasisModel) -> pn.Column:
     """Walk through the functions: back, on, or on and on."""
     play = controls.button("Play")
-    player = Poll(lambda: model.step(1), _PLAY_MS)
+    player = PeriodicTask(lambda: model.step(1), _PLAY_MS)
 
     def toggle(_: object) -> None:
         player.turn(not player.running)

@@ -78,9 +78,9 @@ class BasisModel(DomainModel):
         """The basis that the components belong to."""
         return BasisConfig(self.max_degree, self.num_components, self.chosen_domain, self.step_deg)
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """Degree within L, order within the degree, K within what L gives, component within K."""
-        super().keep_legal()
+        super().clamp()
         lowest = 0 if self.show == HARMONIC else 1
         self.bound("max_degree", lowest, self.degree_limit)
         self.bound("degree", 0, self.max_degree)

@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.queries import basis
 from engine.queries.basis import Factors
-from explorer.background import Newest
+from explorer.background import LatestTask
 from explorer.layout import box, fill
-from explorer.pages.basis import words
+from explorer.pages.basis import text
 from explorer.pages.basis.model import HARMONIC, BasisModel
 from explorer.plots import basis as figures
 from explorer.plots.live import Figures
@@ -30,7 +30,7 @@ class Panels:
         self.meridian: float | None = None
         """Where the profile runs, degrees east; None: through the function's peak."""
         self._shown: Factors | None = None
-        self._inspect = Newest(self._show_waiting, on_error)
+        self._inspect = LatestTask(self._show_waiting, on_error)
         self._words = html("")
         self._body = box(sizing_mode="stretch_both")
         self._tabs = controls.segments(model.param.panel, _labels(model))
@@ -63,10 +63,10 @@ class Panels:
         if model.show == HARMONIC:
             degree = min(model.max_degree, model.pyramid_degree)
             wanted: object = degree
-            self._words.object = paragraph(words.pyramid_sentence(degree, model.max_degree))
+            self._words.object = paragraph(text.pyramid_sentence(degree, model.max_degree))
         else:
             wanted = (model.config, model.component)
-            self._words.object = paragraph(words.MAKEUP_SENTENCE)
+            self._words.object = paragraph(text.MAKEUP_SENTENCE)
         if wanted != self._drawn_pyramid:
             self._drawn_pyramid = wanted
             if model.show == HARMONIC:
@@ -79,13 +79,13 @@ class Panels:
     def _show_profile(self, shown: Factors) -> None:
         meridian = shown.peak[1] if self.meridian is None else self.meridian
         lat, value, spread = basis.profile(shown, meridian)
-        self._words.object = paragraph(words.profile_sentence(meridian))
+        self._words.object = paragraph(text.profile_sentence(meridian))
         fill(self._body, self._figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
     def _show_spectrum(self, shown: Factors) -> None:
         config = self.model.config
         spectrum = basis.spectrum(config)
-        self._words.object = paragraphs(words.spectrum_sentences(config, spectrum))
+        self._words.object = paragraphs(text.spectrum_sentences(config, spectrum))
         shown_spectrum = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
         fill(
             self._body,
@@ -103,8 +103,8 @@ class Panels:
             self._words.object = paragraph(text)
 
     def _show_answers(self, passport: Any) -> None:
-        self._words.object = paragraphs(words.passport_sentences(passport))
-        self._passport.object = table(words.passport_rows(passport))
+        self._words.object = paragraphs(text.passport_sentences(passport))
+        self._passport.object = table(text.passport_rows(passport))
 
 
 def _labels(model: BasisModel) -> dict[str, str]:

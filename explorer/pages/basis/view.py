@@ -8,14 +8,14 @@ from typing import Any
 
 from engine.queries import basis
 from engine.queries.basis import BasisConfig, Factors
-from explorer.background import Later, Newest
-from explorer.pages.basis import fits, words
+from explorer.background import Debouncer, LatestTask
+from explorer.pages.basis import fits, text
 from explorer.pages.basis.drawer import drawer
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
 from explorer.pages.basis.panels import Panels
 from explorer.registry import REGISTRY
 from explorer.run_card import RunCard
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_harmonics, pack_mask
@@ -26,7 +26,7 @@ _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]
 _FUNCTION_PARTS = ["show", "max_degree", "degree", "order", "num_components", "component"]
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = BasisModel(query)
     session.say_changed(model.notes)
@@ -40,15 +40,15 @@ class BasisView:
         self.session = session
         self.model = model
         self._shown: Factors | None = None
-        self._rest = Later(self._after_rest, 180)
+        self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
         self.stage = Stage(session, model, "the chosen basis function", self._abandon, (self.run.card,))
         self.stage.on_click(self._pick_place)
-        self._fit = Newest(self.stage.show_progress, self._show_failure)
+        self._fit = LatestTask(self.stage.show_progress, self._show_failure)
         self.panels = Panels(model, self._show_failure)
         self._domain_words = html("")
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.stage.globe, self._domain_words),
             self.stage.parts,
             [self.stage.flat, *self.panels.parts],
@@ -79,9 +79,9 @@ class BasisView:
         mask, share = basis.domain_mask(self.model.config.domain)
         packed = b"" if mask is None else pack_mask(mask.values, Axes.of(mask.lat.values, mask.lon.values))
         self.stage.globe.domain = packed
-        said = [(words.domain_sentence(self.model.config, share), False)]
+        said = [(text.domain_sentence(self.model.config, share), False)]
         if self.model.max_degree == self.model.degree_limit:
-            said.append((words.limit_sentence(self.model.degree_limit), False))
+            said.append((text.limit_sentence(self.model.degree_limit), False))
         self._domain_words.object = paragraphs(said)
 
     def _show_function(self) -> None:
@@ -137,9 +137,9 @@ class BasisView:
         if self._shown is None:
             return
         if model.show == HARMONIC:
-            pairs = words.harmonic_facts(basis.harmonic_facts(model.degree, model.order))
+            pairs = text.harmonic_facts(basis.harmonic_facts(model.degree, model.order))
         elif basis.is_fitted(model.config):
-            pairs = words.component_facts(model.config, model.component - 1, basis.spectrum(model.config))
+            pairs = text.component_facts(model.config, model.component - 1, basis.spectrum(model.config))
         else:
             return
         self.stage.say_facts(pairs)

@@ -8,8 +8,8 @@ from typing import Any
 import panel as pn
 
 from engine.queries.ocean import DEMO_STEPS, Opened
-from explorer.background import Later
-from explorer.pages.data import words
+from explorer.background import Debouncer
+from explorer.pages.data import text
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
 from explorer.widgets import controls
 from explorer.widgets.files import FileBrowser
@@ -84,7 +84,7 @@ class SourceForm:
             controls.field(model.param.variable, "Variable, where there are several"),
         ]
         # the browser tells of Enter before it tells of the text
-        entered = Later(lambda: self._open_path(model.path), 200)
+        entered = Debouncer(lambda: self._open_path(model.path), 200)
         for field in fields:
             field.param.watch(lambda _: entered.soon(), "enter_pressed")
         return [
@@ -102,15 +102,15 @@ class SourceForm:
 
 def _quality(model: DataModel) -> list[Any]:
     """Which observations count, where the source grades them."""
-    choices = controls.segments(model.param.quality, words.qualities(model.graded))
+    choices = controls.segments(model.param.quality, text.qualities(model.graded))
 
     def renew(*_: object) -> None:
         if model.graded is not None:
-            choices.param.update(options=words.qualities(model.graded), value=model.quality)
+            choices.param.update(options=text.qualities(model.graded), value=model.quality)
 
     model.param.watch(renew, ["found", "refused"])
     shown = ["found", "refused"]
-    said = controls.sentence(model, shown, lambda: words.grading(model.found, model.refused), margin=(2, 0, 8, 0))
+    said = controls.sentence(model, shown, lambda: text.grading(model.found, model.refused), margin=(2, 0, 8, 0))
     return [section("Observations"), choices, said]
 
 
@@ -120,14 +120,14 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
         *form.parts(),
         section("Shown"),
         _layers(model),
-        controls.sentence(model, ["layer"], lambda: words.LAYER_WORDS[model.layer], margin=(2, 0, 8, 0)),
+        controls.sentence(model, ["layer"], lambda: text.LAYER_WORDS[model.layer], margin=(2, 0, 8, 0)),
         controls.group(model, ["layer"], lambda: model.layer == "difference", lambda: _difference(model)),
         controls.group(model, ["layer"], lambda: model.layer == "withheld", lambda: _withheld(model)),
         controls.group(
             model,
             ["layer", "panel"],
             lambda: model.layer in OF_SPAN or model.panel == "place",
-            lambda: [section("Mean, counts and series over"), controls.segments(model.param.span, words.SPANS), cost],
+            lambda: [section("Mean, counts and series over"), controls.segments(model.param.span, text.SPANS), cost],
         ),
         section("Map"),
         *map_controls(model, globe),
@@ -142,12 +142,12 @@ def _layers(model: DataModel) -> Any:
 
 
 def _offered(model: DataModel) -> dict[str, str]:
-    return {words.LAYER_NAMES[name]: name for name in model.layers}
+    return {text.LAYER_NAMES[name]: name for name in model.layers}
 
 
 def _difference(model: DataModel) -> list[Any]:
     chosen = controls.sentence(
-        model, ["other", "found"], lambda: f"Minus {words.date(model.iso('other'), _unit(model.found))}"
+        model, ["other", "found"], lambda: f"Minus {text.date(model.iso('other'), _unit(model.found))}"
     )
     this = controls.button("Take the day shown", on_click=lambda _: model.param.update(other=model.day))
     return [controls.slider(model.param.other, "Other day"), chosen, this]
@@ -156,7 +156,7 @@ def _difference(model: DataModel) -> list[Any]:
 def _withheld(model: DataModel) -> list[Any]:
     return [
         controls.slider(model.param.hidden_percent, "Withheld, %"),
-        controls.segments(model.param.pattern, words.PATTERNS),
+        controls.segments(model.param.pattern, text.PATTERNS),
         controls.slider(model.param.hidden_seed, "Draw"),
     ]
 

@@ -119,7 +119,7 @@ class DataModel(PageModel):
         """The days that means, counts and series are of."""
         return span_of(self.days, self.index, self.span)
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """Days of the address are taken up when their source is open; a layer that it lacks is left."""
         self.quality = self.asked_quality
         if self.found is not None and self.found.choice == self.choice:

@@ -9,10 +9,10 @@ import xarray as xr
 
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import Opened, Series
-from explorer.background import Newest
+from engine.queries.ocean import Opened, PlaceSeries
+from explorer.background import LatestTask
 from explorer.layout import box, fill
-from explorer.pages.data import words
+from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
 from explorer.plots import ocean as figures
 from explorer.plots.live import Figures
@@ -27,10 +27,10 @@ class Panels:
 
     def __init__(self, model: DataModel, on_error: Callable[[Exception], None]) -> None:
         self.model = model
-        self.series: Series | None = None
+        self.series: PlaceSeries | None = None
         """The series that is shown, if any."""
         self._agreed: set[object] = set()
-        self._work = Newest(self._show_waiting, on_error)
+        self._work = LatestTask(self._show_waiting, on_error)
         self._words = html("")
         self._table = html("")
         self._figures = Figures()
@@ -56,13 +56,13 @@ class Panels:
             [*((note, True) for note in found.cautions), *((sentence(note), False) for note in found.notes)]
         )
         self._table.object = (
-            f"{table(words.source_rows(found))}<h2 style='margin-top:12px'>What was understood</h2>{notes}"
+            f"{table(text.source_rows(found))}<h2 style='margin-top:12px'>What was understood</h2>{notes}"
         )
         fill(self._body, self._table)
 
     def _show_values(self, field: xr.DataArray, limits: tuple[float, float]) -> None:
         edges, share = ocean.map_histogram(field, limits)
-        self._words.object = paragraph(words.histogram_sentence(str(field.name)))
+        self._words.object = paragraph(text.histogram_sentence(str(field.name)))
         fill(self._body, self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
 
     # one place
@@ -71,23 +71,23 @@ class Panels:
         model, span = self.model, self.model.span_days
         self._asked = found, span
         cost = ocean.cost(found, span)
-        if cost.seconds > words.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
-            self._words.object = paragraph(words.ask(cost))
+        if cost.seconds > text.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
+            self._words.object = paragraph(text.ask(cost))
             fill(self._body, self._read)
             return
         place, day = model.place, model.index
 
-        def work(report: Progress) -> Series:
+        def work(report: Progress) -> PlaceSeries:
             return ocean.series(found.choice, place, span, report)
 
         self._work.start(work, lambda seen: self._draw_place(found, seen, day - span.start))
 
-    def _draw_place(self, found: Opened, seen: Series, shown: int) -> None:
+    def _draw_place(self, found: Opened, seen: PlaceSeries, shown: int) -> None:
         self.series = seen
-        self._words.object = paragraph(words.series_sentence(seen, found.unit))
+        self._words.object = paragraph(text.series_sentence(seen, found.unit))
         days = np.array(seen.days, "datetime64[D]")
         drawn = figures.series, days, seen.observed, seen.truth, shown
-        key = html(words.key(words.SERIES_KEY if seen.truth is not None else words.SERIES_KEY[1:]))
+        key = html(text.key(text.SERIES_KEY if seen.truth is not None else text.SERIES_KEY[1:]))
         fill(self._body, box(self._figures.pane("place", *drawn), key))
 
     def _show_waiting(self, share: float | None, text: str) -> None:
@@ -103,5 +103,5 @@ class Panels:
 
     def _cancel(self) -> None:
         self._work.cancel()
-        self._words.object = paragraph(words.SERIES_CANCELLED)
+        self._words.object = paragraph(text.SERIES_CANCELLED)
         fill(self._body, self._read)

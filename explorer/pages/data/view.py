@@ -14,13 +14,13 @@ from engine.queries import ocean
 from engine.queries.cache import Progress
 from engine.queries.ocean import Opened, SourceChoice
 from explorer import layout
-from explorer.background import Later, Newest
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
-from explorer.pages.data import words
+from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import Panels
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
@@ -32,7 +32,7 @@ QUICK = ("observed", "truth", "gaps", "difference")
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = DataModel(query, choice=session.source)
     session.say_changed(model.notes)
@@ -76,15 +76,15 @@ class DataView:
         self._asking = box(self._question, go, css=layout.CARD, styles={"display": "none"})
         self.stage = Stage(session, model, "the ocean", self._abandon, (self._asking,), blocks=True, land_shade=True)
         self.stage.on_click(self._pick)
-        self._opening = Newest(self.stage.show_progress, self._show_refusal)
-        self._reading = Newest(self.stage.show_progress, self._show_failure)
-        self._form = Later(self._choose_demo, 250)
-        self._rest = Later(self._after_rest, 160)
+        self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
+        self._reading = LatestTask(self.stage.show_progress, self._show_failure)
+        self._form = Debouncer(self._choose_demo, 250)
+        self._rest = Debouncer(self._after_rest, 160)
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
         self.panels = Panels(model, self._show_failure)
         self.form = SourceForm(model, self._open_path, self._open_upload, self._show_refusal)
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.stage.globe, self.form, self._cost),
             [
                 box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"),
@@ -169,7 +169,7 @@ class DataView:
         """A source that cannot be had: the last one stays, or the demo ocean takes its place."""
         self.model.refuse(error)
         found = self.model.found
-        self.stage.show_failure(words.kept(found.name if found else "The demo ocean"), error)
+        self.stage.show_failure(text.kept(found.name if found else "The demo ocean"), error)
 
     # showing
 
@@ -209,12 +209,12 @@ class DataView:
     def _may_read(self, found: Opened, wanted: Wanted) -> bool:
         """Whether a span may be read: it is short, at hand, or the person has agreed."""
         cost = ocean.cost(found, slice(*wanted.span))
-        if cost.seconds <= words.ASK_SECONDS or wanted in self._agreed:
+        if cost.seconds <= text.ASK_SECONDS or wanted in self._agreed:
             return True
         if ocean.has_statistics(found.choice, slice(*wanted.span)):
             return True
         self._reading.cancel()
-        self._question.object = paragraph(words.ask(cost))
+        self._question.object = paragraph(text.ask(cost))
         show(self._asking, True)
         self._rest.soon()
         return False
@@ -266,10 +266,10 @@ class DataView:
         found, drawn = self.model.found, self._drawn
         if found is None or drawn is None:
             return
-        self._cost.object = paragraph(words.cost(ocean.cost(found, self.model.span_days)))
+        self._cost.object = paragraph(text.cost(ocean.cost(found, self.model.span_days)))
         seen = ocean.seen_percent(found.choice, drawn.field)
-        said = facts(words.map_facts(drawn.field, drawn.second, seen))
-        self.stage.facts.object = words.key(words.GAPS_KEY) if drawn.field.name == "gaps" else said
+        said = facts(text.map_facts(drawn.field, drawn.second, seen))
+        self.stage.facts.object = text.key(text.GAPS_KEY) if drawn.field.name == "gaps" else said
         self.panels.show(found, drawn.field, drawn.limits)
 
     def _show_failure(self, error: Exception) -> None:
@@ -283,7 +283,7 @@ class DataView:
             self.stage.save_picture(self._stem(), self._drawn.field.attrs["long_name"])
 
     def _stem(self) -> str:
-        return words.file_stem(self.model.choice, self.model.layer, self._when())
+        return text.file_stem(self.model.choice, self.model.layer, self._when())
 
     def _offer_map(self) -> None:
         if self._drawn is not None:
@@ -296,7 +296,7 @@ class DataView:
             self.session.say("info", "There is no series yet. Open the panel “Place” first.")
             return
         columns = {"observed_degC": seen.observed, **({} if seen.truth is None else {"truth_degC": seen.truth})}
-        name = f"{words.file_stem(self.model.choice, 'series', f'{seen.lat:.2f}N-{seen.lon:.2f}E')}.csv"
+        name = f"{text.file_stem(self.model.choice, 'series', f'{seen.lat:.2f}N-{seen.lon:.2f}E')}.csv"
         self.stage.download.offer(name, ocean.series_csv(seen.days, columns))
 
 
@@ -337,4 +337,4 @@ def _packed(field: xr.DataArray, key: str) -> bytes:
 
 @cache
 def _gap_colours() -> np.ndarray:
-    return np.array([list(bytes.fromhex(colour[1:])) for _, colour in words.GAPS_KEY], np.uint8)
+    return np.array([list(bytes.fromhex(colour[1:])) for _, colour in text.GAPS_KEY], np.uint8)

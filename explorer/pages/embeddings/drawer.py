@@ -12,7 +12,7 @@ from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
-from explorer.widgets.text import section, text
+from explorer.widgets.text import section, text_pane
 
 _PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
 _SHOWN = {"Likeness": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
@@ -36,7 +36,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         controls.select(
             model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
         ),
-        text("The table encoder is learned: it has a page of its own."),
+        text_pane("The table encoder is learned: it has a page of its own."),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),
         controls.slider(model.param.num_components, "Dimensions K"),

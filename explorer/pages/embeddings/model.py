@@ -70,9 +70,9 @@ class EmbeddingsModel(DomainModel):
             return False
         return not (name == "dimension" and self.show != DIMENSION) and not (name == "feature" and self.show != SCALE)
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """Patches divide the grid, K is one that the degree gives, the shown dimension exists."""
-        super().keep_legal()
+        super().clamp()
         heights, widths = divisors(self.step_deg)
         self._offer("patch_height", heights)
         self._offer("patch_width", widths)

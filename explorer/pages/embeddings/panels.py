@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.queries import embeddings
 from engine.queries.embeddings import EmbeddingConfig
-from explorer.background import Newest, unseen
+from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill
-from explorer.pages.embeddings import words
+from explorer.pages.embeddings import text
 from explorer.pages.embeddings.model import EmbeddingsModel
 from explorer.plots import embeddings as figures
 from explorer.plots.live import Figures
@@ -25,7 +25,7 @@ class Panels:
 
     def __init__(self, model: EmbeddingsModel, on_error: Callable[[Exception], None]) -> None:
         self.model = model
-        self._measure = Newest(unseen, on_error)
+        self._measure = LatestTask(unseen, on_error)
         self._words = html("")
         self._table = html("")
         self._figures = Figures()
@@ -47,7 +47,7 @@ class Panels:
         return embeddings.similarity_by_distance(config), other and embeddings.similarity_by_distance(other)
 
     def _show_distance(self, config: EmbeddingConfig, curves: Any, other: Any) -> None:
-        self._words.object = paragraph(words.NEARNESS)
+        self._words.object = paragraph(text.NEARNESS)
         fill(self._body, self._figures.pane("distance", figures.by_distance, curves, other))
 
     def _measure_histogram(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
@@ -55,7 +55,7 @@ class Panels:
         return edges, share, None if other is None else embeddings.similarity_histogram(other)[1]
 
     def _show_histogram(self, config: EmbeddingConfig, edges: Any, share: Any, other: Any) -> None:
-        self._words.object = paragraph(words.HISTOGRAM)
+        self._words.object = paragraph(text.HISTOGRAM)
         fill(self._body, self._figures.pane("histogram", figures.histogram, edges, share, other))
 
     def _measure_scale(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
@@ -71,19 +71,17 @@ class Panels:
 
     def _show_patch(self, config: EmbeddingConfig, row: int, col: int, extremes: Any, scale: Any) -> None:
         made = embeddings.embedding(config)
-        here = (
-            f"The patch around {words.place(float(made.lat[row]), float(made.lon[col]))}. Click another on the globe."
-        )
+        here = f"The patch around {text.place(float(made.lat[row]), float(made.lon[col]))}. Click another on the globe."
         note = embeddings.domain_note(config, row, col)
         self._words.object = paragraphs([(here, False), *([(note, True)] if note else [])])
-        self._table.object = table(words.neighbour_rows(*extremes)) + table(words.scale_rows(scale, row))
+        self._table.object = table(text.neighbour_rows(*extremes)) + table(text.scale_rows(scale, row))
         fill(self._body, self._table)
 
     def _measure_compare(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         return (None if other is None else embeddings.compare(config, other),)
 
     def _show_compare(self, config: EmbeddingConfig, differences: Any) -> None:
-        said = words.COMPARE_HINT if differences is None else words.compared(bool(differences))
+        said = text.COMPARE_HINT if differences is None else text.compared(bool(differences))
         self._words.object = paragraph(said)
-        self._table.object = "" if differences is None else table(words.difference_rows(differences))
+        self._table.object = "" if differences is None else table(text.difference_rows(differences))
         fill(self._body, self._table)

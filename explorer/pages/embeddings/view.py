@@ -11,13 +11,13 @@ from engine.queries import embeddings
 from engine.queries.cache import Progress
 from engine.queries.embeddings import EmbeddingConfig
 from explorer import layout
-from explorer.background import Later, Newest
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
-from explorer.pages.embeddings import words
+from explorer.pages.embeddings import text
 from explorer.pages.embeddings.drawer import drawer
 from explorer.pages.embeddings.model import COLOURS, DIMENSION, SCALE, EmbeddingsModel
 from explorer.pages.embeddings.panels import Panels
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
@@ -32,7 +32,7 @@ _CHOICE = [
 ]  # fmt: skip
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = EmbeddingsModel(query)
     session.say_changed(model.notes)
@@ -51,12 +51,12 @@ class EmbeddingsView:
         overlays = (self._asking,)
         self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
         self.stage.on_click(self._pick)
-        self._work = Newest(self.stage.show_progress, self._show_failure)
-        self._choice = Later(self._make, 60)
-        self._rest = Later(self._after_rest, 160)
+        self._work = LatestTask(self.stage.show_progress, self._show_failure)
+        self._choice = Debouncer(self._make, 60)
+        self._rest = Debouncer(self._after_rest, 160)
         self._estimate = html("")
         self.panels = Panels(model, self._show_failure)
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.stage.globe, self._estimate),
             self.stage.parts,
             [self.stage.flat, *self.panels.parts],
@@ -95,11 +95,11 @@ class EmbeddingsView:
         except EngineError as error:
             self._show_failure(error)
             return
-        self._estimate.object = paragraph(words.estimate(found))
+        self._estimate.object = paragraph(text.estimate(found))
         large = found.seconds > _ASK_SECONDS or found.peak_bytes > _ASK_BYTES
         if large and not agreed:
             self._work.cancel()
-            self._question.object = paragraph(f"This is large: {words.estimate(found)}")
+            self._question.object = paragraph(f"This is large: {text.estimate(found)}")
             show(self._asking, True)
             return
         show(self._asking, False)
@@ -145,7 +145,7 @@ class EmbeddingsView:
         model = self.model
         made = embeddings.embedding(config)
         axes = Axes.of(made.lat, made.lon)
-        key = f"{words.file_stem(config)}-{model.show}"
+        key = f"{text.file_stem(config)}-{model.show}"
         if model.show == COLOURS:
             return pack_colours(embeddings.rgb(config), axes, key), 0.0, 1.0, "Like colours, like embeddings", ""
         if model.show == DIMENSION:
@@ -168,7 +168,7 @@ class EmbeddingsView:
             return
         made = embeddings.embedding(self._made)
         clipped = float(embeddings.clipped_share(self._made).mean())
-        self.stage.say_facts(words.facts(self._made, made, clipped))
+        self.stage.say_facts(text.facts(self._made, made, clipped))
         self.panels.show(self._made)
 
     def _pick(self, lat: float, lon: float) -> None:
@@ -181,12 +181,12 @@ class EmbeddingsView:
 
     def _offer_picture(self) -> None:
         if self._made is not None:
-            stem = words.file_stem(self._made)
+            stem = text.file_stem(self._made)
             self.stage.save_picture(stem, stem)
 
     def _offer(self, ending: str, content: Any) -> None:
         config = self.model.config
         self._work.start(
             lambda report: content(config),
-            lambda made: self.stage.download.offer(f"{words.file_stem(config)}.{ending}", made),
+            lambda made: self.stage.download.offer(f"{text.file_stem(config)}.{ending}", made),
         )

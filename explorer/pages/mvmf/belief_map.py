@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.queries.mvmf import sandbox as queries
 from engine.queries.mvmf.sandbox import Field, Summary
-from explorer.pages.mvmf import words
+from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field, pack_mask
@@ -38,7 +38,7 @@ class BeliefMap:
         self._serial = 0
         self._look = _nothing
         self.probe = Probe(
-            lambda at: self._look(at), label=words.PER_KM2, group=type(model).__name__, margin=0, height=44, width=250
+            lambda at: self._look(at), label=text.PER_KM2, group=type(model).__name__, margin=0, height=44, width=250
         )
 
     def draw(self, of: Drawn, summary: Summary | None, show: str, alone: Drawn | None = None) -> None:
@@ -53,14 +53,14 @@ class BeliefMap:
         regions = () if summary is None else summary.regions
         edged = [one for one in regions if f"{100 * one.level:g}" == self._model.outline]
         self._stage.globe.domain = pack_mask(edged[0].mask, Axes.of(of.field.lat, of.field.lon)) if edged else b""
-        self._read(words.PER_KM2, lambda at: _density(of if alone is None or not at.second else alone, at))
+        self._read(text.PER_KM2, lambda at: _density(of if alone is None or not at.second else alone, at))
 
     def draw_errors(self, errors: Field) -> None:
         """The map of the test's errors."""
         self._stage.globe.domain = b""
         self._stage.caption()
         self._send([errors], "errors", (0.0, float(np.nanmax(errors.values))), colormap_bytes("amp"))
-        self._read(words.MEDIAN_HERE, lambda at: words.cell_error(at.value))
+        self._read(text.MEDIAN_HERE, lambda at: text.cell_error(at.value))
 
     def _read(self, label: str, look: Callable[[Pointed], str]) -> None:
         """What the pointer reads from now on."""
@@ -72,7 +72,7 @@ class BeliefMap:
         dense = np.frombuffer(colormap_bytes("dense"), np.uint8).reshape(-1, 3)[::-1]
         first, last = dense[list(_REGION_COLOURS)]
         steps = np.where(np.arange(256)[:, None] < 256 * _REGION_EDGE, first, last).astype(np.uint8)
-        self._send([queries.region_bands(summary)], "regions", (0.0, 100.0), steps.tobytes(), words.REGION_NAMES)
+        self._send([queries.region_bands(summary)], "regions", (0.0, 100.0), steps.tobytes(), text.REGION_NAMES)
 
     def _put(self, fields: list[Field], kind: str) -> None:
         """Maps with one scale, that of the first."""
@@ -85,7 +85,7 @@ class BeliefMap:
             low, high = 0.0, float(np.nanmax(fields[0].values))
             power = math.floor(math.log10(high)) if high > 0.0 else 0
             if power < -2:  # numbers that can be read, with what they are to be taken times
-                units = f"× {words.ten_to(power)}"
+                units = f"× {text.ten_to(power)}"
                 fields = [one._replace(values=one.values / 10.0**power) for one in fields]
                 high /= 10.0**power
         self._send(fields, kind, (low, high), colormap_bytes("dense"), units=units)
@@ -107,7 +107,7 @@ class BeliefMap:
             field=packed[0], field_b=packed[1] if len(packed) > 1 else b"", vmin=limits[0], vmax=limits[1],
             colormap=colours, blocks=not kind.startswith("density"),
         )  # fmt: skip
-        label, own_units = words.GLOBE_LABELS[kind]
+        label, own_units = text.GLOBE_LABELS[kind]
         self._stage.bar.names = list(names)
         self._stage.scale(colours, *limits, label, units or own_units)
 
@@ -119,7 +119,7 @@ class BeliefMap:
 
     def clear(self) -> None:
         """An empty globe, on which nothing is to be read."""
-        self._read(words.PER_KM2, _nothing)
+        self._read(text.PER_KM2, _nothing)
         self._stage.globe.param.update(field=b"", field_b=b"", domain=b"")
         self._stage.caption()
         self._stage.bar.visible = False
@@ -133,4 +133,4 @@ def _nothing(at: Pointed) -> str:
 
 
 def _density(of: Drawn, at: Pointed) -> str:
-    return words.per_km2(of.per_km2(at.lat, at.lon))
+    return text.per_km2(of.per_km2(at.lat, at.lon))

@@ -11,7 +11,7 @@ import param
 from engine.queries.mvmf.centres import SITES
 from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
-from explorer.pages.mvmf import words
+from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import (
     DENSITY,
     EXPERT,
@@ -30,7 +30,7 @@ from explorer.pages.mvmf.sandbox import Sandbox
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
-from explorer.widgets.text import section, text
+from explorer.widgets.text import section, text_pane
 
 _STARTS = {
     "By hand only": "none",
@@ -73,13 +73,13 @@ def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
         section("A click on the map"),
         controls.segments(model.param.click, _CLICKS),
         section("Chosen centre"),
-        controls.group(model, ["selected"], lambda: model.selected < 0, lambda: [text(words.NO_CENTRE)]),
+        controls.group(model, ["selected"], lambda: model.selected < 0, lambda: [text_pane(text.NO_CENTRE)]),
         controls.group(model, ["selected"], lambda: model.selected >= 0, lambda: _own(model, sandbox)),
         section("All centres"),
         controls.slider(model.param.log_kappa, "log₁₀ κ of all", step=0.05, format="0.00"),
         _meaning(model, "log_kappa"),
         controls.slider(model.param.weight, "Weight of all", step=0.1, format="0.0"),
-        text(words.OF_ALL),
+        text_pane(text.OF_ALL),
         section("Where centres begin"),
         controls.select(model.param.start, "Start", _STARTS),
         _of_start(model),
@@ -113,7 +113,7 @@ def _of_start(model: MvmfModel) -> Any:
             model,
             drawn,
             lambda: model.start in ("near-data", "kmeans"),
-            lambda: [text(f"The data are {SITES:,} places on land, drawn evenly by area.")],
+            lambda: [text_pane(f"The data are {SITES:,} places on land, drawn evenly by area.")],
         ),
         controls.group(
             model,
@@ -130,7 +130,7 @@ def _meaning(model: MvmfModel, name: str) -> Any:
 
     def say() -> str:
         kappa = 10.0 ** getattr(model, name)
-        return words.kappa_sentence(kappa, half_radius_km(kappa))
+        return text.kappa_sentence(kappa, half_radius_km(kappa))
 
     return controls.sentence(model, [name], say)
 
@@ -160,4 +160,4 @@ def _file(sandbox: Sandbox) -> list[Any]:
         sizing_mode="stretch_width",
     )
     take = controls.button("Take them", on_click=lambda _: sandbox.take_file(pasted.text.encode(), "pasted text"))
-    return [text("Degrees, one place a line. Swapped columns and radians are noticed."), chooser, field, row(take)]
+    return [text_pane("Degrees, one place a line. Swapped columns and radians are noticed."), chooser, field, row(take)]

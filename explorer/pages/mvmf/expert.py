@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import Case
+from engine.queries.mvmf.expert import TileCase
 from engine.queries.mvmf.sandbox import Belief, Field, Summary
 from engine.runs import RunConfig, RunRecord
-from explorer.background import Later, Newest
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import row
-from explorer.pages.mvmf import expert_words
+from explorer.pages.mvmf import expert_text
 from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR, BeliefMap, Drawn
 from explorer.pages.mvmf.expert_panels import ExpertPanels
 from explorer.pages.mvmf.model import BELIEF, DENSITY, ERRORS, EXPERT, MvmfModel
@@ -21,7 +21,7 @@ from explorer.run_card import Offer, RunCard
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraph, section, text
+from explorer.widgets.text import html, paragraph, section, text_pane
 
 _ASKED = ["run", "tile", "spot", "day", "scene"]
 _LOOKS = {"Its belief": BELIEF, "Errors of its test": ERRORS}
@@ -37,7 +37,7 @@ class Asked:
     enough to be asked for.
     """
 
-    case: Case
+    case: TileCase
     belief: Belief
     field: Field
     errors: Field
@@ -51,7 +51,7 @@ class Asked:
 class ExpertSide:
     """Follows the model while its mode is the expert."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: Newest) -> None:
+    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: LatestTask) -> None:
         self.model = model
         self.stage = stage
         self._work = work
@@ -62,7 +62,7 @@ class ExpertSide:
         self.panels = ExpertPanels(model)
         self._runs: Any = None
         self._kept = html("")
-        self._choice = Later(self.ask, 60)
+        self._choice = Debouncer(self.ask, 60)
         REGISTRY.subscribe(lambda _: self._find())
         model.param.watch(lambda *_: self._find(), "run")
         model.param.watch(lambda *_: self._choice.soon(), _ASKED)
@@ -80,7 +80,7 @@ class ExpertSide:
             section("Expert"),
             self._runs,
             section("Picture"),
-            text("Click the map for a picture of that place, or step through the test that no training has seen."),
+            text_pane("Click the map for a picture of that place, or step through the test that no training has seen."),
             controls.slider(model.param.tile, "Test picture"),
             row(*step),
             self._kept,
@@ -112,14 +112,14 @@ class ExpertSide:
         record = next((one for one in records if one.id == self.model.run), None)
         if not self.model.run:
             record = next(iter(records), None)
-        offer = Offer(RunConfig.demo("expert"), "Geographic expert", expert_words.INVITATION)
+        offer = Offer(RunConfig.demo("expert"), "Geographic expert", expert_text.INVITATION)
         before = self._folder
         self._folder = None if record is None else REGISTRY.store.folder(record.id)
         if record is None:
             self.run.show(offer, self.run.find(offer.config))
             self._asked = None
             self._map.clear()
-            self.panels.say([(expert_words.NO_RUN if self.model.run else expert_words.NO_EXPERT, False)])
+            self.panels.say([(expert_text.NO_RUN if self.model.run else expert_text.NO_EXPERT, False)])
         else:
             self.run.hide()
             if self._folder != before:
@@ -168,7 +168,7 @@ class ExpertSide:
     def _take(self, asked: Asked) -> None:
         self._asked = asked
         self.model.bound("tile", 0, asked.num_pictures - 1)
-        self._kept.object = paragraph(expert_words.kept_sentence(asked.num_pictures, asked.num_tested))
+        self._kept.object = paragraph(expert_text.kept_sentence(asked.num_pictures, asked.num_tested))
         self._draw()
 
         def measure(_: object) -> None:
@@ -200,10 +200,10 @@ class ExpertSide:
         pins: list[dict[str, Any]] = []
         if model.look == ERRORS:
             self._map.draw_errors(asked.errors)
-            self.stage.say_facts(expert_words.error_facts(asked.num_mapped, asked.num_tested))
+            self.stage.say_facts(expert_text.error_facts(asked.num_mapped, asked.num_tested))
         else:
             self._map.draw(Drawn(asked.field, asked.belief.per_km2), asked.summary, DENSITY)
-            self.stage.say_facts(expert_words.case_facts(case, asked.summary))
+            self.stage.say_facts(expert_text.case_facts(case, asked.summary))
             guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Best guess", "color": GUESS_COLOUR}
             truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "Truth", "color": TRUTH_COLOUR}
             pins = [guess, truth] if case.counts else [guess]

@@ -8,10 +8,10 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import Case
+from engine.queries.mvmf.expert import TileCase
 from engine.queries.mvmf.sandbox import Summary
 from explorer.layout import box, fill
-from explorer.pages.mvmf import expert_words as words
+from explorer.pages.mvmf import expert_text as text
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.plots.live import Figures
@@ -52,12 +52,12 @@ class ExpertPanels:
         self._words.object = paragraphs(sentences)
         fill(self._body)
 
-    def show(self, case: Case, summary: Summary | None, folder: Path) -> None:
+    def show(self, case: TileCase, summary: Summary | None, folder: Path) -> None:
         """Fill the open panel."""
         if self.model.about == "picture":
-            self._words.object = paragraphs(words.case_sentences(case, summary))
-            parts = words.pictures_html(case.pictures), words.dial_html(case.day, case.true_day)
-            self._pictured.object = f"<div class=top>{''.join(parts)}</div>{words.climate_html(case.climate)}"
+            self._words.object = paragraphs(text.case_sentences(case, summary))
+            parts = text.pictures_html(case.pictures), text.dial_html(case.day, case.true_day)
+            self._pictured.object = f"<div class=top>{''.join(parts)}</div>{text.climate_html(case.climate)}"
             fill(self._body, self._pictured)
         else:
             self._show_scores(folder)
@@ -68,8 +68,8 @@ class ExpertPanels:
         except EngineError as error:
             self.say([(str(error), True)])
             return
-        self._words.object = paragraph(words.SCORES)
-        self._rows.object = table(words.score_rows(scores), words.SCORE_HEADS)
+        self._words.object = paragraph(text.SCORES)
+        self._rows.object = table(text.score_rows(scores), text.SCORE_HEADS)
         areas = np.array(scores.recall_areas_km2)
         curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
-        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves, words.SCORE_HEADS))
+        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves, text.SCORE_HEADS))

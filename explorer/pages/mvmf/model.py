@@ -153,7 +153,7 @@ class MvmfModel(PageModel):
         """Whether the address holds all of the sandbox."""
         return len(self.placed) <= MOST_IN_ADDRESS and self.start != "file"
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """A start has its own limits, and what was done by hand to its centres goes with it."""
         if self.start not in ("none", "file"):
             self.bound("count", *self.count_limits)

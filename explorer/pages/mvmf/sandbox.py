@@ -12,9 +12,9 @@ import numpy as np
 from engine.errors import EngineError
 from engine.queries.mvmf import centres as queries
 from engine.queries.mvmf.centres import Component, Placed, Start
-from engine.queries.mvmf.sandbox import Belief, Field, Lesson, LiveMap, Summary
-from explorer.background import Later, Newest
-from explorer.pages.mvmf import words
+from engine.queries.mvmf.sandbox import Belief, Field, LiveMap, LossGradient, Summary
+from explorer.background import Debouncer, LatestTask
+from explorer.pages.mvmf import text
 from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap, Drawn
 from explorer.pages.mvmf.model import DENSITY, PAIR, PLACE, SANDBOX, TRUTH, MvmfModel
 from explorer.pages.mvmf.panels import SandboxPanels
@@ -43,16 +43,16 @@ class Made:
 class Sandbox:
     """Follows the model while its mode is the sandbox."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: Newest) -> None:
+    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: LatestTask) -> None:
         self._session = session
         self.model = model
         self.stage = stage
         self._map = on_globe
         self._work = work
         self._made: Made | None = None
-        self._lesson: Lesson | None = None
-        self._choice = Later(self.make, 40)
-        self._rest = Later(self._after_rest, 120)
+        self._lesson: LossGradient | None = None
+        self._choice = Debouncer(self.make, 40)
+        self._rest = Debouncer(self._after_rest, 120)
         self.panels = SandboxPanels(model)
         model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
         model.param.watch(lambda *_: self._when_active(self._draw), _SHOWN)
@@ -111,7 +111,7 @@ class Sandbox:
     def _choose_one_of(self, count: int) -> None:
         """An address may choose a centre that is not there."""
         if self.model.selected >= count:
-            self._session.say("warning", words.no_such_centre(self.model.selected, count))
+            self._session.say("warning", text.no_such_centre(self.model.selected, count))
             self.model.selected = -1
 
     def _measure(self, made: Made) -> None:
@@ -143,9 +143,9 @@ class Sandbox:
         self._map.clear()
         self.model.selected = -1
         if not self.model.placed and not self.model.counts("count"):
-            self.panels.say_nothing(words.NO_CENTRES)
+            self.panels.say_nothing(text.NO_CENTRES)
         else:
-            self.panels.say_nothing(words.NO_BELIEF)
+            self.panels.say_nothing(text.NO_BELIEF)
             self.stage.show_failure("This is no belief", error)
 
     # drawing
@@ -160,7 +160,7 @@ class Sandbox:
             alone = Drawn(made.belief.one(index), partial(made.belief.one_per_km2, index))
         self._map.draw(Drawn(made.field, made.belief.per_km2), made.summary, model.show, alone)
         if made.summary is not None:
-            self.stage.say_facts(words.belief_facts(made.summary))
+            self.stage.say_facts(text.belief_facts(made.summary))
         self._rest.soon()
 
     def _after_rest(self) -> None:
@@ -181,7 +181,7 @@ class Sandbox:
             one = of.one(index)
             if one.weight > 0.0:
                 to = lesson and {"lat": float(lesson.end_lat[index]), "lon": float(lesson.end_lon[index])}
-                label = words.centre_label(index, one)
+                label = text.centre_label(index, one)
                 handle = {"id": index, "lat": one.lat, "lon": one.lon, "label": label, "to": to}
                 handles.append({**handle, "pressed": index == model.selected})
         truth = [] if model.truth is None else [("Truth", *model.truth)]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from explorer.background import Newest
+from explorer.background import LatestTask
 from explorer.layout import box, show
-from explorer.pages.mvmf import words
+from explorer.pages.mvmf import text
 from explorer.pages.mvmf.belief_map import BeliefMap
 from explorer.pages.mvmf.drawer import drawer
 from explorer.pages.mvmf.expert import ExpertSide
 from explorer.pages.mvmf.model import SANDBOX, MvmfModel
 from explorer.pages.mvmf.sandbox import Sandbox
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = MvmfModel(query)
     session.say_changed(model.notes)
@@ -31,12 +31,12 @@ class MvmfView:
         self.session = session
         self.model = model
         self.stage = Stage(session, model, "a belief", lambda: self._work.cancel(), dim_outside=False)
-        self._work = Newest(self.stage.show_progress, lambda error: self._side.fail(error))
+        self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
         self._map = BeliefMap(model, self.stage)
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
         self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [*self.stage.parts, self.expert.run.card],
             [self.stage.flat, box(self.sandbox.panels.part, self.expert.panels.part)],
@@ -69,6 +69,6 @@ class MvmfView:
     def _offer_centres(self) -> None:
         belief = self._side.belief
         if belief is None:
-            self.session.say("info", words.NO_CENTRES)
+            self.session.say("info", text.NO_CENTRES)
         else:
             self.stage.download.offer("centres.csv", belief.csv())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from engine.errors import EngineError
 from engine.queries import reconstruct
 from engine.runs import ACTIVE, RunConfig, RunRecord
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
@@ -52,7 +52,7 @@ class BackgroundRuns:
         """Bring the cards in line with the runs there are."""
         has_film = bool(reconstruct.epochs_of(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
-        self._words.object = "" if has_film else paragraph(words.NO_FILM)
+        self._words.object = "" if has_film else paragraph(text.NO_FILM)
         self._look_at_training()
         try:
             self._look_at_archive()
@@ -71,7 +71,7 @@ class BackgroundRuns:
             if record is None or record.state != "done":
                 break
             config = config.model_copy(update={"seed": config.seed + 1})
-        self._training.show(Offer(config, f"Small model {config.seed + 1}", words.TRAIN_INVITATION), record)
+        self._training.show(Offer(config, f"Small model {config.seed + 1}", text.TRAIN_INVITATION), record)
         if record is not None and record.state in ACTIVE and record.id not in self._seen:
             self._seen.add(record.id)
             self.model.param.update(run=record.id, film=True)
@@ -87,7 +87,7 @@ class BackgroundRuns:
             self._archive.hide()
         else:
             source = "the demo ocean" if model.choice.kind == "demo" else "this source"
-            said = words.archive_invitation(source, len(model.months))
+            said = text.archive_invitation(source, len(model.months))
             self._archive.show(Offer(config, f"Reconstruction by {model.run}", said), record)
         self._take.visible = self._done is not None
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from engine.queries.reconstruct import PRETRAINED, REGIONS
 from explorer.layout import box
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
-from explorer.widgets.text import section, text
+from explorer.widgets.text import section, text_pane
 
 _TASK = "sst"
 _TILES = {
@@ -39,7 +39,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         about,
         section("Maps"),
         _kinds(model),
-        controls.segments(model.param.panes, words.PANES),
+        controls.segments(model.param.panes, text.PANES),
         controls.group(model, ["panes"], lambda: model.panes == SWIPE, lambda: [_sides(model)]),
         controls.group(
             model,
@@ -84,7 +84,7 @@ def _models(model: ReconstructModel) -> Any:
 
 def _kinds(model: ReconstructModel) -> Any:
     def offered() -> dict[str, str]:
-        return {label: kind for label, kind in words.KINDS.items() if kind in model.kinds}
+        return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
 
     tiles = controls.segments(model.param.kind, offered())
     model.param.watch(lambda _: tiles.param.update(options=offered(), value=model.kind), "offered")
@@ -97,12 +97,12 @@ def _sides(model: ReconstructModel) -> Any:
     for label, name in (("Left of the divider", "left"), ("Right of the divider", "right")):
         tiles = controls.segments(model.param[name], _layers(model), sx=_TILES)
         model.param.watch(partial(_renew_side, model, tiles, name), ["kind", "offered"])
-        parts += [text(label), tiles]
+        parts += [text_pane(label), tiles]
     return box(*parts)
 
 
 def _layers(model: ReconstructModel) -> dict[str, str]:
-    return {words.SIDES[name]: name for name in model.layers}
+    return {text.SIDES[name]: name for name in model.layers}
 
 
 def _renew_side(model: ReconstructModel, tiles: Any, name: str, *_: object) -> None:

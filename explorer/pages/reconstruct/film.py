@@ -10,8 +10,8 @@ import numpy as np
 from engine.queries import reconstruct
 from engine.queries.reconstruct import Snapshot
 from engine.runs import ACTIVE
-from explorer.background import Newest, Poll, unseen
-from explorer.pages.reconstruct import words
+from explorer.background import LatestTask, PeriodicTask, unseen
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
 from explorer.registry import REGISTRY
@@ -32,8 +32,8 @@ class Film:
         self._say = say
         self._finished = finished
         self._epochs: tuple[int, ...] = ()
-        self._reading = Newest(unseen, self._fail)
-        self._poll = Poll(self._look)
+        self._reading = LatestTask(unseen, self._fail)
+        self._poll = PeriodicTask(self._look)
         self.bar = DayBar(unit="epoch", margin=0, sizing_mode="stretch_width", height=38, pace_ms=400)
         self.bar.link(model, day="epoch", bidirectional=True)
         model.param.watch(lambda *_: self._start(), ["film", "run"])
@@ -62,7 +62,7 @@ class Film:
             self._finished()
         if not epochs:
             self._epochs = ()
-            self._say(words.WAITING if self.is_live else words.GONE)
+            self._say(text.WAITING if self.is_live else text.GONE)
         if not epochs or epochs == self._epochs:
             return
         model = self.model
@@ -88,28 +88,28 @@ class Film:
         key = (self.model.run, seen.epoch, self.model.panes, *captions)
         self.maps.draw(fields, captions, seen.lat, seen.lon, key, None)
         self.bar.drawn = index
-        self._say(words.epoch(seen, self._epochs[-1], self.is_live))
+        self._say(text.epoch(seen, self._epochs[-1], self.is_live))
 
     def _fail(self, error: Exception) -> None:
         """A snapshot that is gone or half-written: what is on screen stays, the next one comes."""
-        self._say(words.failure(error))
+        self._say(text.failure(error))
 
 
 def _maps(seen: Snapshot, model: ReconstructModel) -> tuple[list[np.ndarray], list[str]]:
     """The snapshot's maps of the kind that is shown."""
     if model.kind == TEMPERATURE:
         found = {
-            words.LAYERS["observed"]: seen.observed,
+            text.LAYERS["observed"]: seen.observed,
             f"Reconstruction, epoch {seen.epoch}": seen.reconstruction,
-            words.LAYERS["truth"]: seen.truth,
+            text.LAYERS["truth"]: seen.truth,
         }
     elif model.kind == ERROR:
         found = {
-            words.LAYERS["error_mean"]: seen.observed - seen.truth,
+            text.LAYERS["error_mean"]: seen.observed - seen.truth,
             f"Error, epoch {seen.epoch}": seen.reconstruction - seen.truth,
         }
     else:
         size = np.abs(seen.reconstruction - seen.truth)
-        found = {words.LAYERS["size"]: size} | ({} if seen.std is None else {words.LAYERS["std"]: seen.std})
+        found = {text.LAYERS["size"]: size} | ({} if seen.std is None else {text.LAYERS["std"]: seen.std})
     count = 2 if model.panes == SWIPE else len(found)
     return list(found.values())[:count], list(found)[:count]

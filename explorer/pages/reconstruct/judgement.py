@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
-from engine.queries.reconstruct import Case, Reconstructed, Verdict
-from explorer.background import Later, Newest, unseen
-from explorer.pages.reconstruct import words
+from engine.queries.reconstruct import MonthCase, Reconstructed, Verdict
+from explorer.background import Debouncer, LatestTask, unseen
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.stage import Stage
 from explorer.widgets.text import html
@@ -26,9 +26,10 @@ _KEPT = 24  # months
 
 
 class Judgement:
-    """``part`` says the verdict. ``best`` is the rival the month is held against, ``now`` its verdict, if there is one.
+    """``part`` says the verdict. ``best`` is the baseline the month is held against, ``now`` its verdict, if there is
+    one.
 
-    ``redraw()`` is called when the best rival changes, ``judged()`` when there is something new to be told; the year
+    ``redraw()`` is called when the best baseline changes, ``judged()`` when there is something new to be told; the year
     is computed while ``is_idle()``.
     """
 
@@ -52,9 +53,9 @@ class Judgement:
         self._found: Reconstructed | None = None
         self._plain: Reconstructed | None = None
         self._year: list[Reconstructed] = []
-        self._scoring = Newest(unseen, self.fail)
-        self._following = Newest(unseen, lambda error: None)
-        self._follow = Later(self._compute_year, 1200)
+        self._scoring = LatestTask(unseen, self.fail)
+        self._following = LatestTask(unseen, lambda error: None)
+        self._follow = Debouncer(self._compute_year, 1200)
         model.param.watch(lambda *_: self.judge(), "region")
 
     def say(self, content: str) -> None:
@@ -63,7 +64,7 @@ class Judgement:
 
     def fail(self, error: Exception) -> None:
         """There is no verdict, and why."""
-        self.say(f"<p class=verdict role=status>{words.escape(str(error))}</p>")
+        self.say(f"<p class=verdict role=status>{text.escape(str(error))}</p>")
 
     def pause(self) -> None:
         """Compute no more of the year for now."""
@@ -98,7 +99,7 @@ class Judgement:
             return
         year = self._months_of(found.case.year)
         if not reconstruct.can_score(found):
-            self.say(words.no_verdict(found))
+            self.say(text.no_verdict(found))
             self.now = None
             self._judged()
             return
@@ -121,15 +122,15 @@ class Judgement:
             self.best = now.best
             self._redraw()
         learned = reconstruct.is_learned(found.case.model, found.case.source, found.case.year)
-        notes = [words.LEARNED] if learned else []
+        notes = [text.LEARNED] if learned else []
         if not found.count.any():
-            notes.append(words.EVERYTHING_HIDDEN if found.case.clouds else words.NO_OBSERVATION)
+            notes.append(text.EVERYTHING_HIDDEN if found.case.clouds else text.NO_OBSERVATION)
         if found.in_stripes:
-            notes.append(words.IN_STRIPES)
-        detail = words.under_clouds(under, before, now.best) if found.case.clouds else words.detail(now, whole, region)
-        said = words.verdict(now, self.model.iso) + detail
+            notes.append(text.IN_STRIPES)
+        detail = text.under_clouds(under, before, now.best) if found.case.clouds else text.detail(now, whole, region)
+        said = text.verdict(now, self.model.iso) + detail
         self.say(said + "".join(f"<p class=caution>{note}</p>" for note in notes))
-        self.stage.say_facts(words.read_out(found))
+        self.stage.say_facts(text.read_out(found))
         self._judged()
         self._follow.soon()
 
@@ -151,5 +152,5 @@ class Judgement:
         self._following.start(partial(_compute, missing[0]), then)
 
 
-def _compute(case: Case, report: Progress) -> Reconstructed:
+def _compute(case: MonthCase, report: Progress) -> Reconstructed:
     return reconstruct.reconstructed(case, report)

@@ -12,7 +12,7 @@ from engine.queries import reconstruct
 from engine.queries.reconstruct import Reconstructed
 from explorer import layout
 from explorer.layout import box
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
 from explorer.session import Session
 from explorer.stage import Stage
@@ -68,9 +68,9 @@ class Maps:
         model = self.model
         names = [name for name in model.shown if name in model.offered]
         fields = [reconstruct.layer(found, name, day=model.day, best=best) for name in names]
-        captions = [words.layer(name, found, model.day, best) for name in names]
-        day, rival = model.day if "day" in names else 0, best if "error_best" in names else ""
-        key = found.case, model.panes, *names, day, rival
+        captions = [text.layer(name, found, model.day, best) for name in names]
+        day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
+        key = found.case, model.panes, *names, day, baseline
         self.draw(fields, captions, found.lat, found.lon, key, found)
 
     def draw(
@@ -112,7 +112,7 @@ class Maps:
         key = (kind, len(lat), found and (found.case.model, found.case.source, found.case.hidden_percent))
         if key not in self._limits:
             if kind == TEMPERATURE:
-                self._limits[key] = words.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
+                self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
             else:
                 widest = fields if found is None else [reconstruct.layer(found, "error_mean")]
                 size = np.abs(np.concatenate([field[np.isfinite(field)] for field in widest]))
@@ -185,6 +185,6 @@ def _ends(fields: list[np.ndarray]) -> tuple[float, float]:
     """Ends that suit all seasons of a part of the world."""
     values = np.concatenate([field[np.isfinite(field)] for field in fields])
     if not values.size:
-        return words.WORLD
+        return text.WORLD
     low, high = np.percentile(values, (1, 99))
-    return max(words.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))
+    return max(text.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))

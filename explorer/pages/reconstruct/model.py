@@ -9,7 +9,7 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, SourceChoice
-from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Case, Cloud
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthCase
 from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 
@@ -107,18 +107,20 @@ class ReconstructModel(PageModel):
         year, month, _ = self.iso.split("-")
         return int(year), int(month)
 
-    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> Case:
+    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> MonthCase:
         """What is to be computed: of the month that is shown, or of another one without clouds."""
         year, month, _ = (iso or self.iso).split("-")
         clouds: tuple[Cloud, ...] = self.clouds if with_clouds and iso in (None, self.iso) else ()
-        return Case(self.run, self.choice, int(year), int(month), self.resample == "yes", self.hidden_percent, clouds)
+        return MonthCase(
+            self.run, self.choice, int(year), int(month), self.resample == "yes", self.hidden_percent, clouds
+        )
 
     @property
     def shown(self) -> tuple[str, ...]:
         """The layers on screen, from left to right, then from top to bottom."""
         return (self.left, self.right) if self.panes == SWIPE else self.layers
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """Both maps are there, and of the kind that is shown."""
         if self.kind not in self.kinds:
             self.kind = TEMPERATURE

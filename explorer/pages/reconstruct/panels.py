@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.queries import reconstruct
 from engine.queries.reconstruct import Anatomy, Reconstructed, Verdict, Worst
-from explorer.background import Newest, unseen
+from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.plots import reconstruct as figures
 from explorer.plots.live import Figures
@@ -36,20 +36,20 @@ class Panels:
         self.model = model
         self._stamp: tuple[object, ...] | None = None
         self._on_error = on_error
-        self._work = Newest(unseen, self._fail)
+        self._work = LatestTask(unseen, self._fail)
         self._words = html("")
         self._rows = html("")
         self._class_rows = html("")
         self._key = html("")
         self._figures = Figures()
         self._worst = PlaceList(fly, margin=0, sizing_mode="stretch_width")
-        self._choice = controls.select(model.param.figure, "Look at", words.FIGURES)
+        self._choice = controls.select(model.param.figure, "Look at", text.FIGURES)
         self._body = box(css=":host { gap: 8px }")
         self.training: list[Any] = []
         """What the panel "Training" holds; the view puts it there."""
         self.anatomy: Anatomy | None = None
         """The place that is shown, if any."""
-        tabs = controls.segments(model.param.panel, words.PANELS)
+        tabs = controls.segments(model.param.panel, text.PANELS)
         self.parts = (tabs, self._words, self._body)
 
     def show(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
@@ -64,7 +64,7 @@ class Panels:
         self._stamp = stamp
         self._work.cancel()
         if is_other:
-            self._say((words.WORKING, False))
+            self._say((text.WORKING, False))
             fill(self._body)
         getattr(self, f"_show_{self.model.panel}")(found, now, months)
 
@@ -92,15 +92,15 @@ class Panels:
             return
         region = self.model.region
         self._say(("Mean absolute error over the month's cells, weighted by their area.", False))
-        self._rows.object = table(words.score_rows(now, found.titles))
-        self._class_rows.object = table(words.class_rows(now))
+        self._rows.object = table(text.score_rows(now, found.titles))
+        self._class_rows.object = table(text.class_rows(now))
 
         def then(worst: list[Worst]) -> None:
-            self._worst.places = [{"lat": one.lat, "lon": one.lon, "words": words.worst(one)} for one in worst]
+            self._worst.places = [{"lat": one.lat, "lon": one.lon, "words": text.worst(one)} for one in worst]
             fill(
                 self._body,
                 self._rows,
-                section("Model / best rival, by what could be seen"),
+                section("Model / best baseline, by what could be seen"),
                 self._class_rows,
                 section("Where the model errs most"),
                 self._worst,
@@ -120,14 +120,14 @@ class Panels:
 
     def _draw_place(self, found: Reconstructed, best: str, cell: Anatomy) -> None:
         self.anatomy = cell
-        self._say(*words.anatomy(cell, self.model.iso))
+        self._say(*text.anatomy(cell, self.model.iso))
         if cell.is_land:
             fill(self._body)
             return
-        levels = {"model": cell.estimates["model"], "rival": cell.estimates[best], "mean": cell.estimates["mean"]}
+        levels = {"model": cell.estimates["model"], "baseline": cell.estimates[best], "mean": cell.estimates["mean"]}
         drawn = figures.anatomy, cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth
-        self._key.object = words.key(found.titles.get(best), "model", "rival", "mean", "truth")
-        self._rows.object = table(words.anatomy_rows(cell, found.titles))
+        self._key.object = text.key(found.titles.get(best), "model", "baseline", "mean", "truth")
+        self._rows.object = table(text.anatomy_rows(cell, found.titles))
         fill(self._body, self._figures.pane("place", *drawn), self._key, self._rows)
 
     # where it fails
@@ -138,7 +138,9 @@ class Panels:
             fill(self._body, self._choice)
             return
         name, region = self.model.figure, self.model.region
-        self._key.object = words.key(found.titles[now.best], *("model", "rival", "mean")[: 3 if name in _SPLITS else 2])
+        self._key.object = text.key(
+            found.titles[now.best], *("model", "baseline", "mean")[: 3 if name in _SPLITS else 2]
+        )
 
         def work(_: object) -> Any:
             if name in _SPLITS:
@@ -154,26 +156,26 @@ class Panels:
         self._work.start(work, partial(self._draw_failures, name, now.best, len(months)))
 
     def _draw_failures(self, name: str, best: str, num_months: int, made: Any) -> None:
-        said = words.FIGURE_WORDS.get(name, "")
+        said = text.FIGURE_WORDS.get(name, "")
         drawn: tuple[Any, ...]
         if name in _SPLITS:
-            errors = {"model": made["model"], "rival": made[best], "mean": made["mean"]}
-            drawn = figures.by_label, errors, list(made["model"]), words.AXES[name]
+            errors = {"model": made["model"], "baseline": made[best], "mean": made["mean"]}
+            drawn = figures.by_label, errors, list(made["model"]), text.AXES[name]
         elif name == "spectrum":
-            model, rival = made["model"], made[best]
-            said = words.spectrum_sentence(model.effective_km, rival.effective_km)
-            drawn = figures.spectrum, model.truth, model.estimate, rival.estimate, model.effective_degree
-            self._key.object = words.key(None, "model", "rival", "truth")
+            model, baseline = made["model"], made[best]
+            said = text.spectrum_sentence(model.effective_km, baseline.effective_km)
+            drawn = figures.spectrum, model.truth, model.estimate, baseline.estimate, model.effective_degree
+            self._key.object = text.key(None, "model", "baseline", "truth")
         elif name == "histogram":
             edges, shares = made
             drawn = figures.histogram, edges, shares["model"], shares[best]
         elif name == "reliability":
             if made is None:
-                self._say((words.NO_SPREAD, False))
+                self._say((text.NO_SPREAD, False))
                 fill(self._body, self._choice)
                 return
             drawn = figures.reliability, made["coverage"]
         else:
-            drawn = figures.by_count, made.count, made.model, made.rival
-        self._say((f"{said} {words.of_months(num_months)}", False))
+            drawn = figures.by_count, made.count, made.model, made.baseline
+        self._say((f"{said} {text.of_months(num_months)}", False))
         fill(self._body, self._choice, self._figures.pane(f"fails-{name}", *drawn), self._key)

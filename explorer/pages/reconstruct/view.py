@@ -9,9 +9,9 @@ from engine.queries import reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, Reconstructed
-from explorer.background import Later, Newest
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
-from explorer.pages.reconstruct import words
+from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
 from explorer.pages.reconstruct.film import Film
@@ -19,7 +19,7 @@ from explorer.pages.reconstruct.judgement import Judgement
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.panels import Panels
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.globe import colormap_bytes
@@ -33,7 +33,7 @@ _FRAME = """
 """
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = ReconstructModel(query, choice=session.source)
     session.say_changed(model.notes)
@@ -50,10 +50,10 @@ class ReconstructView:
         self._card: ModelCard | None = None
         self._is_undecided = False
         self.maps = Maps(session, model, self._abandon)
-        self._opening = Newest(self.maps.stage.show_progress, self._refuse)
-        self._reading = Newest(self.maps.stage.show_progress, self._fail)
-        self._filing = Newest(self.maps.stage.show_progress, lambda error: session.say("error", str(error)))
-        self._rest = Later(self._after_rest, 250)
+        self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
+        self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
+        self._filing = LatestTask(self.maps.stage.show_progress, lambda error: session.say("error", str(error)))
+        self._rest = Debouncer(self._after_rest, 250)
         self.judgement = Judgement(
             model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
         )
@@ -68,7 +68,7 @@ class ReconstructView:
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
         frame = box(self.judgement.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.maps.stage.globe, self._about_parts(), self._clear_clouds),
             [frame],
             [*self.panels.parts],
@@ -147,12 +147,12 @@ class ReconstructView:
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
         self._is_undecided = is_other_grid
-        sentences = [(words.about(card), False), *((said, True) for said in differ)]
+        sentences = [(text.about(card), False), *((said, True) for said in differ)]
         self._about.object = paragraphs(sentences)
         self._own.visible = bool(differ)
         self._resample.visible = self._as_is.visible = is_other_grid
         model.notes = []
-        model.take_months(months, words.first_month(card, months))
+        model.take_months(months, text.first_month(card, months))
         self._bar.param.update(days=list(months), day=model.month)
         self.session.say_changed(model.notes)
         self.judgement.forget_year()
@@ -170,7 +170,7 @@ class ReconstructView:
         if model.film or self._opening.running or self._card is None:
             return
         if self._is_undecided and model.resample == "no":
-            self.maps.stage.show_failure(words.OTHER_GRID, words.OTHER_GRID_REMEDY)
+            self.maps.stage.show_failure(text.OTHER_GRID, text.OTHER_GRID_REMEDY)
             return
         self.maps.stage.clear_failure()
         self.judgement.pause()
@@ -261,7 +261,7 @@ class ReconstructView:
     def _offer_picture(self) -> None:
         stage = self.maps.stage
         model, bar = self.model, stage.bar
-        title = f"{'Training' if model.film else words.month(model.iso)} — Harmonia"
+        title = f"{'Training' if model.film else text.month(model.iso)} — Harmonia"
         name = f"{'training' if model.film else model.iso[:7]}-{model.kind}.png"
         stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions)
 
@@ -281,7 +281,7 @@ class ReconstructView:
         self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", scores)
 
     def _offer_film(self) -> None:
-        run, (low, high) = self.model.run, words.WORLD
+        run, (low, high) = self.model.run, text.WORLD
         download, colours = self.maps.stage.download, colormap_bytes("thermal")
         self._filing.start(
             lambda _: reconstruct.film_gif(run, colours, (low, high)),

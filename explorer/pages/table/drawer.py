@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from explorer.layout import row
-from explorer.pages.table import words
+from explorer.pages.table import text
 from explorer.pages.table.model import AUGUST, BOTH, FORCE, ITERATIONS, LEARNED, RATES, TRUE, TableModel
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
@@ -30,7 +30,7 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
         controls.sentence(
             model,
             ["width", "height", "padding"],
-            lambda: words.cell_sentence(model.width, model.height, model.padding),
+            lambda: text.cell_sentence(model.width, model.height, model.padding),
         ),
         section("Training"),
         row(
@@ -45,4 +45,4 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
 
 
 def _component(model: TableModel) -> Any:
-    return controls.segments(model.param.component, {words.part_name(name): name for name in ("u", "v")})
+    return controls.segments(model.param.component, {text.part_name(name): name for name in ("u", "v")})

@@ -104,6 +104,6 @@ class TableModel(PageModel):
         step = _STEP_S + _CELL_S * self.width * self.height * (2 * self.padding + 1)
         return _START_S + self.iterations * step
 
-    def keep_legal(self) -> None:
+    def clamp(self) -> None:
         """The neighbourhood is not wider than the table."""
         self.bound("padding", 0, self.padding_limit)

@@ -12,10 +12,10 @@ import panel as pn
 import xarray as xr
 
 from engine.queries import table
-from engine.queries.table import Losses, Rival, TableFields
-from explorer.background import Newest, unseen
+from engine.queries.table import Baseline, Losses, TableFields
+from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill
-from explorer.pages.table import words
+from explorer.pages.table import text
 from explorer.pages.table.model import FORCE, TOPOLOGIES, TableModel
 from explorer.plots import table as figures
 from explorer.plots.live import Figures
@@ -55,7 +55,7 @@ class Shown:
     fields: TableFields | None = None
     losses: Losses | None = None
     last: Mapping[str, float] = field(default_factory=dict)
-    rival: Rival | None = None
+    baseline: Baseline | None = None
     errors: Mapping[str, float | None] = field(default_factory=dict)
     is_over: bool = False
 
@@ -76,11 +76,11 @@ class Panels:
     def __init__(self, model: TableModel, train_all: Callable[[], None], on_error: Callable[[Exception], None]) -> None:
         self.model = model
         self._shown: Shown | None = None
-        self._look = Newest(unseen, on_error)
+        self._look = LatestTask(unseen, on_error)
         self._figures = Figures()
         self._words = html("")
         self._scores = html("")
-        self._key = html(words.loss_key(figures.LOSS_KEY))
+        self._key = html(text.loss_key(figures.LOSS_KEY))
         self._captions = [html("") for _ in range(3)]
         self._rows = [html("<h2>The true field</h2>"), html("<h2>The learned table</h2>")]
         self._place = controls.segments(model.param.place, _PLACES)
@@ -107,8 +107,8 @@ class Panels:
 
     def _say_verdict(self, shown: Shown, otherwise: str) -> None:
         said = (otherwise, False)
-        if shown.rival is not None and "test_l1" in shown.last:
-            said = words.verdict(shown.last["test_l1"], shown.rival, shown.units, shown.is_over)
+        if shown.baseline is not None and "test_l1" in shown.last:
+            said = text.verdict(shown.last["test_l1"], shown.baseline, shown.units, shown.is_over)
         self._words.object = paragraphs([said])
 
     def _show_fields(self, shown: Shown) -> None:
@@ -116,7 +116,7 @@ class Panels:
         fields = shown.fields
         sampled, learned = (None, None) if fields is None else (fields.sampled, fields.learned)
         count = None if sampled is None else int(np.isfinite(next(iter(sampled.data_vars.values()))).sum())
-        headings = words.captions(self.model.sample_percent, count, shown.iteration, shown.is_over)
+        headings = text.captions(self.model.sample_percent, count, shown.iteration, shown.is_over)
         parts: list[Any] = []
         for caption, said, name, data in zip(
             self._captions, headings, ("true", "sampled", "learned"), (shown.true, sampled, learned), strict=True
@@ -136,13 +136,13 @@ class Panels:
 
     def _show_loss(self, shown: Shown) -> None:
         if shown.losses is None or not shown.losses.iteration.size:
-            self._words.object = paragraph(words.WAITING_LOSS)
+            self._words.object = paragraph(text.WAITING_LOSS)
             fill(self._body)
             return
-        self._say_verdict(shown, words.LOSS)
-        rival = None if shown.rival is None else shown.rival.test_l1
-        self._scores.object = html_table(words.score_rows(shown.last, shown.rival, shown.units))
-        drawn = figures.loss, shown.losses, rival, self.model.iterations, words.unit(shown.units)
+        self._say_verdict(shown, text.LOSS)
+        baseline = None if shown.baseline is None else shown.baseline.test_l1
+        self._scores.object = html_table(text.score_rows(shown.last, shown.baseline, shown.units))
+        drawn = figures.loss, shown.losses, baseline, self.model.iterations, text.unit(shown.units)
         curves = self._box("curves", self._figures.pane("loss", *drawn))
         fill(self._body, curves, self._box("scores", self._key, self._scores))
 
@@ -152,8 +152,8 @@ class Panels:
         place, target = table.PLACES[model.place], model.target
         width, height = model.width, model.height
         learned = None if shown.fields is None else shown.fields.table
-        self._words.object = paragraph(words.edges_sentence(model.place, size))
-        self._scores.object = html_table(words.topology_rows(shown.errors, shown.units))
+        self._words.object = paragraph(text.edges_sentence(model.place, size))
+        self._scores.object = html_table(text.topology_rows(shown.errors, shown.units))
 
         def work(_: object) -> list[Any]:
             tables = [table.true_table(target, width, height), *([] if learned is None else [learned])]

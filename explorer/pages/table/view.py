@@ -9,16 +9,16 @@ import xarray as xr
 
 from engine.errors import EngineError
 from engine.queries import export, table
-from engine.queries.table import Rival, TableFields
+from engine.queries.table import Baseline, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
-from explorer.background import Later, Newest, Poll, unseen
-from explorer.pages.table import words
+from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
+from explorer.pages.table import text
 from explorer.pages.table.drawer import drawer
 from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
 from explorer.pages.table.panels import Panels, Shown, limits_of
 from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
@@ -29,7 +29,7 @@ _CHOICE = [
 ]  # fmt: skip
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
     model = TableModel(query)
     session.say_changed(model.notes)
@@ -43,7 +43,7 @@ class _Followed:
         self.folder = run.folder
         self.metrics = run.metrics()
         self.fields: TableFields | None = None
-        self.rival: Rival | None = None
+        self.baseline: Baseline | None = None
 
     def read_fields(self) -> TableFields:
         """The fields of the newest snapshot; called off the event loop."""
@@ -68,15 +68,15 @@ class TableView:
         self._is_over = False
         self._stamp: object = None
         self._shown: Shown | None = None
-        self._choice = Later(self._find, 60)
-        self._poll = Poll(self._read)
-        self._reading = Newest(unseen, self._show_failure)
-        self._rivalry = Newest(unseen, self._show_failure)
+        self._choice = Debouncer(self._find, 60)
+        self._poll = PeriodicTask(self._read)
+        self._reading = LatestTask(unseen, self._show_failure)
+        self._rivalry = LatestTask(unseen, self._show_failure)
         self.run = RunCard(session, REGISTRY, "The training", "Train", "Stop")
         overlays = (self.run.card,)
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
         self.panels = Panels(model, self._train_all, self._show_failure)
-        self.view = View(
+        self.view = PageView(
             drawer(model, self.stage.globe),
             self.stage.parts,
             [*self.panels.parts],
@@ -129,8 +129,8 @@ class TableView:
         """The training of the choice with this topology."""
         model = self.model
         settings = model.settings_with(topology)
-        name = f"Table {settings.width} × {settings.height}, {settings.topology}, {words.NAMES[settings.target]}"
-        said = words.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
+        name = f"Table {settings.width} × {settings.height}, {settings.topology}, {text.NAMES[settings.target]}"
+        said = text.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
         return Offer(RunConfig(settings=settings), name, said)
 
     def _train_all(self) -> None:
@@ -153,7 +153,7 @@ class TableView:
             if run is None:
                 return Shown(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
-            return Shown(fields.true, fields, table.losses(run.metrics), run.last, run.rival, errors, is_over)
+            return Shown(fields.true, fields, table.losses(run.metrics), run.last, run.baseline, errors, is_over)
 
         def then(shown: Shown) -> None:
             if asked == (self.model.target, self._runs, self._is_over) and run is self._runs.get(self.model.topology):
@@ -164,19 +164,27 @@ class TableView:
         self._reading.start(work, then)
 
     def _show(self, run: _Followed | None, shown: Shown) -> None:
-        if run is not None and run.rival is None and not self._rivalry.running:
-            self._rivalry.start(lambda _: table.rival(run.folder), partial(self._take_rival, run))
-        stamp = (run, shown.iteration, dict(shown.last), shown.rival, shown.errors, shown.is_over, self.model.settings)
+        if run is not None and run.baseline is None and not self._rivalry.running:
+            self._rivalry.start(lambda _: table.baseline(run.folder), partial(self._take_rival, run))
+        stamp = (
+            run,
+            shown.iteration,
+            dict(shown.last),
+            shown.baseline,
+            shown.errors,
+            shown.is_over,
+            self.model.settings,
+        )
         if stamp == self._stamp:
             return
         self._stamp = stamp
         self._shown = shown
-        self.stage.say_facts(words.facts(shown.last, shown.rival, shown.units) if shown.last else [])
+        self.stage.say_facts(text.facts(shown.last, shown.baseline, shown.units) if shown.last else [])
         self._draw_globe()
         self.panels.show(shown)
 
-    def _take_rival(self, run: _Followed, rival: Rival) -> None:
-        run.rival = rival
+    def _take_rival(self, run: _Followed, baseline: Baseline) -> None:
+        run.baseline = baseline
         self._read()
 
     # the globe
@@ -197,8 +205,8 @@ class TableView:
         packed = [b"" if one is None else _packed(one, key) for one in (first, second)]
         self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
         self.stage.caption(*(() if second is None else ("True", "Learned")))
-        units = words.unit(shown.units)
-        label = words.globe_label(model.variable, model.show, learned is not None)
+        units = text.unit(shown.units)
+        label = text.globe_label(model.variable, model.show, learned is not None)
         self.stage.scale(colours, low, high, label, units)
 
     def _show_failure(self, error: Exception) -> None:

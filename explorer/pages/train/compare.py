@@ -12,9 +12,9 @@ from engine.queries.train.forms import Comparison, compare_configs
 from engine.queries.train.run_files import final_scores
 from engine.runs import RunRecord
 from explorer.layout import box, fill
-from explorer.pages.train import markup, words
+from explorer.pages.train import markup, text
 from explorer.pages.train.draft import BODY
-from explorer.pages.train.follow import Followed, Look
+from explorer.pages.train.follow import CurveOptions, RunReader
 from explorer.pages.train.live import CurveControls
 from explorer.pages.train.model import LOG, TrainModel
 from explorer.plots import training as figures
@@ -46,11 +46,11 @@ class Compared:
         return (list(self.records.values()), self.metric, ends)
 
 
-def read_compared(runs: Sequence[Followed], records: Mapping[str, RunRecord], look: Look) -> Compared:
+def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], look: CurveOptions) -> Compared:
     """Read on in every run and lay them beside each other; called off the event loop."""
     for run in runs:
         run.poll(look.columns)
-    known = [words.metric_names(run.reader.columns) for run in runs]
+    known = [text.metric_names(run.reader.columns) for run in runs]
     shared = {label: name for label, name in known[0].items() if all(label in other for other in known)}
     metric = look.metric if look.metric in shared.values() else next(iter(shared.values()), "")
     found = {run.run.id: records[run.run.id] for run in runs}
@@ -62,11 +62,11 @@ def read_compared(runs: Sequence[Followed], records: Mapping[str, RunRecord], lo
         metric,
         [run.compared(title(found[run.run.id]), metric, look, place) for place, run in enumerate(runs)],
         trainings.score_bars(scores, {run.run.id: run.config for run in runs}),
-        {run.run.id: words.badge(trainings.last_values(run.reader), _scores(run)) for run in runs},
+        {run.run.id: text.badge(trainings.last_values(run.reader), _scores(run)) for run in runs},
     )
 
 
-def _scores(run: Followed) -> Mapping[str, Any]:
+def _scores(run: RunReader) -> Mapping[str, Any]:
     return final_scores(run.run.folder) if run.config.task == "sst" else {}
 
 
@@ -105,8 +105,8 @@ class Compare:
         self._curves.offer(dict(found.choices), found.metric)
         self._caution.object = paragraphs([(OTHER_DATA, True)]) if found.comparison.on_other_data else ""
         log = model.scale == LOG
-        unit = ", K" if found.metric == words.MODEL_ERROR else ""
-        data = found.lines, log, words.AXES[model.axis], words.metric_name(found.metric) + unit, 320
+        unit = ", K" if found.metric == text.MODEL_ERROR else ""
+        data = found.lines, log, text.AXES[model.axis], text.metric_name(found.metric) + unit, 320
         pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
         fill(self._plot, pane)
         colours = {one: COLOURS[place] for place, one in enumerate(found.records)}

@@ -10,9 +10,9 @@ from engine.errors import CancelledError, ConfigError, EngineError
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun, dry_run
 from engine.runs import RunConfig
-from explorer.background import Later, Newest
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, row
-from explorer.pages.train import fields, markup, words
+from explorer.pages.train import fields, markup, text
 from explorer.pages.train.labels import in_words
 from explorer.pages.train.model import NEW, RUNS, TrainModel
 from explorer.registry import REGISTRY, store_call
@@ -40,8 +40,8 @@ class Draft:
         self._session = session
         self._model = model
         self._measured: tuple[RunConfig, DryRun] | None = None
-        self._measuring = Newest(self._show_progress, self._show_failure)
-        self._later = Later(self.show, 30)
+        self._measuring = LatestTask(self._show_progress, self._show_failure)
+        self._later = Debouncer(self.show, 30)
         self.form = SettingsForm(self._change, self._take_file, opened=fields.OPENED, margin=0)
         self._said = html("")
         self._snippet = html("")
@@ -74,7 +74,7 @@ class Draft:
             self._cost.object = paragraph("Correct the fields first.")
             return
         self._said.object = f"<h2>{fields.TASK_NAMES[config.task]}</h2>" + paragraphs(
-            [(said, False) for said in words.plan(config)]
+            [(said, False) for said in text.plan(config)]
         )
         self._snippet.object = f'<pre tabindex=0 style="{_PRE}">{escape(forms.config_snippet(config))}</pre>'
         self._launch.disabled = False
@@ -83,7 +83,7 @@ class Draft:
 
     def _show_cost(self, config: RunConfig) -> None:
         if self._measured is not None and self._measured[0] == config:
-            self._cost.object = table([*words.estimate_rows(self._measured[1]), *self._room()])
+            self._cost.object = table([*text.estimate_rows(self._measured[1]), *self._room()])
         elif config.task == "sst":
             said = "Two steps, measured in a few seconds, tell parameters, memory, time and disk of this choice."
             self._cost.object = paragraph(said) + table(self._room())

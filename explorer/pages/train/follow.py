@@ -16,7 +16,7 @@ from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepView
 from engine.queries.train.run_files import final_scores, snapshot_epochs, snapshot_fields
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
-from explorer.pages.train import words
+from explorer.pages.train import text
 from explorer.pages.train.model import STEP, TrainModel
 from explorer.plots.training import COLOURS, Line
 from explorer.theme import NEUTRAL, SERIES
@@ -33,7 +33,7 @@ _RIVAL_COLOURS = {
 
 
 @dataclass(frozen=True)
-class Look:
+class CurveOptions:
     """How curves are looked at."""
 
     metric: str
@@ -41,7 +41,7 @@ class Look:
     smoothing: float
 
     @classmethod
-    def of(cls, model: TrainModel) -> Look:
+    def of(cls, model: TrainModel) -> CurveOptions:
         """As the page says now."""
         return cls(model.metric, model.axis, model.smoothing / 100)
 
@@ -52,7 +52,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class RunSnapshot:
     """One run as it was read a moment ago."""
 
     record: RunRecord
@@ -75,8 +75,8 @@ class Seen:
     @property
     def top(self) -> float | None:
         """Where a figure of errors ends: twice the plain mean, so that what matters is not squeezed."""
-        mean = self.last.get(words.MEAN_ERROR, math.nan)
-        return 2.0 * mean if self.metric == words.MODEL_ERROR and math.isfinite(mean) else None
+        mean = self.last.get(text.MEAN_ERROR, math.nan)
+        return 2.0 * mean if self.metric == text.MODEL_ERROR and math.isfinite(mean) else None
 
     @property
     def stamp(self) -> tuple[Any, ...]:
@@ -86,7 +86,7 @@ class Seen:
         return (self.record, dict(self.last), self.metric, shown, list(self.log), bool(self.scores), trials)
 
 
-class Followed:
+class RunReader:
     """A run that is looked at. ``read`` may be called from any thread, by one at a time."""
 
     def __init__(self, run: Run) -> None:
@@ -101,14 +101,14 @@ class Followed:
         with self._lock:
             self.reader.poll(wanted)
 
-    def read(self, record: RunRecord, look: Look, epoch: int) -> Seen:
+    def read(self, record: RunRecord, look: CurveOptions, epoch: int) -> RunSnapshot:
         """Everything that the face "Runs" shows of it; ``epoch`` −1 is the newest snapshot's."""
-        rivals = [f"{look.metric}_{name}" for name in words.RIVALS] if look.metric == words.MODEL_ERROR else []
-        self.poll([*look.columns, *rivals])
-        choices = words.metric_names(self.reader.columns)
+        baselines = [f"{look.metric}_{name}" for name in text.BASELINES] if look.metric == text.MODEL_ERROR else []
+        self.poll([*look.columns, *baselines])
+        choices = text.metric_names(self.reader.columns)
         metric = look.metric if look.metric in choices.values() else next(iter(choices.values()), "")
         epochs = snapshot_epochs(self.run.folder)
-        return Seen(
+        return RunSnapshot(
             record,
             self.config,
             trainings.last_values(self.reader),
@@ -122,29 +122,31 @@ class Followed:
             trainings.sweep_view(self.run.folder) if self.config.task == "sweep" else None,
         )
 
-    def _lines(self, metric: str, look: Look) -> list[Line]:
-        if metric == words.MODEL_ERROR:
+    def _lines(self, metric: str, look: CurveOptions) -> list[Line]:
+        if metric == text.MODEL_ERROR:
             lines = [self._line("The model", metric, look, SERIES[0], 2.5)]
-            rivals = [(name, f"{metric}_{name}") for name in words.RIVALS if f"{metric}_{name}" in self.reader.columns]
-            return [self._rival(name, column, look) for name, column in rivals] + lines
-        lines = [self._line(words.metric_name(metric), metric, look, SERIES[0], 2.0)]
+            baselines = [
+                (name, f"{metric}_{name}") for name in text.BASELINES if f"{metric}_{name}" in self.reader.columns
+            ]
+            return [self._rival(name, column, look) for name, column in baselines] + lines
+        lines = [self._line(text.metric_name(metric), metric, look, SERIES[0], 2.0)]
         if look.smoothing:
-            rough = Look(metric, look.axis, 0.0)
+            rough = CurveOptions(metric, look.axis, 0.0)
             lines.insert(0, self._line("As it was", metric, rough, NEUTRAL, 0.8))
         return lines
 
-    def _line(self, name: str, metric: str, look: Look, colour: str, width: float) -> Line:
+    def _line(self, name: str, metric: str, look: CurveOptions, colour: str, width: float) -> Line:
         axis = _column(look.axis, self.reader.columns)
         found = trainings.curve(self.reader, metric, axis=axis, smoothing=look.smoothing, num_points=_POINTS)
         return Line(name, found.x, found.y, colour, width)
 
-    def _rival(self, name: str, column: str, look: Look) -> Line:
-        line = self._line(words.RIVALS[name], column, Look(column, look.axis, 0.0), _RIVAL_COLOURS[name], 2.0)
+    def _rival(self, name: str, column: str, look: CurveOptions) -> Line:
+        line = self._line(text.BASELINES[name], column, CurveOptions(column, look.axis, 0.0), _RIVAL_COLOURS[name], 2.0)
         ends = slice(None, None, max(1, line.x.size - 1))  # a level line needs its ends only
         value = f", {number(line.y[-1])} K" if line.y.size else ""
         return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)
 
-    def compared(self, name: str, metric: str, look: Look, place: int) -> Line:
+    def compared(self, name: str, metric: str, look: CurveOptions, place: int) -> Line:
         """Its curve among others."""
         return self._line(name, metric, look, COLOURS[place], 2.0)
 

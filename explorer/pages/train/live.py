@@ -11,8 +11,8 @@ import xarray as xr
 
 from explorer import layout
 from explorer.layout import box, fill, row, show
-from explorer.pages.train import markup, words
-from explorer.pages.train.follow import Seen
+from explorer.pages.train import markup, text
+from explorer.pages.train.follow import RunSnapshot
 from explorer.pages.train.model import LOG, MAX_EPOCH, TrainModel
 from explorer.plots import training as figures
 from explorer.plots.live import Figures
@@ -48,7 +48,7 @@ class CurveControls:
 
     def __init__(self, model: TrainModel) -> None:
         self._model = model
-        self._metric = controls.select(model.param.metric, "Curve", {words.metric_name(model.metric): model.metric})
+        self._metric = controls.select(model.param.metric, "Curve", {text.metric_name(model.metric): model.metric})
         self.part = box(
             self._metric,
             row(
@@ -82,7 +82,7 @@ class Live:
         self._numbers = html("")
         self._log = html("")
         self._shown: tuple[Any, ...] = ()
-        self._layer = controls.select(model.param.layer, "On the globe", words.LAYERS)
+        self._layer = controls.select(model.param.layer, "On the globe", text.LAYERS)
         self._epoch = pmui.IntSlider(
             label="Epoch", start=0, end=1, value=0, size="small", margin=(2, 8), sizing_mode="stretch_width"
         )
@@ -108,7 +108,7 @@ class Live:
         self._shown = ()
         self._draw_globe(stage, None)
 
-    def show(self, stage: Stage, seen: Seen) -> None:
+    def show(self, stage: Stage, seen: RunSnapshot) -> None:
         """Draw what is not on screen yet."""
         model = self._model
         stamp = (seen.record.id, seen.stamp, model.axis, model.scale, model.smoothing, model.layer)
@@ -119,22 +119,22 @@ class Live:
         if seen.sweep is None:
             self._answer.object = markup.verdict(seen.record, seen.last, seen.scores)
         else:
-            self._answer.object = f"<h2>{escape(words.sweep_sentence(seen.sweep, seen.num_trials))}</h2>"
+            self._answer.object = f"<h2>{escape(text.sweep_sentence(seen.sweep, seen.num_trials))}</h2>"
         self._draw_curves(seen)
         self._rivals.object = markup.tested(seen.scores)
-        self._numbers.object = "<h2>The run</h2>" + table(words.numbers_rows(seen.record, seen.last))
+        self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(seen.record, seen.last))
         lines = "\n".join(seen.log) or "The log is empty."
         self._log.object = f'<h2>Log</h2><pre tabindex=0 aria-label="Log" style="{_LOG}">{escape(lines)}</pre>'
         self._draw_globe(stage, seen)
 
-    def _draw_curves(self, seen: Seen) -> None:
+    def _draw_curves(self, seen: RunSnapshot) -> None:
         model, log = self._model, self._model.scale == LOG
         if not seen.metric:
             fill(self._plot)
             self._key.object = ""
             return
-        unit = ", K" if seen.metric == words.MODEL_ERROR else ""
-        data = seen.lines, log, words.AXES[model.axis], words.metric_name(seen.metric) + unit, 220, seen.top
+        unit = ", K" if seen.metric == text.MODEL_ERROR else ""
+        data = seen.lines, log, text.AXES[model.axis], text.metric_name(seen.metric) + unit, 220, seen.top
         pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
         fill(self._plot, pane)
         self._key.object = markup.key((line.name, line.colour, line.is_dashed) for line in seen.lines)
@@ -145,12 +145,12 @@ class Live:
         """The newest one is followed as it changes; an earlier one stays."""
         self._model.epoch = -1 if epoch >= self._newest else epoch
 
-    def _draw_globe(self, stage: Stage, seen: Seen | None) -> None:
+    def _draw_globe(self, stage: Stage, seen: RunSnapshot | None) -> None:
         fields = None if seen is None else seen.fields
         show(self.bar, fields is not None)
         show(self.note, seen is not None and fields is None and seen.sweep is None)
         if seen is not None and fields is None:
-            self._no_map.object = paragraph(words.no_map(seen.record))
+            self._no_map.object = paragraph(text.no_map(seen.record))
         if seen is None or fields is None:
             stage.globe.param.update(field=b"", field_b=b"")
             stage.bar.visible = False

@@ -11,7 +11,7 @@ from engine.queries.train.curves import ScoreBar, SweepView
 from engine.queries.train.forms import Comparison
 from engine.runs import ACTIVE, RunRecord
 from explorer.pages.train import labels
-from explorer.pages.train.words import MEAN_ERROR, MODEL_ERROR, RIVALS, TIE, chosen_text, tested_errors
+from explorer.pages.train.text import BASELINES, MEAN_ERROR, MODEL_ERROR, TIE, chosen_text, tested_errors
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
 
@@ -59,7 +59,7 @@ def tested(scores: Mapping[str, Any]) -> str:
     """HTML of the scores on the test years: all estimates, smallest error first, and model against mean by coverage."""
     if not scores:
         return ""
-    names = {"model": "The model", **RIVALS}
+    names = {"model": "The model", **BASELINES}
     errors = {name: found.get("surface", {}).get("sea", {}).get("mae") for name, found in scores.items()}
     known = sorted((error, names.get(name, name)) for name, error in errors.items() if error is not None)
     rows = table((name, f"{number(error)} K") for error, name in known)

@@ -9,7 +9,7 @@ from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
 from engine.queries.train.run_files import final_scores, newest_metrics
 from engine.runs import ACTIVE, RunConfig, RunRecord
-from explorer.pages.train import words
+from explorer.pages.train import text
 from explorer.pages.train.model import MOST_COMPARED, RUNS, TrainModel
 from explorer.registry import REGISTRY, store_call
 from explorer.runs_panel import title
@@ -55,14 +55,14 @@ class RunsList:
             "tags": list(record.tags),
             "state": record.state,
             "label": "stopping" if record.is_stopping else record.state,
-            "detail": words.details(record, describe_device()),
+            "detail": text.details(record, describe_device()),
             "share": record.progress if record.state in ("running", "interrupted", "cancelled") else None,
             "failure": record.failure or "",
             "badge": said,
             "verdict": verdict,
             "score": record.best,
             "created": record.created,
-            "is_trial": words.is_trial(record),
+            "is_trial": text.is_trial(record),
             "is_compared": record.id in self._model.compared,
             "can": [name for name, holds in can.items() if holds],
         }
@@ -114,7 +114,7 @@ def _badge(record: RunRecord) -> tuple[str, str]:
         scores = final_scores(folder)
     except StoreError:  # who opens the run is told
         scores = {}
-    return words.badge(newest_metrics(folder), scores)
+    return text.badge(newest_metrics(folder), scores)
 
 
 def _bin() -> list[RunRecord]:

@@ -10,9 +10,9 @@ import panel_material_ui as pmui
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepTrial, SweepView
 from explorer.layout import box, fill, row
-from explorer.pages.train import labels, markup, words
+from explorer.pages.train import labels, markup, text
 from explorer.pages.train.draft import BODY
-from explorer.pages.train.follow import Seen
+from explorer.pages.train.follow import RunSnapshot
 from explorer.plots import training as figures
 from explorer.plots.live import Figures
 from explorer.theme import SERIES
@@ -51,7 +51,7 @@ class Sweep:
             css=BODY,
         )
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: RunSnapshot) -> None:
         """Draw the sweep as it is known."""
         view = seen.sweep
         if view is None or seen.stamp == self._shown:
@@ -95,7 +95,7 @@ class Sweep:
         if view is None:
             return
         trial = self._picked()
-        said = "" if trial is None else words.trial_sentence(trial)
+        said = "" if trial is None else text.trial_sentence(trial)
         self._chosen.object = paragraph(said)
         found = trainings.parallel(view)
         if not found.numbers:

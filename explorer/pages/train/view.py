@@ -9,18 +9,18 @@ from engine.queries.export import csv_file
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
 from engine.runs import ACTIVE
-from explorer.background import Later, Newest, Poll, unseen
+from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
-from explorer.pages.train import words
+from explorer.pages.train import text
 from explorer.pages.train.compare import INVITATION, Compare, Compared, read_compared
 from explorer.pages.train.draft import Draft
-from explorer.pages.train.follow import Followed, Look, Seen
+from explorer.pages.train.follow import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.live import CurveControls, Live
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.runs_list import RunsList
 from explorer.pages.train.sweep import Sweep
 from explorer.registry import REGISTRY
-from explorer.session import Query, Session, View
+from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 
@@ -30,11 +30,11 @@ _LOOK = ["metric", "axis", "scale", "smoothing", "layer", "epoch"]
 _SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
 
 
-def build(session: Session, query: Query) -> View:
+def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it; without one, at the newest run."""
     model = TrainModel(query)
     session.say_changed(model.notes)
-    made = [one for one in REGISTRY.records.values() if one.task in ("sst", "sweep") and not words.is_trial(one)]
+    made = [one for one in REGISTRY.records.values() if one.task in ("sst", "sweep") and not text.is_trial(one)]
     newest = next((one.id for one in made), "")
     if newest and not set(query) & {"face", "task", "run"}:
         model.param.update(face=RUNS, run=newest)
@@ -47,11 +47,11 @@ class TrainView:
     def __init__(self, session: Session, model: TrainModel) -> None:
         self.session = session
         self.model = model
-        self._followed: dict[str, Followed] = {}
-        self._seen: Seen | None = None
-        self._poll = Poll(self._read)
-        self._reading = Newest(unseen, self._show_failure)
-        self._again = Later(self._read, 40)
+        self._followed: dict[str, RunReader] = {}
+        self._seen: RunSnapshot | None = None
+        self._poll = PeriodicTask(self._read)
+        self._reading = LatestTask(unseen, self._show_failure)
+        self._again = Debouncer(self._read, 40)
         self.draft = Draft(session, model)
         self.compare = Compare(model, curves := CurveControls(model))
         self.sweep = Sweep(self._use_trial, self._watch_trial)
@@ -67,7 +67,7 @@ class TrainView:
         self._runs = box(self.list.part)
         faces = controls.segments(model.param.face, _FACES)
         drawer = [faces, self._forms, self._runs]
-        self.view = View(drawer, self.stage.parts, [self._side], self.stage.read, self._actions(), model)
+        self.view = PageView(drawer, self.stage.parts, [self._side], self.stage.read, self._actions(), model)
         model.param.watch(lambda *_: self._turn(), ["face", "run", "compared"])
         model.param.watch(lambda *_: self._again.soon(), _LOOK)
         REGISTRY.subscribe(lambda _: self._changed())
@@ -126,14 +126,14 @@ class TrainView:
 
     # reading
 
-    def _follow(self, run_id: str) -> Followed | None:
+    def _follow(self, run_id: str) -> RunReader | None:
         """The run as it is followed; None when it is not there (any more)."""
         if run_id not in REGISTRY.records:
             self._followed.pop(run_id, None)
             return None
         if run_id not in self._followed:
             try:
-                self._followed[run_id] = Followed(REGISTRY.store.get(run_id))
+                self._followed[run_id] = RunReader(REGISTRY.store.get(run_id))
             except EngineError as error:
                 self._show_failure(error)
                 return None
@@ -157,9 +157,9 @@ class TrainView:
             self.live.clear(self.stage, gone if self.model.run else offer)
             return
         record, asked = REGISTRY.records[run.run.id], self._asked()
-        look, epoch = Look.of(self.model), self.model.epoch
+        look, epoch = CurveOptions.of(self.model), self.model.epoch
 
-        def then(seen: Seen) -> None:
+        def then(seen: RunSnapshot) -> None:
             if asked != self._asked():
                 self._read()
                 return
@@ -174,7 +174,7 @@ class TrainView:
         if len(runs) < 2:
             self.compare.clear(INVITATION)
             return
-        records, asked, look = dict(REGISTRY.records), self._asked(), Look.of(self.model)
+        records, asked, look = dict(REGISTRY.records), self._asked(), CurveOptions.of(self.model)
 
         def then(found: Compared) -> None:
             if asked == self._asked():
@@ -186,7 +186,7 @@ class TrainView:
 
     def _asked(self) -> tuple[Any, ...]:
         model = self.model
-        return (model.face, model.run, list(model.compared), model.epoch, Look.of(model))
+        return (model.face, model.run, list(model.compared), model.epoch, CurveOptions.of(model))
 
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This run cannot be shown", error)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import ChoiceError
-from engine.models.geographic_expert import Geolocator
+from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF, decode_date, even_centres
 
 K = 40
@@ -22,16 +22,16 @@ def shares() -> torch.Tensor:
     return torch.softmax(torch.linspace(0.0, 3.0, 31), 0)
 
 
-def network(**choices) -> Geolocator:
+def network(**choices) -> GeographicExpert:
     given = {"bands": 3, "size": 16, "prior": mixture(), "climate_prior": shares(), "width": 16, "head_degree": 6}
-    return Geolocator(**{**given, **choices})
+    return GeographicExpert(**{**given, **choices})
 
 
 def pictures(count: int = 5, size: int = 16) -> torch.Tensor:
     return torch.randn((count, 3, size, size), generator=torch.Generator().manual_seed(0))
 
 
-def stirred(model: Geolocator) -> Geolocator:
+def stirred(model: GeographicExpert) -> GeographicExpert:
     """With heads that are no longer silent."""
     generator = torch.Generator().manual_seed(1)
     for head in (model.place, model.climate, model.date):
@@ -40,7 +40,7 @@ def stirred(model: Geolocator) -> Geolocator:
 
 
 def test_it_is_given_pixels_and_nothing_else():
-    assert list(inspect.signature(Geolocator.forward).parameters) == ["self", "pixels"]
+    assert list(inspect.signature(GeographicExpert.forward).parameters) == ["self", "pixels"]
 
 
 @pytest.mark.parametrize("encoder", ["conv", "mixer"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.queries.mvmf.centres import Component
-from engine.queries.mvmf.sandbox import Lesson, Region, Summary
+from engine.queries.mvmf.sandbox import LossGradient, Region, Summary
 from explorer.widgets.text import number, sentence
 
 Fact = tuple[str, str, str]
@@ -147,7 +147,7 @@ def percent(share: float) -> str:
     return f"{number(float(f'{100 * share:.2g}'))} %"
 
 
-def truth_sentences(lesson: Lesson, density: float, searched_km2: float | None) -> list[Sentence]:
+def truth_sentences(lesson: LossGradient, density: float, searched_km2: float | None) -> list[Sentence]:
     """What the belief is worth where the truth lies."""
     times = lesson.times_uniform
     if times >= 1.0:
@@ -163,13 +163,13 @@ def truth_sentences(lesson: Lesson, density: float, searched_km2: float | None) 
     return said
 
 
-def pull_rows(lesson: Lesson, most: int = 4) -> list[tuple[str, str]]:
+def pull_rows(lesson: LossGradient, most: int = 4) -> list[tuple[str, str]]:
     """The centres that a sighting would move the most: how hard, and whether they should weigh more."""
     order = sorted(range(len(lesson.pull)), key=lambda k: -lesson.pull[k])[:most]
     return [(f"{k + 1} · {number(lesson.distance_km[k])} km", _pulled(lesson, k)) for k in order]
 
 
-def _pulled(lesson: Lesson, k: int) -> str:
+def _pulled(lesson: LossGradient, k: int) -> str:
     strength = f"{number(float(f'{lesson.pull[k]:.2g}'))} nats" if lesson.pull[k] >= _FELT else "not felt"
     return f"{strength} · {'more' if lesson.weight_pull[k] > 0 else 'less'} weight"
 

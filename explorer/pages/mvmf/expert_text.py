@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from engine.queries.mvmf.expert import Case, ClimateBar, Scores
+from engine.queries.mvmf.expert import ClimateBar, Scores, TileCase
 from engine.queries.mvmf.sandbox import Summary
-from explorer.pages.mvmf import words
+from explorer.pages.mvmf import text
 from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR
 from explorer.widgets.text import number
 
@@ -24,10 +24,10 @@ NO_EXPERT = "Train an expert and it will tell you where it believes a picture wa
 NO_RUN = "The run of this address is not here, or not finished. Choose another one."
 
 
-def case_facts(case: Case, summary: Summary | None) -> list[Fact]:
+def case_facts(case: TileCase, summary: Summary | None) -> list[Fact]:
     """The read-out of a picture."""
     error = [("Off by", number(round(case.error_km)), "km")] if case.counts else []
-    return [*error, *(() if summary is None else words.belief_facts(summary))]
+    return [*error, *(() if summary is None else text.belief_facts(summary))]
 
 
 def error_facts(mapped: int, tested: int) -> list[Fact]:
@@ -42,16 +42,16 @@ def kept_sentence(kept: int, tested: int) -> str:
     return f"A run keeps {number(kept)} of its test's {number(tested)} pictures. The scores are those of all."
 
 
-def case_sentences(case: Case, summary: Summary | None) -> list[Sentence]:
+def case_sentences(case: TileCase, summary: Summary | None) -> list[Sentence]:
     """A picture: where it was taken, and what is believed."""
     if not case.counts:
         return [("Almost all sea: no expert is asked where such a picture was taken.", True)]
     many = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
-    guessed = f"From {many} the expert guesses {words.place(*case.guess)}: off by {number(round(case.error_km))} km."
+    guessed = f"From {many} the expert guesses {text.place(*case.guess)}: off by {number(round(case.error_km))} km."
     half = () if summary is None else summary.regions[:1]
     return [
-        (f"Taken at {words.place(*case.truth)}. {guessed}", False),
-        *(words.region_sentence(region) for region in half),
+        (f"Taken at {text.place(*case.truth)}. {guessed}", False),
+        *(text.region_sentence(region) for region in half),
         (date_sentence(case.day, case.true_day), False),
     ]
 
@@ -126,13 +126,13 @@ def score_rows(scores: Scores) -> list[tuple[str, ...]]:
 
     return [
         row("Median error, km", number, "error_km", "median"),
-        row("Within 750 km", words.percent, "within_km", "750"),
-        row("Within 2500 km", words.percent, "within_km", "2500"),
+        row("Within 750 km", text.percent, "within_km", "750"),
+        row("Within 2500 km", text.percent, "within_km", "2500"),
         row("Loss at the truth, nats", number, "nll"),
         row("50 % region, million km²", lambda km2: number(km2 / 1e6), "area_km2", "0.5"),
-        row("Truth in the 50 % region", words.percent, "coverage", "0.5"),
-        row("Truth in the 90 % region", words.percent, "coverage", "0.9"),
-        row("Climate right", words.percent, "climate_accuracy"),
-        row("Climate group right", words.percent, "climate_accuracy_coarse"),
+        row("Truth in the 50 % region", text.percent, "coverage", "0.5"),
+        row("Truth in the 90 % region", text.percent, "coverage", "0.9"),
+        row("Climate right", text.percent, "climate_accuracy"),
+        row("Climate group right", text.percent, "climate_accuracy_coarse"),
         row("Date off by, days", number, "date_error_days"),
     ]

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import numpy as np
 import xarray as xr
 
-from engine.queries.ocean import LAYERS, Cost, Opened, Series, SourceChoice
+from engine.queries.ocean import LAYERS, Cost, Opened, PlaceSeries, SourceChoice
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import duration, number, sentence
 
@@ -116,7 +116,7 @@ def span_label(days: tuple[str, ...], unit: str, span: str) -> str:
     return days[0][:4] if span == "year" else f"{date(days[0], unit)} to {date(days[-1], unit)}"
 
 
-def series_sentence(seen: Series, unit: str) -> str:
+def series_sentence(seen: PlaceSeries, unit: str) -> str:
     """How much of a place was seen."""
     count = sum(not math.isnan(value) for value in seen.observed)
     where = place(seen.lat, seen.lon)

@@ -13,7 +13,7 @@ from engine.runs import LandSettings, RunConfig
 from engine.runs import heartbeat as pulse_module
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.runs.context import RunContext
-from engine.runs.heartbeat import Pulse
+from engine.runs.heartbeat import Heartbeat
 from engine.runs.process import ProcessId
 from engine.runs.record import Cancel, Status
 
@@ -46,7 +46,7 @@ def pulse(tmp_path, monkeypatch):
     monkeypatch.setattr(pulse_module, "NEWS_S", 0.02)
     monkeypatch.setattr(pulse_module, "GRACE_S", 0.1)
     ended = threading.Event()
-    pulse = Pulse(tmp_path, first_status(), end_process=lambda _: ended.set())
+    pulse = Heartbeat(tmp_path, first_status(), end_process=lambda _: ended.set())
     pulse.ended = ended
     pulse.start()
     yield pulse
@@ -87,7 +87,7 @@ def test_a_write_is_let_finish_before_the_process_is_ended(pulse, tmp_path):
 def test_a_wish_for_an_earlier_launch_does_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(pulse_module, "LISTEN_S", 0.01)
     cancel(tmp_path)
-    later = Pulse(tmp_path, first_status().model_copy(update={"launch": 2}))
+    later = Heartbeat(tmp_path, first_status().model_copy(update={"launch": 2}))
     later.start()
     assert not later.stop_wanted.wait(0.1)
     later.finish("done")

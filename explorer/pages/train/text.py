@@ -18,7 +18,7 @@ MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
 TIE = 0.005
 """A skill nearer to 0 than this is called a tie."""
 
-RIVALS = {
+BASELINES = {
     "mean": "Mean of valid days",
     "mean_debiased": "Mean, bias removed",
     "climatology": "Climatology",
@@ -55,7 +55,7 @@ def metric_name(name: str) -> str:
 
 
 def metric_names(columns: Iterable[str]) -> dict[str, str]:
-    """``{label: name}`` of the curves that can be drawn, those that matter first; rivals are lines, not choices."""
+    """``{label: name}`` of the curves that can be drawn, those that matter first; baselines are lines, not choices."""
     present = [name for name in columns if name not in _HIDDEN and not name.startswith(("val_mae_", "skill_"))]
     ordered = [name for name in METRICS if name in present] + [name for name in present if name not in METRICS]
     return {metric_name(name): name for name in ordered}

@@ -34,7 +34,7 @@ SIDES = {
     "reconstruction": "Model",
     "truth": "Truth",
     "error": "Model",
-    "error_best": "Best rival",
+    "error_best": "Best baseline",
     "error_mean": "Valid days",
     "error_usual": "Climatology",
     "std": "Predicted",
@@ -46,7 +46,7 @@ LAYERS = {
     "reconstruction": "Reconstruction",
     "truth": "Truth",
     "error": "Error of the model",
-    "error_best": "Error of the best rival",
+    "error_best": "Error of the best baseline",
     "error_mean": "Error of the mean of valid days",
     "error_usual": "Error of the climatology",
     "std": "Predicted uncertainty",
@@ -68,7 +68,7 @@ def layer(name: str, found: Reconstructed, day: int, best: str) -> str:
     if name == "day":
         return f"Observed on {day} {MONTHS[found.case.month - 1]}"
     if name == "error_best":
-        return f"Error of the best rival: {found.titles[best].lower()}"
+        return f"Error of the best baseline: {found.titles[best].lower()}"
     if name == "truth" and not found.knows_truth:
         return "Mean of the withheld days"
     return LAYERS[name]
@@ -85,7 +85,7 @@ def verdict(now: Verdict, iso: str) -> str:
     said = f"<b>{_against(mean, 'the mean of valid days')}</b>"
     if now.best != "mean":
         joint = "and" if (mean >= LEVEL) == (best >= LEVEL) else "but"
-        said += f" {joint} <b>{_against(best, 'the best rival', False)}</b>"
+        said += f" {joint} <b>{_against(best, 'the best baseline', False)}</b>"
     errors = f"{_kelvin(now.error_kelvin['model'])} against {_kelvin(now.error_kelvin['mean'])}"
     if now.best != "mean":
         errors += f" and {_kelvin(now.error_kelvin[now.best])}"
@@ -127,8 +127,8 @@ def _percent(share: float) -> str:
 
 
 def year_name(year: Verdict) -> str:
-    """The best rival over the year."""
-    return "the best rival" if year.best != "mean" else "the mean"
+    """The best baseline over the year."""
+    return "the best baseline" if year.best != "mean" else "the mean"
 
 
 def _cells(now: Verdict, region: str) -> str:
@@ -158,7 +158,7 @@ def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | Non
     was = "" if before is None else f" (seeing it all: {_kelvin(before['model'])})"
     return (
         f"<p role=status>Under the painted clouds the model errs by <b>{_kelvin(errors['model'])}</b>{was}, "
-        f"the mean of valid days by {_kelvin(errors['mean'])}, the best rival by {_kelvin(errors[best])}.</p>"
+        f"the mean of valid days by {_kelvin(errors['mean'])}, the best baseline by {_kelvin(errors[best])}.</p>"
     )
 
 
@@ -204,7 +204,7 @@ def score_rows(found: Verdict, titles: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def class_rows(found: Verdict) -> list[tuple[str, str]]:
-    """The model against the best rival by what could be seen."""
+    """The model against the best baseline by what could be seen."""
     labels = {"observed": "Seen on some days", "withheld": "Withheld", "never": "Never seen"}
     rows = []
     for label, said in labels.items():
@@ -233,10 +233,12 @@ def about(card: ModelCard) -> str:
     """Which model it is."""
     rows, columns = card.grid.shape
     first, last = card.years
-    rivals = "" if card.has_rivals else " Its tuned rivals were not kept, so only the plain ones stand beside it."
+    baselines = (
+        "" if card.has_baselines else " Its tuned baselines were not kept, so only the plain ones stand beside it."
+    )
     return (
         f"Learned from {card.source}, {first} to {last}, on {rows} × {columns} cells; {card.test_year} was kept for "
-        f"the test.{rivals}"
+        f"the test.{baselines}"
     )
 
 
@@ -260,7 +262,12 @@ def read_out(found: Reconstructed) -> list[tuple[str, str, str]]:
 
 def key(best: str | None, *names: str) -> str:
     """HTML of what the colours of the figures are."""
-    said = {"model": "model", "rival": (best or "best rival").lower(), "mean": "mean of valid days", "truth": "truth"}
+    said = {
+        "model": "model",
+        "baseline": (best or "best baseline").lower(),
+        "mean": "mean of valid days",
+        "truth": "truth",
+    }
     marks = (
         f'<span style="margin-right:14px;white-space:nowrap"><span style="color:{COLOURS[name]}">■</span> '
         f"{escape(said[name])}</span>"
@@ -269,7 +276,7 @@ def key(best: str | None, *names: str) -> str:
     return f"<p>{' '.join(marks)}</p>"
 
 
-COLOURS = {"model": SERIES[0], "rival": SERIES[1], "mean": NEUTRAL, "truth": SERIES[3]}
+COLOURS = {"model": SERIES[0], "baseline": SERIES[1], "mean": NEUTRAL, "truth": SERIES[3]}
 
 FIGURE_WORDS = {
     "observations": "How far the model errs where a cell was seen so many times: median, half and four fifths of all.",
@@ -285,7 +292,9 @@ NO_SPREAD = "This model predicts no uncertainty."
 def spectrum_sentence(model_km: float, rival_km: float) -> str:
     """Down to which size patterns are right."""
     mine, other = (f"{number(km)} km" if math.isfinite(km) else "nothing" for km in (model_km, rival_km))
-    return f"Variance by scale. The model gets patterns right down to {mine} (dashed), the best rival down to {other}."
+    return (
+        f"Variance by scale. The model gets patterns right down to {mine} (dashed), the best baseline down to {other}."
+    )
 
 
 AXES = {"latitude": "", "coast": "Distance to the coast", "month": "Month"}

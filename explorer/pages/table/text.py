@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.queries.table import Rival
+from engine.queries.table import Baseline
 from explorer.runs_panel import duration
 from explorer.widgets.text import number
 
@@ -41,36 +41,36 @@ def unit(units: str) -> str:
     return "" if units == "1" else units
 
 
-def verdict(test: float, rival: Rival, units: str, is_over: bool) -> Sentence:
-    """The table against the plainest rival, on the points that it has not seen."""
-    mine, other = (f"{number(value)} {unit(units)}".strip() for value in (test, rival.test_l1))
-    said = f"On unseen points the table errs by {mine}, the {rival.name} by {other}: "
-    if test < rival.test_l1:
+def verdict(test: float, baseline: Baseline, units: str, is_over: bool) -> Sentence:
+    """The table against the plainest baseline, on the points that it has not seen."""
+    mine, other = (f"{number(value)} {unit(units)}".strip() for value in (test, baseline.test_l1))
+    said = f"On unseen points the table errs by {mine}, the {baseline.name} by {other}: "
+    if test < baseline.test_l1:
         return f"{said}the table wins.", False
     still = "the table loses." if is_over else "so far the table loses."
     return f"{said}{still}", is_over
 
 
-def score_rows(last: Mapping[str, float], rival: Rival | None, units: str) -> list[tuple[str, str]]:
-    """Mean absolute errors, of the table and of its rival."""
+def score_rows(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[tuple[str, str]]:
+    """Mean absolute errors, of the table and of its baseline."""
     scores = [
         ("Sampled points", last.get("train_l1")),
         ("Unseen points", last.get("test_l1")),
         ("Unseen, by area", last.get("test_area_l1")),
-        ("Nearest sampled point", rival and rival.test_l1),
-        ("The same, by area", rival and rival.test_area_l1),
+        ("Nearest sampled point", baseline and baseline.test_l1),
+        ("The same, by area", baseline and baseline.test_area_l1),
     ]
     return [(name, f"{number(value)} {unit(units)}".strip()) for name, value in scores if value is not None]
 
 
-def facts(last: Mapping[str, float], rival: Rival | None, units: str) -> list[Fact]:
+def facts(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[Fact]:
     """The read-out of a run."""
     found = [
         ("Error, unseen", number(last["test_l1"]), unit(units)),
         ("Error, sample", number(last["train_l1"]), unit(units)),
     ]
-    if rival is not None:
-        found.append(("Nearest point", number(rival.test_l1), unit(units)))
+    if baseline is not None:
+        found.append(("Nearest point", number(baseline.test_l1), unit(units)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rivals: each against a slow reference or a case whose answer is known, and the fits that tune them."""
+"""The baselines: each against a slow reference or a case whose answer is known, and the fits that tune them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import RIVALS, Bias, Climatology, Rivals, mean_of_valid_days, observed_months
+from engine.models.baselines import BASELINES, Baselines, Bias, Climatology, mean_of_valid_days, observed_months
 from engine.models.baselines.bias import RIDGES
 from engine.models.baselines.climatology import season
 from engine.models.baselines.tuning import area_mae
@@ -20,12 +20,12 @@ AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Rivals:
-    return Rivals.fit(months_of(3, bias=0.4), months_of(1, 1, bias=0.4))
+def fitted() -> Baselines:
+    return Baselines.fit(months_of(3, bias=0.4), months_of(1, 1, bias=0.4))
 
 
-def errors(rivals: Rivals, data) -> dict[str, float]:
-    estimates = rivals.predict(data)
+def errors(baselines: Baselines, data) -> dict[str, float]:
+    estimates = baselines.predict(data)
     weights = np.broadcast_to(AREA, data.target.shape)[:, SEA]
     return {name: np.average(np.abs(v - data.target)[:, SEA], weights=weights) for name, v in estimates.items()}
 
@@ -98,7 +98,7 @@ def test_a_cell_that_was_never_seen_takes_its_rows_mean_or_its_neighbours():
 def test_nothing_to_learn_from_is_refused():
     data = months_of(1, truth=False)
     with pytest.raises(DataError, match="no value to learn from"):
-        Rivals.fit(replace(data, daily=np.full_like(data.daily, np.nan)), months_of(1))
+        Baselines.fit(replace(data, daily=np.full_like(data.daily, np.nan)), months_of(1))
 
 
 # --- bias -----------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_ice_teaches_nothing_about_the_bias():
 def test_every_estimate_is_whole_on_the_sea_and_falls_back_to_climatology(fitted):
     data = months_of(1, 2, bias=0.4)
     estimates = fitted.predict(data)
-    assert list(estimates) == list(RIVALS)
+    assert list(estimates) == list(BASELINES)
     unseen = (np.isfinite(data.daily).sum(axis=1) == 0) & SEA
     assert unseen.any()
     for values in estimates.values():
@@ -181,25 +181,25 @@ def test_each_rival_beats_the_one_that_knows_less(fitted):
 def test_the_anomaly_is_shrunk_by_the_noise_over_the_signal(noise: float, anomaly: float):
     """For Gaussian anomalies and noise the best k is their ratio of variances, and the optimum is flat."""
     kinds = {"noise": noise, "anomaly": anomaly, "clear": (0.03, 0.1, 0.3)}
-    rivals = Rivals.fit(months_of(6, **kinds), months_of(3, 1, **kinds))
-    assert rivals.arrays()["climatology_anomaly.days"] == pytest.approx((noise / anomaly) ** 2, rel=0.5)
+    baselines = Baselines.fit(months_of(6, **kinds), months_of(3, 1, **kinds))
+    assert baselines.arrays()["climatology_anomaly.days"] == pytest.approx((noise / anomaly) ** 2, rel=0.5)
 
 
 def test_a_perfect_mean_is_not_shrunk():
-    rivals = Rivals.fit(months_of(2, noise=0.0), months_of(1, 1, noise=0.0))
-    assert rivals.arrays()["climatology_anomaly.days"] == 0.0
+    baselines = Baselines.fit(months_of(2, noise=0.0), months_of(1, 1, noise=0.0))
+    assert baselines.arrays()["climatology_anomaly.days"] == 0.0
 
 
 def test_without_the_truth_only_those_remain_that_need_none():
-    rivals = Rivals.fit(months_of(2, truth=False), months_of(1, 1))
-    assert list(rivals.fitted) == ["mean", "climatology"]
-    assert list(Rivals.from_arrays(rivals.arrays()).fitted) == ["mean", "climatology"]
+    baselines = Baselines.fit(months_of(2, truth=False), months_of(1, 1))
+    assert list(baselines.fitted) == ["mean", "climatology"]
+    assert list(Baselines.from_arrays(baselines.arrays()).fitted) == ["mean", "climatology"]
 
 
 def test_they_travel_as_plain_arrays(fitted, tmp_path):
-    np.savez(tmp_path / "rivals.npz", **fitted.arrays())
-    with np.load(tmp_path / "rivals.npz", allow_pickle=False) as arrays:
-        again = Rivals.from_arrays(dict(arrays))
+    np.savez(tmp_path / "baselines.npz", **fitted.arrays())
+    with np.load(tmp_path / "baselines.npz", allow_pickle=False) as arrays:
+        again = Baselines.from_arrays(dict(arrays))
     data = months_of(1, 3)
     for name, values in fitted.predict(data).items():
         np.testing.assert_array_equal(again.predict(data)[name], values)
@@ -210,4 +210,4 @@ def test_another_grid_is_refused(fitted):
     with pytest.raises(ChoiceError, match="the same grid"):
         fitted.predict(data)
     with pytest.raises(ChoiceError, match="the same grid"):
-        Rivals.fit(months_of(1), data)
+        Baselines.fit(months_of(1), data)

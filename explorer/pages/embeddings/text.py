@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.queries.embeddings import Difference, EmbeddingConfig, Estimate, Neighbour, PatchEmbedding, ScaleTable
+from engine.queries.embeddings import Difference, EmbeddingConfig, EmbeddingCost, Neighbour, PatchEmbedding, ScaleTable
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]
@@ -27,7 +27,7 @@ def place(lat: float, lon: float) -> str:
     return f"{abs(lat):.0f}° {'N' if lat >= 0 else 'S'} {abs(lon):.0f}° {'E' if lon >= 0 else 'W'}"
 
 
-def estimate(found: Estimate) -> str:
+def estimate(found: EmbeddingCost) -> str:
     """What the choice will cost."""
     size, peak = found.result_bytes / 2**20, found.peak_bytes / 2**20
     if found.seconds == 0:
