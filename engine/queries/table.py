@@ -86,7 +86,7 @@ def table_fields(folder: Path) -> TableFields:
     """
     settings, seed = _settings(folder)
     known = _target(settings.target)
-    drawn = known.sampled(settings.sample_share, seed)
+    drawn = known.sampled(settings.sample_fraction, seed)
     true = _dataset(known, known.values, known.lat, known.lon)
     sampled = true.where(xr.DataArray(drawn, dims=("lat", "lon")))
     newest = newest_snapshot(folder)
@@ -123,8 +123,8 @@ def baseline(folder: Path) -> Baseline:
     """
     settings, seed = _settings(folder)
     return CACHE.get(
-        ("nearest", settings.target, settings.sample_share, seed),
-        lambda: _nearest(_target(settings.target), settings.sample_share, seed),
+        ("nearest", settings.target, settings.sample_fraction, seed),
+        lambda: _nearest(_target(settings.target), settings.sample_fraction, seed),
         lambda _: 64,
     )
 

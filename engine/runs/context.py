@@ -40,7 +40,7 @@ class RunContext:
         for name in ("checkpoints", "snapshots"):
             (folder / name).mkdir(exist_ok=True)
         self._kept = read_checkpoint(folder / "checkpoints" / "last.safetensors")
-        book: dict[str, Any] = self._kept.facts["run"] if self._kept else {}
+        book: dict[str, Any] = self._kept.metadata["run"] if self._kept else {}
         self._step: int = book.get("step", 0)
         self._progress: float = book.get("progress", 0.0)
         self._metrics = MetricsWriter(folder / "metrics.jsonl", keep_bytes=book.get("metrics_bytes", 0))
@@ -108,8 +108,8 @@ class RunContext:
             return None
         return (self._monotonic() - self._began) * (1.0 - self._progress) / gained
 
-    def checkpoint(self, arrays: Mapping[str, ArrayLike], facts: Mapping[str, Any], *, name: str = "last") -> None:
-        """Keep what is needed to go on from here: ``arrays`` and plain ``facts``. Ends the run if it was asked to.
+    def checkpoint(self, arrays: Mapping[str, ArrayLike], metadata: Mapping[str, Any], *, name: str = "last") -> None:
+        """Keep what is needed to go on from here: ``arrays`` and plain ``metadata``. Ends the run if it was asked to.
 
         ``name="best"`` keeps a second one beside the last; only the last is gone on from.
 
@@ -121,7 +121,7 @@ class RunContext:
             book = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
         with self._pulse.writing():
             write_checkpoint(
-                self.folder / "checkpoints" / f"{name}.safetensors", arrays, {"task": dict(facts), "run": book}
+                self.folder / "checkpoints" / f"{name}.safetensors", arrays, {"task": dict(metadata), "run": book}
             )
         if name == "last":
             self.stop_if_asked()
@@ -133,7 +133,7 @@ class RunContext:
             StoreError: the checkpoint is damaged or newer than this Harmonia.
         """
         kept = self._kept if name == "last" else read_checkpoint(self.folder / "checkpoints" / f"{name}.safetensors")
-        return Checkpoint(kept.arrays, kept.facts["task"]) if kept else None
+        return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
     def snapshot(self, epoch: int, **arrays: ArrayLike) -> None:
         """Keep arrays for the page that watches the run: ``snapshots/epoch-NNNN.npz``."""

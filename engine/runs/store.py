@@ -1,6 +1,6 @@
 """All runs of a home folder: create, launch, look at, cancel, resume.
 
-``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``bin/<id>/`` (deleted runs) and
+``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``trash/<id>/`` (deleted runs) and
 ``slots/``. Two servers on one home agree, because everything that matters is in files and locks; a store keeps nothing
 that another could not read.
 """
@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from engine.compute import cores
+from engine.config import legacy
 from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
 from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
@@ -62,13 +63,15 @@ class RunStore:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.home = Path(home).expanduser().absolute() if home else home_folder()
-        self._runs, self._bin = self.home / "runs", self.home / "bin"
-        for folder in (self.home, self._runs, self._bin):
+        self._runs, self._trash = self.home / "runs", self.home / "trash"
+        for folder in (self.home, self._runs, self._trash):
             if folder.exists() and not folder.is_dir():
                 raise StoreError("the home folder is a file", str(folder), f"set {HOME} to a folder")
         self._now = now
         self._listing = RunListing(self._runs, now, monotonic)
-        self._bin_listing = RunListing(self._bin, now, monotonic)
+        self._trash_listings = [
+            RunListing(folder, now, monotonic) for folder in (self.home / legacy.TRASH, self._trash)
+        ]
         self._launcher = Launcher()
 
     def __enter__(self) -> RunStore:
@@ -255,7 +258,7 @@ class RunStore:
         return self.create(run.config, record.name, record.note, record.tags)
 
     def delete(self, run: Run) -> None:
-        """Move a run that nobody works on to the bin, from where :meth:`restore` brings it back.
+        """Move a run that nobody works on to the trash, from where :meth:`restore` brings it back.
 
         Raises:
             RunError: it is queued or works.
@@ -268,38 +271,44 @@ class RunStore:
             if lock is None:
                 raise RunError(f"the run is {state}", f"run {run.id}", "cancel it first")
             try:
-                self._bin.mkdir(parents=True, exist_ok=True)
-                folder.rename(self._bin / run.id)
+                self._trash.mkdir(parents=True, exist_ok=True)
+                folder.rename(self._trash / run.id)
                 sync_folder(self._runs)
             except OSError as error:
-                raise write_error(error, self._bin) from error
+                raise write_error(error, self._trash) from error
             finally:
                 os.close(lock)
 
     def restore(self, run_id: str) -> Run:
-        """Bring a run back from the bin.
+        """Bring a run back from the trash.
 
         Raises:
             StoreError: it is not there.
         """
         folder = self.folder(run_id)
-        if not (self._bin / run_id).is_dir() or folder.exists():
-            raise StoreError("the run is not in the bin", run_id, "choose one of the deleted runs")
+        deleted = self._deleted_folder(run_id)
+        if not deleted.is_dir() or folder.exists():
+            raise StoreError("the run is not in the trash", run_id, "choose one of the deleted runs")
         try:
-            (self._bin / run_id).rename(folder)
+            deleted.rename(folder)
             sync_folder(self._runs)
         except OSError as error:
             raise write_error(error, folder) from error
         return Run(self, run_id)
 
     def deleted(self) -> dict[str, RunRecord]:
-        """The runs in the bin by id, newest first."""
-        return self._bin_listing.records()
+        """The runs in the trash by id, newest first."""
+        records = {run_id: record for listing in self._trash_listings for run_id, record in listing.records().items()}
+        return dict(sorted(records.items(), reverse=True))
 
-    def empty_bin(self) -> None:
-        """Delete what is in the bin for good."""
+    def empty_trash(self) -> None:
+        """Delete the runs in the trash permanently."""
         for run_id in self.deleted():
-            shutil.rmtree(self._bin / run_id, ignore_errors=True)  # another server may be at it too
+            shutil.rmtree(self._deleted_folder(run_id), ignore_errors=True)  # another server may delete it too
+
+    def _deleted_folder(self, run_id: str) -> Path:
+        old = self.home / legacy.TRASH / run_id
+        return old if old.is_dir() else self._trash / run_id
 
     def _write_meta(self, run_id: str, **changed: Any) -> None:
         path = self.folder(run_id) / "meta.json"

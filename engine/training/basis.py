@@ -39,7 +39,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
 
     kept = run.restore()
     if kept is not None:
-        done = kept.facts["done"]
+        done = kept.metadata["done"]
     progress(done, "starting")
     with run.repeating():
         basis = _fit(settings, progress, remember)
@@ -49,7 +49,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
 
 def _moments(kept: Checkpoint) -> Moments:
     mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
-    return Moments(mean, covariance, kept.facts["fraction"])
+    return Moments(mean, covariance, kept.metadata["fraction"])
 
 
 def _fit(

@@ -52,7 +52,7 @@ class Follower(RunContext):
     def restore(self, name: str = "last") -> Checkpoint | None:
         """See :meth:`RunContext.restore`."""
         kept = read_checkpoint(self.folder / "checkpoints" / f"{name}.safetensors")
-        return Checkpoint(kept.arrays, kept.facts["task"]) if kept else None
+        return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
     def save(self, name: str, **arrays: Any) -> None:
         """Nothing: the first process does."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from engine.config.legacy import current_keys
 from engine.config.run_config import RunConfig
 from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
@@ -113,7 +114,7 @@ class _Scheduler:
             record = runs.get(_trial_tag(frozen.number))
             kept = frozen.user_attrs.get("trial")
             if kept is not None:  # it has ended
-                self._trials[frozen.number] = Trial(**kept)
+                self._trials[frozen.number] = Trial(**current_keys(kept))
                 continue
             trial = StudyTrial(self._study, frozen._trial_id)  # pyright: ignore[reportPrivateUsage]
             if record is None:  # killed between proposing and creating: proposed, but nobody has seen it

@@ -13,7 +13,7 @@ from engine.training.table import fit_table
 from tests.engine.test_runs_tasks import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
-OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=5, sample_share=0.1)
+OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=5, sample_fraction=0.1)
 
 
 def folder_of(folder, settings, seed=0):

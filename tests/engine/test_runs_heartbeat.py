@@ -104,7 +104,7 @@ def test_a_checkpoint_is_kept_before_the_task_is_left(pulse, tmp_path):
     run.close()
     again = RunContext(tmp_path, RunConfig(settings=LandSettings()), pulse).restore()
     assert again is not None
-    assert again.facts == {"epoch": 2}
+    assert again.metadata == {"epoch": 2}
     assert again.arrays["weights"].tolist() == [0, 1, 2, 3]
 
 
@@ -127,7 +127,7 @@ def test_snapshots_are_written_whole_and_the_best_beside_the_last(pulse, tmp_pat
     run.checkpoint({}, {"score": 0.5}, name="best")
     best = run.restore("best")
     assert best is not None
-    assert best.facts == {"score": 0.5}
+    assert best.metadata == {"score": 0.5}
     assert run.restore() is None
     with pytest.raises(ValueError, match="Object arrays"):
         run.save("x.npz", odd=np.array([{}], dtype=object))
@@ -147,7 +147,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
     write_checkpoint(path, ARRAYS, {"epoch": 3, "text": "κ"})
     kept = read_checkpoint(path)
     assert kept is not None
-    assert kept.facts == {"epoch": 3, "text": "κ"}
+    assert kept.metadata == {"epoch": 3, "text": "κ"}
     for name, array in ARRAYS.items():
         assert kept.arrays[name].tobytes() == np.asarray(array).tobytes()
         assert kept.arrays[name].shape == np.shape(array)

@@ -267,12 +267,12 @@ def test_a_deleted_run_lies_in_the_bin_and_comes_back_as_it_was(store):
         store.get(run.id)
     assert store.restore(run.id).record == before
     assert store.deleted() == {}
-    with pytest.raises(StoreError, match="not in the bin"):
+    with pytest.raises(StoreError, match="not in the trash"):
         store.restore(run.id)
     store.delete(run)
-    store.empty_bin()
+    store.empty_trash()
     assert store.deleted() == {}
-    assert not (store.home / "bin" / run.id).exists()
+    assert not (store.home / "trash" / run.id).exists()
 
 
 def test_a_run_that_somebody_works_on_is_not_deleted(store):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
+from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.quality import Quality
 from engine.errors import StoreError
@@ -74,7 +75,7 @@ def _baselines_file(folder: Path | None) -> Arrays | None:
     from engine.training.sst.model_bundle import BASELINES, PRETRAINED_BASELINES
 
     try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else folder / BASELINES
+        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder / BASELINES)
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)
     except (StoreError, OSError, ValueError):

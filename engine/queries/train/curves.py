@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
 from engine.runs.metrics import MetricsReader, decimate
@@ -167,7 +168,7 @@ def sweep_view(folder: Path) -> SweepView:
     """
     path = folder / "trials.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = current_trials(json.loads(path.read_bytes()))
         trials = [SweepTrial(**trial) for trial in content["trials"]]
         return SweepView(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
     except FileNotFoundError:

@@ -66,7 +66,7 @@ def load_expert(path: str | Path) -> Expert:
     if kept is None:
         raise StoreError("there is no such file", str(path), "name the folder of a finished run of the task 'expert'")
     try:
-        facts = kept.facts
+        facts = kept.metadata
         settings = ExpertSettings.model_validate_json(facts["settings"])
         size, seed, bands = facts["size"], facts["seed"], tuple(facts["bands"])
         arrays = {name: torch.tensor(value) for name, value in kept.arrays.items()}

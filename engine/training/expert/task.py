@@ -210,7 +210,7 @@ class _Course:
                 (key := full.rpartition(":")[2]): torch.tensor(value, device="cpu" if key == "step" else device())
                 for full, value in state.items()
             }
-        self._step, self._last = kept.facts["iteration"], kept.facts["last"]
+        self._step, self._last = kept.metadata["iteration"], kept.metadata["last"]
 
 
 def learning_rate(settings: ExpertSettings, step: int, num_steps: int) -> float:

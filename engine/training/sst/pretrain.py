@@ -46,12 +46,12 @@ CONFIG = RunConfig(
         samples=240,
         batch=2,
         learning_rate=2e-3,
-        average=0.998,
+        ema_decay=0.998,
     ),
 )
 """How the model is trained: within half an hour of two cores."""
 
-UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_share=0.0) for seed in (1, 2, 3))
+UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0) for seed in (1, 2, 3))
 """What it is judged on: the last year of demo oceans that it did not learn from, every observation given."""
 
 _CLASSES = ("0", "1–3", "4–8", ">8")

@@ -99,8 +99,8 @@ class _Course:
         kept = self._run.restore()
         if kept is None:
             return
-        self._learner.restore(kept.arrays, kept.facts)
-        course = kept.facts["course"]
+        self._learner.restore(kept.arrays, kept.metadata)
+        course = kept.metadata["course"]
         self._epoch, self._position = course["epoch"], course["position"]
         self._since_best, self._halved_at = course["since_best"], course["halved_at"]
         self._val_mae, self._best_mae, self._best_epoch = course["val_mae"], course["best_mae"], course["best_epoch"]
@@ -245,7 +245,7 @@ def _score(run: RunContext, lesson: SSTDataModule, settings: SSTSettings) -> Non
     """Judge the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
         trained = ModelBundle.load(run.path(BEST))
-        exam = HoldOutSet.of(lesson.test, settings.withheld_share, TEST_SEED)
+        exam = HoldOutSet.of(lesson.test, settings.withheld_fraction, TEST_SEED)
         view = trained.view(exam.data)
         found = [part for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
         spreads = [part.std for part in found if part.std is not None]
