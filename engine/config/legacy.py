@@ -16,8 +16,9 @@ _KEYS = {
     "average": "ema_decay",
     "withheld_share": "withheld_fraction",
     "sample_share": "sample_fraction",
-    # metadata of checkpoints and model files
+    # keys of checkpoints, model files and ``status.json``
     "facts": "metadata",
+    "what": "problem",
     "rivals_val_mae": "baselines_val_mae",
 }
 """Keys of JSON objects. No old key has another meaning today, so keys are renamed at every level."""

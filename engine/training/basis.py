@@ -44,7 +44,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
     with run.repeating():
         basis = _fit(settings, progress, remember)
     run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
-    basis.save(run.path("basis.safetensors"))
+    basis.save(run.files.basis)
 
 
 def _moments(kept: Checkpoint) -> Moments:

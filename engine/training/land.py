@@ -44,7 +44,7 @@ def draw_land(settings: LandSettings, run: RunContext) -> None:
 
     bits = b"".join(zlib.decompress(part) for part in bands)
     run.save(
-        "land.npz",
+        run.files.land,
         bits=np.frombuffer(bits, np.uint8).reshape(rows, -1),
         shape=np.array([rows, 2 * rows]),
         step_deg=step,

@@ -30,7 +30,6 @@ from engine.runs.store import RunStore
 if TYPE_CHECKING:
     import optuna
 
-TRIALS = "trials.json"
 """What a sweep has found so far; :mod:`engine.queries.sweeps` reads it."""
 
 SCORE = "val_mae"
@@ -244,7 +243,7 @@ class _Scheduler:
         }
         if content != self._told:
             self._told = content
-            write_atomic(self._run.path(TRIALS), json.dumps(content).encode())
+            write_atomic(self._run.files.trials, json.dumps(content).encode())
             self._run.checkpoint({}, {"finished": len(ended)})
 
     def _progress(self) -> float:
@@ -284,7 +283,7 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
     }
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(run.path("study.journal")))),
+        storage=JournalStorage(JournalFileBackend(str(run.files.study))),
         sampler=samplers[settings.sampler](seed=run.seed % 2**32),
         pruner=pruners[settings.pruner](),
         study_name="sweep",

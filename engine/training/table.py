@@ -199,7 +199,7 @@ def _save(
         "scale": lesson.scale,
         **scores,
     }
-    write_checkpoint(run.path("table.safetensors"), arrays, facts)
+    write_checkpoint(run.files.table, arrays, facts)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
 from engine.runs.metrics import MetricsReader, decimate
+from engine.runs.run_folder import RunFolder
 
 Floats = NDArray[np.float64]
 Axis = Literal["step", "epoch", "time"]
@@ -166,7 +167,7 @@ def sweep_view(folder: Path) -> SweepView:
     Raises:
         StoreError: its file is damaged.
     """
-    path = folder / "trials.json"
+    path = RunFolder(folder).trials
     try:
         content = current_trials(json.loads(path.read_bytes()))
         trials = [SweepTrial(**trial) for trial in content["trials"]]

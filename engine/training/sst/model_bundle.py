@@ -31,12 +31,6 @@ from engine.training.sst.positions import Places
 from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
 
-BEST = "best.safetensors"
-"""The model file in a run's folder."""
-
-BASELINES = "baselines.npz"
-"""Beside it: what the baselines learned from the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
-
 FORMAT = "harmonia.sst_model"
 VERSION = 1
 
@@ -125,7 +119,7 @@ class ModelBundle:
             config = RunConfig.checked(kept.metadata["config"], str(path))
         except ConfigError as error:
             raise StoreError(
-                f"the model's settings are not understood: {error.what}", str(path), "use the Harmonia that wrote it"
+                f"the model's settings are not understood: {error.problem}", str(path), "use the Harmonia that wrote it"
             ) from error
         assert isinstance(config.settings, SSTSettings)
         model = SpatioTemporalModel(config.settings.model)
