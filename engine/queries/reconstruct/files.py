@@ -177,5 +177,5 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
 
 def archive_file(run: str) -> Path | None:
     """What a run of the task ``reconstruct`` has written, once it is whole."""
-    path = RunFolder.of(run).reconstruction
-    return path if path.exists() else None
+    path = RunFolder.of(run).reconstruction if is_id(run) else None
+    return path if path and path.exists() else None
