@@ -218,7 +218,7 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("nothing is varied yet; choose at least one field").first).to_be_visible()
+    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')
