@@ -44,11 +44,13 @@ class Panels:
         self._measure.start(work, lambda found: getattr(self, f"_show_{name}")(config, *found))
 
     def _measure_distance(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
-        return embeddings.similarity_by_distance(config), other and embeddings.similarity_by_distance(other)
+        curves = embeddings.similarity_by_distance(config)
+        density = figures.pair_density(curves.pair_km, curves.pair_similarity)
+        return curves, other and embeddings.similarity_by_distance(other), density
 
-    def _show_distance(self, config: EmbeddingConfig, curves: Any, other: Any) -> None:
+    def _show_distance(self, config: EmbeddingConfig, curves: Any, other: Any, density: Any) -> None:
         self._words.object = paragraph(text.NEARNESS)
-        fill(self._body, self._figures.pane("distance", figures.by_distance, curves, other))
+        fill(self._body, self._figures.pane("distance", figures.by_distance, curves, other, density))
 
     def _measure_histogram(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> tuple[Any, ...]:
         edges, share = embeddings.similarity_histogram(config)

@@ -15,19 +15,19 @@ from explorer.registry import REGISTRY, store_call
 from explorer.runs_panel import title
 from explorer.session import Session
 from explorer.widgets.requests import Request
-from explorer.widgets.trainings import TrainingList
+from explorer.widgets.run_list import RunList
 
 _MOST_ROWS = 300
 
 
-class RunsList:
+class TrainRuns:
     """``part`` stands in the drawer. ``use(config, title)`` makes a run's configuration the draft."""
 
     def __init__(self, session: Session, model: TrainModel, use: Callable[[RunConfig, str], None]) -> None:
         self._session = session
         self._model = model
         self._use = use
-        self.part = TrainingList(self._do, margin=0)
+        self.part = RunList(self._do, margin=0)
 
     def show(self) -> None:
         """Bring the rows in line with the runs as this server knows them."""

@@ -17,7 +17,7 @@ from explorer.pages.train.draft import Draft
 from explorer.pages.train.follow import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.live import CurveControls, Live
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
-from explorer.pages.train.runs_list import RunsList
+from explorer.pages.train.runs_list import TrainRuns
 from explorer.pages.train.sweep import Sweep
 from explorer.registry import REGISTRY
 from explorer.session import PageView, Query, Session
@@ -55,7 +55,7 @@ class TrainView:
         self.draft = Draft(session, model)
         self.compare = Compare(model, curves := CurveControls(model))
         self.sweep = Sweep(self._use_trial, self._watch_trial)
-        self.list = RunsList(session, model, self.draft.take)
+        self.list = TrainRuns(session, model, self.draft.take)
         bodies = (self.draft.body, self.compare.body, self.sweep.body)
         self.live = Live(model, curves)
         over = (self.live.bar, self.live.note, *bodies)
