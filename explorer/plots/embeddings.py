@@ -29,7 +29,7 @@ def pair_density(km: np.ndarray, similarity: np.ndarray) -> np.ndarray:
     canvas = ds.Canvas(_WIDTH, _HEIGHT, x_range=_X, y_range=_Y)
     pairs = pd.DataFrame({"km": np.asarray(km, np.float32), "similarity": np.asarray(similarity, np.float32)})
     shaded = transfer_functions.shade(
-        canvas.points(pairs, "km", "similarity"), cmap=[SERIES[0]], how="log", min_alpha=24
+        canvas.points(pairs, "km", "similarity"), cmap=SERIES[0], how="log", min_alpha=24
     )
     return np.ascontiguousarray(shaded.to_numpy()[::-1]).view(np.uint8).reshape(_HEIGHT, _WIDTH, 4)
 
