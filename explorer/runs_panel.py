@@ -117,7 +117,7 @@ class RunsPanel(param.Parameterized):
             run.cancel() if what == "cancel" else run.resume()
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.look_now()
+        self._registry.refresh()
 
 
 def title(record: RunRecord) -> str:

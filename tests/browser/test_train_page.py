@@ -126,12 +126,12 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     expect(the_run(page)).to_contain_text("Small")
     with RunStore(home) as store:
         run = only_run(store)
-        process = hold(run, lambda _: len(run.snapshots()) >= 2)
+        process = hold(run, lambda _: len(run.files.snapshot_epochs()) >= 2)
         shown = fact(page, "Map after epoch")
         expect(shown).to_be_visible(timeout=LONG_MS)
-        before, count = shown.inner_text(), len(run.snapshots())
+        before, count = shown.inner_text(), len(run.files.snapshot_epochs())
         process.resume()
-        hold(run, lambda _: len(run.snapshots()) > count)
+        hold(run, lambda _: len(run.files.snapshot_epochs()) > count)
         expect(shown).not_to_have_text(before, timeout=LONG_MS)
         expect(page.get_by_text(re.compile("on validation so far"))).to_be_visible()
 
@@ -218,7 +218,7 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("nothing is varied yet; choose at least one field").first).to_be_visible()
+    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')

@@ -79,7 +79,7 @@ def test_the_registry_sees_what_others_do(tmp_path: Path) -> None:
     try:
         with RunStore(tmp_path) as other:
             run = other.create(RunConfig(settings=LandSettings(step_deg=10.0)), name="made elsewhere")
-        registry.look_now()
+        registry.refresh()
         assert arrived.wait(120)
         assert seen[-1][-1].run.id == run.id
         assert registry.records[run.id].state == "created"
@@ -95,7 +95,7 @@ def test_a_home_that_cannot_be_one_is_said(tmp_path: Path) -> None:
     try:
         deadline = time.monotonic() + 120
         while not registry.problem and time.monotonic() < deadline:
-            registry.look_now()
+            registry.refresh()
             time.sleep(0.01)
         assert "the home folder is a file" in registry.problem
         session = Session()

@@ -231,7 +231,7 @@ def test_what_is_wrong_is_said_without_the_names_of_files() -> None:
     assert labels.in_words("no file /data/a_b.nc") == "no file /data/a_b.nc"
     sweep = TrainModel({"task": "sweep"})
     sweep.set_field("space", {})
-    assert row(sweep, "space+")["problem"] == "nothing is varied yet; choose at least one field"
+    assert row(sweep, "space+")["problem"] == "the search space is empty; choose at least one field"
 
 
 # --- what is read of runs ---------------------------------------------------------------------------------------------
