@@ -92,8 +92,8 @@ def profile_sentence(lon_deg: float) -> str:
 def passport_sentences(passport: Mapping[str, Any]) -> list[tuple[str, bool]]:
     """What can be relied on, and what cannot."""
     found = [
-        (passport["precision"]["words"], bool(passport["precision"]["unstable"])),
-        (passport["cut"]["words"], not passport["cut"]["clean"]),
+        (passport["precision"]["text"], bool(passport["precision"]["unstable"])),
+        (passport["cut"]["text"], not passport["cut"]["clean"]),
     ]
     note = passport["resolution_note"]
     return found if note is None else [*found, (f"On the grid of the fit, {note}.", True)]
