@@ -245,7 +245,7 @@ def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[S
     expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
     choice_of_quality(page, "All").click()
     page.wait_for_function("location.search.includes('quality=all')")
-    expect(page.get_by_text("All observations count, whatever 'quality_level' says of them.").first).to_be_visible()
+    expect(page.get_by_text("All observations are used; 'quality_level' is ignored.").first).to_be_visible()
     expect(fact(page, "Sea seen")).to_have_text(seen_percent(every))
     page.reload()
     expect(choice_of_quality(page, "All")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)

@@ -11,7 +11,7 @@ from engine.config.expert import ExpertSettings, FolderTiles, LandTiles, OceanTi
 from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource
 from engine.data.climate import NUM_CLASSES, SEA
-from engine.data.tiles import SPLITS, part_of
+from engine.data.tiles import SPLITS, split_of_points
 from engine.errors import CancelledError, ConfigError, DataError, RunError, StoreError
 from engine.runs.checkpoints import read_checkpoint
 from engine.runs.tasks import load_task
@@ -157,7 +157,7 @@ def test_snapshots_hold_beliefs_about_the_shown_tiles(whole):
         assert shown["pixels"].shape == (8, 5, 8, 8)
         assert shown["pixels"].dtype == np.float16
         assert {*shown} == {"pixels", "bands", "lat", "lon", "day", "climate"}
-        np.testing.assert_array_equal(part_of(shown["lat"], shown["lon"], 0), SPLITS.index("test"))
+        np.testing.assert_array_equal(split_of_points(shown["lat"], shown["lon"], 0), SPLITS.index("test"))
     names = sorted(path.name for path in (whole / "snapshots").iterdir())
     assert names == [f"epoch-{epoch:04d}.npz" for epoch in range(TINY.epochs + 1)]
     with np.load(whole / "snapshots" / names[-1]) as last, np.load(whole / "snapshots" / names[0]) as first:

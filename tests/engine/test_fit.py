@@ -129,7 +129,7 @@ def test_the_model_file_holds_all_that_is_needed(finished):
 
 def test_the_rivals_of_the_run_are_kept(finished):
     with np.load(finished / "baselines.npz") as kept:
-        baselines = Baselines.from_arrays(dict(kept))
+        baselines = Baselines.from_state_dict(dict(kept))
     assert set(baselines.fitted) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
 
 
@@ -170,7 +170,7 @@ def judged_anew(folder, settings):
     """The exam of a finished run, all estimates of it, and the climatology by month."""
     trained = ModelBundle.load(folder / "best.safetensors")
     with np.load(folder / "baselines.npz") as kept:
-        baselines = Baselines.from_arrays(dict(kept))
+        baselines = Baselines.from_state_dict(dict(kept))
     months = settings.months_of("test")
     exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
     parts = estimate_months(trained.model, trained.view(exam.data), settings)

@@ -13,7 +13,7 @@ from engine.data.prepare import prepare
 from engine.embedding import position_embedding, scale_features
 from engine.errors import DataError
 from engine.models import SpatioTemporalConfig
-from engine.models.baselines import ICE_SHARE, Climatology
+from engine.models.baselines import ICE_FRACTION, Climatology
 from engine.sphere import LatLonGrid
 from engine.training.sst.holdout import HoldOutSet, clouds_beside
 from engine.training.sst.loss import weighted_loss
@@ -169,7 +169,7 @@ def test_land_ice_and_a_box_held_out_teach_nothing(folder):
             if np.array_equal(samples.view.places.of(corner)[0], sample["lonlat"])
         )
         assert not weight[windows.cut(LAND | held, corner)].any()
-        assert not weight[windows.cut(samples.view.data.ice[month], corner) > ICE_SHARE].any()
+        assert not weight[windows.cut(samples.view.data.ice[month], corner) > ICE_FRACTION].any()
         area = np.cos(np.deg2rad(GRID.lat))[corner.row : corner.row + 12, None]
         np.testing.assert_allclose(weight, np.where(weight > 0, area, 0.0), rtol=1e-6)
         assert weight.any()
@@ -223,7 +223,7 @@ def test_the_error_is_weighted_by_area_and_leaves_ice_and_land_out(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 3), folder=folder)
     exam = HoldOutSet.of(data, 0.0, seed=0)
     estimate = np.where(np.isfinite(data.target), data.target, 99.0) + np.abs(GRID.lat)[:, None] / 90.0
-    area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_SHARE)
+    area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_FRACTION)
     expected = (area * (np.abs(GRID.lat)[:, None] / 90.0)).sum() / area.sum()
     assert exam.mae(estimate.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
     parts = np.sum([exam.error_sums(estimate[n : n + 1], slice(n, n + 1)) for n in range(3)], axis=0)

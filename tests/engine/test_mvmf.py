@@ -109,7 +109,7 @@ def test_many_mixtures_of_the_same_components() -> None:
     batch = MixtureVMF(parts.centres, parts.log_kappa, logits)
     every = batch.log_prob(points)
     assert every.shape == (5, 5)
-    assert torch.allclose(every[2], batch.one(2).log_prob(points), rtol=0, atol=1e-14)
+    assert torch.allclose(every[2], batch.select(2).log_prob(points), rtol=0, atol=1e-14)
     assert torch.allclose(batch.paired_log_prob(points), every.diagonal(), rtol=0, atol=1e-12)
     assert torch.allclose(parts.paired_log_prob(points, logits), every.diagonal(), rtol=0, atol=1e-12)
     mean = torch.logsumexp(every, 0) - math.log(5.0)

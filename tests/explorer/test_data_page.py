@@ -205,7 +205,7 @@ def test_another_quality_is_another_source_and_part_of_the_address() -> None:
 def test_another_file_starts_with_the_good_observations() -> None:
     every = replace(FILE, quality="all")
     model = DataModel({"src": "path", "path": "sst.nc", "quality": "all"})
-    model.take(opened_source(every, grading="all observations count"))
+    model.take(opened_source(every, grading="all observations are used"))
     assert model.choose_file("path", "sst.nc") == every
     assert model.choose_file("path", "other.nc").quality == "good"
     assert model.choose_file("upload", "sst.nc").quality == "good"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.queries.basis import spectrum
 from engine.queries.embeddings.embedding import EmbeddingConfig, Floats, Singles, clipped_share, embedding, kept
 from engine.similarity import pair_histogram, sample_pairs
-from engine.similarity.pairs import HALF_WAY_KM
+from engine.similarity.pairs import HALF_CIRCUMFERENCE_KM
 
 NUM_PAIRS = 100_000
 SEED = 0
@@ -57,7 +57,7 @@ def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
         bounds = torch.tensor(patches.lat_bounds), torch.tensor(patches.lon_bounds)
         pairs = sample_pairs(values, *bounds, NUM_PAIRS, SEED)
         km, cosine, lat = pairs.distance_km.numpy(), pairs.similarity.numpy(), pairs.lat_deg.numpy()
-        edges = np.linspace(0.0, HALF_WAY_KM, _DISTANCE_BINS + 1)
+        edges = np.linspace(0.0, HALF_CIRCUMFERENCE_KM, _DISTANCE_BINS + 1)
         bins = np.clip(np.searchsorted(edges, km, side="right") - 1, 0, _DISTANCE_BINS - 1)
         bands = [
             _spread(_band_name(south, north), bins[inside], cosine[inside])
