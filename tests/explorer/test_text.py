@@ -1,4 +1,4 @@
-"""Words on the screen: nothing from outside becomes markup."""
+"""Text on the screen: nothing from outside becomes markup."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NASTY = "<img src=x onerror=alert(1)>"
 @pytest.mark.parametrize(
     "made",
     [
-        text.text(NASTY).object,
+        text.text_pane(NASTY).object,
         text.title(NASTY, NASTY).object,
         text.section(NASTY).object,
         text.facts([(NASTY, NASTY, NASTY)]),
