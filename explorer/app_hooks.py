@@ -1,4 +1,4 @@
-"""What the server does once: before the first visitor, and when it stops."""
+"""What the server does once: at its start, before the first visitor, and at its end."""
 
 import gc
 import sys
@@ -22,7 +22,7 @@ def on_server_loaded(server_context: object) -> None:
     log_errors_only()
     basis.warm_up()
     app.warm_up()
-    # what is loaded by now stays for good; searching it for garbage again and again would stop the loop for 200 ms
+    # what is loaded by now stays; collecting it again and again would hold the event loop for 200 ms
     gc.collect()
     gc.freeze()
     REGISTRY.start()
@@ -37,5 +37,5 @@ def _compile_plots() -> None:
 
 
 def on_server_unloaded(server_context: object) -> None:
-    """Let go of the runs; those that work go on without us."""
+    """Stop watching the runs; running ones continue in their own processes."""
     REGISTRY.stop()

@@ -58,13 +58,13 @@ def by_distance(curves: DistanceCurves, other: DistanceCurves | None, density: n
     )
 
 
-def histogram(edges: np.ndarray, share: np.ndarray, other: np.ndarray | None) -> hv.Overlay:
+def histogram(edges: np.ndarray, fraction: np.ndarray, other: np.ndarray | None) -> hv.Overlay:
     """How the similarities of all pairs of patches are distributed: percent of pairs a bin; B as a line."""
     middle = (edges[1:] + edges[:-1]) / 2
-    layers = [hv.Area((middle, 100 * share)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0])]
+    layers = [hv.Area((middle, 100 * fraction)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0])]
     if other is not None:
         layers.append(hv.Curve((middle, 100 * other)).opts(color=SERIES[1], line_width=2.5))
-    top = 100 * max(float(share.max()), 0.0 if other is None else float(other.max()))
+    top = 100 * max(float(fraction.max()), 0.0 if other is None else float(other.max()))
     return figure(
         *layers,
         xlabel="Cosine similarity",
@@ -81,9 +81,9 @@ def scale_features(scale: ScaleTable, shown: Sequence[int]) -> hv.Overlay:
     """Some of the ten scale features, as natural logarithms, against latitude."""
     layers = [
         hv.Curve((scale.lat, scale.logs[:, index]), label=scale.names[index]).opts(
-            color=SERIES[place % len(SERIES)], line_width=2
+            color=SERIES[position % len(SERIES)], line_width=2
         )
-        for place, index in enumerate(shown)
+        for position, index in enumerate(shown)
     ]
     return figure(
         *layers,

@@ -20,7 +20,7 @@ _NO_ROOTS = "None of the folders of HARMONIA_DATA is there. Make one, or set it 
 
 
 class FileBrowser(Component):
-    """Goes through the allowed folders; ``choose(path)`` is called with data that was clicked."""
+    """Browses the allowed folders; ``choose(path)`` is called with the data that a person clicks."""
 
     folder = param.String(doc="the folder shown; empty at the roots")
     parent_folder = param.String(doc="where Up leads")
@@ -48,25 +48,25 @@ class FileBrowser(Component):
     def go(self, folder: str) -> None:
         """Show a folder; the roots when it is empty."""
         try:
-            found = file_listing(folder)
+            listing = file_listing(folder)
         except EngineError as error:
             self._failed(error)
             return
-        remark = _NO_ROOTS if found.parent is None else _EMPTY
-        if found.entries:
-            remark = f"and {found.num_more} more" if found.num_more else ""
+        remark = _NO_ROOTS if listing.parent is None else _EMPTY
+        if listing.entries:
+            remark = f"and {listing.num_more} more" if listing.num_more else ""
         self.param.update(
-            folder=found.folder,
-            parent_folder=found.parent or "",
-            can_go_up=found.parent is not None,
+            folder=listing.folder,
+            parent_folder=listing.parent or "",
+            can_go_up=listing.parent is not None,
             remark=remark,
             entries=[
                 {
-                    "name": one.name,
-                    "path": one.path,
-                    "is_data": one.is_data,
-                    "detail": "" if one.size is None else f"{one.size / 1e6:.3g} MB",
+                    "name": entry.name,
+                    "path": entry.path,
+                    "is_data": entry.is_data,
+                    "detail": "" if entry.size is None else f"{entry.size / 1e6:.3g} MB",
                 }
-                for one in found.entries
+                for entry in listing.entries
             ],
         )

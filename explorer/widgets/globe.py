@@ -266,7 +266,7 @@ class Globe(Component):
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
         with one caption (two where it has a divider), on a light ground and with larger letters.
         """
-        panes = [list(said) for said in captions]
+        panes = [list(texts) for texts in captions]
         self._send_msg(
             {"file": file, "title": title, "label": label, "units": units, "captions": panes, "names": list(names)}
         )

@@ -1,4 +1,4 @@
-"""What is read beside a globe: the colour scale with a mark at the pointer, and the value and place in words.
+"""Read-out of a globe: the colour scale with a mark at the pointer, and value and position as text.
 
 Both listen to the globe's DOM event ``harmonia:hover``, so nothing goes through the server.
 """
@@ -31,7 +31,7 @@ class ColorScale(Component):
 
 
 class HoverReadout(Component):
-    """The value and the place under the pointer, in words."""
+    """The value and the position under the pointer, as text."""
 
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
     units = param.String(default="", doc="of the value")
