@@ -20,8 +20,8 @@ from engine.training.expert.data_module import SSTDataModule, counted, open_tile
 from engine.training.expert.model_bundle import EXPERT, load_expert
 from engine.training.expert.scores import RECALL_AREAS_KM2
 from engine.training.expert.task import learn_expert, learning_rate
-from tests.engine.test_demo_land import write_tiles
-from tests.engine.test_runs_tasks import context
+from tests.support.run_context import context
+from tests.support.tiles import write_tiles
 
 LEARNED = ExpertSettings(
     tiles=LandTiles(size=24),

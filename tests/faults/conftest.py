@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from engine.runs import RunStore
-from tests.faults.tools import INJECT, MEMORY_DISK, SMALL, Server, processes_of, wait_for, wait_until_ended
-
-
-@contextmanager
-def new_home(otherwise: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else otherwise, prefix="harmonia-") as folder:
-        yield Path(folder)
+from tests.support.workers import INJECT, SMALL, StoreServer, new_home, processes_of, wait_for, wait_until_ended
 
 
 @pytest.fixture
@@ -42,12 +34,12 @@ def store(home: Path) -> Iterator[RunStore]:
 
 
 @pytest.fixture
-def new_server(home: Path) -> Iterator[Callable[[], Server]]:
+def new_server(home: Path) -> Iterator[Callable[[], StoreServer]]:
     """Starts servers on the home folder; none outlives the test, whatever becomes of it."""
-    servers: list[Server] = []
+    servers: list[StoreServer] = []
 
-    def start() -> Server:
-        servers.append(Server(home))
+    def start() -> StoreServer:
+        servers.append(StoreServer(home))
         return servers[-1]
 
     yield start

@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.runs import RunStore
-from tests.faults.tools import LONG, PATIENCE_S, SMALL, assert_result, num_begun, wait_for, wait_until_ended
+from tests.support.workers import LONG, PATIENCE_S, SMALL, assert_result, num_begun, wait_for, wait_until_ended
 
 pytest.importorskip("distributed")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.runs import ACTIVE
-from tests.faults.tools import (
+from tests.support.workers import (
     INJECT,
     SMALL,
-    Server,
+    StoreServer,
     assert_left_in_order,
     assert_result,
     fresh,
@@ -25,7 +25,9 @@ from tests.faults.tools import (
 )
 
 
-def disturb(home: Path, new_server: Callable[[], Server], rng: random.Random, num_kills: int, expected: dict) -> None:
+def disturb(
+    home: Path, new_server: Callable[[], StoreServer], rng: random.Random, num_kills: int, expected: dict
+) -> None:
     """Kill worker, server or both ``num_kills`` times, resuming in between; each run that gets through is checked.
 
     After each kill somebody who knows nothing looks: no run is shown working that does not, and nothing is damaged.

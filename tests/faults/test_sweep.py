@@ -12,7 +12,7 @@ from engine.config.sst import SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
 from engine.runs import Run, RunConfig, RunStore
 from engine.training.sweep import TRIALS
-from tests.faults.tools import fresh, kill_worker, num_begun, processes_of, wait_for, wait_until_ended
+from tests.support.workers import fresh, kill_worker, num_begun, processes_of, wait_for, wait_until_ended
 
 INJECT = str(Path(__file__).parent / "inject_trials")
 LEARNING_RATES = Range(low=1e-4, high=1e-1, log=True)

@@ -13,26 +13,18 @@ import pytest
 from engine.config.sst import FileSource, SSTSettings
 from engine.runs import Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
-from tests.engine.ocean import small_ocean
-from tests.engine.test_fit import SMALL
-from tests.faults.conftest import new_home
-from tests.faults.tools import (
+from tests.support.ocean import write_days
+from tests.support.trainings import SMALL
+from tests.support.workers import (
     INJECT,
     kill_worker,
+    new_home,
     processes_of,
     wait_for,
     wait_until_ended,
 )
 
 TIMED = {"time", "step", "samples_per_s", "memory_mb"}
-
-
-def write_days(path: Path) -> None:
-    """Four years of a small ocean as a file of days, without the truth."""
-    daily = small_ocean(4, monthly=False).daily
-    daily = daily.assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")
-    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
-    daily.to_netcdf(path)
 
 
 def config(path: Path, **changes) -> RunConfig:

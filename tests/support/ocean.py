@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
@@ -54,3 +56,11 @@ def small_ocean(
         monthly=known if monthly else None,
         ice=xr.DataArray(frozen, coords, dims, "ice").chunk({"time": 1}) if ice else None,
     )
+
+
+def write_days(path: Path) -> None:
+    """Four years of a small ocean as a file of days, without the truth."""
+    daily = small_ocean(4, monthly=False).daily
+    daily = daily.assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")
+    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
+    daily.to_netcdf(path)

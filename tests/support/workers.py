@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
@@ -22,7 +23,7 @@ SMALL = RunConfig(settings=LandSettings(step_deg=0.5, rows_per_band=1, resolutio
 LONG = RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=1))
 """A land mask that takes longer than any test."""
 
-INJECT = str(Path(__file__).parent / "inject")
+INJECT = str(Path(__file__).parents[1] / "faults" / "inject")
 """On PYTHONPATH, this folder disturbs workers from within."""
 
 PATIENCE_S = 300.0
@@ -88,7 +89,7 @@ def assert_result(run: Run, expected: dict[str, np.ndarray]) -> None:
     assert run.record.progress == 1.0
 
 
-class Server:
+class StoreServer:
     """A process that owns a store and launches what its standard input names, as the explorer's server does."""
 
     def __init__(self, home: Path) -> None:
@@ -136,3 +137,10 @@ def num_begun(run: Run) -> int:
 def fresh(home: Path) -> RunStore:
     """A store that has seen nothing yet: what a new server would see."""
     return RunStore(home)
+
+
+@contextmanager
+def new_home(otherwise: Path) -> Iterator[Path]:
+    """An empty home folder, on the memory disk where there is one, else in the folder ``otherwise``."""
+    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else otherwise, prefix="harmonia-") as folder:
+        yield Path(folder)
