@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.runs import RunStore
+from tests.support.shared import MadeOnce
 from tests.support.workers import INJECT, SMALL, StoreServer, new_home, processes_of, wait_for, wait_until_ended
 
 
@@ -63,11 +65,15 @@ def inject(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Callable[[],
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, np.ndarray]]:
+def undisturbed(made_once: MadeOnce) -> dict[str, np.ndarray]:
     """The arrays that the small run gives when it runs through."""
-    with new_home(tmp_path_factory.mktemp("undisturbed")) as home, RunStore(home) as store:
-        run = store.create(SMALL)
-        store.launch(run)
-        assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
-        with np.load(run.folder / "land.npz") as result:
-            yield dict(result)
+
+    def make(folder: Path) -> None:
+        with new_home(folder) as home, RunStore(home) as store:
+            run = store.create(SMALL)
+            store.launch(run)
+            assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+            shutil.copy(run.folder / "land.npz", folder)
+
+    with np.load(made_once("undisturbed", make) / "land.npz") as result:
+        return dict(result)

@@ -20,6 +20,7 @@ from tests.support.workers import (
     fresh,
     kill_worker,
     processes_of,
+    seeds,
     wait_for,
     wait_until_ended,
 )
@@ -69,7 +70,7 @@ def survey(home: Path, run_id: str) -> None:
             assert_left_in_order(run)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(0, 3))
 def test_kills_at_random_moments(home, new_server, undisturbed, seed):
     disturb(home, new_server, random.Random(seed), 13, undisturbed)
 
@@ -89,7 +90,7 @@ def moments(seed: int) -> Iterator[str]:
         yield f"{call}:{rng.randint(4, latest[call])}:{when}"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(0, 3))
 def test_kills_inside_every_write(store, undisturbed, monkeypatch, seed):
     run = store.create(SMALL)
     for moment in itertools.islice(moments(seed), 13):

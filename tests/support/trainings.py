@@ -58,9 +58,10 @@ def learn(folder: Path, settings: SSTSettings = SMALL, stop_after: int | None = 
 
 def lines_of(folder: Path) -> list[dict[str, float]]:
     """The lines of metrics without what depends on the clock: repetitions, and the time while data was read."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    told = [{name: value for name, value in line.items() if name not in TIMED} for line in lines if "epoch" in line]
-    return [line for line, _ in itertools.groupby(told)]
+    text = (folder / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # the last may not be whole yet
+    steps = [{name: value for name, value in line.items() if name not in TIMED} for line in lines if "epoch" in line]
+    return [line for line, _ in itertools.groupby(steps)]
 
 
 def untrained(**changes) -> ModelBundle:

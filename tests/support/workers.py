@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
+import pytest
 
 from engine.runs import ENDED, LandSettings, Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
@@ -25,6 +26,12 @@ LONG = RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=1))
 
 INJECT = str(Path(__file__).parents[1] / "faults" / "inject")
 """On PYTHONPATH, this folder disturbs workers from within."""
+
+
+def seeds(first: int, last: int) -> list[object]:
+    """Seeds of a test that is repeated: the first one always, the others among what takes long."""
+    return [first, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(first + 1, last + 1))]
+
 
 PATIENCE_S = 300.0
 """These machines are shared: a slow one is not a fault, and a condition that holds ends the wait at once."""
