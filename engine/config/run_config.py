@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from engine.config.expert import ExpertSettings
 from engine.config.fields import Checked, checked_box, whole_rows
+from engine.config.legacy import current_keys
 from engine.config.model import SpatioTemporalConfig
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, SSTSettings
@@ -90,7 +91,7 @@ class TableSettings(Checked):
     topology: Literal["sphere", "torus", "clamp"] = Field(
         default="sphere", description="what lies beyond an edge of the table"
     )
-    sample_share: float = Field(default=0.5, gt=0.0, lt=1.0, description="share of the points that is learned from")
+    sample_fraction: float = Field(default=0.5, gt=0.0, lt=1.0, description="share of the points that is learned from")
     iterations: int = Field(default=300, ge=1, le=100_000, description="steps of Adam over the whole sample")
     learning_rate: float = Field(default=0.005, gt=0.0, le=1.0, description="learning rate of Adam")
 
@@ -188,7 +189,7 @@ class RunConfig(Checked):
             problem = f"version: written by a newer Harmonia ({version}; this one reads up to {VERSION})"
             raise ConfigError([problem], where, "update Harmonia")
         try:
-            return cls.model_validate_json(content)
+            return cls.model_validate_json(json.dumps(current_keys(values)))
         except ValidationError as error:
             raise ConfigError([_sentence(problem) for problem in error.errors()], where) from error
 

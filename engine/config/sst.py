@@ -113,7 +113,7 @@ class SSTSettings(Checked):
         le=0.9,
         description="share of a sample's observations hidden by clouds of other days, on average",
     )
-    withheld_share: float = Field(
+    withheld_fraction: float = Field(
         default=0.05,
         ge=0.0,
         le=0.5,
@@ -129,11 +129,12 @@ class SSTSettings(Checked):
     warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="share of all steps over which it rises")
     plateau_patience: int = Field(default=5, ge=1, description="epochs without a better score before it is halved")
     clip_norm: float = Field(default=1.0, gt=0.0, description="largest norm of a step's gradient")
-    average: float = Field(
+    ema_decay: float = Field(
         default=0.99,
         ge=0.0,
         lt=1.0,
-        description="memory of the averaged weights that are judged and kept; 0: no average",
+        description="decay of the exponential moving average (EMA) of the weights, which are evaluated and saved; "
+        "0: no averaging",
     )
     patience: int = Field(default=0, ge=0, description="epochs without a better score before it stops; 0: never")
 

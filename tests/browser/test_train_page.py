@@ -126,12 +126,12 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     expect(the_run(page)).to_contain_text("Small")
     with RunStore(home) as store:
         run = only_run(store)
-        process = hold(run, lambda _: len(run.snapshots()) >= 2)
+        process = hold(run, lambda _: len(run.files.snapshot_epochs()) >= 2)
         shown = fact(page, "Map after epoch")
         expect(shown).to_be_visible(timeout=LONG_MS)
-        before, count = shown.inner_text(), len(run.snapshots())
+        before, count = shown.inner_text(), len(run.files.snapshot_epochs())
         process.resume()
-        hold(run, lambda _: len(run.snapshots()) > count)
+        hold(run, lambda _: len(run.files.snapshot_epochs()) > count)
         expect(shown).not_to_have_text(before, timeout=LONG_MS)
         expect(page.get_by_text(re.compile("on validation so far"))).to_be_visible()
 

@@ -72,7 +72,7 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
     checkpoint = run.checkpoint
 
     def ask_to_stop(*arguments, **keywords):
-        run._pulse.stop_wanted.set()
+        run._heartbeat.stop_requested.set()
         checkpoint(*arguments, **keywords)
 
     run.checkpoint = ask_to_stop

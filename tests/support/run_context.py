@@ -18,7 +18,7 @@ def context(folder, settings, stop_after: int | None = None) -> RunContext:
     def counted(*arguments, **keywords):
         report(*arguments, **keywords)
         if next(count) == stop_after:
-            run._pulse.stop_wanted.set()
+            run._heartbeat.stop_requested.set()
 
     run.report = counted
     return run

@@ -178,7 +178,7 @@ class DataModel(PageModel):
                 self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
             return SourceChoice(step_deg=step or 1.0, seed=seed, years=years)
         except EngineError as error:
-            self.notes.append(f"src={kind[:20]} in the address is no source: {error.what}")
+            self.notes.append(f"src={kind[:20]} in the address is no source: {error.problem}")
             return SourceChoice()
 
     def _whole(self, query: Query, name: str) -> int:

@@ -48,7 +48,7 @@ class _Followed:
     def read_fields(self) -> TableFields:
         """The fields of the newest snapshot; called off the event loop."""
         newest = table.newest_snapshot(self.folder)
-        if self.fields is None or (newest is not None and newest[0] != self.fields.iteration):
+        if self.fields is None or (newest is not None and newest != self.fields.iteration):
             self.fields = table.table_fields(self.folder)
         return self.fields
 

@@ -113,7 +113,7 @@ class Draft:
             self.take(RunConfig.from_json(text.encode(), "the chosen file"))
             self._session.say("success", "The file's configuration is in the form.")
         except ConfigError as error:
-            wrong = in_words(error.what)
+            wrong = in_words(error.problem)
             self._session.say("error", f"The file was not taken. {sentence(wrong)} Remedy: {_REMEDY}.")
 
     def take(self, config: RunConfig, title: str = "") -> None:

@@ -49,7 +49,7 @@ _LABELS = {
     "warmup": "Warm-up, share of steps",
     "plateau_patience": "Epochs until halved",
     "clip_norm": "Largest gradient",
-    "average": "Averaged weights",
+    "ema_decay": "Weight averaging (EMA)",
     "patience": "Patience, epochs",
     "accelerator": "Computes on",
     "devices": "Devices of a machine",

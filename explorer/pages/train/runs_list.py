@@ -86,7 +86,7 @@ class RunsList:
         if what == "restore":
             store_call(lambda store: store.restore(run_id))
         elif what == "empty":
-            store_call(lambda store: store.empty_bin())
+            store_call(lambda store: store.empty_trash())
         else:
             run = REGISTRY.store.get(run_id)
             actions: dict[str, Callable[[Any], Any]] = {
