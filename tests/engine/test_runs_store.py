@@ -58,7 +58,7 @@ def test_a_new_run_is_whole_and_not_started(store):
     assert store.get(run.id).id == run.id
     assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "meta.json", "run.lock"]
     assert json.dumps(record.as_dict())
-    assert (run.log_tail(), run.files.snapshot_epochs(), run.metrics().series()) == ([], [], {})
+    assert (run.log_tail(), run.files.snapshot_epochs(), dict(run.metrics().columns)) == ([], [], {})
 
 
 def test_the_list_is_newest_first_and_forgets_what_is_gone(store):
@@ -227,7 +227,7 @@ def test_the_machine_card(store, monkeypatch):
 
 def test_a_busy_run_folder_is_told(store, monkeypatch):
     run = store.create(CONFIG)
-    monkeypatch.setattr("engine.runs.store.locked", lambda path: locked(path, patience_s=0.05))
+    monkeypatch.setattr("engine.runs.store.locked", lambda path: locked(path, timeout_s=0.05))
     with locked(run.folder / "meta.lock"), pytest.raises(RunError, match="another process"):
         store.annotate(run, name="x")
 
