@@ -19,10 +19,10 @@ use_thread_policy()
 
 LONGEST = (
     "tests/browser/test_train_page.py",
-    "tests/engine/test_fit.py",
+    "tests/engine/test_sst_task.py",
     "tests/browser/",
     "tests/engine/test_expert_task.py",
-    "tests/engine/test_ranks.py",
+    "tests/engine/test_ddp.py",
     "tests/faults/",
     "tests/engine/test_query_reconstruct.py",
     "tests/engine/",
