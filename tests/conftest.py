@@ -51,6 +51,7 @@ class Scheduler(LoadScopeScheduling):
         return nodeid if nodeid.startswith("tests/faults/") else nodeid.split("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler | None:
     """Files in our order, each to the process that is free first (with ``--dist loadscope``)."""
     if config.getoption("dist") != "loadscope":
