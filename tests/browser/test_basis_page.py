@@ -18,7 +18,7 @@ from engine.embedding import HarmonicBasis
 from engine.queries import basis
 from engine.queries.basis import BasisConfig, Domain, Factors
 from explorer.widgets import colormap_bytes
-from tests.browser.conftest import (
+from tests.support.browser import (
     address_of,
     eventually,
     fact,

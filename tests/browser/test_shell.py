@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import eventually, open_page
+from tests.support.browser import eventually, open_page
 
 FOCUSED = """() => {
   let node = document.activeElement

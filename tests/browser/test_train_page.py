@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from engine.config.model import SpatioTemporalConfig
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.pages.train.model import MOST_COMPARED
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     ROOT,
     Server,
@@ -33,7 +33,7 @@ from tests.browser.conftest import (
     serving,
     wait_ready,
 )
-from tests.engine.ocean import small_ocean
+from tests.support.ocean import small_ocean
 
 NUM_EPOCHS = 5
 
