@@ -54,9 +54,10 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
-            header: dict[str, Any] = current_keys(from_json(cast("dict[str, str]", file.metadata() or {})[_KEY]))
-            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in header["crc32"]}
-        version, metadata, crcs = header["version"], header["metadata"], header["crc32"]
+            header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
+            crcs: dict[str, int] = header.pop("crc32")
+            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in crcs}
+        version, metadata = header["version"], current_keys(header)["metadata"]
     except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
         raise _damaged(path) from error
     if version > VERSION:
