@@ -1,4 +1,4 @@
-"""The training itself, epoch by epoch: the newest snapshot is followed while it works, and all play as a film."""
+"""The snapshots of a training: the newest is followed while the training runs, and all can be played."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from explorer.registry import REGISTRY
 from explorer.widgets.days import DayBar
 
 
-class Film:
-    """Draws the snapshots of the model's run while ``model.film`` holds; ``say(html)`` is told what they are.
+class SnapshotPlayer:
+    """Draws the snapshots of the model's run while ``model.film`` is set; ``say(html)`` shows their epoch and error.
 
-    ``finished()`` is called once when a run that was followed has ended.
+    ``finished()`` is called once when a followed run has ended.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Film:
         self._finished = finished
         self._epochs: tuple[int, ...] = ()
         self._reading = LatestTask(unseen, self._fail)
-        self._poll = PeriodicTask(self._look)
+        self._updates = PeriodicTask(self._update)
         self.bar = DayBar(unit="epoch", margin=0, sizing_mode="stretch_width", height=38, pace_ms=400)
         self.bar.link(model, day="epoch", bidirectional=True)
         model.param.watch(lambda *_: self._start(), ["film", "run"])
@@ -41,24 +41,24 @@ class Film:
 
     @property
     def is_live(self) -> bool:
-        """Whether the run waits or works."""
+        """Whether the run is queued or running."""
         record = REGISTRY.records.get(self.model.run)
         return record is not None and record.state in ACTIVE
 
     def _start(self) -> None:
-        """Begin with the newest epoch, or stop."""
+        """Start at the newest epoch, or stop."""
         wanted = self.model.film
         self._epochs = ()
         self._reading.cancel()
-        self._poll.turn(wanted)
+        self._updates.turn(wanted)
         if wanted:
-            self._look()
+            self._update()
 
-    def _look(self) -> None:
-        """Take up new epochs; whoever looks at the newest one sees the next."""
+    def _update(self) -> None:
+        """Read new epochs; a view of the newest one follows."""
         epochs = reconstruct.epochs_of(self.model.run)
         if epochs == self._epochs and not self.is_live:
-            self._poll.turn(False)
+            self._updates.turn(False)
             self._finished()
         if not epochs:
             self._epochs = ()
@@ -66,11 +66,11 @@ class Film:
         if not epochs or epochs == self._epochs:
             return
         model = self.model
-        was_newest = not self._epochs or model.epoch >= len(self._epochs) - 1
+        at_latest = not self._epochs or model.epoch >= len(self._epochs) - 1
         self._epochs = epochs
         self.bar.days = [str(epoch) for epoch in epochs]
         model.bound("epoch", 0, max(1, len(epochs) - 1))
-        if was_newest and epochs and model.epoch != len(epochs) - 1:
+        if at_latest and epochs and model.epoch != len(epochs) - 1:
             model.epoch = len(epochs) - 1
         else:
             self._read()
@@ -81,35 +81,35 @@ class Film:
         run, index = self.model.run, min(self.model.epoch, len(self._epochs) - 1)
         self._reading.start(lambda _: reconstruct.snapshot(run, self._epochs[index]), partial(self._show, index))
 
-    def _show(self, index: int, seen: Snapshot) -> None:
+    def _show(self, index: int, snapshot: Snapshot) -> None:
         if not self.model.film:
             return
-        fields, captions = _maps(seen, self.model)
-        key = (self.model.run, seen.epoch, self.model.panes, *captions)
-        self.maps.draw(fields, captions, seen.lat, seen.lon, key, None)
+        fields, captions = _maps(snapshot, self.model)
+        key = (self.model.run, snapshot.epoch, self.model.panes, *captions)
+        self.maps.draw(fields, captions, snapshot.lat, snapshot.lon, key, None)
         self.bar.drawn = index
-        self._say(text.epoch(seen, self._epochs[-1], self.is_live))
+        self._say(text.epoch(snapshot, self._epochs[-1], self.is_live))
 
     def _fail(self, error: Exception) -> None:
-        """A snapshot that is gone or half-written: what is on screen stays, the next one comes."""
+        """A snapshot that cannot be read: the map stays until the next one."""
         self._say(text.failure(error))
 
 
-def _maps(seen: Snapshot, model: ReconstructModel) -> tuple[list[np.ndarray], list[str]]:
-    """The snapshot's maps of the kind that is shown."""
+def _maps(snapshot: Snapshot, model: ReconstructModel) -> tuple[list[np.ndarray], list[str]]:
+    """The snapshot's maps of the kind on screen, with their captions."""
     if model.kind == TEMPERATURE:
-        found = {
-            text.LAYERS["observed"]: seen.observed,
-            f"Reconstruction, epoch {seen.epoch}": seen.reconstruction,
-            text.LAYERS["truth"]: seen.truth,
+        fields = {
+            text.LAYERS["observed"]: snapshot.observed,
+            f"Reconstruction, epoch {snapshot.epoch}": snapshot.reconstruction,
+            text.LAYERS["truth"]: snapshot.truth,
         }
     elif model.kind == ERROR:
-        found = {
-            text.LAYERS["error_mean"]: seen.observed - seen.truth,
-            f"Error, epoch {seen.epoch}": seen.reconstruction - seen.truth,
+        fields = {
+            text.LAYERS["error_mean"]: snapshot.observed - snapshot.truth,
+            f"Error, epoch {snapshot.epoch}": snapshot.reconstruction - snapshot.truth,
         }
     else:
-        size = np.abs(seen.reconstruction - seen.truth)
-        found = {text.LAYERS["size"]: size} | ({} if seen.std is None else {text.LAYERS["std"]: seen.std})
-    count = 2 if model.panes == SWIPE else len(found)
-    return list(found.values())[:count], list(found)[:count]
+        size = np.abs(snapshot.reconstruction - snapshot.truth)
+        fields = {text.LAYERS["size"]: size} | ({} if snapshot.std is None else {text.LAYERS["std"]: snapshot.std})
+    count = 2 if model.panes == SWIPE else len(fields)
+    return list(fields.values())[:count], list(fields)[:count]

@@ -1,4 +1,4 @@
-"""The drafted settings as rows of the form, and what is put into a row as a value of the settings."""
+"""Settings as rows of the form, and the text of a row as a value of the settings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from engine.config.model import PRESETS
 from engine.queries.train import forms
 from engine.queries.train.forms import FormField
-from explorer.pages.train import labels
+from explorer.pages.train import text as texts
 from explorer.pages.train.model import TASKS, TrainModel
 
-RUN, SEARCH, DATA, MODEL, LEARNING, MACHINE, SETTINGS = (
-    "Run", "Search", "Data", "Model", "Learning", "Machine", "Settings",
+RUN, SEARCH, DATA, MODEL, TRAINING, HARDWARE, SETTINGS = (
+    "Run", "Search", "Data", "Model", "Training", "Hardware", "Settings",
 )  # fmt: skip
-_GROUPS = (RUN, SEARCH, SETTINGS, MODEL, LEARNING, DATA, MACHINE)
+_GROUPS = (RUN, SEARCH, SETTINGS, MODEL, TRAINING, DATA, HARDWARE)
 OPENED = [RUN, SEARCH, SETTINGS, MODEL]
 
 TASK_NAMES = {
     "sst": "SST training",
     "sweep": "SST sweep",
-    "table": "Spatial table",
+    "table": "Learned table",
     "expert": "Geographic expert",
     "basis": "Harmonic basis",
     "land": "Land mask",
@@ -29,9 +29,8 @@ TASK_NAMES = {
 }
 _TRIAL = "trial."
 _SPACE, _ADD = "space", "space+"
-_UNSET = "as it comes"
 
-# Values worth trying, where a field has too many legal ones to list; those that are legal now are suggested.
+# values to suggest for fields with many legal ones; only those that are legal now are shown
 _CANDIDATES: dict[str, tuple[Any, ...]] = {
     "model.patch": tuple([1, side, side] for side in (2, 3, 4, 5, 6, 8, 10)),
     "model.width": (16, 32, 48, 64, 96, 128, 192, 256),
@@ -47,7 +46,7 @@ _CANDIDATES: dict[str, tuple[Any, ...]] = {
     "padding": (0, 1, 3, 5, 7, 15),
 }
 
-# What a sweep may choose, with a first proposal; written as a person writes it.
+# the fields that a sweep may vary, with a default range
 _DIMENSIONS = {
     "preset": "tiny, small",
     "basis_degree": "5 … 40",
@@ -68,18 +67,18 @@ _RANGE = re.compile(rf"\s*({_NUMBER})\s*(?:…|\.\.\.?|to)\s*({_NUMBER})\s*(log)
 
 
 def form_rows(model: TrainModel) -> list[dict[str, Any]]:
-    """Every row of the form: what the run is called and does, its fields by group, and what is wrong with each."""
+    """Every row of the form, by group, with the problems of each."""
     problems = model.problems()
     rows = [
-        _choice(RUN, "task", "Task", "what the run does", model.task, [(task, TASK_NAMES[task]) for task in TASKS]),
-        _row(RUN, "title", "Name", "what the run is called in the list", "text", model.title),
-        _row(RUN, "seed", "Seed", "of everything random in the run", "whole", str(model.seed)),
+        _choice(RUN, "task", "Task", "kind of run", model.task, [(task, TASK_NAMES[task]) for task in TASKS]),
+        _row(RUN, "title", "Name", "name in the list of runs", "text", model.title),
+        _row(RUN, "seed", "Seed", "seed of all random numbers", "whole", str(model.seed)),
     ]
     if model.task in ("sst", "sweep"):
         trained = model.values if model.task == "sst" else model.values.get("trial", {})
         preset = forms.preset_of(trained) or ""
-        names = [*([] if preset else [("", "changed")]), *((name, name) for name in PRESETS)]
-        rows.append(_choice(MODEL, "preset", "Preset", "a named model to begin with", preset, names))
+        names = [*([] if preset else [("", "custom")]), *((name, name) for name in PRESETS)]
+        rows.append(_choice(MODEL, "preset", "Preset", "a named model", preset, names))
     for field in forms.form_fields(model.task):
         if field.name == _SPACE:
             rows += _space_rows(model, problems)
@@ -91,30 +90,32 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
 
 
 def _problem(problems: dict[str, str], name: str) -> str:
-    """What is wrong with a field, or with a part of it such as ``window.0``."""
+    """The problems of a field, or of an element such as ``window.0``."""
     return "; ".join(
-        labels.in_words(said) for field, said in problems.items() if field == name or field.startswith(f"{name}.")
+        texts.with_labels(message)
+        for field, message in problems.items()
+        if field == name or field.startswith(f"{name}.")
     )
 
 
 def _field_row(model: TrainModel, field: FormField, problem: str) -> dict[str, Any]:
     value = forms.pick(model.values, field.name)
     if value is None and not field.is_optional:
-        value = field.default  # what holds where a draft is silent
+        value = field.default  # the value of a field that the draft does not set
     group = _group(model.task, field.name)
     if field.kind == "choice":
         legal = forms.legal(model.values, field.name, field.choices)
-        known = [(as_text(one), str(one), one in legal or one == value) for one in field.choices]
+        known = [(as_text(item), str(item), item in legal or item == value) for item in field.choices]
         if value not in field.choices and forms.legal(model.values, field.name, (value,)):
             known.append((as_text(value), f"level {value}", True))  # a level of quality, from a configuration's file
-        return _row(group, field.name, labels.label(field.name), _help(field), "choice", as_text(value), problem) | {
+        return _row(group, field.name, texts.label(field.name), _help(field), "choice", as_text(value), problem) | {
             "options": [{"text": text, "label": label, "is_legal": is_legal} for text, label, is_legal in known]
         }
     candidates = _CANDIDATES.get(field.name.removeprefix(_TRIAL), ())
-    suggestions = [as_text(one) for one in forms.legal(model.values, field.name, candidates)] if candidates else []
+    suggestions = [as_text(item) for item in forms.legal(model.values, field.name, candidates)] if candidates else []
     if problem and suggestions:
-        problem = f"{problem}. Legal now, for example: {'; '.join(suggestions)}"
-    return _row(group, field.name, labels.label(field.name), _help(field), field.kind, as_text(value), problem) | {
+        problem = f"{problem}. Valid values: {'; '.join(suggestions)}"
+    return _row(group, field.name, texts.label(field.name), _help(field), field.kind, as_text(value), problem) | {
         "suggestions": suggestions
     }
 
@@ -122,13 +123,13 @@ def _field_row(model: TrainModel, field: FormField, problem: str) -> dict[str, A
 def _space_rows(model: TrainModel, problems: dict[str, str]) -> list[dict[str, Any]]:
     space = model.values.get(_SPACE)
     space = space if isinstance(space, dict) else {}
-    help = "values with commas, or a range: 1 … 4, 0.001 … 0.1 log; empty: not varied"
+    help = "values with commas, or a range: 1 … 4, 0.001 … 0.1 log; empty: fixed"
     rows = [
-        _row(SEARCH, f"{_SPACE}.{name}", labels.label(name), help, "text", dimension_text(dimension))
+        _row(SEARCH, f"{_SPACE}.{name}", texts.label(name), help, "text", dimension_text(dimension))
         for name, dimension in space.items()
     ]
-    rest = [("", "add …"), *((name, labels.label(name)) for name in _DIMENSIONS if name not in space)]
-    add = _choice(SEARCH, _ADD, "Vary", "what trials may choose", "", rest)
+    rest = [("", "add …"), *((name, texts.label(name)) for name in _DIMENSIONS if name not in space)]
+    add = _choice(SEARCH, _ADD, "Vary", "a field to vary", "", rest)
     return [*rows, add | {"problem": _problem(problems, _SPACE)}]
 
 
@@ -153,7 +154,7 @@ def _group(task: str, name: str) -> str:
         return DATA
     if name.startswith("model.") or name in ("basis_degree", "window", "overlap", "months"):
         return MODEL
-    return MACHINE if name in ("precision", "accelerator", "devices", "nodes") else LEARNING
+    return HARDWARE if name in ("precision", "accelerator", "devices", "nodes") else TRAINING
 
 
 def _help(field: FormField) -> str:
@@ -162,32 +163,31 @@ def _help(field: FormField) -> str:
         (True, False): f"from {as_text(field.low)}",
         (False, True): f"up to {as_text(field.high)}",
     }.get((field.low is not None, field.high is not None), "")
-    optional = "may be empty" if field.is_optional else ""
-    # who writes configurations by hand looks for the name that stands there
+    optional = "optional" if field.is_optional else ""
     named = f"written {field.name.removeprefix(_TRIAL)} in files"
     return "; ".join(part for part in (field.help, limits, optional, named) if part)
 
 
 def as_text(value: Any) -> str:
-    """A value as it stands in a row: lists with commas, nothing for None."""
+    """The text of a value: lists with commas, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, list | tuple):
-        return ", ".join(as_text(one) for one in value)
+        return ", ".join(as_text(item) for item in value)
     if isinstance(value, bool):
         return json.dumps(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def from_text(field: FormField, text: str) -> Any:
-    """What a row's text means for its field; what cannot be read stays text, so that the checks can say so."""
+    """The value of a row's text; an invalid one stays text, for the checks to report."""
     text = text.strip()
     if not text and field.is_optional:
         return None
     if field.kind == "switch":
         return text == "true"
     if field.kind == "choice":
-        return next((one for one in field.choices if as_text(one) == text), _number(text))
+        return next((item for item in field.choices if as_text(item) == text), _number(text))
     if field.kind == "list":
         return [_number(part.strip()) for part in text.split(",") if part.strip()]
     return _number(text) if field.kind in ("whole", "number") else text
@@ -203,7 +203,7 @@ def _number(text: str) -> int | float | str:
 
 
 def dimension_text(dimension: Any) -> str:
-    """A dimension of a sweep as a person writes it: ``16, 32`` or ``0.001 … 0.1 log``."""
+    """The text of a dimension of a sweep: ``16, 32`` or ``0.001 … 0.1 log``."""
     if not isinstance(dimension, dict):
         return str(dimension)
     if dimension.get("kind") == "range":
@@ -212,17 +212,17 @@ def dimension_text(dimension: Any) -> str:
         return " … ".join(shown) + (" log" if dimension.get("log") else "")
     values = dimension.get("values")
     values = values if isinstance(values, list) else []
-    return ", ".join("×".join(map(str, one)) if isinstance(one, list) else as_text(one) for one in values)
+    return ", ".join("×".join(map(str, item)) if isinstance(item, list) else as_text(item) for item in values)
 
 
 def dimension_of(text: str) -> dict[str, Any] | None:
-    """What :func:`dimension_text` writes, back; None for nothing."""
+    """The inverse of :func:`dimension_text`; None for nothing."""
     if not text.strip():
         return None
-    if found := _RANGE.fullmatch(text):
-        low, high = _number(found[1]), _number(found[2])
+    if match := _RANGE.fullmatch(text):
+        low, high = _number(match[1]), _number(match[2])
         whole = isinstance(low, int) and isinstance(high, int)
-        return {"kind": "range", "low": low, "high": high, "log": bool(found[3]), "whole": whole}
+        return {"kind": "range", "low": low, "high": high, "log": bool(match[3]), "whole": whole}
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return {"kind": "choices", "values": [_value(part) for part in parts]}
 
@@ -234,7 +234,7 @@ def _value(text: str) -> Any:
 
 
 def change(model: TrainModel, name: str, text: str) -> None:
-    """Take up what was put into the row ``name``."""
+    """Set the field of the row ``name`` from its text."""
     if name == "task" and text in TASKS:
         model.set_task(text)
     elif name == "preset" and text in PRESETS:
@@ -248,7 +248,7 @@ def change(model: TrainModel, name: str, text: str) -> None:
     elif name == _ADD or name.startswith(f"{_SPACE}."):
         _change_space(model, name, text)
     else:
-        field = next((one for one in forms.form_fields(model.task) if one.name == name), None)
+        field = next((field for field in forms.form_fields(model.task) if field.name == name), None)
         if field is not None:
             model.set_field(name, from_text(field, text))
 

@@ -1,4 +1,4 @@
-"""A belief on the globe: its map in the chosen colours, a region's edge, pins and handles, and what is read there."""
+"""A probability map on the globe: colours, the edge of a region, pins, handles, and the read-out at the pointer."""
 
 from __future__ import annotations
 
@@ -18,75 +18,79 @@ from explorer.widgets.probe import Pointed, Probe
 
 TRUTH_COLOUR = "#E2604F"
 GUESS_COLOUR = "#3FD0B6"
-_REGION_COLOURS = (127, 230)  # of the 256: half of the belief, nine tenths of it
+_REGION_COLOURS = (127, 230)  # of the 256: the 50 % region, the 90 % region
 _REGION_EDGE = 0.55  # of the scale from 0 to 100 %, between both levels
 
 
-class Drawn(NamedTuple):
-    """A density as it is drawn, and the same density at a place (lat, lon), exactly and per km²."""
+class DrawnDensity(NamedTuple):
+    """A density on a grid, and the exact density per km² at a place (lat, lon)."""
 
     field: Field
     per_km2: Callable[[float, float], float]
 
 
-class BeliefMap:
-    """Puts beliefs on a stage's globe, as the model's scale and outline say; ``probe`` reads what is on it."""
+class ProbabilityMap:
+    """Draws distributions on a stage's globe, with the scale and outline of the model; ``probe`` reads the map."""
 
     def __init__(self, model: MvmfModel, stage: Stage) -> None:
         self._model = model
         self._stage = stage
         self._serial = 0
-        self._look = _nothing
+        self._read_at = _nothing
         self.probe = Probe(
-            lambda at: self._look(at), label=text.PER_KM2, group=type(model).__name__, margin=0, height=44, width=250
+            lambda at: self._read_at(at), label=text.PER_KM2, group=type(model).__name__, margin=0, height=44, width=250
         )
 
-    def draw(self, of: Drawn, summary: Summary | None, show: str, alone: Drawn | None = None) -> None:
-        """The density ``of``, or what ``show`` asks of ``summary``; ``alone`` stands right of a divider."""
+    def draw(
+        self, drawn: DrawnDensity, summary: Summary | None, show: str, component: DrawnDensity | None = None
+    ) -> None:
+        """Draw the density ``drawn`` or the quantity ``show`` of ``summary``; ``component`` is right of the divider."""
         if show == REGIONS and summary is not None:
             self._put_regions(summary)
         elif show == MASS and summary is not None:
             self._put([summary.mass], f"mass-{self._model.scale}")
         elif show in (DENSITY, PAIR):
-            self._put([of.field] if alone is None else [of.field, alone.field], f"density-{self._model.scale}")
-        self._stage.caption(*(() if show != PAIR or alone is None else ("All centres", "The chosen one alone")))
+            self._put(
+                [drawn.field] if component is None else [drawn.field, component.field], f"density-{self._model.scale}"
+            )
+        self._stage.caption(*(() if show != PAIR or component is None else ("All centres", "The selected one alone")))
         regions = () if summary is None else summary.regions
-        edged = [one for one in regions if f"{100 * one.level:g}" == self._model.outline]
-        self._stage.globe.domain = pack_mask(edged[0].mask, Axes.of(of.field.lat, of.field.lon)) if edged else b""
-        self._read(text.PER_KM2, lambda at: _density(of if alone is None or not at.second else alone, at))
+        edged = [region for region in regions if f"{100 * region.level:g}" == self._model.outline]
+        self._stage.globe.domain = pack_mask(edged[0].mask, Axes.of(drawn.field.lat, drawn.field.lon)) if edged else b""
+        self._read(text.PER_KM2, lambda at: _density(drawn if component is None or not at.second else component, at))
 
     def draw_errors(self, errors: Field) -> None:
-        """The map of the test's errors."""
+        """The map of the test errors."""
         self._stage.globe.domain = b""
         self._stage.caption()
         self._send([errors], "errors", (0.0, float(np.nanmax(errors.values))), colormap_bytes("amp"))
         self._read(text.MEDIAN_HERE, lambda at: text.cell_error(at.value))
 
-    def _read(self, label: str, look: Callable[[Pointed], str]) -> None:
-        """What the pointer reads from now on."""
-        self._look = look
+    def _read(self, label: str, read_at: Callable[[Pointed], str]) -> None:
+        """Set the read-out at the pointer."""
+        self._read_at = read_at
         self.probe.label = label
 
     def _put_regions(self, summary: Summary) -> None:
-        """One colour a region: the smaller its share, the nearer to the heart of the belief."""
+        """One colour a region."""
         dense = np.frombuffer(colormap_bytes("dense"), np.uint8).reshape(-1, 3)[::-1]
         first, last = dense[list(_REGION_COLOURS)]
         steps = np.where(np.arange(256)[:, None] < 256 * _REGION_EDGE, first, last).astype(np.uint8)
         self._send([queries.region_bands(summary)], "regions", (0.0, 100.0), steps.tobytes(), text.REGION_NAMES)
 
     def _put(self, fields: list[Field], kind: str) -> None:
-        """Maps with one scale, that of the first."""
+        """Maps on the colour scale of the first."""
         units = ""
         if kind.endswith(f"-{LOG}"):
             scaled, low, high = queries.decades(fields[0])
-            others = (queries.decades(one)[0] for one in fields[1:])
-            fields = [scaled, *(one._replace(values=np.maximum(one.values, low)) for one in others)]
+            others = (queries.decades(field)[0] for field in fields[1:])
+            fields = [scaled, *(field._replace(values=np.maximum(field.values, low)) for field in others)]
         else:
             low, high = 0.0, float(np.nanmax(fields[0].values))
             power = math.floor(math.log10(high)) if high > 0.0 else 0
-            if power < -2:  # numbers that can be read, with what they are to be taken times
+            if power < -2:  # readable numbers with a power of ten as unit
                 units = f"× {text.ten_to(power)}"
-                fields = [one._replace(values=one.values / 10.0**power) for one in fields]
+                fields = [field._replace(values=field.values / 10.0**power) for field in fields]
                 high /= 10.0**power
         self._send(fields, kind, (low, high), colormap_bytes("dense"), units=units)
 
@@ -102,7 +106,7 @@ class BeliefMap:
         """Maps and their scale to the browser."""
         self._serial += 1
         key = f"mvmf-{kind}-{self._serial}"
-        packed = [pack_field(one.values, Axes.of(one.lat, one.lon), key) for one in fields]
+        packed = [pack_field(field.values, Axes.of(field.lat, field.lon), key) for field in fields]
         self._stage.globe.param.update(
             field=packed[0], field_b=packed[1] if len(packed) > 1 else b"", vmin=limits[0], vmax=limits[1],
             colormap=colours, blocks=not kind.startswith("density"),
@@ -114,11 +118,11 @@ class BeliefMap:
     def mark(self, pins: list[dict[str, Any]], handles: list[dict[str, Any]]) -> None:
         """Pins on both maps, handles on the globe."""
         self._stage.globe.param.update(markers=pins, handles=handles)
-        # on the small map labels would cover each other
+        # labels overlap on the small map
         self._stage.flat.markers = [{**pin, "label": ""} for pin in pins]
 
     def clear(self) -> None:
-        """An empty globe, on which nothing is to be read."""
+        """An empty globe."""
         self._read(text.PER_KM2, _nothing)
         self._stage.globe.param.update(field=b"", field_b=b"", domain=b"")
         self._stage.caption()
@@ -132,5 +136,5 @@ def _nothing(at: Pointed) -> str:
     return "–"
 
 
-def _density(of: Drawn, at: Pointed) -> str:
-    return text.per_km2(of.per_km2(at.lat, at.lon))
+def _density(drawn: DrawnDensity, at: Pointed) -> str:
+    return text.per_km2(drawn.per_km2(at.lat, at.lon))
