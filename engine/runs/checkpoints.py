@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.config.legacy import current_arrays, current_keys
+from engine.config.legacy import current_keys
 from engine.errors import StoreError
 from engine.files import VERSION, write_atomic
 
@@ -66,7 +66,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         )
     if crcs != {name: _crc(array) for name, array in arrays.items()}:
         raise _damaged(path)
-    return Checkpoint(current_arrays(arrays), metadata)
+    return Checkpoint(arrays, metadata)
 
 
 def _crc(array: NDArray[Any]) -> int:
