@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
-from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 
 from engine.compute import describe_device
 from engine.errors import EngineError
@@ -19,6 +17,7 @@ from explorer import layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
+from explorer.panel_compat import hide_busy, page_template
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
@@ -56,13 +55,11 @@ def build() -> pmui.Page:
         theme_config=theme.MATERIAL,
         theme_toggle=False,
         busy_indicator=None,
-        template=None if refusal else Path(__file__).with_name("template.html"),
+        template=None if refusal else page_template(),
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
-    with edit_readonly(page):
-        # Panel tells the page of every callback, twice; ours are short, and long work sets the session's own flag
-        page.busy = False
+    hide_busy(page)
     if shell is not None:
         shell.rail.jslink(page, dark="dark_theme")
         # not before the browser holds the document: what changes while it takes hold of it is lost there

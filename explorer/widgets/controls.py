@@ -10,28 +10,15 @@ import panel_material_ui as pmui
 import param
 
 from explorer.layout import box
+from explorer.widgets.number_slider import NumberSlider
 from explorer.widgets.text import html, paragraph
 
 _MARGIN = (2, 0, 2, 0)
 
 
-def slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.EditableIntSlider | pmui.EditableFloatSlider:
-    """A whole number within the parameter's bounds of the moment; it answers while it is dragged."""
-    kind = pmui.EditableIntSlider if isinstance(parameter, param.Integer) else pmui.EditableFloatSlider
-    widget = kind.from_param(
-        parameter,
-        label=label,
-        description="",
-        inline_layout=True,
-        size="small",
-        margin=_MARGIN,
-        sizing_mode="stretch_width",
-        sx={".MuiInputAdornment-root": {"display": "none"}},
-        **options,
-    )
-    # Panel holds each change back for 50 ms; the globe keeps up without that, and draws only the newest anyway.
-    widget._priority_changes = ["value"]  # pyright: ignore[reportAttributeAccessIssue]
-    return widget
+def slider(parameter: param.Parameter, label: str, **options: Any) -> NumberSlider:
+    """A number within the parameter's bounds of the moment; it answers while it is dragged."""
+    return NumberSlider(parameter, label, **{"margin": _MARGIN, "sizing_mode": "stretch_width", **options})
 
 
 def field(parameter: param.Parameter, label: str, **options: Any) -> pmui.TextInput:

@@ -1,16 +1,18 @@
-"""The folders of the server that data may be chosen from."""
+"""The folders of the server that data may be chosen from.
+
+pmui's FileSelector does not hold: it has one root, and takes a Zarr store for a folder to go into.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import param
 
 from engine.errors import EngineError
 from engine.queries.ocean import file_listing
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 from explorer.widgets.requests import Request, on_request
 
 _EMPTY = "There is nothing to open here. Data are NetCDF files and Zarr stores."
@@ -26,9 +28,9 @@ class FileBrowser(Component):
     entries = param.List(doc="dicts: name, path, is_data, detail")
     remark = param.String(doc="a sentence under the list")
     current = param.String(doc="the path in use")
-    asked = param.List(default=[], doc="requests: what (folder, data), path, serial")
+    requests = param.List(default=[], doc="requests: what (folder, data), path, serial")
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)
 
     def __init__(self, choose: Callable[[str], None], failed: Callable[[Exception], None], **params: Any) -> None:
         super().__init__(**params)
@@ -37,11 +39,11 @@ class FileBrowser(Component):
         on_request(self, self._answer)
         self.go("")
 
-    def _answer(self, asked: Request) -> None:
-        if asked["what"] == "data":
-            self._choose(str(asked["path"]))
+    def _answer(self, request: Request) -> None:
+        if request["what"] == "data":
+            self._choose(str(request["path"]))
         else:
-            self.go(str(asked["path"]))
+            self.go(str(request["path"]))
 
     def go(self, folder: str) -> None:
         """Show a folder; the roots when it is empty."""

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import param
 
-from explorer.widgets.component import Component
-from explorer.widgets.globe import client_code
+from explorer.widgets.component import Component, client_code
 
 
 class Pointed(NamedTuple):
@@ -32,10 +31,10 @@ class Probe(Component):
     at = param.Dict(default={}, doc="set by the browser: lat, lon, value, second, serial")
     answer = param.Dict(default={}, doc="to the browser: text, serial")
 
-    # a question waits for its answer anyway; Panel need not hold it back for 50 ms
-    _priority_changes: ClassVar[list[str]] = ["at"]
+    # a question waits for its answer anyway
+    immediate: ClassVar[tuple[str, ...]] = ("at",)
 
-    _esm = client_code("format.js", "readout.js", "probe.js")
+    _esm = client_code("dom.js", "readout.js", "probe.js")
 
     def __init__(self, look: Callable[[Pointed], str], **params: Any) -> None:
         super().__init__(**params)

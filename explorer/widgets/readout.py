@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import param
 
-from explorer.widgets.component import Component
-from explorer.widgets.globe import client_code
+from explorer.widgets.component import Component, client_code
 
 _BAR = "export const render = renderBar"
 _HOVER = "export const render = renderHover"
@@ -28,7 +27,7 @@ class ColorScale(Component):
     names = param.List(default=[], item_type=str, doc="of the first and the last kind; empty = numbers")
     group = param.String(default="", doc="the globe's group")
 
-    _esm = f"{client_code('format.js', 'readout.js')}\n{_BAR}"
+    _esm = f"{client_code('dom.js', 'readout.js')}\n{_BAR}"
 
 
 class HoverReadout(Component):
@@ -39,4 +38,4 @@ class HoverReadout(Component):
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
 
-    _esm = f"{client_code('format.js', 'readout.js')}\n{_HOVER}"
+    _esm = f"{client_code('dom.js', 'readout.js')}\n{_HOVER}"

@@ -1,7 +1,7 @@
 """What the browser asks of a component, each request once and none lost.
 
 Of two messages that follow each other within milliseconds the server may see the second only. So a component's
-``asked`` holds the last few requests, each with a serial number that grows.
+``requests`` holds the last few requests, each with a serial number that grows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Request = Mapping[str, Any]
 
 
 def on_request(component: param.Parameterized, answer: Callable[[Request], None]) -> None:
-    """Call ``answer`` with each new request in ``component.asked``, in their order."""
+    """Call ``answer`` with each new request in ``component.requests``, in their order."""
     answered = 0
 
     def look(event: param.parameterized.Event) -> None:
@@ -25,4 +25,4 @@ def on_request(component: param.Parameterized, answer: Callable[[Request], None]
                 answered = request["serial"]
                 answer(request)
 
-    component.param.watch(look, "asked")
+    component.param.watch(look, "requests")
