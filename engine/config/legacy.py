@@ -1,15 +1,13 @@
 """The one reader of formats that earlier versions wrote: old names of fields, keys and files, and what they are now.
 
-Files are written with the names of today only. Whoever reads a file, or an address, passes its content through here.
+Files are written with the names of today only. Every reader of a file or an address passes its content through here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-_Value = TypeVar("_Value")
+from typing import Any, cast
 
 _KEYS = {
     # fields of configurations
@@ -22,9 +20,6 @@ _KEYS = {
     "rivals_val_mae": "baselines_val_mae",
 }
 """Keys of JSON objects. No old key has another meaning today, so keys are renamed at every level."""
-
-_ARRAYS: dict[str, str] = {}
-"""Prefixes of the names of a checkpoint's arrays, up to and with the colon."""
 
 _FILES = {
     "baselines.npz": "rivals.npz",
@@ -57,14 +52,9 @@ def current_trials(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"fields": [current_key(name) for name in content["fields"]]}
 
 
-def current_arrays(arrays: Mapping[str, _Value]) -> dict[str, _Value]:
-    """The arrays of a checkpoint by their names of today."""
-
-    def renamed(name: str) -> str:
-        prefix, colon, rest = name.partition(":")
-        return _ARRAYS.get(prefix + colon, prefix + colon) + rest
-
-    return {renamed(name): value for name, value in arrays.items()}
+def current_study(journal: str) -> str:
+    """The journal of a sweep's study (Optuna's, JSON lines) with the parameters' names of today."""
+    return re.sub(r'("param_name": ?")([^"]+)', lambda match: match[1] + current_key(match[2]), journal)
 
 
 def existing_file(path: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from engine.config.legacy import current_keys
+from engine.config.legacy import current_keys, current_study
 from engine.config.run_config import RunConfig
 from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
@@ -282,6 +282,8 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
         "none": optuna.pruners.NopPruner,
     }
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    if run.files.study.exists():
+        write_atomic(run.files.study, current_study(run.files.study.read_text()).encode())
     return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(run.files.study))),
         sampler=samplers[settings.sampler](seed=run.seed % 2**32),
