@@ -15,7 +15,7 @@ from engine.errors import ChoiceError, EngineError
 from engine.queries.cache import CACHE, Progress
 from engine.queries.ocean.sources import SourceChoice, source
 from engine.queries.reconstruct.models import PRETRAINED, model_of
-from engine.sphere import LatLonGrid, great_circle_km
+from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
