@@ -18,7 +18,7 @@ from engine.queries import ocean
 from engine.queries.ocean import SourceChoice
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import number
-from tests.browser.conftest import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
+from tests.support.browser import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
 
 CHOICE = SourceChoice(step_deg=2.0, seed=3, years=1)
 DEMO = "?page=data&src=demo&step=2&seed=3&years=1"

@@ -13,7 +13,7 @@ from engine.models.baselines.bias import RIDGES
 from engine.models.baselines.climatology import season
 from engine.models.baselines.observed import area_mae
 from engine.sphere import LatLonGrid
-from tests.engine.months import GRID, LAND, months_of, usual
+from tests.support.months import GRID, LAND, months_of, usual
 
 SEA = ~LAND
 AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)

@@ -24,8 +24,8 @@ from engine.embedding._covariance import (
 from engine.errors import ChoiceError, StoreError
 from engine.sphere import HarmonicGrid, LatLonGrid, flat_index, harmonics_at, lat_lon, unit_vectors
 from engine.typed import eigh
-from tests.engine.reference import real_harmonics, rotation, weighted_moments
-from tests.engine.tolerances import TOLERANCES
+from tests.support.reference import real_harmonics, rotation, weighted_moments
+from tests.support.tolerances import TOLERANCES
 
 EXACT = TOLERANCES[torch.float64]
 COARSE = LatLonGrid.regular(6.0)

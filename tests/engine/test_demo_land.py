@@ -1,7 +1,6 @@
 """Synthetic land, ocean windows and the user's own tiles: what is real in them, who may learn from them, refusals."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from engine.data.tile_files import folder_tiles
 from engine.data.tiles import BLOCK_DEG, NO_SPLIT, SPLITS, split_of_boxes, split_of_points
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid, great_circle_km
+from tests.support.tiles import write_tiles
 
 BLUE, GREEN, RED, NEAR, SHORT = range(5)
 
@@ -261,27 +261,6 @@ def test_sources_without_days_or_room_are_refused():
 
 
 # --- the user's tiles -----------------------------------------------------------------------------------------------
-
-
-def write_tiles(folder: Path, count: int = 60) -> None:
-    """Half of the tiles in one .npz, the others in a NetCDF file each."""
-    rng = np.random.default_rng(0)
-    lat, lon = rng.uniform(-60, 60, count), rng.uniform(-180, 180, count)
-    pixels = (lat[:, None, None, None] + rng.normal(size=(count, 2, 8, 8))).astype(np.float32)
-    half = count // 2
-    np.savez(
-        folder / "many.npz",
-        pixels=pixels[:half],
-        lat=lat[:half],
-        lon=lon[:half],
-        day=np.arange(half) + 1,
-        bands=["a", "b"],
-    )
-    offsets = (np.arange(8) - 3.5) * 0.01
-    for index in range(half, count):
-        coords = {"lat": lat[index] + offsets, "lon": lon[index] + offsets, "time": np.datetime64("2020-03-01")}
-        variables = {name: (("lat", "lon"), pixels[index, b, ::-1]) for b, name in enumerate("ab")}
-        xr.Dataset(variables, coords).to_netcdf(folder / f"tile{index}.nc")
 
 
 def test_a_folder_of_tiles_is_read_with_place_time_and_climate(tmp_path):

@@ -19,7 +19,7 @@ from engine.mvmf import (
     read_centres,
 )
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
-from tests.engine.test_mvmf import directions
+from tests.support.mixtures import directions
 
 GRID = LatLonGrid.regular(5.0)
 

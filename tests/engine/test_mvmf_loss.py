@@ -21,7 +21,7 @@ from engine.mvmf import (
     even_centres,
 )
 from engine.sphere import great_circle_km, unit_vectors
-from tests.engine.test_mvmf import f64
+from tests.support.mixtures import f64
 
 COARSE = torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 4, 5])
 SEA = 0

@@ -12,7 +12,7 @@ from engine.data import land_mask
 from engine.embedding import HarmonicBasis, Patches, clipped_fraction, position, position_embedding, position_field
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
-from tests.engine.reference import patch_means, position_pixels
+from tests.support.reference import patch_means, position_pixels
 
 #: How close the fused pass is to the slow reference (issue 4: 1e-6 in float32).
 FUSED = {torch.float32: 1e-6, torch.float64: 1e-11}

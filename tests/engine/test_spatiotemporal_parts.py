@@ -21,7 +21,7 @@ from engine.models import (
 )
 from engine.models.spatiotemporal.attention import SelfAttention
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES, SEGMENTS, MonthSummary
-from tests.engine.windows import window_of
+from tests.support.windows import window_of
 
 CLOSE = {"rtol": 0.0, "atol": 2e-5}
 

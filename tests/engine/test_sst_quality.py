@@ -21,8 +21,8 @@ from engine.errors import ChoiceError, DataError, QualityError
 from engine.queries.reconstruct import command as reconstruct_module
 from engine.queries.reconstruct.command import reconstruct_file
 from engine.training.sst.data_module import open_source
-from tests.engine import producers
-from tests.engine import producers_agencies as agencies
+from tests.support import producers
+from tests.support import producers_agencies as agencies
 
 GHRSST = "no_data bad_data worst_quality low_quality acceptable_quality best_quality"
 NASA = "BEST GOOD QUESTIONABLE BAD NOTPROCESSED"

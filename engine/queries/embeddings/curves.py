@@ -40,6 +40,9 @@ class DistanceCurves:
     km: Floats
     overall: Spread
     bands: list[Spread]
+    pair_km: Singles
+    pair_similarity: Singles
+    """The sample of pairs (P,) itself: distance and cosine."""
 
 
 def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
@@ -61,7 +64,8 @@ def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
             for south, north in pairwise(BANDS_DEG)
             for inside in [(lat >= south) & (lat < north)]
         ]
-        return DistanceCurves((edges[1:] + edges[:-1]) / 2.0, _spread("all latitudes", bins, cosine), bands)
+        overall = _spread("all latitudes", bins, cosine)
+        return DistanceCurves((edges[1:] + edges[:-1]) / 2.0, overall, bands, km.astype(np.float32), cosine)
 
     return kept("by distance", config, measure)
 

@@ -20,8 +20,8 @@ from engine.training.sst.loss import weighted_loss
 from engine.training.sst.positions import Places, fit_basis
 from engine.training.sst.samples import Batch, ModelInputs, Samples, counted_area, in_box
 from engine.training.sst.windows import Corner, Windows
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.trainings import MODEL, SMALL
 
 CPU = torch.device("cpu")
 
