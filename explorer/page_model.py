@@ -202,7 +202,7 @@ class SourceModel(PageModel):
         try:
             changes["choice"] = self._read_choice(query)
         except EngineError as error:
-            self.notes.append(f"src={query['src'][:20]} in the address is no source: {error.what}")
+            self.notes.append(f"src={query['src'][:20]} in the address is no source: {error.problem}")
             changes["choice"] = SourceChoice()
 
     def _read_choice(self, query: Query) -> SourceChoice:

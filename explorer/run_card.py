@@ -108,7 +108,7 @@ class RunCard:
             act()
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.look_now()
+        self._registry.refresh()
 
     def _launch(self, offer: Offer) -> None:
         store = self._registry.store

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from engine.queries import table
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.widgets.text import number
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     Server,
     click_twice,
@@ -29,7 +29,7 @@ from tests.browser.conftest import (
 )
 
 CHOICE = "?page=table&target=force&W=63&H=32&pad=3&topology=sphere&sample=40&steps=3000&rate=0.01&panel=fields"
-SETTINGS = TableSettings(padding=3, sample_share=0.4, iterations=3000, learning_rate=0.01)
+SETTINGS = TableSettings(padding=3, sample_fraction=0.4, iterations=3000, learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")

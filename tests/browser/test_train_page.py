@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from engine.config.model import SpatioTemporalConfig
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.pages.train.model import MOST_COMPARED
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     ROOT,
     Server,
@@ -33,7 +33,7 @@ from tests.browser.conftest import (
     serving,
     wait_ready,
 )
-from tests.engine.ocean import small_ocean
+from tests.support.ocean import small_ocean
 
 NUM_EPOCHS = 5
 
@@ -126,12 +126,12 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     expect(the_run(page)).to_contain_text("Small")
     with RunStore(home) as store:
         run = only_run(store)
-        process = hold(run, lambda _: len(run.snapshots()) >= 2)
+        process = hold(run, lambda _: len(run.files.snapshot_epochs()) >= 2)
         shown = fact(page, "Map after epoch")
         expect(shown).to_be_visible(timeout=LONG_MS)
-        before, count = shown.inner_text(), len(run.snapshots())
+        before, count = shown.inner_text(), len(run.files.snapshot_epochs())
         process.resume()
-        hold(run, lambda _: len(run.snapshots()) > count)
+        hold(run, lambda _: len(run.files.snapshot_epochs()) > count)
         expect(shown).not_to_have_text(before, timeout=LONG_MS)
         expect(page.get_by_text(re.compile("on the validation years so far"))).to_be_visible()
 
@@ -167,10 +167,10 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     for name, values in mine.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
 
-    # a run that is deleted while it is on screen leaves it, and comes back from the bin
+    # a run that is deleted while it is on screen leaves it, and comes back from the trash
     the_run(page).get_by_role("button", name="Delete").click()
     expect(the_run(page)).to_have_count(0)
-    page.get_by_text("Bin: 1 deleted").click()
+    page.get_by_text("Trash: 1 deleted").click()
     page.get_by_role("button", name="Restore").click()
     page.locator(f"li[data-run='{first.id}'] .title").click()
     expect(the_run(page)).to_have_attribute("data-state", "done")
@@ -218,7 +218,7 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("nothing is varied yet; choose at least one field").first).to_be_visible()
+    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')
@@ -240,7 +240,7 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ho
 EARLIER_ANSWER = """([first, second]) => {
   first.click()
   second.click()
-  const {data} = Bokeh.index.query_one(({model}) => model.class_name === 'TrainingList').model
+  const {data} = Bokeh.index.query_one(({model}) => model.class_name === 'RunList').model
   data.rows = data.rows.map((row) => ({...row, is_compared: row.title === 'Table 0'}))
   return second.checked
 }"""

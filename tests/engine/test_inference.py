@@ -8,39 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 
 from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
-from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
 from engine.training.sst.inference import estimate_months, load_model, reconstruct
 from engine.training.sst.model_bundle import ModelBundle, on_grid
-from engine.training.sst.positions import fit_basis
 from explorer.cli import main
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL
-
-
-def untrained(**changes) -> ModelBundle:
-    """A model with random weights, everything else as after a training."""
-    torch.manual_seed(0)
-    settings = SMALL.model_copy(update=changes)
-    coeffs = np.random.default_rng(0).normal(10.0, 3.0, (5, *GRID.shape)).astype(np.float32)
-    coeffs[:, LAND] = np.nan
-    return ModelBundle(
-        SpatioTemporalModel(settings.model).eval(),
-        settings,
-        3,
-        fit_basis(settings.model, settings.basis_degree),
-        Climatology(coeffs, GRID),
-        {"epoch": 1, "val_mae": 0.5, "data_name": "here", "data_key": "k"},
-    )
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.trainings import MODEL, SMALL, untrained
 
 
 @pytest.fixture
@@ -90,19 +71,19 @@ def test_what_is_no_model_is_refused(tmp_path):
         with pytest.raises(StoreError, match="damaged"):
             ModelBundle.load(path)
     for facts, words in {
-        "other kind": ({**kept.facts, "format": "harmonia.table"}, "something other than a trained model"),
-        "newer": ({**kept.facts, "version": 99}, "newer Harmonia"),
+        "other kind": ({**kept.metadata, "format": "harmonia.table"}, "something other than a trained model"),
+        "newer": ({**kept.metadata, "version": 99}, "newer Harmonia"),
     }.values():
         write_checkpoint(path, kept.arrays, facts)
         with pytest.raises(StoreError, match=words):
             ModelBundle.load(path)
-    config = json.loads(json.dumps(kept.facts["config"]))
+    config = json.loads(json.dumps(kept.metadata["config"]))
     config["settings"]["model"]["decoder_width"] = 32
-    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    write_checkpoint(path, kept.arrays, {**kept.metadata, "config": config})
     with pytest.raises(StoreError, match=r"weights are of another model: decoder\.proj\.weight .* and \d+ more"):
         ModelBundle.load(path)
     config["settings"]["model"]["decoder_width"] = 31
-    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    write_checkpoint(path, kept.arrays, {**kept.metadata, "config": config})
     with pytest.raises(StoreError, match=r"settings are not understood: settings\.model\.decoder_width: must be even"):
         ModelBundle.load(path)
 

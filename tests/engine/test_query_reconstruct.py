@@ -35,9 +35,9 @@ from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.inference import estimate_months
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import answer
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL, learn
-from tests.engine.test_runs_tasks import context
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.run_context import context
+from tests.support.trainings import MODEL, SMALL, learn
 
 RUN = "20260101-000000-0000000000"
 SETTINGS = SMALL.model_copy(
@@ -383,7 +383,7 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         reconstruct_task.reconstruct_archive(settings, run)
     finally:
         run.close()
-    with xr.open_dataset(tmp_path / reconstruct_task.RESULT) as saved:
+    with xr.open_dataset(tmp_path / "reconstruction.nc") as saved:
         assert [str(time)[:7] for time in saved["time"].values] == ["2004-05", "2004-06", "2004-07"]
         assert np.isfinite(saved["sst"].values[:, ~LAND]).all()
     assert "percent" in (tmp_path / "metrics.jsonl").read_text()

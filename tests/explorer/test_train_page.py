@@ -232,7 +232,7 @@ def test_problems_are_reported_with_labels() -> None:
     assert text.with_labels("no file /data/a_b.nc") == "no file /data/a_b.nc"
     sweep = TrainModel({"task": "sweep"})
     sweep.set_field("space", {})
-    assert row(sweep, "space+")["problem"] == "nothing is varied yet; choose at least one field"
+    assert row(sweep, "space+")["problem"] == "the search space is empty; choose at least one field"
 
 
 # --- what is read of runs ---------------------------------------------------------------------------------------------

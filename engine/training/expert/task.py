@@ -20,14 +20,14 @@ from engine.data.climate import GROUP_OF_CLASS, SEA
 from engine.data.tiles import Tiles
 from engine.errors import RunError
 from engine.files import write_atomic
-from engine.models.geographic_expert import Belief, GeographicExpert
-from engine.mvmf import GeographicLoss, LossParts
+from engine.models.geographic_expert import GeographicExpert, Prediction
+from engine.mvmf import GeographicLoss, LossTerms
 from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
 from engine.training.expert.calibration import temper
 from engine.training.expert.data_module import ExpertDataModule, counted
-from engine.training.expert.model_bundle import EXPERT, believe, load_weights
+from engine.training.expert.model_bundle import believe, load_weights
 from engine.training.expert.prior import Prior, day_distance
 from engine.training.expert.scores import RECALL_AREAS_KM2, Beliefs, beliefs_of, best_guess, score
 
@@ -88,7 +88,7 @@ class _Course:
         """Take all steps that are left; validate, keep the best and leave a snapshot after every epoch."""
         kept_at = self._clock()
         if not self._last:
-            self._run.save("shown.npz", **_as_shown(self._lesson, self._settings.num_shown))
+            self._run.save(self._run.files.test_tiles, **_as_shown(self._lesson, self._settings.num_shown))
             self._finish_epoch()
         for tiles in self._batches():
             if self._run.should_stop() or self._clock() - kept_at > CHECKPOINT_S:
@@ -122,8 +122,8 @@ class _Course:
             "size": lesson.source.size,
             "scores": scores,
         }
-        write_checkpoint(self._run.path(EXPERT), _arrays(self._model), facts)
-        write_atomic(self._run.path("scores.json"), json.dumps(scores, indent=2).encode() + b"\n")
+        write_checkpoint(self._run.files.expert, _arrays(self._model), facts)
+        write_atomic(self._run.files.scores, json.dumps(scores, indent=2).encode() + b"\n")
 
     def _batches(self) -> Iterator[Tiles]:
         """The tiles of each step that is left; the next are drawn while the last are learned from."""
@@ -171,7 +171,7 @@ class _Course:
     def _validated(self) -> dict[str, float]:
         """Figures of the validation."""
         tiles = self._lesson.validation
-        belief = self._model.believe(torch.tensor(tiles.pixels))
+        belief = self._model.predict(torch.tensor(tiles.pixels))
         with torch.no_grad():
             paid = _paid(belief, self._loss, tiles)
         found = _summary(self._model, beliefs_of(*belief), tiles, counted(tiles, self._settings))
@@ -210,7 +210,7 @@ class _Course:
                 (key := full.rpartition(":")[2]): torch.tensor(value, device="cpu" if key == "step" else device())
                 for full, value in state.items()
             }
-        self._step, self._last = kept.facts["iteration"], kept.facts["last"]
+        self._step, self._last = kept.metadata["iteration"], kept.metadata["last"]
 
 
 def learning_rate(settings: ExpertSettings, step: int, num_steps: int) -> float:
@@ -235,13 +235,13 @@ def _loss(model: GeographicExpert, settings: ExpertSettings) -> GeographicLoss:
     ).to(model.mean.device)
 
 
-def _paid(belief: Belief, loss: GeographicLoss, tiles: Tiles) -> LossParts:
+def _paid(belief: Prediction, loss: GeographicLoss, tiles: Tiles) -> LossTerms:
     """The loss of beliefs about tiles."""
-    on = belief.place.device
+    on = belief.place_logits.device
     lat, lon = (torch.tensor(degrees, device=on) for degrees in (tiles.lat, tiles.lon))
     day = torch.tensor(tiles.day, dtype=torch.float32, device=on)
     shares = torch.tensor(tiles.climate, device=on)
-    return loss(*belief, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
+    return loss(*belief, lat_deg=lat, lon_deg=lon, climate_fractions=shares, day_of_year=day)
 
 
 def _groups(model: GeographicExpert, weight_decay: float) -> list[dict[str, Any]]:

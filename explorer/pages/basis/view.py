@@ -106,7 +106,7 @@ class BasisView:
         self._fit.cancel()
         record = self.run.find(fits.run_config(config))
         if record is not None and record.state == "done":
-            result = REGISTRY.store.get(record.id).folder / "basis.safetensors"
+            result = REGISTRY.store.get(record.id).files.basis
             self._fit.start(lambda report: basis.take_fit(config, result), lambda _: self._show_function())
         else:
             self.run.show(fits.offer(config), record)

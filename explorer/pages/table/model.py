@@ -81,7 +81,7 @@ class TableModel(PageModel):
                 "height": self.height,
                 "padding": self.padding,
                 "topology": topology,
-                "sample_share": self.sample_percent / 100,
+                "sample_fraction": self.sample_percent / 100,
                 "iterations": self.iterations,
                 "learning_rate": self.learning_rate,
             }

@@ -47,7 +47,7 @@ class TableRun:
     def read_fields(self) -> TableFields:
         """The fields of the latest snapshot; called off the event loop."""
         latest = table.newest_snapshot(self.folder)
-        if self.fields is None or (latest is not None and latest[0] != self.fields.iteration):
+        if self.fields is None or (latest is not None and latest != self.fields.iteration):
             self.fields = table.table_fields(self.folder)
         return self.fields
 

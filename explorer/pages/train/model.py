@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
+from engine.config.legacy import current_keys
 from engine.errors import ConfigError
 from engine.queries.train import forms
 from engine.runs import RunConfig
@@ -160,7 +161,7 @@ class TrainModel(PageModel):
         values = _demo(task)
         known = {field.name for field in forms.form_fields(task)} | {_SWEPT}
         try:
-            changes = json.loads(text)
+            changes = current_keys(json.loads(text))
             unknown = [name for name in changes if name not in known]
             for name in changes:
                 if name in known:

@@ -113,7 +113,7 @@ class NewTab:
             self.take(RunConfig.from_json(content.encode(), "the chosen file"))
             self._session.say("success", "The file's configuration is in the form.")
         except ConfigError as error:
-            problem = sentence(text.with_labels(error.what))
+            problem = sentence(text.with_labels(error.problem))
             self._session.say("error", f"The file was not read. {problem} Remedy: {_REMEDY}.")
 
     def take(self, config: RunConfig, title: str = "") -> None:

@@ -239,7 +239,7 @@ _LABELS = {
     "warmup": "Warm-up, fraction of steps",
     "plateau_patience": "Plateau patience, epochs",
     "clip_norm": "Gradient clip norm",
-    "average": "Weight averaging (EMA)",
+    "ema_decay": "Weight averaging (EMA)",
     "patience": "Early-stopping patience, epochs",
     "accelerator": "Accelerator",
     "devices": "Devices per node",

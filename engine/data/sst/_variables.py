@@ -1,0 +1,249 @@
+"""Interpretation of variables: which is the temperature, on which grid, in which unit, along which times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import cf_xarray  # noqa: F401  # pyright: ignore[reportUnusedImport]  (gives .cf to xarray objects)
+import numpy as np
+import xarray as xr
+
+from engine.data.sst._field import Layout
+from engine.errors import DataError, GridError
+from engine.sphere import LatLonGrid
+from engine.sphere.grid import grid_from_dataset
+from engine.typed import Singles
+
+KELVIN = 273.15
+
+_STANDARD_NAMES = (
+    "sea_surface_temperature", "sea_surface_foundation_temperature", "sea_surface_subskin_temperature",
+    "sea_surface_skin_temperature", "surface_temperature_where_sea",
+)  # fmt: skip
+_NAMES = ("sst", "tos", "analysed_sst", "sea_surface_temperature", "sst4", "sea_surface_skin_temperature")
+_KELVIN = {"k", "kelvin", "kelvins", "degk", "deg_k", "degree_kelvin", "degrees_kelvin"}
+_CELSIUS = {"c", "celsius", "celcius", "degc", "deg_c", "°c", "degreec", "degreesc"} | {
+    f"{degree}{gap}{name}" for degree in ("degree", "degrees", "deg") for gap in "_ " for name in ("c", "celsius")
+}
+_LOWEST_C, _HIGHEST_C = -8.0, 50.0
+_REGRID = "regrid it first: cdo remapbil,r360x180 FILE out.nc, or xESMF"
+
+
+@dataclass(frozen=True)
+class VariableGrid:
+    """Dimensions, layout and grid of a variable; ``time`` is the name of its time coordinate, or None."""
+
+    dims: tuple[str, ...]
+    time: str | None
+    layout: Layout
+    grid: LatLonGrid
+    notes: tuple[str, ...]
+
+    def lead(self, field: xr.DataArray) -> tuple[int, ...]:
+        """The sizes of all dimensions of ``field`` but latitude and longitude."""
+        axes = (self.layout.lat_axis, self.layout.lon_axis)
+        return tuple(size for axis, size in enumerate(field.shape) if axis not in axes)
+
+
+def candidates(dataset: xr.Dataset) -> list[str]:
+    """The variables that look like a sea-surface temperature: by CF standard name, else by common names."""
+    fields = {str(name): v for name, v in dataset.data_vars.items() if v.ndim >= 2}
+    by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in _STANDARD_NAMES]
+    return by_standard_name or [n for n in fields if n.lower() in _NAMES]
+
+
+def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
+    """The name of the temperature, or several names with separate time axes (days and months in one file).
+
+    Raises :class:`DataError` with a list of the variables where none or several match.
+    """
+    if variable is not None:
+        if variable in dataset.data_vars:
+            return [variable]
+        raise DataError(f"there is no variable {variable!r}", where, f"choose one of: {_listed(dataset)}")
+    matches = candidates(dataset)
+    if len({dataset[name].dims[0] for name in matches}) == len(matches) > 1:
+        return matches
+    by_name = [name for name in matches if name.lower() in _NAMES]
+    if len(matches) == 1 or len(by_name) == 1:
+        return matches if len(matches) == 1 else by_name
+    if matches:
+        raise DataError(
+            f"{len(matches)} variables could be the sea-surface temperature", where,
+            f"choose one as variable: {', '.join(matches)}",
+        )  # fmt: skip
+    raise DataError(
+        "no variable looks like a sea-surface temperature", where, f"choose one as variable: {_listed(dataset)}"
+    )
+
+
+def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...] = ()) -> VariableGrid:
+    """Grid, times and order of dimensions of ``variable``; the dimensions ``steps`` are times.
+
+    Raises :class:`DataError` or :class:`GridError` for curvilinear and unstructured grids and for further dimensions of
+    size > 1.
+    """
+    field = dataset[variable]
+    lat, lon = _axes(dataset, field, where)
+    lat_dim, lon_dim = str(dataset[lat].dims[0]), str(dataset[lon].dims[0])
+    dims = tuple(str(dim) for dim in field.dims)
+    time = _time_of(dataset, field)
+    time_dim = str(dataset[time].dims[0]) if time and dataset[time].ndim else None
+    notes: list[str] = []
+    for dim in dims:
+        if dim in (lat_dim, lon_dim, time_dim, *steps) or (time_dim is None and dim.lower() in ("time", "t")):
+            continue
+        if field.sizes[dim] > 1:
+            raise _further_dimension(dataset, variable, dim, field.sizes[dim], where)
+        notes.append(f"the single {dim!r} was dropped")
+    try:
+        raw_grid, grid_notes = grid_from_dataset(dataset[[lat, lon]])
+    except GridError as error:
+        raise GridError(error.problem, f"{where}: {error.where}", error.remedy) from error
+    grid, flip, roll, turned = _turned(raw_grid)
+    layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll)
+    return VariableGrid(dims, time, layout, grid, (*notes, *grid_notes, *turned))
+
+
+def named(field: xr.DataArray) -> str:
+    """Name and long name of a variable."""
+    long_name = field.attrs.get("long_name") or field.attrs.get("standard_name")
+    return f"variable {str(field.name)!r}" + (f", {long_name}" if long_name else "")
+
+
+def stated_shift(field: xr.DataArray, where: str) -> float | None:
+    """The shift from the stated unit to °C, None without a unit; :class:`DataError` where it is no temperature."""
+    unit = str(field.attrs.get("units", "")).strip()
+    if unit.lower() in _KELVIN:
+        return -KELVIN
+    if unit.lower() in _CELSIUS:
+        return 0.0
+    if not unit:
+        return None
+    raise DataError(
+        f"the unit {unit!r} of {field.name!r} is no temperature",
+        where,
+        "choose another variable, or convert it to K or °C",
+    )
+
+
+def fitting_shift(values: Singles, stated: float | None, where: str) -> tuple[float, str]:
+    """The shift of raw ``values`` to °C, and a note about the unit.
+
+    Without a stated unit (None) the values decide between kelvin and °C; values that contradict the stated unit, or are
+    outside the range of sea temperatures, raise :class:`DataError`.
+    """
+    low, high = (float(v) for v in np.nanpercentile(values, (5, 95)))
+    fits = [shift for shift in (0.0, -KELVIN) if low + shift >= _LOWEST_C and high + shift <= _HIGHEST_C]
+    if stated in fits:
+        return stated, "kelvin, converted to °C" if stated else "unit °C"
+    if stated is None and fits:
+        unit = "kelvin, and converted to °C" if fits[0] else "°C"
+        return fits[0], f"no unit is given; the values, {low:.1f} to {high:.1f}, are taken for {unit}"
+    unit_text = "no unit is given" if stated is None else f"the unit is {'kelvin' if stated else '°C'}"
+    raise DataError(
+        f"the values, {low:.4g} to {high:.4g}, are no temperatures of a sea, though {unit_text}"
+        if stated is not None
+        else f"{unit_text} and the values, {low:.4g} to {high:.4g}, are no temperatures of a sea",
+        where,
+        "correct the attribute, for example: ncatted -a units,VARIABLE,o,c,K FILE",
+    )
+
+
+def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str, apart: tuple[str, ...] = ()) -> None:
+    """Raise where dimensions, unit or coordinates (except ``apart``) of a further file differ from the first's."""
+    if variable not in dataset.data_vars:
+        raise DataError(f"the variable {variable!r} is missing in this file", where, "remove the file")
+    ours, theirs = dataset[variable], first[variable]
+    if ours.dims != theirs.dims or ours.attrs.get("units") != theirs.attrs.get("units"):
+        raise DataError("dimensions or unit differ from the first file's", where, "open these files one by one")
+    for name in (str(c) for c in first.coords if first[c].ndim == 1 and first[c].dims[0] in theirs.dims):
+        if name in apart or _is_time(first[name]):
+            continue
+        if name not in dataset.coords or not np.array_equal(dataset[name].values, first[name].values):
+            raise DataError(f"{name!r} differs from the first file's", where, "open files of one grid together")
+
+
+def time_like(dataset: xr.Dataset) -> Iterable[str]:
+    """The time coordinates by CF, the most explicit first."""
+    cf: Any = dataset.cf
+    named = [*cf.coordinates.get("time", []), *cf.axes.get("T", [])]
+    return dict.fromkeys([*map(str, named), *(str(n) for n in dataset.coords if _is_time(dataset[n]))])
+
+
+def _is_time(variable: xr.DataArray) -> bool:
+    return " since " in str(variable.attrs.get("units", ""))
+
+
+def _time_of(dataset: xr.Dataset, field: xr.DataArray) -> str | None:
+    names = [
+        n for n in time_like(dataset) if n in dataset.coords and _is_time(dataset[n]) and dataset[n].dtype.kind in "iuf"
+    ]
+    along = [n for n in names if dataset[n].ndim == 1 and dataset[n].dims[0] in field.dims]
+    scalar = [n for n in names if dataset[n].ndim == 0]
+    return next(iter(sorted(along, key=lambda n: n not in field.dims) or scalar), None)
+
+
+def _axes(dataset: xr.Dataset, field: xr.DataArray, where: str) -> tuple[str, str]:
+    """The names of the 1-D latitude and longitude along the last dimensions of a field."""
+    matches: list[str] = []
+    cf: Any = dataset.cf
+    for kind, short in (("latitude", "lat"), ("longitude", "lon")):
+        marked = [str(n) for n in cf.coordinates.get(kind, [])]
+        by_name = [str(n) for n in dataset.variables if str(n).lower() in (kind, short, f"nav_{short}")]
+        names = marked or by_name
+        axes = [n for n in names if dataset[n].ndim == 1 and dataset[n].dims[0] in field.dims]
+        wide = [n for n in names if dataset[n].ndim == 2]
+        if len(axes) == 1:
+            matches.append(axes[0])
+        elif wide:
+            raise GridError(f"the grid is curvilinear: {wide[0]!r} is two-dimensional", where, _REGRID)
+        elif axes:
+            raise GridError(
+                f"there are {len(axes)} candidates for the {kind}", f"{where}: {', '.join(axes)}", "drop one"
+            )
+        else:
+            raise GridError(
+                f"{field.name!r} has no {kind} among its dimensions", f"{where}: {', '.join(map(str, field.dims))}",
+                f"give the coordinate the standard_name {kind!r}, or choose another variable",
+            )  # fmt: skip
+    dims = [dataset[name].dims[0] for name in matches]
+    if dims[0] == dims[1]:
+        raise GridError(f"the grid is unstructured: both coordinates lie along {dims[0]!r}", where, _REGRID)
+    return matches[0], matches[1]
+
+
+def _turned(raw: LatLonGrid) -> tuple[LatLonGrid, bool, int, list[str]]:
+    """The grid with ascending latitude and longitude from −180, whether rows are flipped, the roll of columns."""
+    notes: list[str] = []
+    flip = bool(raw.lat[0] > raw.lat[-1])
+    if flip:
+        notes.append("latitude flipped to ascend")
+    wrapped = raw.lon - 360.0 * np.floor((raw.lon + 180.0) / 360.0)
+    roll = int(np.argmin(wrapped)) if raw.is_periodic else 0
+    if roll:
+        notes.append(f"longitude rolled from {raw.lon[0]:g}°…{raw.lon[-1]:g}° to −180…180°")
+    turned = np.roll(wrapped, -roll) if raw.is_periodic else raw.lon + (wrapped[0] - raw.lon[0])
+    if not raw.is_periodic and turned[-1] > 180.0:
+        notes.append("the region crosses the date line, so its longitudes go on beyond 180°")
+    return LatLonGrid(raw.lat[::-1] if flip else raw.lat, turned), flip, roll, notes
+
+
+def _further_dimension(dataset: xr.Dataset, variable: str, dim: str, size: int, where: str) -> DataError:
+    cf: Any = dataset.cf
+    vertical = dim in cf.axes.get("Z", []) or dim.lower() in ("depth", "lev", "level", "zlev", "deptht", "z")
+    if vertical:
+        return DataError(
+            f"{variable!r} is a three-dimensional ocean: {size} levels of {dim!r}", where,
+            "take the surface first: cdo sellevidx,1 FILE out.nc",
+        )  # fmt: skip
+    return DataError(
+        f"{variable!r} has {size} of the dimension {dim!r}", where, f"choose one first: ncks -d {dim},0 FILE out.nc"
+    )
+
+
+def _listed(dataset: xr.Dataset) -> str:
+    fields = [f"{name} ({', '.join(map(str, v.dims))})" for name, v in dataset.data_vars.items() if v.ndim >= 2]
+    return ", ".join(fields) or "none: the file holds no field"

@@ -1,0 +1,332 @@
+"""The numbers of the Embeddings page: the engine's own, cached, comparable, and to be taken away and made again."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from engine.data import Domain
+from engine.embedding import HarmonicBasis, position_embedding, scale_features
+from engine.errors import ChoiceError, GridError, StoreError
+from engine.queries.basis import BasisConfig
+from engine.queries.cache import CACHE
+from engine.queries.embeddings import curves, files
+from engine.queries.embeddings import embedding as queries
+from engine.queries.embeddings.embedding import EmbeddingConfig
+from engine.similarity import cosine_matrix
+from engine.sphere import LatLonGrid, great_circle_km
+from tests.support.reference import position_pixels
+
+SPHERE = EmbeddingConfig(BasisConfig(6, 20, step_deg=3.0), step_deg=3.0, patch=(4, 6))
+OCEAN = EmbeddingConfig(BasisConfig(6, 20, Domain("ocean"), 3.0), step_deg=3.0, patch=(4, 6), clip_sigma=1.5)
+BOX = EmbeddingConfig(BasisConfig(4, 9, Domain("box", -20, 30, 160, -150), 3.0), 6.0, (3, 4), None)
+SINES = EmbeddingConfig(BasisConfig(6, 20), step_deg=3.0, patch=(4, 6), encoder="sinusoidal")
+ALL = [SPHERE, OCEAN, BOX, SINES]
+NAMES = ["sphere", "ocean", "box", "sinusoidal"]
+
+
+def flat_areas(config: EmbeddingConfig) -> np.ndarray:
+    made = queries.embedding(config)
+    return np.repeat(made.area_m2, made.lon.size)
+
+
+# --- the embedding --------------------------------------------------------------------------------------------------
+
+
+def test_the_embedding_is_the_engines_and_is_kept() -> None:
+    grid = LatLonGrid.regular(3.0)
+    basis = HarmonicBasis.fit(grid, 6, 20, Domain("ocean").mask(grid))
+    expected = position_embedding(basis, grid, (4, 6), 1.5).numpy()
+    made = queries.embedding(OCEAN)
+    assert made.values.dtype == np.float32
+    np.testing.assert_allclose(made.values, expected, atol=1e-5)
+    assert queries.is_embedded(OCEAN)
+    assert queries.embedding(OCEAN) is made
+    np.testing.assert_array_equal(queries.dimension(OCEAN, 7), made.values[:, :, 7])
+    np.testing.assert_allclose(made.lat, np.arange(-84.0, 90.0, 12.0))
+    np.testing.assert_allclose(made.lon, np.arange(-171.0, 180.0, 18.0))
+    assert made.area_m2.sum() * 20 == pytest.approx(4 * math.pi * 6_371_000.0**2, rel=1e-12)
+
+
+def test_progress_rises_over_fit_and_embedding_and_may_abandon() -> None:
+    config = EmbeddingConfig(BasisConfig(5, 8, Domain("land"), 4.0), 4.0, (3, 3))
+
+    class Abandoned(Exception):  # noqa: N818
+        pass
+
+    def give_up(share: float, text: str) -> None:
+        raise Abandoned
+
+    with pytest.raises(Abandoned):
+        queries.embedding(config, give_up)
+    assert not queries.is_embedded(config)
+    seen: list[float] = []
+    queries.embedding(config, lambda share, _text: seen.append(share))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("step", [0.25, 1.0, 10.0])
+def test_only_patches_that_divide_are_offered(step: float) -> None:
+    heights, widths = queries.divisors(step)
+    rows = round(180 / step)
+    assert heights == [n for n in range(1, rows + 1) if rows % n == 0]
+    assert widths == [n for n in range(1, 2 * rows + 1) if 2 * rows % n == 0]
+
+
+@pytest.mark.parametrize(
+    ("choices", "error", "words"),
+    [
+        ({"patch": (7, 4)}, ChoiceError, "patch height 7 does not divide 180 latitudes .* 6 and 9 do"),
+        ({"patch": (4, 11)}, ChoiceError, "patch width 11 does not divide 360 longitudes .* 10 and 12 do"),
+        ({"clip_sigma": 0.0}, ChoiceError, "choose more than 0"),
+        ({"clip_sigma": math.nan}, ChoiceError, "choose more than 0"),
+        ({"encoder": "table"}, ChoiceError, "nothing to show before it is trained"),
+        ({"encoder": "fourier"}, ChoiceError, "choose one of harmonic, sinusoidal"),
+        ({"step_deg": 0.7}, GridError, "does not divide 180°"),
+    ],
+)
+def test_choices_that_cannot_work_are_refused(choices: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        EmbeddingConfig(**choices)
+
+
+def test_too_many_components_are_refused_and_nothing_is_kept() -> None:
+    config = EmbeddingConfig(BasisConfig(6, 49), 3.0, (4, 6))
+    with pytest.raises(ChoiceError, match=r"choose K from 1 to \(L\+1\)² − 1 = 48"):
+        queries.embedding(config)
+    assert not queries.is_embedded(config)
+    with pytest.raises(ChoiceError, match="a multiple of 4: 48 or 52"):
+        queries.embedding(EmbeddingConfig(BasisConfig(6, 49), encoder="sinusoidal"))
+    with pytest.raises(ChoiceError, match="choose one from 0 to 19"):
+        queries.dimension(SPHERE, 20)
+
+
+# --- what is seen of it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", ALL, ids=NAMES)
+def test_colours_are_the_leading_axes_stretched(config: EmbeddingConfig) -> None:
+    colours = queries.rgb(config)
+    values, weights = queries.embedding(config).values.astype(float), flat_areas(config)
+    tokens = values.reshape(-1, values.shape[2])
+    centred = tokens - np.average(tokens, axis=0, weights=weights)
+    shares = weights / weights.sum()
+    _, axes = np.linalg.eigh(centred.T @ (shares[:, None] * centred))
+    assert colours.shape == (*values.shape[:2], 3)
+    assert colours.dtype == np.uint8
+    space = np.c_[centred @ axes[:, ::-1][:, :6], np.ones(len(tokens))]
+    for channel in colours.reshape(-1, 3).T.astype(float):
+        assert {channel.min(), channel.max()} == {0.0, 255.0}
+        inside = (channel > 0) & (channel < 255)
+        # a channel is linear in the leading axes wherever it is not cut off, and 2 % are cut off on either side
+        fit, *_ = np.linalg.lstsq(space[inside], channel[inside], rcond=None)
+        linear = space @ fit
+        assert np.abs(linear - channel)[inside].max() < 1.0
+        for beyond, reached in ((linear < -1, linear < 1), (linear > 256, linear > 254)):
+            assert shares[beyond].sum() < 0.02 + shares.max()
+            assert shares[reached].sum() > 0.02 - shares.max()
+
+
+def test_two_dimensions_leave_one_channel_grey() -> None:
+    colours = queries.rgb(EmbeddingConfig(BasisConfig(1, 2, step_deg=3.0), 3.0, (4, 6)))
+    assert (colours[:, :, 2] == 128).all()
+    assert np.ptp(colours[:, :, 1]) > 0
+
+
+@pytest.mark.parametrize("config", ALL, ids=NAMES)
+def test_similarity_and_its_extremes(config: EmbeddingConfig) -> None:
+    made = queries.embedding(config)
+    rows, columns, width = made.values.shape
+    matrix = cosine_matrix(torch.tensor(made.values).view(-1, width).double()).numpy()
+    row, col = rows // 3, columns // 2
+    shown = queries.similarity(config, row, col)
+    np.testing.assert_allclose(shown.ravel(), matrix[row * columns + col], atol=1e-6)
+    nearest, farthest = queries.extremes(config, row, col, 4)
+    others = np.delete(shown.ravel(), row * columns + col)
+    np.testing.assert_array_equal([patch.similarity for patch in nearest], np.sort(others)[::-1][:4])
+    np.testing.assert_array_equal([patch.similarity for patch in farthest], np.sort(others)[:4])
+    for patch in nearest + farthest:
+        assert patch.similarity == shown[patch.row, patch.col]
+        assert (patch.lat, patch.lon) == (made.lat[patch.row], made.lon[patch.col])
+        km = great_circle_km(made.lat[row], made.lon[col], patch.lat, patch.lon)
+        assert patch.km == pytest.approx(float(km))
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    running = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(running, running[-1] / 2.0)])
+
+
+@pytest.mark.parametrize("encoder", ["harmonic", "sinusoidal"])
+def test_similarity_against_distance_is_that_of_all_pairs(encoder: str) -> None:
+    config = EmbeddingConfig(BasisConfig(4, 12), step_deg=3.0, patch=(2, 2), encoder=encoder)
+    found = curves.similarity_by_distance(config)
+    assert found.overall.count.sum() == sum(band.count.sum() for band in found.bands)
+    assert [band.name for band in found.bands][::5] == ["60–90° S", "60–90° N"]
+    made = queries.embedding(config)
+    lat, lon = (torch.tensor(axis).reshape(-1) for axis in np.meshgrid(made.lat, made.lon, indexing="ij"))
+    first, second = np.triu_indices(lat.numel(), k=1)
+    km = great_circle_km(lat[first], lon[first], lat[second], lon[second]).numpy()
+    cosines = cosine_matrix(torch.tensor(made.values).flatten(0, 1)).numpy()[first, second]
+    weights = flat_areas(config)[first] * flat_areas(config)[second]
+    edges = np.linspace(0.0, math.pi * 6371.0, found.km.size + 1)
+    bins = np.searchsorted(edges, km) - 1
+    spread = found.overall
+    assert (spread.count[2:] > 300).all()
+    for index in range(2, found.km.size):
+        inside = bins == index
+        assert spread.low[index] <= spread.median[index] <= spread.high[index]
+        assert spread.median[index] == pytest.approx(weighted_median(cosines[inside], weights[inside]), abs=0.06)
+    assert curves.similarity_by_distance(config) is found
+
+
+def test_a_basis_of_the_sphere_is_even_and_falls_and_sines_are_not() -> None:
+    sphere, sines = EmbeddingConfig(), EmbeddingConfig(encoder="sinusoidal")
+    even = curves.similarity_by_distance(sphere).overall
+    assert even.median[0] > 0.9
+    assert (np.diff(even.median[:8]) < 0.0).all()
+    measures = {row.name: row for row in curves.compare(sphere, sines)}
+    assert measures["spread between latitudes"].a < 0.5 * measures["spread between latitudes"].b
+
+
+def test_the_histogram_is_of_all_pairs() -> None:
+    edges, shares = curves.similarity_histogram(SPHERE)
+    weights = flat_areas(SPHERE)
+    upper = np.triu_indices(len(weights), k=1)
+    matrix = cosine_matrix(torch.tensor(queries.embedding(SPHERE).values).flatten(0, 1)).numpy()
+    expected, _ = np.histogram(matrix[upper], bins=edges, weights=np.outer(weights, weights)[upper])
+    assert shares.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=1e-4)
+
+
+def test_the_clipped_share_is_counted_on_the_cells() -> None:
+    grid = OCEAN.grid()
+    basis = HarmonicBasis.fit(grid, 6, 20, Domain("ocean").mask(grid))
+    beyond = np.abs(position_pixels(basis, grid, None)) > 1.5
+    expected = np.average(beyond.mean(axis=1), axis=0, weights=grid.cell_area_m2)
+    np.testing.assert_allclose(queries.clipped_share(OCEAN), expected, atol=2e-3)
+    assert (queries.clipped_share(BOX) == 0.0).all()
+    assert (queries.clipped_share(SINES) == 0.0).all()
+
+
+def test_the_scale_table_is_the_engines_with_names_and_units() -> None:
+    table = queries.scale(OCEAN)
+    assert table.logs.shape == (15, 10)
+    np.testing.assert_array_equal(table.logs, scale_features(OCEAN.grid(), (4, 6))[:, 3].numpy())
+    name, size, unit, feature = table.of(7)[2]
+    assert (name, unit) == ("area", "m²")
+    assert size == pytest.approx(queries.embedding(OCEAN).area_m2[7], rel=1e-12)
+    assert feature == pytest.approx(math.log(size))
+
+
+def test_a_patch_outside_the_domain_says_so() -> None:
+    share = queries.domain_share(OCEAN)
+    mask = Domain("ocean").mask(OCEAN.grid())
+    area = np.repeat(OCEAN.grid().cell_area_m2, 120).reshape(60, 120)
+    assert share[3, 9] == pytest.approx(np.average(mask[12:16, 54:60], weights=area[12:16, 54:60]))
+    antarctica = tuple(int(index) for index in np.argwhere(share == 0.0)[0])
+    assert "wholly outside the ocean" in (queries.domain_note(OCEAN, *antarctica) or "")
+    assert np.isfinite(queries.embedding(OCEAN).values[antarctica]).all()
+    wet = np.unravel_index(share.argmax(), share.shape)
+    assert queries.domain_note(OCEAN, *wet) is None
+    assert queries.domain_note(SPHERE, *antarctica) is None
+    assert queries.domain_note(SINES, *antarctica) is None
+
+
+def test_the_estimate_knows_the_size_and_what_is_at_hand() -> None:
+    config = EmbeddingConfig(BasisConfig(8, 30, Domain("ocean"), 5.0), 5.0, (2, 2))
+    before = queries.estimate(config)
+    assert before.seconds > 0.0
+    assert before.peak_bytes > before.result_bytes == queries.embedding(config).values.nbytes
+    assert queries.estimate(config).seconds == 0.0
+    fine, coarse = (queries.estimate(EmbeddingConfig(step_deg=step)) for step in (0.05, 0.1))
+    assert fine.seconds == pytest.approx(4.0 * coarse.seconds)
+    masked = queries.estimate(EmbeddingConfig(BasisConfig(40, 64, Domain("land")), 0.1))
+    assert masked.seconds > coarse.seconds
+    assert masked.peak_bytes > 5 * 8 * 41**4
+
+
+def test_only_numbers_that_differ_are_compared() -> None:
+    assert curves.compare(SPHERE, SPHERE) == []
+    other = EmbeddingConfig(SPHERE.basis, 3.0, (6, 6))
+    found = {row.name: (row.a, row.b) for row in curves.compare(SPHERE, other)}
+    assert found["patches"] == (300.0, 200.0)
+    assert found["largest patch"][0] < found["largest patch"][1]
+    assert "dimensions" not in found
+    assert "values clipped" not in found
+
+
+# --- to take away ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", ALL, ids=NAMES)
+def test_the_snippet_makes_exactly_this_embedding(config: EmbeddingConfig) -> None:
+    made = queries.embedding(config)
+    names: dict = {}
+    exec(compile(files.snippet(config), "snippet", "exec"), names)
+    assert names["embedding"].dtype == np.float32
+    assert np.array_equal(names["embedding"], made.values)
+    assert np.array_equal(names["lat"], made.lat)
+    assert np.array_equal(names["lon"], made.lon)
+
+
+@pytest.mark.parametrize("config", ALL, ids=NAMES)
+def test_files_come_back_as_they_were(config: EmbeddingConfig) -> None:
+    made = queries.embedding(config)
+    assert files.config_from_json(files.config_json(config)) == config
+    again, read = files.read_npz(files.embedding_npz(config))
+    assert again == config
+    for name in ("values", "lat", "lon", "area_m2"):
+        assert np.array_equal(getattr(read, name), getattr(made, name))
+    with xr.open_dataset(io.BytesIO(files.embedding_netcdf(config)), engine="h5netcdf") as dataset:
+        assert np.array_equal(dataset["embedding"].values, made.values)
+        assert files.config_from_json(dataset.attrs["config"]) == config
+        assert dataset["scale"].sel(feature="ln(area / m²)").values == pytest.approx(np.log(made.area_m2))
+        assert LatLonGrid.from_dataset(dataset).shape == made.values.shape[:2]
+        assert float(dataset["area"].sum()) == pytest.approx(4 * math.pi * 6_371_000.0**2, rel=1e-9)
+        np.testing.assert_allclose(dataset["lat_bounds"].mean("bound"), made.lat)
+
+
+def packed(**arrays: np.ndarray) -> bytes:
+    with io.BytesIO() as content:
+        np.savez(content, **arrays)
+        return content.getvalue()
+
+
+def test_files_that_are_not_ours_or_damaged_are_refused() -> None:
+    good = files.embedding_npz(SPHERE)
+    with np.load(io.BytesIO(good), allow_pickle=False) as arrays:
+        parts = dict(arrays)
+    flipped = bytearray(good)
+    flipped[2000] ^= 255
+    text = json.loads(files.config_json(SPHERE))
+    for content, words in (
+        (b"", "damaged"),
+        (b"\x89PNG and so on", "damaged"),
+        (good[: len(good) // 2], "damaged"),
+        (bytes(flipped), "damaged"),
+        (packed(other=np.zeros(3)), "other than an embedding"),
+        (packed(**parts | {"config": np.array("{}")}), "other than an embedding"),
+        (packed(**parts | {"config": np.array(json.dumps(text | {"patch": [7, 4]}))}), "damaged: patch height 7"),
+        (packed(**parts | {"config": np.array(json.dumps(text | {"version": 2}))}), "newer version"),
+        (packed(**parts | {"embedding": parts["embedding"][1:]}), "does not go with its choices"),
+        (packed(**{name: part for name, part in parts.items() if name != "lat"}), "damaged"),
+        (packed(**parts | {"lat": np.array([object()])}), "damaged"),
+    ):
+        with pytest.raises(StoreError, match=words):
+            files.read_npz(content)
+    for content in (b"[]", b"{", b'"text"', b'{"format": "other", "version": 1}'):
+        with pytest.raises(StoreError, match="other than an embedding"):
+            files.config_from_json(content)
+
+
+def test_answers_stay_within_the_cache() -> None:
+    for config in ALL:
+        queries.embedding(config)
+    assert 0 < CACHE.used_bytes <= CACHE.max_bytes
