@@ -8,10 +8,7 @@ import torch
 
 from engine.data.climate import NUM_CLASSES
 from engine.data.tiles import Tiles
-from engine.mvmf import MixtureVMF, credible_region, even_centres
-from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
-from engine.training.expert.prior import day_distance, fit_prior
-from engine.training.expert.scores import (
+from engine.evaluation.expert_scores import (
     LEVELS,
     RADII_KM,
     RECALL_AREAS_KM2,
@@ -20,8 +17,12 @@ from engine.training.expert.scores import (
     _regions,
     belief_within,
     best_guess,
+    day_distance,
     score,
 )
+from engine.mvmf import MixtureVMF, credible_region, even_centres
+from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
+from engine.training.expert.prior import fit_prior
 
 K = 60
 RNG = np.random.default_rng(0)

@@ -22,20 +22,21 @@ from engine.config.sst import SSTSettings
 from engine.data.months import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError, DataError, StoreError
+from engine.files import home_folder
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
-from engine.training.sst.learner import load_weights
-from engine.training.sst.positions import Places
+from engine.training.sst.positions import PatchPositions
 from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
+from engine.training.trainer import load_weights
 
 BEST = "best.safetensors"
 """The model file in a run's folder."""
 
 BASELINES = "baselines.npz"
-"""Beside it: what the baselines learned from the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
+"""Beside it: the baselines fitted to the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
 
 FORMAT = "harmonia.sst_model"
 VERSION = 1
@@ -53,15 +54,15 @@ _BASIS = ("mean", "components", "eigenvalues", "std")
 
 @dataclass(frozen=True, eq=False)
 class ModelBundle:
-    """A model that has learned, and what it was told beside the days.
+    """A trained model, and all that it needs beside the days.
 
     Attributes:
         model: the weights, in ``eval`` mode.
         settings: how it was trained.
         seed: of that run.
         basis: what its position embedding is made of; None for other encoders.
-        climatology: the usual course of the year that it takes off, on the grid it was trained on.
-        scores: how far it had learned: ``epoch``, ``val_mae`` and so on; and from what: ``data_name``, ``data_key``.
+        climatology: subtracted from the days; on the grid it was trained on.
+        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
     """
 
     model: SpatioTemporalModel
@@ -79,12 +80,12 @@ class ModelBundle:
             digest.update(name.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:32]
 
-    def view(self, data: MonthlyData) -> ModelInputs:
-        """``data`` as the model sees it, on whatever grid it lies."""
+    def model_inputs(self, data: MonthlyData) -> ModelInputs:
+        """``data`` as the model reads it, on whatever grid it lies."""
         settings = self.settings
         windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
         climatology = on_grid(self.climatology, data.grid, data.land)
-        return ModelInputs.of(data, climatology, windows, Places(settings.model, windows, self.basis))
+        return ModelInputs.of(data, climatology, windows, PatchPositions(settings.model, windows, self.basis))
 
     def save(self, path: Path) -> None:
         """Write everything as safetensors, whole or not at all."""
@@ -129,7 +130,8 @@ class ModelBundle:
             ) from error
         assert isinstance(config.settings, SSTSettings)
         model = SpatioTemporalModel(config.settings.model)
-        load_weights(model, _below("weights:", kept), str(path))
+        weights = {name: torch.tensor(array) for name, array in _below("weights:", kept).items()}
+        load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),
             config.settings,
@@ -140,9 +142,19 @@ class ModelBundle:
         )
 
 
-def pretrained() -> ModelBundle:
-    """The small model that comes with Harmonia, trained on the demo ocean; its card lies beside it in ``assets``."""
-    return ModelBundle.load(asset(PRETRAINED))
+def load_model(path_or_run: str | Path) -> ModelBundle:
+    """A trained model: a run's id, a run's folder, or a model file; ``"pretrained"`` is the one that comes with us,
+    trained on the demo ocean; its card lies beside it in ``assets``.
+
+    Raises:
+        StoreError: there is none, or the file is damaged, of another version or architecture.
+    """
+    if str(path_or_run) == "pretrained":
+        return ModelBundle.load(asset(PRETRAINED))
+    path = Path(path_or_run)
+    if not path.exists() and len(path.parts) == 1:
+        path = home_folder() / "runs" / path
+    return ModelBundle.load(path / BEST if path.is_dir() else path)
 
 
 def code_version() -> str:
