@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,13 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.config.run_config import RunConfig, TableSettings
+from engine.config.run_config import TableSettings
 from engine.data.vectors import Floats, Target, force, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
-from engine.errors import ChoiceError, StoreError
+from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
 from engine.runs.metrics import MetricsReader, decimate
+from engine.runs.run_folder import RunFolder
 from engine.sphere import lat_lon, unit_vectors
 
 PLACES: dict[str, tuple[float, float]] = {
@@ -29,8 +27,6 @@ PLACES: dict[str, tuple[float, float]] = {
     "Date line": (180.0, 0.0),
 }
 """Where the topologies differ: (longitude, latitude) in degrees."""
-
-_SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +82,21 @@ def table_fields(folder: Path) -> TableFields:
     """
     settings, seed = _settings(folder)
     known = _target(settings.target)
-    drawn = known.sampled(settings.sample_share, seed)
+    drawn = known.sampled(settings.sample_fraction, seed)
     true = _dataset(known, known.values, known.lat, known.lon)
     sampled = true.where(xr.DataArray(drawn, dims=("lat", "lon")))
-    newest = newest_snapshot(folder)
-    if newest is None:
+    iteration = newest_snapshot(folder)
+    if iteration is None:
         return TableFields(true, sampled, None, None, 0)
-    arrays = _snapshot(newest[1])
+    arrays = RunFolder(folder).read_snapshot(iteration)
     values = np.stack([arrays[name] for name in known.names], axis=-1)
     learned = _dataset(known, values, known.lat, known.lon)
-    return TableFields(true, sampled, learned, arrays["table"], newest[0])
+    return TableFields(true, sampled, learned, arrays["table"], iteration)
 
 
-def newest_snapshot(folder: Path) -> tuple[int, Path] | None:
-    """Iteration and file of the newest snapshot of the run in ``folder``, None before the first."""
-    found = ((_SNAPSHOT.fullmatch(path.name), path) for path in (folder / "snapshots").glob("epoch-*.npz"))
-    return max(((int(name[1]), path) for name, path in found if name), default=None)
+def newest_snapshot(folder: Path) -> int | None:
+    """Iteration of the newest snapshot of the run in ``folder``, None before the first."""
+    return max(RunFolder(folder).snapshot_epochs(), default=None)
 
 
 def losses(reader: MetricsReader, num_points: int = 1000) -> Losses:
@@ -123,8 +118,8 @@ def baseline(folder: Path) -> Baseline:
     """
     settings, seed = _settings(folder)
     return CACHE.get(
-        ("nearest", settings.target, settings.sample_share, seed),
-        lambda: _nearest(_target(settings.target), settings.sample_share, seed),
+        ("nearest", settings.target, settings.sample_fraction, seed),
+        lambda: _nearest(_target(settings.target), settings.sample_fraction, seed),
         lambda _: 64,
     )
 
@@ -158,7 +153,7 @@ def close_ups(table: NDArray[Any], place: tuple[float, float], padding: tuple[in
 
 
 def _settings(folder: Path) -> tuple[TableSettings, int]:
-    config = RunConfig.read(folder / "config.json")
+    config = RunFolder(folder).read_config()
     if not isinstance(config.settings, TableSettings):
         raise ChoiceError(f"the run is of the task {config.task!r}", folder.name, "choose a run of the task 'table'")
     return config.settings, config.seed
@@ -204,11 +199,3 @@ def _dataset(known: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> x
         name: (("lat", "lon"), values[..., index], {"units": known.units}) for index, name in enumerate(known.names)
     }
     return xr.Dataset(fields, coords, {"title": known.title})
-
-
-def _snapshot(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StoreError("the snapshot is damaged", str(path), "let the run go on to its next one") from error

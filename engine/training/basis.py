@@ -31,7 +31,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
     def remember(compute: Callable[[], Moments]) -> Moments:
         if kept is not None:
             mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
-            return Moments(mean, covariance, kept.facts["fraction"])
+            return Moments(mean, covariance, kept.metadata["fraction"])
         moments = compute()
         arrays = {"mean": moments.mean.numpy(), "covariance": moments.covariance.numpy()}
         run.checkpoint(arrays, {"fraction": moments.fraction, "done": done})
@@ -39,7 +39,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
 
     kept = run.restore()
     if kept is not None:
-        done = kept.facts["done"]
+        done = kept.metadata["done"]
     progress(done, "starting")
     use_thread_policy()
     grid, domain = LatLonGrid.regular(settings.step_deg), _domain(settings)
@@ -54,7 +54,7 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
             remember=remember,
         )
     run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
-    basis.save(run.path("basis.safetensors"))
+    basis.save(run.files.basis)
 
 
 def _domain(settings: BasisSettings) -> Domain:

@@ -57,7 +57,7 @@ def fit_table(settings: TableSettings, run: RunContext, clock: Clock = time.mono
     use_thread_policy()
     known = target(settings.target)
     model = _model(settings, len(known.names), run.seed)
-    data = _TableData.of(known, known.sampled(settings.sample_share, run.seed), model.embedding)
+    data = _TableData.of(known, known.sampled(settings.sample_fraction, run.seed), model.embedding)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     snapshots, saved_at = snapshot_steps(settings.iterations), clock()
     scores: dict[str, float] = {}
@@ -185,7 +185,7 @@ def _restore(run: RunContext, model: SpatialConv, optimizer: torch.optim.Adam) -
     weights = {name: torch.tensor(array) for name, array in kept.arrays.items() if name not in moments}
     load_weights(model, weights, "checkpoints/last.safetensors")
     load_optimizer_state(model, optimizer, nested_state(moments, {}))
-    return kept.facts["iteration"]
+    return kept.metadata["iteration"]
 
 
 def _save(
@@ -211,4 +211,4 @@ def _save(
         "scale": data.scale,
         **scores,
     }
-    write_checkpoint(run.path("table.safetensors"), arrays, metadata)
+    write_checkpoint(run.files.table, arrays, metadata)

@@ -253,7 +253,7 @@ class Trainer:
         kept = self._run.restore()
         if kept is None:
             return
-        state = nested_state(*trainer_state(kept.arrays, kept.facts, self._task.steps_per_epoch))
+        state = nested_state(*trainer_state(kept.arrays, kept.metadata, self._task.steps_per_epoch))
         self._module.load_state_dict(state["module"])
         self._epoch, self._best, self._epochs_since_best = state["epoch"], state["best"], state["epochs_since_best"]
         self._metrics = state["metrics"]

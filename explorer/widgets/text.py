@@ -8,6 +8,11 @@ from html import escape
 
 import panel as pn
 
+#: A label, a value and its unit.
+Fact = tuple[str, str, str]
+#: A sentence, and whether it is set apart as a caution.
+Sentence = tuple[str, bool]
+
 _CSS = """
 :host { font: 450 13px/1.5 Inter, system-ui, sans-serif; color: var(--h-text); margin: 0 }
 h1 { font: 620 20px/1.2 Inter, system-ui, sans-serif; margin: 0 }
@@ -113,3 +118,19 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def place(lat_deg: float, lon_deg: float, precision: str = ".4g") -> str:
+    """A place in degrees with its hemispheres: ``35.5° N 12° W``."""
+    north, east = "N" if lat_deg >= 0 else "S", "E" if lon_deg >= 0 else "W"
+    return f"{abs(lat_deg):{precision}}° {north} {abs(lon_deg):{precision}}° {east}"
+
+
+def colour_key(entries: Iterable[tuple[str, str]]) -> str:
+    """HTML of the meaning of colours, ``(name, colour)`` each."""
+    marks = (
+        f'<span style="margin-right:14px;white-space:nowrap"><span style="color:{colour}">■</span> '
+        f"{escape(name)}</span>"
+        for name, colour in entries
+    )
+    return f"<p>{' '.join(marks)}</p>"

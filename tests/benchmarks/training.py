@@ -73,7 +73,7 @@ def skill_rows() -> Iterator[Row]:
     """Area-weighted MAE of the true monthly mean on the last year of three oceans; ice apart, nothing withheld."""
     tables = [
         evaluate(
-            load_model("pretrained"), SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_share=0.0)
+            load_model("pretrained"), SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0)
         ).table
         for seed in SEEDS
     ]

@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from engine.config.expert import ExpertSettings, LandTiles
-from engine.config.run_config import RunConfig
 from engine.data.climate import CLASSES, SEA, climate_at
 from engine.data.demo_land import DemoLand
 from engine.data.tiles import Pixels, Tiles
@@ -27,9 +26,10 @@ from engine.evaluation.expert_scores import Beliefs, best_guess
 from engine.queries.cache import CACHE
 from engine.queries.mvmf.centres import Components, Floats
 from engine.queries.mvmf.sandbox import Field
+from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon
 from engine.training.expert.data_module import is_placed
-from engine.training.expert.model_bundle import EXPERT, Expert, load_expert
+from engine.training.expert.model_bundle import Expert, load_expert
 
 SCENE_SIDE = 3
 """Pictures along each side of a scene."""
@@ -96,7 +96,7 @@ class Scores:
 
 def settings_of(folder: Path) -> ExpertSettings:
     """Of the run in ``folder``. Raises :class:`ChoiceError` for a run of another task."""
-    config = RunConfig.read(folder / "config.json")
+    config = RunFolder(folder).read_config()
     if not isinstance(config.settings, ExpertSettings):
         raise ChoiceError(f"the run is of the task {config.task!r}", folder.name, "choose a run of the task 'expert'")
     return config.settings
@@ -163,7 +163,7 @@ def error_map(folder: Path, step_deg: float = 10.0) -> Field:
 
 def scores(folder: Path) -> Scores:
     """The scores on the test. Raises :class:`StoreError` while there are none."""
-    path = folder / "scores.json"
+    path = RunFolder(folder).scores
     try:
         found = json.loads(path.read_bytes())
         return Scores(found["expert"], found["prior"], tuple(found["recall_areas_km2"]))
@@ -175,7 +175,7 @@ def scores(folder: Path) -> Scores:
 
 def _stamp(folder: Path) -> tuple[str, int]:
     try:
-        return str(folder), (folder / EXPERT).stat().st_mtime_ns
+        return str(folder), RunFolder(folder).expert.stat().st_mtime_ns
     except OSError as error:
         raise StoreError("the expert is not trained yet", folder.name, "let its run finish") from error
 
@@ -185,7 +185,7 @@ def _expert(folder: Path) -> Expert:
 
 
 def _examined(folder: Path) -> TestTiles:
-    expert, path = _expert(folder), folder / "shown.npz"
+    expert, path = _expert(folder), RunFolder(folder).test_tiles
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in Tiles._fields}

@@ -164,7 +164,7 @@ def opened(choice: SourceChoice, progress: Progress | None = None) -> Opened:
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        said = (part.replace(str(path), path.name) for part in (error.what, error.where, error.remedy))
+        said = (part.replace(str(path), path.name) for part in (error.problem, error.where, error.remedy))
         if isinstance(error, QualityError):
             raise QualityError(*said) from error
         forget_upload(choice.path)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
+from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.quality import Quality
 from engine.errors import StoreError
 from engine.files import home_folder
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, source
+from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 
 Arrays = dict[str, NDArray[Any]]
@@ -50,8 +51,8 @@ class Model:
         from engine.models.baselines import Baselines
         from engine.training.sst.model_bundle import load_model
 
-        folder = None if name == PRETRAINED else home_folder() / "runs" / name
-        self.trained = load_model(PRETRAINED if folder is None else folder)
+        folder = None if name == PRETRAINED else RunFolder.of(name)
+        self.trained = load_model(PRETRAINED if folder is None else folder.path)
         kept = _baselines_file(folder)
         self.has_baselines = kept is not None
         # without what the others learned, only the two that learn nothing are left
@@ -70,11 +71,11 @@ class Model:
         return Baselines.from_arrays({**self.arrays, **there})
 
 
-def _baselines_file(folder: Path | None) -> Arrays | None:
-    from engine.training.sst.model_bundle import BASELINES, PRETRAINED_BASELINES
+def _baselines_file(folder: RunFolder | None) -> Arrays | None:
+    from engine.training.sst.model_bundle import PRETRAINED_BASELINES
 
     try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else folder / BASELINES
+        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)
     except (StoreError, OSError, ValueError):
@@ -84,9 +85,7 @@ def _baselines_file(folder: Path | None) -> Arrays | None:
 def model_of(name: str) -> Model:
     """A model with its baselines, kept while its file stays as it is. Raises :class:`StoreError` where there is
     none."""
-    if name != PRETRAINED and Path(name).name != name:
-        raise StoreError(f"there is no run {name[:60]!r}", "the models", "choose one of the list")
-    best = None if name == PRETRAINED else home_folder() / "runs" / name / "best.safetensors"
+    best = None if name == PRETRAINED else RunFolder.of(name).model
     if best is not None and not best.exists():
         raise StoreError("there is no model of this run", name, "choose another, or wait until its first epoch is over")
     stamp = None if best is None else best.stat().st_mtime_ns

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
 from engine.runs.metrics import MetricsReader, decimate
+from engine.runs.run_folder import RunFolder
 
 Floats = NDArray[np.float64]
 Axis = Literal["step", "epoch", "time"]
@@ -165,9 +167,9 @@ def sweep_view(folder: Path) -> SweepView:
     Raises:
         StoreError: its file is damaged.
     """
-    path = folder / "trials.json"
+    path = RunFolder(folder).trials
     try:
-        content = json.loads(path.read_bytes())
+        content = current_trials(json.loads(path.read_bytes()))
         trials = [SweepTrial(**trial) for trial in content["trials"]]
         return SweepView(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
     except FileNotFoundError:

@@ -17,9 +17,7 @@ from engine.evaluation.expert_scores import Beliefs, beliefs_of
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF
 from engine.runs.checkpoints import read_checkpoint
-
-EXPERT = "expert.safetensors"
-"""Name of the trained expert in its run's folder."""
+from engine.runs.run_folder import RunFolder
 
 
 class Expert(NamedTuple):
@@ -59,12 +57,12 @@ def load_expert(path: str | Path) -> Expert:
     Raises :class:`StoreError` for a file that is missing, damaged, newer, or something else.
     """
     path = Path(path)
-    path = path / EXPERT if path.is_dir() else path
+    path = RunFolder(path).expert if path.is_dir() else path
     kept = read_checkpoint(path)
     if kept is None:
         raise StoreError("there is no such file", str(path), "name the folder of a finished run of the task 'expert'")
     try:
-        metadata = kept.facts
+        metadata = kept.metadata
         settings = ExpertSettings.model_validate_json(metadata["settings"])
         size, seed, bands = metadata["size"], metadata["seed"], tuple(metadata["bands"])
         arrays = {name: torch.tensor(value) for name, value in kept.arrays.items()}

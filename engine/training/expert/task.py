@@ -23,7 +23,7 @@ from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
 from engine.training.expert.data_module import ExpertDataModule, is_placed
-from engine.training.expert.model_bundle import EXPERT, predict_beliefs
+from engine.training.expert.model_bundle import predict_beliefs
 from engine.training.expert.prior import Prior, temper
 from engine.training.trainer import Clock, Metrics, Trainer, TrainingModule, TrainingTask, flat_state, load_weights
 
@@ -152,7 +152,7 @@ class _ExpertTask(TrainingTask):
         if epoch == 0:
             bands = np.array(self._data.source.bands)
             tiles = {**truth._asdict(), "pixels": truth.pixels.astype(np.float16)}
-            self._run.save("shown.npz", **tiles, bands=bands)
+            self._run.save(self._run.files.test_tiles, **tiles, bands=bands)
         beliefs, mixture = predict_beliefs(self._model, truth.pixels), self._model.mixture
         guess = best_guess(mixture, beliefs.log_weights)
         centre_lat, centre_lon = (values.cpu().numpy() for values in lat_lon(mixture.centres.detach()))
@@ -196,8 +196,8 @@ class _ExpertTask(TrainingTask):
             "size": data.source.size,
             "scores": scores,
         }
-        write_checkpoint(self._run.path(EXPERT), _weights(self._model), metadata)
-        write_atomic(self._run.path("scores.json"), json.dumps(scores, indent=2).encode() + b"\n")
+        write_checkpoint(self._run.files.expert, _weights(self._model), metadata)
+        write_atomic(self._run.files.scores, json.dumps(scores, indent=2).encode() + b"\n")
 
 
 def learning_rate(settings: ExpertSettings, step: int, num_steps: int) -> float:

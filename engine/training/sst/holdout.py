@@ -47,7 +47,7 @@ class HoldOutSet:
         if data.target is None and not fraction:
             raise DataError(
                 "the true means of the months are not known, and no days are withheld to score on",
-                "withheld_share",
+                "withheld_fraction",
                 "choose a fraction above 0",
             )
         area = data.grid.area_weights[:, None] * ~data.land

@@ -22,21 +22,15 @@ from engine.config.sst import SSTSettings
 from engine.data.months import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError, DataError, StoreError
-from engine.files import home_folder
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from engine.runs.run_folder import RunFolder, runs_folder
 from engine.sphere import LatLonGrid
 from engine.training.sst.positions import PatchPositions
 from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
 from engine.training.trainer import load_weights
-
-BEST = "best.safetensors"
-"""The model file in a run's folder."""
-
-BASELINES = "baselines.npz"
-"""Beside it: the baselines fitted to the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
 
 FORMAT = "harmonia.sst_model"
 VERSION = 1
@@ -91,7 +85,7 @@ class ModelBundle:
         """Write everything as safetensors, whole or not at all."""
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         arrays |= {f"climatology:{name}": value for name, value in _packed(self.climatology).items()}
-        facts: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "code_version": code_version(),
@@ -103,8 +97,8 @@ class ModelBundle:
             arrays |= {"basis:lat": self.basis.grid.lat, "basis:lon": self.basis.grid.lon}
             if self.basis.where is not None:
                 arrays["basis:where"] = np.packbits(self.basis.where.numpy())
-            facts["basis"] = {"max_degree": self.basis.max_degree, "domain": self.basis.domain}
-        write_checkpoint(path, arrays, facts)
+            metadata["basis"] = {"max_degree": self.basis.max_degree, "domain": self.basis.domain}
+        write_checkpoint(path, arrays, metadata)
 
     @classmethod
     def load(cls, path: Path) -> ModelBundle:
@@ -116,17 +110,17 @@ class ModelBundle:
         kept = read_checkpoint(path)
         if kept is None:
             raise StoreError("there is no trained model", str(path), "train one, or check the path")
-        if kept.facts.get("format") != FORMAT:
+        if kept.metadata.get("format") != FORMAT:
             raise StoreError(
                 "the file holds something other than a trained model", str(path), f"choose a {FORMAT} file"
             )
-        if kept.facts["version"] > VERSION:
+        if kept.metadata["version"] > VERSION:
             raise StoreError("the model was written by a newer Harmonia", str(path), "update Harmonia")
         try:
-            config = RunConfig.checked(kept.facts["config"], str(path))
+            config = RunConfig.checked(kept.metadata["config"], str(path))
         except ConfigError as error:
             raise StoreError(
-                f"the model's settings are not understood: {error.what}", str(path), "use the Harmonia that wrote it"
+                f"the model's settings are not understood: {error.problem}", str(path), "use the Harmonia that wrote it"
             ) from error
         assert isinstance(config.settings, SSTSettings)
         model = SpatioTemporalModel(config.settings.model)
@@ -138,7 +132,7 @@ class ModelBundle:
             config.seed,
             _basis(kept),
             _unpacked(_below("climatology:", kept)),
-            kept.facts["scores"],
+            kept.metadata["scores"],
         )
 
 
@@ -153,8 +147,8 @@ def load_model(path_or_run: str | Path) -> ModelBundle:
         return ModelBundle.load(asset(PRETRAINED))
     path = Path(path_or_run)
     if not path.exists() and len(path.parts) == 1:
-        path = home_folder() / "runs" / path
-    return ModelBundle.load(path / BEST if path.is_dir() else path)
+        path = runs_folder() / path
+    return ModelBundle.load(RunFolder(path).model if path.is_dir() else path)
 
 
 def code_version() -> str:
@@ -192,7 +186,7 @@ def _basis(kept: Checkpoint) -> HarmonicBasis | None:
         cells = np.unpackbits(arrays["where"], count=grid.shape[0] * grid.shape[1])
         where = torch.tensor(cells.astype(bool).reshape(grid.shape))
     tensors = {name: torch.tensor(arrays[name]) for name in _BASIS}
-    return HarmonicBasis(grid=grid, where=where, **tensors, **kept.facts["basis"])
+    return HarmonicBasis(grid=grid, where=where, **tensors, **kept.metadata["basis"])
 
 
 def _below(prefix: str, kept: Checkpoint) -> dict[str, NDArray[Any]]:

@@ -44,7 +44,7 @@ class _MeanAndStd(nn.Module):
 class SSTModule(TrainingModule):
     """AdamW on :class:`SpatioTemporalModel`, on one process or many, with an exponential average of the weights.
 
-    After step s the average is a ← d·a + (1 − d)·w with d = min(``average``, (1 + s)/(10 + s)); :attr:`ema_model`
+    After step s the average is a ← d·a + (1 − d)·w with d = min(``ema_decay``, (1 + s)/(10 + s)); :attr:`ema_model`
     holds it: that is what is validated and kept. Several processes see different samples; the sums of errors and of
     weights are added up over all before they are divided, so that N processes with one window each make the step of one
     process with N.
@@ -77,7 +77,7 @@ class SSTModule(TrainingModule):
     def _move_average(self, averages: Any, weights: Any, num_averaged: Any) -> None:
         """Move the average towards the weights; ``num_averaged`` is the number s of steps made."""
         step = int(num_averaged)
-        decay = min(self.settings.average, (1 + step) / (_EMA_WARMUP + step))
+        decay = min(self.settings.ema_decay, (1 + step) / (_EMA_WARMUP + step))
         for average, weight in zip(averages, weights, strict=True):
             average.lerp_(weight, 1.0 - decay)
 

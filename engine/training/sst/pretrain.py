@@ -25,12 +25,11 @@ from engine.data.prepare import prepare
 from engine.evaluation.scores import Table, calibration, over_seeds, score, score_table
 from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.heartbeat import log
+from engine.runs.run_folder import RunFolder
 from engine.training.fit import fit
 from engine.training.sst.data_module import open_source
 from engine.training.sst.holdout import HoldOutSet
 from engine.training.sst.model_bundle import (
-    BASELINES,
-    BEST,
     PRETRAINED,
     PRETRAINED_BASELINES,
     ModelBundle,
@@ -53,12 +52,12 @@ CONFIG = RunConfig(
         samples=240,
         batch=2,
         learning_rate=2e-3,
-        average=0.998,
+        ema_decay=0.998,
     ),
 )
 """How the model is trained: within half an hour of two cores."""
 
-UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_share=0.0) for seed in (1, 2, 3))
+UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0) for seed in (1, 2, 3))
 """What it is evaluated on: the last year of demo oceans that it was not trained on, no observation withheld."""
 
 _CLASSES = ("0", "1–3", "4–8", ">8")
@@ -72,13 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of the run; goes on with what is there")
     folder: Path = parser.parse_args(argv).run_dir.resolve()
     fit(CONFIG, folder)
-    bundle = ModelBundle.load(folder / BEST)
+    bundle = ModelBundle.load(RunFolder(folder).model)
     log("evaluating")
     evaluations = [evaluate(bundle, settings) for settings in UNSEEN]
     target = FOLDERS[0] / PRETRAINED
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(folder / BEST, target)
-    shutil.copyfile(folder / BASELINES, FOLDERS[0] / PRETRAINED_BASELINES)
+    shutil.copyfile(RunFolder(folder).model, target)
+    shutil.copyfile(RunFolder(folder).baselines, FOLDERS[0] / PRETRAINED_BASELINES)
     target.with_suffix(".md").write_text(card(bundle, evaluations, _minutes(folder)), encoding="utf-8")
     log(f"wrote {target}")
     return 0
@@ -96,7 +95,7 @@ def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evalu
 
     The baselines are fitted to the source's years of climatology and training and tuned on its validation; the model
     is used as it is, but subtracts the climatology of the source's own years, as the baselines do. Observations are
-    withheld as ``settings.withheld_share`` says; with 0 none are.
+    withheld as ``settings.withheld_fraction`` says; with 0 none are.
 
     Raises:
         DataError: the source cannot be read, or knows no true monthly means.
@@ -109,7 +108,7 @@ def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evalu
 
     climatology = Climatology.fit(list(observed_months(read("climatology"))), source.land, source.grid)
     baselines = Baselines.fit(read("climatology", "train"), read("validation"))
-    holdout = HoldOutSet.of(read("test"), settings.withheld_share, seed)
+    holdout = HoldOutSet.of(read("test"), settings.withheld_fraction, seed)
     mean, std = estimate_all(replace(bundle, climatology=climatology), holdout.data)
     estimates = {"model": mean, **baselines.predict(holdout.data)}
     by_month = {month: climatology.at(month) for month in range(1, 13)}
@@ -119,7 +118,7 @@ def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evalu
 
 
 def _minutes(folder: Path) -> float:
-    return json.loads((folder / "status.json").read_text())["seconds"] / 60.0
+    return json.loads(RunFolder(folder).status.read_text())["seconds"] / 60.0
 
 
 _CARD = """# The model that comes with Harmonia

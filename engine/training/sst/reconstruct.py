@@ -24,11 +24,6 @@ from engine.training.sst.data_module import open_source
 from engine.training.sst.model_bundle import ModelBundle, load_model
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_months
 
-RESULT = "reconstruction.nc"
-"""The file of a run."""
-
-_PARTS = "parts"
-
 Progress = Callable[[float, str], None]
 Remember = Callable[[str, Callable[[], MonthlyEstimate]], MonthlyEstimate]
 
@@ -126,23 +121,23 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
         if settings.resample:
             source = resampled(source, bundle.climatology.grid)
         months = (_month(settings.first), _month(settings.last))
-        run.path(_PARTS).mkdir(exist_ok=True)
+        run.files.reconstruction_parts.mkdir(exist_ok=True)
         remember = partial(_remember, run, f"{bundle.key} {source.key}")
-        reconstruct(bundle, source, *months, out=run.path(RESULT), progress=progress, remember=remember).close()
-        shutil.rmtree(run.path(_PARTS))
+        reconstruct(bundle, source, *months, out=run.files.reconstruction, progress=progress, remember=remember).close()
+        shutil.rmtree(run.files.reconstruction_parts)
     run.report({"percent": 100.0}, 1.0)
 
 
 def _remember(run: RunContext, key: str, month: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
     """The sample that begins with ``month``, from its file in the run's folder if that has the same ``key``."""
-    name = f"{_PARTS}/{month}.npz"
-    if run.path(name).exists():
-        with np.load(run.path(name), allow_pickle=False) as kept:
+    path = run.files.reconstruction_parts / f"{month}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
                 return MonthlyEstimate(kept["mean"], kept.get("std"))
     estimate = compute()
     std = {} if estimate.std is None else {"std": estimate.std}
-    run.save(name, key=np.array(key), mean=estimate.mean, **std)
+    run.save(path, key=np.array(key), mean=estimate.mean, **std)
     return estimate
 
 

@@ -22,7 +22,7 @@ from engine.runs.context import RunContext
 from engine.training.ddp import fabric_of
 from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
-from engine.training.sst.model_bundle import BASELINES, BEST, ModelBundle
+from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.module import SSTModule
 from engine.training.sst.samples import Batch, in_box
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_all, estimate_months
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
-
-SCORES, HELD_OUT_SCORES = "scores.json", "scores-held-out.json"
-"""Scores on the test years; of all the sea, and of the region held out alone where there is one."""
 
 _MAX_SNAPSHOT_CELLS = 64_800
 
@@ -65,7 +62,7 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
         data = SSTDataModule.of(settings, run)
         task = _SSTTask(settings, run, data, fabric)
         if fabric.global_rank == 0:
-            run.save(BASELINES, **data.baselines.arrays())
+            run.save(run.files.baselines, **data.baselines.arrays())
         Trainer(run, CHECKPOINT_S, clock).fit(task)
         if fabric.global_rank == 0:
             _score(run, data, settings)
@@ -116,7 +113,7 @@ class _SSTTask(TrainingTask):
         """Write the bundle of the averaged weights."""
         if self._fabric.global_rank == 0:
             scores = {"epoch": epoch, "iteration": self.module.step, "val_mae": metrics["val_mae"]}
-            self._data.bundle(self._sst_module.ema_model, scores).save(self._run.path(BEST))
+            self._data.bundle(self._sst_module.ema_model, scores).save(self._run.files.model)
 
     def snapshot(self, epoch: int) -> None:
         """Leave :func:`snapshot` of the last validation."""
@@ -163,8 +160,8 @@ def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArra
 def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
     """Score the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
-        bundle = ModelBundle.load(run.path(BEST))
-        holdout = HoldOutSet.of(data.test, settings.withheld_share, TEST_SEED)
+        bundle = ModelBundle.load(run.files.model)
+        holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
         estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
         estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data)}
 
@@ -180,10 +177,10 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
                 with_spectra=data.test.target is not None,
             )
 
-        results = {SCORES: tables(holdout.data)}
+        results = {run.files.scores: tables(holdout.data)}
         if settings.held_out_box is not None:
             inside = in_box(holdout.data.grid, settings.held_out_box)
             target = np.where(inside, holdout.target, np.float32(np.nan))
-            results[HELD_OUT_SCORES] = tables(replace(holdout.data, target=target))
-    for name, content in results.items():
-        write_atomic(run.path(name), json.dumps(content, indent=1).encode() + b"\n")
+            results[run.files.held_out_scores] = tables(replace(holdout.data, target=target))
+    for path, content in results.items():
+        write_atomic(path, json.dumps(content, indent=1).encode() + b"\n")
