@@ -245,8 +245,8 @@ class _Scheduler:
             self._run.checkpoint({}, {"finished": len(ended)})
 
     def _progress(self) -> float:
-        parts = [self._store.record(trial.run).progress for trial in self._under_way() if trial.run]
-        return (len(self._ended()) + sum(parts)) / self._settings.trials
+        fractions = [self._store.record(trial.run).progress for trial in self._under_way() if trial.run]
+        return (len(self._ended()) + sum(fractions)) / self._settings.trials
 
     def _under_way(self) -> Iterator[Trial]:
         return (self._trials[number] for number in self._working)
@@ -328,6 +328,6 @@ def _importance(study: optuna.Study) -> dict[str, float]:
 
     with warnings.catch_warnings(), suppress(ValueError, RuntimeError, ZeroDivisionError):
         warnings.simplefilter("ignore")  # what is experimental in Optuna says so
-        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+        importances = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        return {name: float(value) for name, value in importances.items() if math.isfinite(value)}
     return {}

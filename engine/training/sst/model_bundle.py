@@ -218,17 +218,17 @@ def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_])
     south, west = np.floor(rows).astype(int), np.floor(columns).astype(int)
     for north in (0, 1):
         row = np.minimum(south + north, own.lat.size - 1)
-        share = np.abs(1.0 - north - (rows - south))[:, None]
+        row_weight = np.abs(1.0 - north - (rows - south))[:, None]
         for east in (0, 1):
             column = (west + east) % own.lon.size
-            near = share * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
+            near = row_weight * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
             total += near * np.nan_to_num(coeffs[:, row][:, :, column])
             weight += near
     around = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int) % own.lon.size)
-    found = np.where(
+    coeffs_there = np.where(
         weight > 0, total / np.where(weight > 0, weight, 1.0), _filled(coeffs, known, own.is_periodic)[:, *around]
     )
-    return Climatology(np.where(land, np.nan, found).astype(np.float32), grid)
+    return Climatology(np.where(land, np.nan, coeffs_there).astype(np.float32), grid)
 
 
 def _columns(own: LatLonGrid, lon: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -246,9 +246,9 @@ def _filled(coeffs: NDArray[np.float32], known: NDArray[np.bool_], is_periodic: 
     width = known.shape[1]
     columns = np.arange(width, dtype=np.float64)
     for row in np.flatnonzero(known.any(axis=1)):
-        there: NDArray[np.float64] = columns[known[row]]
+        known_columns: NDArray[np.float64] = columns[known[row]]
         for kept, values in zip(filled[:, row], coeffs[:, row, known[row]], strict=True):
-            kept[:] = np.interp(columns, there, values, period=width if is_periodic else None)
+            kept[:] = np.interp(columns, known_columns, values, period=width if is_periodic else None)
     return filled
 
 

@@ -94,15 +94,15 @@ class SSTModule(TrainingModule):
 
     def backward(self, batch: Sequence[Batch]) -> Metrics:
         """Gradients of the weighted error of all windows of one step, which come in several batches."""
-        weights = [cast(Tensor, part.weight).sum() for part in batch]
+        weights = [cast(Tensor, windows.weight).sum() for windows in batch]
         total = self._sum(torch.stack(weights).sum()).clamp(min=torch.finfo(torch.float32).tiny)
         loss = total.new_zeros(())
-        for number, part in enumerate(batch):
-            assert part.target is not None
-            assert part.weight is not None
+        for number, windows in enumerate(batch):
+            assert windows.target is not None
+            assert windows.weight is not None
             with cast(Any, self.fabric).no_backward_sync(self._parallel, enabled=number < len(batch) - 1):
-                mean, std = self._parallel(*part.inputs())
-                error = weighted_error(self.settings.loss, mean, std, part.target, part.weight) / total
+                mean, std = self._parallel(*windows.inputs())
+                error = weighted_error(self.settings.loss, mean, std, windows.target, windows.weight) / total
                 # gradients are averaged over the processes; theirs must add up
                 self.fabric.backward(error * self.fabric.world_size)
                 loss += error.detach()
