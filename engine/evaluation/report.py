@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import Numbers, calibration, score, score_table
 from engine.evaluation.spectra import spectra
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 
 Fields = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def report(
     }
     assert data.target is not None
     has_climatology = np.isfinite([climatology[int(month)] for month in data.months])
-    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_SHARE) & has_climatology
+    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_FRACTION) & has_climatology
     if with_spectra and is_known.any():
         for name, spectrum in spectra(data, estimates, climatology).items():
             tables[name]["spectrum"] = spectrum.table()

@@ -296,8 +296,8 @@ def spectrum(config: BasisConfig) -> Spectrum:
             np.sqrt(np.arange(len(shares))).astype(int) @ shares,
             wavelength_km(config.max_degree) / 2,
             None if level["first"] is None else (level["first"], level["last"]),
-            level["words"],
-            cuts["words"],
+            level["text"],
+            cuts["text"],
             cuts["clean"],
         )
 

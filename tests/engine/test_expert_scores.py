@@ -156,7 +156,7 @@ def test_a_belief_that_knows_scores_best_and_one_row_stands_for_all():
 
 def test_sea_counts_for_climate_only():
     mix = mixture()
-    truth = truth_at(np.array([0.0, 50.0]), np.array([0.0, 10.0]))._replace(counts=np.array([False, True]))
+    truth = truth_at(np.array([0.0, 50.0]), np.array([0.0, 10.0]))._replace(is_placed=np.array([False, True]))
     alone = Truth(*(part[1:] for part in truth))
     weights = logits(2)
     both = score(mix, beliefs_about(truth, weights), truth)

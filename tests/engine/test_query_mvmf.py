@@ -21,7 +21,7 @@ from engine.queries.mvmf.centres import Component, Components, Placed, Start
 from engine.queries.mvmf.sandbox import Belief
 from engine.sphere import great_circle_km, unit_vectors
 from engine.training.expert.task import train_expert
-from tests.engine.test_runs_tasks import context
+from tests.support.run_context import context
 
 EARTH_KM = 6371.0
 EARTH_KM2 = 4.0 * math.pi * EARTH_KM**2

@@ -206,7 +206,7 @@ def clipped_share(config: EmbeddingConfig, progress: Progress | None = None) -> 
     basis = fitted(config.basis, progress)
 
     def count() -> Floats:
-        share = engine_embedding.clipped_share(
+        share = engine_embedding.clipped_fraction(
             basis,
             config.grid(),
             clip,

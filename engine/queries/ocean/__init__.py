@@ -1,6 +1,6 @@
 """Numbers of the Data page: sources, days, maps, series and files."""
 
-from engine.data.quality import Quality, quality_of
+from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import Entry, map_netcdf, series_csv
 from engine.queries.ocean.files import FolderListing as FolderListing

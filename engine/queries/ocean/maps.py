@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.gaps import Pattern, withhold
+from engine.data.gaps import GapPattern, withhold
 from engine.data.source import SSTSource
 from engine.queries.cache import CACHE
 from engine.queries.ocean.days import (
@@ -96,7 +96,7 @@ def withheld_map(
     values = block(ocean, "daily", month, progress or no_progress)
 
     def hide() -> NDArray[np.bool_]:
-        return withhold(np.isnan(values), ocean.land, share, seed, cast(Pattern, pattern))
+        return withhold(np.isnan(values), ocean.land, share, seed, cast(GapPattern, pattern))
 
     key = ("ocean withheld", ocean.key, month.start, share, pattern, seed)
     hidden = CACHE.get(key, hide, lambda made: made.nbytes)[index - month.start]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.assets import asset
 from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
-from engine.data.quality import Quality
+from engine.data.source import Quality
 from engine.errors import StoreError
 from engine.files import home_folder
 from engine.queries.cache import CACHE
@@ -59,7 +59,7 @@ class Model:
         climatology = self.trained.climatology
         plain: Arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
         self.arrays: Arrays = plain if kept is None else kept
-        self.title = {kind: baseline.title for kind, baseline in Baselines.from_arrays(self.arrays).fitted.items()}
+        self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
         """The baselines on another grid than theirs."""
@@ -68,7 +68,7 @@ class Model:
 
         own = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
         there = {"coeffs": on_grid(own, grid, land).coeffs, "lat": grid.lat, "lon": grid.lon}
-        return Baselines.from_arrays({**self.arrays, **there})
+        return Baselines.from_state_dict({**self.arrays, **there})
 
 
 def _baselines_file(folder: RunFolder | None) -> Arrays | None:

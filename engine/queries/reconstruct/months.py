@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError, EngineError
 from engine.queries.cache import CACHE, Progress
 from engine.queries.ocean.sources import SourceChoice, source
 from engine.queries.reconstruct.models import PRETRAINED, model_of
-from engine.sphere import LatLonGrid, great_circle_km
+from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -288,7 +287,7 @@ def _hidden_days(case: MonthCase, data: MonthlyData, index: int) -> Mask:
 def cloud_mask(cloud: Cloud, grid: LatLonGrid) -> Mask:
     """(H, W), True = the cell's centre lies below the cloud."""
     below = np.zeros(grid.shape, bool)
-    reach = np.rad2deg(cloud.radius_km / 6371.0)
+    reach = np.rad2deg(cloud.radius_km / (EARTH_RADIUS_M / 1000.0))
     for lat, lon in cloud.points:
         rows = np.flatnonzero(np.abs(grid.lat - lat) <= reach)
         distance = great_circle_km(lat, lon, grid.lat[rows][:, None], grid.lon[None])

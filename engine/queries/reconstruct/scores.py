@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.scores import STRATA, ScoreSums, Strata, Table, calibration, score_table
 from engine.evaluation.spectra import Spectrum, spectra
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
 from engine.queries.reconstruct.months import Reconstructed
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
@@ -260,7 +260,7 @@ def _joined(months: Sequence[Reconstructed]) -> MonthlyData:
 def _scored(month: Reconstructed) -> Mask:
     """(H, W), True = open sea, truth known, and every estimate has a value."""
     assert month.truth is not None
-    counted = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_SHARE)
+    counted = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
     for field in month.estimates.values():
         counted = counted & np.isfinite(field)
     return counted

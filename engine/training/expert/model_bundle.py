@@ -92,4 +92,4 @@ def build(
 
 def predict_beliefs(model: GeographicExpert, pixels: Pixels) -> Beliefs:
     """The network's beliefs about pictures (N, C, h, w), on the CPU."""
-    return beliefs_of(*model.believe(torch.tensor(pixels)))
+    return beliefs_of(*model.predict(torch.tensor(pixels)))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engine.data.tiles import Tiles
 from engine.evaluation.expert_scores import day_distance
-from engine.models.geographic_expert import Belief, GeographicExpert
-from engine.mvmf import LossParts, log_normaliser
+from engine.models.geographic_expert import GeographicExpert, Prediction
+from engine.mvmf import LossTerms, log_normaliser
 from engine.sphere import unit_vectors
 
 MAX_LOG_KAPPA, MIN_LOG_KAPPA = 9.0, 2.0
@@ -99,7 +99,7 @@ def _joint(drops: Tensor, log_weights: Tensor, log_kappa: Tensor) -> Tensor:
 
 @torch.no_grad()
 def temper(
-    model: GeographicExpert, start: GeographicExpert, pixels: Tensor, loss: Callable[[Belief], LossParts]
+    model: GeographicExpert, start: GeographicExpert, pixels: Tensor, loss: Callable[[Prediction], LossTerms]
 ) -> None:
     """Scale the logits of place and climate to the confidence that pictures outside the training set support.
 
@@ -117,12 +117,12 @@ def temper(
         pixels: (N, C, h, w) of pictures that were not trained on.
         loss: of beliefs about them.
     """
-    learned = model.believe(pixels)
-    first = Belief(start.mixture.log_weights, start.climate.bias, learned.date)
+    learned = model.predict(pixels)
+    first = Prediction(start.mixture.log_weights, start.climate.bias, learned.date)
 
-    def loss_at(fraction: float) -> LossParts:
+    def loss_at(fraction: float) -> LossTerms:
         place, climate = (torch.lerp(a.expand_as(b), b, fraction) for a, b in zip(first[:2], learned[:2], strict=True))
-        return loss(Belief(place, climate, learned.date))
+        return loss(Prediction(place, climate, learned.date))
 
     losses = {fraction: loss_at(fraction) for fraction in FRACTIONS}
     _scale(model.place, start.place, min(FRACTIONS, key=lambda fraction: float(losses[fraction].coordinates)))

@@ -17,8 +17,8 @@ from engine.data.climate import GROUP_OF_CLASS, SEA
 from engine.data.tiles import Tiles
 from engine.evaluation.expert_scores import RECALL_AREAS_KM2, Beliefs, beliefs_of, best_guess, day_distance, score
 from engine.files import write_atomic
-from engine.models.geographic_expert import Belief, GeographicExpert
-from engine.mvmf import GeographicLoss, LossParts
+from engine.models.geographic_expert import GeographicExpert, Prediction
+from engine.mvmf import GeographicLoss, LossTerms
 from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
@@ -88,13 +88,13 @@ class ExpertModule(TrainingModule):
         names = ("train_loss", "train_place", "train_climate", "train_date")
         return {name: float(part.detach()) for name, part in zip(names, loss, strict=True)}
 
-    def loss(self, belief: Belief, tiles: Tiles) -> LossParts:
+    def loss(self, belief: Prediction, tiles: Tiles) -> LossTerms:
         """The loss of beliefs about tiles."""
-        on = belief.place.device
+        on = belief.place_logits.device
         lat, lon = (torch.tensor(degrees, device=on) for degrees in (tiles.lat, tiles.lon))
         day = torch.tensor(tiles.day, dtype=torch.float32, device=on)
         fractions = torch.tensor(tiles.climate, device=on)
-        return self._loss(*belief, lat_deg=lat, lon_deg=lon, climate_shares=fractions, day_of_year=day)
+        return self._loss(*belief, lat_deg=lat, lon_deg=lon, climate_fractions=fractions, day_of_year=day)
 
 
 class _ExpertTask(TrainingTask):
@@ -118,7 +118,7 @@ class _ExpertTask(TrainingTask):
 
     def validate(self) -> Metrics:
         """Loss and figures of the validation."""
-        belief = self._model.believe(torch.tensor(self._data.validation.pixels))
+        belief = self._model.predict(torch.tensor(self._data.validation.pixels))
         with torch.no_grad():
             loss = self._expert_module.loss(belief, self._data.validation)
         figures = self._figures(self._model, beliefs_of(*belief))

@@ -20,8 +20,8 @@ from engine.compute import describe_device
 from engine.config.model import SpatioTemporalConfig
 from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, Split, SSTSettings
-from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import Table, calibration, over_seeds, score, score_table
 from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.heartbeat import log

@@ -13,10 +13,9 @@ import xarray as xr
 
 from engine.compute import use_thread_policy
 from engine.config.reconstruct import ReconstructSettings
-from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
 from engine.data.resample import resampled
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError
 from engine.runs.context import RunContext
 from engine.training.sst.cf import month_dataset, write_months

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.compute import use_thread_policy
 from engine.config.sst import SSTSettings
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.evaluation.report import report
 from engine.files import write_atomic
 from engine.models.baselines import observed_months
@@ -62,7 +62,7 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
         data = SSTDataModule.of(settings, run)
         task = _SSTTask(settings, run, data, fabric)
         if fabric.global_rank == 0:
-            run.save(run.files.baselines, **data.baselines.arrays())
+            run.save(run.files.baselines, **data.baselines.state_dict())
         Trainer(run, CHECKPOINT_S, clock).fit(task)
         if fabric.global_rank == 0:
             _score(run, data, settings)

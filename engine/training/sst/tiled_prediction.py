@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.config.sst import SSTSettings
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.models import SpatioTemporalModel
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs

@@ -92,8 +92,8 @@ def profile_sentence(lon_deg: float) -> str:
 def accuracy_sentences(passport: Mapping[str, Any]) -> list[Sentence]:
     """The numerical accuracy of the components, and its limits."""
     sentences = [
-        (passport["precision"]["words"], bool(passport["precision"]["unstable"])),
-        (passport["cut"]["words"], not passport["cut"]["clean"]),
+        (passport["precision"]["text"], bool(passport["precision"]["unstable"])),
+        (passport["cut"]["text"], not passport["cut"]["clean"]),
     ]
     note = passport["resolution_note"]
     return sentences if note is None else [*sentences, (f"On the grid of the fit, {note}.", True)]
