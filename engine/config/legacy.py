@@ -61,3 +61,39 @@ def existing_file(path: Path) -> Path:
     """``path``, or the same file under the name that an earlier version gave it, where only that exists."""
     old = path.with_name(_FILES.get(path.name, path.name))
     return old if old.exists() and not path.exists() else path
+
+
+def trainer_state(
+    arrays: Mapping[str, Any], metadata: Mapping[str, Any], steps_per_epoch: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and metadata of a training's last checkpoint, by the names of today's ``Trainer``."""
+    if "course" in metadata:
+        return _sst_state(arrays, metadata["course"], metadata["learner"])
+    if "last" in metadata:
+        return _expert_state(arrays, metadata["iteration"], dict(metadata["last"]), steps_per_epoch)
+    return dict(arrays), dict(metadata)
+
+
+def _sst_state(
+    arrays: Mapping[str, Any], course: Mapping[str, Any], learner: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = {"average": "ema_model", "adam": "optimizer"}
+    split = {name: name.partition(":") for name in arrays}
+    renamed = {f"module:{names.get(first, first)}:{rest}": arrays[name] for name, (first, _, rest) in split.items()}
+    loss, norm = course["last"]
+    return renamed, {
+        "module": {**learner, "halved_at": course["halved_at"]},
+        "epoch": course["epoch"],
+        "best": course["best_mae"],
+        "epochs_since_best": course["since_best"],
+        "metrics": {"train_loss": loss, "gradient_norm": norm, "val_mae": course["val_mae"]},
+    }
+
+
+def _expert_state(
+    arrays: Mapping[str, Any], step: int, last: dict[str, Any], steps_per_epoch: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    renamed = {f"module:{'optimizer' if ':' in name else 'model'}:{name}": array for name, array in arrays.items()}
+    best = last.pop("best_loss")
+    plain = {"module": {"step": step}, "epoch": step // steps_per_epoch, "best": best, "epochs_since_best": 0}
+    return renamed, {**plain, "metrics": last}

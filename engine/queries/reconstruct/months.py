@@ -212,23 +212,23 @@ def _month(number: int) -> Month:
 
 def answers_of(case: MonthCase, progress: Progress) -> tuple[Any, Any, int]:
     """What the model says of all months it sees together, the exam, and which month is asked for."""
-    from engine.training.sst.tiled_prediction import answer
+    from engine.training.sst.tiled_prediction import predict
 
     exam, index = exam_of(case, progress)
     trained = model_of(case.model).trained
 
     def ask() -> Any:
         if not case.clouds:
-            return answer(trained, exam.data, progress=lambda share: progress(share, "Reconstructing the month"))
+            return predict(trained, exam.data, progress=lambda share: progress(share, "Reconstructing the month"))
         known, _, _ = answers_of(replace(case, clouds=()), progress)
         hidden = _hidden_days(case, exam.data, index)
         days = np.array(exam.data.daily)
         days[index][hidden] = np.nan
-        return answer(trained, replace(exam.data, daily=days), known=known, changed=np.asarray(hidden.any(axis=0)))
+        return predict(trained, replace(exam.data, daily=days), known=known, changed=np.asarray(hidden.any(axis=0)))
 
     def size(made: Any) -> int:
         fields = 2 * 4 * exam.data.land.size * len(exam.data.months)
-        return 3 * fields + (made.view.data.daily.nbytes if case.clouds or case.hidden_percent else 0)
+        return 3 * fields + (made.inputs.data.daily.nbytes if case.clouds or case.hidden_percent else 0)
 
     key = ("reconstruct answers", _key(case))
     return CACHE.get(key, ask, size), exam, index
@@ -240,7 +240,7 @@ def _reconstruct(case: MonthCase, progress: Progress) -> Reconstructed:
     answers, exam, index = answers_of(case, progress)
     progress(0.95, "Asking the baselines")
     model = model_of(case.model)
-    data = _one(answers.view.data, index)
+    data = _one(answers.inputs.data, index)
     month = next(iter(observed_months(data)))
     baselines = model.baselines_on(data.grid, data.land)
     found = answers.estimate
@@ -256,7 +256,7 @@ def _reconstruct(case: MonthCase, progress: Progress) -> Reconstructed:
         estimates={"model": found.mean[index], **{name: field[0] for name, field in baselines.predict(data).items()}},
         titles={"model": "Model", **model.title},
         std=None if found.std is None else found.std[index],
-        usual=np.where(data.land, np.float32(np.nan), answers.view.usual[case.month - 1]),
+        usual=np.where(data.land, np.float32(np.nan), answers.inputs.climatology[case.month - 1]),
         hidden=np.zeros(data.land.shape, bool)
         if not case.clouds
         else np.asarray(_hidden_days(case, data, 0).any(axis=0)),

@@ -113,7 +113,7 @@ def verdict(months: Sequence[Reconstructed], region: str = "World") -> Verdict:
             num_observed=month.count,
             num_withheld=month.withheld,
             ice=month.data.ice[0],
-            usual=month.usual,
+            climatology=month.usual,
         )
     baselines = names[1:]
     table = score_table(sums, baselines)
