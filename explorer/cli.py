@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from engine.queries.text import duration
+
 if TYPE_CHECKING:
     from engine.runs import Run, RunRecord
 
@@ -214,20 +216,14 @@ class _Bar:
 def _progress(record: RunRecord) -> str:
     filled = round(record.progress * _BAR_WIDTH)
     bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-    left = "" if record.seconds_left is None else f"  {_duration(record.seconds_left)} left"
+    left = "" if record.seconds_left is None else f"  {duration(record.seconds_left)} left"
     return f"{record.state:<11} {bar} {record.progress:4.0%}{left}"
 
 
 def _row(record: RunRecord) -> str:
-    duration = _duration(record.seconds) if record.started else ""
-    row = f"{record.id}  {record.state:<11} {record.progress:4.0%}  {duration:>12}  {record.task:<8} {record.name}"
+    took = duration(record.seconds) if record.started else ""
+    row = f"{record.id}  {record.state:<11} {record.progress:4.0%}  {took:>12}  {record.task:<8} {record.name}"
     return row.rstrip()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 if __name__ == "__main__":

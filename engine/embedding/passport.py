@@ -88,26 +88,26 @@ def plateau(basis: HarmonicBasis) -> dict[str, Any]:
     ceiling = 1.0 / (4.0 * math.pi * fraction)
     count = int((basis.eigenvalues >= (1.0 - _PLATEAU_SHARE) * ceiling).sum())
     if count < 2:
-        words = "No plateau: at most one component lives wholly inside the domain."
-        return {"first": None, "last": None, "level": 1.0 / fraction, "words": words}
+        text = "No plateau: at most one component lives wholly inside the domain."
+        return {"first": None, "last": None, "level": 1.0 / fraction, "text": text}
     kept = min(count, basis.num_components)
     if basis.is_whole_sphere:
-        words = f"All {count} components tie: over the whole sphere every harmonic varies alike, and none leads."
+        text = f"All {count} components tie: over the whole sphere every harmonic varies alike, and none leads."
     else:
-        words = (
+        text = (
             f"Components 1 to {count} form a plateau (variance × 4π near {1.0 / fraction:.2f}): they live wholly "
             "inside the domain, and their order among themselves means little."
         )
     if kept < count:
-        words += f" K = {kept} ends inside it."
-    return {"first": 0, "last": count - 1, "level": 1.0 / fraction, "words": words}
+        text += f" K = {kept} ends inside it."
+    return {"first": 0, "last": count - 1, "level": 1.0 / fraction, "text": text}
 
 
 def cut(basis: HarmonicBasis) -> dict[str, Any]:
     """What the choice of K cuts through.
 
     Whole sphere: the ``degree`` in which K ends and how many of its orders are ``kept`` ``of`` all 2l+1.
-    Elsewhere: the first and last index of the ``tie`` that K splits, or None. ``words`` says it; ``clean`` is True
+    Elsewhere: the first and last index of the ``tie`` that K splits, or None. ``text`` says it; ``clean`` is True
     where nothing is split.
     """
     K = basis.num_components
@@ -115,17 +115,17 @@ def cut(basis: HarmonicBasis) -> dict[str, Any]:
         degree = math.isqrt(K)
         kept, orders = K - degree * degree + 1, 2 * degree + 1
         clean = kept == orders
-        words = (
+        text = (
             f"K = {K} ends inside degree {degree}: {kept} of its {orders} orders {'is' if kept == 1 else 'are'} kept."
         )
         if clean:
-            words = f"K = {K} holds degrees 1 to {degree} whole; the space it spans does not depend on the axis."
-        return {"degree": degree, "kept": kept, "of": orders, "clean": clean, "words": words}
+            text = f"K = {K} holds degrees 1 to {degree} whole; the space it spans does not depend on the axis."
+        return {"degree": degree, "kept": kept, "of": orders, "clean": clean, "text": text}
     split = next((group for group in tie_groups(basis.eigenvalues) if group[0] < K <= group[1]), None)
-    words = f"K = {K} splits no tie."
+    text = f"K = {K} splits no tie."
     if split is not None:
-        words = f"K = {K} splits components {split[0] + 1} to {split[1] + 1}, whose variances are equal to rounding."
-    return {"tie": split, "clean": split is None, "words": words}
+        text = f"K = {K} splits components {split[0] + 1} to {split[1] + 1}, whose variances are equal to rounding."
+    return {"tie": split, "clean": split is None, "text": text}
 
 
 def precision(basis: HarmonicBasis) -> dict[str, Any]:
@@ -135,8 +135,8 @@ def precision(basis: HarmonicBasis) -> dict[str, Any]:
     rounding decides it. ``unstable``: the indices below 0.99. None above ``PRECISION_MAX_DEGREE``.
     """
     if basis.max_degree > PRECISION_MAX_DEGREE:
-        words = f"Not compared: above degree {PRECISION_MAX_DEGREE} a second fit would take too long."
-        return {"correlations": None, "unstable": None, "words": words}
+        text = f"Not compared: above degree {PRECISION_MAX_DEGREE} a second fit would take too long."
+        return {"correlations": None, "unstable": None, "text": text}
     where = torch.ones(basis.grid.shape, dtype=torch.bool) if basis.where is None else basis.where
     single = moments(basis.grid, where, basis.max_degree, dtype=torch.float32).covariance
     axes = with_signs(eigen(single)[1].flip(1))[:, : basis.num_components].to(torch.float64)
@@ -145,13 +145,13 @@ def precision(basis: HarmonicBasis) -> dict[str, Any]:
     sizes = ((axes * along).sum(0).clamp_min(0.0)).sqrt() * basis.std
     correlations = _floats((basis.components * along).sum(0) / sizes.clamp_min(torch.finfo(torch.float64).tiny))
     unstable = [index for index, value in enumerate(correlations) if value < _SAME_COMPONENT]
-    words = "Every component is the same in float32 and float64."
+    text = "Every component is the same in float32 and float64."
     if unstable:
-        words = (
+        text = (
             f"{len(unstable)} of {len(correlations)} components change when the fit is made in float32 "
             f"(the first is {unstable[0] + 1}): they are decided by rounding and mean little one by one."
         )
-    return {"correlations": correlations, "unstable": unstable, "words": words}
+    return {"correlations": correlations, "unstable": unstable, "text": text}
 
 
 def _floats(values: Tensor) -> list[float]:

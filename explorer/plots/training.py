@@ -9,7 +9,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from engine.queries.train.curves import Parallel
+from engine.queries.train.curves import ParallelCoordinates
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
@@ -75,7 +75,7 @@ def _limits(values: np.ndarray, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def parallel(found: Parallel, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
+def parallel(found: ParallelCoordinates, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
     """Trials (N, columns) as lines over the choices and the score; ``chosen`` (a trial's number) stands out.
 
     The better a trial, the more colour it has; the best are drawn last.
@@ -113,7 +113,7 @@ def _shade(share: float) -> str:
     return "#" + "".join(f"{round(best + share * (worst - best)):02x}" for best, worst in zip(*ends, strict=True))
 
 
-def slice_of(found: Parallel, column: int, label: str, unit: str) -> hv.Overlay:
+def slice_of(found: ParallelCoordinates, column: int, label: str, unit: str) -> hv.Overlay:
     """The score of every trial over one of its choices."""
     where = found.position[:, column] if len(found.numbers) else np.empty(0)
     points = hv.Points(np.column_stack([where, found.value]))
@@ -128,7 +128,7 @@ def slice_of(found: Parallel, column: int, label: str, unit: str) -> hv.Overlay:
     )
 
 
-def best_so_far(found: Parallel, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
+def best_so_far(found: ParallelCoordinates, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
     """The score of every trial by its number, and the best one up to there."""
     last = max(found.numbers, default=1)
     steps = [*best, *([(last, best[-1][1])] if best else [])]

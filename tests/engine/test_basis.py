@@ -183,7 +183,7 @@ def test_a_degree_cut_in_two_depends_on_the_axis() -> None:
 )
 def test_the_passport_says_which_degree_is_cut(num_components: int, words: str, clean: bool) -> None:
     cut = HarmonicBasis.fit(COARSE, 10, num_components).passport(COARSE)["cut"]
-    assert cut["words"].startswith(words)
+    assert cut["text"].startswith(words)
     assert cut["clean"] is clean
 
 
@@ -244,7 +244,7 @@ def test_the_passport_of_the_ocean(ocean_basis: HarmonicBasis) -> None:
     assert found["plateau"]["level"] == pytest.approx(ceiling)
     assert found["plateau"]["first"] == 0
     assert found["plateau"]["last"] > 5
-    assert f"{ceiling:.2f}" in found["plateau"]["words"]
+    assert f"{ceiling:.2f}" in found["plateau"]["text"]
     assert found["spectrum"][0] == pytest.approx(ceiling, rel=0.01)
     assert 64 < found["effective_rank"] < 120
     assert 0.65 < found["explained"] < 0.8
@@ -263,7 +263,7 @@ def test_the_passport_tells_which_components_are_rounding_noise() -> None:
     assert abs(precision["correlations"][48]) < 0.9
     assert 48 in precision["unstable"]
     assert 0 not in precision["unstable"]
-    assert "components change when the fit is made in float32" in precision["words"]
+    assert "components change when the fit is made in float32" in precision["text"]
     assert not basis.passport(grid)["cut"]["clean"]
 
 
@@ -281,7 +281,7 @@ def test_the_whole_sphere_is_one_plateau() -> None:
     found = HarmonicBasis.fit(COARSE, 8, 40).passport(COARSE)
     assert found["plateau"]["last"] == 79
     assert found["ties"] == [(0, 79)]
-    assert found["plateau"]["words"].startswith("All 80 components tie")
+    assert found["plateau"]["text"].startswith("All 80 components tie")
     assert found["effective_rank"] == pytest.approx(80.0, rel=1e-12)
     assert len(found["precision"]["unstable"]) > 20
     assert found["agreement"]["whole sphere"] == 1.0

@@ -88,7 +88,7 @@ def test_what_is_in_use_stays_until_it_is_let_go(home: Path) -> None:
 
 def test_another_process_keeps_what_it_uses_for_as_long_as_it_lives(home: Path) -> None:
     name = upload(1)
-    code = f"from engine.queries import UploadHold; h = UploadHold({name!r}); print('held', flush=True); input()"
+    code = f"from engine.queries.ocean import UploadHold; h = UploadHold({name!r}); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -135,4 +135,4 @@ def test_an_address_of_an_evicted_upload_is_told_why_and_what_to_do(home: Path) 
     with pytest.raises(DataError, match="no longer"):
         UploadHold(name)
     with pytest.raises(DataError, match="no longer"):
-        ocean.opened(ocean.SourceChoice("upload", path=name))
+        ocean.open_source(ocean.SourceChoice("upload", path=name))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries.table import Baseline
+from engine.queries.table import BaselineScore
 from engine.runs import RunConfig
 from explorer.pages.table import text
 from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel
@@ -108,7 +108,7 @@ def test_a_smaller_table_narrows_the_padding() -> None:
     ],
 )
 def test_a_lost_comparison_is_said(test: float, is_over: bool, says: str, is_caution: bool) -> None:
-    said, caution = text.verdict(test, Baseline("nearest sampled point", 0.5, 0.4), "°C", is_over)
+    said, caution = text.verdict(test, BaselineScore("nearest sampled point", 0.5, 0.4), "°C", is_over)
     assert says in said
     assert "0.5 °C" in said
     assert caution is is_caution

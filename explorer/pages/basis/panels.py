@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import basis
-from engine.queries.basis import Factors
+from engine.queries.basis import SeparableField
 from explorer.background import LatestTask
 from explorer.layout import box, fill
 from explorer.pages.basis import text
@@ -29,7 +29,7 @@ class Panels:
         self.model = model
         self.meridian: float | None = None
         """Where the profile runs, degrees east; None: through the function's peak."""
-        self._shown: Factors | None = None
+        self._shown: SeparableField | None = None
         self._inspect = LatestTask(self._show_waiting, on_error)
         self._words = html("")
         self._body = box(sizing_mode="stretch_both")
@@ -47,7 +47,7 @@ class Panels:
     def _offer(self, _: object) -> None:
         self._tabs.options = _labels(self.model)
 
-    def show(self, shown: Factors) -> None:
+    def show(self, shown: SeparableField) -> None:
         """Draw the open panel for this function."""
         self._shown = shown
         name = self.model.panel
@@ -58,7 +58,7 @@ class Panels:
         if event.new and event.new != [self.model.degree, self.model.order]:
             self.model.pick(*event.new)
 
-    def _show_pyramid(self, shown: Factors) -> None:
+    def _show_pyramid(self, shown: SeparableField) -> None:
         model = self.model
         if model.show == HARMONIC:
             degree = min(model.max_degree, model.pyramid_degree)
@@ -70,19 +70,19 @@ class Panels:
         if wanted != self._drawn_pyramid:
             self._drawn_pyramid = wanted
             if model.show == HARMONIC:
-                self._pyramid.tiles = pack_tiles(basis.pyramid_tiles(degree))
+                self._pyramid.tiles = pack_tiles(basis.harmonic_tiles(degree))
             else:
-                self._pyramid.tiles = pack_tiles(basis.makeup_tiles(model.config, model.component - 1))
+                self._pyramid.tiles = pack_tiles(basis.loading_tiles(model.config, model.component - 1))
         self._pyramid.selected = [model.degree, model.order] if model.show == HARMONIC else []
         fill(self._body, self._pyramid, *([self._rows] if model.show == HARMONIC else []))
 
-    def _show_profile(self, shown: Factors) -> None:
+    def _show_profile(self, shown: SeparableField) -> None:
         meridian = shown.peak[1] if self.meridian is None else self.meridian
         lat, value, spread = basis.profile(shown, meridian)
         self._words.object = paragraph(text.profile_sentence(meridian))
         fill(self._body, self._figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
-    def _show_spectrum(self, shown: Factors) -> None:
+    def _show_spectrum(self, shown: SeparableField) -> None:
         config = self.model.config
         spectrum = basis.spectrum(config)
         self._words.object = paragraphs(text.spectrum_sentences(config, spectrum))
@@ -93,10 +93,10 @@ class Panels:
             self._figures.pane("explained", figures.explained, spectrum.explained, config.num_components),
         )
 
-    def _show_passport(self, shown: Factors) -> None:
+    def _show_passport(self, shown: SeparableField) -> None:
         config = self.model.config
         fill(self._body, self._passport)
-        self._inspect.start(partial(basis.passport, config), self._show_answers)
+        self._inspect.start(partial(basis.accuracy, config), self._show_answers)
 
     def _show_waiting(self, share: float | None, text: str) -> None:
         if share is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.queries.basis import DOMAINS, BasisConfig, HarmonicFacts, Spectrum
+from engine.queries.basis import DOMAINS, BasisConfig, EigenvalueSpectrum, HarmonicProperties
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]
 
 
-def harmonic_facts(facts: HarmonicFacts) -> list[Fact]:
+def harmonic_facts(facts: HarmonicProperties) -> list[Fact]:
     """The read-out of one harmonic."""
     wave = facts.wavelength_km
     return [
@@ -22,7 +22,7 @@ def harmonic_facts(facts: HarmonicFacts) -> list[Fact]:
     ]
 
 
-def component_facts(config: BasisConfig, index: int, spectrum: Spectrum) -> list[Fact]:
+def component_facts(config: BasisConfig, index: int, spectrum: EigenvalueSpectrum) -> list[Fact]:
     """The read-out of one component; ``index`` counts from 0."""
     return [
         ("Explains", number(100 * spectrum.explained[index]), "%"),
@@ -54,17 +54,17 @@ def limit_sentence(max_fit_degree: int) -> str:
     )
 
 
-def spectrum_sentences(config: BasisConfig, spectrum: Spectrum) -> list[tuple[str, bool]]:
+def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> list[tuple[str, bool]]:
     """What the spectrum means for the choice of K: sentences, each with whether it is a caution."""
     count = config.num_components
     kept = 100 * spectrum.explained[:count].sum()
     said = [
         (f"{count} of {len(spectrum.explained)} components explain {kept:.1f} % of the variance.", False),
-        (spectrum.plateau_words, spectrum.plateau is not None),
+        (spectrum.plateau_text, spectrum.plateau is not None),
     ]
     # over the whole sphere the degree that K ends in is always worth knowing; elsewhere only a split tie is
-    if config.domain.kind == "sphere" or not spectrum.cut_clean:
-        said.append((spectrum.cut_words, not spectrum.cut_clean))
+    if config.domain.kind == "sphere" or not spectrum.is_cut_clean:
+        said.append((spectrum.cut_text, not spectrum.is_cut_clean))
     return said
 
 
@@ -92,8 +92,8 @@ def profile_sentence(lon_deg: float) -> str:
 def passport_sentences(passport: Mapping[str, Any]) -> list[tuple[str, bool]]:
     """What can be relied on, and what cannot."""
     found = [
-        (passport["precision"]["words"], bool(passport["precision"]["unstable"])),
-        (passport["cut"]["words"], not passport["cut"]["clean"]),
+        (passport["precision"]["text"], bool(passport["precision"]["unstable"])),
+        (passport["cut"]["text"], not passport["cut"]["clean"]),
     ]
     note = passport["resolution_note"]
     return found if note is None else [*found, (f"On the grid of the fit, {note}.", True)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import panel as pn
 
-from engine.queries.ocean import DEMO_STEPS, Opened
+from engine.queries.ocean import DEMO_STEPS, SourceSummary
 from explorer.background import Debouncer
 from explorer.pages.data import text
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
@@ -161,5 +161,5 @@ def _withheld(model: DataModel) -> list[Any]:
     ]
 
 
-def _unit(found: Opened | None) -> str:
+def _unit(found: SourceSummary | None) -> str:
     return found.unit if found else "day"

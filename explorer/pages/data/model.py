@@ -16,8 +16,8 @@ from engine.queries.ocean import (
     MAX_YEARS,
     SPANS,
     WITHHOLDING,
-    Opened,
     SourceChoice,
+    SourceSummary,
     span_of,
 )
 from explorer.page_model import PageModel, as_text, numbers, read_quality
@@ -51,7 +51,7 @@ class DataModel(PageModel):
 
     # state
     choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the source that is asked for")
-    found = param.ClassSelector(class_=Opened, doc="the source that is open; None before the first")
+    found = param.ClassSelector(class_=SourceSummary, doc="the source that is open; None before the first")
     refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the quality asked for")
     day = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is shown")
     other = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is subtracted")
@@ -225,7 +225,7 @@ class DataModel(PageModel):
             self.choice = fallback
         self.refused = asked if isinstance(error, QualityError) else None
 
-    def take(self, found: Opened) -> None:
+    def take(self, found: SourceSummary) -> None:
         """Go on with an open source, on the days of the address, or else as near to those shown as it has them."""
         asked, self.waiting = self.waiting, {}
         wanted = {"day": self.iso("day"), "other": self.iso("other"), **asked}

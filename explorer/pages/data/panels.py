@@ -9,7 +9,7 @@ import xarray as xr
 
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import Opened, PlaceSeries
+from engine.queries.ocean import PointSeries, SourceSummary
 from explorer.background import LatestTask
 from explorer.layout import box, fill
 from explorer.pages.data import text
@@ -27,7 +27,7 @@ class Panels:
 
     def __init__(self, model: DataModel, on_error: Callable[[Exception], None]) -> None:
         self.model = model
-        self.series: PlaceSeries | None = None
+        self.series: PointSeries | None = None
         """The series that is shown, if any."""
         self._agreed: set[object] = set()
         self._work = LatestTask(self._show_waiting, on_error)
@@ -37,10 +37,10 @@ class Panels:
         self._read = controls.button("Read them", on_click=lambda _: self._agree())
         self._stop = controls.button("Cancel", on_click=lambda _: self._cancel())
         self._body = box()
-        self._asked: tuple[Opened, slice] | None = None
+        self._asked: tuple[SourceSummary, slice] | None = None
         self.parts = (controls.segments(model.param.panel, _LABELS), self._words, self._body)
 
-    def show(self, found: Opened, field: xr.DataArray, limits: tuple[float, float]) -> None:
+    def show(self, found: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
         """Draw the open panel for the source and the map on the globe."""
         self._work.cancel()
         if self.model.panel == "source":
@@ -50,7 +50,7 @@ class Panels:
         else:
             self._show_place(found)
 
-    def _show_source(self, found: Opened) -> None:
+    def _show_source(self, found: SourceSummary) -> None:
         self._words.object = ""
         notes = paragraphs(
             [*((note, True) for note in found.cautions), *((sentence(note), False) for note in found.notes)]
@@ -67,22 +67,22 @@ class Panels:
 
     # one place
 
-    def _show_place(self, found: Opened) -> None:
+    def _show_place(self, found: SourceSummary) -> None:
         model, span = self.model, self.model.span_days
         self._asked = found, span
-        cost = ocean.cost(found, span)
+        cost = ocean.read_cost(found, span)
         if cost.seconds > text.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
             self._words.object = paragraph(text.ask(cost))
             fill(self._body, self._read)
             return
         place, day = model.place, model.index
 
-        def work(report: Progress) -> PlaceSeries:
+        def work(report: Progress) -> PointSeries:
             return ocean.series(found.choice, place, span, report)
 
         self._work.start(work, lambda seen: self._draw_place(found, seen, day - span.start))
 
-    def _draw_place(self, found: Opened, seen: PlaceSeries, shown: int) -> None:
+    def _draw_place(self, found: SourceSummary, seen: PointSeries, shown: int) -> None:
         self.series = seen
         self._words.object = paragraph(text.series_sentence(seen, found.unit))
         days = np.array(seen.days, "datetime64[D]")

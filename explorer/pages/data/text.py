@@ -8,16 +8,13 @@ from pathlib import PurePath
 import numpy as np
 import xarray as xr
 
-from engine.queries.ocean import LAYERS, Cost, Opened, PlaceSeries, SourceChoice
+from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary
+from engine.queries.text import MONTH_NAMES, duration, place
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import duration, number, sentence
+from explorer.widgets.text import number, sentence
 
 Fact = tuple[str, str, str]
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 _CALENDARS = {
     "standard": "Gregorian",
     "gregorian": "Gregorian",
@@ -61,15 +58,11 @@ SPANS = {"Month": "month", "Year": "year", "All": "all"}
 def date(iso: str, unit: str = "day") -> str:
     """A day as people write it; of a source of months only the month."""
     year, month, day = iso.split("-")
-    return f"{_MONTHS[int(month) - 1]} {year}" if unit == "month" else f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
+    name = MONTH_NAMES[int(month) - 1]
+    return f"{name} {year}" if unit == "month" else f"{int(day)} {name} {year}"
 
 
-def place(lat: float, lon: float) -> str:
-    """A place as people write it."""
-    return f"{abs(lat):.4g}° {'N' if lat >= 0 else 'S'} {abs(lon):.4g}° {'E' if lon >= 0 else 'W'}"
-
-
-def source_rows(found: Opened) -> list[tuple[str, str]]:
+def source_rows(found: SourceSummary) -> list[tuple[str, str]]:
     """What was understood of a source."""
     return [
         ("Source", found.name),
@@ -90,21 +83,21 @@ def qualities(graded: SourceChoice | None) -> dict[str, str]:
     return {"Good only": "good", "All": "all", **level}
 
 
-def grading(found: Opened | None, refused: SourceChoice | None) -> str:
+def grading(found: SourceSummary | None, refused: SourceChoice | None) -> str:
     """What the choice of quality leaves."""
     if refused is not None:
         return f"No observation of {PurePath(refused.path).name} is of this quality: choose another."
     return sentence(found.grading) if found else ""
 
 
-def cost(found: Cost) -> str:
+def cost(found: ReadCost) -> str:
     """What reading the span will take."""
-    size, held = (number(value / 2**20) for value in (found.read_bytes, found.held_bytes))
+    size, held = (number(value / 2**20) for value in (found.read_bytes, found.memory_bytes))
     seconds = f"about {duration(found.seconds)}" if found.seconds >= 1 else "less than a second"
     return f"{number(found.num_days)} days: {size} MB to read, {seconds}, at most {held} MB in memory at once."
 
 
-def ask(found: Cost) -> str:
+def ask(found: ReadCost) -> str:
     """Before a read that takes long."""
     return f"This reads {number(found.num_days)} days and takes about {duration(found.seconds)}."
 
@@ -116,7 +109,7 @@ def span_label(days: tuple[str, ...], unit: str, span: str) -> str:
     return days[0][:4] if span == "year" else f"{date(days[0], unit)} to {date(days[-1], unit)}"
 
 
-def series_sentence(seen: PlaceSeries, unit: str) -> str:
+def series_sentence(seen: PointSeries, unit: str) -> str:
     """How much of a place was seen."""
     count = sum(not math.isnan(value) for value in seen.observed)
     where = place(seen.lat, seen.lon)

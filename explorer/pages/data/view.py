@@ -12,7 +12,7 @@ import xarray as xr
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import Opened, SourceChoice
+from engine.queries.ocean import SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
@@ -155,9 +155,9 @@ class DataView:
         """Open a source; what is in use stays until that has worked."""
         self.stage.clear_failure()
         self.model.refused = None
-        self._opening.start(lambda report: ocean.opened(choice, report), self._take)
+        self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
-    def _take(self, found: Opened) -> None:
+    def _take(self, found: SourceSummary) -> None:
         self.model.notes = []
         self.model.take(found)
         self.session.source = found.choice
@@ -173,7 +173,7 @@ class DataView:
 
     # showing
 
-    def _wanted(self, found: Opened) -> Wanted:
+    def _wanted(self, found: SourceSummary) -> Wanted:
         model, span = self.model, self.model.span_days
         is_span, is_hidden = model.layer in OF_SPAN, model.layer == "withheld"
         return Wanted(
@@ -206,9 +206,9 @@ class DataView:
             self.stage.clear_failure()
         self._reading.start(lambda report: _read(found, wanted, report), lambda drawn: self._show(found, wanted, drawn))
 
-    def _may_read(self, found: Opened, wanted: Wanted) -> bool:
+    def _may_read(self, found: SourceSummary, wanted: Wanted) -> bool:
         """Whether a span may be read: it is short, at hand, or the person has agreed."""
-        cost = ocean.cost(found, slice(*wanted.span))
+        cost = ocean.read_cost(found, slice(*wanted.span))
         if cost.seconds <= text.ASK_SECONDS or wanted in self._agreed:
             return True
         if ocean.has_statistics(found.choice, slice(*wanted.span)):
@@ -232,7 +232,7 @@ class DataView:
             self.model.choice = found.choice
         self.session.say("info", "The reading was abandoned.")
 
-    def _show(self, found: Opened, wanted: Wanted, drawn: Drawn) -> None:
+    def _show(self, found: SourceSummary, wanted: Wanted, drawn: Drawn) -> None:
         self._drawn, self._shown = drawn, wanted
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
@@ -243,7 +243,7 @@ class DataView:
         }
         colours = colormap_bytes(_COLOURS.get(wanted.layer, "thermal"))
         self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
-        self.stage.caption(*(() if drawn.second is None else ("Observed", "Left after withholding")))
+        self.stage.caption(*(() if drawn.second is None else ("Observed", "Remaining after withholding")))
         self.stage.scale(colours, low, high, ocean.LAYERS[wanted.layer][0], field.attrs["units"])
         self.stage.bar.visible = wanted.layer != "gaps"
         self._rest.soon()
@@ -266,8 +266,8 @@ class DataView:
         found, drawn = self.model.found, self._drawn
         if found is None or drawn is None:
             return
-        self._cost.object = paragraph(text.cost(ocean.cost(found, self.model.span_days)))
-        seen = ocean.seen_percent(found.choice, drawn.field)
+        self._cost.object = paragraph(text.cost(ocean.read_cost(found, self.model.span_days)))
+        seen = ocean.coverage_percent(found.choice, drawn.field)
         said = facts(text.map_facts(drawn.field, drawn.second, seen))
         self.stage.facts.object = text.key(text.GAPS_KEY) if drawn.field.name == "gaps" else said
         self.panels.show(found, drawn.field, drawn.limits)
@@ -300,7 +300,7 @@ class DataView:
         self.stage.download.offer(name, ocean.series_csv(seen.days, columns))
 
 
-def _read(found: Opened, wanted: Wanted, report: Progress) -> Drawn:
+def _read(found: SourceSummary, wanted: Wanted, report: Progress) -> Drawn:
     """The maps that are wanted; called off the event loop."""
     choice, layer = found.choice, wanted.layer
     if layer in OF_SPAN:

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.queries import embeddings
 from engine.queries.embeddings import EmbeddingConfig
+from engine.queries.text import place
 from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill
 from explorer.pages.embeddings import text
@@ -71,7 +72,7 @@ class Panels:
 
     def _show_patch(self, config: EmbeddingConfig, row: int, col: int, extremes: Any, scale: Any) -> None:
         made = embeddings.embedding(config)
-        here = f"The patch around {text.place(float(made.lat[row]), float(made.lon[col]))}. Click another on the globe."
+        here = f"The patch around {place(float(made.lat[row]), float(made.lon[col]))}. Click another on the globe."
         note = embeddings.domain_note(config, row, col)
         self._words.object = paragraphs([(here, False), *([(note, True)] if note else [])])
         self._table.object = table(text.neighbour_rows(*extremes)) + table(text.scale_rows(scale, row))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.queries.embeddings import Difference, EmbeddingConfig, EmbeddingCost, Neighbour, PatchEmbedding, ScaleTable
+from engine.queries.embeddings import (
+    EmbeddingConfig,
+    EmbeddingCost,
+    MeasureDifference,
+    Neighbour,
+    PatchEmbedding,
+    ScaleTable,
+)
+from engine.queries.text import place
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]
@@ -20,11 +28,6 @@ HISTOGRAM = (
 COMPARE_HINT = (
     "Keep this choice as B, then change something: the globe shows A to the left of the divider and B to the right."
 )
-
-
-def place(lat: float, lon: float) -> str:
-    """A place as people write it."""
-    return f"{abs(lat):.0f}° {'N' if lat >= 0 else 'S'} {abs(lon):.0f}° {'E' if lon >= 0 else 'W'}"
 
 
 def estimate(found: EmbeddingCost) -> str:
@@ -69,7 +72,7 @@ def compared(is_different: bool) -> str:
     return "A → B, only what differs." if is_different else "A and B are the same. Change a choice to compare."
 
 
-def difference_rows(differences: Sequence[Difference]) -> list[tuple[str, str]]:
+def difference_rows(differences: Sequence[MeasureDifference]) -> list[tuple[str, str]]:
     """A against B, only where they differ."""
     return [
         (one.name if one.unit == "1" else f"{one.name}, {one.unit}", f"{number(one.a)} → {number(one.b)}")

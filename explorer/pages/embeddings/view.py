@@ -91,7 +91,7 @@ class EmbeddingsView:
         self.stage.clear_failure()
         try:
             config, other = self.model.config, self.model.other
-            found = embeddings.estimate(config)
+            found = embeddings.embedding_cost(config)
         except EngineError as error:
             self._show_failure(error)
             return
@@ -108,7 +108,7 @@ class EmbeddingsView:
             for wanted in (config, other):
                 if wanted is not None:
                     embeddings.embedding(wanted, report)
-                    embeddings.clipped_share(wanted, report)
+                    embeddings.clipped_fraction(wanted, report)
 
         if all(embeddings.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
             self._work.cancel()
@@ -167,7 +167,7 @@ class EmbeddingsView:
         if self._made is None or self._made != self.model.config:
             return
         made = embeddings.embedding(self._made)
-        clipped = float(embeddings.clipped_share(self._made).mean())
+        clipped = float(embeddings.clipped_fraction(self._made).mean())
         self.stage.say_facts(text.facts(self._made, made, clipped))
         self.panels.show(self._made)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.queries.mvmf import sandbox as queries
-from engine.queries.mvmf.sandbox import Field, Summary
+from engine.queries.mvmf.sandbox import MapField, MixtureSummary
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage
@@ -25,7 +25,7 @@ _REGION_EDGE = 0.55  # of the scale from 0 to 100 %, between both levels
 class Drawn(NamedTuple):
     """A density as it is drawn, and the same density at a place (lat, lon), exactly and per km²."""
 
-    field: Field
+    field: MapField
     per_km2: Callable[[float, float], float]
 
 
@@ -41,7 +41,7 @@ class BeliefMap:
             lambda at: self._look(at), label=text.PER_KM2, group=type(model).__name__, margin=0, height=44, width=250
         )
 
-    def draw(self, of: Drawn, summary: Summary | None, show: str, alone: Drawn | None = None) -> None:
+    def draw(self, of: Drawn, summary: MixtureSummary | None, show: str, alone: Drawn | None = None) -> None:
         """The density ``of``, or what ``show`` asks of ``summary``; ``alone`` stands right of a divider."""
         if show == REGIONS and summary is not None:
             self._put_regions(summary)
@@ -55,7 +55,7 @@ class BeliefMap:
         self._stage.globe.domain = pack_mask(edged[0].mask, Axes.of(of.field.lat, of.field.lon)) if edged else b""
         self._read(text.PER_KM2, lambda at: _density(of if alone is None or not at.second else alone, at))
 
-    def draw_errors(self, errors: Field) -> None:
+    def draw_errors(self, errors: MapField) -> None:
         """The map of the test's errors."""
         self._stage.globe.domain = b""
         self._stage.caption()
@@ -67,14 +67,14 @@ class BeliefMap:
         self._look = look
         self.probe.label = label
 
-    def _put_regions(self, summary: Summary) -> None:
+    def _put_regions(self, summary: MixtureSummary) -> None:
         """One colour a region: the smaller its share, the nearer to the heart of the belief."""
         dense = np.frombuffer(colormap_bytes("dense"), np.uint8).reshape(-1, 3)[::-1]
         first, last = dense[list(_REGION_COLOURS)]
         steps = np.where(np.arange(256)[:, None] < 256 * _REGION_EDGE, first, last).astype(np.uint8)
         self._send([queries.region_bands(summary)], "regions", (0.0, 100.0), steps.tobytes(), text.REGION_NAMES)
 
-    def _put(self, fields: list[Field], kind: str) -> None:
+    def _put(self, fields: list[MapField], kind: str) -> None:
         """Maps with one scale, that of the first."""
         units = ""
         if kind.endswith(f"-{LOG}"):
@@ -92,7 +92,7 @@ class BeliefMap:
 
     def _send(
         self,
-        fields: list[Field],
+        fields: list[MapField],
         kind: str,
         limits: tuple[float, float],
         colours: bytes,

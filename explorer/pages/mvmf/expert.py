@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import TileCase
-from engine.queries.mvmf.sandbox import Belief, Field, Summary
+from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.sandbox import MapField, Mixture, MixtureSummary
 from engine.runs import RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import row
@@ -37,15 +37,15 @@ class Asked:
     enough to be asked for.
     """
 
-    case: TileCase
-    belief: Belief
-    field: Field
-    errors: Field
+    case: TilePrediction
+    belief: Mixture
+    field: MapField
+    errors: MapField
     num_pictures: int
     num_mapped: int
     num_tested: int
     takes_pictures: bool
-    summary: Summary | None = None
+    summary: MixtureSummary | None = None
 
 
 class ExpertSide:
@@ -133,7 +133,7 @@ class ExpertSide:
     # asking
 
     @property
-    def belief(self) -> Belief | None:
+    def belief(self) -> Mixture | None:
         """The belief on screen."""
         return self._asked and self._asked.belief
 
@@ -154,12 +154,14 @@ class ExpertSide:
             if self._asked is None:
                 report(0.2, "Asking the expert")
             case = (
-                queries.case(folder, tile) if spot is None else queries.taken(folder, spot[0], spot[1], day, is_scene)
+                queries.tile_prediction(folder, tile)
+                if spot is None
+                else queries.new_prediction(folder, spot[0], spot[1], day, is_scene)
             )
-            belief = Belief(case.believed)
-            known = queries.exam(folder)
-            counts = len(known), int(known.counts.sum()), queries.settings_of(folder).num_test
-            takes = queries.takes_pictures(folder)
+            belief = Mixture(case.components)
+            known = queries.test_predictions(folder)
+            counts = len(known), int(known.is_scored.sum()), queries.settings_of(folder).num_test
+            takes = queries.can_draw_tiles(folder)
             return Asked(case, belief, belief.map(), queries.error_map(folder), *counts, takes)
 
         self.stage.clear_failure()
@@ -187,7 +189,7 @@ class ExpertSide:
         if self._asked.takes_pictures and self.model.look == BELIEF:
             self.model.param.update(spot=(lat, lon), about="picture")
         else:
-            tile = queries.nearest_picture(self._folder, lat, lon)
+            tile = queries.nearest_tile(self._folder, lat, lon)
             self.model.param.update(spot=None, tile=tile, look=BELIEF, about="picture")
 
     # showing
@@ -206,7 +208,7 @@ class ExpertSide:
             self.stage.say_facts(expert_text.case_facts(case, asked.summary))
             guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Best guess", "color": GUESS_COLOUR}
             truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "Truth", "color": TRUTH_COLOUR}
-            pins = [guess, truth] if case.counts else [guess]
+            pins = [guess, truth] if case.is_scored else [guess]
         self._map.mark(pins, [])
         self._show_panel()
 

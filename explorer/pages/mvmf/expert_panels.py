@@ -8,8 +8,8 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import TileCase
-from engine.queries.mvmf.sandbox import Summary
+from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.sandbox import MixtureSummary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import expert_text as text
 from explorer.pages.mvmf.model import MvmfModel
@@ -52,7 +52,7 @@ class ExpertPanels:
         self._words.object = paragraphs(sentences)
         fill(self._body)
 
-    def show(self, case: TileCase, summary: Summary | None, folder: Path) -> None:
+    def show(self, case: TilePrediction, summary: MixtureSummary | None, folder: Path) -> None:
         """Fill the open panel."""
         if self.model.about == "picture":
             self._words.object = paragraphs(text.case_sentences(case, summary))

@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from engine.queries.mvmf.expert import ClimateBar, Scores, TileCase
-from engine.queries.mvmf.sandbox import Summary
+from engine.queries.mvmf.expert import ClimateBar, Scores, TilePrediction
+from engine.queries.mvmf.sandbox import MixtureSummary
+from engine.queries.text import MONTH_NAMES, place
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR
 from explorer.widgets.text import number
@@ -24,9 +25,9 @@ NO_EXPERT = "Train an expert and it will tell you where it believes a picture wa
 NO_RUN = "The run of this address is not here, or not finished. Choose another one."
 
 
-def case_facts(case: TileCase, summary: Summary | None) -> list[Fact]:
+def case_facts(case: TilePrediction, summary: MixtureSummary | None) -> list[Fact]:
     """The read-out of a picture."""
-    error = [("Off by", number(round(case.error_km)), "km")] if case.counts else []
+    error = [("Off by", number(round(case.error_km)), "km")] if case.is_scored else []
     return [*error, *(() if summary is None else text.belief_facts(summary))]
 
 
@@ -42,15 +43,15 @@ def kept_sentence(kept: int, tested: int) -> str:
     return f"A run keeps {number(kept)} of its test's {number(tested)} pictures. The scores are those of all."
 
 
-def case_sentences(case: TileCase, summary: Summary | None) -> list[Sentence]:
+def case_sentences(case: TilePrediction, summary: MixtureSummary | None) -> list[Sentence]:
     """A picture: where it was taken, and what is believed."""
-    if not case.counts:
+    if not case.is_scored:
         return [("Almost all sea: no expert is asked where such a picture was taken.", True)]
     many = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
-    guessed = f"From {many} the expert guesses {text.place(*case.guess)}: off by {number(round(case.error_km))} km."
+    guessed = f"From {many} the expert guesses {place(*case.guess)}: off by {number(round(case.error_km))} km."
     half = () if summary is None else summary.regions[:1]
     return [
-        (f"Taken at {text.place(*case.truth)}. {guessed}", False),
+        (f"Taken at {place(*case.truth)}. {guessed}", False),
         *(text.region_sentence(region) for region in half),
         (date_sentence(case.day, case.true_day), False),
     ]
@@ -69,8 +70,8 @@ def pictures_html(pictures: Sequence[bytes]) -> str:
 def climate_html(bars: Sequence[ClimateBar]) -> str:
     """Believed and true shares of the climate classes in their official colours."""
     rows = "".join(
-        f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.believed:.0f} % | {100 * bar.true:.0f} %</em>"
-        f'<div class=track><i style="background:{bar.colour};width:{100 * bar.believed:.1f}%"></i>'
+        f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.predicted:.0f} % | {100 * bar.true:.0f} %</em>"
+        f'<div class=track><i style="background:{bar.colour};width:{100 * bar.predicted:.1f}%"></i>'
         f'<b style="left:{100 * bar.true:.1f}%"></b></div></div>'
         for bar in bars
     )
@@ -114,7 +115,8 @@ def date_sentence(day: float, true_day: float) -> str:
 
 
 def _date(day: float) -> str:
-    return (datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)).strftime("%-d %B")
+    date = datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)
+    return f"{date.day} {MONTH_NAMES[date.month - 1]}"
 
 
 def score_rows(scores: Scores) -> list[tuple[str, ...]]:

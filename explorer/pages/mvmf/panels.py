@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.queries.mvmf import sandbox as queries
-from engine.queries.mvmf.sandbox import Belief, LossGradient, Summary
+from engine.queries.mvmf.sandbox import LossGradient, Mixture, MixtureSummary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import MvmfModel
@@ -44,7 +44,7 @@ class SandboxPanels:
 
     def say_count(self, model: MvmfModel, found: int) -> None:
         """When a start gave fewer centres than were asked for."""
-        added = sum(one.of_start < 0 for one in model.placed)
+        added = sum(one.start_index < 0 for one in model.placed)
         asked = model.count + added if model.counts("count") else found
         self._count.object = paragraphs(text.count_sentence(model.start, asked, found))
         if model.start != "file":
@@ -54,28 +54,28 @@ class SandboxPanels:
         """What was understood of a file of centres."""
         self._notes.object = text.notes_html(notes)
 
-    def show(self, belief: Belief, summary: Summary | None, lesson: LossGradient | None) -> None:
+    def show(self, belief: Mixture, summary: MixtureSummary | None, lesson: LossGradient | None) -> None:
         """Fill the open panel."""
         getattr(self, f"_show_{self.model.panel}")(belief, summary, lesson)
 
-    def _show_belief(self, belief: Belief, summary: Summary | None, lesson: LossGradient | None) -> None:
+    def _show_belief(self, belief: Mixture, summary: MixtureSummary | None, lesson: LossGradient | None) -> None:
         del lesson
         if summary is None:
             self.say([("Its regions are being measured.", False)])
             return
         self.say(text.belief_sentences(summary, len(belief.components), self.model.travels))
 
-    def _show_centre(self, belief: Belief, summary: Summary | None, lesson: LossGradient | None) -> None:
+    def _show_centre(self, belief: Mixture, summary: MixtureSummary | None, lesson: LossGradient | None) -> None:
         del summary, lesson
         index = self.model.selected
         if not 0 <= index < len(belief.components):
             self.say([(text.NO_CENTRE, False)])
             return
-        one = belief.components.one(index)
+        one = belief.components.component(index)
         share = one.weight / float(belief.components.weight.sum())
         self.say(text.centre_sentences(index, one, share, queries.half_radius_km(one.kappa)))
 
-    def _show_truth(self, belief: Belief, summary: Summary | None, lesson: LossGradient | None) -> None:
+    def _show_truth(self, belief: Mixture, summary: MixtureSummary | None, lesson: LossGradient | None) -> None:
         truth = self.model.truth
         if lesson is None or truth is None:
             self.say([(text.NO_TRUTH, False)])
@@ -84,5 +84,5 @@ class SandboxPanels:
         searched = queries.searched_km2(summary, truth) if summary is not None else None
         self._words.object = paragraphs([*text.truth_sentences(lesson, density, searched), (text.PULL, False)])
         self._rows.object = table(text.pull_rows(lesson))
-        figure: Any = self._figures.pane("pull", figures.pull, lesson.distance_km, lesson.share)
+        figure: Any = self._figures.pane("pull", figures.pull, lesson.distance_km, lesson.responsibility)
         fill(self._body, self._rows, figure)

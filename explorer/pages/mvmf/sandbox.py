@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import centres as queries
-from engine.queries.mvmf.centres import Component, Placed, Start
-from engine.queries.mvmf.sandbox import Belief, Field, LiveMap, LossGradient, Summary
+from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
+from engine.queries.mvmf.sandbox import LiveMap, LossGradient, MapField, Mixture, MixtureSummary
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap, Drawn
@@ -26,7 +26,7 @@ _HANDLES = 60  # centres that can all be seen and taken hold of; of more only th
 _CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
-Wanted = tuple[Start, tuple[Placed, ...]]
+Wanted = tuple[CentreChoice, tuple[PlacedComponent, ...]]
 
 
 @dataclass(eq=False)
@@ -34,10 +34,10 @@ class Made:
     """What is known so far of a choice: the belief, its map, and how large its regions are."""
 
     wanted: Wanted
-    belief: Belief
-    field: Field | None = None
+    belief: Mixture
+    field: MapField | None = None
     live: LiveMap | None = None
-    summary: Summary | None = None
+    summary: MixtureSummary | None = None
 
 
 class Sandbox:
@@ -66,7 +66,7 @@ class Sandbox:
             act()
 
     @property
-    def belief(self) -> Belief | None:
+    def belief(self) -> Mixture | None:
         """The belief on screen."""
         return self._made and self._made.belief
 
@@ -91,10 +91,10 @@ class Sandbox:
         def work(report: Any) -> Made:
             if is_slow:
                 report(0.1, "Placing the centres")
-            belief = Belief(queries.components(*wanted))
+            belief = Mixture(queries.components(*wanted))
             if len(belief.components) > _MANY:
-                return Made(wanted, belief, belief.draft())
-            live = belief.live()
+                return Made(wanted, belief, belief.coarse_map())
+            live = belief.live_map()
             return Made(wanted, belief, live.field(), live)
 
         self._work.start(work, self._take)
@@ -119,7 +119,7 @@ class Sandbox:
 
         def sharpen(report: Any) -> None:
             report(0.4, "Drawing the map")
-            made.live = made.belief.live()
+            made.live = made.belief.live_map()
             made.field = made.live.field()
 
         def measure(report: Any) -> None:
@@ -157,7 +157,7 @@ class Sandbox:
         alone = None
         if model.show == PAIR and self._has_selected:
             index = model.selected
-            alone = Drawn(made.belief.one(index), partial(made.belief.one_per_km2, index))
+            alone = Drawn(made.belief.component_map(index), partial(made.belief.component_per_km2, index))
         self._map.draw(Drawn(made.field, made.belief.per_km2), made.summary, model.show, alone)
         if made.summary is not None:
             self.stage.say_facts(text.belief_facts(made.summary))
@@ -168,7 +168,7 @@ class Sandbox:
         made, model = self._made, self.model
         if made is None or model.mode != SANDBOX:
             return
-        self._lesson = None if model.truth is None else made.belief.lesson(*model.truth)
+        self._lesson = None if model.truth is None else made.belief.loss_gradient(*model.truth)
         self._show_marks()
         self.panels.show(made.belief, made.summary, self._lesson)
 
@@ -178,7 +178,7 @@ class Sandbox:
         shown = range(len(of)) if len(of) <= _HANDLES else [model.selected] if self._has_selected else []
         handles: list[dict[str, Any]] = []
         for index in shown:
-            one = of.one(index)
+            one = of.component(index)
             if one.weight > 0.0:
                 to = lesson and {"lat": float(lesson.end_lat[index]), "lon": float(lesson.end_lon[index])}
                 label = text.centre_label(index, one)
@@ -206,14 +206,14 @@ class Sandbox:
             if self._try(lambda: model.add(Component(lat, lon, 10.0**kappa, weight))):
                 model.selected = count
         elif self._made is not None:
-            index, _ = queries.nearest(self._made.belief.components, lat, lon)
+            index = queries.nearest(self._made.belief.components, lat, lon)
             model.param.update(selected=index, panel="centre")
 
     def _moved(self, moved: dict[str, Any]) -> None:
         made, index = self._made, int(moved["id"])
         if made is None or index >= len(made.belief.components):
             return
-        component = made.belief.components.one(index)
+        component = made.belief.components.component(index)
         match moved["what"]:
             case "move":
                 self._follow_hand(made, index, component._replace(lat=moved["lat"], lon=moved["lon"]))
@@ -231,7 +231,7 @@ class Sandbox:
             return
         self._work.cancel()
         # made only when the pointer asks, for many maps pass by
-        held = cache(lambda: made.belief.with_one(index, component))
+        held = cache(lambda: made.belief.with_component(index, component))
         self._map.draw(
             Drawn(made.live.move(index, component), lambda lat, lon: held().per_km2(lat, lon)), None, DENSITY
         )
@@ -240,14 +240,14 @@ class Sandbox:
         """Take a centre away, the chosen one if none is named."""
         index = self.model.selected if index is None else index
         if self._made is not None and 0 <= index < len(self._made.belief.components):
-            component = self._made.belief.components.one(index)
+            component = self._made.belief.components.component(index)
             self._try(lambda: self.model.delete(index, component, self._base_count))
 
     @property
     def _base_count(self) -> int:
         """How many of the components the start gave."""
         assert self._made is not None
-        added = sum(one.of_start < 0 for one in self._made.wanted[1])
+        added = sum(one.start_index < 0 for one in self._made.wanted[1])
         return len(self._made.belief.components) - added
 
     def _set(self, index: int, component: Component) -> None:
@@ -264,7 +264,7 @@ class Sandbox:
     def _show_own(self) -> None:
         """The sliders of the chosen centre follow it."""
         if self._made is not None and self._has_selected:
-            one = self._made.belief.components.one(self.model.selected)
+            one = self._made.belief.components.component(self.model.selected)
             weight = min(one.weight, self.model.param.own_weight.bounds[1])
             self.model.param.update(own_log_kappa=float(np.log10(one.kappa)), own_weight=weight)
 
@@ -273,7 +273,7 @@ class Sandbox:
         if self._made is None or not self._has_selected:
             return
         index, model = self.model.selected, self.model
-        one = self._made.belief.components.one(index)
+        one = self._made.belief.components.component(index)
         if abs(np.log10(one.kappa) - model.own_log_kappa) > 1e-9 or abs(one.weight - model.own_weight) > 1e-9:
             self._set(index, one._replace(kappa=10.0**model.own_log_kappa, weight=model.own_weight))
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.queries.mvmf.centres import Component
-from engine.queries.mvmf.sandbox import LossGradient, Region, Summary
+from engine.queries.mvmf.sandbox import LossGradient, MixtureSummary, Region
+from engine.queries.text import place
 from explorer.widgets.text import number, sentence
 
 Fact = tuple[str, str, str]
@@ -54,12 +55,13 @@ def region_sentence(region: Region) -> Sentence:
     return f"{part} of the belief lies in {area(region.area_km2)}, {like(region.area_km2)}.", False
 
 
-def belief_sentences(summary: Summary, count: int, travels: bool) -> list[Sentence]:
+def belief_sentences(summary: MixtureSummary, count: int, travels: bool) -> list[Sentence]:
     """A belief as a whole."""
     said = [region_sentence(region) for region in summary.regions]
     said.append(
         (
-            f"It is as open as an even belief over {area(summary.open_km2)} (entropy {number(summary.entropy)} nats).",
+            f"It is as open as an even belief over {area(summary.entropy_km2)} "
+            f"(entropy {number(summary.entropy)} nats).",
             False,
         )
     )
@@ -68,7 +70,7 @@ def belief_sentences(summary: Summary, count: int, travels: bool) -> list[Senten
     return said
 
 
-def belief_facts(summary: Summary) -> list[Fact]:
+def belief_facts(summary: MixtureSummary) -> list[Fact]:
     """The read-out of a belief."""
     return [(f"{100 * region.level:g} % within", *split_area(region)) for region in summary.regions]
 
@@ -126,11 +128,6 @@ def centre_label(index: int, component: Component) -> str:
     return f"Centre {index + 1} at {place(component.lat, component.lon)}"
 
 
-def place(lat: float, lon: float) -> str:
-    """Degrees with their hemispheres."""
-    return f"{abs(lat):.1f}° {'N' if lat >= 0 else 'S'} {abs(lon):.1f}° {'E' if lon >= 0 else 'W'}"
-
-
 def centre_sentences(index: int, component: Component, share: float, radius_km: float) -> list[Sentence]:
     """One component."""
     return [
@@ -165,13 +162,17 @@ def truth_sentences(lesson: LossGradient, density: float, searched_km2: float | 
 
 def pull_rows(lesson: LossGradient, most: int = 4) -> list[tuple[str, str]]:
     """The centres that a sighting would move the most: how hard, and whether they should weigh more."""
-    order = sorted(range(len(lesson.pull)), key=lambda k: -lesson.pull[k])[:most]
+    order = sorted(range(len(lesson.centre_gradient)), key=lambda k: -lesson.centre_gradient[k])[:most]
     return [(f"{k + 1} · {number(lesson.distance_km[k])} km", _pulled(lesson, k)) for k in order]
 
 
 def _pulled(lesson: LossGradient, k: int) -> str:
-    strength = f"{number(float(f'{lesson.pull[k]:.2g}'))} nats" if lesson.pull[k] >= _FELT else "not felt"
-    return f"{strength} · {'more' if lesson.weight_pull[k] > 0 else 'less'} weight"
+    strength = (
+        f"{number(float(f'{lesson.centre_gradient[k]:.2g}'))} nats"
+        if lesson.centre_gradient[k] >= _FELT
+        else "not felt"
+    )
+    return f"{strength} · {'more' if lesson.weight_gradient[k] > 0 else 'less'} weight"
 
 
 PULL = "Its pull on the centres, per 100 km they come closer; lines on the globe are as long as it is strong."

@@ -50,7 +50,7 @@ class BackgroundRuns:
 
     def look(self) -> None:
         """Bring the cards in line with the runs there are."""
-        has_film = bool(reconstruct.epochs_of(self.model.run)) or self._is_active(self.model.run)
+        has_film = bool(reconstruct.snapshot_epochs(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
         self._words.object = "" if has_film else paragraph(text.NO_FILM)
         self._look_at_training()

@@ -56,7 +56,7 @@ class Film:
 
     def _look(self) -> None:
         """Take up new epochs; whoever looks at the newest one sees the next."""
-        epochs = reconstruct.epochs_of(self.model.run)
+        epochs = reconstruct.snapshot_epochs(self.model.run)
         if epochs == self._epochs and not self.is_live:
             self._poll.turn(False)
             self._finished()

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
-from engine.queries.reconstruct import MonthCase, Reconstructed, Verdict
+from engine.queries.reconstruct import ModelScores, MonthRequest, MonthResult
 from explorer.background import Debouncer, LatestTask, unseen
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -45,14 +45,14 @@ class Judgement:
         self.stage = stage
         self.part = html("", _CSS)
         self.best = "climatology_anomaly"
-        self.now: Verdict | None = None
-        self._whole: Verdict | None = None
+        self.now: ModelScores | None = None
+        self._whole: ModelScores | None = None
         self._redraw = redraw
         self._judged = judged
         self._is_idle = is_idle
-        self._found: Reconstructed | None = None
-        self._plain: Reconstructed | None = None
-        self._year: list[Reconstructed] = []
+        self._found: MonthResult | None = None
+        self._plain: MonthResult | None = None
+        self._year: list[MonthResult] = []
         self._scoring = LatestTask(unseen, self.fail)
         self._following = LatestTask(unseen, lambda error: None)
         self._follow = Debouncer(self._compute_year, 1200)
@@ -74,30 +74,30 @@ class Judgement:
         """Another model or source: its months are others."""
         self._year = []
 
-    def take(self, found: Reconstructed, plain: Reconstructed) -> None:
+    def take(self, found: MonthResult, plain: MonthResult) -> None:
         """Judge a month; ``plain`` is the same without clouds of one's own."""
         self._found, self._plain = found, plain
         self.judge()
 
     @property
-    def verdicts(self) -> list[tuple[str, Verdict]]:
+    def verdicts(self) -> list[tuple[str, ModelScores]]:
         """What has been judged, each with the months it is of."""
         month = [] if self.now is None else [(self.model.iso[:7], self.now)]
         return month if self._whole is None else [*month, (f"{self._whole.num_months} months", self._whole)]
 
-    def months_with(self, found: Reconstructed) -> list[Reconstructed]:
+    def months_with(self, found: MonthResult) -> list[MonthResult]:
         """The months of its year that are at hand, or it alone."""
-        return self._months_of(found.case.year) or [found]
+        return self._months_of(found.request.year) or [found]
 
-    def _months_of(self, year: int) -> list[Reconstructed]:
-        return list({month.case: month for month in self._year if month.case.year == year}.values())
+    def _months_of(self, year: int) -> list[MonthResult]:
+        return list({month.request: month for month in self._year if month.request.year == year}.values())
 
     def judge(self) -> None:
         """Judge the month, and as many of its year as are at hand."""
         found, plain, region = self._found, self._plain, self.model.region
         if found is None or plain is None or self.model.film:
             return
-        year = self._months_of(found.case.year)
+        year = self._months_of(found.request.year)
         if not reconstruct.can_score(found):
             self.say(text.no_verdict(found))
             self.now = None
@@ -105,15 +105,15 @@ class Judgement:
             return
 
         def work(_: object) -> tuple[Any, ...]:
-            now = reconstruct.verdict([found], region)
-            others = {month.case: month for month in [*year, plain]}
-            whole = reconstruct.verdict(list(others.values()), region) if len(others) > 1 else None
-            under = (reconstruct.error_under_clouds(found), reconstruct.error_of_hidden(plain, found.hidden))
+            now = reconstruct.score_months([found], region)
+            others = {month.request: month for month in [*year, plain]}
+            whole = reconstruct.score_months(list(others.values()), region) if len(others) > 1 else None
+            under = (reconstruct.errors_within(found, found.hidden), reconstruct.errors_within(plain, found.hidden))
             return now, whole, under
 
         self._scoring.start(work, partial(self._tell, found, region))
 
-    def _tell(self, found: Reconstructed, region: str, judged: tuple[Any, ...]) -> None:
+    def _tell(self, found: MonthResult, region: str, judged: tuple[Any, ...]) -> None:
         now, whole, (under, before) = judged
         if found is not self._found or self.model.film:
             return
@@ -121,13 +121,13 @@ class Judgement:
         if now.best != self.best:
             self.best = now.best
             self._redraw()
-        learned = reconstruct.is_learned(found.case.model, found.case.source, found.case.year)
+        learned = reconstruct.is_trained_on(found.request.model, found.request.source, found.request.year)
         notes = [text.LEARNED] if learned else []
         if not found.count.any():
-            notes.append(text.EVERYTHING_HIDDEN if found.case.clouds else text.NO_OBSERVATION)
+            notes.append(text.EVERYTHING_HIDDEN if found.request.clouds else text.NO_OBSERVATION)
         if found.in_stripes:
             notes.append(text.IN_STRIPES)
-        detail = text.under_clouds(under, before, now.best) if found.case.clouds else text.detail(now, whole, region)
+        detail = text.under_clouds(under, before, now.best) if found.request.clouds else text.detail(now, whole, region)
         said = text.verdict(now, self.model.iso) + detail
         self.say(said + "".join(f"<p class=caution>{note}</p>" for note in notes))
         self.stage.say_facts(text.read_out(found))
@@ -139,18 +139,18 @@ class Judgement:
         found, model = self._found, self.model
         if found is None or model.film or not self._is_idle() or self._following.running:
             return
-        have = {month.case for month in self._year}
+        have = {month.request for month in self._year}
         wanted = [model.case(iso, with_clouds=False) for iso in model.months if iso[:4] == model.iso[:4]]
         missing = [case for case in wanted if case not in have]
         if not missing:
             return
 
-        def then(month: Reconstructed) -> None:
+        def then(month: MonthResult) -> None:
             self._year = [*self._year, month][-_KEPT:]
             self.judge()
 
         self._following.start(partial(_compute, missing[0]), then)
 
 
-def _compute(case: MonthCase, report: Progress) -> Reconstructed:
-    return reconstruct.reconstructed(case, report)
+def _compute(case: MonthRequest, report: Progress) -> MonthResult:
+    return reconstruct.reconstruct_month(case, report)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Reconstructed
+from engine.queries.reconstruct import MonthResult
 from explorer import layout
 from explorer.layout import box
 from explorer.pages.reconstruct import text
@@ -63,14 +63,14 @@ class Maps:
         for globe in self._globes:
             globe.markers = [{"lat": place[0], "lon": place[1]}]
 
-    def show(self, found: Reconstructed, best: str) -> None:
+    def show(self, found: MonthResult, best: str) -> None:
         """Draw what the model asks for."""
         model = self.model
         names = [name for name in model.shown if name in model.offered]
         fields = [reconstruct.layer(found, name, day=model.day, best=best) for name in names]
         captions = [text.layer(name, found, model.day, best) for name in names]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
-        key = found.case, model.panes, *names, day, baseline
+        key = found.request, model.panes, *names, day, baseline
         self.draw(fields, captions, found.lat, found.lon, key, found)
 
     def draw(
@@ -80,7 +80,7 @@ class Maps:
         lat: np.ndarray,
         lon: np.ndarray,
         key: tuple[object, ...],
-        scale_of: Reconstructed | None,
+        scale_of: MonthResult | None,
     ) -> None:
         """Fields (H, W) of the kind that is shown, with what they are; nothing is sent again under the same ``key``."""
         if key == self._drawn:
@@ -106,10 +106,10 @@ class Maps:
         label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
         self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
 
-    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, found: Reconstructed | None) -> tuple[float, float]:
+    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, found: MonthResult | None) -> tuple[float, float]:
         """Ends that stay the same from month to month."""
         kind = self.model.kind
-        key = (kind, len(lat), found and (found.case.model, found.case.source, found.case.hidden_percent))
+        key = (kind, len(lat), found and (found.request.model, found.request.source, found.request.hidden_percent))
         if key not in self._limits:
             if kind == TEMPERATURE:
                 self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)

@@ -9,7 +9,7 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, SourceChoice
-from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthCase
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthRequest
 from explorer.page_model import PageModel, as_text, numbers, read_quality
 from explorer.session import Query
 
@@ -107,11 +107,11 @@ class ReconstructModel(PageModel):
         year, month, _ = self.iso.split("-")
         return int(year), int(month)
 
-    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> MonthCase:
+    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> MonthRequest:
         """What is to be computed: of the month that is shown, or of another one without clouds."""
         year, month, _ = (iso or self.iso).split("-")
         clouds: tuple[Cloud, ...] = self.clouds if with_clouds and iso in (None, self.iso) else ()
-        return MonthCase(
+        return MonthRequest(
             self.run, self.choice, int(year), int(month), self.resample == "yes", self.hidden_percent, clouds
         )
 

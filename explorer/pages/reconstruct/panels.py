@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Anatomy, Reconstructed, Verdict, Worst
+from engine.queries.reconstruct import CellDetail, LargeError, ModelScores, MonthResult
 from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill
 from explorer.pages.reconstruct import text
@@ -47,16 +47,16 @@ class Panels:
         self._body = box(css=":host { gap: 8px }")
         self.training: list[Any] = []
         """What the panel "Training" holds; the view puts it there."""
-        self.anatomy: Anatomy | None = None
+        self.anatomy: CellDetail | None = None
         """The place that is shown, if any."""
         tabs = controls.segments(model.param.panel, text.PANELS)
         self.parts = (tabs, self._words, self._body)
 
-    def show(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+    def show(self, found: MonthResult, now: ModelScores | None, months: Sequence[MonthResult]) -> None:
         """Draw the open panel for the month that is shown, its verdict, and the months of its year at hand."""
         model = self.model
         of_year = len(months) if model.panel == "failures" else 0
-        stamp = (model.panel, found.case, model.place, model.region, model.figure, now and now.best, of_year)
+        stamp = (model.panel, found.request, model.place, model.region, model.figure, now and now.best, of_year)
         if stamp == self._stamp:
             # shown, or under way
             return
@@ -84,7 +84,7 @@ class Panels:
 
     # scores
 
-    def _show_scores(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+    def _show_scores(self, found: MonthResult, now: ModelScores | None, months: Sequence[MonthResult]) -> None:
         del months
         if now is None:
             self._say(("Nothing can be scored here.", False))
@@ -95,7 +95,7 @@ class Panels:
         self._rows.object = table(text.score_rows(now, found.titles))
         self._class_rows.object = table(text.class_rows(now))
 
-        def then(worst: list[Worst]) -> None:
+        def then(worst: list[LargeError]) -> None:
             self._worst.places = [{"lat": one.lat, "lon": one.lon, "words": text.worst(one)} for one in worst]
             fill(
                 self._body,
@@ -106,19 +106,19 @@ class Panels:
                 self._worst,
             )
 
-        self._work.start(lambda _: reconstruct.worst_places(found, region), then)
+        self._work.start(lambda _: reconstruct.largest_errors(found, region), then)
 
     # one place
 
-    def _show_place(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+    def _show_place(self, found: MonthResult, now: ModelScores | None, months: Sequence[MonthResult]) -> None:
         del months
         best = now.best if now else "climatology"
-        case, place = found.case, self.model.place
+        case, place = found.request, self.model.place
         self._work.start(
-            lambda report: reconstruct.anatomy(case, place, report), partial(self._draw_place, found, best)
+            lambda report: reconstruct.cell_detail(case, place, report), partial(self._draw_place, found, best)
         )
 
-    def _draw_place(self, found: Reconstructed, best: str, cell: Anatomy) -> None:
+    def _draw_place(self, found: MonthResult, best: str, cell: CellDetail) -> None:
         self.anatomy = cell
         self._say(*text.anatomy(cell, self.model.iso))
         if cell.is_land:
@@ -132,7 +132,7 @@ class Panels:
 
     # where it fails
 
-    def _show_failures(self, found: Reconstructed, now: Verdict | None, months: Sequence[Reconstructed]) -> None:
+    def _show_failures(self, found: MonthResult, now: ModelScores | None, months: Sequence[MonthResult]) -> None:
         if now is None:
             self._say(("Nothing can be scored here.", False))
             fill(self._body, self._choice)
@@ -144,14 +144,14 @@ class Panels:
 
         def work(_: object) -> Any:
             if name in _SPLITS:
-                return reconstruct.by(reconstruct.verdict(months, region), name)
+                return reconstruct.errors_by_stratum(reconstruct.score_months(months, region), name)
             if name == "spectrum":
                 return reconstruct.spectrum_of(months, now.best)
             if name == "histogram":
                 return reconstruct.errors_histogram(months, now.best, region)
             if name == "reliability":
                 return reconstruct.reliability(months, region)
-            return reconstruct.by_count(months, now.best, region)
+            return reconstruct.errors_by_observations(months, now.best, region)
 
         self._work.start(work, partial(self._draw_failures, name, now.best, len(months)))
 
@@ -176,6 +176,6 @@ class Panels:
                 return
             drawn = figures.reliability, made["coverage"]
         else:
-            drawn = figures.by_count, made.count, made.model, made.baseline
+            drawn = figures.errors_by_observations, made.count, made.model, made.baseline
         self._say((f"{said} {text.of_months(num_months)}", False))
         fill(self._body, self._choice, self._figures.pane(f"fails-{name}", *drawn), self._key)

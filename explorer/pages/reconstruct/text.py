@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from html import escape
 
-from engine.queries.reconstruct import Anatomy, ModelCard, Reconstructed, Snapshot, Verdict, Worst
+from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
+from engine.queries.text import MONTH_NAMES, place
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import number
 
 Sentence = tuple[str, bool]
 
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
 WORKING = "Being worked out …"
@@ -60,13 +57,13 @@ LEVEL = 0.01
 
 def month(iso: str) -> str:
     """A month as people write it."""
-    return f"{MONTHS[int(iso[5:7]) - 1]} {iso[:4]}"
+    return f"{MONTH_NAMES[int(iso[5:7]) - 1]} {iso[:4]}"
 
 
-def layer(name: str, found: Reconstructed, day: int, best: str) -> str:
+def layer(name: str, found: MonthResult, day: int, best: str) -> str:
     """The caption of a map."""
     if name == "day":
-        return f"Observed on {day} {MONTHS[found.case.month - 1]}"
+        return f"Observed on {day} {MONTH_NAMES[found.request.month - 1]}"
     if name == "error_best":
         return f"Error of the best baseline: {found.titles[best].lower()}"
     if name == "truth" and not found.knows_truth:
@@ -74,12 +71,7 @@ def layer(name: str, found: Reconstructed, day: int, best: str) -> str:
     return LAYERS[name]
 
 
-def place(lat: float, lon: float) -> str:
-    """A place as people write it."""
-    return f"{abs(lat):.4g}° {'N' if lat >= 0 else 'S'} {abs(lon):.4g}° {'E' if lon >= 0 else 'W'}"
-
-
-def verdict(now: Verdict, iso: str) -> str:
+def verdict(now: ModelScores, iso: str) -> str:
     """HTML of the verdict in one line: who is nearer to the truth, and by how much."""
     mean, best = now.skill["mean"], now.skill[now.best]
     said = f"<b>{_against(mean, 'the mean of valid days')}</b>"
@@ -93,7 +85,7 @@ def verdict(now: Verdict, iso: str) -> str:
     return f'<p class="verdict {look}" role=status>{escape(month(iso))}: the model is {said}: {errors}.</p>'
 
 
-def detail(now: Verdict, year: Verdict | None, region: str) -> str:
+def detail(now: ModelScores, year: ModelScores | None, region: str) -> str:
     """HTML of how sure the verdict is, and of which cells it is."""
     return f"<p>{escape(_spread(now, year))} {escape(_cells(now, region))}</p>"
 
@@ -110,12 +102,12 @@ def _kelvin(error: float) -> str:
     return f"{error:.2f} K"
 
 
-def _spread(now: Verdict, year: Verdict | None) -> str:
+def _spread(now: ModelScores, year: ModelScores | None) -> str:
     if year is None or year.num_months < 2:
         return "One month says little of another; the rest of the year follows."
     parts = []
     for name, whom in (("mean", "the mean"), (year.best, year_name(year))):
-        bar = year.spread[name]
+        bar = year.skill_error[name]
         sure = "" if bar is None else f" ± {_percent(bar)}"
         parts.append(f"{_percent(year.skill[name])}{sure} % against {whom}")
     kept = parts[:1] if year.best == "mean" else parts
@@ -126,12 +118,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}".replace("-", "−")
 
 
-def year_name(year: Verdict) -> str:
+def year_name(year: ModelScores) -> str:
     """The best baseline over the year."""
     return "the best baseline" if year.best != "mean" else "the mean"
 
 
-def _cells(now: Verdict, region: str) -> str:
+def _cells(now: ModelScores, region: str) -> str:
     where = "" if region == "World" else f" in the region {region}"
     known = "whose days were withheld" if now.withheld_only else "of the open sea"
     unseen = 100.0 * sum(now.table["mean"]["class"].get(name, {}).get("area", 0.0) for name in ("withheld", "never"))
@@ -139,7 +131,7 @@ def _cells(now: Verdict, region: str) -> str:
     return f"On {number(now.num_cells)} cells {known}{where}{share}."
 
 
-def no_verdict(found: Reconstructed) -> str:
+def no_verdict(found: MonthResult) -> str:
     """HTML of why nothing can be scored."""
     if found.truth is None:
         said = (
@@ -170,7 +162,7 @@ IN_STRIPES = (
 NO_OBSERVATION = "There is no observation in this month: what you see is what the model expects of the season alone."
 
 
-def anatomy(found: Anatomy, iso: str) -> list[Sentence]:
+def anatomy(found: CellDetail, iso: str) -> list[Sentence]:
     """What the days of a cell are and what was made of them."""
     where = place(found.lat, found.lon)
     if found.is_land:
@@ -183,7 +175,7 @@ def anatomy(found: Anatomy, iso: str) -> list[Sentence]:
     return [(f"{where}, {month(iso)}: {counted}", False)]
 
 
-def anatomy_rows(found: Anatomy, titles: dict[str, str]) -> list[tuple[str, str]]:
+def anatomy_rows(found: CellDetail, titles: dict[str, str]) -> list[tuple[str, str]]:
     """What everyone makes of the cell's month."""
     rows = [] if found.truth is None else [("Truth", f"{found.truth:.2f} °C")]
     for name, value in found.estimates.items():
@@ -197,13 +189,13 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def score_rows(found: Verdict, titles: dict[str, str]) -> list[tuple[str, str]]:
+def score_rows(found: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]]:
     """Errors of all, the smallest first."""
     ordered = sorted(found.error_kelvin, key=lambda name: found.error_kelvin[name])
     return [(titles[name], _kelvin(found.error_kelvin[name])) for name in ordered]
 
 
-def class_rows(found: Verdict) -> list[tuple[str, str]]:
+def class_rows(found: ModelScores) -> list[tuple[str, str]]:
     """The model against the best baseline by what could be seen."""
     labels = {"observed": "Seen on some days", "withheld": "Withheld", "never": "Never seen"}
     rows = []
@@ -215,7 +207,7 @@ def class_rows(found: Verdict) -> list[tuple[str, str]]:
     return rows
 
 
-def worst(found: Worst) -> tuple[str, str]:
+def worst(found: LargeError) -> tuple[str, str]:
     """One of the worst places."""
     days = "1 day" if found.num_days == 1 else f"{found.num_days} days"
     return place(found.lat, found.lon), f"{_signed(found.error)} K · {days}"
@@ -248,7 +240,7 @@ def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
     return wanted if wanted in months else months[len(months) // 2]
 
 
-def read_out(found: Reconstructed) -> list[tuple[str, str, str]]:
+def read_out(found: MonthResult) -> list[tuple[str, str, str]]:
     """How much was seen."""
     sea = ~found.data.land
     days = found.count[sea]

@@ -8,7 +8,7 @@ from typing import Any
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import ModelCard, Reconstructed
+from engine.queries.reconstruct import ModelCard, MonthResult
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
@@ -46,7 +46,7 @@ class ReconstructView:
     def __init__(self, session: Session, model: ReconstructModel, is_chosen: bool) -> None:
         self.session = session
         self.model = model
-        self._found: Reconstructed | None = None
+        self._found: MonthResult | None = None
         self._card: ModelCard | None = None
         self._is_undecided = False
         self.maps = Maps(session, model, self._abandon)
@@ -128,7 +128,13 @@ class ReconstructView:
             card = reconstruct.model_card(run)
             source = reconstruct.source_of(run) if own_source else choice
             months = reconstruct.months_of(source)
-            return card, source, months, reconstruct.differences(run, source), reconstruct.needs_resampling(run, source)
+            return (
+                card,
+                source,
+                months,
+                reconstruct.source_differences(run, source),
+                reconstruct.needs_resampling(run, source),
+            )
 
         self.maps.stage.clear_failure()
         self._opening.start(look, partial(self._take, run))
@@ -175,17 +181,19 @@ class ReconstructView:
         self.maps.stage.clear_failure()
         self.judgement.pause()
         case = model.case()
-        if self._found is not None and self._found.case == case:
+        if self._found is not None and self._found.request == case:
             self._reading.cancel()
             return
 
-        def work(report: Progress) -> tuple[Reconstructed, Reconstructed]:
-            found = reconstruct.reconstructed(case, report)
-            return found, found if not case.clouds else reconstruct.reconstructed(model.case(with_clouds=False), report)
+        def work(report: Progress) -> tuple[MonthResult, MonthResult]:
+            found = reconstruct.reconstruct_month(case, report)
+            return found, found if not case.clouds else reconstruct.reconstruct_month(
+                model.case(with_clouds=False), report
+            )
 
         self._reading.start(work, self._show)
 
-    def _show(self, found: tuple[Reconstructed, Reconstructed]) -> None:
+    def _show(self, found: tuple[MonthResult, MonthResult]) -> None:
         self._found, plain = found
         model = self.model
         self._bar.drawn = model.month
@@ -270,7 +278,7 @@ class ReconstructView:
         if found is None:
             self.session.say("info", "There is no month yet.")
             return
-        name, download = f"reconstruction-{found.case.year}-{found.case.month:02d}.nc", self.maps.stage.download
+        name, download = f"reconstruction-{found.request.year}-{found.request.month:02d}.nc", self.maps.stage.download
         self._filing.start(lambda _: reconstruct.month_netcdf(found), lambda made: download.offer(name, made))
 
     def _offer_scores(self) -> None:
@@ -284,6 +292,6 @@ class ReconstructView:
         run, (low, high) = self.model.run, text.WORLD
         download, colours = self.maps.stage.download, colormap_bytes("thermal")
         self._filing.start(
-            lambda _: reconstruct.film_gif(run, colours, (low, high)),
+            lambda _: reconstruct.animation_gif(run, colours, (low, high)),
             lambda made: download.offer(f"training-{run}.gif", made),
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.queries.table import Baseline
-from explorer.runs_panel import duration
+from engine.queries.table import BaselineScore
+from engine.queries.text import duration
 from explorer.widgets.text import number
 
 Fact = tuple[str, str, str]
@@ -41,7 +41,7 @@ def unit(units: str) -> str:
     return "" if units == "1" else units
 
 
-def verdict(test: float, baseline: Baseline, units: str, is_over: bool) -> Sentence:
+def verdict(test: float, baseline: BaselineScore, units: str, is_over: bool) -> Sentence:
     """The table against the plainest baseline, on the points that it has not seen."""
     mine, other = (f"{number(value)} {unit(units)}".strip() for value in (test, baseline.test_l1))
     said = f"On unseen points the table errs by {mine}, the {baseline.name} by {other}: "
@@ -51,7 +51,7 @@ def verdict(test: float, baseline: Baseline, units: str, is_over: bool) -> Sente
     return f"{said}{still}", is_over
 
 
-def score_rows(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[tuple[str, str]]:
+def score_rows(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[tuple[str, str]]:
     """Mean absolute errors, of the table and of its baseline."""
     scores = [
         ("Sampled points", last.get("train_l1")),
@@ -63,7 +63,7 @@ def score_rows(last: Mapping[str, float], baseline: Baseline | None, units: str)
     return [(name, f"{number(value)} {unit(units)}".strip()) for name, value in scores if value is not None]
 
 
-def facts(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[Fact]:
+def facts(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[Fact]:
     """The read-out of a run."""
     found = [
         ("Error, unseen", number(last["test_l1"]), unit(units)),

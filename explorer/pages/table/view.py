@@ -9,7 +9,7 @@ import xarray as xr
 
 from engine.errors import EngineError
 from engine.queries import export, table
-from engine.queries.table import Baseline, TableFields
+from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.pages.table import text
@@ -43,11 +43,11 @@ class _Followed:
         self.folder = run.folder
         self.metrics = run.metrics()
         self.fields: TableFields | None = None
-        self.baseline: Baseline | None = None
+        self.baseline: BaselineScore | None = None
 
     def read_fields(self) -> TableFields:
         """The fields of the newest snapshot; called off the event loop."""
-        newest = table.newest_snapshot(self.folder)
+        newest = table.latest_snapshot(self.folder)
         if self.fields is None or (newest is not None and newest[0] != self.fields.iteration):
             self.fields = table.table_fields(self.folder)
         return self.fields
@@ -153,7 +153,7 @@ class TableView:
             if run is None:
                 return Shown(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
-            return Shown(fields.true, fields, table.losses(run.metrics), run.last, run.baseline, errors, is_over)
+            return Shown(fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over)
 
         def then(shown: Shown) -> None:
             if asked == (self.model.target, self._runs, self._is_over) and run is self._runs.get(self.model.topology):
@@ -165,7 +165,7 @@ class TableView:
 
     def _show(self, run: _Followed | None, shown: Shown) -> None:
         if run is not None and run.baseline is None and not self._rivalry.running:
-            self._rivalry.start(lambda _: table.baseline(run.folder), partial(self._take_rival, run))
+            self._rivalry.start(lambda _: table.nearest_baseline(run.folder), partial(self._take_rival, run))
         stamp = (
             run,
             shown.iteration,
@@ -183,7 +183,7 @@ class TableView:
         self._draw_globe()
         self.panels.show(shown)
 
-    def _take_rival(self, run: _Followed, baseline: Baseline) -> None:
+    def _take_rival(self, run: _Followed, baseline: BaselineScore) -> None:
         run.baseline = baseline
         self._read()
 

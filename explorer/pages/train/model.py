@@ -182,9 +182,9 @@ def _with(task: str, values: dict[str, Any], field: str, value: Any) -> dict[str
     tags = {one.only_if[0] for one in forms.form_fields(task) if one.only_if}
     if field in tags:
         outer, _, last = field.rpartition(".")
-        usual = forms.pick(_demo(task), outer) or {}
-        return forms.put(values, outer, usual if usual.get(last) == value else {last: value})
-    return forms.put(values, field, value)
+        usual = forms.value_of(_demo(task), outer) or {}
+        return forms.with_value(values, outer, usual if usual.get(last) == value else {last: value})
+    return forms.with_value(values, field, value)
 
 
 def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
-from engine.queries.train.run_files import final_scores, newest_metrics
+from engine.queries.train.run_files import final_scores, latest_metrics
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train import text
 from explorer.pages.train.model import MOST_COMPARED, RUNS, TrainModel
@@ -114,7 +114,7 @@ def _badge(record: RunRecord) -> tuple[str, str]:
         scores = final_scores(folder)
     except StoreError:  # who opens the run is told
         scores = {}
-    return text.badge(newest_metrics(folder), scores)
+    return text.badge(latest_metrics(folder), scores)
 
 
 def _bin() -> list[RunRecord]:

@@ -8,7 +8,7 @@ from typing import Any
 import panel_material_ui as pmui
 
 from engine.queries.train import curves as trainings
-from engine.queries.train.curves import SweepTrial, SweepView
+from engine.queries.train.curves import SweepSummary, SweepTrial
 from explorer.layout import box, fill, row
 from explorer.pages.train import labels, markup, text
 from explorer.pages.train.draft import BODY
@@ -28,7 +28,7 @@ class Sweep:
     """``body`` covers the stage. ``use(trial)`` makes a trial's run the draft, ``watch(trial)`` shows it."""
 
     def __init__(self, use: Callable[[SweepTrial], None], watch: Callable[[SweepTrial], None]) -> None:
-        self._view: SweepView | None = None
+        self._view: SweepSummary | None = None
         self._figures = Figures()
         self._shown: tuple[Any, ...] = ()
         self._said = html("")
@@ -97,7 +97,7 @@ class Sweep:
         trial = self._picked()
         said = "" if trial is None else text.trial_sentence(trial)
         self._chosen.object = paragraph(said)
-        found = trainings.parallel(view)
+        found = trainings.parallel_coordinates(view)
         if not found.numbers:
             for plot in self._plots:
                 fill(plot)

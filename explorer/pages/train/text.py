@@ -8,11 +8,12 @@ from typing import Any
 
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
+from engine.queries.text import duration
 from engine.queries.train.cost import DryRun
-from engine.queries.train.curves import SweepTrial, SweepView
+from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train import labels
-from explorer.widgets.text import duration, number
+from explorer.widgets.text import number
 
 MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
 TIE = 0.005
@@ -137,9 +138,9 @@ def estimate_rows(found: DryRun) -> list[tuple[str, str]]:
     ]
 
 
-def sweep_sentence(view: SweepView, asked: int) -> str:
+def sweep_sentence(view: SweepSummary, asked: int) -> str:
     """How a sweep stands: pruned, failed and killed trials are told apart."""
-    counts = view.counts()
+    counts = view.num_by_state()
     order = [
         "done",
         "pruned",
