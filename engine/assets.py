@@ -1,10 +1,10 @@
-"""Where the files shipped with Harmonia lie: beside the packages in a checkout, inside the wheel when installed."""
+"""Paths of the files shipped with Harmonia: beside the packages in a checkout, inside the wheel when installed."""
 
 from pathlib import Path
 
 from engine.errors import StoreError
 
-#: Where to look; a checkout's own folder comes first.
+#: Folders of shipped files, in order of search.
 FOLDERS = (Path(__file__).resolve().parent.parent / "assets", Path(__file__).resolve().parent / "_assets")
 
 

@@ -1,7 +1,7 @@
-"""Device, dtype and thread policy: the one place that knows CPU from GPU.
+"""Device and thread policy.
 
 torch is imported inside the functions, so that modules which must stay light (the run store, the command line) can
-read the thread policy without paying for it.
+read the thread policy without importing it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def cores() -> int:
 
 
 def cpu_threads() -> int:
-    """Threads that numeric work takes: all cores but one, at least one.
+    """Threads of numeric work: all cores but one, at least one.
 
-    One core stays with the event loop: beside a browser, one thread made 1.5-1.8 times more training steps than two
+    One core is left to the event loop: beside a browser, one thread made 1.5-1.8 times more training steps than two
     on a two-core machine.
     """
     return max(1, cores() - 1)
@@ -44,7 +44,7 @@ def device() -> torch.device:
 
 
 def describe_device() -> str:
-    """The device in a few words for a person: ``"NVIDIA H200"`` or ``"CPU, 1 of 2 threads"``."""
+    """The device as a short text: ``"NVIDIA H200"`` or ``"CPU, 1 of 2 threads"``."""
     import torch
 
     if torch.cuda.is_available():

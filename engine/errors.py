@@ -1,25 +1,25 @@
-"""What the engine says when something cannot be done: what is wrong, where, and the remedy."""
+"""Errors of the engine: what is wrong, where, and the remedy."""
 
 from collections.abc import Sequence
 
 
 class EngineError(Exception):
-    """A sentence for a person: what is wrong, where it is, and what to do about it.
+    """What is wrong, where it is, and what to do about it, as one sentence for the user.
 
-    Raise one of the kinds below, so that callers can tell them apart.
+    Only the subclasses below are raised.
 
     >>> str(ChoiceError("K = 200 components were asked for", "max_degree L = 10", "choose K ≤ 120"))
     'K = 200 components were asked for (max_degree L = 10). Remedy: choose K ≤ 120.'
     """
 
-    def __init__(self, what: str, where: str, remedy: str) -> None:
-        super().__init__(what, where, remedy)
-        self.what = what
+    def __init__(self, problem: str, where: str, remedy: str) -> None:
+        super().__init__(problem, where, remedy)
+        self.problem = problem
         self.where = where
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.where}). Remedy: {self.remedy}."
+        return f"{self.problem} ({self.where}). Remedy: {self.remedy}."
 
 
 class GridError(EngineError):
@@ -27,7 +27,7 @@ class GridError(EngineError):
 
 
 class ChoiceError(EngineError):
-    """A choice that cannot work with the others made beside it."""
+    """A choice that cannot work with the other choices."""
 
 
 class DataError(EngineError):
@@ -35,19 +35,19 @@ class DataError(EngineError):
 
 
 class QualityError(DataError):
-    """Data without observations of the quality that was asked for; it may have others."""
+    """Data without observations of the requested quality; others may be there."""
 
 
 class StoreError(EngineError):
-    """A file or folder of ours that is missing, damaged, or written by another version."""
+    """A file or folder of Harmonia that is missing, damaged, or written by another version."""
 
 
 class CancelledError(EngineError):
-    """Work that was abandoned because somebody asked for it."""
+    """Work that was abandoned on request."""
 
 
 class RunError(EngineError):
-    """A run that cannot do what was asked of it in the state it is in."""
+    """A request that a run cannot fulfil in its state."""
 
 
 class ConfigError(EngineError):

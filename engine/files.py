@@ -1,6 +1,6 @@
-"""Files that survive a kill at any moment: atomic writes, checked reads, and locks that die with their holder.
+"""The home folder, atomic writes, validated reads, and locks that end with their process.
 
-One writer a file: the temporary name is fixed, so whatever a killed writer left behind is overwritten by the next.
+One writer per file: the temporary name is fixed, so that the next write replaces what a killed writer left.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from engine.errors import RunError, StoreError
 
@@ -32,13 +31,13 @@ _LOCK_POLL_S = 0.01
 
 
 def home_folder() -> Path:
-    """Where Harmonia keeps what it makes: ``$HARMONIA_HOME``, else the platform's data folder. It may not exist yet."""
+    """The folder of runs and caches: ``$HARMONIA_HOME``, else the platform's data folder. It may not exist yet."""
     chosen = os.environ.get(HOME) or platformdirs.user_data_dir("harmonia", appauthor=False)
     return Path(chosen).expanduser().absolute()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` so that a reader sees the old file or the new one, never a part.
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part of it.
 
     Temporary file beside it → fsync → rename → fsync of the folder.
 
@@ -55,7 +54,7 @@ def write_atomic(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
-            temporary.unlink()  # gives a full disk its room back, so that the reason can still be written down
+            temporary.unlink()  # frees space on a full disk, so that the reason can still be written
         raise write_error(error, path) from error
 
 
@@ -69,7 +68,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_error(error: OSError, path: Path) -> StoreError:
-    """The sentence for a write that the system refused."""
+    """The error for a write that the system refused."""
     where = str(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError("the disk is full", where, "free some space, then resume the run")
@@ -81,11 +80,11 @@ def write_error(error: OSError, path: Path) -> StoreError:
         return StoreError("a file is in the way of a folder", where, "set HARMONIA_HOME to a folder")
     if error.errno == errno.ENOENT:
         return StoreError("the folder is gone", where, "start the run again")
-    return StoreError(f"writing failed: {error.strerror}", where, "look after the disk, then resume the run")
+    return StoreError(f"writing failed: {error.strerror}", where, "check the disk, then resume the run")
 
 
 def load(model: type[Model], path: Path) -> Model | None:
-    """Read a JSON file of ours as ``model``; None where there is no such file.
+    """Read a JSON file as ``model``; None where there is no such file.
 
     Raises:
         StoreError: the file is unreadable, damaged, or written by a newer version.
@@ -104,10 +103,14 @@ def load(model: type[Model], path: Path) -> Model | None:
         raise _damaged(content, path) from error
 
 
+class _Versioned(BaseModel):
+    version: int = 0
+
+
 def _damaged(content: bytes, path: Path) -> StoreError:
     try:
-        version = version_of(from_json(content))
-    except ValueError:
+        version = _Versioned.model_validate_json(content).version
+    except ValidationError:
         version = 0
     if version > VERSION:
         return StoreError(
@@ -118,14 +121,8 @@ def _damaged(content: bytes, path: Path) -> StoreError:
     return StoreError("the file is damaged", str(path), "restore it from a copy, or move the run's folder away")
 
 
-def version_of(values: object) -> int:
-    """The ``version`` in what a JSON file holds; 0 when there is none."""
-    version = cast("dict[str, object]", values).get("version") if isinstance(values, dict) else None
-    return version if isinstance(version, int) else 0
-
-
 def try_lock(path: Path) -> int | None:
-    """Hold the lock at ``path``: its descriptor, or None while another process holds it.
+    """Acquire the lock at ``path``: its descriptor, or None while another process holds it.
 
     The lock is ``flock``'s: it belongs to the open file, passes to a child that inherits the descriptor, and is freed
     by the kernel when the last holder dies. The file itself stays.
@@ -146,7 +143,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock at ``path``; works in a folder that can only be read."""
+    """Whether a process holds the lock at ``path``; works in a read-only folder."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -161,16 +158,16 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path, patience_s: float = 5.0) -> Generator[int]:
-    """Hold the lock at ``path`` for a block; waits up to ``patience_s`` seconds for it.
+def locked(path: Path, timeout_s: float = 5.0) -> Generator[int]:
+    """Hold the lock at ``path`` for a block; waits up to ``timeout_s`` seconds for it.
 
     Raises:
-        RunError: somebody else holds it for longer.
+        RunError: another process holds it for longer.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while (descriptor := try_lock(path)) is None:
         if time.monotonic() > deadline:
-            raise RunError("another process is at work on it", str(path.parent), "wait for it to end, then try again")
+            raise RunError("another process works on it", str(path.parent), "wait for it to end, then try again")
         time.sleep(_LOCK_POLL_S)
     try:
         yield descriptor

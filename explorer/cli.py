@@ -1,7 +1,7 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
-``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | reconstruct ID SOURCE OUT.nc``. Each
-subcommand imports only what it needs, so that a list of runs does not wait for torch or the server.
+``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | reconstruct ID SOURCE OUT.nc``. torch and
+the server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
@@ -13,109 +13,89 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from engine.errors import EngineError
 from engine.queries.text import duration
-
-if TYPE_CHECKING:
-    from engine.runs import Run, RunRecord
+from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
 
 _POLL_S = 0.2
 _STOP_S = 10.0
 _BAR_WIDTH = 30
-_FAILED, _WRONG = 1, 2
+_FAILED, _REFUSED = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Exit code 0: done; 1: the run did not end well; 2: it could not be asked for."""
-    from engine.errors import EngineError
-
+    """Run one subcommand. Exit code 0: success; 1: the run was not completed; 2: wrong arguments."""
     arguments, rest = _parser().parse_known_args(argv)
     if rest and arguments.command != "serve":
-        _parser().error(f"unknown: {' '.join(rest)}")
+        _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         return arguments.call(arguments, rest) if rest else arguments.call(arguments)
     except EngineError as error:
         print(error, file=sys.stderr)
-        return _WRONG
+        return _REFUSED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="harmonia", description="Geo-embeddings on the sphere: explorer and runs.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(name: str, call: Callable[..., int], text: str) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(name, help=text, description=text)
+    def command(call: Callable[..., int], text: str) -> Callable[..., argparse.Action]:
+        subparser = commands.add_parser(call.__name__, help=text, description=text)
         subparser.set_defaults(call=call)
-        return subparser
+        return subparser.add_argument
 
-    command("serve", serve, "Open the explorer; further arguments go to `panel serve`.")
-    parser_of_train = command(
-        "train", train, "Start a run and follow it to its end. Ctrl-C cancels it and keeps a checkpoint."
-    )
-    parser_of_train.add_argument("config", type=Path, metavar="CONFIG.json")
-    parser_of_train.add_argument("--name", default="", help="what to call the run")
-    parser_of_resume = command("resume", resume, "Go on with a run that was stopped, and follow it to its end.")
-    parser_of_cancel = command("cancel", cancel, "Ask a run to stop; a checkpoint is kept.")
-    parser_of_runs = command("runs", runs, "List all runs, newest first.")
-    parser_of_reconstruct = command(
-        "reconstruct",
-        reconstruct,
-        "Write the monthly means of daily fields with gaps, month by month, by a trained model.",
-    )
-    parser_of_reconstruct.add_argument("model", metavar="ID", help="a run, a model file, or 'pretrained'")
-    parser_of_reconstruct.add_argument(
-        "source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store"
-    )
-    parser_of_reconstruct.add_argument("out", type=Path, metavar="OUT.nc", help="what to write, .nc or .zarr")
-    parser_of_reconstruct.add_argument("--variable", help="which variable of SOURCE, where there are several")
-    parser_of_reconstruct.add_argument(
-        "--quality",
-        metavar="good|all|LEVEL",
-        help="which observations count where SOURCE grades them; default: as the model learned",
-    )
-    for end, which in (("first", "begin"), ("last", "end")):
-        parser_of_reconstruct.add_argument(
-            f"--{end}", type=_month, metavar="YYYY-MM", help=f"month to {which} with; default: all that SOURCE has"
-        )
-    for subparser in (parser_of_resume, parser_of_cancel):
-        subparser.add_argument("id", metavar="ID")
-    for subparser in (parser_of_train, parser_of_resume, parser_of_runs):
-        subparser.add_argument("--json", action="store_true", help="JSON instead of text, one object a line")
+    def add_json(add: Callable[..., argparse.Action]) -> None:
+        add("--json", action="store_true", help="JSON instead of text, one object per line")
+
+    command(serve, "Open the explorer; further arguments are passed to `panel serve`.")
+    add = command(train, "Start a run and show its progress until it ends. Ctrl-C cancels it with a checkpoint.")
+    add("config", type=Path, metavar="CONFIG.json")
+    add("--name", default="", help="name of the run")
+    add_json(add)
+    add = command(resume, "Resume a stopped run and show its progress until it ends.")
+    add("id", metavar="ID")
+    add_json(add)
+    command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
+    add_json(command(runs, "List all runs, newest first."))
+    add = command(reconstruct, "Write the monthly means of daily fields with gaps, reconstructed by a trained model.")
+    add("model", metavar="ID", help="a run, a model file, or 'pretrained'")
+    add("source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store")
+    add("out", type=Path, metavar="OUT.nc", help="output file, .nc or .zarr")
+    add("--variable", help="variable of SOURCE, where there are several")
+    quality = "observations to use where SOURCE has quality levels; default: as in training"
+    add("--quality", metavar="good|all|LEVEL", help=quality)
+    for end in ("first", "last"):
+        add(f"--{end}", type=_month, metavar="YYYY-MM", help=f"{end} month; default: the {end} of SOURCE")
     return parser
 
 
 def serve(_: argparse.Namespace, rest: Sequence[str] = ()) -> int:
-    """Become ``panel serve explorer``."""
+    """Replace this process by ``panel serve explorer``."""
     command = [sys.executable, "-m", "panel", "serve", str(Path(__file__).resolve().parent), *rest]
     os.execv(sys.executable, command)
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Create, launch and follow a run."""
-    from engine.runs import RunConfig, RunStore
-
+    """Create and launch a run, and show its progress."""
     config = RunConfig.read(arguments.config)
     with RunStore() as store:
         run = store.create(config, name=arguments.name)
         store.launch(run)
-        return _follow(run, as_json=arguments.json)
+        return _show_progress(run, as_json=arguments.json)
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    """Resume and follow a run."""
-    from engine.runs import RunStore
-
+    """Resume a run and show its progress."""
     with RunStore() as store:
         run = store.get(arguments.id)
         run.resume()
-        return _follow(run, as_json=arguments.json)
+        return _show_progress(run, as_json=arguments.json)
 
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Cancel a run and wait until its process is gone."""
-    from engine.runs import RunStore
-
     with RunStore() as store:
         run = store.get(arguments.id)
         run.cancel()
@@ -124,8 +104,6 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 def runs(arguments: argparse.Namespace) -> int:
     """Print all runs."""
-    from engine.runs import RunStore
-
     with RunStore() as store:
         for record in store.records().values():
             print(json.dumps(record.as_dict()) if arguments.json else _row(record))
@@ -137,8 +115,8 @@ def reconstruct(arguments: argparse.Namespace) -> int:
     from engine.queries.ocean import quality_of
     from engine.queries.reconstruct.command import reconstruct_file
 
-    def show(share: float, text: str) -> None:
-        print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
+    def show(fraction: float, text: str) -> None:
+        print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
 
     reconstruct_file(
         arguments.model,
@@ -162,10 +140,8 @@ def _month(text: str) -> tuple[int, int]:
     return int(year), int(month)
 
 
-def _follow(run: Run, *, as_json: bool) -> int:
-    """Show a run until it ends."""
-    from engine.runs import ACTIVE
-
+def _show_progress(run: Run, *, as_json: bool) -> int:
+    """Show the progress of a run until it ends."""
     show = _print_json if as_json else _Bar(sys.stderr).show
     print(run.id, file=sys.stderr if as_json else sys.stdout, flush=True)
     try:
@@ -183,8 +159,6 @@ def _follow(run: Run, *, as_json: bool) -> int:
 
 
 def _wait_for_end(run: Run) -> bool:
-    from engine.runs import ACTIVE
-
     deadline = time.monotonic() + _STOP_S
     while run.state in ACTIVE and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -204,7 +178,7 @@ class _Bar:
         self._shown = ""
 
     def show(self, record: RunRecord) -> None:
-        """Draw the record, if it looks different from what is drawn."""
+        """Draw the record if its text has changed."""
         key = _progress(record) if self._is_terminal else f"{record.state} {int(record.progress * 10)}"
         if key != self._shown:
             self._shown = key

@@ -48,6 +48,17 @@ def fill(part: pn.Column, *contents: Any) -> None:
         part[:] = list(contents)
 
 
+def tiles(num_columns: int) -> dict[str, Any]:
+    """The ``sx`` of a group of buttons in rows of ``num_columns``, each with its own border."""
+    button = {"borderRadius": "8px", "border": "1px solid", "borderColor": "divider", "margin": 0, "padding": "3px 2px"}
+    return {
+        "display": "grid",
+        "gridTemplateColumns": f"repeat({num_columns}, minmax(0, 1fr))",
+        "gap": "4px",
+        ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": button,
+    }
+
+
 def show(part: pn.Column, wanted: bool) -> None:
     """Show a box or take it away. (``visible`` would lose against the ``display`` of the box's own CSS.)"""
     # an empty value takes the property back; a missing one would leave it as it was

@@ -1,4 +1,4 @@
-"""What every page's view-model shares: a state that the address bar holds, and that cannot be brought out of bounds."""
+"""The base of every page's view-model: state that the address bar holds, with its bounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.basis import DOMAINS, Domain
-from engine.queries.ocean import Quality, quality_of
+from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, SourceChoice, quality_of
 from explorer.session import Query
+
+_MAX_PATH, _MAX_VARIABLE = 1000, 100
 
 
 class PageModel(param.Parameterized):
@@ -18,7 +20,7 @@ class PageModel(param.Parameterized):
     KEYS: ClassVar[dict[str, str]] = {}
     """The page's keys of the address, each with the name of the parameter it holds."""
     FIRST: ClassVar[tuple[str, ...]] = ()
-    """Parameters that say what others may be, in the order in which an address must set them."""
+    """Parameters that limit other parameters, in the order in which an address must set them."""
 
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     camera = param.Tuple(default=(20.0, -30.0, 1.0), length=3, doc="middle of the view (degrees N, E) and zoom")
@@ -27,46 +29,46 @@ class PageModel(param.Parameterized):
     def __init__(self, query: Query, **params: Any) -> None:
         super().__init__(**params)
         self.notes: list[str] = []
-        """What of the last address could not be taken as it was, in words."""
-        self.view_given = "at" in query
+        """Sentences about keys of the last address that were invalid or clamped."""
+        self.has_camera_in_address = "at" in query
         self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera"])
         self.restore(query)
 
-    # what a page may say of itself
+    # for pages to override
 
     def clamp(self) -> None:
-        """Bring values and bounds in line with each other; called after every change."""
+        """Make values and bounds consistent; called after every change."""
 
-    def counts(self, name: str) -> bool:
-        """Whether a part of the state describes what is on screen, and so belongs to the address."""
+    def is_enabled(self, name: str) -> bool:
+        """Whether the parameter affects the screen now, and so belongs to the address."""
         del name
         return True
 
     def limits(self, name: str) -> tuple[int, int]:
-        """Between which bounds an address may set a number; the parameter's own unless a page knows better."""
+        """The bounds within which an address may set a number; by default those of the parameter."""
         return self.param[name].bounds
 
     def extra_names(self) -> list[str]:
-        """Parameters that the address holds in a form of their own."""
+        """Parameters with a format of their own in the address."""
         return []
 
     def write_extra(self, address: dict[str, str]) -> None:
-        """Add what is held in a form of its own."""
+        """Write the parameters of :meth:`extra_names` to ``address``."""
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """Read what is held in a form of its own."""
+        """Read the parameters of :meth:`extra_names` from ``query`` into ``changes``."""
 
     # address
 
     def _changed(self) -> None:
         self.clamp()
-        address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.counts(name)}
+        address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.is_enabled(name)}
         self.write_extra(address)
         address["at"] = ",".join(f"{value:.4g}" for value in self.camera)
         self.address = address
 
     def restore(self, query: Query) -> None:
-        """Take up an address. What cannot be is clamped or left out, and ``notes`` says so."""
+        """Set the state from an address. Invalid values are clamped or left out, with a sentence in ``notes``."""
         self.notes = []
         changes: dict[str, Any] = {}
         for key, name in self.KEYS.items():
@@ -96,16 +98,26 @@ class PageModel(param.Parameterized):
         else:
             self.notes.append(f"at={text[:30]} in the address is not a view: degrees north, degrees east, zoom 1 … 40")
 
+    def read_place(self, query: Query, key: str, changes: dict[str, Any], name: str = "") -> None:
+        """Read ``key=lat,lon`` (degrees north, degrees east) for the parameter ``name``, by default the key."""
+        if key not in query:
+            return
+        place = numbers(query[key], 2)
+        if place and abs(place[0]) <= 90 and abs(place[1]) <= 180:
+            changes[name or key] = place
+        else:
+            self.notes.append(f"{key}={query[key][:30]} in the address is not a place: degrees north, degrees east")
+
     def _set(self, name: str, value: Any) -> None:
         if isinstance(self.param[name], param.Integer):
             low, high = self.limits(name)
             if not low <= value <= high:
-                self.notes.append(f"{name.replace('_', ' ')} {value} was brought into {low} … {high}")
+                self.notes.append(f"{name.replace('_', ' ')} {value} was clamped to {low} … {high}")
                 value = min(max(value, low), high)
         setattr(self, name, value)
 
     def bound(self, name: str, low: int, high: int) -> None:
-        """Set bounds, and the value with them: it must never lie outside the bounds of its moment."""
+        """Set bounds and clamp the value to them; the value never lies outside the bounds."""
         value = min(max(getattr(self, name), low), high)
         bounds = self.param[name].bounds
         if bounds != (low, high):
@@ -117,7 +129,7 @@ class PageModel(param.Parameterized):
 
 
 class DomainModel(PageModel):
-    """A page on which the part of the Earth that counts can be chosen."""
+    """A page with a choice of the fit domain: the sphere, ocean, land or a box."""
 
     domain = param.Selector(default="ocean", objects=list(DOMAINS))
     lat_range = param.Range(default=(-30.0, 30.0), bounds=(-90.0, 90.0), doc="the box's edges, degrees north")
@@ -128,7 +140,7 @@ class DomainModel(PageModel):
 
     @property
     def chosen_domain(self) -> Domain:
-        """The domain as the engine knows it."""
+        """The domain as an argument of the engine."""
         if self.domain != "box":
             return Domain(self.domain)
         east = (self.west + self.width + 180.0) % 360.0 - 180.0
@@ -146,11 +158,11 @@ class DomainModel(PageModel):
 
     def write_extra(self, address: dict[str, str]) -> None:
         """``box=south,north,west,width`` when the domain is a box."""
-        if self.domain == "box" and self.counts("domain"):
+        if self.domain == "box" and self.is_enabled("domain"):
             address["box"] = ",".join(as_text(value) for value in (*self.lat_range, self.west, self.width))
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """The box, if it is one."""
+        """The box, if the address holds a valid one."""
         if "box" not in query:
             return
         south, north, west, width = numbers(query["box"], 4) or (0.0, 0.0, 0.0, 0.0)
@@ -160,22 +172,78 @@ class DomainModel(PageModel):
             self.notes.append(f"box={query['box'][:30]} in the address is not a box: south,north,west,width in degrees")
 
 
-def read_quality(query: Query, notes: list[str]) -> Quality:
-    """The observations of a source that count, as an address says; the good ones, and a note, where it is no choice."""
-    try:
-        return quality_of(query.get("quality", "good"))
-    except EngineError:
-        notes.append(f"quality={query['quality'][:20]} in the address is not a choice here")
-        return "good"
+class SourceModel(PageModel):
+    """A page with a choice of the SST source (``src`` with its options in the address) and a place on the map."""
+
+    choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the selected source")
+    place = param.Tuple(default=(40.0, -60.0), length=2, doc="degrees N, E")
+
+    def write_source(self, address: dict[str, str]) -> None:
+        """``src`` with the options of the source, and ``place``."""
+        choice = self.choice
+        address["src"] = choice.kind
+        if choice.kind == "demo":
+            address |= {"step": as_text(choice.step_deg), "seed": str(choice.seed), "years": str(choice.years)}
+        else:
+            address["path"] = choice.path
+            if choice.variable:
+                address["var"] = choice.variable
+            if choice.quality != "good":
+                address["quality"] = str(choice.quality)
+
+    def write_place(self, address: dict[str, str]) -> None:
+        """``place=lat,lon``."""
+        address["place"] = ",".join(f"{value:.4g}" for value in self.place)
+
+    def read_source(self, query: Query, changes: dict[str, Any]) -> None:
+        """The source of an address; the demo ocean where it is invalid, its numbers clamped to their bounds."""
+        if "src" not in query:
+            return
+        try:
+            changes["choice"] = self._read_choice(query)
+        except EngineError as error:
+            self.notes.append(f"src={query['src'][:20]} in the address is no source: {error.problem}")
+            changes["choice"] = SourceChoice()
+
+    def _read_choice(self, query: Query) -> SourceChoice:
+        kind = query["src"]
+        if kind != "demo":
+            path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:_MAX_VARIABLE]
+            return SourceChoice(kind, path=path, variable=variable, quality=self._read_quality(query))
+        step = next((step for step in DEMO_STEPS if as_text(step) == query.get("step", "1")), None)
+        if step is None:
+            self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
+        seed = self._read_whole(query, "seed", 0, (0, MAX_SEED))
+        years = self._read_whole(query, "years", 6, (1, MAX_YEARS))
+        return SourceChoice(step_deg=step or 1.0, seed=seed, years=years)
+
+    def _read_quality(self, query: Query) -> Quality:
+        """The quality levels that an address selects; the good ones, and a note, where it is invalid."""
+        try:
+            return quality_of(query.get("quality", "good"))
+        except EngineError:
+            self.notes.append(f"quality={query['quality'][:20]} in the address is not a choice here")
+            return "good"
+
+    def _read_whole(self, query: Query, name: str, default: int, bounds: tuple[int, int]) -> int:
+        low, high = bounds
+        try:
+            value = int(query.get(name, default))
+        except ValueError:
+            self.notes.append(f"{name}={query[name][:20]} in the address is not a choice here")
+            return default
+        if not low <= value <= high:
+            self.notes.append(f"{name} {value} was clamped to {low} … {high}")
+        return min(max(value, low), high)
 
 
 def numbers(text: str, count: int) -> tuple[float, ...] | None:
     """``count`` numbers separated by commas, or None."""
     try:
-        found = tuple(float(part) for part in text.split(","))
+        values = tuple(float(value) for value in text.split(","))
     except ValueError:
         return None
-    return found if len(found) == count else None
+    return values if len(values) == count else None
 
 
 def as_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The runs as this server sees them: one thread looks for all sessions, and calls only when something has changed."""
+"""The runs of this server: one thread polls the store for all sessions and notifies them of changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Listener = Callable[[list[Change]], None]
 
 
 class Registry:
-    """One store a server. Sessions read ``records`` and ``problem`` and are told of changes on their own event loop."""
+    """One store per server. Sessions read ``records`` and ``problem``; changes are notified on their own event loop."""
 
     def __init__(self, open_store: Callable[[], RunStore] = RunStore) -> None:
         self._open_store = open_store
@@ -34,7 +34,7 @@ class Registry:
         self._thread: threading.Thread | None = None
         self.records: Mapping[str, RunRecord] = {}
         self.problem = ""
-        """Why there are no runs to be had, as a sentence; empty when all is well."""
+        """Why the runs cannot be read, as a sentence; empty when they can."""
 
     @property
     def store(self) -> RunStore:
@@ -45,14 +45,14 @@ class Registry:
             return self._store
 
     def start(self) -> None:
-        """Begin to look, and take over queued runs that a server before us left."""
+        """Start polling, and supervise queued runs that an earlier server left."""
         if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self._look_on, name="registry", daemon=True)
+            self._thread = threading.Thread(target=self._poll, name="registry", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Let go; runs that work go on."""
+        """Stop polling and close the store; running runs continue."""
         self._stopping.set()
         self._wake.set()
         if self._thread is not None:
@@ -62,8 +62,8 @@ class Registry:
             self._store.close()
             self._store = None
 
-    def look_now(self) -> None:
-        """Look again at once, because something was just done."""
+    def refresh(self) -> None:
+        """Poll at once, because the store was changed."""
         self._wake.set()
 
     def subscribe(self, listener: Listener) -> None:
@@ -72,17 +72,17 @@ class Registry:
         if doc is None or doc.session_context is None:
             return
 
-        def tell(changed: list[Change]) -> None:
+        def notify(changed: list[Change]) -> None:
             if doc.session_context is not None:
                 doc.add_next_tick_callback(lambda: listener(changed))
 
-        def forget(_: object) -> None:
+        def unsubscribe(_: object) -> None:
             self._listeners.pop(listener, None)
 
-        self._listeners[listener] = tell
-        pn.state.on_session_destroyed(forget)
+        self._listeners[listener] = notify
+        pn.state.on_session_destroyed(unsubscribe)
 
-    def _look_on(self) -> None:
+    def _poll(self) -> None:
         adopted = -_ADOPT_S
         while not self._stopping.is_set():
             try:
@@ -101,19 +101,19 @@ class Registry:
 
     def _publish(self, records: Mapping[str, RunRecord], problem: str) -> None:
         before, self.records = self.records, records
-        said, self.problem = self.problem, problem
-        if records != before or problem != said:
+        previous, self.problem = self.problem, problem
+        if records != before or problem != previous:
             changed = changes(before, records)
-            for tell in list(self._listeners.values()):
-                tell(changed)
+            for notify in list(self._listeners.values()):
+                notify(changed)
 
 
 REGISTRY = Registry()
 
 
 def store_call(action: Callable[[RunStore], Any]) -> Any:
-    """Do something with this server's store and look at the result at once."""
+    """Call ``action`` with this server's store, and poll at once."""
     try:
         return action(REGISTRY.store)
     finally:
-        REGISTRY.look_now()
+        REGISTRY.refresh()

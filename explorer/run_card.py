@@ -1,4 +1,4 @@
-"""The card over a stage for work that is a run: found again by what it computes, started, stopped, resumed."""
+"""The card over a stage for a background run: finds the run of a configuration, starts, stops and resumes it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from explorer.widgets.text import html, number, paragraph, paragraphs, progress
 
 _DOUBLE_CLICK_S = 0.6
 
-# When several runs compute the same, the one that is furthest along counts. A run that never began is nobody's answer.
+# of several runs of one configuration, the most advanced; a run that never started does not match
 _RANK = {"done": 0, "running": 1, "queued": 2, "interrupted": 3, "cancelled": 4, "failed": 5}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What the card starts: the work itself, what the run is called, and what is said before it is begun."""
+    """A run to start: its configuration, its name, and the text before it starts."""
 
     config: RunConfig
     name: str
@@ -32,9 +32,9 @@ class Offer:
 
 
 class RunCard:
-    """One button an action: a click counts for what it was aimed at, however late the server hears of it.
+    """Each action has its own button, so that a late click cannot trigger another action.
 
-    ``work`` names the work in a sentence ("The fit"); ``start`` and ``stop`` are the buttons' labels.
+    ``work`` is the subject of the status sentences ("The fit"); ``start`` and ``stop`` label the buttons.
     """
 
     def __init__(self, session: Session, registry: Registry, work: str, start: str, stop: str) -> None:
@@ -43,24 +43,24 @@ class RunCard:
         self._work = work
         self._offer: Offer | None = None
         self._configs: dict[str, RunConfig | None] = {}
-        self._words = html("")
+        self._text = html("")
         self._buttons = {
             "start": controls.button(start, on_click=lambda _: self._try(self._start)),
             "stop": controls.button(stop, visible=False, on_click=lambda _: self._try(self._stop)),
             "resume": controls.button("Resume", visible=False, on_click=lambda _: self._try(self._resume)),
         }
         self._offered = 0.0
-        self.card = box(self._words, *self._buttons.values(), css=layout.CARD, styles={"display": "none"})
+        self.card = box(self._text, *self._buttons.values(), css=layout.CARD, styles={"display": "none"})
 
     def find(self, config: RunConfig, is_fresh: bool = False) -> RunRecord | None:
-        """The run that computes this, if there is one; ``is_fresh``: as the disk has it now."""
+        """The run of this configuration, if any; ``is_fresh``: read from disk now."""
         known = self._registry.store.records() if is_fresh else self._registry.records
-        found = [
+        matches = [
             record
             for record in known.values()
             if record.task == config.task and record.state in _RANK and self._config_of(record) == config
         ]
-        return min(found, key=lambda record: _RANK[record.state], default=None)
+        return min(matches, key=lambda record: _RANK[record.state], default=None)
 
     def _config_of(self, record: RunRecord) -> RunConfig | None:
         if record.id not in self._configs:
@@ -71,31 +71,31 @@ class RunCard:
         return self._configs[record.id]
 
     def hide(self) -> None:
-        """Take the card away: nothing is to be run."""
+        """Hide the card."""
         self._offer = None
         show(self.card, False)
 
     def show(self, offer: Offer, record: RunRecord | None) -> None:
-        """Say where the run of ``offer`` stands and what can be done."""
+        """Show the state of the run of ``offer`` and the button of the possible action."""
         self._offer = offer
         if record is None:
             self._put(paragraph(offer.invitation), "start")
         elif record.state in ACTIVE:
-            self._put(progress(record.progress, standing(self._work, record)), "stop")
+            self._put(progress(record.progress, status_sentence(self._work, record)), "stop")
         else:
-            said = record.failure or f"{self._work} was {record.state} at {100 * record.progress:.0f} %."
-            self._put(paragraphs([(said, record.state == "failed")]), "resume")
+            message = record.failure or f"{self._work} was {record.state} at {100 * record.progress:.0f} %."
+            self._put(paragraphs([(message, record.state == "failed")]), "resume")
         show(self.card, True)
 
     def _put(self, content: str, action: str) -> None:
-        self._words.object = content
+        self._text.object = content
         if not self._buttons[action].visible:
             self._offered = time.monotonic()
             for name, button in self._buttons.items():
                 button.visible = name == action
 
     def launch_missing(self, offers: list[Offer]) -> None:
-        """Start what nobody has started yet."""
+        """Start the runs that do not exist."""
 
         def launch() -> None:
             for offer in offers:
@@ -109,13 +109,13 @@ class RunCard:
             act()
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.look_now()
+        self._registry.refresh()
 
     def _launch(self, offer: Offer) -> None:
         store = self._registry.store
         store.launch(store.create(offer.config, name=offer.name))
 
-    # What this server saw last may be a moment old, and another click or session may have been quicker: the disk says.
+    # the actions read the disk: another click or session may have changed a run since the last update
 
     def _start(self) -> None:
         if self._offer is not None and self.find(self._offer.config, is_fresh=True) is None:
@@ -123,7 +123,7 @@ class RunCard:
 
     def _stop(self) -> None:
         record = self._offer and self.find(self._offer.config, is_fresh=True)
-        # the second half of a double click on "start" must not land on the "stop" that took its place
+        # the second click of a double click on "start" must not hit "stop", which takes its place
         if record and record.can_cancel and time.monotonic() - self._offered > _DOUBLE_CLICK_S:
             self._registry.store.get(record.id).cancel()
 
@@ -133,12 +133,12 @@ class RunCard:
             self._registry.store.get(record.id).resume()
 
 
-def standing(work: str, record: RunRecord) -> str:
-    """Where a run that waits or works stands, in words."""
+def status_sentence(work: str, record: RunRecord) -> str:
+    """The state of a queued or running run."""
     if record.is_stopping:
         return f"{work} is being stopped."
     if record.state == "queued":
-        return f"{work} waits for its turn."
+        return f"{work} is queued."
     step = "" if record.epoch is None else f" at step {number(record.epoch)} of {number(record.num_epochs or 0)}"
     left = "" if record.seconds_left is None else f", about {duration(record.seconds_left)} left"
     return f"{work} runs in the background{step}{left}."

@@ -1,4 +1,4 @@
-"""The runs panel: what it shows of the runs, and what is done when a button is pressed. Open from every page."""
+"""The runs panel, open from every page: the list of runs and the actions of its buttons."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ENDED = {
 
 
 class RunsPanel(param.Parameterized):
-    """One session's view of the runs: counts for the rail, rows for the panel, a message when a run ends."""
+    """One session's list of runs: their number for the rail, rows for the panel, a message when a run ends."""
 
     is_open = param.Boolean(default=False)
-    count = param.Integer(default=0, doc="runs that wait or work")
+    count = param.Integer(default=0, doc="number of queued and running runs")
 
     def __init__(self, session: Session, registry: Registry) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class RunsPanel(param.Parameterized):
             metrics.poll()
             return "\n".join(run.log_tail(_LOG_LINES)), [("id", chosen), *figures(metrics)]
 
-        self._reading.start(read, lambda found: self.list.param.update(log=found[0], figures=found[1]))
+        self._reading.start(read, lambda content: self.list.param.update(log=content[0], figures=content[1]))
 
     def _show_machine(self) -> None:
         try:
@@ -96,38 +96,38 @@ class RunsPanel(param.Parameterized):
             return
         self.list.param.update(machine=machine(card), dashboard=card["dashboard"] or "")
 
-    def _do(self, asked: Request) -> None:
-        what, run_id = asked["what"], asked["id"]
-        if what == "close":
+    def _do(self, request: Request) -> None:
+        action, run_id = request["what"], request["id"]
+        if action == "close":
             self.is_open = False
-        elif what == "more":
+        elif action == "more":
             self._limit += _PAGE
             self._show()
-        elif what == "open":
+        elif action == "open":
             self._reading.cancel()
             self._metrics = None
             self.list.param.update(log="", figures=[])
             self.list.chosen = "" if self.list.chosen == run_id else run_id
             self._show_chosen()
-        elif what in ("cancel", "resume"):
-            self._act(what, run_id)
+        elif action in ("cancel", "resume"):
+            self._act(action, run_id)
 
-    def _act(self, what: str, run_id: str) -> None:
+    def _act(self, action: str, run_id: str) -> None:
         try:
             run = self._registry.store.get(run_id)
-            run.cancel() if what == "cancel" else run.resume()
+            run.cancel() if action == "cancel" else run.resume()
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.look_now()
+        self._registry.refresh()
 
 
 def title(record: RunRecord) -> str:
-    """What a run is called: its name, else its task and when it was made."""
+    """The title of a run: its name, else its task and the time it was created."""
     return record.name or f"{record.task or 'run'} {record.id[9:11]}:{record.id[11:13]}"
 
 
 def row(record: RunRecord) -> dict[str, Any]:
-    """A run as the list shows it, in words."""
+    """The row of a run in the list."""
     known = record.state in ACTIVE or record.state in ("cancelled", "interrupted", "failed")
     return {
         "id": record.id,
@@ -150,12 +150,12 @@ def _details(record: RunRecord) -> list[str]:
 
 
 def figures(metrics: MetricsReader) -> list[tuple[str, str]]:
-    """The newest value of every metric."""
+    """The latest value of every metric."""
     return [(name.replace("_", " "), f"{value:.4g}") for name, value in metrics.columns.last.items()]
 
 
 def machine(card: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the machine has, in words."""
+    """The resources of the machine."""
     where = card["scheduler"] or f"this machine, {card['slots']} at a time"
     return [
         ("Runs go to", where),

@@ -1,10 +1,8 @@
-"""What every page with a globe has: the globe and its flat map, one camera with the address, the read-out, the progress
-of work that can be abandoned, a place for failures, and files to hand over."""
+"""The parts of every page with a globe: globe and flat map, read-out, progress with a cancel button, errors, files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -25,17 +23,17 @@ _ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-spa
 
 
 class Stage:
-    """The parts stand ready in ``parts`` (the stage), ``flat`` (for the plots) and ``read`` (the read-out).
+    """The parts for the page: ``parts`` (the stage), ``flat`` (beside the globe) and ``read`` (the read-out).
 
-    ``what`` says what is shown, for a screen reader. ``cancel`` is called when the person abandons the work whose
-    progress is shown. ``cards`` stand in a row of their own below the globe, which gives way to those that are there.
+    ``content`` names what is drawn, for a screen reader. ``cancel`` is called by the button beside the progress bar.
+    ``cards`` stand in a row of their own below the globe.
     """
 
     def __init__(
         self,
         session: Session,
         model: PageModel,
-        what: str,
+        content: str,
         cancel: Callable[[], None],
         cards: tuple[Any, ...] = (),
         **globe: Any,
@@ -43,12 +41,16 @@ class Stage:
         self._session = session
         self._model = model
         group = type(model).__name__
-        common: dict[str, Any] = {"group": group, "dark": session.dark, "margin": 0, **globe}
+        common: dict[str, Any] = {"group": group, "dark": session.param.dark, "margin": 0, **globe}
         self.globe = Globe(
-            label=f"Globe with {what}", sizing_mode="stretch_both", styles={"grid-area": "1 / 1"}, **common
+            label=f"Globe with {content}",
+            projection=model.param.projection,
+            sizing_mode="stretch_both",
+            styles={"grid-area": "1 / 1"},
+            **common,
         )
         self.flat = Globe(
-            label=f"Flat map with {what}",
+            label=f"Flat map with {content}",
             leader=group,
             projection="equal_earth",
             sizing_mode="stretch_width",
@@ -68,16 +70,13 @@ class Stage:
         self._waiting = box(self._progress, button, css=layout.PASSING, styles={"display": "none"})
         self.parts = [self._failure, self.globe, self.captions, self._waiting, *cards, self.download]
         self.read = [self.bar, self.hover, self.facts]
-        self._link()
-
-    def _link(self) -> None:
-        for globe in (self.globe, self.flat):
-            self._session.param.watch(partial(_follow, globe, "dark"), "dark")
-        self._model.param.watch(partial(_follow, self.globe, "projection"), "projection")
-        self._model.param.watch(lambda _: self._turn(), "camera")
+        model.param.watch(lambda _: self._turn(), "camera")
         self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
-        self.globe.projection = self._model.projection  # pyright: ignore[reportAttributeAccessIssue]
         self._turn()
+
+    def actions(self, files: Mapping[str, Callable[[], None]]) -> list[Any]:
+        """The buttons of the page's head: copy the address, export one of ``files``."""
+        return [controls.copy_link(self._session.say), controls.export_menu(files)]
 
     def _turn(self) -> None:
         lat, lon, zoom = self._model.camera
@@ -92,40 +91,36 @@ class Stage:
             globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")
 
     def scale(self, colormap: bytes, low: float, high: float, label: str, units: str) -> None:
-        """What the colours mean, in the read-out."""
+        """The colour bar in the read-out."""
         self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
         self.hover.param.update(span=high - low, units=units)
 
     def save_picture(self, stem: str, title: str = "") -> None:
-        """Let the person save the globe as it is under ``stem``; without a ``title``, what the colours show is one."""
+        """Offer a picture of the globe as a file; the default ``title`` is the label of the colour bar."""
         bar = self.bar
         self.globe.save_png(f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names)
 
-    def caption(self, *said: str) -> None:
-        """What lies left and right of the globe's divider; nothing where there is none."""
-        self.captions.object = captions_html(*said)
+    def caption(self, *captions: str) -> None:
+        """The captions left and right of the globe's divider; none without a divider."""
+        self.captions.object = captions_html(*captions)
 
     def say_facts(self, pairs: list[tuple[str, str, str]]) -> None:
         """Labelled values at the end of the read-out."""
         self.facts.object = facts(pairs)
 
-    def show_progress(self, share: float | None, text: str) -> None:
-        """How far the work is; None when there is none."""
-        self._session.busy = share is not None
-        show(self._waiting, share is not None)
-        if share is not None:
-            self._progress.object = progress(share, text)
+    def show_progress(self, fraction: float | None, text: str) -> None:
+        """The fraction of the work that is done; None when idle."""
+        self._session.busy = fraction is not None
+        show(self._waiting, fraction is not None)
+        if fraction is not None:
+            self._progress.object = progress(fraction, text)
 
     def show_failure(self, title: str, error: Exception | str) -> None:
-        """A sentence over the globe: what, where, remedy. The person may close it."""
-        # as HTML it is taken as it is; as Markdown the name of a file would become a link
-        said = f"<div>{escape(sentence(str(error)))}</div>"
-        self._failure.param.update(title=title, object=said, closed=False, visible=True)
+        """An error over the globe, which can be closed."""
+        # HTML, because Markdown would turn the name of a file into a link
+        message = f"<div>{escape(sentence(str(error)))}</div>"
+        self._failure.param.update(title=title, object=message, closed=False, visible=True)
 
     def clear_failure(self) -> None:
-        """Take the sentence away."""
+        """Remove the error."""
         self._failure.visible = False
-
-
-def _follow(target: Any, name: str, event: Any) -> None:
-    target.param.update(**{name: event.new})

@@ -1,4 +1,4 @@
-"""What runs do: settings of every task and model, checked whole before anything starts. Knows nothing but errors."""
+"""Configurations of runs: the settings of every task and model, validated before a run starts."""
 
 from engine.config.run_config import BasisSettings, LandSettings, RunConfig, TableSettings
 

@@ -1,4 +1,4 @@
-"""What all parts of a configuration are made of: fields that are checked, once, when they come in."""
+"""The base class of all settings, and validators that several of them share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Checked(BaseModel):
-    """Plain frozen values: no unknown field, no silent conversion, no infinity; defaults are checked too."""
+    """Frozen plain values: no unknown field, no conversion, no infinity or NaN; defaults are validated too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
 

@@ -1,87 +1,66 @@
-"""The choices that make a spatio-temporal model: plain values, checked together, without torch.
-
-They live beside the run's configuration, which holds them, and are offered again as ``engine.models``.
-"""
+"""Settings of the spatio-temporal model, without torch; :mod:`engine.models` exports them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from engine.config.fields import Checked
 from engine.errors import ConfigError
 
 Preset = Literal["tiny", "small", "published", "large"]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
-"""The named models, smallest first; ``published`` is the one of the literature."""
+"""The named models, smallest first; ``published`` is the published model."""
 
 Side = Annotated[int, Field(ge=1, le=64)]
 Days = Annotated[int, Field(ge=1, le=31)]
 Dilation = Annotated[int, Field(ge=1, le=16)]
 
 
-class SpatioTemporalConfig(BaseModel):
-    """Size and parts of :class:`engine.models.SpatioTemporalModel`; the defaults are the preset ``published``.
+class SpatioTemporalConfig(Checked):
+    """Architecture of :class:`engine.models.SpatioTemporalModel`; the defaults are the preset ``published``.
 
-    Choices that cannot work together are refused when it is made: by :meth:`preset` as :class:`ConfigError` with every
-    problem at once, by the constructor as pydantic's ``ValidationError``.
+    Choices that cannot work together raise: :class:`ConfigError` with every problem from :meth:`preset`, pydantic's
+    ``ValidationError`` from the constructor.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
 
     patch: tuple[Days, Side, Side] = Field(
         default=(1, 4, 4), description="days, rows and columns of the patch that becomes one token (Pt, Ph, Pw)"
     )
-    width: int = Field(default=128, ge=4, le=2048, description="numbers in a token, C; even, a multiple of heads")
-    heads: int = Field(default=4, ge=1, le=64, description="heads of every attention")
-    day_layers: int = Field(
-        default=0, ge=0, le=8, description="small networks that each day's token passes before the days are weighed"
-    )
+    width: int = Field(default=128, ge=4, le=2048, description="channels of a token, C; even, a multiple of heads")
+    heads: int = Field(default=4, ge=1, le=64, description="heads of every attention layer")
+    day_layers: int = Field(default=0, ge=0, le=8, description="feed-forward layers on each day's token")
     time: Literal["calendar", "cyclic"] = Field(
-        default="cyclic", description="how a token is told its time: day and month by number, or by their phases"
+        default="cyclic", description="date encoding: number of day and month, or their phases"
     )
-    cross_month: bool = Field(
-        default=True, description="attention between the months of a sample, and the scene summary given to all tokens"
-    )
+    cross_month: bool = Field(default=True, description="attention between the months of a sample")
     encoder: Literal["harmonic", "sinusoidal", "table", "none"] = Field(
-        default="harmonic", description="how a token is told its place"
+        default="harmonic", description="position encoding"
     )
-    num_components: int = Field(
-        default=96, ge=1, le=3720, description="components K of the position that the encoder 'harmonic' reads"
-    )
+    num_components: int = Field(default=96, ge=1, le=3720, description="components K of the position embedding")
     manifold: tuple[Annotated[int, Field(ge=1, le=1440)], Annotated[int, Field(ge=1, le=720)]] = Field(
-        default=(63, 32), description="columns and rows of the table that the encoder 'table' learns"
+        default=(63, 32), description="columns and rows of the learned table (encoder 'table')"
     )
-    spatial_layers: int = Field(default=2, ge=0, le=48, description="layers of attention between the places of a month")
-    local_mixing: bool = Field(
-        default=False, description="a 3×3 convolution over neighbouring tokens in every spatial layer"
-    )
-    summaries: bool = Field(
-        default=False,
-        description="mean, number and spread of the valid days of each cell as further inputs of tokens and decoder",
-    )
-    decoder_width: int = Field(
-        default=256, ge=2, le=2048, description="channels of the decoder on patches; half as many on cells; even"
-    )
-    overlap: int = Field(
-        default=1, ge=0, le=16, description="cells by which a decoded patch reaches into its neighbours"
-    )
+    spatial_layers: int = Field(default=2, ge=0, le=48, description="layers of attention between patches")
+    local_mixing: bool = Field(default=False, description="a 3×3 convolution over tokens in every spatial layer")
+    summaries: bool = Field(default=False, description="mean, number and spread of observed days as inputs")
+    decoder_width: int = Field(default=256, ge=2, le=2048, description="channels of the decoder; even")
+    overlap: int = Field(default=1, ge=0, le=16, description="cells by which decoded patches overlap")
     refinement: tuple[Dilation, ...] = Field(
         default=(1, 1), max_length=16, description="dilations of the 3×3 convolutions on cells, one each"
     )
-    refinement_skips: bool = Field(default=False, description="each convolution on cells adds to what it was given")
+    refinement_skips: bool = Field(default=False, description="residual connections around the convolutions on cells")
     norm: Literal["batch", "group"] = Field(default="batch", description="normalisation between those convolutions")
     uncertainty: bool = Field(default=False, description="also predict a standard deviation for each cell and month")
-    residual: bool = Field(default=True, description="learn what is to be added to the mean of the valid days")
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
+    residual: bool = Field(default=True, description="predict the difference from the mean of observed days")
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="fraction of activations dropped in training")
     offset_celsius: float = Field(
-        default=15.0, ge=-50.0, le=60.0, description="°C taken off every value where no baseline is given"
+        default=15.0, ge=-50.0, le=60.0, description="°C subtracted from values without a baseline"
     )
-    scale_kelvin: float = Field(default=10.0, gt=0.0, le=100.0, description="kelvin that count as 1 inside the model")
-    checkpointing: bool = Field(
-        default=False, description="compute activations again in the backward pass: less memory, a third more time"
-    )
+    scale_kelvin: float = Field(default=10.0, gt=0.0, le=100.0, description="kelvin that correspond to 1 in the model")
+    checkpointing: bool = Field(default=False, description="gradient checkpointing: less memory, a third more time")
 
     @field_validator("width", "decoder_width")
     @classmethod
@@ -92,7 +71,7 @@ class SpatioTemporalConfig(BaseModel):
 
     @field_validator("heads")
     @classmethod
-    def _divides_the_width(cls, value: int, info: ValidationInfo) -> int:
+    def _divides_width(cls, value: int, info: ValidationInfo) -> int:
         width = info.data.get("width")
         if width is not None and width % value:
             raise ValueError(f"{value} heads do not divide width {width}; {divisors_near(width, value)}")
@@ -119,9 +98,9 @@ class SpatioTemporalConfig(BaseModel):
         """The model called ``name`` with ``changes`` to its fields. Raises :class:`ConfigError`.
 
         - ``tiny``: for the two cores of a laptop; patches of one day and 4 × 4 cells, the decoder sees every cell.
-        - ``small``: the same parts, wider and deeper.
-        - ``published``: the published sizes (2.19 million parameters) and none of our additions. Its width, heads,
-          layers and decoder are as published; its BatchNorm and time phases are one of several published variants.
+        - ``small``: the same architecture, wider and deeper.
+        - ``published``: the published sizes (2.19 million parameters) without additions. Width, heads, layers and
+          decoder are as published; BatchNorm and time phases are one of several published variants.
         - ``large``: for a GPU.
         """
         if name not in PRESETS:
@@ -134,16 +113,16 @@ class SpatioTemporalConfig(BaseModel):
 
     @property
     def reach(self) -> int:
-        """Cells from a patch that its values still change with attention and local mixing switched off.
+        """Radius in cells around a patch that its values influence without attention and local mixing.
 
-        The overlap and the convolutions' radii. *Which* values are missing reaches one patch further with
-        ``summaries``: a cell is told whether it lies at the edge of a cloud.
+        The overlap and the convolutions' radii. With ``summaries`` the mask of missing values reaches one patch
+        further: a cell's inputs include whether it lies at the edge of a cloud.
         """
         return self.overlap + sum(self.refinement)
 
 
 def divisors_near(size: int, wrong: int) -> str:
-    """The divisors of ``size`` below and above ``wrong`` in words: ``"5 and 8 do"``."""
+    """The divisors of ``size`` below and above ``wrong`` as text: ``"5 and 8 do"``."""
     divisors = [value for value in range(1, size + 1) if size % value == 0]
     below = [value for value in divisors if value < wrong][-1:]
     above = [value for value in divisors if value > wrong][:1]

@@ -1,4 +1,4 @@
-"""Settings of the task ``reconstruct``: which archive, by which model."""
+"""Settings of the task ``reconstruct``: source and model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 
 
 class ReconstructSettings(Checked):
-    """Reconstruct the months of an archive with a trained model, as one NetCDF file."""
+    """Reconstruct the monthly means of a source with a trained model, as one NetCDF file."""
 
     task: Literal["reconstruct"] = "reconstruct"
-    model: str = Field(
-        default="pretrained",
-        pattern=r"^[\w.-]{1,80}$",
-        description="id of the run whose best weights are used, or 'pretrained'",
-    )
+    model: str = Field(default="pretrained", pattern=r"^[\w.-]{1,80}$", description="id of a run, or 'pretrained'")
     source: Annotated[
-        DemoSource | FileSource, Field(discriminator="kind", description="where the daily fields come from")
+        DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")
     ] = DemoSource()
-    first: str | None = Field(default=None, pattern=_MONTH, description="first month, as 2001-01; the source's own")
-    last: str | None = Field(default=None, pattern=_MONTH, description="last month, as 2001-12; the source's own")
-    resample: bool = Field(default=False, description="bring the source to the model's grid first")
+    first: str | None = Field(default=None, pattern=_MONTH, description="first month, as 2001-01")
+    last: str | None = Field(default=None, pattern=_MONTH, description="last month, as 2001-12")
+    resample: bool = Field(default=False, description="resample the source to the model's grid")
 
     @field_validator("last")
     @classmethod

@@ -1,14 +1,14 @@
-"""What a run does: one JSON file, checked whole before anything starts.
+"""The configuration of a run: one JSON file, validated before the run starts.
 
 ``{"version": 1, "seed": 0, "settings": {"task": "land", "step_deg": 0.02, ...}}``: ``settings.task`` names the task and
-with it which other settings there are.
+determines the other settings.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -16,18 +16,18 @@ from pydantic_core import ErrorDetails
 
 from engine.config.expert import ExpertSettings
 from engine.config.fields import Checked, checked_box, whole_rows
+from engine.config.legacy import current_keys
 from engine.config.model import SpatioTemporalConfig
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
 from engine.errors import ConfigError
-from engine.files import version_of
 
 VERSION = 1
 """Version of the configuration file; a newer one is refused."""
 
 _MAX_BYTES = 1_000_000
-_SHOWN = 60  # characters of a wrong value that a message repeats
+_SHOWN = 60  # maximum length of a wrong value in a message
 
 
 class LandSettings(Checked):
@@ -35,7 +35,7 @@ class LandSettings(Checked):
 
     task: Literal["land"] = "land"
     step_deg: float = Field(default=0.02, ge=0.02, le=10.0, description="cell size in degrees; divides 180")
-    rows_per_band: int = Field(default=20, ge=1, le=9000, description="rows drawn between two checkpoints")
+    rows_per_band: int = Field(default=20, ge=1, le=9000, description="rows between two checkpoints")
     resolution: Literal["50m", "110m"] = Field(default="50m", description="coastline: 1:50 million or 1:110 million")
 
     _step = field_validator("step_deg")(whole_rows)
@@ -45,12 +45,10 @@ class BasisSettings(Checked):
     """Fit a harmonic basis: area-weighted PCA of the spherical harmonics over part of the sphere."""
 
     task: Literal["basis"] = "basis"
-    step_deg: float = Field(
-        default=0.25, ge=0.05, le=10.0, description="cell size of the fit grid in degrees; divides 180"
-    )
-    max_degree: int = Field(default=40, ge=1, le=60, description="largest harmonic degree L")
+    step_deg: float = Field(default=0.25, ge=0.05, le=10.0, description="cell size of the grid in degrees; divides 180")
+    max_degree: int = Field(default=40, ge=1, le=60, description="maximum harmonic degree L")
     num_components: int = Field(default=64, ge=1, description="components kept, K ≤ (L+1)²−1")
-    domain: Literal["ocean", "land", "box"] = Field(default="ocean", description="the part of the sphere that counts")
+    domain: Literal["ocean", "land", "box"] = Field(default="ocean", description="region of the fit")
     box: tuple[float, float, float, float] | None = Field(
         default=None, description="south, north (−90..90), west, east (−180..360), degrees; with domain 'box' only"
     )
@@ -76,22 +74,20 @@ class BasisSettings(Checked):
 
 
 class TableSettings(Checked):
-    """Learn a field from a sample of its points with a spatial table that a convolution reads."""
+    """Fit a learned table with a convolution to a sample of the points of a field."""
 
     task: Literal["table"] = "table"
     target: Literal["force", "august"] = Field(
-        default="force", description="field to learn: the guide's field of force, or the real SST of August 2012"
+        default="force", description="target field: a synthetic vector field, or the observed SST of August 2012"
     )
     width: int = Field(default=63, ge=1, le=720, description="columns of the table, W, from west to east")
     height: int = Field(default=32, ge=1, le=360, description="rows of the table, H, from south to north")
-    padding: int = Field(
-        default=7, ge=0, le=15, description="neighbours read on every side of a cell; at most width and height"
-    )
+    padding: int = Field(default=7, ge=0, le=15, description="cells read on every side; at most width and height")
     topology: Literal["sphere", "torus", "clamp"] = Field(
-        default="sphere", description="what lies beyond an edge of the table"
+        default="sphere", description="neighbours across the edges of the table"
     )
-    sample_share: float = Field(default=0.5, gt=0.0, lt=1.0, description="share of the points that is learned from")
-    iterations: int = Field(default=300, ge=1, le=100_000, description="steps of Adam over the whole sample")
+    sample_fraction: float = Field(default=0.5, gt=0.0, lt=1.0, description="fraction of points for training")
+    iterations: int = Field(default=300, ge=1, le=100_000, description="steps of Adam, each over the whole sample")
     learning_rate: float = Field(default=0.005, gt=0.0, le=1.0, description="learning rate of Adam")
 
     @field_validator("padding")
@@ -136,7 +132,7 @@ _DEMOS: dict[str, Settings] = {
 
 
 class RunConfig(Checked):
-    """Everything that decides a run's result; the same configuration gives the same result.
+    """All that determines a run's result; the same configuration gives the same result.
 
     Raises:
         ConfigError: from :meth:`from_json`, :meth:`read` and :meth:`checked`, with every problem at once, by field.
@@ -153,14 +149,14 @@ class RunConfig(Checked):
 
     @classmethod
     def demo(cls, task: str) -> Self:
-        """A small real run of ``task`` that takes twenty seconds to two minutes of two cores."""
+        """A small real run of ``task`` that takes twenty seconds to two minutes on two cores."""
         if task not in _DEMOS:
             raise ConfigError([f"task: there is no {task!r}"], "demo", f"choose {_listed(_DEMOS)}")
         return cls(settings=_DEMOS[task])
 
     @classmethod
     def checked(cls, values: object, where: str = "the configuration") -> Self:
-        """The configuration of plain values (what a JSON file holds)."""
+        """The configuration from plain JSON values."""
         return cls.from_json(json.dumps(values).encode(), where)
 
     @classmethod
@@ -184,11 +180,12 @@ class RunConfig(Checked):
             values = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ConfigError([f"this is not JSON: {error}"], where, "correct the syntax") from error
-        if (version := version_of(values)) > VERSION:
+        version = cast("dict[str, Any]", values).get("version") if isinstance(values, dict) else None
+        if isinstance(version, int) and version > VERSION:
             problem = f"version: written by a newer Harmonia ({version}; this one reads up to {VERSION})"
             raise ConfigError([problem], where, "update Harmonia")
         try:
-            return cls.model_validate_json(content)
+            return cls.model_validate_json(json.dumps(current_keys(values)))
         except ValidationError as error:
             raise ConfigError([_sentence(problem) for problem in error.errors()], where) from error
 
@@ -199,7 +196,7 @@ class RunConfig(Checked):
 
 def _sentence(problem: ErrorDetails) -> str:
     """One problem as "field: what is wrong", with the legal values where they can be listed."""
-    path, known = _place(problem["loc"])
+    path, known = _locate(problem["loc"])
     field = ".".join(path) or "the file"
     match problem["type"]:
         case "extra_forbidden":
@@ -213,14 +210,14 @@ def _sentence(problem: ErrorDetails) -> str:
             return f"{field}: {problem['msg']}"
         case _:
             message = problem["msg"].removeprefix("Value error, ")
-            message = message.replace("Input should", "should") + _given(problem["input"])
+            message = message.replace("Input should", "should") + _input(problem["input"])
             return f"{field}: {message}"
 
 
-def _place(location: tuple[int | str, ...]) -> tuple[list[str], dict[str, FieldInfo]]:
-    """The path in the file that pydantic means by ``location``, and the fields of the innermost model on it.
+def _locate(location: tuple[int | str, ...]) -> tuple[list[str], dict[str, FieldInfo]]:
+    """The path in the file of pydantic's ``location``, and the fields of the innermost model on it.
 
-    Below a field that is one of several models, pydantic names the chosen one as a step of its own; the file has none.
+    Below a field with several models, pydantic adds the name of the chosen one as a step, which the file has not.
     """
     path: list[str] = []
     fields: dict[str, FieldInfo] = RunConfig.model_fields
@@ -238,7 +235,7 @@ def _place(location: tuple[int | str, ...]) -> tuple[list[str], dict[str, FieldI
 
 
 def _kinds(field: FieldInfo) -> dict[str, type[BaseModel]]:
-    """The models that a field may hold, by the value that names them; a field of one model only has it under ""."""
+    """The models that a field may hold, by discriminator; the key of a single model is ""."""
     models = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if _is_model(kind)]
     if not isinstance(field.discriminator, str):
         return dict(zip([""], models, strict=False))
@@ -249,7 +246,7 @@ def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _given(value: Any) -> str:
+def _input(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return f" (it is {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})"
 

@@ -1,4 +1,4 @@
-"""Settings of the task ``sst``: which ocean, which years, which model, and how it learns."""
+"""Settings of the task ``sst``: source, years, model and training."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _Year = Annotated[int, Field(ge=1, le=9999)]
 
 
 class DemoSource(Checked):
-    """The invented ocean that comes with Harmonia: any size, truth known."""
+    """The synthetic ocean that comes with Harmonia: any resolution, truth known."""
 
     kind: Literal["demo"] = "demo"
     step_deg: float = Field(default=1.0, ge=0.25, le=2.0, description="cell size in degrees; divides 180")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="which of the invented oceans")
-    first_year: int = Field(default=2001, ge=1900, le=2200, description="its first year")
-    years: int = Field(default=6, ge=1, le=50, description="how many years it has")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the synthetic ocean")
+    first_year: int = Field(default=2001, ge=1900, le=2200, description="first year")
+    years: int = Field(default=6, ge=1, le=50, description="number of years")
 
     _step = field_validator("step_deg")(whole_rows)
 
     @property
     def last_year(self) -> int:
-        """Its last year."""
+        """The last year."""
         return self.first_year + self.years - 1
 
 
@@ -36,113 +36,87 @@ class FileSource(Checked):
     """Files of daily sea-surface temperature."""
 
     kind: Literal["file"] = "file"
-    path: str = Field(
-        min_length=1, max_length=4096, description="file, folder, pattern such as sst/*.nc, or Zarr store"
-    )
+    path: str = Field(min_length=1, max_length=4096, description="file, folder, pattern (sst/*.nc), or Zarr store")
     variable: str | None = Field(default=None, description="which variable; needed where there are several")
     quality: Literal["good", "all"] | Annotated[int, Field(ge=0)] = Field(
         default="good",
-        description="which observations count where the files grade them: the good ones, all, or those of a level "
-        "(a whole number) and better",
+        description="observations that are used where the files have quality levels: good ones, all, or those of a "
+        "level (a whole number) and better",
     )
 
     @field_validator("quality", mode="before")
     @classmethod
     def _is_quality(cls, value: object) -> object:
-        """Refuse in one sentence what pydantic refuses once for each kind of value."""
+        """One message in place of pydantic's messages for each type."""
         if value not in ("good", "all") and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise ValueError("should be 'good', 'all', or the number of a level")
         return value
 
 
 class SSTSettings(Checked):
-    """Learn to reconstruct a month's mean sea-surface temperature from days with gaps."""
+    """Train a model that reconstructs monthly mean sea-surface temperature from daily fields with gaps."""
 
     task: Literal["sst"] = "sst"
     source: Annotated[
-        DemoSource | FileSource, Field(discriminator="kind", description="where the daily fields come from")
+        DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")
     ] = DemoSource()
 
     climatology_years: tuple[_Year, _Year] = Field(
-        default=(2001, 2002), description="first and last year of the climatology that anomalies refer to"
+        default=(2001, 2002), description="first and last year of the climatology"
     )
-    train_years: tuple[_Year, _Year] = Field(
-        default=(2003, 2004), description="first and last year that is learned from"
-    )
-    validation_years: tuple[_Year, _Year] = Field(
-        default=(2005, 2005), description="first and last year that decides what is tuned and when to stop"
-    )
-    test_years: tuple[_Year, _Year] = Field(
-        default=(2006, 2006), description="first and last year of the scores; nothing else sees them"
-    )
-    gap_months: int = Field(
-        default=1, ge=0, le=11, description="months left out where validation or test years adjoin other years"
-    )
+    train_years: tuple[_Year, _Year] = Field(default=(2003, 2004), description="first and last training year")
+    validation_years: tuple[_Year, _Year] = Field(default=(2005, 2005), description="first and last validation year")
+    test_years: tuple[_Year, _Year] = Field(default=(2006, 2006), description="first and last test year")
+    gap_months: int = Field(default=1, ge=0, le=11, description="months left out between adjacent splits")
     held_out_box: tuple[float, float, float, float] | None = Field(
         default=None,
-        description="south, north (−90..90), west, east (−180..360), degrees: left out of the loss; climatology, "
-        "baselines and the choice of the best epoch still see it",
+        description="south, north (−90..90), west, east (−180..360), degrees: excluded from the loss; climatology, "
+        "baselines and validation include it",
     )
 
     model: SpatioTemporalConfig = Field(
-        default=SpatioTemporalConfig.preset("tiny"), description="the model's parts and sizes"
+        default=SpatioTemporalConfig.preset("tiny"), description="the model's architecture"
     )
-    basis_degree: int = Field(
-        default=20, ge=1, le=80, description="largest harmonic degree of the position embedding (encoder 'harmonic')"
-    )
+    basis_degree: int = Field(default=20, ge=1, le=80, description="maximum harmonic degree of the position embedding")
     window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
-        default=(60, 120), description="rows and columns of a window in cells; the patches divide them"
+        default=(60, 120), description="rows and columns of a window in cells; multiples of the patch"
     )
-    overlap: int = Field(default=16, ge=0, description="cells that neighbouring windows share when put together")
+    overlap: int = Field(default=16, ge=0, description="cells by which windows overlap in a prediction")
     months: int = Field(default=1, ge=1, le=24, description="consecutive months in one sample")
 
-    epochs: int = Field(default=20, ge=1, le=10_000, description="passes; each ends with a validation")
-    samples: int = Field(
-        default=144, ge=1, le=1_000_000, description="windows seen in an epoch, all processes together"
-    )
-    batch: int = Field(default=2, ge=1, le=1024, description="windows in one step of one process")
-    accumulate: int = Field(default=1, ge=1, le=1024, description="batches whose gradients make one step")
+    epochs: int = Field(default=20, ge=1, le=10_000, description="epochs; each ends with a validation")
+    samples: int = Field(default=144, ge=1, le=1_000_000, description="samples per epoch, all processes together")
+    batch: int = Field(default=2, ge=1, le=1024, description="samples in one step of one process")
+    accumulate: int = Field(default=1, ge=1, le=1024, description="batches whose gradients are accumulated in one step")
     loss: Literal["l1", "l2", "gaussian"] = Field(
         default="l1",
-        description="error that is made small; 'gaussian' needs a model with uncertainty; "
-        "beside l1 and l2 an uncertainty learns from the errors that remain",
+        description="loss function; 'gaussian' needs a model with uncertainty; "
+        "with l1 and l2 an uncertainty is trained on the remaining errors",
     )
     extra_clouds: float = Field(
-        default=0.1,
-        ge=0.0,
-        le=0.9,
-        description="share of a sample's observations hidden by clouds of other days, on average",
+        default=0.1, ge=0.0, le=0.9, description="fraction of observations hidden by additional clouds"
     )
-    withheld_share: float = Field(
-        default=0.05,
-        ge=0.0,
-        le=0.5,
-        description="share of cell-months hidden whole: on average in samples, and in validation and test",
-    )
+    withheld_fraction: float = Field(default=0.05, ge=0.0, le=0.5, description="fraction of cell-months withheld")
 
-    learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="largest learning rate of AdamW")
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="weight decay of AdamW")
     schedule: Literal["cosine", "plateau"] = Field(
-        default="cosine",
-        description="how the learning rate falls: to zero at the end, or by half when nothing improves",
+        default="cosine", description="learning-rate schedule: cosine to zero, or halved on a plateau"
     )
-    warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="share of all steps over which it rises")
-    plateau_patience: int = Field(default=5, ge=1, description="epochs without a better score before it is halved")
-    clip_norm: float = Field(default=1.0, gt=0.0, description="largest norm of a step's gradient")
-    average: float = Field(
-        default=0.99,
-        ge=0.0,
-        lt=1.0,
-        description="memory of the averaged weights that are judged and kept; 0: no average",
+    warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="warm-up, fraction of all steps")
+    plateau_patience: int = Field(default=5, ge=1, description="epochs until the rate is halved on a plateau")
+    clip_norm: float = Field(default=1.0, gt=0.0, description="maximum norm of the gradient")
+    ema_decay: float = Field(
+        default=0.99, ge=0.0, lt=1.0, description="decay of the moving average (EMA) of the weights; 0: no averaging"
     )
-    patience: int = Field(default=0, ge=0, description="epochs without a better score before it stops; 0: never")
+    patience: int = Field(default=0, ge=0, description="epochs without improvement before training stops; 0: never")
 
     precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="arithmetic inside the model; weights stay float32"
+        default="float32", description="precision inside the model; weights stay float32"
     )
-    accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what computes")
-    devices: int = Field(default=1, ge=1, le=64, description="processes on each machine, one a GPU")
-    nodes: int = Field(default=1, ge=1, le=1024, description="machines")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="device")
+    devices: int = Field(default=1, ge=1, le=64, description="processes per machine, one per GPU")
+    nodes: int = Field(default=1, ge=1, le=1024, description="number of machines")
 
     @field_validator("climatology_years", "train_years", "validation_years", "test_years")
     @classmethod
@@ -156,7 +130,7 @@ class SSTSettings(Checked):
 
     @field_validator("train_years")
     @classmethod
-    def _beside_the_climatology(cls, value: Years, info: ValidationInfo) -> Years:
+    def _adjoins_climatology(cls, value: Years, info: ValidationInfo) -> Years:
         other: Years | None = info.data.get("climatology_years")
         if other is not None and (value[0] > other[1] + 1 or other[0] > value[1] + 1):
             raise ValueError(f"leaves years between it and climatology_years {other[0]} to {other[1]}")
@@ -188,7 +162,7 @@ class SSTSettings(Checked):
 
     @field_validator("overlap")
     @classmethod
-    def _within_the_window(cls, value: int, info: ValidationInfo) -> int:
+    def _within_window(cls, value: int, info: ValidationInfo) -> int:
         window: tuple[int, int] | None = info.data.get("window")
         if window is not None and value >= min(window):
             raise ValueError(f"must be smaller than the window; at most {min(window) - 1}")
@@ -204,22 +178,22 @@ class SSTSettings(Checked):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of the optimiser in an epoch; a last one that would be too short is filled up."""
+        """Steps of the optimiser in an epoch; the last one is a full batch too."""
         return math.ceil(self.samples / (self.batch * self.accumulate * self.devices * self.nodes))
 
-    def months_of(self, part: Split) -> list[tuple[int, int]]:
-        """(year, month) of every month of one part, without those too near to another part's.
+    def months_of(self, split: Split) -> list[tuple[int, int]]:
+        """(year, month) of every month of a split, without those too near to another split.
 
-        Validation and test give up ``gap_months`` at an end where the year beyond it belongs to another part.
+        Validation and test omit ``gap_months`` at an end that adjoins a year of another split.
         """
-        first, last = getattr(self, f"{part}_years")
+        first, last = getattr(self, f"{split}_years")
         months = [(year, month) for year in range(first, last + 1) for month in range(1, 13)]
-        if part in ("climatology", "train"):
+        if split in ("climatology", "train"):
             return months
         others = [
             years
             for name in ("climatology", "train", "validation", "test")
-            if name != part
+            if name != split
             for years in [getattr(self, f"{name}_years")]
         ]
         taken = {year for start, stop in others for year in range(start, stop + 1)}

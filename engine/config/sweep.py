@@ -1,4 +1,4 @@
-"""Settings of the task ``sweep``: many trainings that differ in a few choices, to find which ones are good."""
+"""Settings of the task ``sweep``: hyperparameter search over trainings of the task ``sst``."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from engine.config.model import PRESETS, SpatioTemporalConfig
 from engine.config.sst import SSTSettings
 
 SEED, PRESET = "seed", "preset"
-"""Dimensions beside the fields of the settings: the run's seed, and the model's preset before other choices."""
+"""Dimensions beside the fields of the settings: the run's seed, and the model's preset."""
 
 Value = str | bool | int | float | tuple[int, ...] | None
 
 
 class Choices(Checked):
-    """One of a few values."""
+    """A choice among values."""
 
     kind: Literal["choices"] = "choices"
-    values: tuple[Value, ...] = Field(min_length=1, max_length=64, description="the values to choose from")
+    values: tuple[Value, ...] = Field(min_length=1, max_length=64, description="values to choose from")
 
 
 class Range(Checked):
-    """A number between two others."""
+    """A number in an interval."""
 
     kind: Literal["range"] = "range"
     low: float = Field(description="smallest value")
     high: float = Field(description="largest value")
-    log: bool = Field(default=False, description="whether factors count rather than differences")
-    whole: bool = Field(default=False, description="whether only whole numbers count")
+    log: bool = Field(default=False, description="sample on a logarithmic scale")
+    whole: bool = Field(default=False, description="whole numbers only")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -47,39 +47,34 @@ class Range(Checked):
         return self
 
 
-Dimension = Annotated[Choices | Range, Field(discriminator="kind", description="what a trial may choose")]
+Dimension = Annotated[Choices | Range, Field(discriminator="kind", description="values of a trial")]
 
 
 class SweepSettings(Checked):
-    """Find good choices for the task ``sst``: trials are runs of their own, proposed by what earlier ones scored."""
+    """Search for the best settings of the task ``sst``: each trial is a run."""
 
     task: Literal["sweep"] = "sweep"
-    trial: SSTSettings = Field(default=SSTSettings(), description="what all trials have in common")
+    trial: SSTSettings = Field(default=SSTSettings(), description="settings common to all trials")
     space: dict[str, Dimension] = Field(
-        max_length=32,
-        description=(
-            "what trials choose, by field (model.width, learning_rate, …), 'preset' of the model, or 'seed' of the run"
-        ),
+        max_length=32, description="search space by field (model.width, …), 'preset' of the model, or 'seed' of the run"
     )
-    trials: int = Field(default=20, ge=1, le=10_000, description="trials to finish, pruned and failed ones included")
-    parallel: int = Field(default=1, ge=1, le=64, description="trials under way at once; slots still limit them")
-    sampler: Literal["tpe", "random"] = Field(default="tpe", description="how the next trial is proposed")
-    pruner: Literal["asha", "hyperband", "none"] = Field(
-        default="asha", description="when a trial that falls behind is given up"
-    )
+    trials: int = Field(default=20, ge=1, le=10_000, description="number of trials, pruned and failed ones included")
+    parallel: int = Field(default=1, ge=1, le=64, description="trials at the same time, limited by the slots")
+    sampler: Literal["tpe", "random"] = Field(default="tpe", description="sampler of the next trial")
+    pruner: Literal["asha", "hyperband", "none"] = Field(default="asha", description="rule that stops poor trials")
 
     @field_validator("space")
     @classmethod
     def _has_fields(cls, value: dict[str, Dimension], info: ValidationInfo) -> dict[str, Dimension]:
         if not value:
-            raise PydanticCustomError("empty", "nothing is varied yet; choose at least one field")
+            raise PydanticCustomError("empty", "the search space is empty; choose at least one field")
         trial: SSTSettings | None = info.data.get("trial")
         unknown = [name for name in value if not _is_field(name)]
         if unknown:
             raise ValueError(f"there is no field {', '.join(map(repr, unknown))}")
         if trial is not None:
             for name, dimension in value.items():
-                _refuse_useless(trial, name, dimension)
+                _refuse_impossible(trial, name, dimension)
         return value
 
     def settings_of(self, chosen: Mapping[str, Value]) -> SSTSettings:
@@ -95,15 +90,15 @@ def _changed(trial: SSTSettings, chosen: Mapping[str, Value]) -> SSTSettings:
     for name, value in chosen.items():
         if name not in (SEED, PRESET):
             *outer, last = name.split(".")
-            place = values
+            target = values
             for step in outer:
-                place = place[step]
-            place[last] = value
+                target = target[step]
+            target[last] = value
     return SSTSettings.model_validate_json(json.dumps(values))
 
 
-def _refuse_useless(trial: SSTSettings, name: str, dimension: Choices | Range) -> None:
-    """Refuse a value that no other choice could make legal: one of the wrong kind or beyond the field's own limits."""
+def _refuse_impossible(trial: SSTSettings, name: str, dimension: Choices | Range) -> None:
+    """Refuse a value that is invalid whatever the other choices: of the wrong type or beyond the field's limits."""
     if name == PRESET:
         values = dimension.values if isinstance(dimension, Choices) else ()
         if not values or any(value not in PRESETS for value in values):
@@ -120,7 +115,7 @@ def _refuse_useless(trial: SSTSettings, name: str, dimension: Choices | Range) -
                 _changed(trial, {name: value})
             except ValidationError as error:
                 problems = [problem for problem in error.errors() if problem["type"] != "value_error"]
-                if problems:  # a value_error speaks of two fields: the other may be chosen so that it fits
+                if problems:  # a value_error concerns two fields: another choice of the second may be valid
                     raise ValueError(f"{name}: {problems[0]['msg']} (it is {json.dumps(value)})") from error
 
 

@@ -101,7 +101,7 @@ def _read(path: Path) -> _File:
     try:
         file = _READERS[path.suffix.lower()](path)
     except EngineError as error:
-        raise DataError(error.what, f"{path}: {error.where}", error.remedy) from error
+        raise DataError(error.problem, f"{path}: {error.where}", error.remedy) from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(
             f"the file is no tile: {error}", str(path), "see engine.data.tile_files for what it holds"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +12,14 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.config.run_config import RunConfig, TableSettings
+from engine.config.run_config import TableSettings
 from engine.data.vectors import Floats, Target, force, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
-from engine.errors import ChoiceError, StoreError
+from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
 from engine.queries.export import lat_lon_coords
 from engine.runs.metrics import MetricsReader, decimate
+from engine.runs.run_folder import RunFolder
 from engine.sphere import lat_lon, unit_vectors
 
 PLACES: dict[str, tuple[float, float]] = {
@@ -30,8 +28,6 @@ PLACES: dict[str, tuple[float, float]] = {
     "Date line": (180.0, 0.0),
 }
 """Where the topologies differ: (longitude, latitude) in degrees."""
-
-_SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,22 +83,21 @@ def table_fields(folder: Path) -> TableFields:
     """
     settings, seed = _settings(folder)
     field = _target(settings.target)
-    is_sampled = field.sampled(settings.sample_share, seed)
+    is_sampled = field.sampled(settings.sample_fraction, seed)
     true = _dataset(field, field.values, field.lat, field.lon)
     sampled = true.where(xr.DataArray(is_sampled, dims=("lat", "lon")))
-    latest = latest_snapshot(folder)
-    if latest is None:
+    iteration = latest_snapshot(folder)
+    if iteration is None:
         return TableFields(true, sampled, None, None, 0)
-    arrays = _snapshot(latest[1])
+    arrays = RunFolder(folder).read_snapshot(iteration)
     values = np.stack([arrays[name] for name in field.names], axis=-1)
     learned = _dataset(field, values, field.lat, field.lon)
-    return TableFields(true, sampled, learned, arrays["table"], latest[0])
+    return TableFields(true, sampled, learned, arrays["table"], iteration)
 
 
-def latest_snapshot(folder: Path) -> tuple[int, Path] | None:
-    """Iteration and file of the latest snapshot of the run in ``folder``, None before the first."""
-    found = ((_SNAPSHOT.fullmatch(path.name), path) for path in (folder / "snapshots").glob("epoch-*.npz"))
-    return max(((int(name[1]), path) for name, path in found if name), default=None)
+def latest_snapshot(folder: Path) -> int | None:
+    """Iteration of the latest snapshot of the run in ``folder``, None before the first."""
+    return max(RunFolder(folder).snapshot_epochs(), default=None)
 
 
 def loss_curves(reader: MetricsReader, num_points: int = 1000) -> LossCurves:
@@ -126,8 +121,8 @@ def nearest_baseline(folder: Path) -> BaselineScore:
     """
     settings, seed = _settings(folder)
     return CACHE.get(
-        ("nearest", settings.target, settings.sample_share, seed),
-        lambda: _nearest(_target(settings.target), settings.sample_share, seed),
+        ("nearest", settings.target, settings.sample_fraction, seed),
+        lambda: _nearest(_target(settings.target), settings.sample_fraction, seed),
         lambda _: 64,
     )
 
@@ -161,14 +156,14 @@ def close_ups(table: NDArray[Any], place: tuple[float, float], padding: tuple[in
 
 
 def _settings(folder: Path) -> tuple[TableSettings, int]:
-    config = RunConfig.read(folder / "config.json")
+    config = RunFolder(folder).read_config()
     if not isinstance(config.settings, TableSettings):
         raise ChoiceError(f"the run is of the task {config.task!r}", folder.name, "choose a run of the task 'table'")
     return config.settings, config.seed
 
 
-def _nearest(field: Target, sample_share: float, seed: int) -> BaselineScore:
-    sampled = field.sampled(sample_share, seed)
+def _nearest(field: Target, sample_fraction: float, seed: int) -> BaselineScore:
+    sampled = field.sampled(sample_fraction, seed)
     rest = field.observed & ~sampled
     error = np.abs(field.nearest(sampled) - field.values).mean(axis=-1)[rest]
     area = np.broadcast_to(np.cos(np.deg2rad(field.lat))[:, None], rest.shape)[rest]
@@ -202,11 +197,3 @@ def _dataset(field: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> x
     attrs = {"units": field.units}
     variables = {name: (("lat", "lon"), values[..., index], attrs) for index, name in enumerate(field.names)}
     return xr.Dataset(variables, lat_lon_coords(lat, lon), {"title": field.title})
-
-
-def _snapshot(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StoreError("the snapshot is damaged", str(path), "let the run go on to its next one") from error

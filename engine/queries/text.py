@@ -1,11 +1,6 @@
-"""How dates, durations and places are written in messages, on screen and in the terminal."""
+"""How places and durations are written in messages, on screen and in the terminal."""
 
 from __future__ import annotations
-
-MONTH_NAMES = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 
 
 def place(lat_deg: float, lon_deg: float) -> str:

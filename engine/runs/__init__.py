@@ -1,7 +1,7 @@
-"""Work in the background that survives anything: configurations, run folders, the store and the process of a run."""
+"""Runs in the background: their folders, the store, and the process of a run."""
 
 from engine.config import BasisSettings, LandSettings, RunConfig, TableSettings
-from engine.runs.metrics import MetricSeries, MetricsReader
+from engine.runs.metrics import MetricsReader
 from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes
 from engine.runs.store import Run, RunStore
 
@@ -12,7 +12,6 @@ __all__ = [
     "BasisSettings",
     "Change",
     "LandSettings",
-    "MetricSeries",
     "MetricsReader",
     "Run",
     "RunConfig",

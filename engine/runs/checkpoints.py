@@ -1,4 +1,4 @@
-"""Checkpoints: arrays and plain facts in one safetensors file, checked by content when read. Nothing is unpickled."""
+"""Checkpoints: arrays and plain metadata in one safetensors file with checksums. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from engine.config.legacy import current_arrays, current_keys
 from engine.errors import StoreError
 from engine.files import VERSION, write_atomic
 
@@ -21,24 +22,24 @@ _KEY = "harmonia"  # one key only: with several, safetensors writes the header i
 
 
 class Checkpoint(NamedTuple):
-    """What a task needs to go on: ``arrays`` by name, and ``facts``, plain JSON values."""
+    """What a task needs to resume: ``arrays`` by name, and ``metadata``, plain JSON values."""
 
     arrays: dict[str, NDArray[Any]]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
 
-def write_checkpoint(path: Path, arrays: Mapping[str, ArrayLike], facts: Mapping[str, Any]) -> None:
-    """Write ``path`` (``*.safetensors``), and the facts once more as ``*.json`` beside it for people and tools.
+def write_checkpoint(path: Path, arrays: Mapping[str, ArrayLike], metadata: Mapping[str, Any]) -> None:
+    """Write ``path`` (``*.safetensors``), and its metadata again as ``*.json`` beside it for people and tools.
 
-    The facts travel inside the safetensors file, so that one rename commits arrays and facts together; the JSON file
-    is never read back.
+    The metadata are part of the safetensors file, so that one rename commits arrays and metadata together; the JSON
+    file is never read.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
     """
     held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    header = {"version": VERSION, "facts": dict(facts), "crc32": {name: _crc(array) for name, array in held.items()}}
-    text = json.dumps(header, sort_keys=True)
+    checksums = {name: _crc(array) for name, array in held.items()}
+    text = json.dumps({"version": VERSION, "metadata": dict(metadata), "crc32": checksums}, sort_keys=True)
     write_atomic(path, save(held, {_KEY: text}))
     write_atomic(path.with_suffix(".json"), text.encode() + b"\n")
 
@@ -53,9 +54,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
-            header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
+            header: dict[str, Any] = current_keys(from_json(cast("dict[str, str]", file.metadata() or {})[_KEY]))
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in header["crc32"]}
-        version, facts, crcs = header["version"], header["facts"], header["crc32"]
+        version, metadata, crcs = header["version"], header["metadata"], header["crc32"]
     except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
         raise _damaged(path) from error
     if version > VERSION:
@@ -64,7 +65,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         )
     if crcs != {name: _crc(array) for name, array in arrays.items()}:
         raise _damaged(path)
-    return Checkpoint(arrays, facts)
+    return Checkpoint(current_arrays(arrays), metadata)
 
 
 def _crc(array: NDArray[Any]) -> int:

@@ -1,7 +1,7 @@
-"""What a task sees of its run: where to report, to keep checkpoints, and to learn that it should stop.
+"""The run as its task sees it: where to report and to keep checkpoints, and whether the run should stop.
 
-A task is a function ``task(settings, run)``: it goes on from ``run.restore()`` when there is something, reports at
-least once a second, and returns when it is done. It must give the same result whether or not it was interrupted.
+A task is a function ``task(settings, run)``: it resumes from ``run.restore()`` when there is a checkpoint, reports at
+least once a second, and returns when it is done. Its result must not depend on whether it was interrupted.
 """
 
 from __future__ import annotations
@@ -10,46 +10,49 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, StoreError
-from engine.files import write_atomic
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from engine.runs.heartbeat import Heartbeat
 from engine.runs.metrics import MetricsWriter
+from engine.runs.run_folder import RunFolder, write_arrays
 
 _REPEAT_S = 0.5
 
 
 class RunContext:
-    """A run from the inside. All methods belong to the task's own thread."""
+    """The run inside its process. All methods are called from the task's own thread."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, pulse: Heartbeat, monotonic: Callable[[], float] = time.monotonic
+        self, folder: Path, config: RunConfig, heartbeat: Heartbeat, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.folder = folder
         self.config = config
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._monotonic = monotonic
-        for name in ("checkpoints", "snapshots"):
-            (folder / name).mkdir(exist_ok=True)
-        self._kept = read_checkpoint(folder / "checkpoints" / "last.safetensors")
-        book: dict[str, Any] = self._kept.facts["run"] if self._kept else {}
-        self._step: int = book.get("step", 0)
-        self._progress: float = book.get("progress", 0.0)
-        self._metrics = MetricsWriter(folder / "metrics.jsonl", keep_bytes=book.get("metrics_bytes", 0))
+        for subfolder in (self.files.checkpoints, self.files.snapshots):
+            subfolder.mkdir(exist_ok=True)
+        self._kept = read_checkpoint(self.files.checkpoint())
+        progress: dict[str, Any] = self._kept.metadata["run"] if self._kept else {}
+        self._step: int = progress.get("step", 0)
+        self._progress: float = progress.get("progress", 0.0)
+        self._metrics = MetricsWriter(self.files.metrics, keep_bytes=progress.get("metrics_bytes", 0))
         self._began = monotonic()
         self._first_progress = self._progress
         self._last_metrics: Mapping[str, float | int | None] = {}
         self._last_report = self._began
         self._reporting = threading.Lock()
-        pulse.update(progress=self._progress)
+        heartbeat.update(progress=self._progress)
+
+    @property
+    def files(self) -> RunFolder:
+        """The files in the run's folder; a task writes its results there, each atomically."""
+        return RunFolder(self.folder)
 
     @property
     def seed(self) -> int:
@@ -65,32 +68,32 @@ class RunContext:
         num_epochs: int | None = None,
         best: float | None = None,
     ) -> None:
-        """Append a line of metrics and say how far the run is, ``progress`` from 0 to 1.
+        """Append a line of metrics and set the run's ``progress``, 0 to 1.
 
         Raises:
             StoreError: the line cannot be written (the disk is full).
         """
         with self._reporting:
-            self._progress = min(max(0.0, progress), 1.0)  # what is not a number counts as 0
+            self._progress = min(max(0.0, progress), 1.0)  # NaN becomes 0
             self._last_metrics = metrics
             self._append()
-        self._pulse.update(
+        self._heartbeat.update(
             progress=self._progress, seconds_left=self._seconds_left(), epoch=epoch, num_epochs=num_epochs, best=best
         )
 
     def _append(self) -> None:
         self._step += 1
         self._last_report = self._monotonic()
-        self._metrics.append({"step": self._step, "time": round(self._pulse.seconds, 3), **self._last_metrics})
+        self._metrics.append({"step": self._step, "time": round(self._heartbeat.seconds, 3), **self._last_metrics})
 
     @contextmanager
     def repeating(self) -> Generator[None]:
-        """While the block is in a calculation that cannot report, repeat the last line of metrics twice a second."""
+        """Repeat the last line of metrics twice a second while the block runs, for a calculation that cannot report."""
         ended = threading.Event()
 
         def repeat() -> None:
             while not ended.wait(_REPEAT_S / 4):
-                with self._reporting, suppress(StoreError):  # what cannot be written is told by the next report
+                with self._reporting, suppress(StoreError):  # the next report raises it
                     if self._monotonic() - self._last_report > _REPEAT_S:
                         self._append()
 
@@ -108,61 +111,52 @@ class RunContext:
             return None
         return (self._monotonic() - self._began) * (1.0 - self._progress) / gained
 
-    def checkpoint(self, arrays: Mapping[str, ArrayLike], facts: Mapping[str, Any], *, name: str = "last") -> None:
-        """Keep what is needed to go on from here: ``arrays`` and plain ``facts``. Ends the run if it was asked to.
+    def checkpoint(self, arrays: Mapping[str, ArrayLike], metadata: Mapping[str, Any], *, name: str = "last") -> None:
+        """Write what is needed to resume: ``arrays`` and plain ``metadata``. Ends the run if a stop is requested.
 
-        ``name="best"`` keeps a second one beside the last; only the last is gone on from.
+        ``name="best"`` writes a second checkpoint; a run resumes from ``"last"`` only.
 
         Raises:
-            CancelledError: somebody asked the run to stop; the checkpoint is kept.
+            CancelledError: a stop is requested; the checkpoint is written.
             StoreError: the disk is full; the checkpoint before is kept.
         """
         with self._reporting:
-            book = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
-        with self._pulse.writing():
-            write_checkpoint(
-                self.folder / "checkpoints" / f"{name}.safetensors", arrays, {"task": dict(facts), "run": book}
-            )
+            progress = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
+        with self._heartbeat.writing():
+            write_checkpoint(self.files.checkpoint(name), arrays, {"task": dict(metadata), "run": progress})
         if name == "last":
             self.stop_if_asked()
 
     def restore(self, name: str = "last") -> Checkpoint | None:
-        """What the last checkpoint kept, or None at the very start.
+        """What the task put in a checkpoint, or None if there is none.
 
         Raises:
             StoreError: the checkpoint is damaged or newer than this Harmonia.
         """
-        kept = self._kept if name == "last" else read_checkpoint(self.folder / "checkpoints" / f"{name}.safetensors")
-        return Checkpoint(kept.arrays, kept.facts["task"]) if kept else None
+        kept = self._kept if name == "last" else read_checkpoint(self.files.checkpoint(name))
+        return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
     def snapshot(self, epoch: int, **arrays: ArrayLike) -> None:
-        """Keep arrays for the page that watches the run: ``snapshots/epoch-NNNN.npz``."""
-        self.save(f"snapshots/epoch-{epoch:04d}.npz", **arrays)
+        """Write arrays for the page that shows the run: ``snapshots/epoch-NNNN.npz``."""
+        self.save(self.files.snapshot(epoch), **arrays)
 
-    def save(self, name: str, **arrays: ArrayLike) -> None:
-        """Write arrays as a compressed ``.npz`` at ``name`` inside the run's folder, whole or not at all."""
-        content = BytesIO()
-        held: dict[str, Any] = {key: np.asarray(array) for key, array in arrays.items()}
-        np.savez_compressed(content, allow_pickle=False, **held)
-        with self._pulse.writing():
-            write_atomic(self.folder / name, content.getvalue())
-
-    def path(self, name: str) -> Path:
-        """A place inside the run's folder for a result that the task writes itself (whole or not at all)."""
-        return self.folder / name
+    def save(self, path: Path, **arrays: ArrayLike) -> None:
+        """Write arrays as a compressed ``.npz``, atomically."""
+        with self._heartbeat.writing():
+            write_arrays(path, arrays)
 
     def should_stop(self) -> bool:
-        """Whether somebody asked the run to stop: a good moment to call :meth:`checkpoint`."""
-        return self._pulse.stop_wanted.is_set()
+        """Whether a stop is requested: a good moment to call :meth:`checkpoint`."""
+        return self._heartbeat.stop_requested.is_set()
 
     def stop_if_asked(self) -> None:
-        """Leave the task when somebody asked for it; what came after the last checkpoint is lost.
+        """Leave the task when a stop is requested; work since the last checkpoint is lost.
 
         Raises:
-            CancelledError: somebody did.
+            CancelledError: a stop is requested.
         """
         if self.should_stop():
-            raise CancelledError("the run was asked to stop", f"run {self.folder.name}", "resume it to go on")
+            raise CancelledError("the run was asked to stop", f"run {self.folder.name}", "resume it to continue")
 
     def close(self) -> None:
         """Close the metrics file."""

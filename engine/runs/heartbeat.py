@@ -1,4 +1,4 @@
-"""The thread that keeps a run's ``status.json`` fresh and hears, within a fraction of a second, that it should stop."""
+"""The thread that updates a run's ``status.json`` and notices, within a fraction of a second, a request to stop."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from typing import Any
 
 from engine.errors import StoreError
 from engine.files import load, write_atomic
-from engine.runs.record import Cancel, Failure, Status
+from engine.runs.record import CancelRequest, Failure, Status
+from engine.runs.run_folder import RunFolder
 
-LISTEN_S = 0.2
-"""How often the wish to stop is looked for (a signal wakes at once)."""
+POLL_S = 0.2
+"""Interval of the checks for a request to stop (a signal wakes the thread at once)."""
 
-BEAT_S = 2.0
-"""How often the heartbeat is written when nothing else changes; news are written after ``NEWS_S``."""
+HEARTBEAT_S = 2.0
+"""Interval of the heartbeat while nothing else changes; a changed status is written after ``UPDATE_S``."""
 
-NEWS_S = 0.5
+UPDATE_S = 0.5
 GRACE_S = 4.0
-"""How long a task may take to stop by itself; then the process ends, and the last checkpoint counts."""
+"""Time a task has to stop by itself; after it the process ends, and the run resumes from its last checkpoint."""
 
 
 def log(text: str) -> None:
-    """Write a line to the run's log, which is what the process's standard error goes to."""
+    """Write a line to the run's log, to which the process's standard error is redirected."""
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Heartbeat:
-    """Writes the status from its own thread, so that it goes on while the task is deep in a long calculation.
+    """Writes the status from a thread of its own, so that it continues while the task is in a long calculation.
 
     Args:
         folder: the run's folder.
-        status: what to begin with; its ``seconds`` are those of earlier launches.
+        status: the first status; its ``seconds`` are those of earlier launches.
         wake: descriptor that becomes readable when a signal arrives, or None.
         end_process: called with an exit code when the task does not stop in time.
     """
@@ -46,20 +47,20 @@ class Heartbeat:
     def __init__(
         self, folder: Path, status: Status, wake: int | None = None, end_process: Callable[[int], Any] = os._exit
     ) -> None:
-        self.stop_wanted = threading.Event()
-        self._folder = folder
+        self.stop_requested = threading.Event()
+        self._files = RunFolder(folder)
         self._status = status
         self._earlier_seconds = status.seconds
         self._began = time.monotonic()
         self._wake = wake
         self._end_process = end_process
         self._changed = False
-        self._written_at = -BEAT_S
-        self._stop_asked_at = 0.0
+        self._written_at = -HEARTBEAT_S
+        self._stop_requested_at = 0.0
         self._closed = threading.Event()
         self._lock = threading.Lock()  # guards the status and its file
         self._busy_writing = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     @property
     def seconds(self) -> float:
@@ -67,13 +68,13 @@ class Heartbeat:
         return self._earlier_seconds + time.monotonic() - self._began
 
     def start(self) -> None:
-        """Write the first status and start listening."""
+        """Write the first status and start the thread."""
         with self._lock:
             self._write()
         self._thread.start()
 
     def update(self, **fields: Any) -> None:
-        """Change fields of the status; None leaves a field as it is."""
+        """Change fields of the status; None keeps a field."""
         with self._lock:
             self._status = self._status.model_copy(
                 update={name: value for name, value in fields.items() if value is not None}
@@ -82,12 +83,12 @@ class Heartbeat:
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """While the block runs, a process that is slow to stop is let finish its write."""
+        """While the block runs, the process is not ended, so that a write is completed."""
         with self._busy_writing:
             yield
 
     def finish(self, state: str, failure: Failure | None = None) -> None:
-        """Write the last status and stop the thread. Only the first call counts."""
+        """Write the last status and stop the thread. Later calls do nothing."""
         with self._lock:
             if self._closed.is_set():
                 return
@@ -99,10 +100,10 @@ class Heartbeat:
             self._write()
 
     def stopped_state(self) -> str:
-        """The state of a run that was asked to stop: cancelled or pruned on somebody's wish, else interrupted."""
+        """The state of a run that stops on request: cancelled or pruned as the store asked, else interrupted."""
         try:
-            cancel = load(Cancel, self._folder / "cancel")
-        except StoreError:  # a damaged wish is none
+            cancel = load(CancelRequest, self._files.cancel)
+        except StoreError:  # a damaged request is ignored
             cancel = None
         if cancel is None or cancel.launch < self._status.launch:
             return "interrupted"
@@ -110,28 +111,28 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._listen()
-            if self.stop_wanted.is_set() and time.monotonic() - self._stop_asked_at > GRACE_S:
+            self._wait()
+            if self.stop_requested.is_set() and time.monotonic() - self._stop_requested_at > GRACE_S:
                 self._end_now()
             self._beat()
 
-    def _listen(self) -> None:
-        """Wait a little for a signal, then look for the wish to stop."""
-        signalled, _, _ = select.select([self._wake] if self._wake is not None else [], [], [], LISTEN_S)
+    def _wait(self) -> None:
+        """Wait for a signal or until the next check, then check for a request to stop."""
+        signalled, _, _ = select.select([self._wake] if self._wake is not None else [], [], [], POLL_S)
         if signalled and self._wake is not None:
             os.read(self._wake, 64)
-        if self.stop_wanted.is_set():
+        if self.stop_requested.is_set():
             return
-        if signalled or not self._folder.exists() or self._is_cancelled():
-            self._stop_asked_at = time.monotonic()
-            self.stop_wanted.set()
+        if signalled or not self._files.path.exists() or self._is_cancelled():
+            self._stop_requested_at = time.monotonic()
+            self.stop_requested.set()
 
     def _is_cancelled(self) -> bool:
-        return (self._folder / "cancel").exists() and self.stopped_state() != "interrupted"
+        return self._files.cancel.exists() and self.stopped_state() != "interrupted"
 
     def _beat(self) -> None:
         age = time.monotonic() - self._written_at
-        if age < (NEWS_S if self._changed else BEAT_S):
+        if age < (UPDATE_S if self._changed else HEARTBEAT_S):
             return
         with self._lock:
             if not self._closed.is_set():
@@ -145,12 +146,12 @@ class Heartbeat:
         self._written_at = time.monotonic()
         fields = {"beat": self._status.beat + 1, "heartbeat": time.time(), "seconds": round(self.seconds, 3)}
         self._status = self._status.model_copy(update=fields)
-        write_atomic(self._folder / "status.json", self._status.model_dump_json().encode())
+        write_atomic(self._files.status, self._status.model_dump_json().encode())
 
     def _end_now(self) -> None:
-        """The task is in a calculation that nothing can interrupt: end the process, the last checkpoint counts."""
+        """End the process, whose task is in a calculation that nothing can interrupt."""
         with self._busy_writing:
-            log("the task did not stop in time: the process ends, the last checkpoint counts")
+            log("the task did not stop in time: the process ends, the last checkpoint is kept")
             try:
                 self.finish(self.stopped_state())
             finally:

@@ -1,6 +1,6 @@
-"""Starting runs through one ``concurrent.futures.Executor``, whose task babysits the process of one run.
+"""Launching of runs through one ``concurrent.futures.Executor``, whose tasks supervise one run's process each.
 
-On this machine it is a pool of as many threads as there are slots; beyond it, the Dask cluster that
+On this machine it is a pool with as many threads as there are slots; beyond it, the Dask cluster that
 ``HARMONIA_SCHEDULER`` names (``tcp://host:8786``). A run's process outlives both. Its state is read from its folder,
 never from the future.
 """
@@ -18,15 +18,16 @@ from engine.errors import RunError, StoreError
 from engine.files import load
 from engine.runs.process import gpus
 from engine.runs.record import Meta
+from engine.runs.run_folder import RunFolder
 from engine.runs.supervise import supervise
 
 SCHEDULER, SLOTS = "HARMONIA_SCHEDULER", "HARMONIA_SLOTS"
 
-SUPERVISORS: frozenset[str] = frozenset({"sweep"})
-"""Tasks that only start other runs and wait for them: they work on this machine and take no slot."""
+SLOTLESS_TASKS: frozenset[str] = frozenset({"sweep"})
+"""Tasks that only start other runs and wait for them: they run on this machine and take no slot."""
 
 _CONNECT_S = 5.0
-_MAX_SUPERVISORS = 16
+_MAX_SLOTLESS = 16
 
 
 def num_slots() -> int:
@@ -35,28 +36,28 @@ def num_slots() -> int:
     if not text:
         return max(1, len(gpus()))
     if not (text.isdigit() and 1 <= int(text) <= 64):
-        raise RunError(f"{SLOTS} is {text!r}", "environment", "give it a whole number from 1 to 64")
+        raise RunError(f"{SLOTS} is {text!r}", "environment", "set it to a whole number from 1 to 64")
     return int(text)
 
 
 class Launcher:
-    """Hands runs to the executor and remembers which ones are in its hands. Safe to use from several threads.
+    """Submits runs to the executor and keeps their futures. Safe to use from several threads.
 
-    The pool of this machine takes, whenever a slot is free, the waiting run that comes first in the queue at that
-    moment; a cluster keeps the order in which it was given them.
+    When a slot of this machine is free, the pool takes the waiting run that is first in the queue at that moment; a
+    cluster keeps the order of submission.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor: Executor | None = None
-        self._conductors: Executor | None = None
+        self._slotless: Executor | None = None
         self._client: Any = None  # distributed.Client, imported only where a scheduler is named
         self._closing = threading.Event()
-        self._given: dict[tuple[Path, int], Future[None]] = {}  # by folder and launch
-        self._waiting: set[Path] = set()  # given to the pool of this machine, not begun with
+        self._futures: dict[tuple[Path, int], Future[None]] = {}  # by folder and launch
+        self._waiting: set[Path] = set()  # submitted to the pool of this machine and not begun
 
     def connect(self) -> None:
-        """Make the executor if there is none yet (or the cluster's scheduler went away).
+        """Make the executor if there is none yet, or if the connection to the cluster's scheduler is lost.
 
         Raises:
             RunError: the scheduler does not answer, or Dask is not installed.
@@ -89,28 +90,28 @@ class Launcher:
 
     def _disconnect(self) -> None:
         client, self._client, self._executor = self._client, None, None
-        self._given.clear()
-        with suppress(Exception):  # a scheduler that is gone can fail to say goodbye in many ways
+        self._futures.clear()
+        with suppress(Exception):  # closing the connection to a scheduler that is gone can fail in many ways
             client.close(timeout=1)
 
     def submit(self, folder: Path, launch: int, task: str) -> None:
-        """Give one launch of a queued run to the executor, unless it is in its hands already.
+        """Submit one launch of a queued run to the executor, unless it is submitted already.
 
         Raises:
             RunError: as :meth:`connect`.
         """
         with self._lock:
             executor = self._connect()
-            given = self._given.get((folder, launch))
-            is_lost = given is not None and given.done()  # by a cluster, or a disk that was full at the wrong moment
-            if (given is None or is_lost) and not self._closing.is_set():
-                self._given[folder, launch] = self._give(executor, folder, task)
+            future = self._futures.get((folder, launch))
+            is_lost = future is not None and future.done()  # by a cluster, or because the disk was full
+            if (future is None or is_lost) and not self._closing.is_set():
+                self._futures[folder, launch] = self._submit(executor, folder, task)
 
-    def _give(self, executor: Executor, folder: Path, task: str) -> Future[None]:
-        if task in SUPERVISORS:
-            if self._conductors is None:
-                self._conductors = ThreadPoolExecutor(_MAX_SUPERVISORS, thread_name_prefix="conduct")
-            return self._conductors.submit(supervise, str(folder), 0, self._closing)
+    def _submit(self, executor: Executor, folder: Path, task: str) -> Future[None]:
+        if task in SLOTLESS_TASKS:
+            if self._slotless is None:
+                self._slotless = ThreadPoolExecutor(_MAX_SLOTLESS, thread_name_prefix="supervise-slotless")
+            return self._slotless.submit(supervise, str(folder), 0, self._closing)
         if self._client is not None:
             return executor.submit(supervise, str(folder))
         self._waiting.add(folder)
@@ -118,20 +119,20 @@ class Launcher:
 
     def _supervise_first(self) -> None:
         with self._lock:
-            first = min(self._waiting, key=_place_in_queue, default=None)
-            if first is None:  # one was taken back
+            first = min(self._waiting, key=_queue_order, default=None)
+            if first is None:  # a run was withdrawn
                 return
             self._waiting.discard(first)
         supervise(str(first), num_slots(), self._closing)
 
     def withdraw(self, folder: Path, launch: int) -> None:
-        """Take a launch back that the executor has not begun with."""
+        """Withdraw a launch that the executor has not begun."""
         with self._lock:
-            given = self._given.pop((folder, launch), None)
+            future = self._futures.pop((folder, launch), None)
             if folder in self._waiting:
                 self._waiting.discard(folder)
-            elif given is not None:
-                given.cancel()
+            elif future is not None:
+                future.cancel()
 
     @property
     def dashboard(self) -> str | None:
@@ -139,20 +140,20 @@ class Launcher:
         return None if self._client is None else self._client.dashboard_link
 
     def close(self) -> None:
-        """Let go of everything; processes go on, and queued runs wait for the next server."""
+        """Stop supervising; processes continue, and queued runs wait for the next server."""
         self._closing.set()
         with self._lock:
-            executor, conductors, client = self._executor, self._conductors, self._client
-            if client is not None:
+            pools = [self._slotless, self._executor if self._client is None else None]
+            if self._client is not None:
                 self._disconnect()
-        for pool in (conductors, None if client is not None else executor):
+        for pool in pools:
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _place_in_queue(folder: Path) -> tuple[float, str]:
+def _queue_order(folder: Path) -> tuple[float, str]:
     with suppress(StoreError):
-        meta = load(Meta, folder / "meta.json")
+        meta = load(Meta, RunFolder(folder).meta)
         if meta is not None:
             return meta.order, folder.name
-    return 0.0, folder.name  # damaged or gone: babysitting it ends at once
+    return 0.0, folder.name  # damaged or gone: its supervision ends at once

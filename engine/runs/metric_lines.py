@@ -1,11 +1,11 @@
-"""Lines of metrics taken apart: all at once where they have the same keys, and then only the columns asked for."""
+"""Parsing of lines of metrics: whole columns at once where all lines have the same keys."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +16,14 @@ Floats = NDArray[np.float64]
 _QUOTE, _COMMA, _COLON, _BRACE, _NEWLINE, _SPACE = b'",:}\n '
 
 
-class Lines(Protocol):
-    """A block of whole lines, whose columns are made when asked for."""
-
-    @property
-    def names(self) -> Iterable[str]:
-        """The keys of all lines, ``step`` and ``time`` first."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """How many lines there are."""
-        ...
-
-    def column(self, name: str) -> Floats:
-        """The values (count,) of one key; NaN where a line lacks it, or has no number there."""
-        ...
-
-    def last(self) -> dict[str, float]:
-        """The values of the last line."""
-        ...
-
-
-def read_lines(text: bytes) -> Lines:
-    """A block of whole lines. One that is no JSON object with step and time is skipped."""
+def read_lines(text: bytes) -> AlikeLines | SingleLines:
+    """Parse a block of complete lines. A line that is no JSON object with step and time is skipped."""
     return AlikeLines.of(text) or SingleLines.of(text)
 
 
 @dataclass(frozen=True, eq=False)
 class SingleLines:
-    """The readable way: each line for itself."""
+    """The reference: each line is parsed by itself."""
 
     names: Sequence[str]
     rows: list[dict[str, float]]
@@ -82,33 +60,33 @@ class SingleLines:
 
 @dataclass(frozen=True, eq=False)
 class AlikeLines:
-    """The fast way: N lines of the same K keys, whose values are found by what stands between them."""
+    """The fast path: N lines of the same K keys, whose values are located by the bytes between them."""
 
     names: Sequence[str]
     text: NDArray[np.uint8]
-    """All bytes, and some more, so that every value has a stretch of one length after its beginning."""
+    """All bytes, padded so that a window of one length fits after the start of every value."""
     stops: NDArray[np.intp]
-    """(N, K) where the comma or brace after each value is."""
+    """(N, K) position of the comma or brace after each value."""
     gaps: Sequence[bytes]
-    """(K,) what stands between each value and the one before, be it in the line before."""
+    """(K,) the bytes between each value and the previous one, which may be in the previous line."""
 
     @classmethod
     def of(cls, text: bytes) -> AlikeLines | None:
-        """The block, or None where the way does not apply: all lines must equal the first but for the values."""
+        """Parse a block; None where this does not apply: all lines must equal the first except for the values."""
         first = text[: text.index(b"\n") + 1]
         try:
             names = list(cast("dict[str, object]", from_json(first)))
         except (ValueError, TypeError):
             return None
-        found = np.frombuffer(text, np.uint8)
-        num_lines, num_names = np.count_nonzero(found == _NEWLINE), len(names)
+        codes = np.frombuffer(text, np.uint8)
+        num_lines, num_names = np.count_nonzero(codes == _NEWLINE), len(names)
         num_values = num_lines * num_names
-        stops = np.flatnonzero((found == _COMMA) | (found == _BRACE))
+        stops = np.flatnonzero((codes == _COMMA) | (codes == _BRACE))
         if (
             names[:2] != ["step", "time"]
             or stops.size != num_values
-            or np.count_nonzero(found == _COLON) != num_values
-            or np.count_nonzero(found == _QUOTE) != 2 * num_values
+            or np.count_nonzero(codes == _COLON) != num_values
+            or np.count_nonzero(codes == _QUOTE) != 2 * num_values
             or not text.endswith(b"}\n")
         ):
             return None
@@ -122,7 +100,7 @@ class AlikeLines:
         return lines if all(lines._has_gap(column) for column in range(num_names)) else None
 
     def _before(self, column: int) -> NDArray[np.intp]:
-        """Where the value before each of a column ends; before the first line there might be another."""
+        """Where the previous value of each value in a column ends; -2 before the first line."""
         return self.stops[:, column - 1] if column else np.append(-2, self.stops[:-1, -1])
 
     def _has_gap(self, column: int) -> bool:
@@ -149,7 +127,7 @@ class AlikeLines:
         return np.array([_value(text) for text in listed.split(b",")], np.float64)
 
     def _listed(self, column: int) -> bytes:
-        """A column as it is written, every value filled up with spaces to one width, with commas between them."""
+        """The text of a column: values padded with spaces to one width, separated by commas."""
         starts = self._before(column) + len(self.gaps[column])
         widths = (self.stops[:, column] - starts)[:, None]
         width = int(widths.max()) + 1
@@ -164,7 +142,7 @@ class AlikeLines:
 
 
 def _windows(text: NDArray[np.uint8], width: int) -> NDArray[np.void]:
-    """(bytes − width + 1,) all stretches of ``width`` bytes, as a view."""
+    """(bytes − width + 1,) all windows of ``width`` bytes, as a view."""
     return np.ndarray((text.size - width + 1,), f"V{width}", text, strides=(1,))
 
 

@@ -1,7 +1,7 @@
-"""A run's metrics: one JSON object a line, appended while it runs, read on from where the last look at them ended.
+"""A run's metrics: one JSON object a line, appended while it runs and read incrementally.
 
 ``{"step": 12, "time": 3.25, "loss": 0.41}``: ``step`` counts reports, ``time`` is seconds of running; the other keys
-are the task's own. Values are numbers or null. The last line may be torn by a kill: it is left out until it is whole.
+are the task's own. Values are numbers or null. A last line that is incomplete after a kill is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,15 @@ from numpy.typing import NDArray
 from engine.files import write_error
 from engine.runs.metric_lines import Floats, read_lines
 
-_BLOCK_BYTES = 1 << 20  # few calls a block, and what is parsed at once stays near the processor
-_IDENTITY_BYTES = 64  # the end of what was read, kept to notice that the file was cut back and written anew
-
-
-class MetricSeries(NamedTuple):
-    """One metric over the steps, thinned for drawing: ``step`` (P,), ``time`` (P,) seconds, ``value`` (P,)."""
-
-    step: Floats
-    time: Floats
-    value: Floats
+_BLOCK_BYTES = 1 << 20  # few calls per block, and a block fits in the processor's cache
+_IDENTITY_BYTES = 64  # end of what was read, kept to notice that the file was truncated and rewritten
 
 
 class MetricsWriter:
-    """Appends lines; each goes to the system in one write, so that a reader sees it whole or not at all."""
+    """Appends lines; each is one system call, so that a reader sees complete lines."""
 
     def __init__(self, path: Path, keep_bytes: int) -> None:
-        """Open ``path`` and cut it to its first ``keep_bytes``: what came after the last checkpoint happens again."""
+        """Open ``path`` and truncate it to ``keep_bytes``; lines after the last checkpoint are written again."""
         self._path = path
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -51,7 +43,7 @@ class MetricsWriter:
         )
         try:
             written = os.write(self._file, line)
-            if written < len(line):  # the disk filled up half way: the next write tells the reason
+            if written < len(line):  # the disk is full: the next write raises
                 os.write(self._file, line[written:])
         except OSError as error:
             os.ftruncate(self._file, self._size)
@@ -75,12 +67,12 @@ def _number(value: float | int | None) -> float | int | None:
 class Columns(Mapping[str, Floats]):
     """The values of the lines read so far: name → (N,) with N lines; NaN where a line lacks the name.
 
-    It never changes. A column that was not wanted when the lines were read is taken from the file when it is first
-    asked for; should the file have been cut back since, it is NaN, and the reader's next look begins anew.
+    Immutable. A column that was not ``wanted`` when the lines were read is read from the file at its first access; if
+    the file was truncated since, it is NaN, and the next :meth:`MetricsReader.poll` starts from the beginning.
     """
 
     def __init__(self, path: Path, end: int, count: int, last: Mapping[str, float], held: Mapping[str, Floats]) -> None:
-        """Of the ``count`` lines in the first ``end`` bytes of ``path``, with the columns that are ``held`` already."""
+        """The ``count`` lines in the first ``end`` bytes of ``path``; ``held`` are the columns in memory."""
         self._path = path
         self.end = end
         self._count = count
@@ -103,28 +95,28 @@ class Columns(Mapping[str, Floats]):
         return self.read([name])[name]
 
     def read(self, names: Iterable[str]) -> dict[str, Floats]:
-        """Several columns, with one look at the file for all that are not held."""
+        """Several columns; those that are not in memory are read from the file together."""
         names, held = list(names), dict(self._held)
         if missing := [name for name in names if name not in held]:
-            count, found = self._again(missing)
+            count, columns = self._reread(missing)
             if count == self._count:
-                self._held = held = held | found
+                self._held = held = held | columns
             else:
                 held |= dict.fromkeys(missing, np.full(self._count, math.nan))
         return {name: held[name] for name in names}
 
-    def _again(self, names: Iterable[str]) -> tuple[int, dict[str, Floats]]:
-        """The file's lines so far once more: how many there are, and the columns of ``names``."""
-        again = Columns(self._path, 0, 0, {}, {})
+    def _reread(self, names: Iterable[str]) -> tuple[int, dict[str, Floats]]:
+        """Read the file's lines again: their number, and the columns ``names``."""
+        empty = Columns(self._path, 0, 0, {}, {})
         try:
             with open(self._path, "rb") as file:
-                again = again.grown(_whole_lines(file, 0, self.end), names)
+                read = empty.grown(_whole_lines(file, 0, self.end), names)
         except FileNotFoundError:
-            pass
-        return again._count, dict(again._held)
+            read = empty
+        return read._count, dict(read._held)
 
     def grown(self, texts: Iterable[bytes], wanted: Iterable[str] = ()) -> Columns:
-        """These with the lines of ``texts``, which follow them; of the very first lines the ``wanted`` are held."""
+        """These columns followed by the lines of ``texts``; at the start of a file, keep the ``wanted`` ones."""
         end, count, last = self.end, self._count, dict(self.last)
         known = self._held if end else dict.fromkeys(wanted, np.empty(0))
         parts = {name: [values] for name, values in known.items()}
@@ -141,7 +133,7 @@ class Columns(Mapping[str, Floats]):
 
 
 class MetricsReader:
-    """Reads ``path`` on from where the last reading ended and gives all values as columns of float64."""
+    """Reads ``path`` incrementally and gives all values as columns of float64."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -152,9 +144,9 @@ class MetricsReader:
         self._columns = Columns(self._path, 0, 0, {}, {})
 
     def poll(self, wanted: Iterable[str] = ()) -> bool:
-        """Read what was written since; True when there is something new (or the file was cut back and began anew).
+        """Read new lines; True when there are some (or the file was truncated and rewritten).
 
-        Metrics that are ``wanted`` are ready afterwards; any other takes another look at the file when asked for.
+        The ``wanted`` metrics are kept in memory; others are read from the file at their first access.
         """
         try:
             with open(self._path, "rb") as file:
@@ -162,7 +154,7 @@ class MetricsReader:
                 if restarted:
                     self._forget()
                 before = self._columns.end
-                texts = self._remembered(_whole_lines(file, before))
+                texts = self._with_identity(_whole_lines(file, before))
                 self._columns = self._columns.grown(texts, wanted)
         except FileNotFoundError:
             restarted, before = self._columns.end > 0, 0
@@ -173,7 +165,7 @@ class MetricsReader:
         expected = self._last_bytes
         return os.pread(file, len(expected), self._columns.end - len(expected)) != expected
 
-    def _remembered(self, texts: Iterable[bytes]) -> Generator[bytes]:
+    def _with_identity(self, texts: Iterable[bytes]) -> Generator[bytes]:
         for text in texts:
             self._last_bytes = (self._last_bytes + text[-_IDENTITY_BYTES:])[-_IDENTITY_BYTES:]
             yield text
@@ -183,19 +175,9 @@ class MetricsReader:
         """Every value read so far."""
         return self._columns
 
-    def series(self, num_points: int = 2000) -> dict[str, MetricSeries]:
-        """Each metric thinned to about ``num_points``, its smallest and largest values kept exactly."""
-        columns = self._columns.read(self._columns)
-        thinned: dict[str, MetricSeries] = {}
-        for name, value in columns.items():
-            if name not in ("step", "time"):
-                kept = decimate(value, num_points)
-                thinned[name] = MetricSeries(columns["step"][kept], columns["time"][kept], value[kept])
-        return thinned
-
 
 def _whole_lines(file: BinaryIO, start: int, end: float = math.inf) -> Generator[bytes]:
-    """Blocks of the whole lines in the bytes of ``file`` from ``start`` to ``end``."""
+    """Blocks of complete lines in the bytes of ``file`` from ``start`` to ``end``."""
     file.seek(start)
     rest = b""
     while content := file.read(int(min(_BLOCK_BYTES, end - start))):
@@ -208,10 +190,10 @@ def _whole_lines(file: BinaryIO, start: int, end: float = math.inf) -> Generator
 
 
 def decimate(value: Floats, num_points: int) -> NDArray[np.intp]:
-    """Which of ``value`` (N,) to draw: ascending indices of finite values, at most about ``num_points`` of them.
+    """Indices of ``value`` (N,) to draw: ascending indices of finite values, at most about ``num_points`` of them.
 
-    The finite values are cut into num_points/2 equal stretches; each keeps its smallest and its largest. So no
-    minimum or maximum is lost, and the curve drawn at that many pixels is the same.
+    The finite values are split into num_points/2 equal intervals; each keeps its minimum and maximum, so that the
+    curve drawn at that many pixels is the same.
     """
     finite = np.flatnonzero(np.isfinite(value))
     if finite.size <= max(num_points, 2):

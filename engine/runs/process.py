@@ -1,4 +1,4 @@
-"""Which process is which, whatever happens to clocks and process numbers; and what the machine offers."""
+"""Identity of processes, independent of clocks and reused process numbers; and the machine's devices."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PROC = Path("/proc")
 
 
 class ProcessId(BaseModel):
-    """One process, for ever: a number alone is given again to another process after some time, or after a restart.
+    """Identity of one process; its number alone is reused by another process later, or after a restart.
 
-    ``start`` counts clock ticks from the machine's start, so that setting the clock does not change it (seconds since
-    1970 where the system does not tell ticks); ``boot`` names this start of the machine.
+    ``start`` is its start time in clock ticks since the machine booted, which setting the clock does not change
+    (seconds since 1970 where the system gives no ticks); ``boot`` identifies the boot of the machine.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,17 +32,17 @@ class ProcessId(BaseModel):
 
     @classmethod
     def own(cls) -> ProcessId:
-        """This very process."""
+        """The current process."""
         return cls(host=socket.gethostname(), boot=_boot(), pid=os.getpid(), start=_start(os.getpid()) or 0.0)
 
     @property
     def is_here(self) -> bool:
-        """Whether it belongs to this machine, which may have been started again or renamed since."""
+        """Whether it is of this machine, which may have been rebooted or renamed since."""
         return self.boot == _boot() or self.host == socket.gethostname()
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs on this machine now; a process that ended but was not yet waited for does not."""
+        """Whether it runs on this machine now; a zombie does not."""
         return self.boot == _boot() and _start(self.pid) == self.start
 
     def terminate(self) -> None:
@@ -80,7 +80,7 @@ def _start_by_psutil(pid: int) -> float | None:
 
 
 def oom_kills() -> int:
-    """How many processes this machine's kernel has killed for lack of memory (0 where it does not tell)."""
+    """Number of processes that the kernel has killed for lack of memory (0 where it is unknown)."""
     with suppress(OSError):
         for line in (_PROC / "vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):
@@ -89,7 +89,7 @@ def oom_kills() -> int:
 
 
 def _gpu_names() -> list[str]:
-    """The model of each GPU that the driver knows; a container may have been given fewer."""
+    """The model of each GPU that the driver lists; a container may see fewer."""
     names: list[str] = []
     for information in sorted((_PROC / "driver/nvidia/gpus").glob("*/information")):
         with suppress(OSError):
@@ -99,7 +99,7 @@ def _gpu_names() -> list[str]:
 
 
 def gpus() -> list[tuple[str, str]]:
-    """(number for CUDA_VISIBLE_DEVICES, name) of each NVIDIA GPU this process may use; found without torch."""
+    """(number for CUDA_VISIBLE_DEVICES, name) of each NVIDIA GPU this process may use; without torch."""
     devices = sorted(path for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdigit())
     names = _gpu_names()
     names = [names[number] if len(names) == len(devices) else "NVIDIA GPU" for number in range(len(devices))]
@@ -114,7 +114,7 @@ def gpus() -> list[tuple[str, str]]:
 
 
 def describe_processor() -> str:
-    """What runs work on here, in a few words: the GPUs' name, or the number of CPU cores."""
+    """The device of runs as a short text: the GPUs' name, or the number of CPU cores."""
     names = [name for _, name in gpus()]
     if not names:
         return f"CPU, {cores()} cores"

@@ -1,8 +1,7 @@
-"""All runs of a home folder: create, launch, look at, cancel, resume.
+"""All runs of a home folder: create, launch, list, cancel, resume, delete.
 
-``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``bin/<id>/`` (deleted runs) and
-``slots/``. Two servers on one home agree, because everything that matters is in files and locks; a store keeps nothing
-that another could not read.
+``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``trash/<id>/`` (deleted runs) and
+``slots/``. Several servers may share one home, because all state is in files and locks.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 import psutil
 
 from engine.compute import cores
+from engine.config import legacy
 from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
 from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
@@ -29,15 +29,14 @@ from engine.runs.record import (
     MAX_NAME,
     MAX_NOTE,
     RESUMABLE,
-    Cancel,
+    CancelRequest,
     Meta,
     RunRecord,
     Status,
     checked_tags,
     checked_text,
-    is_id,
-    new_id,
 )
+from engine.runs.run_folder import RunFolder, new_id, runs_folder
 
 _TAIL_BYTES = 65536
 
@@ -47,8 +46,8 @@ class RunStore:
 
     Args:
         home: the folder; default ``$HARMONIA_HOME``, else the platform's data folder. It is made when first needed.
-        now: seconds since 1970, for what people read.
-        monotonic: a clock that is never set, for what is decided by time.
+        now: clock of dates, seconds since 1970.
+        monotonic: clock of durations, seconds.
 
     Raises:
         StoreError: ``home`` is a file.
@@ -62,13 +61,15 @@ class RunStore:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.home = Path(home).expanduser().absolute() if home else home_folder()
-        self._runs, self._bin = self.home / "runs", self.home / "bin"
-        for folder in (self.home, self._runs, self._bin):
+        self._runs, self._trash = runs_folder(self.home), self.home / "trash"
+        for folder in (self.home, self._runs, self._trash):
             if folder.exists() and not folder.is_dir():
                 raise StoreError("the home folder is a file", str(folder), f"set {HOME} to a folder")
         self._now = now
         self._listing = RunListing(self._runs, now, monotonic)
-        self._bin_listing = RunListing(self._bin, now, monotonic)
+        self._trash_listings = [
+            RunListing(folder, now, monotonic) for folder in (self.home / legacy.TRASH, self._trash)
+        ]
         self._launcher = Launcher()
 
     def __enter__(self) -> RunStore:
@@ -78,10 +79,10 @@ class RunStore:
         self.close()
 
     def close(self) -> None:
-        """Stop launching. Runs that work go on; queued ones wait for the next server (:meth:`adopt`)."""
+        """Stop launching. Running runs continue; queued ones wait for the next server (:meth:`adopt`)."""
         self._launcher.close()
 
-    # --- looking ---------------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------------------------
 
     def records(self) -> dict[str, RunRecord]:
         """All runs as plain data by id, newest first. Reads only what changed: cheap to call once a second."""
@@ -97,10 +98,10 @@ class RunStore:
         Raises:
             StoreError: there is none, or its folder is no run.
         """
-        folder = self.folder(run_id)
-        if not (folder / "meta.json").exists() or not (folder / "config.json").exists():
-            what = "this folder is not a run" if folder.exists() else "there is no such run"
-            raise StoreError(what, str(folder), "choose one of the runs in the list")
+        files = self._files(run_id)
+        if not files.meta.exists() or not files.config.exists():
+            problem = "this folder is not a run" if files.path.exists() else "there is no such run"
+            raise StoreError(problem, str(files.path), "choose one of the runs in the list")
         return Run(self, run_id)
 
     def record(self, run_id: str) -> RunRecord:
@@ -111,19 +112,20 @@ class RunStore:
         """The folder of a run.
 
         Raises:
-            StoreError: ``run_id`` is not an id, so that nothing else ever becomes part of a path.
+            StoreError: ``run_id`` is not an id.
         """
-        if not is_id(run_id):
-            raise StoreError(f"{run_id[:80]!r} is not the id of a run", "runs", "copy the id from the list of runs")
-        return self._runs / run_id
+        return self._files(run_id).path
 
-    # --- doing -----------------------------------------------------------------------------------------------------
+    def _files(self, run_id: str) -> RunFolder:
+        return RunFolder.of(run_id, self.home)
+
+    # --- changing --------------------------------------------------------------------------------------------------
 
     def create(self, config: RunConfig, name: str = "", note: str = "", tags: Sequence[str] = ()) -> Run:
         """Make the folder of a new run; it is not started.
 
         Raises:
-            ChoiceError: a name, note or tag that cannot be taken.
+            ChoiceError: a name, note or tag is not allowed.
             StoreError: the home folder cannot be written.
         """
         now = self._now()
@@ -135,21 +137,21 @@ class RunStore:
             created=now,
         )
         run_id = new_id(now)
-        unfinished = self._runs / f".new-{run_id}"  # renamed when whole, so that nobody sees half a run
+        unfinished = RunFolder(self._runs / f".new-{run_id}")  # renamed when complete
         try:
-            unfinished.mkdir(parents=True)
-            write_atomic(unfinished / "config.json", config.to_json())
-            write_atomic(unfinished / "meta.json", meta.model_dump_json().encode())
-            (unfinished / "run.lock").touch()
-            unfinished.rename(self._runs / run_id)
+            unfinished.path.mkdir(parents=True)
+            write_atomic(unfinished.config, config.to_json())
+            write_atomic(unfinished.meta, meta.model_dump_json().encode())
+            unfinished.lock.touch()
+            unfinished.path.rename(self._runs / run_id)
             sync_folder(self._runs)
         except OSError as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(unfinished.path, ignore_errors=True)
             raise write_error(error, self._runs) from error
         return Run(self, run_id)
 
     def launch(self, run: Run) -> None:
-        """Queue a run: a new one from the start, a stopped one from its last checkpoint. Twice is once.
+        """Queue a run: a new one from the start, a stopped one from its last checkpoint. A second call does nothing.
 
         Raises:
             RunError: it is done, or the Dask scheduler does not answer.
@@ -158,7 +160,7 @@ class RunStore:
         self._enqueue(run.id, RESUMABLE | {"created"})
 
     def resume(self, run: Run) -> None:
-        """Queue a stopped run again; it goes on from its last checkpoint. Twice is once.
+        """Queue a stopped run again, from its last checkpoint. A second call does nothing.
 
         Raises:
             RunError, StoreError: as :meth:`launch`.
@@ -167,8 +169,8 @@ class RunStore:
 
     def _enqueue(self, run_id: str, allowed: frozenset[str]) -> None:
         self._launcher.connect()
-        folder = self.folder(run_id)
-        with locked(folder / "meta.lock"):
+        files = self._files(run_id)
+        with locked(files.meta_lock):
             record = self.record(run_id)
             launch = record.launch
             if record.state not in ACTIVE:
@@ -178,37 +180,38 @@ class RunStore:
                     )
                 launch += 1
                 self._write_meta(run_id, launch=launch, order=self._now())
-        self._launcher.submit(folder, launch, record.task)
+        self._launcher.submit(files.path, launch, record.task)
 
     def cancel(self, run: Run, *, prune: bool = False) -> None:
-        """Ask a run to end: a queued one never starts, a working one keeps a checkpoint and stops within seconds.
+        """End a run: a queued one never starts, a running one writes a checkpoint and stops within seconds.
 
-        With ``prune`` it ends as *pruned*, which is not gone on from: its scores are not worth it.
+        With ``prune`` it ends as *pruned*, because its scores are not good enough, and cannot be resumed.
 
         Raises:
-            RunError: it is not queued and does not work.
+            RunError: it is neither queued nor running.
             StoreError: the home folder cannot be written.
         """
-        folder = self.folder(run.id)
-        with locked(folder / "meta.lock"):
+        files = self._files(run.id)
+        with locked(files.meta_lock):
             record = self.record(run.id)
             if record.state == "cancelled":
                 return
             if record.state not in ACTIVE:
                 raise RunError(f"the run is {record.state}", f"run {run.id}", "there is nothing to cancel")
-            write_atomic(folder / "cancel", Cancel(launch=record.launch, prune=prune).model_dump_json().encode())
-        self._launcher.withdraw(folder, record.launch)
-        status = load(Status, folder / "status.json")
+            request = CancelRequest(launch=record.launch, prune=prune)
+            write_atomic(files.cancel, request.model_dump_json().encode())
+        self._launcher.withdraw(files.path, record.launch)
+        status = load(Status, files.status)
         if status is not None and status.launch == record.launch and status.state == "running":
             status.process.terminate()
 
     def annotate(
         self, run: Run, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
     ) -> None:
-        """Change a run's name, note or tags; None leaves it as it is.
+        """Change a run's name, note or tags; None keeps it.
 
         Raises:
-            ChoiceError: a text that cannot be taken.
+            ChoiceError: a text is not allowed.
             StoreError: the home folder cannot be written.
         """
         changed: dict[str, Any] = {}
@@ -218,7 +221,7 @@ class RunStore:
             changed["note"] = checked_text(note, "note", MAX_NOTE)
         if tags is not None:
             changed["tags"] = checked_tags(tags)
-        with locked(self.folder(run.id) / "meta.lock"):
+        with locked(self._files(run.id).meta_lock):
             self._write_meta(run.id, **changed)
 
     def _queue(self) -> list[RunRecord]:
@@ -226,7 +229,7 @@ class RunStore:
         return sorted(queued, key=lambda record: (record.order, record.id))
 
     def move(self, run: Run, places: int) -> None:
-        """Move a queued run by so many places in the queue: negative is earlier, −1 past the one before it.
+        """Move a queued run by ``places`` in the queue: negative is earlier, −1 before its predecessor.
 
         Raises:
             RunError: it is not queued (any more).
@@ -242,7 +245,7 @@ class RunStore:
             return
         before = orders[place - 1] if place > 0 else orders[0] - 2.0
         after = orders[place] if place < len(orders) else orders[-1] + 2.0
-        with locked(self.folder(run.id) / "meta.lock"):
+        with locked(self._files(run.id).meta_lock):
             self._write_meta(run.id, order=(before + after) / 2.0)
 
     def duplicate(self, run: Run) -> Run:
@@ -255,63 +258,67 @@ class RunStore:
         return self.create(run.config, record.name, record.note, record.tags)
 
     def delete(self, run: Run) -> None:
-        """Move a run that nobody works on to the bin, from where :meth:`restore` brings it back.
+        """Move a run that is not active to the trash; :meth:`restore` moves it back.
 
         Raises:
-            RunError: it is queued or works.
+            RunError: it is queued or running.
             StoreError: the home folder cannot be written.
         """
-        folder = self.folder(run.id)
-        with locked(folder / "meta.lock"):
+        files = self._files(run.id)
+        with locked(files.meta_lock):
             state = self.record(run.id).state
-            lock = None if state in ACTIVE else try_lock(folder / "run.lock")
+            lock = None if state in ACTIVE else try_lock(files.lock)
             if lock is None:
                 raise RunError(f"the run is {state}", f"run {run.id}", "cancel it first")
             try:
-                self._bin.mkdir(parents=True, exist_ok=True)
-                folder.rename(self._bin / run.id)
+                self._trash.mkdir(parents=True, exist_ok=True)
+                files.path.rename(self._trash / run.id)
                 sync_folder(self._runs)
             except OSError as error:
-                raise write_error(error, self._bin) from error
+                raise write_error(error, self._trash) from error
             finally:
                 os.close(lock)
 
     def restore(self, run_id: str) -> Run:
-        """Bring a run back from the bin.
+        """Move a run back from the trash.
 
         Raises:
             StoreError: it is not there.
         """
         folder = self.folder(run_id)
-        if not (self._bin / run_id).is_dir() or folder.exists():
-            raise StoreError("the run is not in the bin", run_id, "choose one of the deleted runs")
+        deleted = self._deleted_folder(run_id)
+        if not deleted.is_dir() or folder.exists():
+            raise StoreError("the run is not in the trash", run_id, "choose one of the deleted runs")
         try:
-            (self._bin / run_id).rename(folder)
+            deleted.rename(folder)
             sync_folder(self._runs)
         except OSError as error:
             raise write_error(error, folder) from error
         return Run(self, run_id)
 
     def deleted(self) -> dict[str, RunRecord]:
-        """The runs in the bin by id, newest first."""
-        return self._bin_listing.records()
+        """The runs in the trash by id, newest first."""
+        records = {run_id: record for listing in self._trash_listings for run_id, record in listing.records().items()}
+        return dict(sorted(records.items(), reverse=True))
 
-    def empty_bin(self) -> None:
-        """Delete what is in the bin for good."""
+    def empty_trash(self) -> None:
+        """Delete the runs in the trash permanently."""
         for run_id in self.deleted():
-            shutil.rmtree(self._bin / run_id, ignore_errors=True)  # another server may be at it too
+            shutil.rmtree(self._deleted_folder(run_id), ignore_errors=True)  # another server may delete it too
+
+    def _deleted_folder(self, run_id: str) -> Path:
+        old = self.home / legacy.TRASH / run_id
+        return old if old.is_dir() else self._trash / run_id
 
     def _write_meta(self, run_id: str, **changed: Any) -> None:
-        path = self.folder(run_id) / "meta.json"
+        path = self._files(run_id).meta
         meta = load(Meta, path)
         if meta is None:
             raise StoreError("this folder is not a run", str(path.parent), "choose one of the runs in the list")
         write_atomic(path, meta.model_copy(update=changed).model_dump_json().encode())
 
     def adopt(self) -> list[str]:
-        """Take over queued runs that no server cares for, in their order: call it at the start, and now and then.
-
-        Runs that work need no adoption: they are seen as soon as they are listed.
+        """Submit queued runs that no server supervises, in their order: call it at the start, and from time to time.
 
         Raises:
             RunError: the Dask scheduler does not answer.
@@ -322,7 +329,7 @@ class RunStore:
         return [record.id for record in queued]
 
     def machine_card(self) -> dict[str, Any]:
-        """What runs have to work with: slots, device, cores, bytes of memory and disk, the cluster if there is one."""
+        """The resources for runs: slots, device, cores, bytes of memory and disk, the cluster if there is one."""
         memory = psutil.virtual_memory()
         folder = next(folder for folder in (self.home, *self.home.parents) if folder.exists())
         return {
@@ -339,30 +346,31 @@ class RunStore:
 
 
 class Run:
-    """One run of a store; every property is read when it is asked for."""
+    """One run of a store; every property is read from its files at each access."""
 
     def __init__(self, store: RunStore, run_id: str) -> None:
         self._store = store
         self.id = run_id
-        self.folder = store.folder(run_id)
+        self.files = RunFolder.of(run_id, store.home)
+        self.folder = self.files.path
 
     def __repr__(self) -> str:
         return f"Run({self.id})"
 
     @property
     def record(self) -> RunRecord:
-        """Everything about it, as plain data."""
+        """Its state and everything else that is listed."""
         return self._store.record(self.id)
 
     @property
     def state(self) -> str:
-        """Its state now."""
+        """Its current state."""
         return self.record.state
 
     @property
     def config(self) -> RunConfig:
-        """What it does."""
-        return RunConfig.read(self.folder / "config.json")
+        """Its configuration."""
+        return self.files.read_config()
 
     def cancel(self) -> None:
         """As :meth:`RunStore.cancel`."""
@@ -373,18 +381,14 @@ class Run:
         self._store.resume(self)
 
     def metrics(self) -> MetricsReader:
-        """A reader of its metrics; keep it, and ``poll`` it for what is new."""
-        return MetricsReader(self.folder / "metrics.jsonl")
+        """A new reader of its metrics; ``poll`` it for new lines."""
+        return MetricsReader(self.files.metrics)
 
     def log_tail(self, num_lines: int = 50) -> list[str]:
         """The last lines of its log."""
         try:
-            with open(self.folder / "log.txt", "rb") as file:
+            with open(self.files.log, "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
                 return file.read().decode(errors="replace").splitlines()[-num_lines:]
         except OSError:
             return []
-
-    def snapshots(self) -> list[Path]:
-        """The snapshots it has written, oldest first."""
-        return sorted((self.folder / "snapshots").glob("epoch-*.npz"))

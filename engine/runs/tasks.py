@@ -1,8 +1,7 @@
-"""The tasks a run can do: the name in its configuration and the function that does it, as ``"module:function"``.
+"""The tasks of runs: the name in a configuration → the function, as ``"module:function"``.
 
-A task is a function ``task(settings, run)``; :mod:`engine.runs.context` says what it owes the run. Its module is
-imported
-when the run starts, so that this package needs nothing of what the tasks need, and a task free of torch starts at once.
+A task is a function ``task(settings, run)`` (see :mod:`engine.runs.context`). Its module is imported when the run
+starts, so that this package does not depend on the tasks, and a task without torch starts at once.
 """
 
 from __future__ import annotations

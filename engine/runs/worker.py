@@ -1,7 +1,7 @@
 """The process of one run: ``python -m engine.runs.worker RUN_DIR``.
 
-It holds the run's lock for as long as it lives, finds its task by name, and leaves a status that says how it ended.
-SIGTERM and SIGINT ask it to stop: it keeps a checkpoint and ends within seconds.
+It holds the run's lock while it lives, loads the task by name, and writes a status that says how it ended. SIGTERM and
+SIGINT ask it to stop: it writes a checkpoint and ends within seconds.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, EngineError, RunError, StoreError
 from engine.files import load, locked
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import Heartbeat, log
 from engine.runs.process import ProcessId
 from engine.runs.record import OUT_OF_MEMORY, Failure, Meta, Status, current_launch
+from engine.runs.run_folder import RunFolder
 
 REFUSED = 3
-"""Exit code of a worker that found the folder no run, or the run already in hand."""
+"""Exit code of a worker whose folder is no run, or whose run another process works on."""
 
-_LOCK_PATIENCE_S = 2.0  # a reader that looks whether the lock is free holds it for a moment
+_LOCK_TIMEOUT_S = 2.0  # a reader that checks the lock holds it for a moment
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.lock_fd is not None:
             _keep_from_children(arguments.lock_fd)
             return work(folder)
-        with ExitStack() as held:
-            with locked(folder / "meta.lock"):  # nobody else starts it meanwhile, or writes down how it ended
-                _keep_from_children(held.enter_context(locked(folder / "run.lock", _LOCK_PATIENCE_S)))
+        files = RunFolder(folder)
+        with ExitStack() as locks:
+            with locked(files.meta_lock):  # nobody else starts it meanwhile, or records its end
+                _keep_from_children(locks.enter_context(locked(files.lock, _LOCK_TIMEOUT_S)))
             return work(folder)
     except EngineError as error:
         log(str(error))
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _keep_from_children(descriptor: int) -> None:
-    """A child of ours that lives on must not hold what tells whether we live."""
+    """A child process that outlives this one must not hold the lock that says whether this one lives."""
     os.set_inheritable(descriptor, False)
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))
 
@@ -63,13 +64,13 @@ def _keep_from_children(descriptor: int) -> None:
 def work(folder: Path) -> int:
     """Run the task of ``folder``, whose lock the caller holds; returns the exit code."""
     status = _first_status(folder)
-    pulse = Heartbeat(folder, status, _listen_for_signals())
-    pulse.start()
+    heartbeat = Heartbeat(folder, status, _listen_for_signals())
+    heartbeat.start()
     log(f"launch {status.launch} begins, process {os.getpid()}")
-    state, failure = _attempt(folder, pulse)
+    state, failure = _run_task(folder, heartbeat)
     log(f"launch {status.launch} ends: {failure or state}")
     try:
-        pulse.finish(state, failure)
+        heartbeat.finish(state, failure)
     except StoreError as error:
         log(f"status not written: {error}")
         return 1
@@ -77,10 +78,10 @@ def work(folder: Path) -> int:
 
 
 def _first_status(folder: Path) -> Status:
-    meta = load(Meta, folder / "meta.json")
+    meta = load(Meta, RunFolder(folder).meta)
     if meta is None:
         raise RunError("this is not a run's folder", str(folder), "create the run through the store")
-    before = load(Status, folder / "status.json")
+    before = load(Status, RunFolder(folder).status)
     launch = current_launch(meta, before)
     if before is not None and before.launch == launch:  # started by hand, beside the store
         launch += 1
@@ -96,9 +97,9 @@ def _first_status(folder: Path) -> Status:
 
 
 def _listen_for_signals() -> int:
-    """Let SIGTERM and SIGINT do nothing but wake the pulse; returns the descriptor that becomes readable.
+    """Make SIGTERM and SIGINT wake the heartbeat only; returns the descriptor that becomes readable.
 
-    The byte is written the moment the signal arrives, even while the main thread is deep in a library.
+    The byte is written when the signal arrives, even while the main thread is in a library call.
     """
     reading, writing = socket.socketpair()
     reading.setblocking(False)
@@ -110,27 +111,27 @@ def _listen_for_signals() -> int:
 
 
 def _ignore(*_: object) -> None:
-    """Keep a signal from ending the process."""
+    """Do nothing, so that a signal does not end the process."""
 
 
-def _attempt(folder: Path, pulse: Heartbeat) -> tuple[str, Failure | None]:
-    """Run the task; returns the state it ended in, and why if it failed."""
+def _run_task(folder: Path, heartbeat: Heartbeat) -> tuple[str, Failure | None]:
+    """Run the task; returns the state it ended in, and the failure if it failed."""
     try:
-        from engine.runs.tasks import load_task  # late: a task that cannot be imported is a failed run, with its reason
+        from engine.runs.tasks import load_task  # here: a task that cannot be imported is a failed run
 
-        config = RunConfig.read(folder / "config.json")
-        context = RunContext(folder, config, pulse)
+        config = RunFolder(folder).read_config()
+        context = RunContext(folder, config, heartbeat)
         try:
             load_task(config.task)(config.settings, context)
         finally:
             context.close()
     except CancelledError:
-        return pulse.stopped_state(), None
+        return heartbeat.stopped_state(), None
     except EngineError as error:
         return "failed", Failure.of(error)
     except Exception as error:
         traceback.print_exc()
-        error.__traceback__ = None  # lets go of what the task held, before anything else needs memory
+        error.__traceback__ = None  # frees what the task held, before anything else needs memory
         return "failed", _failure_of(error)
     return "done", None
 
@@ -141,9 +142,9 @@ def _failure_of(error: Exception) -> Failure:
         return OUT_OF_MEMORY
     return Failure(
         kind=type(error).__name__,
-        what=f"{type(error).__name__}: {error}",
+        problem=f"{type(error).__name__}: {error}",
         where="while the task ran",
-        remedy="read the end of the run's log, then resume it or start it anew",
+        remedy="read the end of the run's log, then resume it or start a new one",
     )
 
 

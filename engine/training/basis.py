@@ -39,17 +39,17 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
 
     kept = run.restore()
     if kept is not None:
-        done = kept.facts["done"]
+        done = kept.metadata["done"]
     progress(done, "starting")
     with run.repeating():
         basis = _fit(settings, progress, remember)
     run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
-    basis.save(run.path("basis.safetensors"))
+    basis.save(run.files.basis)
 
 
 def _moments(kept: Checkpoint) -> Moments:
     mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
-    return Moments(mean, covariance, kept.facts["fraction"])
+    return Moments(mean, covariance, kept.metadata["fraction"])
 
 
 def _fit(

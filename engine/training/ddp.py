@@ -23,6 +23,7 @@ from engine.errors import CancelledError, ChoiceError, EngineError
 from engine.runs.checkpoints import Checkpoint, read_checkpoint
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import log
+from engine.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -51,10 +52,10 @@ class Follower(RunContext):
 
     def restore(self, name: str = "last") -> Checkpoint | None:
         """See :meth:`RunContext.restore`."""
-        kept = read_checkpoint(self.folder / "checkpoints" / f"{name}.safetensors")
-        return Checkpoint(kept.arrays, kept.facts["task"]) if kept else None
+        kept = read_checkpoint(self.files.checkpoint(name))
+        return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
-    def save(self, name: str, **arrays: Any) -> None:
+    def save(self, path: Path, **arrays: Any) -> None:
         """Nothing: the first process does."""
 
     def should_stop(self) -> bool:
@@ -148,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     folder: Path = arguments.run_dir.resolve()
     try:
-        config = RunConfig.read(folder / "config.json")
+        config = RunFolder(folder).read_config()
         settings = config.settings
         if not isinstance(settings, SSTSettings):
             raise ChoiceError(f"the task {config.task!r} is done by one process", str(folder), "choose a run of 'sst'")

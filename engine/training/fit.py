@@ -12,6 +12,7 @@ from engine.runs.context import RunContext
 from engine.runs.heartbeat import Heartbeat
 from engine.runs.process import ProcessId
 from engine.runs.record import Failure, Status
+from engine.runs.run_folder import RunFolder
 from engine.runs.tasks import load_task
 
 
@@ -25,8 +26,9 @@ def fit(config: RunConfig, run_dir: Path) -> None:
         EngineError: what the task raises.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(run_dir / "config.json", config.to_json())
-    before = load(Status, run_dir / "status.json")
+    files = RunFolder(run_dir)
+    write_atomic(files.config, config.to_json())
+    before = load(Status, files.status)
     status = Status(
         launch=before.launch + 1 if before else 1,
         state="running",
@@ -35,17 +37,17 @@ def fit(config: RunConfig, run_dir: Path) -> None:
         seconds=before.seconds if before else 0.0,
         best=before.best if before else None,
     )
-    pulse = Heartbeat(run_dir, status)
-    context = RunContext(run_dir, config, pulse)
-    pulse.start()
+    heartbeat = Heartbeat(run_dir, status)
+    context = RunContext(run_dir, config, heartbeat)
+    heartbeat.start()
     try:
         load_task(config.task)(config.settings, context)
     except EngineError as error:
-        pulse.finish("failed", Failure.of(error))
+        heartbeat.finish("failed", Failure.of(error))
         raise
     except BaseException:
-        pulse.finish("interrupted")
+        heartbeat.finish("interrupted")
         raise
     finally:
         context.close()
-    pulse.finish("done")
+    heartbeat.finish("done")

@@ -28,7 +28,7 @@ def draw_land(settings: LandSettings, run: RunContext) -> None:
     bands: list[bytes] = []  # deflated, so that a checkpoint is hundreds of times smaller than the mask
     drawn, land_area = 0, 0.0
     if kept := run.restore():
-        drawn, land_area = kept.facts["rows"], kept.facts["land_area"]
+        drawn, land_area = kept.metadata["rows"], kept.metadata["land_area"]
         bands = _split(kept.arrays["bands"].tobytes(), kept.arrays["lengths"])
 
     while drawn < rows:
@@ -44,7 +44,7 @@ def draw_land(settings: LandSettings, run: RunContext) -> None:
 
     bits = b"".join(zlib.decompress(part) for part in bands)
     run.save(
-        "land.npz",
+        run.files.land,
         bits=np.frombuffer(bits, np.uint8).reshape(rows, -1),
         shape=np.array([rows, 2 * rows]),
         step_deg=step,

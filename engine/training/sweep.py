@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from engine.config.legacy import current_keys
 from engine.config.run_config import RunConfig
 from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
@@ -29,7 +30,6 @@ from engine.runs.store import RunStore
 if TYPE_CHECKING:
     import optuna
 
-TRIALS = "trials.json"
 """What a sweep has found so far; :mod:`engine.queries.sweeps` reads it."""
 
 SCORE = "val_mae"
@@ -113,7 +113,7 @@ class _Scheduler:
             record = runs.get(_trial_tag(frozen.number))
             kept = frozen.user_attrs.get("trial")
             if kept is not None:  # it has ended
-                self._trials[frozen.number] = Trial(**kept)
+                self._trials[frozen.number] = Trial(**current_keys(kept))
                 continue
             trial = StudyTrial(self._study, frozen._trial_id)  # pyright: ignore[reportPrivateUsage]
             if record is None:  # killed between proposing and creating: proposed, but nobody has seen it
@@ -243,7 +243,7 @@ class _Scheduler:
         }
         if content != self._told:
             self._told = content
-            write_atomic(self._run.path(TRIALS), json.dumps(content).encode())
+            write_atomic(self._run.files.trials, json.dumps(content).encode())
             self._run.checkpoint({}, {"finished": len(ended)})
 
     def _progress(self) -> float:
@@ -283,7 +283,7 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
     }
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(run.path("study.journal")))),
+        storage=JournalStorage(JournalFileBackend(str(run.files.study))),
         sampler=samplers[settings.sampler](seed=run.seed % 2**32),
         pruner=pruners[settings.pruner](),
         study_name="sweep",

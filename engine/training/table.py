@@ -44,7 +44,7 @@ def fit_table(settings: TableSettings, run: RunContext, clock: Callable[[], floa
     use_thread_policy()
     known = target(settings.target)
     model = _model(settings, len(known.names), run.seed)
-    lesson = _TableData.of(known, known.sampled(settings.sample_share, run.seed), model.embedding)
+    lesson = _TableData.of(known, known.sampled(settings.sample_fraction, run.seed), model.embedding)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     snapshots, kept_at = snapshot_steps(settings.iterations), clock()
     scores: dict[str, float] = {}
@@ -177,7 +177,7 @@ def _restore(run: RunContext, model: SpatialConv, optimiser: torch.optim.Adam) -
         # Adam counts its steps on the CPU
         places = {key: "cpu" if key == "step" else parameter.device for key in names}
         optimiser.state[parameter] = {key: torch.tensor(kept.arrays[names[key]], device=places[key]) for key in names}
-    return kept.facts["iteration"]
+    return kept.metadata["iteration"]
 
 
 def _save(
@@ -199,7 +199,7 @@ def _save(
         "scale": lesson.scale,
         **scores,
     }
-    write_checkpoint(run.path("table.safetensors"), arrays, facts)
+    write_checkpoint(run.files.table, arrays, facts)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -8,6 +8,11 @@ from html import escape
 
 import panel as pn
 
+#: A label, a value and its unit.
+Fact = tuple[str, str, str]
+#: A sentence, and whether it is set apart as a caution.
+Sentence = tuple[str, bool]
+
 _CSS = """
 :host { font: 450 13px/1.5 Inter, system-ui, sans-serif; color: var(--h-text); margin: 0 }
 h1 { font: 620 20px/1.2 Inter, system-ui, sans-serif; margin: 0 }
@@ -106,3 +111,13 @@ def number(value: float) -> str:
         return "–"
     shown = f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 999.5 else f"{value:.3g}"
     return shown.replace("-", "−")
+
+
+def colour_key(entries: Iterable[tuple[str, str]]) -> str:
+    """HTML of the meaning of colours, ``(name, colour)`` each."""
+    marks = (
+        f'<span style="margin-right:14px;white-space:nowrap"><span style="color:{colour}">■</span> '
+        f"{escape(name)}</span>"
+        for name, colour in entries
+    )
+    return f"<p>{' '.join(marks)}</p>"

@@ -144,7 +144,7 @@ def launched(page: Page, url: str, store: RunStore, home: Path) -> tuple[Run, fl
 def news(page: Page, url: str, run: Run) -> Iterator[Row]:
     """Seconds until a metric's point and a snapshot's map can be seen, the longest of a few."""
     page.goto(url)
-    _until(lambda: len(run.snapshots()) > 0)
+    _until(lambda: len(run.files.snapshot_epochs()) > 0)
     globe = page.locator(".hg:not([data-key=''])[data-key]").first
     globe.wait_for(state="attached", timeout=1000 * LONG_S)
     canvas = globe.locator("canvas").first.element_handle()
@@ -174,10 +174,10 @@ def _last_iteration(run: Run) -> float:
 
 
 def _seconds_to_map(page: Page, canvas: ElementHandle, run: Run) -> float:
-    count = len(run.snapshots())
-    _until(lambda: len(run.snapshots()) > count)
+    count = len(run.files.snapshot_epochs())
+    _until(lambda: len(run.files.snapshot_epochs()) > count)
     began = time.perf_counter()
-    epoch = int(run.snapshots()[-1].stem.removeprefix("epoch-"))
+    epoch = run.files.snapshot_epochs()[-1]
     page.wait_for_function(
         "([canvas, epoch]) => +canvas.parentNode.dataset.key.split('-').at(-1) >= epoch",
         arg=[canvas, epoch],

@@ -70,7 +70,7 @@ def step_rows() -> Iterator[Row]:
 def skill_rows() -> Iterator[Row]:
     """Area-weighted MAE of the true monthly mean on the last year of three oceans; ice apart, nothing withheld."""
     tables = [
-        judge(pretrained(), SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_share=0.0)).table
+        judge(pretrained(), SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0)).table
         for seed in SEEDS
     ]
     table = over_seeds(tables)

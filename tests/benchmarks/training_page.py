@@ -18,8 +18,8 @@ from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import Run, RunConfig, RunRecord, RunStore
 from explorer.pages.train import markup
-from explorer.pages.train.compare import read_compared
-from explorer.pages.train.follow import Followed, Look
+from explorer.pages.train.comparisons import read_compared
+from explorer.pages.train.run_reader import CurveOptions, RunReader
 from explorer.plots import training as figures
 from tests.benchmarks import Row, seconds
 from tests.browser.conftest import QUIET, eventually, start_server
@@ -39,15 +39,15 @@ def _comparison() -> Iterable[Row]:
     with tempfile.TemporaryDirectory() as folder, RunStore(folder) as store:
         made = [_long_run(store, seed) for seed in range(NUM_RUNS)]
         records = {run.id: RunRecord(id=run.id, state="done", best=0.2, name=run.id[-4:]) for run in made}
-        look = Look("val_mae", "step", 0.8)
+        look = CurveOptions("val_mae", "step", 0.8)
 
-        def draw(runs: list[Followed]) -> None:
+        def draw(runs: list[RunReader]) -> None:
             found = read_compared(runs, records, look)
             hv.render(figures.curves(found.lines, False, "Step", "K", 320))
             markup.differences(found.comparison, [(run.run.id, "red") for run in runs])
 
         began = time.perf_counter()
-        runs = [Followed(run) for run in made]
+        runs = [RunReader(run) for run in made]
         draw(runs)
         first = time.perf_counter() - began
         what = f"{NUM_RUNS} runs of {NUM_LINES:,} points compared"

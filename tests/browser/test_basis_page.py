@@ -209,7 +209,7 @@ def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_
     wait_drawn(page, "basis-ocean-L10-k5")
     page.get_by_role("button", name="Spectrum").click()
     expect(page.get_by_text(f"explain {100 * found.explained[:64].sum():.1f} %")).to_be_visible()
-    page.get_by_role("button", name="Passport").click()
+    page.get_by_role("button", name="Accuracy and limits").click()
     passport = basis.accuracy(config, lambda share, text: None)
     expect(page.get_by_text(f"{passport['effective_rank']:.1f}", exact=True)).to_be_visible()
     saved = HarmonicBasis.load(save(page, "Basis, safetensors", tmp_path / "basis.safetensors"))
@@ -235,7 +235,7 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ad
     expect(page.get_by_text("There is no page")).to_be_visible()
     open_page(page, f"{address}?page=basis&L=9999&l=-5&m=zzz&panel=%3Cscript%3Ealert(1)%3C/script%3E", "Basis")
     wait_drawn(page, "harmonic-l0-m0")
-    expect(page.get_by_text("brought into 0 … 180")).to_be_visible()
+    expect(page.get_by_text("clamped to 0 … 180")).to_be_visible()
     page.wait_for_function("location.search.includes('L=180&l=0&m=0')")
 
 

@@ -175,7 +175,7 @@ def test_demo_then_file_then_upload_then_bad_file_and_back(page: Page, house: tu
     expect(page.get_by_text("This source cannot be opened.")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text(re.compile(r"not NetCDF.*Remedy:"))).to_be_visible()
     for path in ("../mine.nc", str(folder / "mine.nc"), str(data / "link.nc"), "/etc/passwd"):
-        field = page.get_by_label("Path, or a pattern such as 2012/*.nc")
+        field = page.get_by_label("Path or pattern such as 2012/*.nc")
         field.fill(path)
         field.press("Enter")
         page.get_by_role("button", name="Open", exact=True).click()
@@ -195,7 +195,7 @@ def test_enter_opens_a_path_and_a_refusal_can_be_closed(page: Page, house: tuple
     open_page(page, server.url + DEMO, "Data")
     expect(row(page, "Source")).to_contain_text("Demo ocean")
     page.get_by_role("button", name="Server", exact=True).click()
-    path = page.get_by_label("Path, or a pattern such as 2012/*.nc")
+    path = page.get_by_label("Path or pattern such as 2012/*.nc")
     refused = page.get_by_text("This source cannot be opened.")
     path.fill("/etc/passwd")
     path.press("Enter")
@@ -265,7 +265,7 @@ def test_an_upload_without_good_observations_opens_with_all(page: Page, house: t
     page.get_by_role("button", name="Upload", exact=True).click()
     page.locator("input[type=file]").set_input_files(folder / "low.nc")
     expect(page.get_by_text(re.compile("Remedy: choose all observations"))).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_text("No observation of low.nc is of this quality: choose another.")).to_be_visible()
+    expect(page.get_by_text("low.nc has no observations of this quality. Choose another.")).to_be_visible()
     expect(row(page, "Source")).to_contain_text("Demo ocean")
     choice_of_quality(page, "All").click()
     expect(row(page, "Source")).to_contain_text("low", timeout=LONG_MS)
@@ -280,7 +280,7 @@ def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
     page.mouse.click(*middle(globe(page)))
     seen = ocean.series(CHOICE, (13.0, -47.0), slice(31, 59))
     count = int(np.isfinite(seen.observed).sum())
-    expect(page.get_by_text(f"{count} of 28 days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(f"{count} of 28 days observed at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
     for button, ending in (
         ("Truth", "truth-2001-02-15"),
         ("Gaps", "gaps-2001-02-15"),
@@ -295,7 +295,7 @@ def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
     expect(page.get_by_role("slider", name="Divider between the two fields").first).to_be_visible()
     expect(fact(page, "Withheld")).to_have_text(re.compile("^30(.[0-9])? %$"))
     page.get_by_role("button", name="Values", exact=True).click()
-    expect(page.get_by_text("share of the shown area")).to_be_visible()
+    expect(page.get_by_text("fraction of the map's area")).to_be_visible()
     page.get_by_role("button", name="Coverage", exact=True).click()
     wait_drawn(page, "coverage-2001-02")
     expected = ocean.span_map(CHOICE, "coverage", slice(31, 59))
@@ -315,7 +315,7 @@ def test_days_are_stepped_played_and_taken_away(page: Page, house: tuple[Server,
     expect(slider).to_have_attribute("aria-valuetext", "16 February 2001")
     with xr.open_dataset(save(page, "Map, NetCDF", tmp_path / "map.nc")) as saved:
         np.testing.assert_array_equal(saved["observed"], ocean.day_map(CHOICE, "observed", DAY + 1).values)
-    expect(page.get_by_text("days seen at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("days observed at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
     lines = save(page, "Series at the place, CSV", tmp_path / "series.csv").read_text().splitlines()
     assert lines[0] == "date,observed_degC,truth_degC"
     assert len(lines) == 29
@@ -332,7 +332,7 @@ def test_days_are_stepped_played_and_taken_away(page: Page, house: tuple[Server,
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
     query = "&src=demo&step=2&seed=99999999&years=1&day=9999-99-99&layer=%3Cscript%3E&place=91,0"
     open_page(page, f"{house[0].url}?page=data{query}", "Data")
-    expect(page.get_by_text("seed 99999999 was brought into 0 … 9999")).to_be_visible()
+    expect(page.get_by_text("seed 99999999 was clamped to 0 … 9999")).to_be_visible()
     wait_drawn(page, "observed-2001-12-31")
     page.wait_for_function("location.search.includes('seed=9999&years=1&day=2001-12-31')")
     for path in ("../../etc/passwd", "/etc/passwd"):

@@ -19,7 +19,7 @@ from engine.queries.embeddings import EmbeddingConfig
 from tests.browser.conftest import fact, middle, open_page
 
 SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
-LIKENESS = SMALL.replace("colours", "similarity")
+SIMILARITY = SMALL.replace("colours", "similarity")
 CONFIG = EmbeddingConfig(BasisConfig(6, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
 STEM = "embedding-harmonic-4deg-3x3-K20"
 
@@ -44,7 +44,7 @@ def wait_drawn(page: Page, key: str) -> None:
 
 
 def test_choose_click_and_read_what_a_patch_is_like(page: Page, address: str) -> None:
-    open_page(page, f"{address}{LIKENESS}&panel=patch&at=0,30,1", "Embeddings")
+    open_page(page, f"{address}{SIMILARITY}&panel=patch&at=0,30,1", "Embeddings")
     wait_drawn(page, f"{STEM}-similarity")
     rows, columns = CONFIG.patches().shape
     expect(fact(page, "Patches")).to_have_text(re.compile(rf"^{rows * columns}\b"))
@@ -72,7 +72,7 @@ def test_every_view_draws_and_k_is_bounded(page: Page, address: str) -> None:
 
 
 def test_two_choices_under_a_divider_and_their_differences(page: Page, address: str) -> None:
-    open_page(page, f"{address}{LIKENESS}&panel=compare", "Embeddings")
+    open_page(page, f"{address}{SIMILARITY}&panel=compare", "Embeddings")
     wait_drawn(page, f"{STEM}-similarity")
     page.get_by_role("button", name="Keep as B").click()
     page.get_by_role("slider", name="Max. degree L", exact=True).press("ArrowRight")
@@ -85,7 +85,7 @@ def test_two_choices_under_a_divider_and_their_differences(page: Page, address: 
     page.wait_for_function("location.search.includes('L=7') && location.search.includes('b=')")
     page.reload()
     expect(page.get_by_text(shown)).to_be_visible()
-    page.get_by_role("button", name="Forget B").click()
+    page.get_by_role("button", name="Discard B").click()
     expect(divider).to_be_hidden()
 
 
@@ -111,5 +111,5 @@ def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -
 
 def test_something_large_is_asked_about_first(page: Page, address: str) -> None:
     open_page(page, f"{address}?page=embeddings&step=0.25&ph=1&pw=1&L=20&K=256", "Embeddings")
-    expect(page.get_by_text("This is large:")).to_be_visible()
-    expect(page.get_by_role("button", name="Make it")).to_be_visible()
+    expect(page.get_by_text("Large embedding:")).to_be_visible()
+    expect(page.get_by_role("button", name="Compute it")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The MvMF page as a person meets it: a centre is dragged, its area read, an expert asked about a click on the map."""
+"""The Geolocation page: a centre is dragged, its area is read, an expert predicts the place of a click on the map."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def drawn(page: Page) -> int:
 
 
 def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, house[0].url + "?page=mvmf&c=20,-60,400,1:0,0,30,1&at=10,-30,1", "MvMF")
+    open_page(page, house[0].url + "?page=mvmf&c=20,-60,400,1:0,0,30,1&at=10,-30,1", "Geolocation")
     handle = page.get_by_role("button", name=re.compile("^Centre 1 "))
     expect(handle).to_have_attribute("aria-label", "Centre 1 at 20.0° N 60.0° W", timeout=LONG_MS)
     both = Mixture(
@@ -102,7 +102,7 @@ def belief(*rows: Component) -> Mixture:
 def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Page, house: tuple[Server, Path]) -> None:
     # 10° N 30° W stands in the middle, 60° of longitude away from both
     first, other = Component(10, -60, 400, 1), Component(10, 0, 30, 1)
-    open_page(page, house[0].url + "?page=mvmf&c=10,-60,400,1:10,0,30,1&at=10,-30,1", "MvMF")
+    open_page(page, house[0].url + "?page=mvmf&c=10,-60,400,1:10,0,30,1&at=10,-30,1", "Geolocation")
     handle = page.get_by_role("button", name=re.compile("^Centre 1 at 10.0° N 60.0° W"))
     expect(handle).to_have_count(1, timeout=LONG_MS)
     x, y = middle(handle)
@@ -139,7 +139,7 @@ KEEP_WORDS = """() => {
 
 
 def test_a_picture_of_regions_names_their_colours(page: Page, house: tuple[Server, Path], tmp_path: Path) -> None:
-    open_page(page, house[0].url + "?page=mvmf&show=regions&c=20,-60,400,1", "MvMF")
+    open_page(page, house[0].url + "?page=mvmf&show=regions&c=20,-60,400,1", "Geolocation")
     expect(page.get_by_text(text.REGION_NAMES[1], exact=True)).to_be_visible(timeout=LONG_MS)
     page.evaluate(KEEP_WORDS)
     save(page, "Picture, PNG", tmp_path / "regions.png")
@@ -149,57 +149,59 @@ def test_a_picture_of_regions_names_their_colours(page: Page, house: tuple[Serve
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, f"{house[0].url}?page=mvmf&start=land&n=20&kappa=1e300&c=nan,1,1,1&show=%3Cscript%3E", "MvMF")
-    expect(page.get_by_text("was brought into 1e-06 … 1e+06")).to_be_visible()
+    open_page(
+        page, f"{house[0].url}?page=mvmf&start=land&n=20&kappa=1e300&c=nan,1,1,1&show=%3Cscript%3E", "Geolocation"
+    )
+    expect(page.get_by_text("was clamped to 1e-06 … 1e+06")).to_be_visible()
     page.wait_for_function("location.search.includes('start=land&n=20&seed=0&show=density')")
 
 
 def test_pasted_centres_are_read_and_a_mix_up_is_said(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, house[0].url + "?page=mvmf&start=file&c=-", "MvMF")
-    expect(page.get_by_text("bring the file again")).to_be_visible()
+    open_page(page, house[0].url + "?page=mvmf&start=file&c=-", "Geolocation")
+    expect(page.get_by_text("choose the file again")).to_be_visible()
     expect(page.get_by_text(text.NO_CENTRES)).to_be_visible()
     field = page.get_by_label("Or paste: latitude, longitude")
     field.fill("8,48\n175,-36\n")
     field.blur()
-    page.get_by_role("button", name="Take them").click()
+    page.get_by_role("button", name="Use these centres").click()
     expect(page.get_by_text("taken as the longitude")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Centre 1 at 48.0° N 8.0° E"))).to_have_count(1)
 
 
 def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: tuple[Server, Path]) -> None:
     server, folder = house
-    open_page(page, server.url + "?page=mvmf&mode=expert&tile=2&at=10,20,1", "MvMF")
+    open_page(page, server.url + "?page=mvmf&mode=expert&tile=2&at=10,20,1", "Geolocation")
     case = expert.tile_prediction(folder, 2)
-    expect(fact(page, "Off by")).to_have_text(f"{number(round(case.error_km))} km", timeout=LONG_MS)
-    expect(page.get_by_role("img", name=re.compile("^It dates the picture"))).to_be_visible()
+    expect(fact(page, "Error")).to_have_text(f"{number(round(case.error_km))} km", timeout=LONG_MS)
+    expect(page.get_by_role("img", name=re.compile("^Predicted date"))).to_be_visible()
     page.get_by_role("button", name="Next").click()
     after = expert.tile_prediction(folder, 3)
-    expect(fact(page, "Off by")).to_have_text(f"{number(round(after.error_km))} km")
+    expect(fact(page, "Error")).to_have_text(f"{number(round(after.error_km))} km")
     page.wait_for_function("location.search.includes('tile=3')")
 
     # 10° N 20° E, in the middle of the view, is the south of Chad
     page.locator(".hg canvas").first.click()
-    expect(page.get_by_text(re.compile("^Taken at 10.0° N 20.0° E"))).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(re.compile("^True location: 10.0° N 20.0° E"))).to_be_visible(timeout=LONG_MS)
     page.get_by_role("button", name="Scene of 3 × 3").click()
-    expect(page.get_by_text("From 9 pictures of the scene")).to_be_visible()
+    expect(page.get_by_text("Predicted from 9 pictures of the scene")).to_be_visible()
     expect(page.get_by_alt_text("Picture 9 of 9")).to_be_visible()
     page.wait_for_function("location.search.includes('scene=scene') && location.search.includes('spot=')")
 
     page.get_by_role("button", name="Scores").click()
     expect(page.get_by_text("Median error, km")).to_be_visible()
-    page.get_by_role("button", name="Errors of its test").click()
-    expect(page.get_by_text("Median error of the test's pictures")).to_be_visible()
+    page.get_by_role("button", name="Test errors").click()
+    expect(page.get_by_text("Median error of the test pictures")).to_be_visible()
     page.wait_for_function("location.search.includes('look=errors')")
     page.reload()
-    expect(page.get_by_text("Median error of the test's pictures")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("Median error of the test pictures")).to_be_visible(timeout=LONG_MS)
 
     # the pointer reads the errors, and nothing of the last picture's belief is left
     errors = expert.error_map(folder)
     row, column = np.argwhere(np.isfinite(errors.values))[0]
     page.goto(f"{server.url}?page=mvmf&mode=expert&look=errors&at={errors.lat[row]},{errors.lon[column]},1")
     expect(page.get_by_text("Median error here")).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_text("of the test's 16 pictures")).to_be_visible()
-    expect(fact(page, "Off by")).to_have_count(0)
+    expect(page.get_by_text("of 16 test pictures")).to_be_visible()
+    expect(fact(page, "Error")).to_have_count(0)
     expect(page.get_by_role("button", name="Logarithmic")).to_have_count(0)
     page.mouse.move(*middle(page.locator(".hg canvas").first))
     said = text.cell_error(float(errors.values[row, column]))
@@ -207,9 +209,9 @@ def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: 
 
 
 def test_every_one_of_many_quick_clicks_counts(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, house[0].url + "?page=mvmf&mode=expert", "MvMF")
+    open_page(page, house[0].url + "?page=mvmf&mode=expert", "Geolocation")
     following = page.get_by_role("button", name="Next")
     expect(following).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_text("A run keeps 12 of its test's 16 pictures")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("The run keeps 12 of its 16 test pictures")).to_be_visible(timeout=LONG_MS)
     following.evaluate("button => { for (let n = 0; n < 9; n++) button.click() }")
     page.wait_for_function("location.search.includes('tile=9')")

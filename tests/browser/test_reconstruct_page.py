@@ -77,9 +77,7 @@ def paint(page: Page, radius_km: int) -> None:
 
 def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: House) -> None:
     page.goto(f"{house.server.url}?page=reconstruct&at=0,-150,2")
-    said = page.get_by_text(
-        re.compile(r"[12]\d{3}: the model is \d+ % nearer to the truth than the mean of valid days")
-    )
+    said = page.get_by_text(re.compile(r"[12]\d{3}: the model has \d+ % lower error than the mean of observed days"))
     expect(said).to_be_visible(timeout=LONG_MS)
     text = said.inner_text()
     month = datetime.strptime(text.split(":")[0].strip(), "%B %Y")
@@ -95,29 +93,29 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
                 )
             ]
         )
-    assert f"is {100 * found.skill['mean']:.0f} % nearer" in text
+    assert f"has {100 * found.skill['mean']:.0f} % lower error" in text
     assert f"{found.error_kelvin['model']:.2f} K against {found.error_kelvin['mean']:.2f} K" in text
 
     paint(page, 600)
-    under = page.get_by_text(re.compile("Under the painted clouds the model errs by"))
+    under = page.get_by_text(re.compile("Error under the painted clouds: model"))
     expect(under).to_be_visible(timeout=LONG_MS)
 
 
 def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
     # a source without truth says so, and is judged by what is withheld
     open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2")
-    expect(page.get_by_text("knows no truth")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("has no truth")).to_be_visible(timeout=LONG_MS)
     open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2&hide=20")
-    verdict = page.get_by_text(re.compile("July 2004: the model is"))
+    verdict = page.get_by_text(re.compile("July 2004: the model has"))
     expect(verdict).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_text("whose days were withheld")).to_be_visible()
+    expect(page.get_by_text("with withheld days")).to_be_visible()
 
     paint(page, 1200)
-    expect(page.get_by_text(re.compile("Under the painted clouds|Nothing can be scored under"))).to_be_visible(
+    expect(page.get_by_text(re.compile("Error under the painted clouds|Nothing can be scored under"))).to_be_visible(
         timeout=LONG_MS
     )
-    page.get_by_role("button", name="Take the clouds away").click()
-    expect(page.get_by_text("Under the painted clouds")).to_be_hidden()
+    page.get_by_role("button", name="Remove the clouds").click()
+    expect(page.get_by_text("Error under the painted clouds")).to_be_hidden()
 
     with xr.open_dataset(save(page, "Month, NetCDF", tmp_path / "month.nc")) as saved:
         assert saved.attrs["Conventions"] == "CF-1.11"
@@ -138,13 +136,13 @@ def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
         expect(first).not_to_have_text(before, timeout=LONG_MS)
         live.cancel()
         eventually(lambda: live.state == "cancelled", lambda: live.state)
-    with Image.open(save(page, "Film of the training, GIF", tmp_path / "film.gif")) as film:
+    with Image.open(save(page, "Training animation, GIF", tmp_path / "film.gif")) as film:
         assert film.n_frames > 1
 
     # a new one is started here
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_text(re.compile("The training (runs in the background|waits for its turn)"))).to_be_visible()
-    expect(page.get_by_text(re.compile(r"The training has begun|epoch \d+ of \d+ so far"))).to_be_visible()
+    expect(page.get_by_text(re.compile("The training (runs in the background|is queued)"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"The training has started|epoch \d+ of \d+ so far"))).to_be_visible()
     click_until(page.get_by_role("button", name="Stop", exact=True), page.get_by_text("The training was cancelled"))
 
 

@@ -66,8 +66,8 @@ def test_the_keyboard_reaches_the_pages_first_and_the_runs_and_back(page: Page, 
 def test_a_page_that_was_asked_for_is_waited_for(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, serve("explorer") + "?page=basis", "Basis")
     page.evaluate(MARKS)
-    page.get_by_role("link", name="MvMF").click()
-    expect(page.get_by_role("heading", name="MvMF", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Geolocation").click()
+    expect(page.get_by_role("heading", name="Geolocation", exact=True)).to_be_visible()
     page.wait_for_function("document.documentElement.dataset.page === 'mvmf'")
     assert ["true", "basis"] in page.evaluate("window.marks")
 
@@ -123,7 +123,7 @@ SIZES = ((1440, 900), (1280, 720), (390, 844))
 def test_what_is_asked_covers_nothing_of_the_globe(page: Page, serve: Callable[..., str]) -> None:
     globe = page.get_by_label("Globe with the learned field")
     train = page.get_by_role("button", name="Train", exact=True)
-    open_page(page, serve("explorer") + "?page=table", "Table")
+    open_page(page, serve("explorer") + "?page=table", "Learned table")
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
         eventually(lambda: heights(globe)[0] < heights(globe)[1] < heights(train)[0] < height, lambda: str(width))  # noqa: B023

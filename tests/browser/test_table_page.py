@@ -1,4 +1,4 @@
-"""The Table page as a person meets it: a real run starts, moves, stops, goes on, ends, and is found again."""
+"""The Learned table page as a person meets it: a real run starts, moves, stops, goes on, ends, and is found again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.browser.conftest import (
 )
 
 CHOICE = "?page=table&target=force&W=63&H=32&pad=3&topology=sphere&sample=40&steps=3000&rate=0.01&panel=fields"
-SETTINGS = TableSettings(padding=3, sample_share=0.4, iterations=3000, learning_rate=0.01)
+SETTINGS = TableSettings(padding=3, sample_fraction=0.4, iterations=3000, learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     server, home = house
-    open_page(page, server.url + CHOICE, "Table")
+    open_page(page, server.url + CHOICE, "Learned table")
     expect(page.get_by_text("from 40 % of its points in 3")).to_be_visible()
     # the second click must neither start a second run nor stop the first
     click_twice(page.get_by_role("button", name="Train", exact=True))
@@ -55,7 +55,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
         expect(page.get_by_text(re.compile("Learned, at step"))).to_be_visible(timeout=LONG_MS)
 
         page.get_by_role("button", name="Loss").click()
-        seen = fact(page, "Error, unseen")
+        seen = fact(page, "Error, test")
         expect(seen).to_be_visible()
         before, step = seen.inner_text(), run.record.epoch or 0
         process.resume()
@@ -80,13 +80,13 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     error = number(metrics.columns["test_l1"][-1])
     expect(seen).to_have_text(re.compile(f"^{re.escape(error)}"))
     baseline = table.nearest_baseline(run.folder).test_l1
-    verdict = "wins" if metrics.columns["test_l1"][-1] < baseline else "loses"
-    expect(page.get_by_text(f"{number(baseline)}: the table {verdict}.")).to_be_visible()
+    relation = "lower" if metrics.columns["test_l1"][-1] < baseline else "higher"
+    expect(page.get_by_text(f"{number(baseline)}: the table has the {relation} error.")).to_be_visible()
 
     page.get_by_role("button", name="Edges").click()
     expect(page.get_by_text("The learned table")).to_be_visible()
-    expect(page.get_by_role("row", name="Unseen points, sphere")).to_contain_text(error)
-    expect(page.get_by_role("row", name="Unseen points, clamp")).to_contain_text("not trained")
+    expect(page.get_by_role("row", name="Test points, sphere")).to_contain_text(error)
+    expect(page.get_by_role("row", name="Test points, clamp")).to_contain_text("not trained")
 
     losses = np.genfromtxt(save(page, "Losses, CSV", tmp_path / "losses.csv"), delimiter=",", names=True)
     np.testing.assert_allclose(losses["test_l1"], metrics.columns["test_l1"], rtol=1e-8)
@@ -103,7 +103,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
-    open_page(page, f"{house[0].url}?page=table&W=9999&H=2&pad=15&topology=%3Cscript%3E&target=august", "Table")
-    expect(page.get_by_text("width 9999 was brought into 1 … 720")).to_be_visible()
+    open_page(page, f"{house[0].url}?page=table&W=9999&H=2&pad=15&topology=%3Cscript%3E&target=august", "Learned table")
+    expect(page.get_by_text("width 9999 was clamped to 1 … 720")).to_be_visible()
     page.wait_for_function("location.search.includes('target=august&W=720&H=2&pad=2&topology=sphere')")
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()

@@ -111,29 +111,29 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     # several wrong fields are told together, and nothing can be launched until they are right
     page.get_by_label("Window, rows × columns", exact=True).fill("13, 12")
     page.get_by_label("Window, rows × columns", exact=True).press("Enter")
-    page.get_by_label("Months of a sample", exact=True).fill("99")
-    page.get_by_label("Months of a sample", exact=True).press("Enter")
-    expect(page.get_by_role("alert").get_by_text("2 fields are wrong")).to_be_visible()
+    page.get_by_label("Months per sample", exact=True).fill("99")
+    page.get_by_label("Months per sample", exact=True).press("Enter")
+    expect(page.get_by_role("alert").get_by_text("2 fields are invalid")).to_be_visible()
     expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
     page.get_by_label("Window, rows × columns", exact=True).fill("60, 60")
     page.get_by_label("Window, rows × columns", exact=True).press("Enter")
-    page.get_by_label("Months of a sample", exact=True).fill("1")
-    page.get_by_label("Months of a sample", exact=True).press("Enter")
+    page.get_by_label("Months per sample", exact=True).fill("1")
+    page.get_by_label("Months per sample", exact=True).press("Enter")
 
     # the second click must not start a second run
     click_twice(page.get_by_role("button", name="Launch"))
     expect(the_run(page)).to_contain_text("Small")
     with RunStore(home) as store:
         run = only_run(store)
-        process = hold(run, lambda _: len(run.snapshots()) >= 2)
+        process = hold(run, lambda _: len(run.files.snapshot_epochs()) >= 2)
         shown = fact(page, "Map after epoch")
         expect(shown).to_be_visible(timeout=LONG_MS)
-        before, count = shown.inner_text(), len(run.snapshots())
+        before, count = shown.inner_text(), len(run.files.snapshot_epochs())
         process.resume()
-        hold(run, lambda _: len(run.snapshots()) > count)
+        hold(run, lambda _: len(run.files.snapshot_epochs()) > count)
         expect(shown).not_to_have_text(before, timeout=LONG_MS)
-        expect(page.get_by_text(re.compile("on validation so far"))).to_be_visible()
+        expect(page.get_by_text(re.compile("on the validation years so far"))).to_be_visible()
 
         page.reload()
         wait_ready(page, "Train")
@@ -144,7 +144,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
         expect(the_run(page)).to_have_attribute("data-state", "cancelled", timeout=LONG_MS)
     the_run(page).get_by_role("button", name="Resume").click()
     expect(the_run(page)).to_have_attribute("data-state", "done", timeout=LONG_MS)
-    expect(page.get_by_text(re.compile("plain mean|beats the model")).last).to_be_visible()
+    expect(page.get_by_text(re.compile("error (than|as) the mean of observed days")).last).to_be_visible()
     expect(fact(page, "Map after epoch")).to_contain_text(f"{NUM_EPOCHS}")
 
     exported = save(page, "Configuration, JSON", tmp_path / "exported.json")
@@ -192,13 +192,13 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     import_config(page, sweep, tmp_path / "sweep.json")
     page.get_by_role("button", name="Launch").click()
     expect(page.get_by_text("6 trials of 6: 6 done.").first).to_be_visible(timeout=LONG_MS)
-    page.get_by_role("button", name="Make this trial my config").click()
+    page.get_by_role("button", name="Use this configuration").click()
     expect(page.get_by_text("is in the form.")).to_be_visible()
     with RunStore(home) as store:
         trials = {one.id: one for one in store.records().values() if any("sweep" in tag for tag in one.tags)}
         best = min(trials.values(), key=lambda one: one.best or 9.0)
         rate = store.get(best.id).config.settings.learning_rate  # type: ignore[union-attr]
-    page.get_by_text("Learning", exact=True).click()
+    page.get_by_text("Training", exact=True).click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value(f"{rate:.6g}")
 
     page.get_by_role("button", name="Compare", exact=True).click()
@@ -218,13 +218,13 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("nothing is varied yet; choose at least one field").first).to_be_visible()
+    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')
     page.locator("input[type=file]").set_input_files(path)
-    expect(page.get_by_text("The file was not taken. Settings: missing")).to_be_visible()
-    expect(page.get_by_text("choose a configuration as Export writes it")).to_be_visible()
+    expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
+    expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
     expect(page.get_by_label("Task", exact=True)).to_have_value("sweep")
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
@@ -234,7 +234,7 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ho
     open_page(page, house[0].url + "?page=train&face=new&task=sst&set=%7B%22nothing%22:1%7D&seed=-4&smooth=5", "Train")
     expect(page.get_by_text("the draft in the address has unknown fields: nothing")).to_be_visible()
     open_page(page, house[0].url + "?page=train&face=runs&run=../../etc/passwd", "Train")
-    expect(page.get_by_text("This run is not there any more. Choose another.")).to_be_visible()
+    expect(page.get_by_text("This run does not exist. Choose another.")).to_be_visible()
 
 
 EARLIER_ANSWER = """([first, second]) => {

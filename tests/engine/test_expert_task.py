@@ -17,7 +17,7 @@ from engine.runs.checkpoints import read_checkpoint
 from engine.runs.tasks import load_task
 from engine.training.expert.calibration import SHARES
 from engine.training.expert.data_module import SSTDataModule, counted, open_tiles
-from engine.training.expert.model_bundle import EXPERT, load_expert
+from engine.training.expert.model_bundle import load_expert
 from engine.training.expert.scores import RECALL_AREAS_KM2
 from engine.training.expert.task import learn_expert, learning_rate
 from tests.engine.test_demo_land import write_tiles
@@ -176,7 +176,7 @@ def test_the_best_weights_are_a_copy_tempered(whole):
     """Of the epoch with the least validation loss, whatever came after; only how much two heads say is another."""
     lines = steps_of(whole)
     assert lines[-1]["best_loss"] == min(line["val_loss"] for line in lines)
-    best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", EXPERT))
+    best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", "expert.safetensors"))
     assert best is not None
     assert result is not None
     start = SSTDataModule.of(TINY, 0).model().state_dict()
@@ -200,7 +200,7 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, who
         folder.mkdir()
     with pytest.raises(CancelledError):
         learn_expert(TINY, context(stopped, TINY, stop_after))
-    assert not (stopped / EXPERT).exists()
+    assert not (stopped / "expert.safetensors").exists()
     learn_expert(TINY, context(stopped, TINY))
 
     run = context(killed, TINY)
@@ -212,7 +212,7 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, who
     learn_expert(TINY, context(killed, TINY))
 
     for folder in (stopped, killed):
-        assert (folder / EXPERT).read_bytes() == (whole / EXPERT).read_bytes()
+        assert (folder / "expert.safetensors").read_bytes() == (whole / "expert.safetensors").read_bytes()
         assert steps_of(folder) == steps_of(whole)
         for epoch in range(TINY.epochs + 1):
             name = f"snapshots/epoch-{epoch:04d}.npz"
@@ -223,7 +223,7 @@ def test_another_seed_is_another_run(tmp_path, whole):
     run = context(tmp_path, TINY)
     run.config = RunConfig(settings=TINY, seed=1)
     learn_expert(TINY, run)
-    assert (tmp_path / EXPERT).read_bytes() != (whole / EXPERT).read_bytes()
+    assert (tmp_path / "expert.safetensors").read_bytes() != (whole / "expert.safetensors").read_bytes()
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
@@ -287,7 +287,7 @@ def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
 def test_files_that_hold_no_expert_are_refused(tmp_path, whole):
     with pytest.raises(StoreError, match="no such file"):
         load_expert(tmp_path)
-    (tmp_path / EXPERT).write_bytes((whole / "checkpoints/best.safetensors").read_bytes())
+    (tmp_path / "expert.safetensors").write_bytes((whole / "checkpoints/best.safetensors").read_bytes())
     with pytest.raises(StoreError, match="no expert of ours"):
         load_expert(tmp_path)
 

@@ -172,7 +172,7 @@ def judged_anew(folder, settings):
     with np.load(folder / "baselines.npz") as kept:
         baselines = Baselines.from_arrays(dict(kept))
     months = settings.months_of("test")
-    exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_share, TEST_SEED)
+    exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
     parts = estimate_months(trained.model, trained.view(exam.data), settings)
     estimates = {"model": np.concatenate([part.mean for _, part in parts]), **baselines.predict(exam.data)}
     return exam, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
@@ -225,7 +225,14 @@ def assert_alike(folder: Path, expected: Path) -> None:
 def test_it_learns_what_the_mean_of_the_valid_days_cannot_know(tmp_path):
     """Above all where a whole month was withheld: there the mean falls back on the climatology."""
     settings = SMALL.model_copy(
-        update={"epochs": 15, "samples": 64, "batch": 4, "learning_rate": 4e-3, "average": 0.9, "withheld_share": 0.2}
+        update={
+            "epochs": 15,
+            "samples": 64,
+            "batch": 4,
+            "learning_rate": 4e-3,
+            "ema_decay": 0.9,
+            "withheld_fraction": 0.2,
+        }
     )
     table = json.loads((learn(tmp_path / "long", settings) / "scores.json").read_text())
     model, mean = table["model"], table["mean"]
@@ -355,7 +362,7 @@ def test_the_weights_of_another_model_are_refused(tmp_path, finished):
     folder = tmp_path / "other"
     (folder / "checkpoints").mkdir(parents=True)
     kept = read_checkpoint(finished / "checkpoints" / "last.safetensors")
-    write_checkpoint(folder / "checkpoints" / "last.safetensors", kept.arrays, kept.facts)
+    write_checkpoint(folder / "checkpoints" / "last.safetensors", kept.arrays, kept.metadata)
     wider = SMALL.model_copy(update={"model": MODEL.model_copy(update={"decoder_width": 32})})
     with pytest.raises(StoreError, match=r"weights are of another model: decoder\.proj\.weight is \(16, 16, 1, 1\)"):
         learn(folder, wider)
@@ -374,8 +381,8 @@ def test_nothing_to_learn_from(tmp_path, monkeypatch):
     monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4, monthly=False))
     with pytest.raises(ChoiceError, match=r"nothing to learn from: .*extra_clouds"):
         learn(tmp_path / "a", SMALL.model_copy(update={"extra_clouds": 0.0}))
-    with pytest.raises(DataError, match=r"no days are withheld .*withheld_share"):
-        learn(tmp_path / "b", SMALL.model_copy(update={"withheld_share": 0.0}))
+    with pytest.raises(DataError, match=r"no days are withheld .*withheld_fraction"):
+        learn(tmp_path / "b", SMALL.model_copy(update={"withheld_fraction": 0.0}))
     with pytest.raises(DataError, match="a sample of 24 months does not fit into the 12"):
         learn(tmp_path / "c", SMALL.model_copy(update={"months": 24}))
 

@@ -129,9 +129,9 @@ def test_a_sample_is_the_same_whenever_it_is_asked_for(folder):
 
 
 def test_hidden_observations_leave_no_trace(folder):
-    settings = SMALL.model_copy(update={"extra_clouds": 0.3, "withheld_share": 0.2})
+    settings = SMALL.model_copy(update={"extra_clouds": 0.3, "withheld_fraction": 0.2})
     samples = samples_of(folder, settings)
-    plain = samples_of(folder, SMALL.model_copy(update={"extra_clouds": 0.0, "withheld_share": 0.0}))
+    plain = samples_of(folder, SMALL.model_copy(update={"extra_clouds": 0.0, "withheld_fraction": 0.0}))
     shares, unseen = [], []
     for number in range(24):
         sample, whole = samples.sample(0, number), plain.sample(0, number)

@@ -90,19 +90,19 @@ def test_what_is_no_model_is_refused(tmp_path):
         with pytest.raises(StoreError, match="damaged"):
             ModelBundle.load(path)
     for facts, words in {
-        "other kind": ({**kept.facts, "format": "harmonia.table"}, "something other than a trained model"),
-        "newer": ({**kept.facts, "version": 99}, "newer Harmonia"),
+        "other kind": ({**kept.metadata, "format": "harmonia.table"}, "something other than a trained model"),
+        "newer": ({**kept.metadata, "version": 99}, "newer Harmonia"),
     }.values():
         write_checkpoint(path, kept.arrays, facts)
         with pytest.raises(StoreError, match=words):
             ModelBundle.load(path)
-    config = json.loads(json.dumps(kept.facts["config"]))
+    config = json.loads(json.dumps(kept.metadata["config"]))
     config["settings"]["model"]["decoder_width"] = 32
-    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    write_checkpoint(path, kept.arrays, {**kept.metadata, "config": config})
     with pytest.raises(StoreError, match=r"weights are of another model: decoder\.proj\.weight .* and \d+ more"):
         ModelBundle.load(path)
     config["settings"]["model"]["decoder_width"] = 31
-    write_checkpoint(path, kept.arrays, {**kept.facts, "config": config})
+    write_checkpoint(path, kept.arrays, {**kept.metadata, "config": config})
     with pytest.raises(StoreError, match=r"settings are not understood: settings\.model\.decoder_width: must be even"):
         ModelBundle.load(path)
 

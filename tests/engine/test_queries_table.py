@@ -13,7 +13,7 @@ from engine.training.table import fit_table
 from tests.engine.test_runs_tasks import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
-OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=5, sample_share=0.1)
+OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=5, sample_fraction=0.1)
 
 
 def folder_of(folder, settings, seed=0):
@@ -75,7 +75,7 @@ def test_the_newest_snapshot_is_the_one_of_the_highest_iteration(tmp_path):
     (tmp_path / "snapshots").mkdir()
     for name in ("epoch-0002.npz", "epoch-9999.npz", "epoch-10000.npz", ".epoch-20000.npz.tmp", "epoch-x.npz"):
         (tmp_path / "snapshots" / name).touch()
-    assert query.latest_snapshot(tmp_path) == (10000, tmp_path / "snapshots" / "epoch-10000.npz")
+    assert query.latest_snapshot(tmp_path) == 10000
 
 
 def test_what_is_not_a_table_run_or_is_damaged_is_told(tmp_path, finished):
@@ -87,7 +87,7 @@ def test_what_is_not_a_table_run_or_is_damaged_is_told(tmp_path, finished):
     (broken / "snapshots").mkdir()
     for damaged in (b"", b"not ours", content[: len(content) // 2]):
         (broken / "snapshots/epoch-0040.npz").write_bytes(damaged)
-        with pytest.raises(StoreError, match="snapshot is damaged"):
+        with pytest.raises(StoreError, match="snapshot of epoch 40 cannot be read"):
             query.table_fields(broken)
 
 

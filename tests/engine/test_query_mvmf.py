@@ -140,7 +140,7 @@ def changed(index: int, component: Component) -> Mixture:
     return belief(*(one if at != index else PlacedComponent(-1, component) for at, one in enumerate(THREE)))
 
 
-def lines_km(placed: list[PlacedComponent], lesson: mvmf.SSTDataModule) -> np.ndarray:
+def lines_km(placed: list[PlacedComponent], lesson: mvmf.LossGradient) -> np.ndarray:
     lat, lon = np.array([one.component[:2] for one in placed]).T
     return great_circle_km(lat, lon, lesson.end_lat, lesson.end_lon).numpy()
 
@@ -249,7 +249,7 @@ def test_poles_doubles_and_antipodes_are_as_good_as_any():
     of = belief(*(PlacedComponent(-1, one) for one in odd))
     assert np.isfinite(of.map().values).all()
     assert of.summary().mass.values.sum() == pytest.approx(1.0, abs=1e-4)
-    assert np.isfinite(of.loss_gradient(-90.0, 0.0).pull).all()
+    assert np.isfinite(of.loss_gradient(-90.0, 0.0).centre_gradient).all()
     assert of.per_km2(0.0, 0.0) > 0.0
 
 
@@ -322,9 +322,9 @@ def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
     assert len(scene.pictures) == 9
     lats, lons = expert._around(48.0, 8.0, TINY.tiles.size * TINY.tiles.pixel_km)
     alone = [
-        expert.new_prediction(run, lat, lon, 200, False).believed.weight for lat, lon in zip(lats, lons, strict=True)
+        expert.new_prediction(run, lat, lon, 200, False).components.weight for lat, lon in zip(lats, lons, strict=True)
     ]
-    np.testing.assert_allclose(scene.believed.weight, np.mean(alone, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(scene.components.weight, np.mean(alone, axis=0), rtol=1e-4)
     assert scene.truth == (48.0, 8.0)
     assert scene.true_day == 200
 

@@ -385,7 +385,7 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         reconstruct_task.reconstruct_archive(settings, run)
     finally:
         run.close()
-    with xr.open_dataset(tmp_path / reconstruct_task.RESULT) as saved:
+    with xr.open_dataset(tmp_path / "reconstruction.nc") as saved:
         assert [str(time)[:7] for time in saved["time"].values] == ["2004-05", "2004-06", "2004-07"]
         assert np.isfinite(saved["sst"].values[:, ~LAND]).all()
     assert "percent" in (tmp_path / "metrics.jsonl").read_text()

@@ -78,7 +78,7 @@ def test_two_processes_make_the_steps_of_one(place):
     assert two[-1]["val_mae_mean"] == one[-1]["val_mae_mean"]
     kept = read_checkpoint(place / "two" / "checkpoints" / "last.safetensors")
     assert kept is not None
-    assert kept.facts["task"]["learner"]["step"] == 2
+    assert kept.metadata["task"]["learner"]["step"] == 2
     assert (place / "two" / "scores.json").exists()
 
 

@@ -49,7 +49,7 @@ def work(folder, stop_after: int | None = None) -> bytes:
         reconstruct_task.reconstruct_archive(SETTINGS, run)
     finally:
         run.close()
-    return (folder / reconstruct_task.RESULT).read_bytes()
+    return (folder / "reconstruction.nc").read_bytes()
 
 
 @pytest.mark.parametrize("uncertainty", [False, True])
@@ -63,7 +63,7 @@ def test_a_stopped_one_goes_on_to_the_same_file(tmp_path, home, asked, months, u
     with pytest.raises(CancelledError):
         work(tmp_path / "parts", stop_after=2)  # the first report is before any month
     assert asked == [2]
-    assert not (tmp_path / "parts" / reconstruct_task.RESULT).exists()
+    assert not (tmp_path / "parts" / "reconstruction.nc").exists()
     assert work(tmp_path / "parts") == expected
     assert asked == list(range(2, 10, months))
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == sorted(

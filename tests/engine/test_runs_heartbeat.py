@@ -1,4 +1,4 @@
-"""The pulse hears the wish to stop, keeps the status fresh, and ends a process whose task does not come back."""
+"""The heartbeat hears the wish to stop, keeps the status fresh, and ends a process whose task does not come back."""
 
 import math
 import threading
@@ -10,12 +10,12 @@ import pytest
 from engine.errors import CancelledError, StoreError
 from engine.files import load, write_atomic
 from engine.runs import LandSettings, RunConfig
-from engine.runs import heartbeat as pulse_module
+from engine.runs import heartbeat as heartbeat_module
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import Heartbeat
 from engine.runs.process import ProcessId
-from engine.runs.record import Cancel, Status
+from engine.runs.record import CancelRequest, Status
 
 
 def first_status() -> Status:
@@ -36,81 +36,81 @@ def told(folder) -> Status:
 
 
 def cancel(folder) -> None:
-    write_atomic(folder / "cancel", Cancel(launch=1).model_dump_json().encode())
+    write_atomic(folder / "cancel", CancelRequest(launch=1).model_dump_json().encode())
 
 
 @pytest.fixture
-def pulse(tmp_path, monkeypatch):
-    monkeypatch.setattr(pulse_module, "LISTEN_S", 0.01)
-    monkeypatch.setattr(pulse_module, "BEAT_S", 0.05)
-    monkeypatch.setattr(pulse_module, "NEWS_S", 0.02)
-    monkeypatch.setattr(pulse_module, "GRACE_S", 0.1)
+def heartbeat(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "POLL_S", 0.01)
+    monkeypatch.setattr(heartbeat_module, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(heartbeat_module, "UPDATE_S", 0.02)
+    monkeypatch.setattr(heartbeat_module, "GRACE_S", 0.1)
     ended = threading.Event()
-    pulse = Heartbeat(tmp_path, first_status(), end_process=lambda _: ended.set())
-    pulse.ended = ended
-    pulse.start()
-    yield pulse
-    pulse.finish("done")
+    heartbeat = Heartbeat(tmp_path, first_status(), end_process=lambda _: ended.set())
+    heartbeat.ended = ended
+    heartbeat.start()
+    yield heartbeat
+    heartbeat.finish("done")
 
 
-def test_the_heart_beats_and_news_are_written(pulse, tmp_path):
+def test_the_heart_beats_and_news_are_written(heartbeat, tmp_path):
     beat = told(tmp_path).beat
     wait_for(lambda: told(tmp_path).beat > beat + 1)
-    pulse.update(progress=0.5, epoch=3, best=None)
+    heartbeat.update(progress=0.5, epoch=3, best=None)
     wait_for(lambda: told(tmp_path).progress == 0.5)
     assert told(tmp_path).epoch == 3
     assert told(tmp_path).seconds > 100.0
 
 
-def test_the_end_is_written_once(pulse, tmp_path):
-    pulse.finish("failed")
-    pulse.finish("done")
+def test_the_end_is_written_once(heartbeat, tmp_path):
+    heartbeat.finish("failed")
+    heartbeat.finish("done")
     assert told(tmp_path).state == "failed"
     assert told(tmp_path).ended is not None
 
 
-def test_a_task_that_does_not_come_back_is_ended_as_cancelled(pulse, tmp_path):
+def test_a_task_that_does_not_come_back_is_ended_as_cancelled(heartbeat, tmp_path):
     cancel(tmp_path)
-    wait_for(pulse.stop_wanted.is_set)
-    wait_for(pulse.ended.is_set)
+    wait_for(heartbeat.stop_requested.is_set)
+    wait_for(heartbeat.ended.is_set)
     assert told(tmp_path).state == "cancelled"
 
 
-def test_a_write_is_let_finish_before_the_process_is_ended(pulse, tmp_path):
-    with pulse.writing():
+def test_a_write_is_let_finish_before_the_process_is_ended(heartbeat, tmp_path):
+    with heartbeat.writing():
         cancel(tmp_path)
-        wait_for(pulse.stop_wanted.is_set)
-        assert not pulse.ended.wait(0.3)
-    wait_for(pulse.ended.is_set)
+        wait_for(heartbeat.stop_requested.is_set)
+        assert not heartbeat.ended.wait(0.3)
+    wait_for(heartbeat.ended.is_set)
 
 
 def test_a_wish_for_an_earlier_launch_does_not_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(pulse_module, "LISTEN_S", 0.01)
+    monkeypatch.setattr(heartbeat_module, "POLL_S", 0.01)
     cancel(tmp_path)
     later = Heartbeat(tmp_path, first_status().model_copy(update={"launch": 2}))
     later.start()
-    assert not later.stop_wanted.wait(0.1)
+    assert not later.stop_requested.wait(0.1)
     later.finish("done")
 
 
-def test_a_checkpoint_is_kept_before_the_task_is_left(pulse, tmp_path):
-    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), pulse)
+def test_a_checkpoint_is_kept_before_the_task_is_left(heartbeat, tmp_path):
+    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), heartbeat)
     assert run.restore() is None
     run.report({"loss": 1.0}, 0.25)
     run.checkpoint({"weights": np.arange(3)}, {"epoch": 1})
-    pulse.stop_wanted.set()
+    heartbeat.stop_requested.set()
     with pytest.raises(CancelledError):
         run.checkpoint({"weights": np.arange(4)}, {"epoch": 2})
     run.close()
-    again = RunContext(tmp_path, RunConfig(settings=LandSettings()), pulse).restore()
+    again = RunContext(tmp_path, RunConfig(settings=LandSettings()), heartbeat).restore()
     assert again is not None
-    assert again.facts == {"epoch": 2}
+    assert again.metadata == {"epoch": 2}
     assert again.arrays["weights"].tolist() == [0, 1, 2, 3]
 
 
-def test_a_line_is_repeated_while_a_task_cannot_report(pulse, tmp_path, monkeypatch):
+def test_a_line_is_repeated_while_a_task_cannot_report(heartbeat, tmp_path, monkeypatch):
     monkeypatch.setattr("engine.runs.context._REPEAT_S", 0.02)
-    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), pulse)
+    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), heartbeat)
     run.report({"percent": 40.0}, 0.4)
     with run.repeating():
         wait_for(lambda: (tmp_path / "metrics.jsonl").read_bytes().count(b'"percent":40.0') >= 3)
@@ -119,15 +119,15 @@ def test_a_line_is_repeated_while_a_task_cannot_report(pulse, tmp_path, monkeypa
     assert (tmp_path / "metrics.jsonl").read_bytes().count(b"\n") == count + 1
 
 
-def test_snapshots_are_written_whole_and_the_best_beside_the_last(pulse, tmp_path):
-    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), pulse)
+def test_snapshots_are_written_whole_and_the_best_beside_the_last(heartbeat, tmp_path):
+    run = RunContext(tmp_path, RunConfig(settings=LandSettings()), heartbeat)
     run.snapshot(7, field=np.ones((2, 3), np.float32))
     with np.load(tmp_path / "snapshots" / "epoch-0007.npz") as file:
         assert file["field"].shape == (2, 3)
     run.checkpoint({}, {"score": 0.5}, name="best")
     best = run.restore("best")
     assert best is not None
-    assert best.facts == {"score": 0.5}
+    assert best.metadata == {"score": 0.5}
     assert run.restore() is None
     with pytest.raises(ValueError, match="Object arrays"):
         run.save("x.npz", odd=np.array([{}], dtype=object))
@@ -147,7 +147,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
     write_checkpoint(path, ARRAYS, {"epoch": 3, "text": "κ"})
     kept = read_checkpoint(path)
     assert kept is not None
-    assert kept.facts == {"epoch": 3, "text": "κ"}
+    assert kept.metadata == {"epoch": 3, "text": "κ"}
     for name, array in ARRAYS.items():
         assert kept.arrays[name].tobytes() == np.asarray(array).tobytes()
         assert kept.arrays[name].shape == np.shape(array)

@@ -12,7 +12,7 @@ from engine.runs.record import (
     ACTIVE,
     ENDED,
     RESUMABLE,
-    Cancel,
+    CancelRequest,
     Failure,
     Meta,
     RunRecord,
@@ -21,10 +21,9 @@ from engine.runs.record import (
     checked_tags,
     checked_text,
     derive_state,
-    is_id,
     make_record,
-    new_id,
 )
+from engine.runs.run_folder import is_id, new_id
 
 
 def meta(launch: int = 0) -> Meta:
@@ -57,12 +56,12 @@ def status(state: str, launch: int = 1, **fields) -> Status:
     ],
 )
 def test_the_state_follows_from_the_files(launch, told, cancel, alive, expected):
-    wish = None if cancel is None else Cancel(launch=cancel)
+    wish = None if cancel is None else CancelRequest(launch=cancel)
     assert derive_state(meta(launch), told, wish, alive) == expected
 
 
 def test_the_record_of_a_run_that_is_stopping():
-    record = make_record("x", meta(1), status("running", seconds_left=5.0), Cancel(launch=1), alive=True)
+    record = make_record("x", meta(1), status("running", seconds_left=5.0), CancelRequest(launch=1), alive=True)
     assert (record.state, record.is_stopping, record.can_cancel, record.can_resume) == ("running", True, False, False)
 
 
@@ -73,7 +72,7 @@ def test_an_interrupted_run_ended_when_it_was_last_heard_of_and_has_no_time_left
 
 
 def test_a_failure_is_told_until_the_run_is_queued_again():
-    failed = status("failed", failure=Failure(kind="RunError", what="w", where="h", remedy="r"))
+    failed = status("failed", failure=Failure(kind="RunError", problem="w", where="h", remedy="r"))
     assert make_record("x", meta(1), failed, None, alive=False).failure == "w (h). Remedy: r."
     assert make_record("x", meta(2), failed, None, alive=False).failure is None
 

@@ -13,7 +13,7 @@ from engine.errors import ChoiceError, ConfigError, RunError, StoreError
 from engine.files import load, locked, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore, changes
 from engine.runs.process import ProcessId
-from engine.runs.record import Cancel, Meta, Status
+from engine.runs.record import CancelRequest, Meta, Status
 
 CONFIG = RunConfig(settings=LandSettings(step_deg=10.0))
 
@@ -58,7 +58,7 @@ def test_a_new_run_is_whole_and_not_started(store):
     assert store.get(run.id).id == run.id
     assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "meta.json", "run.lock"]
     assert json.dumps(record.as_dict())
-    assert (run.log_tail(), run.snapshots(), run.metrics().series()) == ([], [], {})
+    assert (run.log_tail(), run.files.snapshot_epochs(), dict(run.metrics().columns)) == ([], [], {})
 
 
 def test_the_list_is_newest_first_and_forgets_what_is_gone(store):
@@ -200,7 +200,7 @@ def test_cancelling_a_run_that_works_leaves_the_wish(store):
     run = store.create(CONFIG)
     put(run, state="running", process=ProcessId(host="elsewhere", boot="b", pid=1, start=1.0), heartbeat=time.time())
     run.cancel()
-    assert load(Cancel, run.folder / "cancel") == Cancel(launch=1)
+    assert load(CancelRequest, run.folder / "cancel") == CancelRequest(launch=1)
     assert run.record.is_stopping
 
 
@@ -227,7 +227,7 @@ def test_the_machine_card(store, monkeypatch):
 
 def test_a_busy_run_folder_is_told(store, monkeypatch):
     run = store.create(CONFIG)
-    monkeypatch.setattr("engine.runs.store.locked", lambda path: locked(path, patience_s=0.05))
+    monkeypatch.setattr("engine.runs.store.locked", lambda path: locked(path, timeout_s=0.05))
     with locked(run.folder / "meta.lock"), pytest.raises(RunError, match="another process"):
         store.annotate(run, name="x")
 
@@ -267,12 +267,12 @@ def test_a_deleted_run_lies_in_the_bin_and_comes_back_as_it_was(store):
         store.get(run.id)
     assert store.restore(run.id).record == before
     assert store.deleted() == {}
-    with pytest.raises(StoreError, match="not in the bin"):
+    with pytest.raises(StoreError, match="not in the trash"):
         store.restore(run.id)
     store.delete(run)
-    store.empty_bin()
+    store.empty_trash()
     assert store.deleted() == {}
-    assert not (store.home / "bin" / run.id).exists()
+    assert not (store.home / "trash" / run.id).exists()
 
 
 def test_a_run_that_somebody_works_on_is_not_deleted(store):

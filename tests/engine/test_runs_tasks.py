@@ -28,7 +28,7 @@ def context(folder, settings, stop_after: int | None = None) -> RunContext:
     def counted(*arguments, **keywords):
         report(*arguments, **keywords)
         if next(count) == stop_after:
-            run._pulse.stop_wanted.set()
+            run._heartbeat.stop_requested.set()
 
     run.report = counted
     return run
@@ -90,7 +90,7 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
     checkpoint = run.checkpoint
 
     def ask_to_stop(*arguments, **keywords):
-        run._pulse.stop_wanted.set()
+        run._heartbeat.stop_requested.set()
         checkpoint(*arguments, **keywords)
 
     run.checkpoint = ask_to_stop

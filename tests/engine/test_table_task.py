@@ -17,7 +17,7 @@ from engine.training.table import fit_table, snapshot_steps
 from tests.engine.test_runs_tasks import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
-OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=60, sample_share=0.1)
+OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=60, sample_fraction=0.1)
 
 
 def lines_of(folder) -> list[dict[str, float]]:
@@ -47,10 +47,10 @@ def test_the_result_holds_the_model_the_field_and_the_scores(finished):
     settings, folder = finished
     result = read_checkpoint(folder / "table.safetensors")
     known = target(settings.target)
-    sampled = known.sampled(settings.sample_share, seed=0)
+    sampled = known.sampled(settings.sample_fraction, seed=0)
     np.testing.assert_array_equal(result.arrays["sampled"], sampled)
-    summary = json.loads((folder / "table.json").read_text())["facts"]
-    assert summary == result.facts
+    summary = json.loads((folder / "table.json").read_text())["metadata"]
+    assert summary == result.metadata
     assert TableSettings(**summary["settings"]) == settings
 
     side = (settings.padding, settings.padding)
@@ -138,9 +138,9 @@ def test_another_seed_is_another_run(tmp_path):
 
 
 def test_a_sample_of_a_single_point_is_learned_too(tmp_path):
-    settings = OCEAN.model_copy(update={"sample_share": 2.4e-5, "iterations": 3})
+    settings = OCEAN.model_copy(update={"sample_fraction": 2.4e-5, "iterations": 3})
     fit_table(settings, context(tmp_path, settings))
-    assert read_checkpoint(tmp_path / "table.safetensors").facts["num_train"] == 1
+    assert read_checkpoint(tmp_path / "table.safetensors").metadata["num_train"] == 1
     assert all(np.isfinite(list(line.values())).all() for line in lines_of(tmp_path))
 
 
@@ -150,7 +150,7 @@ def test_a_sample_of_a_single_point_is_learned_too(tmp_path):
 def test_the_defaults_are_the_guides_example():
     settings = RunConfig.checked({"settings": {"task": "table"}}).settings
     assert settings == TableSettings(
-        target="force", width=63, height=32, padding=7, topology="sphere", sample_share=0.5, learning_rate=0.005
+        target="force", width=63, height=32, padding=7, topology="sphere", sample_fraction=0.5, learning_rate=0.005
     )
     assert RunConfig.demo("table").task == "table"
 
@@ -167,8 +167,8 @@ def test_every_field_is_documented():
         ({"padding": -1}, "greater than or equal to 0"),
         ({"topology": "cube"}, "'sphere', 'torus' or 'clamp'"),
         ({"target": "wind"}, "'force' or 'august'"),
-        ({"sample_share": 1.0}, "less than 1"),
-        ({"sample_share": 0}, "greater than 0"),
+        ({"sample_fraction": 1.0}, "less than 1"),
+        ({"sample_fraction": 0}, "greater than 0"),
         ({"iterations": 0}, "greater than or equal to 1"),
         ({"learning_rate": -1.0}, "greater than 0"),
         ({"width": 10_000}, "less than or equal to 720"),

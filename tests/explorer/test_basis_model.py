@@ -1,4 +1,4 @@
-"""The Basis page's rules: whatever is asked, what stands can be drawn."""
+"""The Basis page: every state can be drawn."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ TEXTS = st.one_of(
 )
 
 
-def assert_legal(model: BasisModel) -> None:
+def assert_valid(model: BasisModel) -> None:
     lowest = 0 if model.show == HARMONIC else 1
     assert lowest <= model.max_degree <= model.degree_limit
     assert 0 <= model.degree <= model.max_degree
@@ -31,8 +31,8 @@ def assert_legal(model: BasisModel) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
-def test_any_address_leaves_a_legal_choice(query: dict[str, str]) -> None:
-    assert_legal(BasisModel(query))
+def test_any_address_gives_a_valid_choice(query: dict[str, str]) -> None:
+    assert_valid(BasisModel(query))
 
 
 @given(
@@ -49,7 +49,7 @@ def test_any_address_leaves_a_legal_choice(query: dict[str, str]) -> None:
         max_size=12,
     )
 )
-def test_any_sequence_of_choices_stays_legal(choices: list[tuple[str, object]]) -> None:
+def test_any_sequence_of_choices_stays_valid(choices: list[tuple[str, object]]) -> None:
     model = BasisModel({})
     for name, value in choices:
         if name == "step":
@@ -58,13 +58,13 @@ def test_any_sequence_of_choices_stays_legal(choices: list[tuple[str, object]]) 
             low, high = getattr(model.param[name], "bounds", None) or (None, None)
             if low is None or low <= value <= high:
                 setattr(model, name, value)
-        assert_legal(model)
+        assert_valid(model)
 
 
 @given(
     st.integers(1, 40), st.integers(1, 1680), st.integers(1, 1680), st.sampled_from(["sphere", "ocean", "land", "box"])
 )
-def test_an_address_leads_back_to_the_same_view(degree: int, kept: int, shown: int, domain: str) -> None:
+def test_an_address_restores_the_view(degree: int, kept: int, shown: int, domain: str) -> None:
     first = BasisModel(
         {
             "show": "component",
@@ -81,7 +81,7 @@ def test_an_address_leads_back_to_the_same_view(degree: int, kept: int, shown: i
     assert not again.notes
 
 
-def test_a_hostile_address_is_clamped_and_said() -> None:
+def test_an_invalid_address_is_clamped_and_reported() -> None:
     model = BasisModel({"L": "9999", "l": "-3", "panel": "<script>", "box": "1,2,3"})
     assert (model.max_degree, model.degree) == (180, 0)
     assert len(model.notes) == 4
@@ -94,16 +94,16 @@ def test_components_stop_at_the_limit_of_what_can_be_fitted() -> None:
     model.domain = "sphere"
     assert model.max_degree == 40
     model.show = HARMONIC
-    assert_legal(model)
+    assert_valid(model)
 
 
 def test_steps_walk_through_every_harmonic_once() -> None:
     model = BasisModel({"L": "4", "l": "0", "m": "0"})
-    seen = []
+    visited = []
     for _ in range(25):
-        seen.append((model.degree, model.order))
+        visited.append((model.degree, model.order))
         model.step(1)
-    assert seen == [(degree, order) for degree in range(5) for order in range(-degree, degree + 1)]
+    assert visited == [(degree, order) for degree in range(5) for order in range(-degree, degree + 1)]
     assert (model.degree, model.order) == (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""The Data page's rules: whatever is asked, what stands can be shown; and its parts that need no browser."""
+"""The Data page: every state is valid; texts, files and uploads without a browser."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ TEXTS = st.one_of(
 )  # fmt: skip
 
 
-def found(choice: SourceChoice | None = None, **changes: Any) -> SourceSummary:
+def opened_source(choice: SourceChoice | None = None, **changes: Any) -> SourceSummary:
     choice = choice or SourceChoice()
     days = tuple(np.datetime_as_string(np.datetime64("2001-01-01") + np.arange(90), "D").tolist())
-    opened = SourceSummary(
+    source = SourceSummary(
         choice, "Made up", "key", days, "day", (180, 360), "180 × 360", "standard", 30.0, tuple(LAYERS), ("A note.",),
         (), (-2.0, 32.0), 259_200, 1e8,
     )  # fmt: skip
-    return replace(opened, **changes)
+    return replace(source, **changes)
 
 
-def assert_legal(model: DataModel) -> None:
-    """What the state describes exists."""
-    assert model.layer in (model.layers if model.found else LAYERS)
+def assert_valid(model: DataModel) -> None:
+    """Everything that the state selects exists."""
+    assert model.layer in (model.layers if model.opened else LAYERS)
     for name in ("day", "other", "hidden_percent", "hidden_seed", "seed", "years"):
         low, high = model.param[name].bounds
         assert low <= getattr(model, name) <= high
@@ -68,24 +68,24 @@ def assert_legal(model: DataModel) -> None:
     SourceChoice(
         **{name: getattr(model.choice, name) for name in ("kind", "step_deg", "seed", "years", "path", "quality")}
     )
-    assert model.quality == model.asked_quality
+    assert model.quality == model.chosen_quality
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS), st.integers(1, 40))
-def test_any_address_leaves_a_legal_state(query: dict[str, str], num_days: int) -> None:
+def test_any_address_gives_a_valid_state(query: dict[str, str], num_days: int) -> None:
     model = DataModel(query)
-    assert_legal(model)
-    model.take(found(model.choice, days=found().days[:num_days], layers=("observed", "gaps", "mean")))
-    assert_legal(model)
+    assert_valid(model)
+    model.take(opened_source(model.choice, days=opened_source().days[:num_days], layers=("observed", "gaps", "mean")))
+    assert_valid(model)
     assert model.waiting == {}
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
-def test_an_address_that_was_written_leads_back(query: dict[str, str]) -> None:
+def test_an_address_restores_the_state(query: dict[str, str]) -> None:
     model = DataModel(query)
-    model.take(found(model.choice))
+    model.take(opened_source(model.choice))
     again = DataModel(model.address)
-    again.take(found(again.choice))
+    again.take(opened_source(again.choice))
     assert again.address == model.address
     assert again.notes == []
 
@@ -94,38 +94,38 @@ def test_the_day_of_an_address_waits_for_its_source() -> None:
     model = DataModel({"src": "demo", "seed": "4", "day": "2001-02-03", "layer": "difference", "minus": "2001-01-05"})
     assert model.choice == SourceChoice(seed=4)
     assert (model.address["day"], model.address["minus"]) == ("2001-02-03", "2001-01-05")
-    model.take(found(model.choice))
+    model.take(opened_source(model.choice))
     assert (model.days[model.day], model.days[model.other]) == ("2001-02-03", "2001-01-05")
     assert model.notes == []
 
 
-def test_a_day_that_is_not_there_becomes_the_nearest_and_is_said() -> None:
+def test_a_missing_day_becomes_the_nearest() -> None:
     model = DataModel({"day": "2031-02-03"})
-    model.take(found())
+    model.take(opened_source())
     assert model.days[model.day] == "2001-03-31"
-    assert "2031-02-03 is no day of this source, 2001-03-31 is shown" in model.notes
+    assert "2031-02-03 is no day of this source; 2001-03-31 is shown" in model.notes
 
 
-def test_another_source_keeps_the_day_as_near_as_it_can() -> None:
+def test_another_source_keeps_the_nearest_day() -> None:
     model = DataModel({"day": "2001-02-03"})
-    model.take(found())
-    model.take(found(days=tuple(found().days[::10])))
+    model.take(opened_source())
+    model.take(opened_source(days=tuple(opened_source().days[::10])))
     assert model.days[model.day] == "2001-02-10"
     assert model.notes == []
 
 
-def test_a_layer_that_the_source_lacks_is_left() -> None:
+def test_a_missing_layer_becomes_the_observed_one() -> None:
     model = DataModel({"layer": "truth"})
     assert model.layer == "truth"
-    model.take(found(layers=("observed", "gaps")))
+    model.take(opened_source(layers=("observed", "gaps")))
     assert model.layer == "observed"
     model.restore({"layer": "truth"})
     assert model.layer == "observed"
 
 
-def test_back_to_the_same_source_takes_its_day_at_once() -> None:
+def test_an_address_of_the_open_source_sets_its_day_at_once() -> None:
     model = DataModel({})
-    model.take(found())
+    model.take(opened_source())
     model.restore({"day": "2001-03-01"})
     assert model.days[model.day] == "2001-03-01"
     # of another source the day waits until that is open
@@ -136,28 +136,28 @@ def test_back_to_the_same_source_takes_its_day_at_once() -> None:
 
 def test_a_difference_begins_between_two_days() -> None:
     model = DataModel({})
-    model.take(found())
+    model.take(opened_source())
     model.layer = "difference"
     assert (model.index, model.other_index) == (0, 30)
     model.layer = "observed"
     model.param.update(day=50, other=50)
     model.layer = "difference"
     assert model.other_index == 20
-    # what is asked for is done: by hand, by an address
+    # an explicit choice is kept: by hand, by an address
     model.other = 50
     assert model.other_index == 50
     model.restore({"layer": "difference", "day": "2001-02-03", "minus": "2001-02-03"})
     assert model.index == model.other_index == 33
     model = DataModel({"layer": "difference"})
-    model.take(found(unit="month"))
+    model.take(opened_source(unit="month"))
     assert (model.index, model.other_index) == (0, 1)
-    model.take(found(days=("2001-01-01",)))
+    model.take(opened_source(days=("2001-01-01",)))
     assert (model.index, model.other_index) == (0, 0)
 
 
-def test_days_go_round() -> None:
+def test_days_wrap_around() -> None:
     model = DataModel({"day": "2001-03-31"})
-    model.take(found())
+    model.take(opened_source())
     model.step(1)
     assert model.day == 0
     model.step(-1)
@@ -168,7 +168,7 @@ def test_days_go_round() -> None:
     ("iso", "index"), [("1900-01-01", 0), ("2001-01-02", 1), ("2001-01-02x", 2), ("zzz", 89), ("", 0)]
 )
 def test_the_nearest_day(iso: str, index: int) -> None:
-    assert nearest(found().days, iso) == index
+    assert nearest(opened_source().days, iso) == index
 
 
 # ---------------------------------------------------------------- quality
@@ -177,44 +177,44 @@ FILE = SourceChoice("path", path="sst.nc")
 KEPT = "kept quality_level ≥ 4: 67% of observations left out"
 
 
-def test_only_a_source_that_grades_its_observations_offers_a_choice() -> None:
+def test_only_a_source_with_quality_levels_offers_a_choice() -> None:
     model = DataModel({})
-    model.take(found())
+    model.take(opened_source())
     assert model.graded is None
     model.choice = FILE
-    model.take(found(FILE, grading=KEPT))
+    model.take(opened_source(FILE, grading=KEPT))
     assert model.graded == FILE
-    assert text.grading(model.found, None) == f"{KEPT[0].upper()}{KEPT[1:]}."
+    assert text.grading(model.opened, None) == f"{KEPT[0].upper()}{KEPT[1:]}."
 
 
-def test_another_quality_is_another_source_and_travels_in_the_address() -> None:
+def test_another_quality_is_another_source_and_part_of_the_address() -> None:
     model = DataModel({"src": "path", "path": "sst.nc"})
-    model.take(found(FILE, grading=KEPT))
+    model.take(opened_source(FILE, grading=KEPT))
     assert "quality" not in model.address
     model.quality = "all"
     model.choose_quality()
     assert model.choice == replace(FILE, quality="all")
     assert model.address["quality"] == "all"
     assert DataModel(model.address).choice == model.choice
-    # before it is open another thought: the one that is open is asked for again
+    # a change of mind before it is open selects the open source again
     model.quality = "good"
     model.choose_quality()
     assert model.choice == FILE
 
 
-def test_the_same_file_keeps_its_quality_and_another_begins_with_the_good_observations() -> None:
+def test_another_file_starts_with_the_good_observations() -> None:
     every = replace(FILE, quality="all")
     model = DataModel({"src": "path", "path": "sst.nc", "quality": "all"})
-    model.take(found(every, grading="all observations count"))
+    model.take(opened_source(every, grading="all observations count"))
     assert model.choose_file("path", "sst.nc") == every
     assert model.choose_file("path", "other.nc").quality == "good"
     assert model.choose_file("upload", "sst.nc").quality == "good"
 
 
-def test_a_level_is_kept_and_offered_where_it_was_asked_for() -> None:
+def test_a_quality_level_of_an_address_is_kept_and_offered() -> None:
     model = DataModel({"src": "path", "path": "sst.nc", "quality": "3"})
     assert (model.choice.quality, model.quality, model.notes) == (3, "level", [])
-    model.take(found(model.choice, grading="kept quality_level ≥ 3"))
+    model.take(opened_source(model.choice, grading="kept quality_level ≥ 3"))
     assert text.qualities(model.graded) == {"Good only": "good", "All": "all", "Level 3": "level"}
     model.choose_quality()
     assert model.choice.quality == 3
@@ -225,21 +225,21 @@ def test_a_level_is_kept_and_offered_where_it_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("text", ["fine", "-1", "", "1.5", "<script>", "GOOD"])
-def test_a_wrong_quality_in_the_address_is_said_and_left(text: str) -> None:
+def test_an_invalid_quality_in_the_address_is_reported(text: str) -> None:
     model = DataModel({"src": "path", "path": "sst.nc", "quality": text})
     assert model.choice == FILE
     assert model.notes == [f"quality={text} in the address is not a choice here"]
     assert "quality" not in model.address
 
 
-def test_what_was_refused_for_its_quality_can_be_asked_for_with_another() -> None:
+def test_a_source_refused_for_its_quality_can_be_opened_with_another() -> None:
     model = DataModel({})
-    model.take(found())
+    model.take(opened_source())
     model.choice = FILE
     model.refuse(QualityError("every cell is missing", "sst.nc", "choose all observations"))
     assert model.choice == SourceChoice()
     assert model.graded == FILE
-    assert "sst.nc" in text.grading(model.found, model.refused)
+    assert "sst.nc" in text.grading(model.opened, model.refused)
     model.quality = "all"
     model.choose_quality()
     assert model.choice == replace(FILE, quality="all")
@@ -248,13 +248,13 @@ def test_what_was_refused_for_its_quality_can_be_asked_for_with_another() -> Non
     assert (model.choice, model.graded, model.quality) == (SourceChoice(), None, "good")
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- text
 
 
-def test_words() -> None:
+def test_texts() -> None:
     assert text.date("2004-07-06") == "6 July 2004"
     assert text.date("2004-07-01", "month") == "July 2004"
-    rows = dict(text.source_rows(found()))
+    rows = dict(text.source_rows(opened_source()))
     assert rows["Span"] == "1 January 2001 to 31 March 2001"
     assert rows["One day"] == "0.247 MB"
     assert text.cost(ReadCost(31, 2**20, 2**20, 0.2)) == (
@@ -262,9 +262,9 @@ def test_words() -> None:
     )
     assert "about 1 min 15 s" in text.cost(ReadCost(31, 2**20, 2**20, 75.0))
     nothing = PointSeries(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
-    assert text.series_sentence(nothing, "day").startswith("Nothing was seen at 10.5° N 30.5° W")
-    seen = replace(nothing, observed=np.array([4.0], np.float32))
-    assert text.series_sentence(seen, "day").startswith("1 of 1 days seen at 10.5° N 30.5° W")
+    assert text.series_sentence(nothing, "day").startswith("No observations at 10.5° N 30.5° W")
+    observed_once = replace(nothing, observed=np.array([4.0], np.float32))
+    assert text.series_sentence(observed_once, "day").startswith("1 of 1 days observed at 10.5° N 30.5° W")
 
 
 def test_file_names_hold_no_path() -> None:
@@ -286,19 +286,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def recorded() -> tuple[list[Any], Callable[[Any], None]]:
+def recorder() -> tuple[list[Any], Callable[[Any], None]]:
     calls: list[Any] = []
     return calls, calls.append
 
 
 def test_the_browser_of_files_goes_in_and_up_and_chooses(home: Path) -> None:
-    chosen, choose = recorded()
-    failed, fail = recorded()
+    chosen, choose = recorder()
+    failed, fail = recorder()
     browser = FileBrowser(choose, fail)
-    assert [one["path"] for one in browser.entries] == [str(home / "data")]
+    assert [entry["path"] for entry in browser.entries] == [str(home / "data")]
     assert not browser.can_go_up
     browser.asked = [{"what": "folder", "path": str(home / "data"), "serial": 1}]
-    assert [(one["name"], one["is_data"], one["detail"]) for one in browser.entries] == [
+    assert [(entry["name"], entry["is_data"], entry["detail"]) for entry in browser.entries] == [
         ("more", False, ""),
         ("sst.nc", True, "0.00123 MB"),
     ]
@@ -329,7 +329,7 @@ def send(field: UploadField, content: bytes, name: str = "sst.nc", size: int | N
 
 
 def test_an_upload_arrives_chunk_by_chunk(home: Path) -> None:
-    done, take = recorded()
+    done, take = recorder()
     field = UploadField(take, print)
     assert field.limit_mb == 1
     send(field, b"twelve bytes")
@@ -339,7 +339,7 @@ def test_an_upload_arrives_chunk_by_chunk(home: Path) -> None:
 
 def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARMONIA_UPLOADS_KEPT_MB", "0")
-    done, take = recorded()
+    done, take = recorder()
     field = UploadField(take, print)
     send(field, b"first")
     session = Session()
@@ -354,12 +354,12 @@ def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypat
     session.release()
     send(field, b"fourth", serial=4)
     session.source = SourceChoice("upload", path=done[2])  # gone: whoever opens it says so
-    assert [name.split("/")[0] for name in done[3:]] == [one.name for one in (home / "home" / "uploads").iterdir()]
+    assert [name.split("/")[0] for name in done[3:]] == [entry.name for entry in (home / "home" / "uploads").iterdir()]
 
 
 def test_an_upload_that_is_too_large_or_stopped_leaves_nothing(home: Path) -> None:
-    done, take = recorded()
-    failed, fail = recorded()
+    done, take = recorder()
+    failed, fail = recorder()
     field = UploadField(take, fail)
     send(field, b"x" * 4, size=2_000_000)
     assert "the limit is 1" in str(failed[0])

@@ -1,4 +1,4 @@
-"""The Embeddings page's rules: whatever is asked, what stands is an embedding that can be made."""
+"""The Embeddings page: every state is an embedding that can be computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS = st.one_of(
 )
 
 
-def assert_legal(model: EmbeddingsModel) -> None:
+def assert_valid(model: EmbeddingsModel) -> None:
     config = model.config  # raises where it could not be made
     heights, widths = embeddings.divisors(model.step_deg)
     assert model.patch_height in heights
@@ -31,8 +31,8 @@ def assert_legal(model: EmbeddingsModel) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
-def test_any_address_leaves_an_embedding_that_can_be_made(query: dict[str, str]) -> None:
-    assert_legal(EmbeddingsModel(query))
+def test_any_address_gives_a_valid_embedding(query: dict[str, str]) -> None:
+    assert_valid(EmbeddingsModel(query))
 
 
 @given(
@@ -47,13 +47,13 @@ def test_any_address_leaves_an_embedding_that_can_be_made(query: dict[str, str])
         max_size=10,
     )
 )
-def test_any_sequence_of_choices_stays_legal(choices: list[tuple[str, object]]) -> None:
+def test_any_sequence_of_choices_stays_valid(choices: list[tuple[str, object]]) -> None:
     model = EmbeddingsModel({})
     for name, value in choices:
         bounds = getattr(model.param[name], "bounds", None)
         if bounds is None or bounds[0] <= value <= bounds[1]:
             setattr(model, name, value)
-        assert_legal(model)
+        assert_valid(model)
 
 
 def test_the_address_holds_both_choices() -> None:
@@ -68,7 +68,7 @@ def test_the_address_holds_both_choices() -> None:
     assert not again.notes
 
 
-def test_a_patch_that_does_not_divide_becomes_the_nearest_that_does() -> None:
+def test_a_patch_size_becomes_the_nearest_divisor() -> None:
     model = EmbeddingsModel({"step": "1", "ph": "45", "pw": "8"})
     model.step_deg = 4.0
     assert 45 % model.patch_height == 0

@@ -1,4 +1,4 @@
-"""The MvMF page's rules: whatever is asked, what stands is a belief or a sentence; and its view without a browser."""
+"""The Geolocation page: every state is a distribution or a message; and its view without a browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.queries.mvmf.centres import (
 from engine.queries.mvmf.expert import ClimateBar, TilePrediction
 from engine.queries.mvmf.sandbox import MapField, Mixture, Region
 from explorer.pages.mvmf import expert_text, text, view
-from explorer.pages.mvmf.expert import Asked
+from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.session import Session
@@ -38,33 +38,33 @@ TEXTS = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
     st.sampled_from(
         [*CENTRE_KINDS, "sandbox", "expert", "log", "50", "truth", "nan", "0", "-1", "1e300", "10,20", "91,0",
-         "nan,nan", "-", "10,20,30,1", "10,20,30,1:1,2,3,4,0", "10,20,0,1", "10,20,nan,1", "10,20,5,-1", "<script>",
-         "../x"]
+         "nan,nan", "-", "10,20,30,1", "10,20,30,1:1,2,3,4,0", "10,20,0,1", "10,20,nan,1", "10,20,5,-1",
+         "<script>", "../x"]
     ),
     st.text(max_size=12),
 )  # fmt: skip
 
 
-def assert_legal(model: MvmfModel) -> None:
+def assert_valid(model: MvmfModel) -> None:
     """Every bound holds, and every component by hand is one that the engine takes."""
     for name in ("count", "seed", "separation_km", "selected", "tile", "day", "log_kappa", "weight"):
         low, high = model.param[name].bounds
         assert low <= getattr(model, name) <= high
     if model.start not in ("none", "file"):
         assert model.count_limits[0] <= model.count <= model.count_limits[1]
-    for one in model.placed:
-        assert abs(one.component.lat) <= 90.0
-        assert abs(one.component.lon) <= 180.0
-        assert KAPPA_RANGE[0] <= one.component.kappa <= KAPPA_RANGE[1]
-        assert one.component.weight >= 0.0
+    for centre in model.placed:
+        assert abs(centre.component.lat) <= 90.0
+        assert abs(centre.component.lon) <= 180.0
+        assert KAPPA_RANGE[0] <= centre.component.kappa <= KAPPA_RANGE[1]
+        assert centre.component.weight >= 0.0
     for place in (model.truth, model.spot):
         assert place is None or (abs(place[0]) <= 90.0 and abs(place[1]) <= 180.0)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
-def test_any_address_leaves_a_legal_state(query: dict[str, str]) -> None:
+def test_any_address_gives_a_valid_state(query: dict[str, str]) -> None:
     model = MvmfModel(query)
-    assert_legal(model)
+    assert_valid(model)
     again = MvmfModel(model.address)
     assert not again.notes or model.start == "file"
     assert again.address == model.address
@@ -77,13 +77,11 @@ def test_any_address_leaves_a_legal_state(query: dict[str, str]) -> None:
     st.lists(
         st.builds(
             Component, st.floats(-90, 90), st.floats(-180, 179), st.floats(1e-6, 1e6), st.floats(0, 20)
-        ).map(lambda one: PlacedComponent(-1, one)),
+        ).map(lambda centre: PlacedComponent(-1, centre)),
         max_size=MOST_IN_ADDRESS,
     ),
 )  # fmt: skip
-def test_an_address_leads_back_to_the_same_belief(
-    start: str, count: int, seed: int, placed: list[PlacedComponent]
-) -> None:
+def test_an_address_restores_the_mixture(start: str, count: int, seed: int, placed: list[PlacedComponent]) -> None:
     first = MvmfModel({})
     first.param.update(start=start, count=count, seed=seed)
     first.placed = tuple(placed)
@@ -93,15 +91,15 @@ def test_an_address_leads_back_to_the_same_belief(
     if start != "none":
         assert again.beginning.count == count
     assert len(again.placed) == len(placed)
-    for one, other in zip(again.placed, placed, strict=True):
-        assert one.component == pytest.approx(other.component, rel=1e-3, abs=1e-5)
+    for centre, other in zip(again.placed, placed, strict=True):
+        assert centre.component == pytest.approx(other.component, rel=1e-3, abs=1e-5)
 
 
-def test_kappa_that_cannot_be_is_clamped_and_said() -> None:
+def test_an_invalid_kappa_is_clamped_and_reported() -> None:
     for typed, kappa in (("0", 1e-6), ("-3", 1e-6), ("1e300", 1e6), ("nan", 1e-6)):
         model = MvmfModel({"start": "land", "kappa": typed})
         assert 10.0**model.log_kappa == pytest.approx(kappa)
-        assert "was brought into" in model.notes[0]
+        assert "was clamped to" in model.notes[0]
 
 
 def test_an_address_holds_twelve_centres_and_a_file_none() -> None:
@@ -111,38 +109,38 @@ def test_an_address_holds_twelve_centres_and_a_file_none() -> None:
     assert not model.travels
     assert "c" not in model.address
     assert len(MvmfModel({"c": ":".join(["1,2,3,1"] * 13)}).placed) == MOST_IN_ADDRESS
-    assert "do not travel" in MvmfModel({"start": "file"}).notes[0]
+    assert "does not hold the centres of a file" in MvmfModel({"start": "file"}).notes[0]
     for _ in range(MOST_PLACED - len(model.placed)):
         model.add(Component(1.0, 2.0, 3.0, 1.0))
     with pytest.raises(OverflowError, match=str(MOST_PLACED)):
         model.add(Component(1.0, 2.0, 3.0, 1.0))
 
 
-def test_what_was_done_to_a_starts_centres_goes_with_it() -> None:
+def test_another_start_discards_the_changes_of_its_centres() -> None:
     model = MvmfModel({"start": "land", "n": "20", "c": "1,2,3,1:4,5,6,1,7"})
     model.set_component(8, Component(0.0, 0.0, 9.0, 1.0), 20)
-    assert [one.start_index for one in model.placed] == [-1, 7, 8]
+    assert [centre.start_index for centre in model.placed] == [-1, 7, 8]
     model.delete(7, Component(4.0, 5.0, 6.0, 1.0), 20)
-    assert next(one for one in model.placed if one.start_index == 7).component.weight == 0.0
+    assert next(centre for centre in model.placed if centre.start_index == 7).component.weight == 0.0
     model.set_component(20, Component(9.0, 9.0, 9.0, 2.0), 20)
     assert model.placed[0].component.lat == 9.0
     model.count = 21
-    assert [one.start_index for one in model.placed] == [-1]
+    assert [centre.start_index for centre in model.placed] == [-1]
     model.delete(21, model.placed[0].component, 21)
     assert model.placed == ()
 
 
 @pytest.mark.parametrize("start", ["none", "land", "file"])
-def test_kappa_and_weight_of_all_reach_those_by_hand(start: str) -> None:
+def test_kappa_and_weight_of_all_apply_to_centres_set_by_hand(start: str) -> None:
     placed = (PlacedComponent(-1, Component(1.0, 2.0, 3.0, 4.0)), PlacedComponent(0, Component(5.0, 6.0, 7.0, 8.0)))
     deleted = PlacedComponent(1, Component(5.0, 6.0, 7.0, 0.0))
     model = MvmfModel({})
     model.start = start
     model.placed = (*placed, deleted)
     model.log_kappa = 3.0
-    assert [one.component[2:] for one in model.placed] == [(1000.0, 4.0), (1000.0, 8.0), (7.0, 0.0)]
+    assert [centre.component[2:] for centre in model.placed] == [(1000.0, 4.0), (1000.0, 8.0), (7.0, 0.0)]
     model.weight = 2.0
-    assert [one.component for one in model.placed[:2]] == [
+    assert [centre.component for centre in model.placed[:2]] == [
         Component(1.0, 2.0, 1000.0, 2.0),
         Component(5.0, 6.0, 1000.0, 2.0),
     ]
@@ -154,22 +152,22 @@ def test_kappa_and_weight_of_all_reach_those_by_hand(start: str) -> None:
 
 def test_an_address_leaves_each_centre_its_own_beside_those_of_all() -> None:
     model = MvmfModel({"start": "land", "n": "20", "kappa": "1000", "weight": "3", "c": "1,2,30,4:5,6,70,8,3"})
-    assert [one.component[2:] for one in model.placed] == [(30.0, 4.0), (70.0, 8.0)]
+    assert [centre.component[2:] for centre in model.placed] == [(30.0, 4.0), (70.0, 8.0)]
     assert (model.log_kappa, model.weight) == (3.0, 3.0)
     assert (model.address["kappa"], model.address["weight"]) == ("1000", "3")
 
 
-def test_a_weight_that_cannot_be_is_clamped_and_said() -> None:
+def test_an_invalid_weight_is_clamped_and_reported() -> None:
     model = MvmfModel({"c": "1,2,3,1e300"})
     assert model.placed[0].component.weight == 20.0
-    assert model.notes == ["weight = 1e+300 was brought into 0 … 20"]
-    assert MvmfModel({"start": "land", "weight": "nan"}).notes == ["weight = nan was brought into 0.1 … 20"]
+    assert model.notes == ["weight = 1e+300 was clamped to 0 … 20"]
+    assert MvmfModel({"start": "land", "weight": "nan"}).notes == ["weight = nan was clamped to 0.1 … 20"]
 
 
 # --- the view -------------------------------------------------------------------------------------------------------
 
 
-class AtOnce:
+class Immediate:
     """Work that is done where it is asked for."""
 
     def __init__(self, on_progress: object, on_error: Callable[[Exception], None]) -> None:
@@ -189,18 +187,18 @@ class AtOnce:
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> view.MvmfView:
-    monkeypatch.setattr(view, "LatestTask", AtOnce)
+    monkeypatch.setattr(view, "LatestTask", Immediate)
     return view.MvmfView(Session(), MvmfModel({"c": "48,8,400,2:-36,175,60,1"}))
 
 
-def moved(page: view.MvmfView, what: str, index: int, lat: float = 0.0, lon: float = 0.0) -> None:
+def moved(page: view.MvmfView, action: str, index: int, lat: float = 0.0, lon: float = 0.0) -> None:
     serial = page.stage.globe.moved.get("serial", 0) + 1
-    page.stage.globe.moved = {"id": index, "what": what, "lat": lat, "lon": lon, "serial": serial}
+    page.stage.globe.moved = {"id": index, "what": action, "lat": lat, "lon": lon, "serial": serial}
 
 
-def test_a_belief_is_shown_with_its_handles_and_its_area(page: view.MvmfView) -> None:
+def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfView) -> None:
     globe = page.stage.globe
-    assert [(one["lat"], one["lon"]) for one in globe.handles] == [(48.0, 8.0), (-36.0, 175.0)]
+    assert [(handle["lat"], handle["lon"]) for handle in globe.handles] == [(48.0, 8.0), (-36.0, 175.0)]
     assert "50 % within" in page.stage.facts.object
     assert globe.field
     assert not globe.domain
@@ -208,7 +206,7 @@ def test_a_belief_is_shown_with_its_handles_and_its_area(page: view.MvmfView) ->
     assert globe.domain
 
 
-def test_a_hand_moves_takes_and_deletes_a_centre(page: view.MvmfView) -> None:
+def test_a_centre_is_moved_selected_and_deleted(page: view.MvmfView) -> None:
     before, facts = page.stage.globe.field, page.stage.facts.object
     moved(page, "move", 0, 30.0, 8.0)
     assert page.stage.globe.field != before
@@ -224,18 +222,18 @@ def test_a_hand_moves_takes_and_deletes_a_centre(page: view.MvmfView) -> None:
     assert len(page.stage.globe.handles) == 1
     moved(page, "pick", 0)
     assert page.model.panel == "centre"
-    assert "Centre 1 at 36.0° S" in page.sandbox.panels._words.object
+    assert "Centre 1 at 36.0° S" in page.sandbox.panel.text.object
 
 
-def test_a_click_places_takes_or_sets_the_truth(page: view.MvmfView) -> None:
+def test_a_click_adds_selects_or_sets_the_true_location(page: view.MvmfView) -> None:
     page.sandbox.clicked(10.0, 20.0)
     assert page.model.placed[-1].component[:2] == (10.0, 20.0)
     assert page.model.selected == 2
     page.model.click = "truth"
     page.sandbox.clicked(47.0, 9.0)
     assert page.model.truth == (47.0, 9.0)
-    assert "times as likely" in page.sandbox.panels._words.object
-    assert page.stage.globe.markers[0]["label"] == "Truth"
+    assert "times higher than" in page.sandbox.panel.text.object
+    assert page.stage.globe.markers[0]["label"] == "True location"
     assert page.stage.globe.handles[0]["to"] is not None
     page.model.click = "take"
     page.sandbox.clicked(-30.0, 170.0)
@@ -252,14 +250,14 @@ def read(page: view.MvmfView, lat: float, lon: float, **pointed: object) -> str:
 
 
 def density(rows: list[Component], lat: float, lon: float) -> str:
-    of = components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, one) for one in rows])
+    of = components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, centre) for centre in rows])
     return text.per_km2(Mixture(of).per_km2(lat, lon))
 
 
 HERE, THERE = Component(48.0, 8.0, 400.0, 2.0), Component(-36.0, 175.0, 60.0, 1.0)
 
 
-def test_the_pointer_is_told_the_exact_density_of_what_is_drawn(page: view.MvmfView) -> None:
+def test_the_pointer_reads_the_exact_density(page: view.MvmfView) -> None:
     assert read(page, 48.0, 8.0) == density([HERE, THERE], 48.0, 8.0)
     moved(page, "move", 0, 30.0, 8.0)
     assert read(page, 30.0, 8.0) == density([HERE._replace(lat=30.0), THERE], 30.0, 8.0)
@@ -271,7 +269,7 @@ def test_the_pointer_is_told_the_exact_density_of_what_is_drawn(page: view.MvmfV
     assert read(page, 0.0, 8.0) == "–"
 
 
-def test_right_of_the_divider_the_pointer_reads_the_chosen_one(page: view.MvmfView) -> None:
+def test_right_of_the_divider_the_pointer_reads_the_selected_component(page: view.MvmfView) -> None:
     page.model.param.update(selected=1, show="one")
     # it has a third of the weights; of the other one nothing is felt there, so that the sum is this one's part
     assert read(page, -30.0, 170.0, second=True) == density([HERE, THERE], -30.0, 170.0)
@@ -281,45 +279,45 @@ def test_right_of_the_divider_the_pointer_reads_the_chosen_one(page: view.MvmfVi
     assert read(page, 48.0, 8.0, second=True) == density([HERE, THERE], 48.0, 8.0)
 
 
-def asked(num_tested: int) -> Asked:
+def tile_result(num_tested: int) -> TileResult:
     """An expert's answer about one picture."""
-    belief = Mixture(Components(*(np.array([value]) for value in HERE)))
+    mixture = Mixture(Components(*(np.array([value]) for value in HERE)))
     errors = MapField(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
-    case = TilePrediction((), belief.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
-    return Asked(case, belief, belief.map(), errors, 200, 190, num_tested, True)
+    case = TilePrediction((), mixture.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
+    return TileResult(case, mixture, mixture.map(), errors, 200, 190, num_tested, True)
 
 
-def test_the_pointer_reads_errors_on_their_map_and_nothing_of_a_belief_stays(page: view.MvmfView) -> None:
+def test_the_pointer_reads_errors_on_their_map(page: view.MvmfView) -> None:
     page.model.mode = "expert"
-    page.expert._take(asked(512))
+    page.expert._take(tile_result(512))
     assert read(page, 48.0, 8.0) == density([HERE._replace(weight=1.0)], 48.0, 8.0)
-    assert "Off by" in page.stage.facts.object
+    assert "Error</dt>" in page.stage.facts.object
     assert page.model.has_scale
     assert page.model.has_density
-    page.model.look = "errors"
+    page.model.quantity = "errors"
     assert page._map.probe.label == "Median error here"
     assert read(page, 48.0, 8.0, value=812.0) == "812 km"
     assert read(page, 48.0, 8.0) == "no picture"
-    assert "Off by" not in page.stage.facts.object
+    assert "Error</dt>" not in page.stage.facts.object
     assert "within" not in page.stage.facts.object
     assert not page.model.has_scale
     assert not page.model.has_density
-    page.model.look = "belief"
+    page.model.quantity = "belief"
     assert page._map.probe.label == text.PER_KM2
-    assert "Off by" in page.stage.facts.object
+    assert "Error</dt>" in page.stage.facts.object
 
 
-def test_it_is_said_of_how_many_pictures_the_map_and_the_stepping_tell(page: view.MvmfView) -> None:
+def test_the_number_of_kept_pictures_is_shown(page: view.MvmfView) -> None:
     page.model.mode = "expert"
-    page.expert._take(asked(512))
-    assert "keeps 200 of its test&#x27;s 512 pictures" in page.expert._kept.object
-    page.model.look = "errors"
-    assert "190 <small>of the test&#x27;s 512 pictures" in page.stage.facts.object
-    page.expert._take(asked(200))
-    assert "all 200 pictures" in page.expert._kept.object
+    page.expert._take(tile_result(512))
+    assert "keeps 200 of its 512 test pictures" in page.expert._num_pictures.object
+    page.model.quantity = "errors"
+    assert "190 <small>of 512 test pictures" in page.stage.facts.object
+    page.expert._take(tile_result(200))
+    assert "All 200 test pictures" in page.expert._num_pictures.object
 
 
-def test_the_other_sides_number_does_not_stay(page: view.MvmfView) -> None:
+def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView) -> None:
     assert read(page, 48.0, 8.0) != "–"
     page.model.mode = "expert"
     assert read(page, 48.0, 8.0) == "–"
@@ -332,44 +330,44 @@ def test_weight_of_all_is_that_of_a_starts_centres_too(page: view.MvmfView) -> N
     page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
     page.model.log_kappa = 3.0
     page.model.weight = 5.0
-    belief = page.sandbox.belief
-    assert belief is not None
-    assert belief.components.weight.tolist() == [5.0] * 11
-    assert belief.components.kappa == pytest.approx(np.full(11, 1000.0))
+    mixture = page.sandbox.mixture
+    assert mixture is not None
+    assert mixture.components.weight.tolist() == [5.0] * 11
+    assert mixture.components.kappa == pytest.approx(np.full(11, 1000.0))
     page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
-    assert page.sandbox.belief is not None
-    assert page.sandbox.belief.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
+    assert page.sandbox.mixture is not None
+    assert page.sandbox.mixture.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
 
 
-def test_a_centre_that_is_not_there_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "LatestTask", AtOnce)
-    said: list[str] = []
+def test_a_centre_that_does_not_exist_is_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "LatestTask", Immediate)
+    messages: list[str] = []
     session = Session()
-    session.say = lambda severity, sentence: said.append(sentence)
+    session.say = lambda severity, sentence: messages.append(sentence)
     page = view.MvmfView(session, MvmfModel({"c": "48,8,400,2:-36,175,60,1", "sel": "50"}))
     assert page.model.selected == -1
-    assert said == ["There is no centre 51: 2 stand here. None is chosen."]
+    assert messages == ["Centre 51 does not exist: there are 2 centres. None is selected."]
 
 
-def test_nothing_of_the_last_belief_is_said_where_there_is_none(page: view.MvmfView) -> None:
+def test_without_a_distribution_the_text_is_cleared(page: view.MvmfView) -> None:
     page.model.param.update(start="fibonacci", count=1, placed=(), log_kappa=3.0)
     page.model.selected = 0
-    assert "Half of the belief" in page.sandbox.panels._words.object
+    assert "50 % of the probability" in page.sandbox.panel.text.object
     page.sandbox.delete()
     assert page.stage._failure.visible
-    assert page.sandbox.panels._words.object == f"<p>{text.NO_BELIEF}</p>"
+    assert page.sandbox.panel.text.object == f"<p>{text.NO_DISTRIBUTION}</p>"
     assert page.model.selected == -1
 
 
 def test_a_linear_scale_has_numbers_that_can_be_read(page: view.MvmfView) -> None:
     page.model.scale = "linear"
-    bar, globe, belief = page.stage.bar, page.stage.globe, page.sandbox.belief
-    assert belief is not None
-    power = math.floor(math.log10(belief.map().values.max()))
+    bar, globe, mixture = page.stage.bar, page.stage.globe, page.sandbox.mixture
+    assert mixture is not None
+    power = math.floor(math.log10(mixture.map().values.max()))
     assert (bar.label, bar.units) == ("Probability per km²", f"× {text.ten_to(power)}")
     assert 1.0 <= bar.vmax < 10.0
     assert (globe.vmin, globe.vmax) == (bar.vmin, bar.vmax)
-    assert globe.vmax * 10.0**power == pytest.approx(belief.map().values.max())
+    assert globe.vmax * 10.0**power == pytest.approx(mixture.map().values.max())
 
 
 def test_regions_have_two_colours_and_their_names_below(page: view.MvmfView) -> None:
@@ -384,24 +382,26 @@ def test_regions_have_two_colours_and_their_names_below(page: view.MvmfView) -> 
     assert bar.names == []
 
 
-def test_no_centre_is_said_and_not_an_error(page: view.MvmfView) -> None:
+def test_no_centre_is_a_message_and_not_an_error(page: view.MvmfView) -> None:
     page.model.placed = ()
-    assert text.NO_CENTRES in page.sandbox.panels._words.object
+    assert text.NO_CENTRES in page.sandbox.panel.text.object
     assert not page.stage.globe.field
     assert read(page, 0.0, 0.0) == "–"
     page.sandbox.clicked(5.0, 5.0)
     assert page.stage.globe.field
 
 
-def test_weights_of_zero_throughout_are_said(page: view.MvmfView) -> None:
-    page.model.placed = tuple(one._replace(component=one.component._replace(weight=0.0)) for one in page.model.placed)
+def test_zero_weights_are_an_error(page: view.MvmfView) -> None:
+    page.model.placed = tuple(
+        centre._replace(component=centre.component._replace(weight=0.0)) for centre in page.model.placed
+    )
     assert page.stage._failure.visible
     assert "All weights are zero" in page.stage._failure.object
 
 
 @pytest.mark.parametrize("show", ["density", "mass", "regions", "one"])
 @pytest.mark.parametrize("scale", ["log", "linear"])
-def test_every_way_to_show_it_fills_the_globe(page: view.MvmfView, show: str, scale: str) -> None:
+def test_every_quantity_fills_the_globe(page: view.MvmfView, show: str, scale: str) -> None:
     page.model.param.update(scale=scale, selected=1)
     page.model.show = show
     assert page.stage.globe.field
@@ -410,47 +410,47 @@ def test_every_way_to_show_it_fills_the_globe(page: view.MvmfView, show: str, sc
     assert page.stage.globe.vmin < page.stage.globe.vmax
 
 
-def test_a_file_of_centres_takes_the_place_of_the_start(page: view.MvmfView) -> None:
+def test_a_file_of_centres_replaces_the_start(page: view.MvmfView) -> None:
     page.sandbox.take_file(b"8,48\n175,-36\n100,10\n", "sites.csv")
     assert page.model.start == "file"
-    assert "taken as the longitude" in page.sandbox.panels._notes.object
-    belief = page.sandbox.belief
-    assert isinstance(belief, Mixture)
-    assert len(belief.components) == 5
-    said: list[str] = []
-    page.sandbox._session.say = lambda severity, sentence: said.append(sentence)
+    assert "taken as the longitude" in page.sandbox.panel.notes.object
+    mixture = page.sandbox.mixture
+    assert isinstance(mixture, Mixture)
+    assert len(mixture.components) == 5
+    messages: list[str] = []
+    page.sandbox._session.say = lambda severity, sentence: messages.append(sentence)
     page.sandbox.take_file(b"hello", "bad.csv")
-    assert "gives no centres" in said[0]
+    assert "gives no centres" in messages[0]
 
 
 def test_without_an_expert_the_page_offers_to_train_one(page: view.MvmfView) -> None:
     page.model.mode = "expert"
-    assert expert_text.NO_EXPERT in page.expert.panels._words.object
-    assert expert_text.INVITATION in page.expert.run._words.object
+    assert expert_text.NO_EXPERT in page.expert.panel.text.object
+    assert expert_text.INVITATION in page.expert.run._text.object
     assert page.stage.globe.handles == []
     page.model.run = "gone"
-    assert expert_text.NO_RUN in page.expert.panels._words.object
+    assert expert_text.NO_RUN in page.expert.panel.text.object
     page.model.mode = "sandbox"
     assert page.stage.globe.field
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("km2", "said"),
+    ("km2", "expected"),
     [(212_345.0, "212\u202f000 km²"), (1_790_000.0, "1.79 million km²"), (77.0, "77 km²"), (1_234.0, "1\u202f230 km²")],
 )
-def test_areas_are_read_by_people(km2: float, said: str) -> None:
-    assert text.area(km2) == said
+def test_areas_have_three_figures(km2: float, expected: str) -> None:
+    assert text.area(km2) == expected
 
 
 def test_a_region_of_a_few_cells_is_an_upper_bound() -> None:
-    said, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 3091.0, 1))
-    assert "at most 3\u202f090 km²: one cell" in said
+    sentence, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 3091.0, 1))
+    assert "at most 3\u202f090 km²: one cell" in sentence
     assert caution
-    said, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 212_345.0, 70))
-    assert said.startswith("Half of the belief lies in 212\u202f000 km²")
+    sentence, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 212_345.0, 70))
+    assert sentence.startswith("50 % of the probability lies in 212\u202f000 km²")
     assert not caution
 
 
@@ -461,7 +461,7 @@ def test_densities_keep_their_digits() -> None:
 
 def test_numbers_below_a_round_one_are_written_as_it_is() -> None:
     assert text.kappa_sentence(10.0**2.9999999, 53.1234).startswith(
-        "κ = 1\u202f000: half of such a peak lies within 53.1 km"
+        "κ = 1\u202f000: 50 % of the probability lies within 53.1 km"
     )
     assert text.kappa_sentence(1e-6, 10_000.0).startswith("κ = 1 × 10⁻⁶:")
     assert text.per_km2(9.99999e-8) == "1.000 × 10⁻⁷"
@@ -469,24 +469,24 @@ def test_numbers_below_a_round_one_are_written_as_it_is() -> None:
 
 def test_the_recall_figure_names_decades_and_lines() -> None:
     areas = np.geomspace(1e4, 5.1e8, 10)
-    plot = hv.render(figures.recall(areas, np.linspace(0.1, 1, 10), np.linspace(0, 1, 10), ("Expert", "Not looking")))
+    plot = hv.render(figures.recall(areas, np.linspace(0.1, 1, 10), np.linspace(0, 1, 10), ("Expert", "Constant")))
     (axis,) = plot.select({"type": LogAxis})
     assert axis.ticker.ticks == [1e4, 1e5, 1e6, 1e7, 1e8]
     assert [axis.major_label_overrides[tick] for tick in axis.ticker.ticks] == ["10⁴", "10⁵", "10⁶", "10⁷", "10⁸"]
     (legend,) = plot.legend
-    assert {item.label.value for item in legend.items} == {"Expert", "Not looking"}
+    assert {item.label.value for item in legend.items} == {"Expert", "Constant"}
 
 
-def test_what_came_from_outside_is_escaped() -> None:
+def test_external_text_is_escaped() -> None:
     assert "<script>" not in text.notes_html(["<script>"])
     assert "<script>" not in expert_text.climate_html([ClimateBar("<script>", "<script>", "#000000", 0.1, 0.2)])
 
 
 def test_the_dial_goes_the_shorter_way_round_the_year() -> None:
-    assert expert_text.date_sentence(360.0, 5.0) == "It dates the picture 26 December; it was 5 January, 10 days apart."
+    assert expert_text.date_sentence(360.0, 5.0) == "Predicted date 26 December, true date 5 January: 10 days apart."
 
 
-def test_why_fewer_centres_stand_than_were_asked_for_is_said() -> None:
+def test_fewer_centres_than_requested_are_explained() -> None:
     assert text.count_sentence("land", 400, 400) == []
-    assert "room for no more" in text.count_sentence("near-data", 400, 31)[0][0]
-    assert text.count_sentence("hierarchy", 400, 384)[0][0].startswith("384 centres stand here: a cube's cells come in")
+    assert "there is no space for 400" in text.count_sentence("near-data", 400, 31)[0][0]
+    assert text.count_sentence("hierarchy", 400, 384)[0][0].startswith("384 centres: cells of a cube come in")

@@ -34,36 +34,36 @@ class Beat:
 @pytest.fixture
 def beats(monkeypatch: pytest.MonkeyPatch) -> list[Beat]:
     """The periodic callbacks that were asked for."""
-    found: list[Beat] = []
+    callbacks: list[Beat] = []
     monkeypatch.setattr(
-        pn.state, "add_periodic_callback", lambda action, period: found.append(Beat(action)) or found[-1]
+        pn.state, "add_periodic_callback", lambda action, period: callbacks.append(Beat(action)) or callbacks[-1]
     )
-    return found
+    return callbacks
 
 
 def test_polling_begins_once_and_ends_when_it_is_no_longer_wanted(beats: list[Beat]) -> None:
     called: list[int] = []
-    poll = PeriodicTask(lambda: called.append(1))
-    poll.turn(True)
-    poll.turn(True)
+    task = PeriodicTask(lambda: called.append(1))
+    task.turn(True)
+    task.turn(True)
     assert len(beats) == 1
-    assert poll.running
+    assert task.running
     beats[0].action()
     assert called == [1]
-    poll.turn(False)
-    poll.turn(False)
+    task.turn(False)
+    task.turn(False)
     assert beats[0].is_over
-    assert not poll.running
-    poll.turn(True)
+    assert not task.running
+    task.turn(True)
     assert len(beats) == 2
 
 
 def test_a_sentence_follows_its_choice_and_is_no_markup() -> None:
     model = Choice()
-    said = controls.sentence(model, ["size"], lambda: f"{model.size} < 9")
-    assert said.object == "<p>1 &lt; 9</p>"
+    pane = controls.sentence(model, ["size"], lambda: f"{model.size} < 9")
+    assert pane.object == "<p>1 &lt; 9</p>"
     model.size = 5
-    assert said.object == "<p>5 &lt; 9</p>"
+    assert pane.object == "<p>5 &lt; 9</p>"
 
 
 def test_what_lies_in_a_box_already_is_not_sent_again() -> None:
@@ -79,8 +79,8 @@ def test_what_lies_in_a_box_already_is_not_sent_again() -> None:
 
 
 def test_only_an_address_that_had_to_be_changed_is_spoken_of() -> None:
-    session, said = Session(), []
-    session.say = lambda severity, sentence: said.append((severity, sentence))
+    session, messages = Session(), []
+    session.say = lambda severity, sentence: messages.append((severity, sentence))
     session.say_changed([])
     session.say_changed(["one", "two"])
-    assert said == [("warning", "Changed in this address: one; two.")]
+    assert messages == [("warning", "Changed in this address: one; two.")]

@@ -1,4 +1,4 @@
-"""The Reconstruct page's rules and words: whatever is asked, what stands can be shown, and what is said is so."""
+"""The Reconstruct page: every state is valid, and its texts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TEXTS = st.one_of(
 MONTHS = tuple(f"{year}-{month:02d}-01" for year in (2003, 2004) for month in range(1, 13))
 
 
-def assert_legal(model: ReconstructModel) -> None:
-    """What the state describes exists."""
+def assert_valid(model: ReconstructModel) -> None:
+    """Everything that the state selects exists."""
     assert model.kind in model.kinds
     assert model.left in model.layers
     assert model.right in model.layers
@@ -37,17 +37,17 @@ def assert_legal(model: ReconstructModel) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS), st.integers(1, 24), st.sampled_from([ALL_LAYERS, ALL_LAYERS[:3]]))
-def test_any_address_leaves_a_legal_state(query: dict[str, str], num_months: int, offered: tuple[str, ...]) -> None:
+def test_any_address_gives_a_valid_state(query: dict[str, str], num_months: int, offered: tuple[str, ...]) -> None:
     model = ReconstructModel(query)
-    assert_legal(model)
+    assert_valid(model)
     model.take_months(MONTHS[:num_months], MONTHS[0])
-    assert_legal(model)
+    assert_valid(model)
     model.offered = offered
-    assert_legal(model)
+    assert_valid(model)
     assert ReconstructModel(model.address).address == model.address
 
 
-def test_an_address_is_taken_up_and_what_cannot_be_is_said() -> None:
+def test_an_address_is_restored_and_invalid_keys_are_reported() -> None:
     maps = {"kind": "error", "left": "error_mean", "right": "error", "month": "2004-07", "place": "35,-60"}
     model = ReconstructModel({"run": "20260101-000000-00", "src": "demo", "step": "2", "years": "4", **maps})
     model.take_months(MONTHS, MONTHS[0])
@@ -73,14 +73,14 @@ def test_the_quality_of_a_file_travels_in_the_address() -> None:
     assert "quality" not in model.address
 
 
-def test_a_month_that_the_source_lacks_gives_way_to_the_nearest() -> None:
+def test_a_missing_month_becomes_the_nearest() -> None:
     model = ReconstructModel({"month": "1999-03"})
     model.take_months(MONTHS, "2004-07-01")
     assert model.iso == "2003-01-01"
     assert "1999-03 is no month" in model.notes[0]
 
 
-def test_layers_that_are_not_there_are_not_shown() -> None:
+def test_missing_layers_are_not_shown() -> None:
     model = ReconstructModel({"kind": "error"})
     model.offered = ("day", "observed", "reconstruction")
     assert model.kind == "temperature"
@@ -104,7 +104,7 @@ def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> N
 
 def verdict_of(mean: float, best: float, spread: float | None = None, **changes: object) -> ModelScores:
     rows = {"class": {"never": {"area": 0.2}}, "surface": {"sea": {}}}
-    held = {
+    values = {
         "table": {"model": rows, "mean": rows, "other": rows},
         "num_cells": 1200,
         "num_months": 1 if spread is None else 12,
@@ -114,20 +114,20 @@ def verdict_of(mean: float, best: float, spread: float | None = None, **changes:
         "spread": {"mean": spread, "other": spread},
         "withheld_only": False,
     }
-    return ModelScores(**{**held, **changes})  # type: ignore[arg-type]
+    return ModelScores(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_the_verdict_says_who_is_nearer_and_how_sure_that_is() -> None:
-    said = text.verdict(verdict_of(0.334, 0.2), "2004-07-01")
-    assert "July 2004" in said
-    assert "33 % nearer to the truth than the mean of valid days" in said
-    assert "20 % nearer to it than the best baseline" in said
-    assert "good" in said
-    assert "farther" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
+def test_the_verdict_compares_errors_with_their_uncertainty() -> None:
+    html = text.verdict(verdict_of(0.334, 0.2), "2004-07-01")
+    assert "July 2004" in html
+    assert "33 % lower error than the mean of observed days" in html
+    assert "20 % lower error than the best baseline" in html
+    assert "good" in html
+    assert "higher error than the best baseline" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
     assert "bad" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
-    assert "level with the best baseline" in text.verdict(verdict_of(0.3, 0.002), "2004-07-01")
+    assert "the same error as the best baseline" in text.verdict(verdict_of(0.3, 0.002), "2004-07-01")
     detail = text.detail(verdict_of(0.3, 0.2), verdict_of(0.31, 0.19, 0.02), "Kuroshio")
-    for part in ("Over 12 months: 31.0 ± 2.0 %", "19.0 ± 2.0 %", "20 % of their area", "Kuroshio"):
+    for part in ("over 12 months: 31.0 ± 2.0 %", "19.0 ± 2.0 %", "20 % of their area", "Kuroshio"):
         assert part in detail
     assert "standard error of their mean" in detail
     barless = verdict_of(0.31, 0.19, num_months=12)
@@ -135,30 +135,30 @@ def test_the_verdict_says_who_is_nearer_and_how_sure_that_is() -> None:
     assert "withheld" in text.detail(verdict_of(0.3, 0.2, withheld_only=True), None, "World")
 
 
-def test_nothing_from_outside_becomes_markup() -> None:
+def test_external_text_is_escaped() -> None:
     assert "<script" not in text.failure(ValueError("<script>alert(1)</script>"))
 
 
-def test_a_place_is_told_with_its_days() -> None:
+def test_a_place_has_its_observed_days() -> None:
     days = np.array([np.nan, 20.0, 21.0], np.float32)
     cell = CellDetail(
         10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False
     )
-    assert "seen on 2 of 3 days" in text.anatomy(cell, "2004-07-01")[0][0]
+    assert "observed on 2 of 3 days" in text.anatomy(cell, "2004-07-01")[0][0]
     assert text.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
     blank = np.full(3, np.nan, np.float32)
     unseen = CellDetail(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
-    assert "leans on its neighbours" in text.anatomy(unseen, "2004-07-01")[0][0]
+    assert "uses more distant cells" in text.anatomy(unseen, "2004-07-01")[0][0]
 
 
-def test_an_epoch_is_told_with_its_error() -> None:
+def test_an_epoch_has_its_error() -> None:
     field = np.zeros((2, 2), np.float32)
     lat = np.array([0.0, 1.0])
-    seen = Snapshot(3, lat, lat, field, field, field, None, 0.2, 0.25)
-    said = text.epoch(seen, 3, True)
-    assert "epoch 3" in said
-    assert "20 % nearer" in said
-    assert "runs" in said
+    snapshot = Snapshot(3, lat, lat, field, field, field, None, 0.2, 0.25)
+    html = text.epoch(snapshot, 3, True)
+    assert "epoch 3" in html
+    assert "20 % lower error" in html
+    assert "runs" in html
 
 
 @pytest.mark.parametrize("truth", [None, 20.5])

@@ -23,10 +23,10 @@ def record(state: str, **known: Any) -> RunRecord:
     return RunRecord(id="20261120-101500-0123456789", state=state, task="basis", **known)
 
 
-def told_by(panel: RunsPanel, session: Session) -> list[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
-    session.say = lambda severity, sentence: told.append((severity, sentence))
-    return told
+def messages_of(panel: RunsPanel, session: Session) -> list[tuple[str, str]]:
+    messages: list[tuple[str, str]] = []
+    session.say = lambda severity, sentence: messages.append((severity, sentence))
+    return messages
 
 
 def test_a_run_is_called_by_its_name_or_by_task_and_time() -> None:
@@ -51,9 +51,9 @@ def test_a_row_says_how_far_and_how_long() -> None:
     assert "1 min 15 s left" in shown["detail"]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min")])
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+@pytest.mark.parametrize(("seconds", "expected"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min")])
+def test_durations(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,24 +64,24 @@ def test_durations(seconds: float, said: str) -> None:
 def test_a_message_when_a_run_ends_and_only_then(before: str | None, after: str, severity: str | None) -> None:
     session = Session()
     panel = RunsPanel(session, Registry())
-    told = told_by(panel, session)
+    messages = messages_of(panel, session)
     panel._changed([Change(record(after, name=NAME, failure="no room"), before)])
-    assert [one for one, _ in told] == ([severity] if severity else [])
-    assert all(NAME in sentence for _, sentence in told)
+    assert [kind for kind, _ in messages] == ([severity] if severity else [])
+    assert all(NAME in sentence for _, sentence in messages)
 
 
 def test_the_registry_sees_what_others_do(tmp_path: Path) -> None:
     registry = Registry(lambda: RunStore(tmp_path))
-    seen: list[list[Change]] = []
+    changes: list[list[Change]] = []
     arrived = threading.Event()
-    registry._listeners["test"] = lambda changed: (seen.append(changed), arrived.set())
+    registry._listeners["test"] = lambda changed: (changes.append(changed), arrived.set())
     registry.start()
     try:
         with RunStore(tmp_path) as other:
             run = other.create(RunConfig(settings=LandSettings(step_deg=10.0)), name="made elsewhere")
-        registry.look_now()
+        registry.refresh()
         assert arrived.wait(120)
-        assert seen[-1][-1].run.id == run.id
+        assert changes[-1][-1].run.id == run.id
         assert registry.records[run.id].state == "created"
     finally:
         registry.stop()
@@ -95,7 +95,7 @@ def test_a_home_that_cannot_be_one_is_said(tmp_path: Path) -> None:
     try:
         deadline = time.monotonic() + 120
         while not registry.problem and time.monotonic() < deadline:
-            registry.look_now()
+            registry.refresh()
             time.sleep(0.01)
         assert "the home folder is a file" in registry.problem
         session = Session()

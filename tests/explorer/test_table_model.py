@@ -1,4 +1,4 @@
-"""The Table page's rules: whatever is asked, what stands is a run that can be started."""
+"""The Learned table page: every state is a run that can start."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ TEXTS = st.one_of(
 )
 
 
-def assert_legal(model: TableModel) -> None:
+def assert_valid(model: TableModel) -> None:
     """The settings are valid, survive their file, and every bound holds."""
     config = model.config
     assert RunConfig.from_json(config.to_json()) == config
@@ -29,8 +29,8 @@ def assert_legal(model: TableModel) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), TEXTS))
-def test_any_address_leaves_a_legal_choice(query: dict[str, str]) -> None:
-    assert_legal(TableModel(query))
+def test_any_address_gives_a_valid_choice(query: dict[str, str]) -> None:
+    assert_valid(TableModel(query))
 
 
 @given(
@@ -48,20 +48,20 @@ def test_any_address_leaves_a_legal_choice(query: dict[str, str]) -> None:
         max_size=12,
     )
 )
-def test_any_sequence_of_choices_stays_legal(choices: list[tuple[str, object]]) -> None:
+def test_any_sequence_of_choices_stays_valid(choices: list[tuple[str, object]]) -> None:
     model = TableModel({})
     for name, value in choices:
         bounds = getattr(model.param[name], "bounds", None)
         if bounds is None or bounds[0] <= value <= bounds[1]:
             setattr(model, name, value)
-        assert_legal(model)
+        assert_valid(model)
 
 
 @given(
     st.integers(1, 720), st.integers(1, 360), st.integers(0, 15), st.integers(1, 99), st.sampled_from(ITERATIONS),
     st.sampled_from(RATES), st.sampled_from(TOPOLOGIES), st.sampled_from(["force", "august"]),
 )  # fmt: skip
-def test_an_address_leads_back_to_the_same_view(
+def test_an_address_restores_the_view(
     width: int, height: int, padding: int, percent: int, steps: int, rate: float, topology: str, target: str
 ) -> None:
     padding = min(padding, width, height)
@@ -85,7 +85,7 @@ def test_an_address_leads_back_to_the_same_view(
     assert (again.width, again.height, again.padding, again.sample_percent) == (width, height, padding, percent)
 
 
-def test_a_hostile_address_is_clamped_and_said() -> None:
+def test_an_invalid_address_is_clamped_and_reported() -> None:
     model = TableModel({"W": "9999", "H": "3", "pad": "15", "sample": "0", "topology": "<script>"})
     assert (model.width, model.height, model.padding, model.sample_percent) == (720, 3, 3, 1)
     assert len(model.notes) == 4
@@ -100,26 +100,26 @@ def test_a_smaller_table_narrows_the_padding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("test", "is_over", "says", "is_caution"),
+    ("test", "is_over", "expected", "is_caution"),
     [
-        (0.1, True, "the table wins.", False),
-        (0.9, True, "the table loses.", True),
-        (0.9, False, "so far the table loses.", False),
+        (0.1, True, ": the table has the lower error.", False),
+        (0.9, True, ": the table has the higher error.", True),
+        (0.9, False, ": so far the table has the higher error.", False),
     ],
 )
-def test_a_lost_comparison_is_said(test: float, is_over: bool, says: str, is_caution: bool) -> None:
-    said, caution = text.verdict(test, BaselineScore("nearest sampled point", 0.5, 0.4), "°C", is_over)
-    assert says in said
-    assert "0.5 °C" in said
+def test_the_table_is_compared_with_its_baseline(test: float, is_over: bool, expected: str, is_caution: bool) -> None:
+    sentence, caution = text.verdict(test, BaselineScore("nearest sampled point", 0.5, 0.4), "°C", is_over)
+    assert expected in sentence
+    assert "0.5 °C" in sentence
     assert caution is is_caution
 
 
-def test_the_best_topology_is_named_only_when_all_are_known() -> None:
+def test_the_lowest_error_is_marked_only_when_all_are_known() -> None:
     rows = dict(text.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": None}, "1"))
     assert rows == {
-        "Unseen points, sphere": "0.3",
-        "Unseen points, torus": "0.2",
-        "Unseen points, clamp": "not trained",
+        "Test points, sphere": "0.3",
+        "Test points, torus": "0.2",
+        "Test points, clamp": "not trained",
     }
     rows = dict(text.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": 0.4}, "°C"))
-    assert rows["Unseen points, torus"] == "0.2 °C · best"
+    assert rows["Test points, torus"] == "0.2 °C · lowest"

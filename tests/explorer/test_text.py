@@ -8,9 +8,9 @@ NASTY = "<img src=x onerror=alert(1)>"
 
 
 @pytest.mark.parametrize(
-    "made",
+    "html",
     [
-        text.text(NASTY).object,
+        text.text_pane(NASTY).object,
         text.title(NASTY, NASTY).object,
         text.section(NASTY).object,
         text.facts([(NASTY, NASTY, NASTY)]),
@@ -19,9 +19,9 @@ NASTY = "<img src=x onerror=alert(1)>"
         text.table([(NASTY, NASTY)]),
     ],
 )
-def test_markup_is_escaped(made: str) -> None:
-    assert "<img" not in made
-    assert "&lt;img" in made
+def test_markup_is_escaped(html: str) -> None:
+    assert "<img" not in html
+    assert "&lt;img" in html
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_numbers_are_set_as_in_print(value: float, shown: str) -> None:
 
 
 def test_a_table_of_several_columns_has_their_heads() -> None:
-    made = text.table([("Error", "1", "2")], ("Ours", "<theirs>"))
-    assert "<tr><td></td><th scope=col>Ours</th><th scope=col>&lt;theirs&gt;</th></tr>" in made
-    assert "<th scope=row>Error</th><td>1</td><td>2</td>" in made
+    html = text.table([("Error", "1", "2")], ("Ours", "<theirs>"))
+    assert "<tr><td></td><th scope=col>Ours</th><th scope=col>&lt;theirs&gt;</th></tr>" in html
+    assert "<th scope=row>Error</th><td>1</td><td>2</td>" in html
     assert "scope=col" not in text.table([("Error", "1")])

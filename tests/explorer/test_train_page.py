@@ -18,10 +18,11 @@ from engine.queries.train import curves as trainings
 from engine.queries.train import forms
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
-from explorer.pages.train import fields, labels, markup, text
-from explorer.pages.train.compare import read_compared
-from explorer.pages.train.follow import CurveOptions, RunReader
+from explorer.pages.train import form_fields as fields
+from explorer.pages.train import markup, text
+from explorer.pages.train.comparisons import read_compared
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TASKS, TrainModel
+from explorer.pages.train.run_reader import CurveOptions, RunReader
 from explorer.plots import training as figures
 
 hv.extension("bokeh", logo=False)  # type: ignore[operator]
@@ -31,7 +32,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def row(model: TrainModel, name: str) -> dict[str, Any]:
-    return next(one for one in fields.form_rows(model) if one["name"] == name)
+    return next(field_row for field_row in fields.form_rows(model) if field_row["name"] == name)
 
 
 # --- the draft and its address ----------------------------------------------------------------------------------------
@@ -42,7 +43,7 @@ def test_every_demo_is_a_legal_draft(task: str) -> None:
     model = TrainModel({"task": task})
     assert model.checked() == RunConfig.demo(task)
     assert model.changes == {}
-    assert not [one for one in fields.form_rows(model) if one["problem"]]
+    assert not [field_row for field_row in fields.form_rows(model) if field_row["problem"]]
 
 
 @settings(max_examples=40)
@@ -75,7 +76,7 @@ def test_a_draft_travels_in_the_address_even_when_it_is_wrong() -> None:
     assert set(again.problems()) == {"model.width", "model.heads", "window"} & set(again.problems()) | {"model.width"}
 
 
-def test_all_wrong_fields_are_told_at_once_with_what_is_legal() -> None:
+def test_all_invalid_fields_are_reported_with_valid_values() -> None:
     model = TrainModel({"task": "sst"})
     for name, typed in (("model.patch", "1, 7, 4"), ("epochs", "many"), ("learning_rate", "-1")):
         fields.change(model, name, typed)
@@ -84,15 +85,15 @@ def test_all_wrong_fields_are_told_at_once_with_what_is_legal() -> None:
     assert len(caught.value.problems) == 3
     # 60 rows are a whole number of patches of 2, 3, 5 or 6 rows, which the window's row lists
     assert "patch height 7 does not divide 60; 56 and 63 do" in row(model, "window")["problem"]
-    assert "Legal now" in row(model, "learning_rate")["problem"]
+    assert "Valid values" in row(model, "learning_rate")["problem"]
     assert row(model, "epochs")["text"] == "many"
     fields.change(model, "model.patch", "1, 6, 4")
     assert not row(model, "window")["problem"]
 
 
-def test_what_does_not_go_with_the_other_choices_is_not_offered() -> None:
+def test_incompatible_choices_are_not_offered() -> None:
     model = TrainModel({"task": "sst"})
-    legal = {one["text"]: one["is_legal"] for one in row(model, "loss")["options"]}
+    legal = {field_row["text"]: field_row["is_legal"] for field_row in row(model, "loss")["options"]}
     assert legal == {"l1": True, "l2": True, "gaussian": False}
     assert row(model, "model.heads")["suggestions"] == ["1", "2", "4", "8", "16"]
     fields.change(model, "model.width", "20")
@@ -101,7 +102,7 @@ def test_what_does_not_go_with_the_other_choices_is_not_offered() -> None:
 
 @settings(max_examples=12)
 @given(st.data())
-def test_every_row_reads_what_it_writes(data: st.DataObject) -> None:
+def test_every_row_reads_back_its_own_text(data: st.DataObject) -> None:
     model = TrainModel({"task": data.draw(st.sampled_from(TASKS))})
     before = model.values
     for field in forms.form_fields(model.task):
@@ -115,11 +116,11 @@ def test_every_row_reads_what_it_writes(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "text", ["16, 32", "0.0003 … 0.003 log", "1 … 4", "1×2×2, 1×4×4", "harmonic, none", "true, false", "0.0 … 0.3"]
 )
-def test_a_dimension_is_written_as_a_person_writes_it(text: str) -> None:
+def test_a_dimension_survives_its_text(text: str) -> None:
     assert fields.dimension_text(fields.dimension_of(text)) == text
 
 
-def test_a_sweep_is_drafted_by_what_it_varies() -> None:
+def test_a_sweep_is_drafted_from_its_search_space() -> None:
     model = TrainModel({"task": "sst"})
     fields.change(model, "epochs", "2")
     fields.change(model, "task", "sweep")
@@ -133,12 +134,12 @@ def test_a_sweep_is_drafted_by_what_it_varies() -> None:
     assert "batch" in row(model, "space+")["problem"]
 
 
-def test_the_source_takes_its_own_fields_along() -> None:
+def test_another_source_resets_the_fields_of_the_source() -> None:
     model = TrainModel({"task": "sst"})
     fields.change(model, "source.kind", "file")
     assert model.values["source"] == {"kind": "file"}
     assert "source.path" in model.problems()
-    assert not [one for one in fields.form_rows(model) if one["name"] == "source.step_deg"]
+    assert not [field_row for field_row in fields.form_rows(model) if field_row["name"] == "source.step_deg"]
     fields.change(model, "source.kind", "demo")
     assert not model.problems().keys() & {"source.path", "source.step_deg"}
 
@@ -151,87 +152,87 @@ def test_at_most_eight_runs_are_compared() -> None:
     assert TrainModel(model.address).compared == model.compared
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- text ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("model", "mean", "said"),
-    [(0.2, 0.25, "The model beats the plain mean"), (0.3, 0.25, "The plain mean beats the model"),
-     (0.2501, 0.25, "The model equals the plain mean")],
+    ("model", "mean", "expected"),
+    [(0.2, 0.25, "Lower error than the mean"), (0.3, 0.25, "Higher error than the mean"),
+     (0.2501, 0.25, "Same error as the mean")],
 )  # fmt: skip
-def test_the_verdict_answers_the_one_question(model: float, mean: float, said: str) -> None:
+def test_the_verdict_compares_the_model_with_the_mean(model: float, mean: float, expected: str) -> None:
     html = markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, {})
-    assert said in html
+    assert expected in html
     assert "so far" in html
-    kind = {"beats the plain": "success", "beats the model": "error", "equals": "warning"}
-    assert next(f"color:var(--h-{name})" for part, name in kind.items() if part in said) in html
+    kind = {"Lower": "success", "Higher": "error", "Same": "warning"}
+    assert next(f"color:var(--h-{name})" for relation, name in kind.items() if relation in expected) in html
     # what was measured on test years counts more than validation
     tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.1), ("mean", 0.4))}
     assert "−75 %" in markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, tested)
 
 
-def test_before_there_is_a_score_the_verdict_says_what_happens() -> None:
-    assert "reads its data: 25 %" in markup.verdict(RECORD, {"preparing": 0.25}, {})
+def test_without_a_score_the_verdict_is_the_state_of_the_run() -> None:
+    assert "Reading the data: 25 %" in markup.verdict(RECORD, {"preparing": 0.25}, {})
     failed = RunRecord(id=RECORD.id, state="failed", task="sst", failure=f"no room {HOSTILE}")
     assert HOSTILE not in markup.verdict(failed, {}, {})
     assert "no room" in markup.verdict(failed, {}, {})
 
 
-@pytest.mark.parametrize(("skill", "said"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
-def test_a_badge_tells_good_from_bad(skill: float, said: str) -> None:
+@pytest.mark.parametrize(("skill", "expected"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
+def test_a_badge_is_good_bad_or_neutral(skill: float, expected: str) -> None:
     label, kind = text.badge({"skill_mean": skill}, {})
-    assert kind == said
+    assert kind == expected
     assert label.endswith(", validation") or skill != skill
     # once the test years have spoken, the list tells the same as the verdict
     tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.3), ("mean", 0.4))}
-    assert text.badge({"skill_mean": skill}, tested) == ("25 % better than the mean", "good")
+    assert text.badge({"skill_mean": skill}, tested) == ("25 % lower error than the mean", "good")
 
 
-def test_nothing_that_came_from_outside_becomes_markup() -> None:
+def test_external_text_is_escaped() -> None:
     configs = [RunConfig(seed=seed, settings=SSTSettings()) for seed in (0, 1)]
-    found = markup.differences(forms.compare_configs(configs), [(HOSTILE, "red"), ("b", "blue")])
-    assert HOSTILE not in found + markup.bars([(HOSTILE, 1.0, 0.1, "red")], "K") + markup.key([(HOSTILE, "red", True)])
+    result = markup.differences(forms.compare_configs(configs), [(HOSTILE, "red"), ("b", "blue")])
+    assert HOSTILE not in result + markup.bars([(HOSTILE, 1.0, 0.1, "red")], "K") + markup.key([(HOSTILE, "red", True)])
     # what differs comes first
-    assert found.index(">Seed<") < found.index("fields they share")
+    assert result.index(">Seed<") < result.index("equal fields")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_fields_bear_words_and_tell_how_they_are_written(task: str) -> None:
+def test_fields_have_labels_and_their_names_in_files(task: str) -> None:
     model = TrainModel({"task": task})
-    rows = [one for one in fields.form_rows(model) if one["name"] not in ("space+",)]
-    named = [(one["group"], one["label"]) for one in rows]
+    rows = [field_row for field_row in fields.form_rows(model) if field_row["name"] not in ("space+",)]
+    named = [(field_row["group"], field_row["label"]) for field_row in rows]
     assert len(set(named)) == len(named)
-    assert not [one for one in rows if "_" in one["label"]]
-    written = {one["name"]: one["help"] for one in rows}
+    assert not [field_row for field_row in rows if "_" in field_row["label"]]
+    written = {field_row["name"]: field_row["help"] for field_row in rows}
     for field in forms.form_fields(task):
         if field.name in written and field.name != "space":
             assert f"written {field.name.removeprefix('trial.')} in files" in written[field.name]
 
 
-def test_form_comparison_and_sweep_call_a_field_the_same() -> None:
+def test_form_comparison_and_sweep_use_the_same_labels() -> None:
     name = "model.patch"
-    words_of_it = row(TrainModel({"task": "sst"}), name)["label"]
+    field_label = row(TrainModel({"task": "sst"}), name)["label"]
     changed = SSTSettings(window=(60, 60), model=SSTSettings().model.model_copy(update={"patch": (1, 2, 2)}))
     configs = [RunConfig(settings=settings) for settings in (SSTSettings(window=(60, 60)), changed)]
-    found = markup.differences(forms.compare_configs(configs), [("a", "red"), ("b", "blue")])
-    head = f'<th scope=row title="{name}">{words_of_it}</th>'
-    assert head in found[: found.index("fields they share")]
-    assert "1, 2, 2" in found
+    result = markup.differences(forms.compare_configs(configs), [("a", "red"), ("b", "blue")])
+    head = f'<th scope=row title="{name}">{field_label}</th>'
+    assert head in result[: result.index("equal fields")]
+    assert "1, 2, 2" in result
     sweep = TrainModel({"task": "sweep"})
     fields.change(sweep, "space+", name)
-    assert row(sweep, f"space.{name}")["label"] == words_of_it == labels.label(f"trial.{name}")
-    assert text.chosen_text({name: [1, 2, 2]}) == f"{labels.short(name)} 1×2×2"
+    assert row(sweep, f"space.{name}")["label"] == field_label == text.label(f"trial.{name}")
+    assert text.chosen_text({name: [1, 2, 2]}) == f"{text.short(name)} 1×2×2"
 
 
-def test_what_is_wrong_is_said_without_the_names_of_files() -> None:
+def test_problems_are_reported_with_labels() -> None:
     model = TrainModel({"task": "sst"})
     fields.change(model, "train_years", "2001, 2003")
     assert "shares years with “Training years” 2001 to 2003" in row(model, "validation_years")["problem"]
-    assert labels.label("window.0") == labels.label("window")
-    assert labels.in_words("no file /data/a_b.nc") == "no file /data/a_b.nc"
+    assert text.label("window.0") == text.label("window")
+    assert text.with_labels("no file /data/a_b.nc") == "no file /data/a_b.nc"
     sweep = TrainModel({"task": "sweep"})
     sweep.set_field("space", {})
-    assert row(sweep, "space+")["problem"] == "nothing is varied yet; choose at least one field"
+    assert row(sweep, "space+")["problem"] == "the search space is empty; choose at least one field"
 
 
 # --- what is read of runs ---------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path)
 
 
-def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> RunReader:
+def run_with_metrics(store: RunStore, seed: int = 0, num_lines: int = 50) -> RunReader:
     """A run that nobody started, with metrics as the task writes them."""
     run = store.create(RunConfig(seed=seed, settings=SSTSettings()), name=f"seed {seed}")
     lines = []
@@ -253,23 +254,23 @@ def trained(store: RunStore, seed: int = 0, num_lines: int = 50) -> RunReader:
     return RunReader(run)
 
 
-def test_a_run_is_read_once_and_drawn_with_its_rivals(store: RunStore) -> None:
-    run = trained(store)
-    seen = run.read(run.run.record, CurveOptions("", "step", 0.0), -1)
-    assert seen.metric == "val_mae"
-    assert [(line.name.split(",")[0], line.is_dashed) for line in seen.lines] == [
-        ("Mean of valid days", True),
-        ("The model", False),
+def test_a_run_is_read_once_and_drawn_with_its_baselines(store: RunStore) -> None:
+    run = run_with_metrics(store)
+    snapshot = run.read(run.run.record, CurveOptions("", "step", 0.0), -1)
+    assert snapshot.metric == "val_mae"
+    assert [(line.name.split(",")[0], line.is_dashed) for line in snapshot.lines] == [
+        ("Mean of observed days", True),
+        ("Model", False),
     ]
-    assert seen.top == 0.5
-    figure = figures.curves(seen.lines, False, "Step", "K", 200, seen.top)
+    assert snapshot.top == 0.5
+    figure = figures.curves(snapshot.lines, False, "Step", "K", 200, snapshot.top)
     assert hv.render(figure).y_range.end < 0.5
     assert latest_metrics(run.run.folder)["step"] == 49  # the torn line does not count
     assert latest_metrics(store.home) == {}
 
 
-def test_snapshots_are_fields_and_a_damaged_one_is_said(store: RunStore) -> None:
-    folder = trained(store).run.folder
+def test_snapshots_are_fields_and_a_damaged_one_is_an_error(store: RunStore) -> None:
+    folder = run_with_metrics(store).run.folder
     (folder / "snapshots").mkdir()
     lat, lon = np.array([-5.0, 5.0]), np.array([0.0, 10.0, 20.0])
     field = np.ones((2, 3), np.float16)
@@ -279,42 +280,42 @@ def test_snapshots_are_fields_and_a_damaged_one_is_said(store: RunStore) -> None
     )  # fmt: skip
     (folder / "snapshots" / "epoch-0004.npz").write_bytes(b"no archive")
     assert snapshot_epochs(folder) == [3, 4]
-    found = snapshot_fields(folder, 3)
-    assert (found["mean_error"] == 2).all()
+    result = snapshot_fields(folder, 3)
+    assert (result["mean_error"] == 2).all()
     with pytest.raises(StoreError, match="cannot be read"):
         snapshot_fields(folder, 4)
     assert final_scores(folder) == {}
 
 
 def test_compared_runs_share_an_axis_and_seeds_share_a_bar(store: RunStore) -> None:
-    runs = [trained(store, seed) for seed in range(3)]
+    runs = [run_with_metrics(store, seed) for seed in range(3)]
     records = {run.run.id: RunRecord(id=run.run.id, state="done", best=0.2 + number / 100, name=HOSTILE)
                for number, run in enumerate(runs)}  # fmt: skip
-    found = read_compared(runs, records, CurveOptions("val_mae", "epoch", 0.0))
-    assert [line.x.tolist() for line in found.lines] == [[0, 1, 2, 3, 4]] * 3
-    assert [bar.runs for bar in found.bars] == [tuple(run.run.id for run in runs)]
-    assert found.comparison.rows[0][0] == "seed"
-    assert not found.comparison.on_other_data
+    result = read_compared(runs, records, CurveOptions("val_mae", "epoch", 0.0))
+    assert [line.x.tolist() for line in result.lines] == [[0, 1, 2, 3, 4]] * 3
+    assert [bar.runs for bar in result.bars] == [tuple(run.run.id for run in runs)]
+    assert result.comparison.rows[0][0] == "seed"
+    assert not result.comparison.on_other_data
 
 
 def test_figures_of_a_sweep_stand_for_any_number_of_trials() -> None:
     for count in (0, 1, 30):
         chosen = [{"model.width": 8 + number, "encoder": "none"} for number in range(count)]
         trials = tuple(
-            trainings.SweepTrial(number, "done", one, "r", 1.0 / (number + 1), [], "")
-            for number, one in enumerate(chosen)
+            trainings.SweepTrial(number, "done", values, "r", 1.0 / (number + 1), [], "")
+            for number, values in enumerate(chosen)
         )
         view = trainings.SweepSummary(("model.width", "encoder"), trials, {"model.width": 1.0})
-        found = trainings.parallel_coordinates(view)
-        hv.render(figures.parallel(found, ["Width", "Encoder", "Score"], 0))
+        result = trainings.parallel_coordinates(view)
+        hv.render(figures.parallel(result, ["Width", "Encoder", "Score"], 0))
         if count:
-            hv.render(figures.slice_of(found, 0, "Width", "K"))
-            hv.render(figures.best_so_far(found, view.best_so_far, "K"))
+            hv.render(figures.slice_of(result, 0, "Width", "K"))
+            hv.render(figures.best_so_far(result, view.best_so_far, "K"))
         assert f"{count} done" in text.sweep_sentence(view, 30) or not count
 
 
-def test_the_face_of_an_address_is_kept() -> None:
+def test_the_tab_of_an_address_is_kept() -> None:
     model = TrainModel({"face": RUNS, "run": RECORD.id, "layer": "error"})
     assert model.address["run"] == RECORD.id
-    model.face = NEW
+    model.tab = NEW
     assert "run" not in model.address

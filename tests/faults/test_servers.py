@@ -243,7 +243,7 @@ def test_a_worker_by_hand_works_beside_the_store_and_never_twice(store, undistur
     with locked(run.folder / "run.lock"):
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 3
-    assert "another process is at work" in refused.stderr
+    assert "another process works" in refused.stderr
     assert run.state == "created"
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert_result(run, undisturbed)

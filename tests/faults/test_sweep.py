@@ -11,7 +11,6 @@ import pytest
 from engine.config.sst import SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
 from engine.runs import Run, RunConfig, RunStore
-from engine.training.sweep import TRIALS
 from tests.faults.tools import fresh, kill_worker, num_begun, processes_of, wait_for, wait_until_ended
 
 INJECT = str(Path(__file__).parent / "inject_trials")
@@ -36,7 +35,7 @@ def launch(store: RunStore, chosen: SweepSettings) -> Run:
 
 
 def trials(run: Run) -> list[dict]:
-    return json.loads((run.folder / TRIALS).read_text())["trials"]
+    return json.loads(run.files.trials.read_text())["trials"]
 
 
 def trial_runs(store: RunStore, run: Run) -> list[Run]:
@@ -67,7 +66,7 @@ def test_a_sweep_on_one_slot_finishes_all_its_trials_and_finds_the_better_choice
     told = trials(run)
     assert run.record.best == min(trial["value"] for trial in told)
     assert run.record.progress == 1.0
-    found = json.loads((run.folder / TRIALS).read_text())
+    found = json.loads(run.files.trials.read_text())
     assert found["fields"] == ["model.width", "learning_rate"]
     assert sum(found["importance"].values()) == pytest.approx(1.0)
     assert all(num_begun(trial) == 1 for trial in trial_runs(store, run))

@@ -68,7 +68,7 @@ def assert_left_in_order(run: Run) -> None:
     reader = run.metrics()
     reader.poll()
     steps = len(reader.columns.get("step", ()))
-    bands = kept.facts["run"]["step"] if kept else 0
+    bands = kept.metadata["run"]["step"] if kept else 0
     assert 0 <= steps - bands <= 1, f"{steps} bands were reported, {bands} are kept"
 
 

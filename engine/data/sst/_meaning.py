@@ -101,7 +101,7 @@ def place(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...]
     try:
         raw_grid, grid_notes = grid_from_dataset(dataset[[lat, lon]])
     except GridError as error:
-        raise GridError(error.what, f"{where}: {error.where}", error.remedy) from error
+        raise GridError(error.problem, f"{where}: {error.where}", error.remedy) from error
     grid, flip, roll, turned = _turned(raw_grid)
     layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll)
     return Place(dims, time, layout, grid, (*notes, *grid_notes, *turned))

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.config.expert import ExpertSettings, LandTiles
-from engine.config.run_config import RunConfig
 from engine.data.climate import CLASSES, SEA, climate_at
 from engine.data.demo_land import DemoLand
 from engine.data.tiles import Pixels, Tiles
@@ -26,9 +25,10 @@ from engine.queries.cache import CACHE
 from engine.queries.mvmf.centres import Components, Floats
 from engine.queries.mvmf.sandbox import MapField
 from engine.queries.text import place
+from engine.runs.run_folder import RunFolder
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon
 from engine.training.expert.data_module import counted
-from engine.training.expert.model_bundle import EXPERT, Expert, load_expert
+from engine.training.expert.model_bundle import Expert, load_expert
 from engine.training.expert.scores import Beliefs, best_guess
 
 SCENE_SIDE = 3
@@ -97,7 +97,7 @@ class Scores:
 
 def settings_of(folder: Path) -> ExpertSettings:
     """The settings of the run in ``folder``. Raises :class:`ChoiceError` for a run of another task."""
-    config = RunConfig.read(folder / "config.json")
+    config = RunFolder(folder).read_config()
     if not isinstance(config.settings, ExpertSettings):
         raise ChoiceError(f"the run is of the task {config.task!r}", folder.name, "choose a run of the task 'expert'")
     return config.settings
@@ -163,7 +163,7 @@ def error_map(folder: Path, step_deg: float = 10.0) -> MapField:
 
 def scores(folder: Path) -> Scores:
     """The scores on the test set. Raises :class:`StoreError` while there are none."""
-    path = folder / "scores.json"
+    path = RunFolder(folder).scores
     try:
         content = json.loads(path.read_bytes())
         return Scores(content["expert"], content["prior"], tuple(content["recall_areas_km2"]))
@@ -173,7 +173,7 @@ def scores(folder: Path) -> Scores:
 
 def _stamp(folder: Path) -> tuple[str, int]:
     try:
-        return str(folder), (folder / EXPERT).stat().st_mtime_ns
+        return str(folder), RunFolder(folder).expert.stat().st_mtime_ns
     except OSError as error:
         raise StoreError("the expert is not trained yet", folder.name, "let its run finish") from error
 
@@ -183,7 +183,7 @@ def _expert(folder: Path) -> Expert:
 
 
 def _predict(folder: Path) -> TestPredictions:
-    expert, path = _expert(folder), folder / "shown.npz"
+    expert, path = _expert(folder), RunFolder(folder).test_tiles
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             fields = {name: arrays[name] for name in Tiles._fields}

@@ -163,7 +163,7 @@ def open_source(choice: SourceChoice, progress: Progress | None = None) -> Sourc
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        texts = (text.replace(str(path), path.name) for text in (error.what, error.where, error.remedy))
+        texts = (text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy))
         if isinstance(error, QualityError):
             raise QualityError(*texts) from error
         forget_upload(choice.path)

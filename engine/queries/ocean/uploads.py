@@ -21,6 +21,7 @@ from pathlib import Path
 
 from engine.errors import DataError
 from engine.files import home_folder
+from engine.runs.run_folder import RunFolder, runs_folder
 
 UPLOAD_LIMIT = "HARMONIA_UPLOAD_MB"
 UPLOADS_KEPT = "HARMONIA_UPLOADS_KEPT_MB"
@@ -188,7 +189,7 @@ def _evict(path: Path) -> bool:
 
 def _is_used_by_run(path: Path) -> bool:
     """Whether the configuration of a run names the upload: the run may be resumed, evaluated, or read its source."""
-    configs = (home_folder() / "runs").glob("*/config.json")
+    configs = (RunFolder(folder).config for folder in runs_folder().glob("*") if RunFolder(folder).config.is_file())
     return path.is_dir() and any(path.name in config.read_text(errors="replace") for config in configs)
 
 

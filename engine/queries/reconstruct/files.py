@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +15,17 @@ from numpy.typing import NDArray
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
 from engine.errors import DataError, StoreError
-from engine.files import home_folder
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
 from engine.queries.reconstruct.models import model_of
 from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_source
 from engine.queries.reconstruct.scores import ModelScores
+from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 
 Singles = NDArray[np.float32]
 
-_EPOCH = re.compile(r"epoch-(\d+)\.npz")
 _FRAME_MS = 350
 _LAST_MS = 1500
 _GIF_WIDTH = 720
@@ -59,36 +56,31 @@ class Snapshot:
 
 def snapshot_epochs(run: str) -> tuple[int, ...]:
     """Epochs with a snapshot of a run, ascending; empty for a run that does not exist."""
-    folder = home_folder() / "runs" / Path(run).name / "snapshots"
-    names = (_EPOCH.fullmatch(path.name) for path in folder.glob("epoch-*.npz"))
-    return tuple(sorted(int(name[1]) for name in names if name))
+    return tuple(RunFolder.of(run).snapshot_epochs()) if is_id(run) else ()
 
 
 def has_model(run: str) -> bool:
     """Whether a run has a model: from its first epoch on."""
-    return (home_folder() / "runs" / Path(run).name / "best.safetensors").exists()
+    return is_id(run) and RunFolder.of(run).model.exists()
 
 
 def snapshot(run: str, epoch: int) -> Snapshot:
     """The snapshot of a run after ``epoch``. Raises :class:`StoreError` if it is missing or damaged."""
-    path = home_folder() / "runs" / Path(run).name / "snapshots" / f"epoch-{epoch:04d}.npz"
+    folder = RunFolder.of(run)
+    path = folder.snapshot(epoch)
     try:
-        stamp = path.stat().st_mtime_ns
-        return CACHE.get(
-            ("sst snapshot", str(path), stamp), lambda: _read(path, epoch), lambda month: 5 * month.truth.nbytes
-        )
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        key = ("sst snapshot", str(path), path.stat().st_mtime_ns)
+        return CACHE.get(key, lambda: _read(folder, epoch), lambda month: 5 * month.truth.nbytes)
+    except (OSError, KeyError, ValueError) as error:
         raise StoreError(
             f"the snapshot of epoch {epoch} cannot be read: {type(error).__name__}", str(path), "choose another epoch"
         ) from error
 
 
-def _read(path: Path, epoch: int) -> Snapshot:
-    # opened here: NumPy does not close a file that is not an archive
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
-        arrays = {name: npz[name].astype(np.float64 if name in ("lat", "lon") else np.float32) for name in npz}
-    lat, lon = arrays["lat"], arrays["lon"]
-    fields = {name: cast(Singles, arrays[name]) for name in ("reconstruction", "observed", "target")}
+def _read(folder: RunFolder, epoch: int) -> Snapshot:
+    arrays = folder.read_snapshot(epoch)
+    lat, lon = arrays["lat"].astype(np.float64), arrays["lon"].astype(np.float64)
+    fields = {name: arrays[name].astype(np.float32) for name in ("reconstruction", "observed", "target")}
     area = np.broadcast_to(LatLonGrid(lat, lon).cell_area_m2[:, None], (lat.size, lon.size))
     known = np.isfinite(sum(fields.values()))
     errors = [
@@ -97,7 +89,7 @@ def _read(path: Path, epoch: int) -> Snapshot:
         else float("nan")
         for name in ("reconstruction", "observed")
     ]
-    std = cast("Singles | None", arrays.get("std"))
+    std = arrays["std"].astype(np.float32) if "std" in arrays else None
     return Snapshot(epoch, lat, lon, fields["reconstruction"], fields["observed"], fields["target"], std, *errors)
 
 
@@ -176,5 +168,5 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
 
 def archive_file(run: str) -> Path | None:
     """The result of a run of the task ``reconstruct``, once it is complete."""
-    path = home_folder() / "runs" / Path(run).name / "reconstruction.nc"
-    return path if path.exists() else None
+    path = RunFolder.of(run).reconstruction if is_id(run) else None
+    return path if path and path.exists() else None

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
+from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.quality import Quality
 from engine.errors import StoreError
 from engine.files import home_folder
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
+from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 
 Arrays = dict[str, NDArray[Any]]
@@ -49,8 +50,8 @@ class ModelWithBaselines:
         from engine.models.baselines import Baselines
         from engine.training.sst.inference import load_model
 
-        folder = None if name == PRETRAINED else home_folder() / "runs" / name
-        self.bundle = load_model(PRETRAINED if folder is None else folder)
+        folder = None if name == PRETRAINED else RunFolder.of(name)
+        self.bundle = load_model(PRETRAINED if folder is None else folder.path)
         arrays = _read_baselines(folder)
         self.has_baselines = arrays is not None
         if arrays is None:  # the mean and the climatology need no fit of their own
@@ -69,11 +70,11 @@ class ModelWithBaselines:
         return Baselines.from_arrays({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
 
 
-def _read_baselines(folder: Path | None) -> Arrays | None:
-    from engine.training.sst.model_bundle import BASELINES, PRETRAINED_BASELINES
+def _read_baselines(folder: RunFolder | None) -> Arrays | None:
+    from engine.training.sst.model_bundle import PRETRAINED_BASELINES
 
     try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else folder / BASELINES
+        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (StoreError, OSError, ValueError):
@@ -82,9 +83,7 @@ def _read_baselines(folder: Path | None) -> Arrays | None:
 
 def model_of(name: str) -> ModelWithBaselines:
     """A model with its baselines, read again when its file changes. Raises :class:`StoreError` where there is none."""
-    if name != PRETRAINED and Path(name).name != name:
-        raise StoreError(f"there is no run {name[:60]!r}", "the models", "choose one of the list")
-    best = None if name == PRETRAINED else home_folder() / "runs" / name / "best.safetensors"
+    best = None if name == PRETRAINED else RunFolder.of(name).model
     if best is not None and not best.exists():
         raise StoreError(
             "there is no model of this run", name, "choose another, or wait for the end of its first epoch"

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
 from engine.runs.metrics import MetricsReader, decimate
+from engine.runs.run_folder import RunFolder
 
 Floats = NDArray[np.float64]
 Axis = Literal["step", "epoch", "time"]
@@ -138,9 +140,9 @@ def sweep_summary(folder: Path) -> SweepSummary:
     Raises:
         StoreError: its file is damaged.
     """
-    path = folder / "trials.json"
+    path = RunFolder(folder).trials
     try:
-        content = json.loads(path.read_bytes())
+        content = current_trials(json.loads(path.read_bytes()))
         trials = [SweepTrial(**trial) for trial in content["trials"]]
         return SweepSummary(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
     except FileNotFoundError:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import xarray as xr
 from engine.errors import StoreError
 from engine.queries.cache import CACHE
 from engine.runs.metric_lines import SingleLines
+from engine.runs.run_folder import RunFolder
 
 _TAIL_BYTES = 8192
 _NAMES = {
@@ -32,7 +31,7 @@ def latest_metrics(folder: Path) -> dict[str, float]:
 
     Read again only when the file has changed.
     """
-    path = folder / "metrics.jsonl"
+    path = RunFolder(folder).metrics
     try:
         stat = path.stat()
         key = ("newest metrics", str(path), stat.st_mtime_ns, stat.st_size)
@@ -50,7 +49,7 @@ def _last_line(path: Path) -> dict[str, float]:
 
 def snapshot_epochs(folder: Path) -> list[int]:
     """The epochs of which there is a snapshot, ascending."""
-    return sorted(int(path.stem.removeprefix("epoch-")) for path in (folder / "snapshots").glob("epoch-*.npz"))
+    return RunFolder(folder).snapshot_epochs()
 
 
 def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
@@ -63,14 +62,9 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     Raises:
         StoreError: there is none, it is damaged, or the task makes no maps.
     """
-    path = folder / "snapshots" / f"epoch-{epoch:04d}.npz"
-    try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StoreError("the snapshot cannot be read", str(path), "let the run go on to its next one") from error
+    held = RunFolder(folder).read_snapshot(epoch)
     if "reconstruction" not in held:
-        raise StoreError("this snapshot holds no map", str(path), "choose a run of the task 'sst'")
+        raise StoreError("this snapshot holds no map", str(folder), "choose a run of the task 'sst'")
     fields: dict[str, Any] = {
         name: (("lat", "lon"), held[name].astype(np.float32), {"long_name": said, "units": units})
         for name, (said, units) in _NAMES.items()
@@ -88,7 +82,7 @@ def final_scores(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: the file is damaged.
     """
-    path = folder / "scores.json"
+    path = RunFolder(folder).scores
     try:
         stat = path.stat()
         key = ("final scores", str(path), stat.st_mtime_ns, stat.st_size)

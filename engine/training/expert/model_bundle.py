@@ -18,10 +18,8 @@ from engine.errors import DataError, StoreError
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF
 from engine.runs.checkpoints import read_checkpoint
+from engine.runs.run_folder import RunFolder
 from engine.training.expert.scores import Beliefs, beliefs_of
-
-EXPERT = "expert.safetensors"
-"""Name of the trained expert in its run's folder."""
 
 
 class Expert(NamedTuple):
@@ -61,12 +59,12 @@ def load_expert(path: str | Path) -> Expert:
     Raises :class:`StoreError` for a file that is missing, damaged, newer, or something else.
     """
     path = Path(path)
-    path = path / EXPERT if path.is_dir() else path
+    path = RunFolder(path).expert if path.is_dir() else path
     kept = read_checkpoint(path)
     if kept is None:
         raise StoreError("there is no such file", str(path), "name the folder of a finished run of the task 'expert'")
     try:
-        facts = kept.facts
+        facts = kept.metadata
         settings = ExpertSettings.model_validate_json(facts["settings"])
         size, seed, bands = facts["size"], facts["seed"], tuple(facts["bands"])
         arrays = {name: torch.tensor(value) for name, value in kept.arrays.items()}

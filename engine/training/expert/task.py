@@ -27,7 +27,7 @@ from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
 from engine.training.expert.calibration import temper
 from engine.training.expert.data_module import ExpertDataModule, counted
-from engine.training.expert.model_bundle import EXPERT, believe, load_weights
+from engine.training.expert.model_bundle import believe, load_weights
 from engine.training.expert.prior import Prior, day_distance
 from engine.training.expert.scores import RECALL_AREAS_KM2, Beliefs, beliefs_of, best_guess, score
 
@@ -88,7 +88,7 @@ class _Course:
         """Take all steps that are left; validate, keep the best and leave a snapshot after every epoch."""
         kept_at = self._clock()
         if not self._last:
-            self._run.save("shown.npz", **_as_shown(self._lesson, self._settings.num_shown))
+            self._run.save(self._run.files.test_tiles, **_as_shown(self._lesson, self._settings.num_shown))
             self._finish_epoch()
         for tiles in self._batches():
             if self._run.should_stop() or self._clock() - kept_at > CHECKPOINT_S:
@@ -122,8 +122,8 @@ class _Course:
             "size": lesson.source.size,
             "scores": scores,
         }
-        write_checkpoint(self._run.path(EXPERT), _arrays(self._model), facts)
-        write_atomic(self._run.path("scores.json"), json.dumps(scores, indent=2).encode() + b"\n")
+        write_checkpoint(self._run.files.expert, _arrays(self._model), facts)
+        write_atomic(self._run.files.scores, json.dumps(scores, indent=2).encode() + b"\n")
 
     def _batches(self) -> Iterator[Tiles]:
         """The tiles of each step that is left; the next are drawn while the last are learned from."""
@@ -210,7 +210,7 @@ class _Course:
                 (key := full.rpartition(":")[2]): torch.tensor(value, device="cpu" if key == "step" else device())
                 for full, value in state.items()
             }
-        self._step, self._last = kept.facts["iteration"], kept.facts["last"]
+        self._step, self._last = kept.metadata["iteration"], kept.metadata["last"]
 
 
 def learning_rate(settings: ExpertSettings, step: int, num_steps: int) -> float:

@@ -64,7 +64,7 @@ class SSTDataModule:
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             places = Places(settings.model, windows, basis)
-            validation = HoldOutSet.of(parts["validation"], settings.withheld_share, VALIDATION_SEED)
+            validation = HoldOutSet.of(parts["validation"], settings.withheld_fraction, VALIDATION_SEED)
             baselines = Baselines.fit(parts["learning"], parts["validation"])
             errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data).items()}
             samples = Samples(ModelInputs.of(parts["train"], climatology, windows, places), settings, run.seed)
@@ -84,7 +84,7 @@ class SSTDataModule:
 
     def trained(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with its companions; ``scores`` say how far it has learned."""
-        facts = {"data_name": self.source.name, "data_key": self.source.key, "rivals_val_mae": self.baselines_mae}
+        facts = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
         return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, facts | scores)
 
 

@@ -30,7 +30,7 @@ def evaluate(trained: ModelBundle, settings: SSTSettings, seed: int = 0) -> Eval
 
     The baselines learn from the source's years of climatology and training and are tuned on its validation; the model
     is used as it is, but subtracts the climatology of the source's own years, as the baselines do. Observations are
-    withheld as ``settings.withheld_share`` says; with 0 all are seen.
+    withheld as ``settings.withheld_fraction`` says; with 0 all are seen.
 
     Raises:
         DataError: the source cannot be read, or knows no true monthly means.
@@ -43,7 +43,7 @@ def evaluate(trained: ModelBundle, settings: SSTSettings, seed: int = 0) -> Eval
 
     usual = Climatology.fit(list(observed_months(read("climatology"))), source.land, source.grid)
     baselines = Baselines.fit(read("climatology", "train"), read("validation"))
-    exam = HoldOutSet.of(read("test"), settings.withheld_share, seed)
+    exam = HoldOutSet.of(read("test"), settings.withheld_fraction, seed)
     view = replace(trained, climatology=usual).view(exam.data)
     found = [estimate for _, estimate in estimate_months(trained.model, view, trained.settings)]
     mean = np.concatenate([estimate.mean for estimate in found])

@@ -47,7 +47,7 @@ class HoldOutSet:
         if data.target is None and not share:
             raise DataError(
                 "the true means of the months are not known, and no days are withheld to judge by",
-                "withheld_share",
+                "withheld_fraction",
                 "choose a share above 0",
             )
         area = data.grid.area_weights[:, None] * ~data.land

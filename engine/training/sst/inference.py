@@ -17,10 +17,10 @@ from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
 from engine.data.source import SSTSource
 from engine.errors import DataError
-from engine.files import home_folder
 from engine.models import SpatioTemporalModel
+from engine.runs.run_folder import RunFolder, runs_folder
 from engine.training.sst.cf import month_dataset, write_months
-from engine.training.sst.model_bundle import BEST, ModelBundle, pretrained
+from engine.training.sst.model_bundle import ModelBundle, pretrained
 from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Stitcher
 
@@ -105,8 +105,8 @@ def load_model(path_or_run: str | Path) -> ModelBundle:
         return pretrained()
     path = Path(path_or_run)
     if not path.exists() and len(path.parts) == 1:
-        path = home_folder() / "runs" / path
-    return ModelBundle.load(path / BEST if path.is_dir() else path)
+        path = runs_folder() / path
+    return ModelBundle.load(RunFolder(path).model if path.is_dir() else path)
 
 
 def reconstruct(

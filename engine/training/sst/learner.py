@@ -49,8 +49,8 @@ class _Pair(nn.Module):
 class Learner:
     """AdamW on :class:`SpatioTemporalModel`, on one process or many, with an exponential average of the weights.
 
-    After step s the average is a ← d·a + (1 − d)·w with d = min(``average``, (1 + s)/(10 + s)); :attr:`judged`, a model
-    of its own, holds it: that is what is validated and kept. Several processes see different samples; the sums of
+    After step s the average is a ← d·a + (1 − d)·w with d = min(``ema_decay``, (1 + s)/(10 + s)); :attr:`judged`, a
+    model of its own, holds it: that is what is validated and kept. Several processes see different samples; the sums of
     errors and of weights are added up over all before they are divided, so that N processes with one window each make
     the step of one process with N.
     """
@@ -149,7 +149,7 @@ class Learner:
 
     def _follow(self) -> None:
         """Move the average towards the weights; counts and statistics of layers are taken as they are."""
-        memory = min(self.settings.average, (1 + self.step) / (_YOUNG + self.step))
+        memory = min(self.settings.ema_decay, (1 + self.step) / (_YOUNG + self.step))
         with torch.no_grad():
             for average, weight in zip(self.judged.parameters(), self._own.parameters(), strict=True):
                 average.lerp_(weight, 1.0 - memory)

@@ -31,12 +31,6 @@ from engine.training.sst.positions import Places
 from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
 
-BEST = "best.safetensors"
-"""The model file in a run's folder."""
-
-BASELINES = "baselines.npz"
-"""Beside it: what the baselines learned from the same years (:meth:`engine.models.baselines.Baselines.arrays`)."""
-
 FORMAT = "harmonia.sst_model"
 VERSION = 1
 
@@ -115,17 +109,17 @@ class ModelBundle:
         kept = read_checkpoint(path)
         if kept is None:
             raise StoreError("there is no trained model", str(path), "train one, or check the path")
-        if kept.facts.get("format") != FORMAT:
+        if kept.metadata.get("format") != FORMAT:
             raise StoreError(
                 "the file holds something other than a trained model", str(path), f"choose a {FORMAT} file"
             )
-        if kept.facts["version"] > VERSION:
+        if kept.metadata["version"] > VERSION:
             raise StoreError("the model was written by a newer Harmonia", str(path), "update Harmonia")
         try:
-            config = RunConfig.checked(kept.facts["config"], str(path))
+            config = RunConfig.checked(kept.metadata["config"], str(path))
         except ConfigError as error:
             raise StoreError(
-                f"the model's settings are not understood: {error.what}", str(path), "use the Harmonia that wrote it"
+                f"the model's settings are not understood: {error.problem}", str(path), "use the Harmonia that wrote it"
             ) from error
         assert isinstance(config.settings, SSTSettings)
         model = SpatioTemporalModel(config.settings.model)
@@ -136,7 +130,7 @@ class ModelBundle:
             config.seed,
             _basis(kept),
             _unpacked(_below("climatology:", kept)),
-            kept.facts["scores"],
+            kept.metadata["scores"],
         )
 
 
@@ -180,7 +174,7 @@ def _basis(kept: Checkpoint) -> HarmonicBasis | None:
         cells = np.unpackbits(arrays["where"], count=grid.shape[0] * grid.shape[1])
         where = torch.tensor(cells.astype(bool).reshape(grid.shape))
     tensors = {name: torch.tensor(arrays[name]) for name in _BASIS}
-    return HarmonicBasis(grid=grid, where=where, **tensors, **kept.facts["basis"])
+    return HarmonicBasis(grid=grid, where=where, **tensors, **kept.metadata["basis"])
 
 
 def _below(prefix: str, kept: Checkpoint) -> dict[str, NDArray[Any]]:

@@ -20,11 +20,10 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, SSTSettings
 from engine.evaluation.scores import Table, over_seeds
 from engine.runs.heartbeat import log
+from engine.runs.run_folder import RunFolder
 from engine.training.fit import fit
 from engine.training.sst.evaluate import Evaluation, evaluate
 from engine.training.sst.model_bundle import (
-    BASELINES,
-    BEST,
     PRETRAINED,
     PRETRAINED_BASELINES,
     ModelBundle,
@@ -46,12 +45,12 @@ CONFIG = RunConfig(
         samples=240,
         batch=2,
         learning_rate=2e-3,
-        average=0.998,
+        ema_decay=0.998,
     ),
 )
 """How the model is trained: within half an hour of two cores."""
 
-UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_share=0.0) for seed in (1, 2, 3))
+UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0) for seed in (1, 2, 3))
 """What it is judged on: the last year of demo oceans that it did not learn from, every observation given."""
 
 _CLASSES = ("0", "1–3", "4–8", ">8")
@@ -65,20 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of the run; goes on with what is there")
     folder: Path = parser.parse_args(argv).run_dir.resolve()
     fit(CONFIG, folder)
-    trained = ModelBundle.load(folder / BEST)
+    trained = ModelBundle.load(RunFolder(folder).model)
     log("judging")
     judged = [evaluate(trained, settings) for settings in UNSEEN]
     place = FOLDERS[0] / PRETRAINED
     place.parent.mkdir(exist_ok=True)
-    shutil.copyfile(folder / BEST, place)
-    shutil.copyfile(folder / BASELINES, FOLDERS[0] / PRETRAINED_BASELINES)
+    shutil.copyfile(RunFolder(folder).model, place)
+    shutil.copyfile(RunFolder(folder).baselines, FOLDERS[0] / PRETRAINED_BASELINES)
     place.with_suffix(".md").write_text(card(trained, judged, _minutes(folder)), encoding="utf-8")
     log(f"made {place}")
     return 0
 
 
 def _minutes(folder: Path) -> float:
-    return json.loads((folder / "status.json").read_text())["seconds"] / 60.0
+    return json.loads(RunFolder(folder).status.read_text())["seconds"] / 60.0
 
 
 _CARD = """# The model that comes with Harmonia

@@ -14,10 +14,7 @@ from engine.runs.context import RunContext
 from engine.training.sst.data_module import open_source
 from engine.training.sst.inference import MonthlyEstimate, load_model, reconstruct
 
-RESULT = "reconstruction.nc"
 """The file of a run."""
-
-_PARTS = "parts"
 
 
 def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
@@ -46,7 +43,9 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
             source = resampled(source, trained.climatology.grid)
         months = (_month(settings.first), _month(settings.last))
         parts = _Parts(run, f"{trained.key} {source.key}")
-        reconstruct(trained, source, *months, out=run.path(RESULT), progress=progress, remember=parts.remember).close()
+        reconstruct(
+            trained, source, *months, out=run.files.reconstruction, progress=progress, remember=parts.remember
+        ).close()
         parts.remove()
     run.report({"percent": 100.0}, 1.0)
 
@@ -57,24 +56,23 @@ class _Parts:
     def __init__(self, run: RunContext, key: str) -> None:
         self._run = run
         self._key = key
-        run.path(_PARTS).mkdir(exist_ok=True)
+        run.files.reconstruction_parts.mkdir(exist_ok=True)
 
     def remember(self, month: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
         """The sample that begins with ``month``."""
-        name = f"{_PARTS}/{month}.npz"
-        path = self._run.path(name)
+        path = self._run.files.reconstruction_parts / f"{month}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as kept:
                 if str(kept["key"]) == self._key:
                     return MonthlyEstimate(kept["mean"], kept.get("std"))
         found = compute()
         std = {} if found.std is None else {"std": found.std}
-        self._run.save(name, key=np.array(self._key), mean=found.mean, **std)
+        self._run.save(path, key=np.array(self._key), mean=found.mean, **std)
         return found
 
     def remove(self) -> None:
         """The result is whole."""
-        shutil.rmtree(self._run.path(_PARTS))
+        shutil.rmtree(self._run.files.reconstruction_parts)
 
 
 def _month(text: str | None) -> tuple[int, int] | None:

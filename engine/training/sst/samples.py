@@ -191,7 +191,7 @@ class Samples:
         others = [n for n in range(len(data.months)) if n not in months] or list(months)
         clouds = np.isnan(windows.cut(data.daily[int(rng.choice(others))], corner))
         hidden = np.zeros(missing.shape, bool)
-        for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_share, True)):
+        for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_fraction, True)):
             chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
             hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)[0]
         return hidden[None]

@@ -24,14 +24,13 @@ from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
 from engine.training.sst.inference import MonthlyEstimate, estimate_months
 from engine.training.sst.learner import Learner, Step
-from engine.training.sst.model_bundle import BASELINES, BEST, ModelBundle
+from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, in_box
 from engine.training.sst.snapshots import snapshot
 
 CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
 
-SCORES, HELD_OUT_SCORES = "scores.json", "scores-held-out.json"
 """Scores on the test years; of all the sea, and of the region held out alone where there is one."""
 
 Clock = Callable[[], float]
@@ -62,7 +61,7 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
         lesson = SSTDataModule.of(settings, run)
         learner = Learner(settings, fabric, run.seed, settings.epochs * settings.steps_per_epoch)
         if fabric.global_rank == 0:
-            run.save(BASELINES, **lesson.baselines.arrays())
+            run.save(run.files.baselines, **lesson.baselines.arrays())
         course = _Course(settings, run, lesson, learner, clock)
         course.restore()
         course.follow()
@@ -99,8 +98,8 @@ class _Course:
         kept = self._run.restore()
         if kept is None:
             return
-        self._learner.restore(kept.arrays, kept.facts)
-        course = kept.facts["course"]
+        self._learner.restore(kept.arrays, kept.metadata)
+        course = kept.metadata["course"]
         self._epoch, self._position = course["epoch"], course["position"]
         self._since_best, self._halved_at = course["since_best"], course["halved_at"]
         self._val_mae, self._best_mae, self._best_epoch = course["val_mae"], course["best_mae"], course["best_epoch"]
@@ -182,7 +181,7 @@ class _Course:
             self._best_mae, self._best_epoch, self._since_best = self._val_mae, self._epoch, 0
             self._halved_at = self._epoch
             if self._learner.fabric.global_rank == 0:
-                self._lesson.trained(self._learner.judged, self._facts()).save(self._run.path(BEST))
+                self._lesson.trained(self._learner.judged, self._facts()).save(self._run.files.model)
         else:
             self._since_best += 1
             if self._epoch - self._halved_at >= self._settings.plateau_patience:
@@ -244,8 +243,8 @@ class _Course:
 def _score(run: RunContext, lesson: SSTDataModule, settings: SSTSettings) -> None:
     """Judge the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
-        trained = ModelBundle.load(run.path(BEST))
-        exam = HoldOutSet.of(lesson.test, settings.withheld_share, TEST_SEED)
+        trained = ModelBundle.load(run.files.model)
+        exam = HoldOutSet.of(lesson.test, settings.withheld_fraction, TEST_SEED)
         view = trained.view(exam.data)
         found = [part for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
         spreads = [part.std for part in found if part.std is not None]
@@ -263,10 +262,10 @@ def _score(run: RunContext, lesson: SSTDataModule, settings: SSTSettings) -> Non
                 with_spectra=lesson.test.target is not None,
             )
 
-        results = {SCORES: told(exam.data)}
+        results = {run.files.scores: told(exam.data)}
         if settings.held_out_box is not None:
             inside = in_box(exam.data.grid, settings.held_out_box)
             target = np.where(inside, exam.target, np.float32(np.nan))
-            results[HELD_OUT_SCORES] = told(replace(exam.data, target=target))
-    for name, content in results.items():
-        write_atomic(run.path(name), json.dumps(content, indent=1).encode() + b"\n")
+            results[run.files.held_out_scores] = told(replace(exam.data, target=target))
+    for path, content in results.items():
+        write_atomic(path, json.dumps(content, indent=1).encode() + b"\n")

@@ -1,6 +1,6 @@
-"""The Basis page: every basis function on a globe, and what a fitted basis is made of."""
+"""The Basis page: spherical harmonics and the components of a fitted basis on a globe."""
 
 from explorer.pages.basis.view import build
 from explorer.session import Page
 
-PAGE = Page("basis", "Basis", "Functions on the sphere that tell a model where it is", "globe", build)
+PAGE = Page("basis", "Basis", "Basis functions on the sphere, for position embeddings", "globe", build)

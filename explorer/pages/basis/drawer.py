@@ -1,4 +1,4 @@
-"""The Basis page's controls: which function, of which basis, on which map."""
+"""The Basis page's controls: function, basis and map."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from explorer.widgets.text import section
 _PLAY_MS = 900
 
 
-def drawer(model: BasisModel, globe: Globe, domain_words: Any) -> list[Any]:
+def drawer(model: BasisModel, globe: Globe, domain_text: Any) -> list[Any]:
     """All controls, from the function down to the map; ``domain_words`` stands below the domain's choices."""
     harmonic = controls.group(model, ["show"], lambda: model.show == HARMONIC, lambda: _harmonic(model))
-    component = controls.group(
-        model, ["show"], lambda: model.show == COMPONENT, lambda: _component(model, domain_words)
-    )
+    component = controls.group(model, ["show"], lambda: model.show == COMPONENT, lambda: _component(model, domain_text))
     return [
         section("Function"),
         controls.segments(model.param.show, {"One harmonic": HARMONIC, "PCA component": COMPONENT}),
@@ -40,19 +38,19 @@ def _harmonic(model: BasisModel) -> list[Any]:
     return [controls.slider(model.param.degree, "Degree l"), controls.slider(model.param.order, "Order m")]
 
 
-def _component(model: BasisModel, domain_words: Any) -> list[Any]:
+def _component(model: BasisModel, domain_text: Any) -> list[Any]:
     return [
         controls.slider(model.param.component, "Component k"),
         controls.slider(model.param.num_components, "Components kept K"),
         *domain_controls(model),
         controls.select(model.param.step_deg, "Grid of the fit", {f"{step:g}°": step for step in STEPS}),
-        controls.switch(model.param.follow, "Turn to where it is largest"),
-        domain_words,
+        controls.switch(model.param.follow, "Turn to the maximum"),
+        domain_text,
     ]
 
 
 def _stepper(model: BasisModel) -> pn.Column:
-    """Walk through the functions: back, on, or on and on."""
+    """Step through the functions: previous, next, or play."""
     play = controls.button("Play")
     player = PeriodicTask(lambda: model.step(1), _PLAY_MS)
 

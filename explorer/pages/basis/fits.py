@@ -1,4 +1,4 @@
-"""Large fits of the Basis page: what a background run must do for a basis, and what is said before it is begun."""
+"""Large fits of the Basis page: the background run of a basis, and the text before it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from explorer.run_card import Offer
 
 
 def run_config(config: BasisConfig) -> RunConfig:
-    """The run of this basis: all components, so that K can be changed without another run."""
+    """The run that fits this basis: all components, so that K can change without another run."""
     domain = config.domain
     edges = (domain.south, domain.north, domain.west, domain.west + ((domain.east - domain.west) % 360.0 or 360.0))
     settings = BasisSettings.model_validate(
@@ -24,11 +24,11 @@ def run_config(config: BasisConfig) -> RunConfig:
 
 
 def offer(config: BasisConfig) -> Offer:
-    """The fit as the card offers it."""
+    """The fit for the card."""
     seconds, nbytes = fit_estimate(config)
-    said = (
+    invitation = (
         f"L = {config.max_degree} is a large fit: {(config.max_degree + 1) ** 2} unknowns, about {seconds:.0f} s of "
-        f"one core and {nbytes / 2**20:.0f} MB. It runs in the background and goes on when you close the browser."
+        f"one core and {nbytes / 2**20:.0f} MB. It runs in the background and continues after you close the browser."
     )
     name = f"Basis, {DOMAINS[config.domain.kind].lower()}, L = {config.max_degree}"
-    return Offer(run_config(config), name, said)
+    return Offer(run_config(config), name, invitation)

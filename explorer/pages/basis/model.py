@@ -1,4 +1,4 @@
-"""The Basis page's view-model: which function of which basis is shown, and what may be chosen. Plain values only."""
+"""The Basis page's view-model: the function on the globe, its basis, and their limits. Plain values only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PANELS = ("pyramid", "profile", "spectrum", "passport")
 
 
 class BasisModel(DomainModel):
-    """State, and the rules that keep it legal: every setter leaves a choice that can be drawn."""
+    """State, clamped so that every choice can be drawn."""
 
     KEYS: ClassVar[dict[str, str]] = {
         "show": "show",
@@ -40,16 +40,16 @@ class BasisModel(DomainModel):
     component = param.Integer(default=1, bounds=(1, 64), doc="k, from 1")
     step_deg = param.Selector(default=1.0, objects=list(STEPS), doc="step of the fit's grid, degrees")
     panel = param.Selector(default="pyramid", objects=list(PANELS))
-    pyramid_degree = param.Integer(default=8, bounds=(1, 16), doc="last row of the pyramid of pictures")
+    pyramid_degree = param.Integer(default=8, bounds=(1, 16), doc="highest degree of the tiles of all harmonics")
     follow = param.Boolean(default=True, doc="turn the globe to where a new component is largest")
 
     # capabilities
     @property
     def degree_limit(self) -> int:
-        """The highest degree that can be chosen now."""
+        """The highest degree for the current choices."""
         if self.show == HARMONIC:
             return MAX_DEGREE
-        # the whole sphere needs no fit, and beyond this its components are the harmonics themselves
+        # the whole sphere needs no fit: its components are the harmonics
         return MAX_FIT_DEGREE if self.domain == "sphere" else MAX_RUN_DEGREE
 
     @property
@@ -59,15 +59,15 @@ class BasisModel(DomainModel):
 
     @property
     def panels(self) -> tuple[str, ...]:
-        """The figures that make sense now: a single harmonic has no spectrum."""
+        """The enabled tabs: a single harmonic has no spectrum."""
         return PANELS[:2] if self.show == HARMONIC else PANELS
 
     def limits(self, name: str) -> tuple[int, int]:
-        """An address may ask for any degree of the moment, whatever L was before."""
+        """An address may set L to any degree, whatever L was before."""
         return (0, self.degree_limit) if name == "max_degree" else super().limits(name)
 
-    def counts(self, name: str) -> bool:
-        """A harmonic needs no basis, and a component no degree and order."""
+    def is_enabled(self, name: str) -> bool:
+        """A harmonic has no basis, and a component no degree and order."""
         if self.show == HARMONIC:
             return name not in ("component", "num_components", "domain", "step_deg")
         return name not in ("degree", "order")
@@ -75,11 +75,11 @@ class BasisModel(DomainModel):
     # derived
     @property
     def config(self) -> BasisConfig:
-        """The basis that the components belong to."""
+        """The basis of the components."""
         return BasisConfig(self.max_degree, self.num_components, self.chosen_domain, self.step_deg)
 
     def clamp(self) -> None:
-        """Degree within L, order within the degree, K within what L gives, component within K."""
+        """Degree ≤ L, order ≤ degree, K ≤ (L+1)² − 1, component ≤ K."""
         super().clamp()
         lowest = 0 if self.show == HARMONIC else 1
         self.bound("max_degree", lowest, self.degree_limit)

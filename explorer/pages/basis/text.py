@@ -1,4 +1,4 @@
-"""What the Basis page says in words, from plain values."""
+"""The texts of the Basis page, from plain values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.queries.basis import DOMAINS, BasisConfig, EigenvalueSpectrum, HarmonicProperties
-from explorer.widgets.text import number
-
-Fact = tuple[str, str, str]
+from explorer.widgets.text import Fact, Sentence, number
 
 
 def harmonic_facts(facts: HarmonicProperties) -> list[Fact]:
@@ -36,52 +34,54 @@ def component_facts(config: BasisConfig, index: int, spectrum: EigenvalueSpectru
     ]
 
 
-def domain_sentence(config: BasisConfig, share: float) -> str:
-    """Which part of the Earth counts."""
+def domain_sentence(config: BasisConfig, fraction: float) -> str:
+    """The domain of the fit."""
     domain = config.domain
     if domain.kind == "sphere":
-        return "Every cell of the Earth counts, by its area."
+        return "The fit uses every cell of the Earth, weighted by area."
     name = DOMAINS[domain.kind].lower()
-    return f"Only the {name} counts: {100 * share:.0f} % of the Earth's area. The rest is hatched on the globe."
+    return (
+        f"The fit uses the {name} only, {100 * fraction:.0f} % of the Earth's area. The rest is hatched on the globe."
+    )
 
 
 def limit_sentence(max_fit_degree: int) -> str:
-    """Why L stops where it does for components."""
+    """The limit of L for components."""
     unknowns = number((max_fit_degree + 1) ** 2)
     return (
-        f"L stops at {max_fit_degree} here: a fit solves an eigenproblem with (L+1)² = {unknowns} unknowns, "
+        f"L is at most {max_fit_degree} here: a fit solves an eigenproblem with (L+1)² = {unknowns} unknowns, "
         "and its cost grows with L⁶."
     )
 
 
-def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> list[tuple[str, bool]]:
-    """What the spectrum means for the choice of K: sentences, each with whether it is a caution."""
+def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> list[Sentence]:
+    """What the spectrum means for the choice of K."""
     count = config.num_components
     kept = 100 * spectrum.explained[:count].sum()
-    said = [
+    sentences = [
         (f"{count} of {len(spectrum.explained)} components explain {kept:.1f} % of the variance.", False),
         (spectrum.plateau_text, spectrum.plateau is not None),
     ]
-    # over the whole sphere the degree that K ends in is always worth knowing; elsewhere only a split tie is
+    # over the whole sphere every K ends within a degree; elsewhere only a split group of equal eigenvalues matters
     if config.domain.kind == "sphere" or not spectrum.is_cut_clean:
-        said.append((spectrum.cut_text, not spectrum.is_cut_clean))
-    return said
+        sentences.append((spectrum.cut_text, not spectrum.is_cut_clean))
+    return sentences
 
 
-def pyramid_sentence(degree: int, max_degree: int) -> str:
-    """What the pyramid of pictures shows."""
-    rest = "" if degree >= max_degree else f" L goes on to {max_degree}."
-    return f"Every harmonic to degree {degree}: degree downwards, order from left to right. Click one to see it.{rest}"
+def harmonics_sentence(degree: int, max_degree: int) -> str:
+    """The caption of all harmonics."""
+    rest = "" if degree >= max_degree else f" L is {max_degree}."
+    return f"Every harmonic to degree {degree}: degree downwards, order from left to right. Click one to draw it.{rest}"
 
 
 MAKEUP_SENTENCE = (
-    "The harmonics this component mixes: degree downwards, order from left to right, "
-    "red adds and blue subtracts. Click one to see it alone."
+    "Coefficients of this component: degree downwards, order from left to right, "
+    "red positive and blue negative. Click a harmonic to draw it alone."
 )
 
 
 def profile_sentence(lon_deg: float) -> str:
-    """Where the profile runs."""
+    """The caption of the profile."""
     side = "E" if lon_deg >= 0 else "W"
     return (
         f"Along the meridian {abs(lon_deg):.0f}° {side} (line) and rms around each parallel (band). "
@@ -89,18 +89,18 @@ def profile_sentence(lon_deg: float) -> str:
     )
 
 
-def passport_sentences(passport: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """What can be relied on, and what cannot."""
-    found = [
+def accuracy_sentences(passport: Mapping[str, Any]) -> list[Sentence]:
+    """The numerical accuracy of the components, and its limits."""
+    sentences = [
         (passport["precision"]["text"], bool(passport["precision"]["unstable"])),
         (passport["cut"]["text"], not passport["cut"]["clean"]),
     ]
     note = passport["resolution_note"]
-    return found if note is None else [*found, (f"On the grid of the fit, {note}.", True)]
+    return sentences if note is None else [*sentences, (f"On the grid of the fit, {note}.", True)]
 
 
-def passport_rows(passport: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The passport as a table."""
+def accuracy_rows(passport: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The accuracy as a table."""
     size = len(passport["spectrum"])
     unstable = passport["precision"]["unstable"]
     agreement = passport["agreement"]
@@ -109,7 +109,7 @@ def passport_rows(passport: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Components K", str(passport["num_components"])),
         ("Variance explained", f"{100 * passport['explained']:.1f} %"),
         ("Effective rank", f"{passport['effective_rank']:.1f}"),
-        ("Same in float32", "not compared" if unstable is None else f"{passport['num_components'] - len(unstable)}"),
+        ("Equal in float32", "not compared" if unstable is None else f"{passport['num_components'] - len(unstable)}"),
         *((f"Agreement with {name}", f"{value:.3f}") for name, value in agreement.items() if name != "chance"),
         ("Agreement by chance", f"{agreement['chance']:.3f}"),
     ]

@@ -12,16 +12,14 @@ from explorer.background import Debouncer, LatestTask
 from explorer.pages.basis import fits, text
 from explorer.pages.basis.drawer import drawer
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
-from explorer.pages.basis.panels import Panels
+from explorer.pages.basis.panels import BasisPanel
 from explorer.registry import REGISTRY
 from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_harmonics, pack_mask
 from explorer.widgets.text import html, paragraphs
 
-_GROUP = "basis"
 _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]
 _FUNCTION_PARTS = ["show", "max_degree", "degree", "order", "num_components", "component"]
 
@@ -34,7 +32,7 @@ def build(session: Session, query: Query) -> PageView:
 
 
 class BasisView:
-    """The globe follows every movement of a slider; figures follow when the hand rests; fits run off the loop."""
+    """The globe follows every movement of a slider; figures follow when it rests; fits run off the event loop."""
 
     def __init__(self, session: Session, model: BasisModel) -> None:
         self.session = session
@@ -43,15 +41,15 @@ class BasisView:
         self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
-        self.stage = Stage(session, model, "the chosen basis function", self._abandon, (self.run.card,))
+        self.stage = Stage(session, model, "the chosen basis function", self._cancel, (self.run.card,))
         self.stage.on_click(self._pick_place)
         self._fit = LatestTask(self.stage.show_progress, self._show_failure)
-        self.panels = Panels(model, self._show_failure)
-        self._domain_words = html("")
+        self.panel = BasisPanel(model, self._show_failure)
+        self._domain_text = html("")
         self.view = PageView(
-            drawer(model, self.stage.globe, self._domain_words),
+            drawer(model, self.stage.globe, self._domain_text),
             self.stage.parts,
-            [self.stage.flat, *self.panels.parts],
+            [self.stage.flat, *self.panel.parts],
             self.stage.read,
             self._actions(),
             model,
@@ -68,7 +66,7 @@ class BasisView:
             "Basis, safetensors": self._offer_basis,
             "Spectrum, CSV": self._offer_spectrum,
         }
-        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+        return self.stage.actions(files)
 
     # what is shown
 
@@ -76,13 +74,13 @@ class BasisView:
         if self.model.show == HARMONIC:
             self.stage.globe.domain = b""
             return
-        mask, share = basis.domain_mask(self.model.config.domain)
+        mask, fraction = basis.domain_mask(self.model.config.domain)
         packed = b"" if mask is None else pack_mask(mask.values, Axes.of(mask.lat.values, mask.lon.values))
         self.stage.globe.domain = packed
-        said = [(text.domain_sentence(self.model.config, share), False)]
+        sentences = [(text.domain_sentence(self.model.config, fraction), False)]
         if self.model.max_degree == self.model.degree_limit:
-            said.append((text.limit_sentence(self.model.degree_limit), False))
-        self._domain_words.object = paragraphs(said)
+            sentences.append((text.limit_sentence(self.model.degree_limit), False))
+        self._domain_text.object = paragraphs(sentences)
 
     def _show_function(self) -> None:
         self.stage.clear_failure()
@@ -94,33 +92,33 @@ class BasisView:
         elif basis.is_fitted(model.config):
             self._fit.cancel()
             factors = basis.component(model.config, model.component - 1)
-            seen = self._shown.peak if self._shown else None
-            turn = model.follow and factors.peak != seen and not (seen is None and model.view_given)
+            peak = self._shown.peak if self._shown else None
+            turn = model.follow and factors.peak != peak and not (peak is None and model.has_camera_in_address)
             self._draw(factors, turn)
         else:
             self._fit_first(model.config)
 
     def _fit_first(self, config: BasisConfig) -> None:
-        """Fit the basis here, or look for the run that fits it."""
+        """Fit the basis here, or find the run that fits it."""
         if not basis.needs_run(config):
             self._fit.start(partial(basis.fitted, config), lambda _: self._show_function())
             return
         self._fit.cancel()
         record = self.run.find(fits.run_config(config))
         if record is not None and record.state == "done":
-            result = REGISTRY.store.get(record.id).folder / "basis.safetensors"
+            result = REGISTRY.store.get(record.id).files.basis
             self._fit.start(lambda report: basis.load_fit(config, result), lambda _: self._show_function())
         else:
             self.run.show(fits.offer(config), record)
 
     def _runs_changed(self) -> None:
-        """A run began, moved or ended: perhaps the one that is waited for."""
+        """Draw the basis if its run has ended."""
         config = self.model.config
         if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
     def _draw(self, factors: SeparableField, turn: bool = False) -> None:
-        """Put the function on the globe, in one message; ``turn`` brings its peak to the middle."""
+        """Draw the function in one message; ``turn`` centres its peak."""
         self._shown = factors
         axes = Axes.of(factors.lat, factors.lon)
         field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._file_stem())
@@ -143,18 +141,18 @@ class BasisView:
         else:
             return
         self.stage.say_facts(pairs)
-        self.panels.show(self._shown)
+        self.panel.show(self._shown)
 
     def _pick_place(self, lat: float, lon: float) -> None:
         self.stage.globe.markers = [{"lat": lat, "lon": lon}]
-        self.panels.meridian = lon
+        self.panel.meridian_deg = lon
         self._rest.soon()
 
     # long work
 
-    def _abandon(self) -> None:
+    def _cancel(self) -> None:
         self._fit.cancel()
-        self.session.say("info", "The fit was abandoned. Change any choice to start another.")
+        self.session.say("info", "The fit was cancelled. Change a choice to start another.")
 
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This basis cannot be fitted", error)
@@ -181,7 +179,9 @@ class BasisView:
     def _offer_spectrum(self) -> None:
         self._offer("spectrum", "csv", basis.spectrum_csv)
 
-    def _offer(self, what: str, ending: str, content: Callable[..., bytes]) -> None:
+    def _offer(self, stem: str, ending: str, content: Callable[..., bytes]) -> None:
         config = self.model.config
-        name = f"{what}-{config.domain.kind}-L{config.max_degree}.{ending}"
-        self._fit.start(lambda report: content(config, report), lambda made: self.stage.download.offer(name, made))
+        name = f"{stem}-{config.domain.kind}-L{config.max_degree}.{ending}"
+        self._fit.start(
+            lambda report: content(config, report), lambda content: self.stage.download.offer(name, content)
+        )

@@ -1,6 +1,6 @@
-"""The Data page: which ocean is looked at, what of it was understood, what was seen and what was not."""
+"""The Data page: a source of SST, its days, gaps and values."""
 
 from explorer.pages.data.view import build
 from explorer.session import Page
 
-PAGE = Page("data", "Data", "The ocean day by day: what was seen, and what was not", "ocean", build)
+PAGE = Page("data", "Data", "Sea-surface temperature day by day: observations and gaps", "ocean", build)

@@ -1,4 +1,4 @@
-"""The Data page's controls: which ocean, what of it, over which days."""
+"""The Data page's controls: source, layer and period."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import panel as pn
 
 from engine.queries.ocean import DEMO_STEPS, SourceSummary
 from explorer.background import Debouncer
+from explorer.layout import tiles
 from explorer.pages.data import text
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
 from explorer.widgets import controls
@@ -20,23 +21,9 @@ from explorer.widgets.upload import UploadField
 
 _FORMS = {"Demo": DEMO, "Server": PATH, "Upload": UPLOAD}
 
-# Eight choices in rows of three, each with edges of its own.
-_TILES = {
-    "display": "grid",
-    "gridTemplateColumns": "repeat(3, minmax(0, 1fr))",
-    "gap": "4px",
-    ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {
-        "borderRadius": "8px",
-        "border": "1px solid",
-        "borderColor": "divider",
-        "margin": 0,
-        "px": "2px",
-    },
-}
-
 
 class SourceForm:
-    """Where the ocean comes from: a choice is handed to ``open_source`` with what it takes to open it."""
+    """The choice of a source: the demo ocean, a path on the server (``open_path``) or an upload (``open_upload``)."""
 
     def __init__(
         self,
@@ -49,10 +36,9 @@ class SourceForm:
         self._open_path = open_path
         self._open_upload = open_upload
         self._failed = failed
-        self._browser: FileBrowser | None = None
 
     def parts(self) -> list[Any]:
-        """The controls; each of the three forms is built when it is first needed."""
+        """The controls; each of the three forms is built when first opened."""
         return [
             section("Ocean"),
             controls.segments(self.model.param.form, _FORMS),
@@ -60,7 +46,7 @@ class SourceForm:
             self._group(PATH, self._path),
             self._group(UPLOAD, self._upload),
             controls.group(
-                self.model, ["found", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
+                self.model, ["opened", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
             ),
         ]
 
@@ -77,18 +63,19 @@ class SourceForm:
 
     def _path(self) -> list[Any]:
         model = self.model
-        self._browser = FileBrowser(self._open_path, self._failed, margin=0, sizing_mode="stretch_width")
-        model.param.watch(lambda event: self._browser and self._browser.param.update(current=event.new), "path")
+        browser = FileBrowser(
+            self._open_path, self._failed, current=model.param.path, margin=0, sizing_mode="stretch_width"
+        )
         fields = [
-            controls.field(model.param.path, "Path, or a pattern such as 2012/*.nc"),
-            controls.field(model.param.variable, "Variable, where there are several"),
+            controls.field(model.param.path, "Path or pattern such as 2012/*.nc"),
+            controls.field(model.param.variable, "Variable, if there are several"),
         ]
-        # the browser tells of Enter before it tells of the text
+        # the event of Enter arrives before the text
         entered = Debouncer(lambda: self._open_path(model.path), 200)
         for field in fields:
             field.param.watch(lambda _: entered.soon(), "enter_pressed")
         return [
-            self._browser,
+            browser,
             *fields,
             controls.button("Open", on_click=lambda _: self._open_path(model.path)),
         ]
@@ -96,38 +83,42 @@ class SourceForm:
     def _upload(self) -> list[Any]:
         return [
             UploadField(self._open_upload, self._failed, margin=(4, 0), sizing_mode="stretch_width"),
-            controls.field(self.model.param.variable, "Variable, where there are several"),
+            controls.field(self.model.param.variable, "Variable, if there are several"),
         ]
 
 
 def _quality(model: DataModel) -> list[Any]:
-    """Which observations count, where the source grades them."""
+    """The quality of the observations, for sources with quality levels."""
     choices = controls.segments(model.param.quality, text.qualities(model.graded))
 
     def renew(*_: object) -> None:
         if model.graded is not None:
             choices.param.update(options=text.qualities(model.graded), value=model.quality)
 
-    model.param.watch(renew, ["found", "refused"])
-    shown = ["found", "refused"]
-    said = controls.sentence(model, shown, lambda: text.grading(model.found, model.refused), margin=(2, 0, 8, 0))
-    return [section("Observations"), choices, said]
+    names = ["opened", "refused"]
+    model.param.watch(renew, names)
+    grading = controls.sentence(model, names, lambda: text.grading(model.opened, model.refused), margin=(2, 0, 8, 0))
+    return [section("Observations"), choices, grading]
 
 
 def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[Any]:
-    """All controls; ``cost`` says what reading the span takes."""
+    """All controls; ``cost`` is the pane with the cost of reading the period."""
     return [
         *form.parts(),
-        section("Shown"),
+        section("Layer"),
         _layers(model),
-        controls.sentence(model, ["layer"], lambda: text.LAYER_WORDS[model.layer], margin=(2, 0, 8, 0)),
+        controls.sentence(model, ["layer"], lambda: text.LAYER_TEXT[model.layer], margin=(2, 0, 8, 0)),
         controls.group(model, ["layer"], lambda: model.layer == "difference", lambda: _difference(model)),
         controls.group(model, ["layer"], lambda: model.layer == "withheld", lambda: _withheld(model)),
         controls.group(
             model,
             ["layer", "panel"],
             lambda: model.layer in OF_SPAN or model.panel == "place",
-            lambda: [section("Mean, counts and series over"), controls.segments(model.param.span, text.SPANS), cost],
+            lambda: [
+                section("Period of means, counts and series"),
+                controls.segments(model.param.span, text.SPANS),
+                cost,
+            ],
         ),
         section("Map"),
         *map_controls(model, globe),
@@ -135,10 +126,10 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
 
 
 def _layers(model: DataModel) -> Any:
-    """What the open source can show."""
-    tiles = controls.segments(model.param.layer, _offered(model), sx=_TILES)
-    model.param.watch(lambda _: tiles.param.update(options=_offered(model), value=model.layer), "found")
-    return tiles
+    """The layers of the open source."""
+    buttons = controls.segments(model.param.layer, _offered(model), sx=tiles(3))
+    model.param.watch(lambda _: buttons.param.update(options=_offered(model), value=model.layer), "opened")
+    return buttons
 
 
 def _offered(model: DataModel) -> dict[str, str]:
@@ -147,9 +138,9 @@ def _offered(model: DataModel) -> dict[str, str]:
 
 def _difference(model: DataModel) -> list[Any]:
     chosen = controls.sentence(
-        model, ["other", "found"], lambda: f"Minus {text.date(model.iso('other'), _unit(model.found))}"
+        model, ["other", "opened"], lambda: f"Minus {text.date(model.iso('other'), _unit(model.opened))}"
     )
-    this = controls.button("Take the day shown", on_click=lambda _: model.param.update(other=model.day))
+    this = controls.button("Use the day on screen", on_click=lambda _: model.param.update(other=model.day))
     return [controls.slider(model.param.other, "Other day"), chosen, this]
 
 
@@ -157,9 +148,9 @@ def _withheld(model: DataModel) -> list[Any]:
     return [
         controls.slider(model.param.hidden_percent, "Withheld, %"),
         controls.segments(model.param.pattern, text.PATTERNS),
-        controls.slider(model.param.hidden_seed, "Draw"),
+        controls.slider(model.param.hidden_seed, "Seed of the gaps"),
     ]
 
 
-def _unit(found: SourceSummary | None) -> str:
-    return found.unit if found else "day"
+def _unit(opened: SourceSummary | None) -> str:
+    return opened.unit if opened else "day"

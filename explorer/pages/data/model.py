@@ -1,4 +1,4 @@
-"""The Data page's view-model: which source, which day, and what of it is shown. Plain values only."""
+"""The Data page's view-model: the source, the day and the layer on screen. Plain values only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.errors import EngineError, QualityError
+from engine.errors import QualityError
 from engine.queries.ocean import (
     DEMO_STEPS,
     LAYERS,
@@ -20,7 +20,7 @@ from engine.queries.ocean import (
     SourceSummary,
     span_of,
 )
-from explorer.page_model import PageModel, as_text, numbers, read_quality
+from explorer.page_model import SourceModel
 from explorer.session import Query
 
 DEMO, PATH, UPLOAD = "demo", "path", "upload"
@@ -29,13 +29,12 @@ GOOD, ALL, LEVEL = "good", "all", "level"
 PANELS = ("source", "place", "values")
 _FIRST_DAY = "2001-01-01"
 _MONTH = {"day": 30, "month": 1}  # steps of a source
-_MAX_PATH = 1000
 
 
-class DataModel(PageModel):
-    """State, and the rules that keep it within what the open source has.
+class DataModel(SourceModel):
+    """State, limited to the days and layers of the open source.
 
-    ``choice`` is what is asked for, ``found`` what is open: until they meet, the days of the address wait.
+    ``choice`` is the selected source and ``opened`` the open one; while they differ, days of an address wait.
     """
 
     KEYS: ClassVar[dict[str, str]] = {
@@ -50,37 +49,36 @@ class DataModel(PageModel):
     FIRST: ClassVar[tuple[str, ...]] = ("choice",)
 
     # state
-    choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the source that is asked for")
-    found = param.ClassSelector(class_=SourceSummary, doc="the source that is open; None before the first")
-    refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the quality asked for")
-    day = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is shown")
-    other = param.Integer(default=0, bounds=(0, 1), doc="index of the day that is subtracted")
+    opened = param.ClassSelector(class_=SourceSummary, doc="the open source; None before the first")
+    refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the selected quality")
+    day = param.Integer(default=0, bounds=(0, 1), doc="index of the day on screen")
+    other = param.Integer(default=0, bounds=(0, 1), doc="index of the subtracted day")
     waiting = param.Dict(default={}, doc="days of the address, as ISO dates, until a source is open")
     layer = param.Selector(default="observed", objects=list(LAYERS))
-    span = param.Selector(default="month", objects=list(SPANS), doc="the days that means, counts and series are of")
-    hidden_percent = param.Integer(default=30, bounds=(5, 90), doc="share of the observations that is withheld, %")
-    pattern = param.Selector(default="clouds", objects=list(WITHHOLDING), doc="in which shapes it is withheld")
-    hidden_seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="another draw of what is withheld")
-    place = param.Tuple(default=(38.0, -60.0), length=2, doc="where the series is: degrees N, E")
+    span = param.Selector(default="month", objects=list(SPANS), doc="period of means, counts and series")
+    hidden_percent = param.Integer(default=30, bounds=(5, 90), doc="withheld fraction of the observations, %")
+    pattern = param.Selector(default="clouds", objects=list(WITHHOLDING), doc="shape of the withheld regions")
+    hidden_seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="seed of the withheld regions")
+    place = param.Tuple(default=(38.0, -60.0), length=2, doc="place of the series: degrees N, E")
     panel = param.Selector(default="source", objects=list(PANELS))
 
-    # what the form holds, before it becomes a choice
+    # the form, before it becomes a choice
     form = param.Selector(default=DEMO, objects=[DEMO, PATH, UPLOAD])
     step_deg = param.Selector(default=1.0, objects=list(DEMO_STEPS), doc="of the demo ocean")
     seed = param.Integer(default=0, bounds=(0, MAX_SEED), doc="of the demo ocean")
     years = param.Integer(default=6, bounds=(1, MAX_YEARS), doc="of the demo ocean")
     path = param.String(doc="file, folder or glob on the server")
-    variable = param.String(doc="the one to take where a file has several; empty: the only one")
-    quality = param.Selector(default=GOOD, objects=[GOOD, ALL, LEVEL], doc="of the observations that count")
+    variable = param.String(doc="variable of a file with several; empty: the only one")
+    quality = param.Selector(default=GOOD, objects=[GOOD, ALL, LEVEL], doc="quality of the observations in use")
 
     # capabilities
     @property
     def layers(self) -> tuple[str, ...]:
-        """What the open source can show; before it is open, what there is."""
-        return self.found.layers if self.found else tuple(LAYERS)
+        """The layers of the open source, or all before one is open."""
+        return self.opened.layers if self.opened else tuple(LAYERS)
 
-    def counts(self, name: str) -> bool:
-        """What the shown layer does not know is left out."""
+    def is_enabled(self, name: str) -> bool:
+        """Options of other layers than the one on screen are left out."""
         if name in ("hidden_percent", "pattern", "hidden_seed"):
             return self.layer == "withheld"
         return name != "span" or self.layer in OF_SPAN or self.panel == "place"
@@ -88,43 +86,43 @@ class DataModel(PageModel):
     # derived
     @property
     def graded(self) -> SourceChoice | None:
-        """The source whose observations can be chosen by quality: one that was refused for it, or the open one."""
+        """The source with quality levels: one that was refused because of them, or the open one."""
         if self.refused is not None:
             return self.refused
-        return self.found.choice if self.found and self.found.grading else None
+        return self.opened.choice if self.opened and self.opened.grading else None
 
     @property
-    def asked_quality(self) -> str:
-        """What ``quality`` is of the choice."""
-        asked = (self.refused or self.choice).quality
-        return LEVEL if isinstance(asked, int) else asked
+    def chosen_quality(self) -> str:
+        """The value of ``quality`` that belongs to the choice."""
+        quality = (self.refused or self.choice).quality
+        return LEVEL if isinstance(quality, int) else quality
 
     @property
     def days(self) -> tuple[str, ...]:
         """The days of the open source, ISO dates."""
-        return self.found.days if self.found else (_FIRST_DAY,)
+        return self.opened.days if self.opened else (_FIRST_DAY,)
 
     @property
     def index(self) -> int:
-        """Of the day that is shown: a source of one day leaves the slider room for two."""
+        """Index of the day on screen (a slider needs two values also for a source of one day)."""
         return min(self.day, len(self.days) - 1)
 
     @property
     def other_index(self) -> int:
-        """Of the day that is subtracted."""
+        """Index of the subtracted day."""
         return min(self.other, len(self.days) - 1)
 
     @property
     def span_days(self) -> slice:
-        """The days that means, counts and series are of."""
+        """Indices of the days of means, counts and series."""
         return span_of(self.days, self.index, self.span)
 
     def clamp(self) -> None:
-        """Days of the address are taken up when their source is open; a layer that it lacks is left."""
-        self.quality = self.asked_quality
-        if self.found is not None and self.found.choice == self.choice:
+        """Days of the address apply once their source is open; a layer that it lacks becomes ``observed``."""
+        self.quality = self.chosen_quality
+        if self.opened is not None and self.opened.choice == self.choice:
             if self.waiting:
-                self.take(self.found)
+                self.take(self.opened)
             elif self.layer not in self.layers:
                 self.layer = "observed"
 
@@ -135,67 +133,25 @@ class DataModel(PageModel):
 
     def write_extra(self, address: dict[str, str]) -> None:
         """``src`` with what it needs, ``day``, ``minus`` and ``place``."""
-        choice = self.choice
-        address["src"] = choice.kind
-        if choice.kind == DEMO:
-            address |= {"step": as_text(choice.step_deg), "seed": str(choice.seed), "years": str(choice.years)}
-        else:
-            address["path"] = choice.path
-            if choice.variable:
-                address["var"] = choice.variable
-            if choice.quality != GOOD:
-                address["quality"] = str(choice.quality)
+        self.write_source(address)
         address["day"] = self.iso("day")
         if self.layer == "difference":
             address["minus"] = self.iso("other")
-        address["place"] = ",".join(f"{value:.4g}" for value in self.place)
+        self.write_place(address)
 
     def iso(self, name: str) -> str:
         """The date of ``day`` or ``other``, as the address holds it."""
         return self.waiting.get(name) or self.days[self.index if name == "day" else self.other_index]
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """What an address says of source, days and place."""
-        if "src" in query:
-            changes["choice"] = self._read_choice(query)
+        """The source, the days and the place of an address."""
+        self.read_source(query, changes)
         self.waiting = {name: query[key][:10] for key, name in (("day", "day"), ("minus", "other")) if key in query}
-        place = numbers(query.get("place", ""), 2)
-        if place and abs(place[0]) <= 90 and abs(place[1]) <= 180:
-            changes["place"] = place
-        elif "place" in query:
-            self.notes.append(f"place={query['place'][:30]} in the address is not a place: degrees north, degrees east")
-
-    def _read_choice(self, query: Query) -> SourceChoice:
-        """The source of an address; the demo ocean where it is none, its numbers brought into bounds."""
-        kind = query["src"]
-        try:
-            if kind != DEMO:
-                path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:100]
-                return SourceChoice(kind, path=path, variable=variable, quality=read_quality(query, self.notes))
-            seed, years = (self._whole(query, name) for name in ("seed", "years"))
-            step = next((one for one in DEMO_STEPS if as_text(one) == query.get("step", "1")), None)
-            if step is None:
-                self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
-            return SourceChoice(step_deg=step or 1.0, seed=seed, years=years)
-        except EngineError as error:
-            self.notes.append(f"src={kind[:20]} in the address is no source: {error.what}")
-            return SourceChoice()
-
-    def _whole(self, query: Query, name: str) -> int:
-        low, high = self.param[name].bounds
-        text = query.get(name, str(self.param[name].default))
-        try:
-            value = int(text)
-        except ValueError:
-            self.notes.append(f"{name}={text[:20]} in the address is not a choice here")
-            return self.param[name].default
-        if not low <= value <= high:
-            self.notes.append(f"{name} {value} was brought into {low} … {high}")
-        return min(max(value, low), high)
+        self.read_place(query, "place", changes)
 
     # actions
     def show_choice(self) -> None:
-        """Let the form show the choice."""
+        """Show the choice in the form."""
         choice = self.choice
         self.param.update(form=choice.kind)
         if choice.kind == DEMO:
@@ -204,7 +160,7 @@ class DataModel(PageModel):
             self.param.update(path=choice.path, variable=choice.variable)
 
     def choose_file(self, kind: str, path: str) -> SourceChoice:
-        """A file or upload as the form has it. Of another file than the one at hand the good observations count.
+        """The file or upload of the form. Another file than the current one starts with the good observations.
 
         Raises :class:`ChoiceError` where no file is named.
         """
@@ -213,45 +169,45 @@ class DataModel(PageModel):
         return SourceChoice(kind, path=path, variable=self.variable, quality=quality)
 
     def choose_quality(self) -> None:
-        """Ask for the source at hand with the observations that ``quality`` says."""
+        """Select the current source with the observations of ``quality``."""
         graded = self.graded
-        if graded is not None and self.quality != self.asked_quality:
+        if graded is not None and self.quality != self.chosen_quality:
             self.param.update(refused=None, choice=replace(graded, quality=self.quality))
 
     def refuse(self, error: Exception) -> None:
-        """Go back to the open source, or to the demo ocean; what another quality may open is kept in mind."""
-        asked, fallback = self.choice, self.found.choice if self.found else SourceChoice()
-        if asked != fallback:
+        """Go back to the open source or the demo ocean; ``refused`` keeps a source that another quality may open."""
+        choice, fallback = self.choice, self.opened.choice if self.opened else SourceChoice()
+        if choice != fallback:
             self.choice = fallback
-        self.refused = asked if isinstance(error, QualityError) else None
+        self.refused = choice if isinstance(error, QualityError) else None
 
-    def take(self, found: SourceSummary) -> None:
-        """Go on with an open source, on the days of the address, or else as near to those shown as it has them."""
-        asked, self.waiting = self.waiting, {}
-        wanted = {"day": self.iso("day"), "other": self.iso("other"), **asked}
-        if self.layer not in found.layers:
+    def take(self, opened: SourceSummary) -> None:
+        """Use an open source, on the days of the address, or else on the days nearest to those on screen."""
+        from_address, self.waiting = self.waiting, {}
+        wanted = {"day": self.iso("day"), "other": self.iso("other"), **from_address}
+        if self.layer not in opened.layers:
             self.layer = "observed"
-        self.found = found
+        self.opened = opened
         for name, iso in wanted.items():
-            self.bound(name, 0, max(1, len(found.days) - 1))
-            index = nearest(found.days, iso)
+            self.bound(name, 0, max(1, len(opened.days) - 1))
+            index = nearest(opened.days, iso)
             setattr(self, name, index)
-            if name in asked and found.days[index] != iso:
-                self.notes.append(f"{iso} is no day of this source, {found.days[index]} is shown")
-        if "other" not in asked:
-            self._set_apart()
+            if name in from_address and opened.days[index] != iso:
+                self.notes.append(f"{iso} is no day of this source; {opened.days[index]} is shown")
+        if "other" not in from_address:
+            self._set_other_day()
         # a day that kept its index may have another date
         self._changed()
 
     @param.depends("layer", watch=True)
-    def _set_apart(self) -> None:
-        """A difference begins between two days, about a month apart: that of a day to itself is nothing."""
-        if self.layer == "difference" and self.found and not self.waiting and self.other_index == self.index:
-            by = _MONTH[self.found.unit]
+    def _set_other_day(self) -> None:
+        """A difference starts between two days about a month apart."""
+        if self.layer == "difference" and self.opened and not self.waiting and self.other_index == self.index:
+            by = _MONTH[self.opened.unit]
             self.other = self.index - by if self.index >= by else min(self.index + by, len(self.days) - 1)
 
     def step(self, by: int) -> None:
-        """Another day, round and round."""
+        """Go to another day; wraps around."""
         self.day = (self.day + by) % len(self.days)
 
 

@@ -1,4 +1,4 @@
-"""The figures beside the globe: what was understood, one place through time, how the map's values are spread."""
+"""The panel beside the globe: the source's properties, the series at a place, the histogram of the map's values."""
 
 from __future__ import annotations
 
@@ -10,98 +10,86 @@ import xarray as xr
 from engine.queries import ocean
 from engine.queries.cache import Progress
 from engine.queries.ocean import PointSeries, SourceSummary
-from explorer.background import LatestTask
 from explorer.layout import box, fill
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
 from explorer.plots import ocean as figures
-from explorer.plots.live import Figures
+from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
-from explorer.widgets.text import html, paragraph, paragraphs, progress, sentence, table
-
-_LABELS = {"Source": "source", "Place": "place", "Values": "values"}
+from explorer.widgets.text import colour_key, html, paragraphs, progress, sentence, table
 
 
-class Panels:
-    """One of three panels at a time. The series is read off the event loop; the rest is at hand."""
+class DataPanel(TabbedPanel):
+    """The series is read off the event loop, after a confirmation when it takes long."""
 
     def __init__(self, model: DataModel, on_error: Callable[[Exception], None]) -> None:
+        tabs = {
+            "source": ("Source", self._show_source),
+            "place": ("Place", self._show_place),
+            "values": ("Values", self._show_values),
+        }
+        super().__init__(model, tabs, on_error, on_progress=self._show_progress)
         self.model = model
         self.series: PointSeries | None = None
-        """The series that is shown, if any."""
-        self._agreed: set[object] = set()
-        self._work = LatestTask(self._show_waiting, on_error)
-        self._words = html("")
+        """The series on screen, if any."""
+        self._confirmed: set[object] = set()
         self._table = html("")
-        self._figures = Figures()
-        self._read = controls.button("Read them", on_click=lambda _: self._agree())
+        self._read = controls.button("Read them", on_click=lambda _: self._confirm())
         self._stop = controls.button("Cancel", on_click=lambda _: self._cancel())
-        self._body = box()
-        self._asked: tuple[SourceSummary, slice] | None = None
-        self.parts = (controls.segments(model.param.panel, _LABELS), self._words, self._body)
+        self._requested: tuple[SourceSummary, slice] | None = None
 
-    def show(self, found: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
-        """Draw the open panel for the source and the map on the globe."""
-        self._work.cancel()
-        if self.model.panel == "source":
-            self._show_source(found)
-        elif self.model.panel == "values":
-            self._show_values(field, limits)
-        else:
-            self._show_place(found)
-
-    def _show_source(self, found: SourceSummary) -> None:
-        self._words.object = ""
+    def _show_source(self, source: SourceSummary, *_: object) -> None:
+        self.say()
         notes = paragraphs(
-            [*((note, True) for note in found.cautions), *((sentence(note), False) for note in found.notes)]
+            [*((note, True) for note in source.cautions), *((sentence(note), False) for note in source.notes)]
         )
         self._table.object = (
-            f"{table(text.source_rows(found))}<h2 style='margin-top:12px'>What was understood</h2>{notes}"
+            f"{table(text.source_rows(source))}<h2 style='margin-top:12px'>How the file was read</h2>{notes}"
         )
-        fill(self._body, self._table)
+        fill(self.body, self._table)
 
-    def _show_values(self, field: xr.DataArray, limits: tuple[float, float]) -> None:
-        edges, share = ocean.map_histogram(field, limits)
-        self._words.object = paragraph(text.histogram_sentence(str(field.name)))
-        fill(self._body, self._figures.pane("values", figures.histogram, edges, share, field.attrs["units"]))
+    def _show_values(self, _: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
+        edges, fractions = ocean.map_histogram(field, limits)
+        self.say(text.histogram_sentence(str(field.name)))
+        fill(self.body, self.figures.pane("values", figures.histogram, edges, fractions, field.attrs["units"]))
 
-    # one place
+    # the series at a place
 
-    def _show_place(self, found: SourceSummary) -> None:
+    def _show_place(self, source: SourceSummary, *_: object) -> None:
         model, span = self.model, self.model.span_days
-        self._asked = found, span
-        cost = ocean.read_cost(found, span)
-        if cost.seconds > text.ASK_SECONDS and (found.key, span.start, span.stop) not in self._agreed:
-            self._words.object = paragraph(text.ask(cost))
-            fill(self._body, self._read)
+        self._requested = source, span
+        cost = ocean.read_cost(source, span)
+        if cost.seconds > text.ASK_SECONDS and (source.key, span.start, span.stop) not in self._confirmed:
+            self.say(text.ask(cost))
+            fill(self.body, self._read)
             return
         place, day = model.place, model.index
 
         def work(report: Progress) -> PointSeries:
-            return ocean.series(found.choice, place, span, report)
+            return ocean.series(source.choice, place, span, report)
 
-        self._work.start(work, lambda seen: self._draw_place(found, seen, day - span.start))
+        self.task.start(work, lambda series: self._draw_place(source, series, day - span.start))
 
-    def _draw_place(self, found: SourceSummary, seen: PointSeries, shown: int) -> None:
-        self.series = seen
-        self._words.object = paragraph(text.series_sentence(seen, found.unit))
-        days = np.array(seen.days, "datetime64[D]")
-        drawn = figures.series, days, seen.observed, seen.truth, shown
-        key = html(text.key(text.SERIES_KEY if seen.truth is not None else text.SERIES_KEY[1:]))
-        fill(self._body, box(self._figures.pane("place", *drawn), key))
+    def _draw_place(self, source: SourceSummary, series: PointSeries, day: int) -> None:
+        self.series = series
+        self.say(text.series_sentence(series, source.unit))
+        days = np.array(series.days, "datetime64[D]")
+        pane = self.figures.pane("place", figures.series, days, series.observed, series.truth, day)
+        key = html(colour_key(text.SERIES_KEY if series.truth is not None else text.SERIES_KEY[1:]))
+        fill(self.body, box(pane, key))
 
-    def _show_waiting(self, share: float | None, text: str) -> None:
-        if share is not None:
-            self._words.object = progress(share, text)
-            fill(self._body, self._stop)
+    def _show_progress(self, fraction: float | None, message: str) -> None:
+        if fraction is not None:
+            self.text.object = progress(fraction, message)
+            fill(self.body, self._stop)
 
-    def _agree(self) -> None:
-        if self._asked is not None:
-            found, span = self._asked
-            self._agreed.add((found.key, span.start, span.stop))
-            self._show_place(found)
+    def _confirm(self) -> None:
+        if self._requested is not None:
+            source, span = self._requested
+            self._confirmed.add((source.key, span.start, span.stop))
+            self._show_place(source)
 
     def _cancel(self) -> None:
-        self._work.cancel()
-        self._words.object = paragraph(text.SERIES_CANCELLED)
-        fill(self._body, self._read)
+        self.task.cancel()
+        self.say(text.SERIES_CANCELLED)
+        fill(self.body, self._read)

@@ -1,4 +1,4 @@
-"""The Data page's view: opens oceans off the event loop and puts their days on globe, map and figures."""
+"""The Data page's view: opens sources off the event loop and draws their days on globe, map and figures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from explorer.layout import box, show
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
-from explorer.pages.data.panels import Panels
+from explorer.pages.data.panels import DataPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
-from explorer.widgets.text import facts, html, paragraph
+from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
@@ -40,8 +40,8 @@ def build(session: Session, query: Query) -> PageView:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the globe is asked to show: two of them are alike when they lead to the same picture."""
+class MapRequest:
+    """The map to draw; equal requests give the same picture."""
 
     key: str
     layer: str
@@ -52,8 +52,8 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """A map, the one right of the divider if there is one, and both ends of their scale."""
+class DrawnMap:
+    """A map, the map right of the divider if there is one, and the limits of their colour scale."""
 
     field: xr.DataArray
     second: xr.DataArray | None
@@ -61,20 +61,22 @@ class Drawn:
 
 
 class DataView:
-    """A source is opened and looked at before it takes the place of the last one; a newer day replaces an older."""
+    """A new source replaces the current one once it is open; a newer day replaces an older one."""
 
     def __init__(self, session: Session, model: DataModel) -> None:
         self.session = session
         self.model = model
-        self._drawn: Drawn | None = None
-        self._shown: Wanted | None = None
-        self._agreed: set[Wanted] = set()
+        self._map: DrawnMap | None = None
+        self._request_drawn: MapRequest | None = None
+        self._confirmed: set[MapRequest] = set()
         self._map_failed = False
         self._under_way = ""
         self._question = html("")
-        go = controls.button("Read them", on_click=lambda _: self._agree())
-        self._asking = box(self._question, go, css=layout.CARD, styles={"display": "none"})
-        self.stage = Stage(session, model, "the ocean", self._abandon, (self._asking,), blocks=True, land_shade=True)
+        go = controls.button("Read them", on_click=lambda _: self._confirm())
+        self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
+        self.stage = Stage(
+            session, model, "the ocean", self._abandon, (self._question_card,), blocks=True, land_shade=True
+        )
         self.stage.on_click(self._pick)
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
         self._reading = LatestTask(self.stage.show_progress, self._show_failure)
@@ -82,7 +84,7 @@ class DataView:
         self._rest = Debouncer(self._after_rest, 160)
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
-        self.panels = Panels(model, self._show_failure)
+        self.panel = DataPanel(model, self._show_failure)
         self.form = SourceForm(model, self._open_path, self._open_upload, self._show_refusal)
         self.view = PageView(
             drawer(model, self.stage.globe, self.form, self._cost),
@@ -90,7 +92,7 @@ class DataView:
                 box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"),
                 self._bar,
             ],
-            [self.stage.flat, *self.panels.parts],
+            [self.stage.flat, *self.panel.parts],
             self.stage.read,
             self._actions(),
             model,
@@ -101,7 +103,6 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
-        # what was said of a refused source need not be read for ever
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
@@ -116,7 +117,7 @@ class DataView:
             "Map, NetCDF": self._offer_map,
             "Series at the place, CSV": self._offer_series,
         }
-        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+        return self.stage.actions(files)
 
     # the source
 
@@ -145,39 +146,39 @@ class DataView:
 
     def _open(self, choice: SourceChoice) -> None:
         """Open a source, unless it is the one in use."""
-        found = self.model.found
-        if found is None or found.choice != choice:
+        source = self.model.opened
+        if source is None or source.choice != choice:
             self._start(choice)
         else:
             self._opening.cancel()
 
     def _start(self, choice: SourceChoice) -> None:
-        """Open a source; what is in use stays until that has worked."""
+        """Open a source; the current one stays until that succeeds."""
         self.stage.clear_failure()
         self.model.refused = None
         self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
-    def _take(self, found: SourceSummary) -> None:
+    def _take(self, source: SourceSummary) -> None:
         self.model.notes = []
-        self.model.take(found)
-        self.session.source = found.choice
-        self._bar.param.update(days=list(found.days), unit=found.unit, day=self.model.day)
+        self.model.take(source)
+        self.session.source = source.choice
+        self._bar.param.update(days=list(source.days), unit=source.unit, day=self.model.day)
         self.session.say_changed(self.model.notes)
         self._draw()
 
     def _show_refusal(self, error: Exception) -> None:
-        """A source that cannot be had: the last one stays, or the demo ocean takes its place."""
+        """A source that cannot be opened: the last one, or the demo ocean, is used."""
         self.model.refuse(error)
-        found = self.model.found
-        self.stage.show_failure(text.kept(found.name if found else "The demo ocean"), error)
+        source = self.model.opened
+        self.stage.show_failure(text.kept(source.name if source else "The demo ocean"), error)
 
     # showing
 
-    def _wanted(self, found: SourceSummary) -> Wanted:
+    def _request(self, source: SourceSummary) -> MapRequest:
         model, span = self.model, self.model.span_days
         is_span, is_hidden = model.layer in OF_SPAN, model.layer == "withheld"
-        return Wanted(
-            found.key,
+        return MapRequest(
+            source.key,
             model.layer,
             0 if is_span else model.index,
             model.other_index if model.layer == "difference" else 0,
@@ -186,68 +187,70 @@ class DataView:
         )
 
     def _draw(self) -> None:
-        """Put on the globe what is wanted. While one day is read another waits for it; what takes long gives way."""
-        found = self.model.found
-        if found is None:
+        """Draw the selected map. A quick read is finished before the next starts; a long one is cancelled."""
+        source = self.model.opened
+        if source is None:
             return
-        wanted = self._wanted(found)
-        show(self._asking, False)
-        if wanted == self._shown:
+        request = self._request(source)
+        show(self._question_card, False)
+        if request == self._request_drawn:
             self._reading.cancel()
             self._rest.soon()
             return
-        if wanted.layer in OF_SPAN and not self._may_read(found, wanted):
+        if request.layer in OF_SPAN and not self._may_read(source, request):
             return
-        if self._reading.running and self._under_way in QUICK and wanted.layer in QUICK:
+        if self._reading.running and self._under_way in QUICK and request.layer in QUICK:
             return
         if self._map_failed:
-            # what is said of a source that was refused stays
+            # the message about a refused source stays
             self._map_failed = False
             self.stage.clear_failure()
-        self._reading.start(lambda report: _read(found, wanted, report), lambda drawn: self._show(found, wanted, drawn))
+        self._reading.start(
+            lambda report: _read(source, request, report), lambda drawn: self._show(source, request, drawn)
+        )
 
-    def _may_read(self, found: SourceSummary, wanted: Wanted) -> bool:
-        """Whether a span may be read: it is short, at hand, or the person has agreed."""
-        cost = ocean.read_cost(found, slice(*wanted.span))
-        if cost.seconds <= text.ASK_SECONDS or wanted in self._agreed:
+    def _may_read(self, source: SourceSummary, request: MapRequest) -> bool:
+        """Whether a period may be read: it is short, cached, or confirmed."""
+        cost = ocean.read_cost(source, slice(*request.span))
+        if cost.seconds <= text.ASK_SECONDS or request in self._confirmed:
             return True
-        if ocean.has_statistics(found.choice, slice(*wanted.span)):
+        if ocean.has_statistics(source.choice, slice(*request.span)):
             return True
         self._reading.cancel()
         self._question.object = paragraph(text.ask(cost))
-        show(self._asking, True)
+        show(self._question_card, True)
         self._rest.soon()
         return False
 
-    def _agree(self) -> None:
-        if self.model.found is not None:
-            self._agreed.add(self._wanted(self.model.found))
+    def _confirm(self) -> None:
+        if self.model.opened is not None:
+            self._confirmed.add(self._request(self.model.opened))
             self._draw()
 
     def _abandon(self) -> None:
         self._opening.cancel()
         self._reading.cancel()
-        found = self.model.found
-        if found is not None and self.model.choice != found.choice:
-            self.model.choice = found.choice
-        self.session.say("info", "The reading was abandoned.")
+        source = self.model.opened
+        if source is not None and self.model.choice != source.choice:
+            self.model.choice = source.choice
+        self.session.say("info", "Reading was cancelled.")
 
-    def _show(self, found: SourceSummary, wanted: Wanted, drawn: Drawn) -> None:
-        self._drawn, self._shown = drawn, wanted
+    def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
+        self._map, self._request_drawn = drawn, request
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
-        stem = f"{found.key[:12]}-{wanted.layer}-{self._when()}"
+        stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
         layers = {
             "field": _packed(field, stem),
             "field_b": b"" if drawn.second is None else _packed(drawn.second, stem),
         }
-        colours = colormap_bytes(_COLOURS.get(wanted.layer, "thermal"))
+        colours = colormap_bytes(_COLOURS.get(request.layer, "thermal"))
         self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
-        self.stage.caption(*(() if drawn.second is None else ("Observed", "Remaining after withholding")))
-        self.stage.scale(colours, low, high, ocean.LAYERS[wanted.layer][0], field.attrs["units"])
-        self.stage.bar.visible = wanted.layer != "gaps"
+        self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
+        self.stage.scale(colours, low, high, ocean.LAYERS[request.layer][0], field.attrs["units"])
+        self.stage.bar.visible = request.layer != "gaps"
         self._rest.soon()
-        if self._wanted(found) != wanted:
+        if self._request(source) != request:
             self._draw()
 
     def _when(self) -> str:
@@ -263,64 +266,66 @@ class DataView:
         self.stage.globe.markers = [{"lat": self.model.place[0], "lon": self.model.place[1]}]
 
     def _after_rest(self) -> None:
-        found, drawn = self.model.found, self._drawn
-        if found is None or drawn is None:
+        source, drawn = self.model.opened, self._map
+        if source is None or drawn is None:
             return
-        self._cost.object = paragraph(text.cost(ocean.read_cost(found, self.model.span_days)))
-        seen = ocean.coverage_percent(found.choice, drawn.field)
-        said = facts(text.map_facts(drawn.field, drawn.second, seen))
-        self.stage.facts.object = text.key(text.GAPS_KEY) if drawn.field.name == "gaps" else said
-        self.panels.show(found, drawn.field, drawn.limits)
+        self._cost.object = paragraph(text.cost(ocean.read_cost(source, self.model.span_days)))
+        if drawn.field.name == "gaps":
+            self.stage.facts.object = colour_key(text.GAPS_KEY)
+        else:
+            percent = ocean.coverage_percent(source.choice, drawn.field)
+            self.stage.say_facts(text.map_facts(drawn.field, drawn.second, percent))
+        self.panel.show(source, drawn.field, drawn.limits)
 
     def _show_failure(self, error: Exception) -> None:
         self._map_failed = True
-        self.stage.show_failure("This map cannot be shown", error)
+        self.stage.show_failure("This map cannot be drawn", error)
 
     # files
 
     def _offer_picture(self) -> None:
-        if self._drawn is not None:
-            self.stage.save_picture(self._stem(), self._drawn.field.attrs["long_name"])
+        if self._map is not None:
+            self.stage.save_picture(self._stem(), self._map.field.attrs["long_name"])
 
     def _stem(self) -> str:
         return text.file_stem(self.model.choice, self.model.layer, self._when())
 
     def _offer_map(self) -> None:
-        if self._drawn is not None:
-            shown = self._drawn.field if self._drawn.second is None else self._drawn.second
+        if self._map is not None:
+            shown = self._map.field if self._map.second is None else self._map.second
             self.stage.download.offer(f"{self._stem()}.nc", ocean.map_netcdf(shown))
 
     def _offer_series(self) -> None:
-        seen = self.panels.series
-        if seen is None:
-            self.session.say("info", "There is no series yet. Open the panel “Place” first.")
+        series = self.panel.series
+        if series is None:
+            self.session.say("info", "No series yet. Open the tab “Place” first.")
             return
-        columns = {"observed_degC": seen.observed, **({} if seen.truth is None else {"truth_degC": seen.truth})}
-        name = f"{text.file_stem(self.model.choice, 'series', f'{seen.lat:.2f}N-{seen.lon:.2f}E')}.csv"
-        self.stage.download.offer(name, ocean.series_csv(seen.days, columns))
+        columns = {"observed_degC": series.observed, **({} if series.truth is None else {"truth_degC": series.truth})}
+        name = f"{text.file_stem(self.model.choice, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
+        self.stage.download.offer(name, ocean.series_csv(series.days, columns))
 
 
-def _read(found: SourceSummary, wanted: Wanted, report: Progress) -> Drawn:
-    """The maps that are wanted; called off the event loop."""
-    choice, layer = found.choice, wanted.layer
+def _read(source: SourceSummary, request: MapRequest, report: Progress) -> DrawnMap:
+    """The maps of a request; called off the event loop."""
+    choice, layer = source.choice, request.layer
     if layer in OF_SPAN:
-        span = slice(*wanted.span)
+        span = slice(*request.span)
         field = ocean.span_map(choice, layer, span, report)
         top = {"coverage": 100.0, "count": float(max(1.0, np.nan_to_num(field.values).max()))}
-        return Drawn(field, None, found.limits if layer == "mean" else (0.0, top[layer]))
+        return DrawnMap(field, None, source.limits if layer == "mean" else (0.0, top[layer]))
     if layer == "difference":
-        field = ocean.difference_map(choice, wanted.day, wanted.other)
-        return Drawn(field, None, _symmetric(field.values))
+        field = ocean.difference_map(choice, request.day, request.other)
+        return DrawnMap(field, None, _symmetric(field.values))
     if layer == "withheld":
-        percent, pattern, seed = wanted.hidden
-        left = ocean.withheld_map(choice, wanted.day, percent / 100, pattern, seed, report)
-        return Drawn(ocean.day_map(choice, "observed", wanted.day), left, found.limits)
-    limits = found.limits if layer != "gaps" else (0.0, 2.0)
-    return Drawn(ocean.day_map(choice, layer, wanted.day), None, limits)
+        percent, pattern, seed = request.hidden
+        left = ocean.withheld_map(choice, request.day, percent / 100, pattern, seed, report)
+        return DrawnMap(ocean.day_map(choice, "observed", request.day), left, source.limits)
+    limits = source.limits if layer != "gaps" else (0.0, 2.0)
+    return DrawnMap(ocean.day_map(choice, layer, request.day), None, limits)
 
 
 def _symmetric(values: np.ndarray) -> tuple[float, float]:
-    """Ends about zero that nearly all values lie between, on whole halves."""
+    """Limits ± a multiple of 0.5 that hold 99 % of the values."""
     valid = np.abs(values[np.isfinite(values)])
     limit = max(0.5, float(np.ceil(2 * np.percentile(valid, 99)) / 2)) if valid.size else 1.0
     return -limit, limit

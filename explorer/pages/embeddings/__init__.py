@@ -1,6 +1,6 @@
-"""The Embeddings page: what a patch embedding knows of its place and size, and how similar places are."""
+"""The Embeddings page: position and scale embeddings of patches, and the similarity of places."""
 
 from explorer.pages.embeddings.view import build
 from explorer.session import Page
 
-PAGE = Page("embeddings", "Embeddings", "What a patch knows of its place and size", "patches", build)
+PAGE = Page("embeddings", "Embeddings", "Position and scale embeddings of patches", "patches", build)

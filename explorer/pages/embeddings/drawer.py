@@ -1,4 +1,4 @@
-"""The Embeddings page's controls: encoder, grid, patches, basis, what is shown, and the choice to compare with."""
+"""The Embeddings page's controls: encoder, grid, patches, basis, the map's quantity, and the choice to compare."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text_pane
 
 _PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
-_SHOWN = {"Likeness": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
+_SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
 
 
 def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
-    """All controls; ``estimate`` says what the choice costs."""
+    """All controls; ``estimate`` is the pane with the cost of the choice."""
     return [
-        section("Shown"),
+        section("Map quantity"),
         controls.segments(model.param.show, _SHOWN),
         controls.group(
             model,
@@ -36,7 +36,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         controls.select(
             model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
         ),
-        text_pane("The table encoder is learned: it has a page of its own."),
+        text_pane("The table encoder is learned; see the page Learned table."),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),
         controls.slider(model.param.num_components, "Dimensions K"),
@@ -49,7 +49,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
 
 
 def _side(model: EmbeddingsModel, name: str, label: str) -> Any:
-    """A select of the divisors of the moment."""
+    """A select of the divisors of the grid."""
     sizes = {str(size): size for size in model.param[name].objects}
     widget = controls.select(model.param[name], label, sizes)
 
@@ -71,7 +71,6 @@ def _basis(model: EmbeddingsModel) -> list[Any]:
 
 def _compare(model: EmbeddingsModel) -> pn.Column:
     keep = controls.button("Keep as B", on_click=lambda _: model.keep_as_other())
-    forget = controls.button("Forget B", on_click=lambda _: model.forget_other(), visible=False)
-    model.param.watch(lambda event: forget.param.update(visible=event.new is not None), "other")
-    forget.visible = model.other is not None
+    has_other = model.param.other.rx.is_not(None)
+    forget = controls.button("Discard B", on_click=lambda _: model.forget_other(), visible=has_other)
     return row(keep, forget, margin=(8, 0, 16, 0))

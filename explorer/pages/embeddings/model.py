@@ -1,4 +1,4 @@
-"""The Embeddings page's view-model: two choices of embedding, what of them is shown, and which patch is picked."""
+"""The Embeddings page's view-model: two choices of embedding, the map's quantity, and the picked patch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import param
 from engine.errors import EngineError
 from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
 from engine.queries.embeddings import SHOWN_ENCODERS, EmbeddingConfig, config_from_json, config_json, divisors
-from explorer.page_model import DomainModel, numbers
+from explorer.page_model import DomainModel
 from explorer.session import Query
 
 DIMENSION, COLOURS, SIMILARITY, SCALE = "dimension", "colours", "similarity", "scale"
@@ -22,7 +22,7 @@ MAX_COMPONENTS = 512
 
 
 class EmbeddingsModel(DomainModel):
-    """Choice A is the state itself; choice B is a kept copy of it, if any."""
+    """The state is choice A; choice B is a kept copy of it, if any."""
 
     KEYS: ClassVar[dict[str, str]] = {
         "show": "show",
@@ -55,23 +55,23 @@ class EmbeddingsModel(DomainModel):
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
     picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
     panel = param.Selector(default="distance", objects=list(PANELS))
-    other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: nothing is compared")
+    other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: no comparison")
 
     @property
     def config(self) -> EmbeddingConfig:
-        """Choice A. Its basis is fitted on 1°: a finer grid changes it by less than can be seen."""
+        """Choice A. Its basis is fitted on a 1° grid; a finer grid changes it little."""
         basis = BasisConfig(self.max_degree, self.num_components, self.chosen_domain, 1.0)
         patch = (self.patch_height, self.patch_width)
         return EmbeddingConfig(basis, self.step_deg, patch, self.clip_sigma, self.encoder)
 
-    def counts(self, name: str) -> bool:
-        """What the encoder does not know is left out."""
+    def is_enabled(self, name: str) -> bool:
+        """Options of other encoders are left out."""
         if self.encoder != "harmonic" and name in ("max_degree", "clip_sigma", "domain"):
             return False
         return not (name == "dimension" and self.show != DIMENSION) and not (name == "feature" and self.show != SCALE)
 
     def clamp(self) -> None:
-        """Patches divide the grid, K is one that the degree gives, the shown dimension exists."""
+        """Patches divide the grid, K ≤ (L+1)² − 1, the dimension on the map exists."""
         super().clamp()
         heights, widths = divisors(self.step_deg)
         self._offer("patch_height", heights)
@@ -84,7 +84,7 @@ class EmbeddingsModel(DomainModel):
         self.bound("dimension", 1, self.num_components)
 
     def _offer(self, name: str, choices: list[int]) -> None:
-        """The choices of the moment; a value that is none of them becomes the nearest one."""
+        """Set the choices of a parameter; another value becomes the nearest choice."""
         parameter = self.param[name]
         if list(parameter.objects) != choices:
             value = min(choices, key=lambda choice: abs(choice - getattr(self, name)))
@@ -104,26 +104,20 @@ class EmbeddingsModel(DomainModel):
             address["b"] = json.dumps(json.loads(config_json(self.other)), separators=(",", ":"))
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """The picked place and choice B, if they are such."""
+        """The picked place and choice B, if they are valid."""
         super().read_extra(query, changes)
         if "b" in query:
             try:
                 changes["other"] = config_from_json(query["b"][:4000])
             except EngineError as error:
                 self.notes.append(f"b in the address is not an embedding: {error}")
-        if "place" not in query:
-            return
-        place = numbers(query["place"], 2)
-        if place and abs(place[0]) <= 90 and abs(place[1]) <= 180:
-            changes["picked"] = place
-        else:
-            self.notes.append(f"place={query['place'][:30]} in the address is not a place: degrees north, degrees east")
+        self.read_place(query, "place", changes, "picked")
 
     # actions
     def keep_as_other(self) -> None:
-        """Keep choice A as choice B, to compare what is chosen next with it."""
+        """Keep choice A as choice B."""
         self.other = self.config
 
     def forget_other(self) -> None:
-        """Compare no longer."""
+        """Discard choice B."""
         self.other = None

@@ -1,4 +1,4 @@
-"""What the Embeddings page says in words, from plain values."""
+"""The texts of the Embeddings page, from plain values."""
 
 from __future__ import annotations
 
@@ -14,46 +14,41 @@ from engine.queries.embeddings import (
     ScaleTable,
 )
 from engine.queries.text import place
-from explorer.widgets.text import number
+from explorer.widgets.text import Fact, number
 
-Fact = tuple[str, str, str]
-
-NEARNESS = (
-    "Median similarity of two patches against their distance, with the middle 90 % of pairs; thin lines, where they "
-    "leave the thick one, are bands of latitude. A good encoder falls steadily, and alike in every band."
+DISTANCE = (
+    "Median similarity of two patches by distance, with the central 90 % of pairs. Thin lines are bands of latitude. "
+    "For a good encoder similarity falls steadily, and equally in every band."
 )
-HISTOGRAM = (
-    "Similarities of all pairs of patches, by area. A spread that stays near one value tells places apart badly."
-)
-COMPARE_HINT = (
-    "Keep this choice as B, then change something: the globe shows A to the left of the divider and B to the right."
-)
+HISTOGRAM = "Similarities of all pairs of patches, weighted by area. A narrow distribution distinguishes places poorly."
+COMPARE_HINT = "Keep this choice as B, then change it: the globe shows A left of the divider and B right of it."
 
 
-def estimate(found: EmbeddingCost) -> str:
-    """What the choice will cost."""
-    size, peak = found.result_bytes / 2**20, found.peak_bytes / 2**20
-    if found.seconds == 0:
-        return f"{number(size)} MB, at hand."
-    return f"{number(size)} MB, about {number(max(found.seconds, 0.01))} s of one core and {number(peak)} MB to make."
+def estimate(cost: EmbeddingCost) -> str:
+    """The cost of an embedding."""
+    size, peak = cost.result_bytes / 2**20, cost.peak_bytes / 2**20
+    if cost.seconds == 0:
+        return f"{number(size)} MB, cached."
+    return f"{number(size)} MB, about {number(max(cost.seconds, 0.01))} s on one core and {number(peak)} MB of memory."
 
 
-def facts(config: EmbeddingConfig, made: PatchEmbedding, clipped: float) -> list[Fact]:
+def facts(config: EmbeddingConfig, embedding: PatchEmbedding, clipped: float) -> list[Fact]:
     """The read-out of one embedding."""
-    size = math.sqrt(float(made.area_m2.max())) / 1000
+    size = math.sqrt(float(embedding.area_m2.max())) / 1000
     return [
-        ("Patches", number(made.lat.size * made.lon.size), f"{made.lat.size} × {made.lon.size}"),
-        ("Dimensions", str(made.values.shape[2]), ""),
+        ("Patches", number(embedding.lat.size * embedding.lon.size), f"{embedding.lat.size} × {embedding.lon.size}"),
+        ("Dimensions", str(embedding.values.shape[2]), ""),
         ("Largest patch", number(size), "km"),
-        *([("Softly clipped", number(100 * clipped), "%")] if config.encoder == "harmonic" else []),
+        *([("Soft-clipped", number(100 * clipped), "%")] if config.encoder == "harmonic" else []),
     ]
 
 
 def neighbour_rows(near: Sequence[Neighbour], far: Sequence[Neighbour]) -> list[tuple[str, str]]:
-    """The patches most and least like the picked one: where, cosine similarity, distance."""
-    found = [*(("Like", one) for one in near), *(("Unlike", one) for one in far)]
+    """The patches most and least similar to the picked one: place, cosine similarity, distance."""
+    patches = [*(("Similar", patch) for patch in near), *(("Dissimilar", patch) for patch in far)]
     return [
-        (f"{kind}: {place(one.lat, one.lon)}", f"{number(one.similarity)} · {number(one.km)} km") for kind, one in found
+        (f"{kind}: {place(patch.lat, patch.lon)}", f"{number(patch.similarity)} · {number(patch.km)} km")
+        for kind, patch in patches
     ]
 
 
@@ -68,19 +63,22 @@ def scale_rows(scale: ScaleTable, row: int) -> list[tuple[str, str]]:
 
 
 def compared(is_different: bool) -> str:
-    """What the table of differences is."""
-    return "A → B, only what differs." if is_different else "A and B are the same. Change a choice to compare."
+    """The caption of the differences."""
+    return "A → B, differences only." if is_different else "A and B are equal. Change a choice to compare."
 
 
 def difference_rows(differences: Sequence[MeasureDifference]) -> list[tuple[str, str]]:
     """A against B, only where they differ."""
     return [
-        (one.name if one.unit == "1" else f"{one.name}, {one.unit}", f"{number(one.a)} → {number(one.b)}")
-        for one in differences
+        (
+            difference.name if difference.unit == "1" else f"{difference.name}, {difference.unit}",
+            f"{number(difference.a)} → {number(difference.b)}",
+        )
+        for difference in differences
     ]
 
 
 def file_stem(config: EmbeddingConfig) -> str:
-    """What files of this embedding are called."""
+    """The file name of this embedding, without its ending."""
     height, width = config.patch
     return f"embedding-{config.encoder}-{config.step_deg:g}deg-{height}x{width}-K{config.basis.num_components}"

@@ -1,6 +1,6 @@
-"""The MvMF page: where was this seen? A belief on the sphere, built by hand or held by a trained expert."""
+"""The Geolocation page: a mixture of von Mises-Fisher distributions, built by hand or predicted by an expert."""
 
 from explorer.pages.mvmf.view import build
 from explorer.session import Page
 
-PAGE = Page("mvmf", "MvMF", "Where was this seen? A belief on the globe, and how sure it is", "belief", build)
+PAGE = Page("mvmf", "Geolocation", "Probability maps of the place where a picture was taken", "belief", build)

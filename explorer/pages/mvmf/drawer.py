@@ -1,4 +1,4 @@
-"""The MvMF page's controls: sandbox or expert, where centres begin, the chosen one, and what the globe shows."""
+"""The Geolocation page's controls: sandbox or expert, initial centres, the selected centre, and the map."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import (
+    ADD,
     DENSITY,
     EXPERT,
     LINEAR,
     LOG,
     MASS,
     PAIR,
-    PLACE,
     REGIONS,
     SANDBOX,
-    TAKE,
+    SELECT,
     TRUTH,
     MvmfModel,
 )
@@ -37,30 +37,32 @@ _STARTS = {
     "Evenly spread (Fibonacci)": "fibonacci",
     "On land, at random": "land",
     "At sea, at random": "ocean",
-    "Near data, kept apart": "near-data",
-    "Groups of data (k-means)": "kmeans",
+    "Near data, with a minimum distance": "near-data",
+    "Clusters of data (k-means)": "kmeans",
     "Cells of a cube (hierarchy)": "hierarchy",
     "From a file": "file",
 }
-_CLICKS = {"Place": PLACE, "Take": TAKE, "Truth": TRUTH}
+_CLICKS = {"Add": ADD, "Select": SELECT, "True location": TRUTH}
 _SHOWN = {"Density": DENSITY, "Cells": MASS, "Regions": REGIONS, "All | one": PAIR}
 _SCALES = {"Logarithmic": LOG, "Linear": LINEAR}
 _OUTLINES = {"No region": "none", "50 %": "50", "90 %": "90"}
-_LOOKS = ["mode", "show", "look"]
+_DEPENDENCIES = ["mode", "show", "quantity"]
 _SEEDED = ("land", "ocean", "near-data", "kmeans")
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { flex: none }"
 
 
-def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, of_expert: Callable[[], list[Any]]) -> list[Any]:
-    """All controls; those of the mode that is not chosen are made when it is."""
+def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, expert_controls: Callable[[], list[Any]]) -> list[Any]:
+    """All controls; those of the other mode are built when it is first selected."""
     return [
         controls.segments(model.param.mode, {"Sandbox": SANDBOX, "Expert": EXPERT}),
         controls.group(model, ["mode"], lambda: model.mode == SANDBOX, lambda: _of_sandbox(model, sandbox)),
-        controls.group(model, ["mode"], lambda: model.mode == EXPERT, of_expert),
+        controls.group(model, ["mode"], lambda: model.mode == EXPERT, expert_controls),
         section("Map"),
-        controls.group(model, _LOOKS, lambda: model.has_scale, lambda: [controls.segments(model.param.scale, _SCALES)]),
         controls.group(
-            model, _LOOKS, lambda: model.has_density, lambda: [controls.segments(model.param.outline, _OUTLINES)]
+            model, _DEPENDENCIES, lambda: model.has_scale, lambda: [controls.segments(model.param.scale, _SCALES)]
+        ),
+        controls.group(
+            model, _DEPENDENCIES, lambda: model.has_density, lambda: [controls.segments(model.param.outline, _OUTLINES)]
         ),
         *map_controls(model, globe),
     ]
@@ -68,11 +70,11 @@ def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, of_expert: Callable
 
 def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
     return [
-        section("Shown"),
+        section("Map quantity"),
         controls.segments(model.param.show, _SHOWN),
-        section("A click on the map"),
+        section("Click on the map"),
         controls.segments(model.param.click, _CLICKS),
-        section("Chosen centre"),
+        section("Selected centre"),
         controls.group(model, ["selected"], lambda: model.selected < 0, lambda: [text_pane(text.NO_CENTRE)]),
         controls.group(model, ["selected"], lambda: model.selected >= 0, lambda: _own(model, sandbox)),
         section("All centres"),
@@ -80,7 +82,7 @@ def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
         _meaning(model, "log_kappa"),
         controls.slider(model.param.weight, "Weight of all", step=0.1, format="0.0"),
         text_pane(text.OF_ALL),
-        section("Where centres begin"),
+        section("Initial centres"),
         controls.select(model.param.start, "Start", _STARTS),
         _of_start(model),
         controls.group(model, ["start"], lambda: model.start == "file", lambda: _file(sandbox)),
@@ -97,13 +99,13 @@ def _own(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
 
 
 def _of_start(model: MvmfModel) -> Any:
-    """Controls of the start; a slider's bounds are those of its kind."""
+    """Controls of the initial centres."""
     drawn = ["start"]
     return box(
         controls.group(
             model,
             drawn,
-            lambda: model.counts("count"),
+            lambda: model.is_enabled("count"),
             lambda: [controls.slider(model.param.count, "Centres K")],
         ),
         controls.group(
@@ -113,20 +115,20 @@ def _of_start(model: MvmfModel) -> Any:
             model,
             drawn,
             lambda: model.start in ("near-data", "kmeans"),
-            lambda: [text_pane(f"The data are {NUM_SITES:,} places on land, drawn evenly by area.")],
+            lambda: [text_pane(f"The data are {NUM_SITES:,} places on land, drawn uniformly by area.")],
         ),
         controls.group(
             model,
             drawn,
             lambda: model.start == "near-data",
-            lambda: [controls.slider(model.param.separation_km, "Apart, km", step=10)],
+            lambda: [controls.slider(model.param.separation_km, "Minimum distance, km", step=10)],
         ),
         css=_CSS,
     )
 
 
 def _meaning(model: MvmfModel, name: str) -> Any:
-    """What κ is on the ground."""
+    """κ as a radius on the ground."""
 
     def say() -> str:
         kappa = 10.0 ** getattr(model, name)
@@ -136,7 +138,7 @@ def _meaning(model: MvmfModel, name: str) -> Any:
 
 
 class _Pasted(param.Parameterized):
-    """What stands in the field for pasted places."""
+    """The text of the field for pasted places."""
 
     text = param.String(default="")
 
@@ -159,5 +161,12 @@ def _file(sandbox: Sandbox) -> list[Any]:
         margin=(8, 0, 4, 0),
         sizing_mode="stretch_width",
     )
-    take = controls.button("Take them", on_click=lambda _: sandbox.take_file(pasted.text.encode(), "pasted text"))
-    return [text_pane("Degrees, one place a line. Swapped columns and radians are noticed."), chooser, field, row(take)]
+    take = controls.button(
+        "Use these centres", on_click=lambda _: sandbox.take_file(pasted.text.encode(), "pasted text")
+    )
+    return [
+        text_pane("Degrees, one place per line. Swapped columns and radians are detected."),
+        chooser,
+        field,
+        row(take),
+    ]

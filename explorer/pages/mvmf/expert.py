@@ -1,4 +1,4 @@
-"""The expert's side of the page: a trained run, one of its pictures, and what it believes of it."""
+"""The expert's part of the page: a trained run, one of its pictures, and its predictions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.runs import RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import row
 from explorer.pages.mvmf import expert_text
-from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR, BeliefMap, Drawn
-from explorer.pages.mvmf.expert_panels import ExpertPanels
+from explorer.pages.mvmf.expert_panels import ExpertPanel
 from explorer.pages.mvmf.model import BELIEF, DENSITY, ERRORS, EXPERT, MvmfModel
+from explorer.pages.mvmf.probability_map import GUESS_COLOUR, TRUTH_COLOUR, DrawnDensity, ProbabilityMap
 from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import Session
@@ -23,22 +23,22 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraph, section, text_pane
 
-_ASKED = ["run", "tile", "spot", "day", "scene"]
-_LOOKS = {"Its belief": BELIEF, "Errors of its test": ERRORS}
+_CHOICE = ["run", "tile", "spot", "day", "scene"]
+_QUANTITIES = {"Probability": BELIEF, "Test errors": ERRORS}
 _STEPS = {"Previous": -1, "Next": 1}
 _SCENES = {"One picture": "one", "Scene of 3 × 3": "scene"}
 
 
 @dataclass(eq=False)
-class Asked:
-    """What was found out about a picture; ``errors`` is the map of the run's test.
+class TileResult:
+    """The prediction for a picture; ``errors`` is the map of the run's test errors.
 
-    Of the test's ``num_tested`` pictures a run keeps the first ``num_pictures``; of these ``num_mapped`` lie on land
-    enough to be asked for.
+    A run keeps the first ``num_pictures`` of its ``num_tested`` test pictures; ``num_mapped`` of them hold enough land
+    to be scored.
     """
 
     case: TilePrediction
-    belief: Mixture
+    mixture: Mixture
     field: MapField
     errors: MapField
     num_pictures: int
@@ -49,30 +49,32 @@ class Asked:
 
 
 class ExpertSide:
-    """Follows the model while its mode is the expert."""
+    """Active while the mode is the expert."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: LatestTask) -> None:
+    def __init__(
+        self, session: Session, model: MvmfModel, stage: Stage, on_globe: ProbabilityMap, work: LatestTask
+    ) -> None:
         self.model = model
         self.stage = stage
         self._work = work
         self._map = on_globe
-        self._asked: Asked | None = None
+        self._result: TileResult | None = None
         self._folder: Path | None = None
         self.run = RunCard(session, REGISTRY, "The training", "Train an expert", "Stop")
-        self.panels = ExpertPanels(model)
+        self.panel = ExpertPanel(model)
         self._runs: Any = None
-        self._kept = html("")
-        self._choice = Debouncer(self.ask, 60)
+        self._num_pictures = html("")
+        self._choice = Debouncer(self.predict, 60)
         REGISTRY.subscribe(lambda _: self._find())
         model.param.watch(lambda *_: self._find(), "run")
-        model.param.watch(lambda *_: self._choice.soon(), _ASKED)
+        model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
         model.param.watch(lambda *_: model.param.update(spot=None), "tile")
-        model.param.watch(lambda *_: self._draw(), ["look", "scale", "outline"])
-        model.param.watch(lambda *_: stage.clear_failure(), ["look", "about"])
+        model.param.watch(lambda *_: self._draw(), ["quantity", "scale", "outline"])
+        model.param.watch(lambda *_: stage.clear_failure(), ["quantity", "about"])
         model.param.watch(lambda *_: self._show_panel(), "about")
 
     def controls(self) -> list[Any]:
-        """The expert's part of the drawer."""
+        """The expert's controls."""
         model = self.model
         self._runs = controls.select(model.param.run, "Trained run", self._options())
         step = (controls.button(name, on_click=lambda _, by=by: self._step(by)) for name, by in _STEPS.items())
@@ -80,13 +82,13 @@ class ExpertSide:
             section("Expert"),
             self._runs,
             section("Picture"),
-            text_pane("Click the map for a picture of that place, or step through the test that no training has seen."),
+            text_pane("Click the map for a picture of that place, or step through the test pictures."),
             controls.slider(model.param.tile, "Test picture"),
             row(*step),
-            self._kept,
+            self._num_pictures,
             controls.group(model, ["spot"], lambda: model.spot is not None, self._of_spot),
             section("Shown"),
-            controls.segments(model.param.look, _LOOKS),
+            controls.segments(model.param.quantity, _QUANTITIES),
         ]
 
     def _of_spot(self) -> list[Any]:
@@ -102,14 +104,14 @@ class ExpertSide:
     # the run
 
     def _find(self) -> None:
-        """The run that was chosen, else the newest that is finished; where there is none, the card offers one."""
+        """Open the selected run, or the latest finished one; without one, offer to train."""
         if self.model.mode != EXPERT:
             self.run.hide()
             return
         if self._runs is not None:
             self._runs.param.update(options=self._options(), value=self.model.run)
         records = _experts()
-        record = next((one for one in records if one.id == self.model.run), None)
+        record = next((record for record in records if record.id == self.model.run), None)
         if not self.model.run:
             record = next(iter(records), None)
         offer = Offer(RunConfig.demo("expert"), "Geographic expert", expert_text.INVITATION)
@@ -117,108 +119,108 @@ class ExpertSide:
         self._folder = None if record is None else REGISTRY.store.folder(record.id)
         if record is None:
             self.run.show(offer, self.run.find(offer.config))
-            self._asked = None
+            self._result = None
             self._map.clear()
-            self.panels.say([(expert_text.NO_RUN if self.model.run else expert_text.NO_EXPERT, False)])
+            self.panel.say_only(expert_text.NO_RUN if self.model.run else expert_text.NO_EXPERT)
         else:
             self.run.hide()
             if self._folder != before:
-                self.ask()
+                self.predict()
 
     def _options(self) -> dict[str, str]:
-        found = {f"{one.name or 'Expert'}, {one.id[:13]}": one.id for one in _experts()}
-        unknown = {} if not self.model.run or self.model.run in found.values() else {"Not here": self.model.run}
-        return {"The newest": "", **found, **unknown}
+        options = {f"{record.name or 'Expert'}, {record.id[:13]}": record.id for record in _experts()}
+        unknown = {} if not self.model.run or self.model.run in options.values() else {"Unknown run": self.model.run}
+        return {"Latest": "", **options, **unknown}
 
-    # asking
+    # prediction
 
     @property
-    def belief(self) -> Mixture | None:
-        """The belief on screen."""
-        return self._asked and self._asked.belief
+    def mixture(self) -> Mixture | None:
+        """The distribution on screen."""
+        return self._result and self._result.mixture
 
     def start(self) -> None:
-        """Come on screen."""
+        """Take over the globe."""
         self._map.clear()
         self._find()
-        self.ask()
+        self.predict()
 
-    def ask(self) -> None:
-        """Ask the expert about the picture that is chosen."""
+    def predict(self) -> None:
+        """Predict the place of the selected picture."""
         if self.model.mode != EXPERT or self._folder is None:
             return
         model, folder = self.model, self._folder
         spot, day, is_scene, tile = model.spot, model.day, model.scene == "scene", model.tile
 
-        def work(report: Any) -> Asked:
-            if self._asked is None:
-                report(0.2, "Asking the expert")
+        def work(report: Any) -> TileResult:
+            if self._result is None:
+                report(0.2, "Running the expert")
             case = (
                 queries.tile_prediction(folder, tile)
                 if spot is None
                 else queries.new_prediction(folder, spot[0], spot[1], day, is_scene)
             )
-            belief = Mixture(case.components)
-            known = queries.test_predictions(folder)
-            counts = len(known), int(known.is_scored.sum()), queries.settings_of(folder).num_test
-            takes = queries.can_draw_tiles(folder)
-            return Asked(case, belief, belief.map(), queries.error_map(folder), *counts, takes)
+            mixture = Mixture(case.components)
+            tests = queries.test_predictions(folder)
+            numbers = len(tests), int(tests.is_scored.sum()), queries.settings_of(folder).num_test
+            takes_pictures = queries.can_draw_tiles(folder)
+            return TileResult(case, mixture, mixture.map(), queries.error_map(folder), *numbers, takes_pictures)
 
         self.stage.clear_failure()
         self._work.start(work, self._take)
 
-    def _take(self, asked: Asked) -> None:
-        self._asked = asked
-        self.model.bound("tile", 0, asked.num_pictures - 1)
-        self._kept.object = paragraph(expert_text.kept_sentence(asked.num_pictures, asked.num_tested))
+    def _take(self, result: TileResult) -> None:
+        self._result = result
+        self.model.bound("tile", 0, result.num_pictures - 1)
+        self._num_pictures.object = paragraph(expert_text.kept_sentence(result.num_pictures, result.num_tested))
         self._draw()
 
         def measure(_: object) -> None:
-            asked.summary = asked.belief.summary()
+            result.summary = result.mixture.summary()
 
         self._work.start(measure, lambda _: self._draw())
 
     def fail(self, error: Exception) -> None:
-        """A picture that cannot be had."""
-        self.stage.show_failure("The expert cannot be asked this", error)
+        """A picture without a prediction."""
+        self.stage.show_failure("There is no prediction for this picture", error)
 
     def clicked(self, lat: float, lon: float) -> None:
-        """A picture of the place, or the test's nearest one where none can be taken or its errors are shown."""
-        if self._asked is None or self._folder is None:
+        """Predict for a picture of the place, or for the nearest test picture where the tiles are files."""
+        if self._result is None or self._folder is None:
             return
-        if self._asked.takes_pictures and self.model.look == BELIEF:
+        if self._result.takes_pictures and self.model.quantity == BELIEF:
             self.model.param.update(spot=(lat, lon), about="picture")
         else:
             tile = queries.nearest_tile(self._folder, lat, lon)
-            self.model.param.update(spot=None, tile=tile, look=BELIEF, about="picture")
+            self.model.param.update(spot=None, tile=tile, quantity=BELIEF, about="picture")
 
     # showing
 
     def _draw(self) -> None:
-        asked, model = self._asked, self.model
-        if asked is None or model.mode != EXPERT:
+        result, model = self._result, self.model
+        if result is None or model.mode != EXPERT:
             return
-        case = asked.case
+        case = result.case
         pins: list[dict[str, Any]] = []
-        if model.look == ERRORS:
-            self._map.draw_errors(asked.errors)
-            self.stage.say_facts(expert_text.error_facts(asked.num_mapped, asked.num_tested))
+        if model.quantity == ERRORS:
+            self._map.draw_errors(result.errors)
+            self.stage.say_facts(expert_text.error_facts(result.num_mapped, result.num_tested))
         else:
-            self._map.draw(Drawn(asked.field, asked.belief.per_km2), asked.summary, DENSITY)
-            self.stage.say_facts(expert_text.case_facts(case, asked.summary))
-            guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Best guess", "color": GUESS_COLOUR}
-            truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "Truth", "color": TRUTH_COLOUR}
+            self._map.draw(DrawnDensity(result.field, result.mixture.per_km2), result.summary, DENSITY)
+            self.stage.say_facts(expert_text.case_facts(case, result.summary))
+            guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Prediction", "color": GUESS_COLOUR}
+            truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "True location", "color": TRUTH_COLOUR}
             pins = [guess, truth] if case.is_scored else [guess]
         self._map.mark(pins, [])
         self._show_panel()
 
     def _show_panel(self) -> None:
-        if self._asked is not None and self._folder is not None and self.model.mode == EXPERT:
-            asked = self._asked
-            self.panels.show(asked.case, asked.summary, self._folder)
+        if self._result is not None and self._folder is not None and self.model.mode == EXPERT:
+            result = self._result
+            self.panel.show(result.case, result.summary, self._folder)
 
 
 def _experts() -> list[RunRecord]:
-    """Finished runs of experts, newest first."""
-    found = [one for one in REGISTRY.records.values() if one.task == "expert" and one.state == "done"]
-    return sorted(found, key=lambda one: one.created, reverse=True)
+    """Finished runs of experts, latest first."""
+    experts = [record for record in REGISTRY.records.values() if record.task == "expert" and record.state == "done"]
+    return sorted(experts, key=lambda record: record.created, reverse=True)

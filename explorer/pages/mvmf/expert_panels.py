@@ -1,4 +1,4 @@
-"""What stands beside the globe of the expert: the picture with what is believed of it, and the scores of the test."""
+"""The panel beside the globe of the expert: the picture with its predictions, and the test scores."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from explorer.layout import box, fill
 from explorer.pages.mvmf import expert_text as text
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
-from explorer.plots.live import Figures
-from explorer.widgets import controls
-from explorer.widgets.text import html, paragraph, paragraphs, table
+from explorer.tabs import TabbedPanel
+from explorer.widgets.text import html, table
 
-_LABELS = {"Picture": "picture", "Scores": "scores"}
 _BOX = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
 _CSS = """
 .pictures { display: grid; gap: 2px; width: 112px }
@@ -35,41 +33,31 @@ _CSS = """
 """
 
 
-class ExpertPanels:
-    """One of two panels at a time."""
+class ExpertPanel(TabbedPanel):
+    """The tabs of the trained expert."""
 
     def __init__(self, model: MvmfModel) -> None:
-        self.model = model
-        self._figures = Figures()
-        self._words = html("")
-        self._pictured = html("", css=_CSS)
+        tabs = {"picture": ("Picture", self._show_picture), "scores": ("Scores", self._show_scores)}
+        super().__init__(model, tabs, lambda _: None, parameter="about", css=_BOX)
+        self._picture = html("", css=_CSS)
         self._rows = html("")
-        self._body = box(css=_BOX)
-        self.part = box(controls.segments(model.param.about, _LABELS), self._words, self._body, css=_BOX)
+        self.part = box(*self.parts, css=_BOX)
 
-    def say(self, sentences: list[tuple[str, bool]]) -> None:
-        """Say something in place of the panel."""
-        self._words.object = paragraphs(sentences)
-        fill(self._body)
+    def _show_picture(self, case: TilePrediction, summary: MixtureSummary | None, _: Path) -> None:
+        self.say(*text.case_sentences(case, summary))
+        parts = text.pictures_html(case.pictures), text.dial_html(case.day, case.true_day)
+        self._picture.object = f"<div class=top>{''.join(parts)}</div>{text.climate_html(case.climate)}"
+        fill(self.body, self._picture)
 
-    def show(self, case: TilePrediction, summary: MixtureSummary | None, folder: Path) -> None:
-        """Fill the open panel."""
-        if self.model.about == "picture":
-            self._words.object = paragraphs(text.case_sentences(case, summary))
-            parts = text.pictures_html(case.pictures), text.dial_html(case.day, case.true_day)
-            self._pictured.object = f"<div class=top>{''.join(parts)}</div>{text.climate_html(case.climate)}"
-            fill(self._body, self._pictured)
-        else:
-            self._show_scores(folder)
-
-    def _show_scores(self, folder: Path) -> None:
+    def _show_scores(self, case: TilePrediction, summary: MixtureSummary | None, folder: Path) -> None:
+        del case, summary
         try:
             scores = queries.scores(folder)
         except EngineError as error:
-            self.say([(str(error), True)])
+            self.say_only((str(error), True))
             return
-        self._words.object = paragraph(text.SCORES)
+        self.say(text.SCORES)
         self._rows.object = table(text.score_rows(scores), text.SCORE_HEADS)
         areas = np.array(scores.recall_areas_km2)
-        curves = (np.array(found["recall"]) for found in (scores.expert, scores.prior))
-        fill(self._body, self._rows, self._figures.pane("recall", figures.recall, areas, *curves, text.SCORE_HEADS))
+        curves = (np.array(values["recall"]) for values in (scores.expert, scores.prior))
+        fill(self.body, self._rows, self.figures.pane("recall", figures.recall, areas, *curves, text.SCORE_HEADS))

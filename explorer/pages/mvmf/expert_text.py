@@ -1,4 +1,4 @@
-"""What the MvMF page says of an expert, in words and small drawings, from plain values."""
+"""The texts and small drawings of the Geolocation page's expert, from plain values."""
 
 from __future__ import annotations
 
@@ -10,72 +10,69 @@ from html import escape
 
 from engine.queries.mvmf.expert import ClimateBar, Scores, TilePrediction
 from engine.queries.mvmf.sandbox import MixtureSummary
-from engine.queries.text import MONTH_NAMES, place
+from engine.queries.text import place
 from explorer.pages.mvmf import text
-from explorer.pages.mvmf.belief_map import GUESS_COLOUR, TRUTH_COLOUR
-from explorer.widgets.text import number
+from explorer.pages.mvmf.probability_map import GUESS_COLOUR, TRUTH_COLOUR
+from explorer.widgets.text import Fact, Sentence, number
 
-Fact = tuple[str, str, str]
-Sentence = tuple[str, bool]
-
-SCORES = "On places it never saw, beside the best that can be said without looking at the picture."
-SCORE_HEADS = ("Expert", "Not looking")
-INVITATION = "No expert is trained yet. Training one on synthetic land takes about a minute of two cores."
-NO_EXPERT = "Train an expert and it will tell you where it believes a picture was taken."
-NO_RUN = "The run of this address is not here, or not finished. Choose another one."
+SCORES = "Test scores of the expert, and of the constant prediction with the lowest loss."
+SCORE_HEADS = ("Expert", "Constant")
+INVITATION = "No expert is trained yet. Training one on synthetic land takes about a minute on two cores."
+NO_EXPERT = "Train an expert to predict where a picture was taken."
+NO_RUN = "The run of this address does not exist or is not finished. Choose another."
 
 
 def case_facts(case: TilePrediction, summary: MixtureSummary | None) -> list[Fact]:
     """The read-out of a picture."""
-    error = [("Off by", number(round(case.error_km)), "km")] if case.is_scored else []
-    return [*error, *(() if summary is None else text.belief_facts(summary))]
+    error = [("Error", number(round(case.error_km)), "km")] if case.is_scored else []
+    return [*error, *(() if summary is None else text.region_facts(summary))]
 
 
 def error_facts(mapped: int, tested: int) -> list[Fact]:
     """The read-out of the map of errors."""
-    return [("On this map", number(mapped), f"of the test's {number(tested)} pictures")]
+    return [("On this map", number(mapped), f"of {number(tested)} test pictures")]
 
 
 def kept_sentence(kept: int, tested: int) -> str:
-    """Of how many pictures of the test the map and the stepping tell."""
+    """The number of test pictures that a run keeps."""
     if kept >= tested:
-        return f"These are all {number(tested)} pictures of the test, those of the scores."
-    return f"A run keeps {number(kept)} of its test's {number(tested)} pictures. The scores are those of all."
+        return f"All {number(tested)} test pictures are kept."
+    return f"The run keeps {number(kept)} of its {number(tested)} test pictures. The scores use all of them."
 
 
 def case_sentences(case: TilePrediction, summary: MixtureSummary | None) -> list[Sentence]:
-    """A picture: where it was taken, and what is believed."""
+    """A picture: its true place and the predictions."""
     if not case.is_scored:
-        return [("Almost all sea: no expert is asked where such a picture was taken.", True)]
-    many = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
-    guessed = f"From {many} the expert guesses {place(*case.guess)}: off by {number(round(case.error_km))} km."
+        return [("Almost all sea: such pictures are not scored.", True)]
+    source = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
+    predicted = f"Predicted from {source}: {place(*case.guess)}, error {number(round(case.error_km))} km."
     half = () if summary is None else summary.regions[:1]
     return [
-        (f"Taken at {place(*case.truth)}. {guessed}", False),
+        (f"True location: {place(*case.truth)}. {predicted}", False),
         *(text.region_sentence(region) for region in half),
         (date_sentence(case.day, case.true_day), False),
     ]
 
 
 def pictures_html(pictures: Sequence[bytes]) -> str:
-    """The pictures, side by side as they lie on the ground."""
+    """The pictures, arranged as on the ground."""
     side = math.isqrt(len(pictures))
     images = "".join(
-        f'<img alt="Picture {at} of {len(pictures)}" src="data:image/png;base64,{base64.b64encode(one).decode()}">'
-        for at, one in enumerate(pictures, 1)
+        f'<img alt="Picture {at} of {len(pictures)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+        for at, picture in enumerate(pictures, 1)
     )
     return f'<div class=pictures style="grid-template-columns: repeat({side}, 1fr)">{images}</div>'
 
 
 def climate_html(bars: Sequence[ClimateBar]) -> str:
-    """Believed and true shares of the climate classes in their official colours."""
+    """Predicted and true fractions of the climate classes in their official colours."""
     rows = "".join(
         f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.predicted:.0f} % | {100 * bar.true:.0f} %</em>"
         f'<div class=track><i style="background:{bar.colour};width:{100 * bar.predicted:.1f}%"></i>'
         f'<b style="left:{100 * bar.true:.1f}%"></b></div></div>'
         for bar in bars
     )
-    return f"<h2>Climate, believed | true</h2><div class=bars>{rows}</div>"
+    return f"<h2>Climate, predicted | true</h2><div class=bars>{rows}</div>"
 
 
 def _climate(bar: ClimateBar) -> str:
@@ -106,35 +103,32 @@ def dial_html(day: float, true_day: float) -> str:
 
 
 def date_sentence(day: float, true_day: float) -> str:
-    """The believed date beside the true one."""
+    """The predicted and the true date."""
     apart = abs(day - true_day) % 365
     days = round(min(apart, 365 - apart))
-    return (
-        f"It dates the picture {_date(day)}; it was {_date(true_day)}, {days} {'day' if days == 1 else 'days'} apart."
-    )
+    return f"Predicted date {_date(day)}, true date {_date(true_day)}: {days} {'day' if days == 1 else 'days'} apart."
 
 
 def _date(day: float) -> str:
-    date = datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)
-    return f"{date.day} {MONTH_NAMES[date.month - 1]}"
+    return (datetime.date(2001, 1, 1) + datetime.timedelta(days=min(max(round(day), 1), 365) - 1)).strftime("%-d %B")
 
 
 def score_rows(scores: Scores) -> list[tuple[str, ...]]:
-    """The expert beside the best that can be said without looking."""
+    """The scores of the expert and of the constant prediction."""
 
     def row(label: str, show: Callable[[float], str], name: str, key: str = "") -> tuple[str, ...]:
-        values = ((found[name][key] if key else found[name]) for found in (scores.expert, scores.prior))
+        values = ((scores_of[name][key] if key else scores_of[name]) for scores_of in (scores.expert, scores.prior))
         return label, *(show(value) for value in values)
 
     return [
         row("Median error, km", number, "error_km", "median"),
         row("Within 750 km", text.percent, "within_km", "750"),
         row("Within 2500 km", text.percent, "within_km", "2500"),
-        row("Loss at the truth, nats", number, "nll"),
+        row("Negative log-likelihood, nats", number, "nll"),
         row("50 % region, million km²", lambda km2: number(km2 / 1e6), "area_km2", "0.5"),
-        row("Truth in the 50 % region", text.percent, "coverage", "0.5"),
-        row("Truth in the 90 % region", text.percent, "coverage", "0.9"),
-        row("Climate right", text.percent, "climate_accuracy"),
-        row("Climate group right", text.percent, "climate_accuracy_coarse"),
-        row("Date off by, days", number, "date_error_days"),
+        row("Coverage of the 50 % region", text.percent, "coverage", "0.5"),
+        row("Coverage of the 90 % region", text.percent, "coverage", "0.9"),
+        row("Climate class accuracy", text.percent, "climate_accuracy"),
+        row("Climate group accuracy", text.percent, "climate_accuracy_coarse"),
+        row("Date error, days", number, "date_error_days"),
     ]

@@ -1,4 +1,4 @@
-"""The sandbox: a belief that is built by hand, drawn while a hand moves it, and measured when it rests."""
+"""The sandbox: a mixture built by hand, drawn while a centre is dragged, and measured afterwards."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
 from engine.queries.mvmf.sandbox import LiveMap, LossGradient, MapField, Mixture, MixtureSummary
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.mvmf import text
-from explorer.pages.mvmf.belief_map import TRUTH_COLOUR, BeliefMap, Drawn
-from explorer.pages.mvmf.model import DENSITY, PAIR, PLACE, SANDBOX, TRUTH, MvmfModel
-from explorer.pages.mvmf.panels import SandboxPanels
+from explorer.pages.mvmf.model import ADD, DENSITY, PAIR, SANDBOX, TRUTH, MvmfModel
+from explorer.pages.mvmf.panels import SandboxPanel
+from explorer.pages.mvmf.probability_map import TRUTH_COLOUR, DrawnDensity, ProbabilityMap
 from explorer.session import Session
 from explorer.stage import Stage
 
-_MANY = 1000  # centres from which a draft is drawn first, and progress is shown
-_HANDLES = 60  # centres that can all be seen and taken hold of; of more only the chosen one
+_MANY = 1000  # from this number of centres on, a draft is drawn first and progress is shown
+_HANDLES = 60  # of more centres, only the selected one has a handle
 _CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
-Wanted = tuple[CentreChoice, tuple[PlacedComponent, ...]]
+MixtureChoice = tuple[CentreChoice, tuple[PlacedComponent, ...]]
 
 
 @dataclass(eq=False)
-class Made:
-    """What is known so far of a choice: the belief, its map, and how large its regions are."""
+class MixtureState:
+    """A choice with the results so far: the mixture, its map and its credible regions."""
 
-    wanted: Wanted
-    belief: Mixture
+    choice: MixtureChoice
+    mixture: Mixture
     field: MapField | None = None
     live: LiveMap | None = None
     summary: MixtureSummary | None = None
 
 
 class Sandbox:
-    """Follows the model while its mode is the sandbox."""
+    """Active while the mode is the sandbox."""
 
-    def __init__(self, session: Session, model: MvmfModel, stage: Stage, on_globe: BeliefMap, work: LatestTask) -> None:
+    def __init__(
+        self, session: Session, model: MvmfModel, stage: Stage, on_globe: ProbabilityMap, work: LatestTask
+    ) -> None:
         self._session = session
         self.model = model
         self.stage = stage
         self._map = on_globe
         self._work = work
-        self._made: Made | None = None
-        self._lesson: LossGradient | None = None
-        self._choice = Debouncer(self.make, 40)
+        self._state: MixtureState | None = None
+        self._gradient: LossGradient | None = None
+        self._choice = Debouncer(self.compute, 40)
         self._rest = Debouncer(self._after_rest, 120)
-        self.panels = SandboxPanels(model)
+        self.panel = SandboxPanel(model)
         model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
         model.param.watch(lambda *_: self._when_active(self._draw), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "truth"])
@@ -66,157 +68,157 @@ class Sandbox:
             act()
 
     @property
-    def belief(self) -> Mixture | None:
-        """The belief on screen."""
-        return self._made and self._made.belief
+    def mixture(self) -> Mixture | None:
+        """The mixture on screen."""
+        return self._state and self._state.mixture
 
     def start(self) -> None:
-        """Come on screen."""
+        """Take over the globe."""
         self._map.clear()
-        self.make()
+        self.compute()
 
-    # making
+    # computing
 
-    def make(self) -> None:
-        """Make what is chosen: at once a map, then its measures. A newer choice takes the place of an older one."""
+    def compute(self) -> None:
+        """Compute the selected mixture: its map first, then its regions. A newer choice replaces an older one."""
         if self.model.mode != SANDBOX:
             return
-        wanted = self.model.beginning, self.model.placed
-        if self._made is not None and self._made.wanted == wanted:
+        choice = self.model.beginning, self.model.placed
+        if self._state is not None and self._state.choice == choice:
             self._draw()
-            self._measure(self._made)
+            self._measure(self._state)
             return
-        is_slow = self.model.counts("count") and self.model.count > _MANY
+        is_slow = self.model.is_enabled("count") and self.model.count > _MANY
 
-        def work(report: Any) -> Made:
+        def work(report: Any) -> MixtureState:
             if is_slow:
                 report(0.1, "Placing the centres")
-            belief = Mixture(queries.components(*wanted))
-            if len(belief.components) > _MANY:
-                return Made(wanted, belief, belief.coarse_map())
-            live = belief.live_map()
-            return Made(wanted, belief, live.field(), live)
+            mixture = Mixture(queries.components(*choice))
+            if len(mixture.components) > _MANY:
+                return MixtureState(choice, mixture, mixture.coarse_map())
+            live = mixture.live_map()
+            return MixtureState(choice, mixture, live.field(), live)
 
         self._work.start(work, self._take)
 
-    def _take(self, made: Made) -> None:
-        self._made = made
+    def _take(self, state: MixtureState) -> None:
+        self._state = state
         self.stage.clear_failure()
-        self._choose_one_of(len(made.belief.components))
-        self.panels.say_count(self.model, len(made.belief.components))
+        self._check_selected(len(state.mixture.components))
+        self.panel.show_count(len(state.mixture.components))
         self._show_own()
         self._draw()
-        self._measure(made)
+        self._measure(state)
 
-    def _choose_one_of(self, count: int) -> None:
-        """An address may choose a centre that is not there."""
+    def _check_selected(self, count: int) -> None:
+        """An address may select a centre that does not exist."""
         if self.model.selected >= count:
             self._session.say("warning", text.no_such_centre(self.model.selected, count))
             self.model.selected = -1
 
-    def _measure(self, made: Made) -> None:
-        """The sharp map if there is only a draft, then regions and entropy."""
+    def _measure(self, state: MixtureState) -> None:
+        """The full map if there is only a draft, then regions and entropy."""
 
         def sharpen(report: Any) -> None:
             report(0.4, "Drawing the map")
-            made.live = made.belief.live_map()
-            made.field = made.live.field()
+            state.live = state.mixture.live_map()
+            state.field = state.live.field()
 
         def measure(report: Any) -> None:
-            if len(made.belief.components) > _MANY:
-                report(0.8, "Measuring its regions")
-            made.summary = made.belief.summary()
+            if len(state.mixture.components) > _MANY:
+                report(0.8, "Computing its regions")
+            state.summary = state.mixture.summary()
 
         def then(_: object) -> None:
             self._draw()
-            if made.summary is None:
+            if state.summary is None:
                 self._work.start(measure, lambda _: self._draw())
 
-        if made.live is None:
+        if state.live is None:
             self._work.start(sharpen, then)
-        elif made.summary is None:
+        elif state.summary is None:
             self._work.start(measure, lambda _: self._draw())
 
     def fail(self, error: Exception) -> None:
-        """A choice that is no belief leaves an empty globe and a sentence."""
-        self._made = None
+        """A choice without a distribution leaves an empty globe and a message."""
+        self._state = None
         self._map.clear()
         self.model.selected = -1
-        if not self.model.placed and not self.model.counts("count"):
-            self.panels.say_nothing(text.NO_CENTRES)
+        if not self.model.placed and not self.model.is_enabled("count"):
+            self.panel.clear(text.NO_CENTRES)
         else:
-            self.panels.say_nothing(text.NO_BELIEF)
-            self.stage.show_failure("This is no belief", error)
+            self.panel.clear(text.NO_DISTRIBUTION)
+            self.stage.show_failure("This is no distribution", error)
 
     # drawing
 
     def _draw(self) -> None:
-        made, model = self._made, self.model
-        if made is None or made.field is None or model.mode != SANDBOX:
+        state, model = self._state, self.model
+        if state is None or state.field is None or model.mode != SANDBOX:
             return
         alone = None
         if model.show == PAIR and self._has_selected:
             index = model.selected
-            alone = Drawn(made.belief.component_map(index), partial(made.belief.component_per_km2, index))
-        self._map.draw(Drawn(made.field, made.belief.per_km2), made.summary, model.show, alone)
-        if made.summary is not None:
-            self.stage.say_facts(text.belief_facts(made.summary))
+            alone = DrawnDensity(state.mixture.component_map(index), partial(state.mixture.component_per_km2, index))
+        self._map.draw(DrawnDensity(state.field, state.mixture.per_km2), state.summary, model.show, alone)
+        if state.summary is not None:
+            self.stage.say_facts(text.region_facts(state.summary))
         self._rest.soon()
 
     def _after_rest(self) -> None:
-        """What may lag behind: handles, the lesson of the truth, words and figures."""
-        made, model = self._made, self.model
-        if made is None or model.mode != SANDBOX:
+        """Handles, the loss gradient, text and figures."""
+        state, model = self._state, self.model
+        if state is None or model.mode != SANDBOX:
             return
-        self._lesson = None if model.truth is None else made.belief.loss_gradient(*model.truth)
+        self._gradient = None if model.truth is None else state.mixture.loss_gradient(*model.truth)
         self._show_marks()
-        self.panels.show(made.belief, made.summary, self._lesson)
+        self.panel.show(state.mixture, state.summary, self._gradient)
 
     def _show_marks(self) -> None:
-        assert self._made is not None
-        of, model, lesson = self._made.belief.components, self.model, self._lesson
+        assert self._state is not None
+        of, model, gradient = self._state.mixture.components, self.model, self._gradient
         shown = range(len(of)) if len(of) <= _HANDLES else [model.selected] if self._has_selected else []
         handles: list[dict[str, Any]] = []
         for index in shown:
-            one = of.component(index)
-            if one.weight > 0.0:
-                to = lesson and {"lat": float(lesson.end_lat[index]), "lon": float(lesson.end_lon[index])}
-                label = text.centre_label(index, one)
-                handle = {"id": index, "lat": one.lat, "lon": one.lon, "label": label, "to": to}
+            component = of.component(index)
+            if component.weight > 0.0:
+                to = gradient and {"lat": float(gradient.end_lat[index]), "lon": float(gradient.end_lon[index])}
+                label = text.centre_label(index, component)
+                handle = {"id": index, "lat": component.lat, "lon": component.lon, "label": label, "to": to}
                 handles.append({**handle, "pressed": index == model.selected})
-        truth = [] if model.truth is None else [("Truth", *model.truth)]
+        truth = [] if model.truth is None else [("True location", *model.truth)]
         pins = [{"lat": lat, "lon": lon, "label": name, "color": TRUTH_COLOUR} for name, lat, lon in truth]
         self._map.mark(pins, handles)
 
-    # hands
+    # clicks and drags
 
     @property
     def _has_selected(self) -> bool:
-        return self._made is not None and 0 <= self.model.selected < len(self._made.belief.components)
+        return self._state is not None and 0 <= self.model.selected < len(self._state.mixture.components)
 
     def clicked(self, lat: float, lon: float) -> None:
-        """What a click on the map does."""
+        """A click on the map."""
         model = self.model
         if model.click == TRUTH:
             model.param.update(truth=(lat, lon), panel="truth")
-        elif model.click == PLACE:
-            count = 0 if self._made is None else len(self._made.belief.components)
+        elif model.click == ADD:
+            count = 0 if self._state is None else len(self._state.mixture.components)
             weight = model.own_weight if self._has_selected and model.own_weight else model.weight
             kappa = model.own_log_kappa if self._has_selected else model.log_kappa
             if self._try(lambda: model.add(Component(lat, lon, 10.0**kappa, weight))):
                 model.selected = count
-        elif self._made is not None:
-            index = queries.nearest(self._made.belief.components, lat, lon)
+        elif self._state is not None:
+            index = queries.nearest(self._state.mixture.components, lat, lon)
             model.param.update(selected=index, panel="centre")
 
     def _moved(self, moved: dict[str, Any]) -> None:
-        made, index = self._made, int(moved["id"])
-        if made is None or index >= len(made.belief.components):
+        state, index = self._state, int(moved["id"])
+        if state is None or index >= len(state.mixture.components):
             return
-        component = made.belief.components.component(index)
+        component = state.mixture.components.component(index)
         match moved["what"]:
             case "move":
-                self._follow_hand(made, index, component._replace(lat=moved["lat"], lon=moved["lon"]))
+                self._follow_hand(state, index, component._replace(lat=moved["lat"], lon=moved["lon"]))
             case "drop":
                 self._set(index, component._replace(lat=moved["lat"], lon=moved["lon"]))
                 self.model.selected = index
@@ -225,30 +227,30 @@ class Sandbox:
             case _:
                 self.model.param.update(selected=index, panel="centre")
 
-    def _follow_hand(self, made: Made, index: int, component: Component) -> None:
-        """Only the part of the moved centre is computed again, and of the page only the map follows."""
-        if made.live is None or self.model.show not in (DENSITY, PAIR):
+    def _follow_hand(self, state: MixtureState, index: int, component: Component) -> None:
+        """Recompute only the moved component, and redraw only the map."""
+        if state.live is None or self.model.show not in (DENSITY, PAIR):
             return
         self._work.cancel()
-        # made only when the pointer asks, for many maps pass by
-        held = cache(lambda: made.belief.with_component(index, component))
+        # built only when the pointer reads it: a drag draws many maps
+        held = cache(lambda: state.mixture.with_component(index, component))
         self._map.draw(
-            Drawn(made.live.move(index, component), lambda lat, lon: held().per_km2(lat, lon)), None, DENSITY
+            DrawnDensity(state.live.move(index, component), lambda lat, lon: held().per_km2(lat, lon)), None, DENSITY
         )
 
     def delete(self, index: int | None = None) -> None:
-        """Take a centre away, the chosen one if none is named."""
+        """Delete a centre, by default the selected one."""
         index = self.model.selected if index is None else index
-        if self._made is not None and 0 <= index < len(self._made.belief.components):
-            component = self._made.belief.components.component(index)
+        if self._state is not None and 0 <= index < len(self._state.mixture.components):
+            component = self._state.mixture.components.component(index)
             self._try(lambda: self.model.delete(index, component, self._base_count))
 
     @property
     def _base_count(self) -> int:
-        """How many of the components the start gave."""
-        assert self._made is not None
-        added = sum(one.start_index < 0 for one in self._made.wanted[1])
-        return len(self._made.belief.components) - added
+        """The number of components that the start gives."""
+        assert self._state is not None
+        added = sum(placed.start_index < 0 for placed in self._state.choice[1])
+        return len(self._state.mixture.components) - added
 
     def _set(self, index: int, component: Component) -> None:
         self._try(lambda: self.model.set_component(index, component, self._base_count))
@@ -262,29 +264,32 @@ class Sandbox:
         return True
 
     def _show_own(self) -> None:
-        """The sliders of the chosen centre follow it."""
-        if self._made is not None and self._has_selected:
-            one = self._made.belief.components.component(self.model.selected)
-            weight = min(one.weight, self.model.param.own_weight.bounds[1])
-            self.model.param.update(own_log_kappa=float(np.log10(one.kappa)), own_weight=weight)
+        """Update the sliders of the selected centre."""
+        if self._state is not None and self._has_selected:
+            component = self._state.mixture.components.component(self.model.selected)
+            weight = min(component.weight, self.model.param.own_weight.bounds[1])
+            self.model.param.update(own_log_kappa=float(np.log10(component.kappa)), own_weight=weight)
 
     def _take_own(self) -> None:
-        """The chosen centre follows its sliders."""
-        if self._made is None or not self._has_selected:
+        """Update the selected centre from its sliders."""
+        if self._state is None or not self._has_selected:
             return
         index, model = self.model.selected, self.model
-        one = self._made.belief.components.component(index)
-        if abs(np.log10(one.kappa) - model.own_log_kappa) > 1e-9 or abs(one.weight - model.own_weight) > 1e-9:
-            self._set(index, one._replace(kappa=10.0**model.own_log_kappa, weight=model.own_weight))
+        component = self._state.mixture.components.component(index)
+        if (
+            abs(np.log10(component.kappa) - model.own_log_kappa) > 1e-9
+            or abs(component.weight - model.own_weight) > 1e-9
+        ):
+            self._set(index, component._replace(kappa=10.0**model.own_log_kappa, weight=model.own_weight))
 
     # files
 
     def take_file(self, content: bytes, name: str) -> None:
-        """Centres from a file or pasted text; what was understood is said."""
+        """Centres from a file or pasted text, with notes on how it was read."""
         try:
             points, notes = queries.points_of_text(content, name)
         except EngineError as error:
             self._session.say("error", str(error))
             return
-        self.panels.say_notes(notes)
+        self.panel.notes.object = text.notes_html(notes)
         self.model.param.update(start="file", points=points)

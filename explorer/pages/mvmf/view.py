@@ -1,4 +1,4 @@
-"""The MvMF page's view: one stage for the sandbox and for the expert, whichever is chosen."""
+"""The Geolocation page's view: one stage for the sandbox and the expert."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 from explorer.background import LatestTask
 from explorer.layout import box, show
 from explorer.pages.mvmf import text
-from explorer.pages.mvmf.belief_map import BeliefMap
 from explorer.pages.mvmf.drawer import drawer
 from explorer.pages.mvmf.expert import ExpertSide
 from explorer.pages.mvmf.model import SANDBOX, MvmfModel
+from explorer.pages.mvmf.probability_map import ProbabilityMap
 from explorer.pages.mvmf.sandbox import Sandbox
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets import controls
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -30,16 +29,16 @@ class MvmfView:
     def __init__(self, session: Session, model: MvmfModel) -> None:
         self.session = session
         self.model = model
-        self.stage = Stage(session, model, "a belief", lambda: self._work.cancel(), dim_outside=False)
+        self.stage = Stage(session, model, "a probability map", lambda: self._work.cancel(), dim_outside=False)
         self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
-        self._map = BeliefMap(model, self.stage)
+        self._map = ProbabilityMap(model, self.stage)
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
         self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
         self.view = PageView(
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [*self.stage.parts, self.expert.run.card],
-            [self.stage.flat, box(self.sandbox.panels.part, self.expert.panels.part)],
+            [self.stage.flat, box(self.sandbox.panel.part, self.expert.panel.part)],
             [self.stage.bar, self._map.probe, self.stage.facts],
             self._actions(),
             model,
@@ -48,27 +47,27 @@ class MvmfView:
         self._turn_to_mode()
 
     def _actions(self) -> list[Any]:
-        files = {"Picture, PNG": lambda: self.stage.save_picture("belief"), "Centres, CSV": self._offer_centres}
-        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+        files = {"Picture, PNG": lambda: self.stage.save_picture("probability"), "Centres, CSV": self._offer_centres}
+        return self.stage.actions(files)
 
     @property
     def _side(self) -> Sandbox | ExpertSide:
-        """The one that is on screen."""
+        """The active one."""
         return self.sandbox if self.model.mode == SANDBOX else self.expert
 
     def _turn_to_mode(self) -> None:
         self._work.cancel()
         self.stage.clear_failure()
-        show(self.sandbox.panels.part, self._side is self.sandbox)
-        show(self.expert.panels.part, self._side is self.expert)
+        show(self.sandbox.panel.part, self._side is self.sandbox)
+        show(self.expert.panel.part, self._side is self.expert)
         self.expert.run.hide()
         self._side.start()
 
     # files
 
     def _offer_centres(self) -> None:
-        belief = self._side.belief
-        if belief is None:
+        mixture = self._side.mixture
+        if mixture is None:
             self.session.say("info", text.NO_CENTRES)
         else:
-            self.stage.download.offer("centres.csv", belief.csv())
+            self.stage.download.offer("centres.csv", mixture.csv())

@@ -1,6 +1,6 @@
-"""The Reconstruct page: what was seen of a month, what a model makes of it, and how right it is."""
+"""The Reconstruct page: the observations of a month, a model's reconstruction, and its error."""
 
 from explorer.pages.reconstruct.view import build
 from explorer.session import Page
 
-PAGE = Page("reconstruct", "Reconstruct", "Whole months from days with gaps, and how right they are", "whole", build)
+PAGE = Page("reconstruct", "Reconstruct", "Monthly SST from days with gaps, and its error", "whole", build)

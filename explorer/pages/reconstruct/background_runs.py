@@ -1,4 +1,4 @@
-"""What the page starts in the background: a training to watch, and the reconstruction of a whole archive."""
+"""The runs that the page starts: a training to watch, and the reconstruction of a whole archive."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from explorer.session import Session
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraph, section
 
-# A card lies over a stage elsewhere; here it stands in a narrow column.
+# the card stands in a narrow column here
 _CARD = {"flex-flow": "column nowrap", "align-items": "start", "gap": "8px", "margin": "0"}
 
 
 class BackgroundRuns:
-    """``parts`` are those of the panel "Training". A training that begins here is followed by itself."""
+    """``parts`` are those of the tab "Training". A training that starts here is followed."""
 
     def __init__(self, session: Session, model: ReconstructModel, save: Callable[[str, bytes], None]) -> None:
         self.session = session
@@ -30,32 +30,34 @@ class BackgroundRuns:
         self._archive = RunCard(session, REGISTRY, "The reconstruction", "Reconstruct all", "Stop")
         for card in (self._training.card, self._archive.card):
             card.styles = {**card.styles, **_CARD}
-        self._seen = {record.id for record in REGISTRY.records.values()}
+        self._known_runs = {record.id for record in REGISTRY.records.values()}
         self._done: RunRecord | None = None
-        self._words = html("")
+        self._note = html("")
         self._switch = controls.switch(model.param.film, "Show the training, epoch by epoch")
-        self._take = controls.button("Take the NetCDF file", visible=False, on_click=lambda _: self._offer_archive())
+        self._download = controls.button(
+            "Download the NetCDF file", visible=False, on_click=lambda _: self._offer_archive()
+        )
         self.parts = [
-            section("Film"),
-            self._words,
+            section("Snapshots"),
+            self._note,
             self._switch,
             section("A new training"),
             self._training.card,
             section("The whole archive"),
             self._archive.card,
-            self._take,
+            self._download,
         ]
-        REGISTRY.subscribe(lambda _: self.look())
-        model.param.watch(lambda *_: self.look(), ["run", "choice", "resample", "months"])
+        REGISTRY.subscribe(lambda _: self.refresh())
+        model.param.watch(lambda *_: self.refresh(), ["run", "choice", "resample", "months"])
 
-    def look(self) -> None:
-        """Bring the cards in line with the runs there are."""
+    def refresh(self) -> None:
+        """Update the cards."""
         has_film = bool(reconstruct.snapshot_epochs(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
-        self._words.object = "" if has_film else paragraph(text.NO_FILM)
-        self._look_at_training()
+        self._note.object = "" if has_film else paragraph(text.NO_FILM)
+        self._refresh_training()
         try:
-            self._look_at_archive()
+            self._refresh_archive()
         except EngineError:
             self._archive.hide()
 
@@ -63,8 +65,8 @@ class BackgroundRuns:
         record = REGISTRY.records.get(run)
         return record is not None and record.state in ACTIVE
 
-    def _look_at_training(self) -> None:
-        """Offer the first training of its kind that nobody has finished."""
+    def _refresh_training(self) -> None:
+        """Offer the first training of its kind that is not done."""
         config, record = RunConfig.demo("sst"), None
         while True:
             record = self._training.find(config)
@@ -72,11 +74,11 @@ class BackgroundRuns:
                 break
             config = config.model_copy(update={"seed": config.seed + 1})
         self._training.show(Offer(config, f"Small model {config.seed + 1}", text.TRAIN_INVITATION), record)
-        if record is not None and record.state in ACTIVE and record.id not in self._seen:
-            self._seen.add(record.id)
+        if record is not None and record.state in ACTIVE and record.id not in self._known_runs:
+            self._known_runs.add(record.id)
             self.model.param.update(run=record.id, film=True)
 
-    def _look_at_archive(self) -> None:
+    def _refresh_archive(self) -> None:
         model = self.model
         settings = reconstruct.archive_settings(model.case())
         config = RunConfig(settings=settings)
@@ -87,13 +89,13 @@ class BackgroundRuns:
             self._archive.hide()
         else:
             source = "the demo ocean" if model.choice.kind == "demo" else "this source"
-            said = text.archive_invitation(source, len(model.months))
-            self._archive.show(Offer(config, f"Reconstruction by {model.run}", said), record)
-        self._take.visible = self._done is not None
+            invitation = text.archive_invitation(source, len(model.months))
+            self._archive.show(Offer(config, f"Reconstruction by {model.run}", invitation), record)
+        self._download.visible = self._done is not None
 
     def _offer_archive(self) -> None:
         path = None if self._done is None else reconstruct.archive_file(self._done.id)
         if path is None:
-            self.session.say("error", "The file is gone. Reconstruct the archive again.")
+            self.session.say("error", "The file was deleted. Reconstruct the archive again.")
             return
         self._save(f"reconstruction-{self.model.run}.nc", path.read_bytes())

@@ -1,4 +1,4 @@
-"""The Reconstruct page's controls: model and month, what the maps show, clouds of one's own, the training's film."""
+"""The Reconstruct page's controls: model, maps, withheld observations and drawn clouds, region."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries.reconstruct import PRETRAINED, REGIONS
-from explorer.layout import box
+from explorer.layout import box, tiles
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
@@ -17,22 +17,10 @@ from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text_pane
 
 _TASK = "sst"
-_TILES = {
-    "display": "grid",
-    "gridTemplateColumns": "repeat(2, minmax(0, 1fr))",
-    "gap": "4px",
-    ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {
-        "borderRadius": "8px",
-        "border": "1px solid",
-        "borderColor": "divider",
-        "margin": 0,
-        "padding": "3px 2px",
-    },
-}
 
 
 def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], None]) -> list[Any]:
-    """All controls; ``about`` says which model and which source are in use."""
+    """All controls; ``about`` describes the model and the source."""
     return [
         section("Model"),
         _models(model),
@@ -47,18 +35,18 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
             lambda: "day" in model.shown or not model.all_days,
             lambda: [controls.slider(model.param.day, "Day")],
         ),
-        section("Test it"),
+        section("Withhold observations"),
         controls.slider(model.param.hidden_percent, "Withhold, %"),
         controls.switch(model.param.painting, "Paint clouds with the pointer"),
         controls.group(model, ["painting"], lambda: model.painting, lambda: _brush(model, clear)),
         section("View"),
-        controls.select(model.param.region, "Score in", {name: name for name in REGIONS}),
+        controls.select(model.param.region, "Region of the scores", {name: name for name in REGIONS}),
         *map_controls(model, globe),
     ]
 
 
 def _models(model: ReconstructModel) -> Any:
-    """The pretrained model and every training there is, newest first."""
+    """The pretrained model and all trainings, newest first."""
 
     def offered() -> dict[str, str]:
         names = {"Pretrained, small": PRETRAINED}
@@ -86,18 +74,18 @@ def _kinds(model: ReconstructModel) -> Any:
     def offered() -> dict[str, str]:
         return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
 
-    tiles = controls.segments(model.param.kind, offered())
-    model.param.watch(lambda _: tiles.param.update(options=offered(), value=model.kind), "offered")
-    return tiles
+    buttons = controls.segments(model.param.kind, offered())
+    model.param.watch(lambda _: buttons.param.update(options=offered(), value=model.kind), "offered")
+    return buttons
 
 
 def _sides(model: ReconstructModel) -> Any:
-    """What lies on either side of the divider, of the kind that is shown."""
+    """The layers left and right of the divider."""
     parts: list[Any] = []
     for label, name in (("Left of the divider", "left"), ("Right of the divider", "right")):
-        tiles = controls.segments(model.param[name], _layers(model), sx=_TILES)
-        model.param.watch(partial(_renew_side, model, tiles, name), ["kind", "offered"])
-        parts += [text_pane(label), tiles]
+        buttons = controls.segments(model.param[name], _layers(model), sx=tiles(2))
+        model.param.watch(partial(_renew_side, model, buttons, name), ["kind", "offered"])
+        parts += [text_pane(label), buttons]
     return box(*parts)
 
 
@@ -105,13 +93,13 @@ def _layers(model: ReconstructModel) -> dict[str, str]:
     return {text.SIDES[name]: name for name in model.layers}
 
 
-def _renew_side(model: ReconstructModel, tiles: Any, name: str, *_: object) -> None:
-    tiles.param.update(options=_layers(model), value=getattr(model, name))
+def _renew_side(model: ReconstructModel, buttons: Any, name: str, *_: object) -> None:
+    buttons.param.update(options=_layers(model), value=getattr(model, name))
 
 
 def _brush(model: ReconstructModel, clear: Callable[[], None]) -> list[Any]:
     return [
         controls.segments(model.param.brush_km, {f"{size} km": size for size in BRUSHES_KM}),
         controls.switch(model.param.all_days, "On all days of the month"),
-        controls.button("Take the clouds away", on_click=lambda _: clear()),
+        controls.button("Remove the clouds", on_click=lambda _: clear()),
     ]

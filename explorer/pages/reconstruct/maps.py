@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,9 +29,9 @@ _GRIDS = {
 
 
 class Maps:
-    """``root`` goes on the stage. The first map is the stage's own globe; the others are made when first needed.
+    """``root`` goes on the stage. The first map is the stage's globe; the others are created when first needed.
 
-    ``captions`` say what each pane shows: one sentence, or two where a divider parts it.
+    ``captions`` are those of each pane: one, or two for a map with a divider.
     """
 
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
@@ -63,15 +62,15 @@ class Maps:
         for globe in self._globes:
             globe.markers = [{"lat": place[0], "lon": place[1]}]
 
-    def show(self, found: MonthResult, best: str) -> None:
-        """Draw what the model asks for."""
+    def show(self, month: MonthResult, best: str) -> None:
+        """Draw the layers that the model selects."""
         model = self.model
         names = [name for name in model.shown if name in model.offered]
-        fields = [reconstruct.layer(found, name, day=model.day, best=best) for name in names]
-        captions = [text.layer(name, found, model.day, best) for name in names]
+        fields = [reconstruct.layer(month, name, day=model.day, best=best) for name in names]
+        captions = [text.layer(name, month, model.day, best) for name in names]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
-        key = found.request, model.panes, *names, day, baseline
-        self.draw(fields, captions, found.lat, found.lon, key, found)
+        key = month.request, model.panes, *names, day, baseline
+        self.draw(fields, captions, month.lat, month.lon, key, month)
 
     def draw(
         self,
@@ -82,7 +81,7 @@ class Maps:
         key: tuple[object, ...],
         scale_of: MonthResult | None,
     ) -> None:
-        """Fields (H, W) of the kind that is shown, with what they are; nothing is sent again under the same ``key``."""
+        """Draw fields (H, W) with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
             return
         self._drawn = key
@@ -98,30 +97,30 @@ class Maps:
             self.stage.globe.param.update(field=packed[0], field_b=second, **common)
             self.stage.caption(*captions[:2])
         else:
-            self.captions = [[said] for said in captions]
+            self.captions = [[caption] for caption in captions]
             self._lay_out(len(packed))
-            for globe, field, caption, said in zip(self._globes, packed, self._captions, captions, strict=False):
+            for globe, field, pane, caption in zip(self._globes, packed, self._captions, captions, strict=False):
                 globe.param.update(field=field, field_b=b"", **common)
-                caption.object = captions_html(said)
+                pane.object = captions_html(caption)
         label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
         self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
 
-    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, found: MonthResult | None) -> tuple[float, float]:
-        """Ends that stay the same from month to month."""
+    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None) -> tuple[float, float]:
+        """Limits of the colour scale, the same for all months."""
         kind = self.model.kind
-        key = (kind, len(lat), found and (found.request.model, found.request.source, found.request.hidden_percent))
+        key = (kind, len(lat), month and (month.request.model, month.request.source, month.request.hidden_percent))
         if key not in self._limits:
             if kind == TEMPERATURE:
                 self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
             else:
-                widest = fields if found is None else [reconstruct.layer(found, "error_mean")]
+                widest = fields if month is None else [reconstruct.layer(month, "error_mean")]
                 size = np.abs(np.concatenate([field[np.isfinite(field)] for field in widest]))
                 limit = max(0.5, float(np.ceil(2.0 * np.quantile(size, 0.98)) / 2.0)) if size.size else 1.0
                 self._limits[key] = (-limit if kind == ERROR else 0.0, limit)
         return self._limits[key]
 
     def _lay_out(self, number: int) -> None:
-        """Room for so many maps."""
+        """Arrange ``number`` maps."""
         while len(self._globes) < number:
             self._add()
         self.root.stylesheets = [layout.STAGE, f":host {{ grid-template: {_GRIDS[number]}; gap: 4px }}"]
@@ -135,12 +134,12 @@ class Maps:
         globe = Globe(
             label="Map beside the globe",
             group=first.group,
-            dark=self.session.dark,
-            projection=first.projection,
+            dark=self.session.param.dark,
+            projection=first.param.projection,
             blocks=True,
             land_shade=True,
-            coast=first.coast,
-            graticule=first.graticule,
+            coast=first.param.coast,
+            graticule=first.param.graticule,
             markers=first.markers,
             brush=first.brush,
             center_lat=first.center_lat,
@@ -150,9 +149,6 @@ class Maps:
             sizing_mode="stretch_both",
             styles={"grid-area": cell},
         )
-        for name in ("coast", "graticule", "projection"):
-            first.param.watch(partial(_copy, globe, name), name)
-        self.session.param.watch(partial(_copy, globe, "dark"), "dark")
         caption = caption_pane(cell)
         self._globes.append(globe)
         self._captions.append(caption)
@@ -177,12 +173,8 @@ class Maps:
             globe.brush = float(self.model.brush_km) if self.model.painting else 0.0
 
 
-def _copy(globe: Globe, name: str, event: Any) -> None:
-    globe.param.update(**{name: event.new})
-
-
 def _ends(fields: list[np.ndarray]) -> tuple[float, float]:
-    """Ends that suit all seasons of a part of the world."""
+    """Limits for all seasons of a regional map."""
     values = np.concatenate([field[np.isfinite(field)] for field in fields])
     if not values.size:
         return text.WORLD

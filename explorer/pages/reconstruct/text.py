@@ -1,21 +1,20 @@
-"""What the Reconstruct page says in words, from plain values."""
+"""The texts of the Reconstruct page, from plain values."""
 
 from __future__ import annotations
 
+import calendar
 import math
 from html import escape
 
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
-from engine.queries.text import MONTH_NAMES, place
+from engine.queries.text import place
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import number
-
-Sentence = tuple[str, bool]
+from explorer.widgets.text import Sentence, colour_key, number
 
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
-WORKING = "Being worked out …"
-PANELS = {"Scores": "scores", "Place": "place", "Where it fails": "failures", "Training": "training"}
+WORKING = "Computing …"
+NO_SCORES = "No cell can be scored here."
 FIGURES = {
     "Number of observations": "observations",
     "Latitude": "latitude",
@@ -27,161 +26,151 @@ FIGURES = {
 }
 SIDES = {
     "day": "One day",
-    "observed": "Valid days",
+    "observed": "Observed mean",
     "reconstruction": "Model",
     "truth": "Truth",
     "error": "Model",
     "error_best": "Best baseline",
-    "error_mean": "Valid days",
+    "error_mean": "Observed mean",
     "error_usual": "Climatology",
     "std": "Predicted",
     "size": "Actual",
 }
 LAYERS = {
     "day": "Observed day",
-    "observed": "Mean of valid days",
+    "observed": "Mean of observed days",
     "reconstruction": "Reconstruction",
     "truth": "Truth",
     "error": "Error of the model",
     "error_best": "Error of the best baseline",
-    "error_mean": "Error of the mean of valid days",
+    "error_mean": "Error of the mean of observed days",
     "error_usual": "Error of the climatology",
     "std": "Predicted uncertainty",
-    "size": "Size of the model's error",
+    "size": "Absolute error of the model",
 }
 WORLD = (-2.0, 32.0)
-"""Ends of the colour scale of the world's seas, °C."""
+"""Limits of the colour scale of the world's seas, °C."""
 LEVEL = 0.01
-"""Skill below which nobody calls it a difference."""
+"""Smaller skills count as no difference."""
+_STATUS = '<p class="verdict" role=status>'
 
 
 def month(iso: str) -> str:
-    """A month as people write it."""
-    return f"{MONTH_NAMES[int(iso[5:7]) - 1]} {iso[:4]}"
+    """The month of an ISO date: ``July 2004``."""
+    return f"{calendar.month_name[int(iso[5:7])]} {iso[:4]}"
 
 
-def layer(name: str, found: MonthResult, day: int, best: str) -> str:
+def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     """The caption of a map."""
     if name == "day":
-        return f"Observed on {day} {MONTH_NAMES[found.request.month - 1]}"
+        return f"Observed on {day} {calendar.month_name[case.request.month]}"
     if name == "error_best":
-        return f"Error of the best baseline: {found.titles[best].lower()}"
-    if name == "truth" and not found.knows_truth:
+        return f"Error of the best baseline: {case.titles[best].lower()}"
+    if name == "truth" and not case.knows_truth:
         return "Mean of the withheld days"
     return LAYERS[name]
 
 
 def verdict(now: ModelScores, iso: str) -> str:
-    """HTML of the verdict in one line: who is nearer to the truth, and by how much."""
+    """HTML of the result in one line: the error of the model relative to the mean and to the best baseline."""
     mean, best = now.skill["mean"], now.skill[now.best]
-    said = f"<b>{_against(mean, 'the mean of valid days')}</b>"
-    if now.best != "mean":
-        joint = "and" if (mean >= LEVEL) == (best >= LEVEL) else "but"
-        said += f" {joint} <b>{_against(best, 'the best baseline', False)}</b>"
+    result = f"<b>{_relative(mean, 'the mean of observed days')}</b>"
     errors = f"{_kelvin(now.error_kelvin['model'])} against {_kelvin(now.error_kelvin['mean'])}"
     if now.best != "mean":
+        joint = "and" if (mean >= LEVEL) == (best >= LEVEL) else "but"
+        result += f" {joint} <b>{_relative(best, 'the best baseline')}</b>"
         errors += f" and {_kelvin(now.error_kelvin[now.best])}"
-    look = "good" if min(mean, best) >= LEVEL else "bad" if min(mean, best) <= -LEVEL else ""
-    return f'<p class="verdict {look}" role=status>{escape(month(iso))}: the model is {said}: {errors}.</p>'
+    style = "good" if min(mean, best) >= LEVEL else "bad" if min(mean, best) <= -LEVEL else ""
+    return f'<p class="verdict {style}" role=status>{escape(month(iso))}: the model has {result}: {errors}.</p>'
 
 
 def detail(now: ModelScores, year: ModelScores | None, region: str) -> str:
-    """HTML of how sure the verdict is, and of which cells it is."""
-    return f"<p>{escape(_spread(now, year))} {escape(_cells(now, region))}</p>"
+    """HTML of the uncertainty of the result, and of the cells it holds for."""
+    return f"<p>{escape(_spread(year))} {escape(_cells(now, region))}</p>"
 
 
-def _against(skill: float, whom: str, is_first: bool = True) -> str:
+def _relative(skill: float, reference: str) -> str:
     if abs(skill) < LEVEL:
-        return f"level with {whom}"
-    much = f"{abs(100 * skill):.0f} %"
-    nearer = "nearer to" if skill > 0 else "farther from"
-    return f"{much} {nearer} the truth than {whom}" if is_first else f"{much} {nearer} it than {whom}"
+        return f"the same error as {reference}"
+    return f"{abs(100 * skill):.0f} % {'lower' if skill > 0 else 'higher'} error than {reference}"
 
 
 def _kelvin(error: float) -> str:
     return f"{error:.2f} K"
 
 
-def _spread(now: ModelScores, year: ModelScores | None) -> str:
+def _spread(year: ModelScores | None) -> str:
     if year is None or year.num_months < 2:
-        return "One month says little of another; the rest of the year follows."
+        return "Months differ; the rest of the year follows."
+    names = {"mean": "the mean"} if year.best == "mean" else {"mean": "the mean", year.best: "the best baseline"}
     parts = []
-    for name, whom in (("mean", "the mean"), (year.best, year_name(year))):
+    for name, reference in names.items():
         bar = year.skill_error[name]
-        sure = "" if bar is None else f" ± {_percent(bar)}"
-        parts.append(f"{_percent(year.skill[name])}{sure} % against {whom}")
-    kept = parts[:1] if year.best == "mean" else parts
-    return f"Over {year.num_months} months: {', '.join(kept)} (± one standard error of their mean)."
+        interval = "" if bar is None else f" ± {_percent(bar)}"
+        parts.append(f"{_percent(year.skill[name])}{interval} % against {reference}")
+    return f"Error reduction over {year.num_months} months: {', '.join(parts)} (± one standard error of their mean)."
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".replace("-", "−")
-
-
-def year_name(year: ModelScores) -> str:
-    """The best baseline over the year."""
-    return "the best baseline" if year.best != "mean" else "the mean"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}".replace("-", "−")
 
 
 def _cells(now: ModelScores, region: str) -> str:
     where = "" if region == "World" else f" in the region {region}"
-    known = "whose days were withheld" if now.withheld_only else "of the open sea"
+    cells = "with withheld days" if now.withheld_only else "of the open sea"
     unseen = 100.0 * sum(now.table["mean"]["class"].get(name, {}).get("area", 0.0) for name in ("withheld", "never"))
-    share = f"; {unseen:.0f} % of their area had no day: there the mean is climatology" if unseen >= 0.5 else ""
-    return f"On {number(now.num_cells)} cells {known}{where}{share}."
+    no_day = f"; {unseen:.0f} % of their area had no day: the mean there is climatology" if unseen >= 0.5 else ""
+    return f"For {number(now.num_cells)} cells {cells}{where}{no_day}."
 
 
-def no_verdict(found: MonthResult) -> str:
-    """HTML of why nothing can be scored."""
-    if found.truth is None:
-        said = (
-            "This source knows no truth, so nothing can be scored as it is. Withhold some observations: they are then "
-            "what the model is judged by."
-        )
+def no_verdict(case: MonthResult) -> str:
+    """HTML of the reason why nothing can be scored."""
+    if case.truth is None:
+        reason = "This source has no truth to score against. Withhold some observations: they are then the reference."
     else:
-        said = "There is no cell of the open sea here whose truth is known: choose another region or month."
-    return f'<p class="verdict" role=status>{escape(said)}</p>'
+        reason = "No cell of the open sea here has a known truth. Choose another region or month."
+    return f"{_STATUS}{escape(reason)}</p>"
 
 
 def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | None, best: str) -> str:
-    """HTML of what the model makes of a cloud that was drawn."""
+    """HTML of the errors under the drawn clouds."""
     if errors is None:
-        return "<p>Nothing can be scored under this cloud: it covers no sea whose truth is known.</p>"
-    was = "" if before is None else f" (seeing it all: {_kelvin(before['model'])})"
+        return "<p>Nothing can be scored under this cloud: it covers no sea with a known truth.</p>"
+    without = "" if before is None else f" ({_kelvin(before['model'])} without the clouds)"
     return (
-        f"<p role=status>Under the painted clouds the model errs by <b>{_kelvin(errors['model'])}</b>{was}, "
-        f"the mean of valid days by {_kelvin(errors['mean'])}, the best baseline by {_kelvin(errors[best])}.</p>"
+        f"<p role=status>Error under the painted clouds: model <b>{_kelvin(errors['model'])}</b>{without}, "
+        f"mean of observed days {_kelvin(errors['mean'])}, best baseline {_kelvin(errors[best])}.</p>"
     )
 
 
-EVERYTHING_HIDDEN = "Everything is under your clouds: what you see is what the model expects without any observation."
+EVERYTHING_HIDDEN = "Your clouds cover everything: the map is the model's estimate without any observation."
 IN_STRIPES = (
-    "What was withheld lies in stripes: the source has too few clouds in other months to lay over this one. So near "
-    "to what was seen, the model has it easier than under clouds."
+    "The withheld cells are stripes, because the other months of the source have too few clouds. Stripes lie close to "
+    "observations, so errors are lower than under real clouds."
 )
-NO_OBSERVATION = "There is no observation in this month: what you see is what the model expects of the season alone."
+NO_OBSERVATION = "This month has no observations: the map is the model's estimate from the season alone."
 
 
-def anatomy(found: CellDetail, iso: str) -> list[Sentence]:
-    """What the days of a cell are and what was made of them."""
-    where = place(found.lat, found.lon)
-    if found.is_land:
+def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
+    """The days of a cell."""
+    where = place(cell.lat, cell.lon)
+    if cell.is_land:
         return [(f"{where} is land. Click a place on the sea.", False)]
-    seen = int(sum(math.isfinite(value) for value in found.days))
-    if not seen and not found.weights.any():
-        why = "nothing was seen here or in the cells around, so the model leans on its neighbours and the season"
-        return [(f"{where}, {month(iso)}: {why}.", False)]
-    counted = f"seen on {seen} of {len(found.days)} days. Bars: how much each day counted for the model."
-    return [(f"{where}, {month(iso)}: {counted}", False)]
+    num_days = int(sum(math.isfinite(value) for value in cell.days))
+    if not num_days and not cell.weights.any():
+        reason = "no observations here or in the cells around; the model uses more distant cells and the season"
+        return [(f"{where}, {month(iso)}: {reason}.", False)]
+    observed = f"observed on {num_days} of {len(cell.days)} days. Bars: the weight of each day in the model."
+    return [(f"{where}, {month(iso)}: {observed}", False)]
 
 
-def anatomy_rows(found: CellDetail, titles: dict[str, str]) -> list[tuple[str, str]]:
-    """What everyone makes of the cell's month."""
-    rows = [] if found.truth is None else [("Truth", f"{found.truth:.2f} °C")]
-    for name, value in found.estimates.items():
-        interval = f" ± {1.645 * found.std:.2f}" if name == "model" and found.std is not None else ""
-        off = "" if found.truth is None else f" ({_signed(value - found.truth)})"
-        rows.append((titles[name], f"{value:.2f}{interval} °C{off}"))
+def anatomy_rows(cell: CellDetail, titles: dict[str, str]) -> list[tuple[str, str]]:
+    """The table of the estimates of the cell's month."""
+    rows = [] if cell.truth is None else [("Truth", f"{cell.truth:.2f} °C")]
+    for name, value in cell.estimates.items():
+        interval = f" ± {1.645 * cell.std:.2f}" if name == "model" and cell.std is not None else ""
+        error = "" if cell.truth is None else f" ({_signed(value - cell.truth)})"
+        rows.append((titles[name], f"{value:.2f}{interval} °C{error}"))
     return rows
 
 
@@ -189,140 +178,124 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def score_rows(found: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]]:
-    """Errors of all, the smallest first."""
-    ordered = sorted(found.error_kelvin, key=lambda name: found.error_kelvin[name])
-    return [(titles[name], _kelvin(found.error_kelvin[name])) for name in ordered]
+def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]]:
+    """The errors of all estimates, the smallest first."""
+    ordered = sorted(now.error_kelvin, key=lambda name: now.error_kelvin[name])
+    return [(titles[name], _kelvin(now.error_kelvin[name])) for name in ordered]
 
 
-def class_rows(found: ModelScores) -> list[tuple[str, str]]:
-    """The model against the best baseline by what could be seen."""
-    labels = {"observed": "Seen on some days", "withheld": "Withheld", "never": "Never seen"}
+def class_rows(now: ModelScores) -> list[tuple[str, str]]:
+    """Model and best baseline by class of cells."""
+    labels = {"observed": "Observed on some days", "withheld": "Withheld", "never": "Never observed"}
     rows = []
-    for label, said in labels.items():
-        mine = found.table["model"]["class"].get(label)
-        other = found.table[found.best]["class"].get(label)
-        if mine and other:
-            rows.append((said, f"{_kelvin(mine['mae'])} / {_kelvin(other['mae'])}"))
+    for key, label in labels.items():
+        model, baseline = (now.table[name]["class"].get(key) for name in ("model", now.best))
+        if model and baseline:
+            rows.append((label, f"{_kelvin(model['mae'])} / {_kelvin(baseline['mae'])}"))
     return rows
 
 
-def worst(found: LargeError) -> tuple[str, str]:
-    """One of the worst places."""
-    days = "1 day" if found.num_days == 1 else f"{found.num_days} days"
-    return place(found.lat, found.lon), f"{_signed(found.error)} K · {days}"
+def worst(cell: LargeError) -> tuple[str, str]:
+    """One of the places with the largest errors."""
+    days = "1 day" if cell.num_days == 1 else f"{cell.num_days} days"
+    return place(cell.lat, cell.lon), f"{_signed(cell.error)} K · {days}"
 
 
-LEARNED = "The model has learned from this year, or was chosen by it: what it scores here is flattering."
-OTHER_GRID = "This source has other cells than the model learned on"
+LEARNED = "This year belongs to the model's training or validation data: the scores here are too good."
+OTHER_GRID = "The grid of this source differs from the model's"
 OTHER_GRID_REMEDY = (
-    "Nothing is resampled without being asked for. Choose on the left: resample the source to the model's grid, use "
-    "the model on these cells as they are, or take the source that it learned from."
+    "Choose on the left: resample the source to the model's grid, use the model on these cells, or use the source of "
+    "its training data."
 )
 
 
 def about(card: ModelCard) -> str:
-    """Which model it is."""
+    """The model's training data."""
     rows, columns = card.grid.shape
     first, last = card.years
-    baselines = (
-        "" if card.has_baselines else " Its tuned baselines were not kept, so only the plain ones stand beside it."
-    )
+    baselines = "" if card.has_baselines else " Its tuned baselines were not saved; only the plain ones are compared."
     return (
-        f"Learned from {card.source}, {first} to {last}, on {rows} × {columns} cells; {card.test_year} was kept for "
-        f"the test.{baselines}"
+        f"Trained on {card.source}, {first} to {last}, {rows} × {columns} cells; test year {card.test_year}.{baselines}"
     )
 
 
 def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
-    """Which month is shown first: July of the test year, or else one in the middle."""
-    wanted = f"{card.test_year}-07-01"
-    return wanted if wanted in months else months[len(months) // 2]
+    """The first month on screen: July of the test year, or else the middle one."""
+    july = f"{card.test_year}-07-01"
+    return july if july in months else months[len(months) // 2]
 
 
-def read_out(found: MonthResult) -> list[tuple[str, str, str]]:
-    """How much was seen."""
-    sea = ~found.data.land
-    days = found.count[sea]
+def read_out(case: MonthResult) -> list[tuple[str, str, str]]:
+    """The read-out of the observations."""
+    days = case.count[~case.data.land]
     if not days.size:
         return []
     return [
-        ("Days seen a cell", f"{days.mean():.1f}", f"of {found.num_days}"),
-        ("Cells unseen, with ice", f"{100.0 * (days == 0).mean():.0f}", "%"),
+        ("Observed days per cell", f"{days.mean():.1f}", f"of {case.num_days}"),
+        ("Cells never observed, with ice", f"{100.0 * (days == 0).mean():.0f}", "%"),
     ]
 
 
 def key(best: str | None, *names: str) -> str:
-    """HTML of what the colours of the figures are."""
-    said = {
-        "model": "model",
-        "baseline": (best or "best baseline").lower(),
-        "mean": "mean of valid days",
-        "truth": "truth",
-    }
-    marks = (
-        f'<span style="margin-right:14px;white-space:nowrap"><span style="color:{COLOURS[name]}">■</span> '
-        f"{escape(said[name])}</span>"
-        for name in names
-    )
-    return f"<p>{' '.join(marks)}</p>"
+    """HTML of the colours of the figures."""
+    labels = {"model": "model", "baseline": (best or "best baseline").lower(), "mean": "mean of observed days"}
+    return colour_key((labels.get(name, name), COLOURS[name]) for name in names)
 
 
 COLOURS = {"model": SERIES[0], "baseline": SERIES[1], "mean": NEUTRAL, "truth": SERIES[3]}
 
-FIGURE_WORDS = {
-    "observations": "How far the model errs where a cell was seen so many times: median, half and four fifths of all.",
+FIGURE_TEXT = {
+    "observations": "Error by number of observations of a cell: median, central 50 % and 80 %.",
     "latitude": "Mean error by latitude.",
     "coast": "Mean error by distance to the coast.",
-    "month": "Mean error by month of the year, as far as they are computed.",
-    "histogram": "Share of the area by error.",
-    "reliability": "How often the truth lies within the promised interval; on the dashed line it is as often.",
+    "month": "Mean error by month of the year, for the months computed so far.",
+    "histogram": "Fraction of the area by error.",
+    "reliability": "Observed against nominal coverage of the predicted intervals; the dashed line is perfect.",
 }
 NO_SPREAD = "This model predicts no uncertainty."
 
 
-def spectrum_sentence(model_km: float, rival_km: float) -> str:
-    """Down to which size patterns are right."""
-    mine, other = (f"{number(km)} km" if math.isfinite(km) else "nothing" for km in (model_km, rival_km))
-    return (
-        f"Variance by scale. The model gets patterns right down to {mine} (dashed), the best baseline down to {other}."
-    )
+def spectrum_sentence(model_km: float, baseline_km: float) -> str:
+    """The effective resolutions."""
+    model, baseline = (f"{number(km)} km" if math.isfinite(km) else "none" for km in (model_km, baseline_km))
+    return f"Variance by scale. Effective resolution: model {model} (dashed), best baseline {baseline}."
 
 
 AXES = {"latitude": "", "coast": "Distance to the coast", "month": "Month"}
 
 
-def of_months(number_of: int) -> str:
-    """How many months a figure is of."""
-    return "One month." if number_of == 1 else f"{number_of} months."
+def of_months(num_months: int) -> str:
+    """The number of months in a figure."""
+    return "One month." if num_months == 1 else f"{num_months} months."
 
 
-WAITING = '<p class="verdict" role=status>The training has begun; its first map comes when its data is read.</p>'
-GONE = '<p class="verdict" role=status>There is no map of this training: it is gone, or ended before its first.</p>'
-NO_FILM = "This model brings no film of its training. Train one yourself, and watch it learn."
+WAITING = f"{_STATUS}The training has started; the first map comes once its data are read.</p>"
+GONE = f"{_STATUS}This training has no map: it was deleted, or ended before its first.</p>"
+NO_FILM = "This model has no snapshots of its training. Train a model to watch it learn."
 
 
-def epoch(seen: Snapshot, last: int, is_live: bool) -> str:
-    """HTML of how far a training is."""
-    mine, other = seen.error_kelvin, seen.mean_error_kelvin
-    now = "The training runs" if is_live and seen.epoch == last else "The training"
-    told = ""
-    if math.isfinite(mine) and math.isfinite(other):
-        told = f", {_against(1.0 - mine / other, 'the mean of valid days')}: {_kelvin(mine)} against {_kelvin(other)}"
+def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
+    """HTML of the state of a training."""
+    model, mean = snapshot.error_kelvin, snapshot.mean_error_kelvin
+    state = "The training runs" if is_live and snapshot.epoch == last else "The training"
+    result = ""
+    if math.isfinite(model) and math.isfinite(mean):
+        relative = _relative(1.0 - model / mean, "the mean of observed days")
+        result = f", {relative}: {_kelvin(model)} against {_kelvin(mean)}"
     return (
-        f'<p class="verdict" role=status>{now}: <b>epoch {seen.epoch}</b> of {last} so far{told}.</p>'
-        "<p>The first month of the years that it is validated on, where both have a value.</p>"
+        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last} so far{result}.</p>"
+        "<p>The first month of the validation years, where both have a value.</p>"
     )
 
 
 def failure(error: Exception) -> str:
-    """HTML of what went wrong."""
-    return f'<p class="verdict" role=status>{escape(str(error))}</p>'
+    """HTML of an error."""
+    return f"{_STATUS}{escape(str(error))}</p>"
 
 
 def archive_invitation(source: str, num_months: int) -> str:
-    """What the run over a whole archive does."""
-    return f"Reconstruct all {number(num_months)} months of {source} in the background, as one NetCDF file."
+    """The text before the run over a whole archive."""
+    return f"Reconstruct all {number(num_months)} months of {source} in the background, to one NetCDF file."
 
 
-TRAIN_INVITATION = "Train a small model on a 2° demo ocean of four years, and watch the map sharpen: a few minutes."
+TRAIN_INVITATION = "Train a small model on four years of a 2° demo ocean and watch its maps: a few minutes."

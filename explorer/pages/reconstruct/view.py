@@ -1,4 +1,4 @@
-"""The Reconstruct page's view: computes months off the event loop and puts them beside what was seen and what was."""
+"""The Reconstruct page's view: reconstructs months off the event loop and draws them beside observations and truth."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from explorer.layout import box, show
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
-from explorer.pages.reconstruct.film import Film
-from explorer.pages.reconstruct.judgement import Judgement
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ReconstructModel
-from explorer.pages.reconstruct.panels import Panels
+from explorer.pages.reconstruct.panels import ReconstructPanel
+from explorer.pages.reconstruct.snapshots import SnapshotPlayer
+from explorer.pages.reconstruct.verdict_panel import VerdictPanel
 from explorer.session import PageView, Query, Session
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
@@ -41,12 +41,12 @@ def build(session: Session, query: Query) -> PageView:
 
 
 class ReconstructView:
-    """Model and source are looked at before a month is computed; a newer choice replaces an older one."""
+    """Opens model and source, then computes the month; a newer choice replaces an older one."""
 
     def __init__(self, session: Session, model: ReconstructModel, is_chosen: bool) -> None:
         self.session = session
         self.model = model
-        self._found: MonthResult | None = None
+        self._month: MonthResult | None = None
         self._card: ModelCard | None = None
         self._is_undecided = False
         self.maps = Maps(session, model, self._abandon)
@@ -54,24 +54,24 @@ class ReconstructView:
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
         self._filing = LatestTask(self.maps.stage.show_progress, lambda error: session.say("error", str(error)))
         self._rest = Debouncer(self._after_rest, 250)
-        self.judgement = Judgement(
+        self.verdict = VerdictPanel(
             model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
         )
         self._about = html("")
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
-        self.panels = Panels(session, model, self._fly, self.judgement.fail)
-        self.film = Film(model, self.maps, self._say_film, self._film_over)
+        self.panel = ReconstructPanel(model, self._fly, self.verdict.fail)
+        self.film = SnapshotPlayer(model, self.maps, self._say_film, self._film_over)
         offer = self.maps.stage.download.offer
         self.runs = BackgroundRuns(session, model, offer)
-        self.panels.training = self.runs.parts
+        self.panel.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
-        frame = box(self.judgement.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
+        frame = box(self.verdict.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
         self.view = PageView(
             drawer(model, self.maps.stage.globe, self._about_parts(), self._clear_clouds),
             [frame],
-            [*self.panels.parts],
+            [*self.panel.parts],
             self.maps.stage.read,
             self._actions(),
             model,
@@ -85,12 +85,14 @@ class ReconstructView:
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "figure", "place"])
         session.param.watch(lambda event: model.param.update(choice=event.new), "source")
         self._mark()
-        self.runs.look()
+        self.runs.refresh()
         self._rest.soon()
         self._open(own_source=not is_chosen)
 
     def _about_parts(self) -> Any:
-        self._own = controls.button("Use the source it learned from", on_click=lambda _: self._open(own_source=True))
+        self._own = controls.button(
+            "Use the source of its training data", on_click=lambda _: self._open(own_source=True)
+        )
         self._resample = controls.button(
             "Resample the source to its grid", on_click=lambda _: self.model.param.update(resample="yes")
         )
@@ -106,24 +108,24 @@ class ReconstructView:
             "Picture, PNG": self._offer_picture,
             "Month, NetCDF": self._offer_month,
             "Scores, CSV": self._offer_scores,
-            "Film of the training, GIF": self._offer_film,
+            "Training animation, GIF": self._offer_film,
         }
-        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+        return self.maps.stage.actions(files)
 
     # model and source
 
     def _open(self, own_source: bool = False) -> None:
-        """Look at model and source before anything is computed."""
+        """Open model and source."""
         model = self.model
         run, choice = model.run, model.choice
         self._reading.cancel()
-        self.judgement.pause()
+        self.verdict.pause()
         if run != reconstruct.PRETRAINED and not reconstruct.has_model(run) and self.film.is_live:
-            # its first map comes before there is a model
+            # it has snapshots before it has a model
             model.film = True
             return
 
-        def look(report: Progress) -> tuple[Any, ...]:
+        def work(report: Progress) -> tuple[Any, ...]:
             report(0.1, "Opening the model")
             card = reconstruct.model_card(run)
             source = reconstruct.source_of(run) if own_source else choice
@@ -137,10 +139,10 @@ class ReconstructView:
             )
 
         self.maps.stage.clear_failure()
-        self._opening.start(look, partial(self._take, run))
+        self._opening.start(work, partial(self._take, run))
 
-    def _take(self, run: str, found: tuple[Any, ...]) -> None:
-        card, source, months, differ, is_other_grid = found
+    def _take(self, run: str, opened: tuple[Any, ...]) -> None:
+        card, source, months, differ, is_other_grid = opened
         model = self.model
         if run != model.run:
             return
@@ -153,7 +155,7 @@ class ReconstructView:
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
         self._is_undecided = is_other_grid
-        sentences = [(text.about(card), False), *((said, True) for said in differ)]
+        sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]
         self._about.object = paragraphs(sentences)
         self._own.visible = bool(differ)
         self._resample.visible = self._as_is.visible = is_other_grid
@@ -161,17 +163,17 @@ class ReconstructView:
         model.take_months(months, text.first_month(card, months))
         self._bar.param.update(days=list(months), day=model.month)
         self.session.say_changed(model.notes)
-        self.judgement.forget_year()
+        self.verdict.forget_year()
         self._ask()
 
     def _refuse(self, error: Exception) -> None:
         self.maps.stage.show_failure("This model cannot be used here", error)
-        self.judgement.say("")
+        self.verdict.say("")
 
     # months
 
     def _ask(self) -> None:
-        """Compute the month that is wanted, unless that is under way or must be decided first."""
+        """Compute the selected month, unless the grids differ and the choice about resampling is open."""
         model = self.model
         if model.film or self._opening.running or self._card is None:
             return
@@ -179,69 +181,69 @@ class ReconstructView:
             self.maps.stage.show_failure(text.OTHER_GRID, text.OTHER_GRID_REMEDY)
             return
         self.maps.stage.clear_failure()
-        self.judgement.pause()
+        self.verdict.pause()
         case = model.case()
-        if self._found is not None and self._found.request == case:
+        if self._month is not None and self._month.request == case:
             self._reading.cancel()
             return
 
         def work(report: Progress) -> tuple[MonthResult, MonthResult]:
-            found = reconstruct.reconstruct_month(case, report)
-            return found, found if not case.clouds else reconstruct.reconstruct_month(
+            month = reconstruct.reconstruct_month(case, report)
+            return month, month if not case.clouds else reconstruct.reconstruct_month(
                 model.case(with_clouds=False), report
             )
 
         self._reading.start(work, self._show)
 
-    def _show(self, found: tuple[MonthResult, MonthResult]) -> None:
-        self._found, plain = found
+    def _show(self, months: tuple[MonthResult, MonthResult]) -> None:
+        self._month, plain = months
         model = self.model
         self._bar.drawn = model.month
-        offered = reconstruct.layers_of(self._found)
+        offered = reconstruct.layers_of(self._month)
         if offered != model.offered:
             model.offered = offered
         self._draw()
-        self.judgement.take(self._found, plain)
+        self.verdict.take(self._month, plain)
 
     def _draw(self) -> None:
-        if self._found is not None and not self.model.film:
-            self.maps.show(self._found, self.judgement.best)
+        if self._month is not None and not self.model.film:
+            self.maps.show(self._month, self.verdict.best)
 
     def _abandon(self) -> None:
         self._opening.cancel()
         self._reading.cancel()
-        self.session.say("info", "The reconstruction was abandoned.")
+        self.session.say("info", "The reconstruction was cancelled.")
 
     def _fail(self, error: Exception) -> None:
         self.maps.stage.show_failure("This month cannot be reconstructed", error)
 
     def _after_rest(self) -> None:
         if self.model.panel == "training":
-            self.panels.show_training()
-        elif self._found is not None:
-            self.panels.show(self._found, self.judgement.now, self.judgement.months_with(self._found))
+            self.panel.show_training()
+        elif self._month is not None:
+            self.panel.show(self._month, self.verdict.now, self.verdict.months_with(self._month))
 
     # the training
 
     def _film_switched(self) -> None:
-        """The film takes the maps and the verdict; the month takes them back."""
+        """Switch maps and scores between the snapshots and the month."""
         show(self._month_bar, not self.model.film)
         show(self._epoch_bar, self.model.film)
         if self.model.film:
             self._reading.cancel()
-            self.judgement.pause()
+            self.verdict.pause()
         else:
             self._open()
             self._draw()
-            self.judgement.judge()
+            self.verdict.score()
 
-    def _say_film(self, said: str) -> None:
+    def _say_film(self, content: str) -> None:
         if self.model.film:
-            self.judgement.say(said)
+            self.verdict.say(content)
 
     def _film_over(self) -> None:
-        """A training that was followed has ended: its model is there to be used."""
-        self.runs.look()
+        """A followed training has ended: its model can be used."""
+        self.runs.refresh()
 
     # places and clouds
 
@@ -274,18 +276,18 @@ class ReconstructView:
         stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions)
 
     def _offer_month(self) -> None:
-        found = self._found
-        if found is None:
-            self.session.say("info", "There is no month yet.")
+        month = self._month
+        if month is None:
+            self.session.say("info", "No month is computed yet.")
             return
-        name, download = f"reconstruction-{found.request.year}-{found.request.month:02d}.nc", self.maps.stage.download
-        self._filing.start(lambda _: reconstruct.month_netcdf(found), lambda made: download.offer(name, made))
+        name, download = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc", self.maps.stage.download
+        self._filing.start(lambda _: reconstruct.month_netcdf(month), lambda content: download.offer(name, content))
 
     def _offer_scores(self) -> None:
-        if self.judgement.now is None:
-            self.session.say("info", "There are no scores of this month.")
+        if self.verdict.now is None:
+            self.session.say("info", "This month has no scores.")
             return
-        scores = reconstruct.scores_csv(self.judgement.verdicts)
+        scores = reconstruct.scores_csv(self.verdict.verdicts)
         self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", scores)
 
     def _offer_film(self) -> None:
@@ -293,5 +295,5 @@ class ReconstructView:
         download, colours = self.maps.stage.download, colormap_bytes("thermal")
         self._filing.start(
             lambda _: reconstruct.animation_gif(run, colours, (low, high)),
-            lambda made: download.offer(f"training-{run}.gif", made),
+            lambda content: download.offer(f"training-{run}.gif", content),
         )

@@ -1,4 +1,4 @@
-"""The Table page's controls: the field, its sample, the table, the training, and what the globe shows."""
+"""The Learned table page's controls: field, sample, table, training, globe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
     steps, rates = {f"{count:,}": count for count in ITERATIONS}, {f"{rate:g}": rate for rate in RATES}
     return [
         section("Field"),
-        controls.segments(model.param.target, {"Field of force": FORCE, "SST, August 2012": AUGUST}),
+        controls.segments(model.param.target, {"Vector field (synthetic)": FORCE, "SST, August 2012": AUGUST}),
         controls.slider(model.param.sample_percent, "Sample, % of points"),
         section("Size and edges"),
         controls.slider(model.param.width, "Columns W"),
@@ -45,4 +45,4 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
 
 
 def _component(model: TableModel) -> Any:
-    return controls.segments(model.param.component, {text.part_name(name): name for name in ("u", "v")})
+    return controls.segments(model.param.component, {text.component_name(name): name for name in ("u", "v")})

@@ -1,4 +1,4 @@
-"""The Table page's view-model: which field is learned, by which table, and what of it is shown. Plain values only."""
+"""The Learned table page's view-model: field, table, training and map. Plain values only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ TOPOLOGIES = ("sphere", "torus", "clamp")
 PANELS = ("fields", "loss", "edges")
 MAX_PADDING = 15
 
-# Seconds, measured on two cores: until a run's process is ready, and a step's fixed part and its part for each cell and
-# column of the kernel.
+# seconds on two cores: start of a run's process, fixed cost of a step, cost per cell and column of the kernel
 _START_S, _STEP_S, _CELL_S = 3.0, 2e-3, 6e-8
 
 
 class TableModel(PageModel):
-    """State, and the rules that keep it legal: every setter leaves settings that a run accepts."""
+    """State, clamped so that a run accepts its settings."""
 
     KEYS: ClassVar[dict[str, str]] = {
         "target": "target",
@@ -49,28 +48,28 @@ class TableModel(PageModel):
     height = param.Integer(default=32, bounds=(1, 360), doc="rows of the table, H")
     padding = param.Integer(default=7, bounds=(0, MAX_PADDING), doc="neighbours read on every side of a cell")
     topology = param.Selector(default="sphere", objects=list(TOPOLOGIES))
-    sample_percent = param.Integer(default=50, bounds=(1, 99), doc="share of the points that is learned from, %")
+    sample_percent = param.Integer(default=50, bounds=(1, 99), doc="training fraction of the points, %")
     iterations = param.Selector(default=300, objects=list(ITERATIONS))
     learning_rate = param.Selector(default=0.005, objects=list(RATES))
-    show = param.Selector(default=BOTH, objects=[BOTH, TRUE, LEARNED], doc="what the globe shows")
-    component = param.Selector(default="u", objects=["u", "v"], doc="of the field of force")
+    show = param.Selector(default=BOTH, objects=[BOTH, TRUE, LEARNED], doc="fields on the globe")
+    component = param.Selector(default="u", objects=["u", "v"], doc="component of the vector field")
     panel = param.Selector(default="fields", objects=list(PANELS))
-    place = param.Selector(default=next(iter(PLACES)), objects=list(PLACES), doc="where the edges are shown")
+    place = param.Selector(default=next(iter(PLACES)), objects=list(PLACES), doc="place of the close-ups")
 
     # capabilities
     @property
     def padding_limit(self) -> int:
-        """The widest neighbourhood that the table allows."""
+        """The largest padding of the table."""
         return min(MAX_PADDING, self.width, self.height)
 
-    def counts(self, name: str) -> bool:
-        """The ocean's temperature has one part only."""
+    def is_enabled(self, name: str) -> bool:
+        """A temperature has no components."""
         return name != "component" or self.target == FORCE
 
     # derived
     @property
     def settings(self) -> TableSettings:
-        """What a run must do."""
+        """The settings of a run."""
         return self.settings_with(self.topology)
 
     def settings_with(self, topology: str) -> TableSettings:
@@ -82,7 +81,7 @@ class TableModel(PageModel):
                 "height": self.height,
                 "padding": self.padding,
                 "topology": topology,
-                "sample_share": self.sample_percent / 100,
+                "sample_fraction": self.sample_percent / 100,
                 "iterations": self.iterations,
                 "learning_rate": self.learning_rate,
             }
@@ -95,15 +94,15 @@ class TableModel(PageModel):
 
     @property
     def variable(self) -> str:
-        """Name of the field's part that is drawn as colours."""
+        """Name of the variable on the globe."""
         return self.component if self.target == FORCE else "value"
 
     @property
     def seconds(self) -> float:
-        """About how long a run takes on two cores."""
+        """Estimated duration of a run on two cores, s."""
         step = _STEP_S + _CELL_S * self.width * self.height * (2 * self.padding + 1)
         return _START_S + self.iterations * step
 
     def clamp(self) -> None:
-        """The neighbourhood is not wider than the table."""
+        """The padding is at most the size of the table."""
         self.bound("padding", 0, self.padding_limit)

@@ -1,4 +1,4 @@
-"""The Table page's view: follows the run of the choice and puts its fields, errors and close-ups on screen."""
+"""The Learned table page's view: follows the run of the choice and draws its fields, errors and close-ups."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.pages.table import text
 from explorer.pages.table.drawer import drawer
 from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
-from explorer.pages.table.panels import Panels, Shown, limits_of
+from explorer.pages.table.panels import TablePanel, TableState, limits_of
 from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
 
 _PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
@@ -36,8 +35,8 @@ def build(session: Session, query: Query) -> PageView:
     return TableView(session, model).view
 
 
-class _Followed:
-    """A run that is looked at: what has been read of it so far, so that nothing is read twice."""
+class TableRun:
+    """A run with the results read so far."""
 
     def __init__(self, run: Run) -> None:
         self.folder = run.folder
@@ -46,40 +45,40 @@ class _Followed:
         self.baseline: BaselineScore | None = None
 
     def read_fields(self) -> TableFields:
-        """The fields of the newest snapshot; called off the event loop."""
-        newest = table.latest_snapshot(self.folder)
-        if self.fields is None or (newest is not None and newest[0] != self.fields.iteration):
+        """The fields of the latest snapshot; called off the event loop."""
+        latest = table.latest_snapshot(self.folder)
+        if self.fields is None or (latest is not None and latest != self.fields.iteration):
             self.fields = table.table_fields(self.folder)
         return self.fields
 
     @property
     def last(self) -> dict[str, float]:
-        """The newest value of every metric."""
+        """The latest value of every metric."""
         return dict(self.metrics.columns.last)
 
 
 class TableView:
-    """The run of the choice is found again by what it computes, and read off the event loop while it works."""
+    """Finds the run with the settings of the choice, and reads it off the event loop while it runs."""
 
     def __init__(self, session: Session, model: TableModel) -> None:
         self.session = session
         self.model = model
-        self._runs: dict[str, _Followed] = {}
+        self._runs: dict[str, TableRun] = {}
         self._is_over = False
         self._stamp: object = None
-        self._shown: Shown | None = None
+        self._shown: TableState | None = None
         self._choice = Debouncer(self._find, 60)
-        self._poll = PeriodicTask(self._read)
+        self._updates = PeriodicTask(self._read)
         self._reading = LatestTask(unseen, self._show_failure)
-        self._rivalry = LatestTask(unseen, self._show_failure)
+        self._baseline_task = LatestTask(unseen, self._show_failure)
         self.run = RunCard(session, REGISTRY, "The training", "Train", "Stop")
         overlays = (self.run.card,)
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
-        self.panels = Panels(model, self._train_all, self._show_failure)
+        self.panel = TablePanel(model, self._train_all, self._show_failure)
         self.view = PageView(
             drawer(model, self.stage.globe),
             self.stage.parts,
-            [*self.panels.parts],
+            [*self.panel.parts],
             self.stage.read,
             self._actions(),
             model,
@@ -96,12 +95,12 @@ class TableView:
             "Losses, CSV": self._offer_losses,
             "Choices, JSON": self._offer_config,
         }
-        return [controls.copy_link(self.session.say), controls.export_menu(files)]
+        return self.stage.actions(files)
 
     # the run of the choice
 
     def _find(self) -> None:
-        """Look which run computes what is chosen, and follow it and those of the other topologies."""
+        """Find the run of the choice and those of the other topologies, and follow them."""
         self.stage.clear_failure()
         offers = {topology: self._offer_run(topology) for topology in TOPOLOGIES}
         records = {topology: self.run.find(offer.config) for topology, offer in offers.items()}
@@ -111,18 +110,18 @@ class TableView:
         else:
             self.run.show(offers[self.model.topology], record)
         try:
-            known = {followed.folder.name: followed for followed in self._runs.values()}
+            known = {run.folder.name: run for run in self._runs.values()}
             self._runs = {
-                topology: known.get(one.id) or _Followed(REGISTRY.store.get(one.id))
-                for topology, one in records.items()
-                if one is not None
+                topology: known.get(record.id) or TableRun(REGISTRY.store.get(record.id))
+                for topology, record in records.items()
+                if record is not None
             }
         except EngineError as error:
             self._show_failure(error)
         if REGISTRY.problem:
-            self.stage.show_failure("There are no runs to be had", REGISTRY.problem)
+            self.stage.show_failure("The runs cannot be read", REGISTRY.problem)
         self._is_over = record is not None and record.state == "done"
-        self._poll.turn(any(one is not None and one.state in ACTIVE for one in records.values()))
+        self._updates.turn(any(record is not None and record.state in ACTIVE for record in records.values()))
         self._read()
 
     def _offer_run(self, topology: str) -> Offer:
@@ -130,42 +129,46 @@ class TableView:
         model = self.model
         settings = model.settings_with(topology)
         name = f"Table {settings.width} × {settings.height}, {settings.topology}, {text.NAMES[settings.target]}"
-        said = text.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
-        return Offer(RunConfig(settings=settings), name, said)
+        invitation = text.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
+        return Offer(RunConfig(settings=settings), name, invitation)
 
     def _train_all(self) -> None:
-        """Start the training of every topology that has none yet."""
+        """Start the missing trainings of all topologies."""
         self.run.launch_missing([self._offer_run(topology) for topology in TOPOLOGIES])
 
     def _read(self) -> None:
-        """Read on, unless that is under way; what has been read is shown when it is still what is chosen."""
+        """Read the runs in the background; the result is drawn if the choice is still the same."""
         if self._reading.running:
             return
-        asked = target, runs, is_over = self.model.target, self._runs, self._is_over
+        selection = target, runs, is_over = self.model.target, self._runs, self._is_over
         run = runs.get(self.model.topology)
 
-        def work(_: object) -> Shown:
-            for one in runs.values():
-                one.metrics.poll()
+        def work(_: object) -> TableState:
+            for item in runs.values():
+                item.metrics.poll()
             errors = {
                 topology: runs[topology].last.get("test_l1") if topology in runs else None for topology in TOPOLOGIES
             }
             if run is None:
-                return Shown(table.true_fields(target, *_PREVIEW[target]), errors=errors)
+                return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
-            return Shown(fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over)
+            return TableState(
+                fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over
+            )
 
-        def then(shown: Shown) -> None:
-            if asked == (self.model.target, self._runs, self._is_over) and run is self._runs.get(self.model.topology):
+        def then(shown: TableState) -> None:
+            if selection == (self.model.target, self._runs, self._is_over) and run is self._runs.get(
+                self.model.topology
+            ):
                 self._show(run, shown)
             else:
                 self._read()
 
         self._reading.start(work, then)
 
-    def _show(self, run: _Followed | None, shown: Shown) -> None:
-        if run is not None and run.baseline is None and not self._rivalry.running:
-            self._rivalry.start(lambda _: table.nearest_baseline(run.folder), partial(self._take_rival, run))
+    def _show(self, run: TableRun | None, shown: TableState) -> None:
+        if run is not None and run.baseline is None and not self._baseline_task.running:
+            self._baseline_task.start(lambda _: table.nearest_baseline(run.folder), partial(self._take_baseline, run))
         stamp = (
             run,
             shown.iteration,
@@ -181,9 +184,9 @@ class TableView:
         self._shown = shown
         self.stage.say_facts(text.facts(shown.last, shown.baseline, shown.units) if shown.last else [])
         self._draw_globe()
-        self.panels.show(shown)
+        self.panel.show(shown)
 
-    def _take_rival(self, run: _Followed, baseline: BaselineScore) -> None:
+    def _take_baseline(self, run: TableRun, baseline: BaselineScore) -> None:
         run.baseline = baseline
         self._read()
 
@@ -202,7 +205,7 @@ class TableView:
         low, high = limits_of(shown.true, model.variable)
         colours = colormap_bytes("balance" if model.target == FORCE else "thermal")
         key = f"table-{model.target}-{model.variable}-{shown.iteration}"
-        packed = [b"" if one is None else _packed(one, key) for one in (first, second)]
+        packed = [b"" if field is None else _packed(field, key) for field in (first, second)]
         self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
         self.stage.caption(*(() if second is None else ("True", "Learned")))
         units = text.unit(shown.units)
@@ -221,7 +224,7 @@ class TableView:
     def _offer_field(self) -> None:
         learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
         if learned is None:
-            self.session.say("info", "Nothing is learned yet. Train the table first.")
+            self.session.say("info", "There is no learned field yet. Train the table first.")
             return
         self.stage.download.offer(f"{self._stem()}.nc", export.netcdf_file(learned))
 

@@ -1,6 +1,6 @@
-"""The Train page: configure a training, launch it, watch it learn, compare it with others, sweep over choices."""
+"""The Train page: configure, launch and watch trainings, compare runs, search hyperparameters."""
 
 from explorer.pages.train.view import build
 from explorer.session import Page
 
-PAGE = Page("train", "Train", "Does the model beat the plain mean?", "train", build)
+PAGE = Page("train", "Train", "Is the model better than the mean of observed days?", "train", build)

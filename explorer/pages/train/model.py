@@ -1,4 +1,4 @@
-"""The Train page's view-model: which face is open, what is being drafted, which runs are looked at and how."""
+"""The Train page's view-model: the open tab, the draft, the selected runs and their curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
+from engine.config.legacy import current_keys
 from engine.errors import ConfigError
 from engine.queries.train import forms
 from engine.runs import RunConfig
@@ -28,10 +29,10 @@ _SWEPT = "space"
 
 
 class TrainModel(PageModel):
-    """State, and the draft: settings under edit, which may be wrong at any moment and say so field by field."""
+    """State, and the draft: settings under edit, which may be invalid."""
 
     KEYS: ClassVar[dict[str, str]] = {
-        "face": "face",
+        "face": "tab",
         "axis": "axis",
         "scale": "scale",
         "smooth": "smoothing",
@@ -39,44 +40,44 @@ class TrainModel(PageModel):
         "epoch": "epoch",
         "map": "projection",
     }
-    FIRST: ClassVar[tuple[str, ...]] = ("face",)
+    FIRST: ClassVar[tuple[str, ...]] = ("tab",)
 
     # state
-    face = param.Selector(default=NEW, objects=[NEW, RUNS, COMPARE])
-    run = param.String(default="", doc="id of the run that is looked at")
-    compared = param.List(default=[], doc="ids of the runs that are compared")
-    metric = param.String(default="", doc="which curve; empty: the first there is")
-    axis = param.Selector(default=STEP, objects=[STEP, EPOCH, TIME], doc="what curves are drawn against")
-    scale = param.Selector(default=LINEAR, objects=[LINEAR, LOG], doc="of the curves' values")
-    smoothing = param.Selector(default=0, objects=list(SMOOTHINGS), doc="memory of the smoothed curves, %")
-    layer = param.Selector(default="error", objects=list(LAYERS), doc="what the globe shows of a snapshot")
-    epoch = param.Integer(default=-1, bounds=(-1, MAX_EPOCH), doc="which snapshot; −1: the newest")
+    tab = param.Selector(default=NEW, objects=[NEW, RUNS, COMPARE])
+    run = param.String(default="", doc="id of the selected run")
+    compared = param.List(default=[], doc="ids of the compared runs")
+    metric = param.String(default="", doc="the metric of the curve; empty: the first")
+    axis = param.Selector(default=STEP, objects=[STEP, EPOCH, TIME], doc="x axis of the curves")
+    scale = param.Selector(default=LINEAR, objects=[LINEAR, LOG], doc="y axis of the curves")
+    smoothing = param.Selector(default=0, objects=list(SMOOTHINGS), doc="smoothing factor of the curves, %")
+    layer = param.Selector(default="error", objects=list(LAYERS), doc="layer of the snapshot on the globe")
+    epoch = param.Integer(default=-1, bounds=(-1, MAX_EPOCH), doc="epoch of the snapshot; −1: the latest")
     task = param.Selector(default="sst", objects=list(TASKS), doc="of the draft")
     seed = param.Integer(default=0, bounds=(0, 2**31), doc="of the draft")
-    title = param.String(default="", doc="what the drafted run is to be called")
-    values = param.Dict(default={}, doc="settings of the draft, possibly not legal")
+    title = param.String(default="", doc="name of the drafted run")
+    values = param.Dict(default={}, doc="settings of the draft, possibly invalid")
 
     def __init__(self, query: Query) -> None:
         super().__init__(query, values=_demo("sst"))
 
     # capabilities
-    def counts(self, name: str) -> bool:
-        """Only what describes the open face belongs to the address."""
+    def is_enabled(self, name: str) -> bool:
+        """Only options of the open tab belong to the address."""
         if name in ("layer", "epoch", "projection"):
-            return self.face == RUNS
-        return name == "face" or self.face != NEW
+            return self.tab == RUNS
+        return name == "face" or self.tab != NEW
 
     def extra_names(self) -> list[str]:
-        """The draft and the runs, which the address holds in forms of their own."""
+        """The draft and the runs."""
         return ["run", "compared", "metric", "task", "seed", "values"]
 
     # derived
     def checked(self) -> RunConfig:
-        """The configuration of the draft; raises :class:`ConfigError` with everything that is wrong with it."""
+        """The configuration of the draft; raises :class:`ConfigError` with all problems."""
         return forms.checked_config(self.values, self.seed)
 
     def problems(self) -> dict[str, str]:
-        """What is wrong with the draft, by field; empty when it can be launched."""
+        """The problems of the draft, by field; empty when it can be launched."""
         try:
             self.checked()
         except ConfigError as error:
@@ -85,17 +86,17 @@ class TrainModel(PageModel):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The fields of the draft that are not as in the task's demo."""
+        """The fields of the draft that differ from the task's demo."""
         start = dict(_flat(_demo(self.task), ""))
         return {name: value for name, value in _flat(self.values, "") if start.get(name, self) != value}
 
     # actions
     def set_field(self, field: str, value: Any) -> None:
-        """Give one field of the draft a value, legal or not."""
+        """Set one field of the draft, also to an invalid value."""
         self.values = _with(self.task, self.values, field, value)
 
     def set_task(self, task: str) -> None:
-        """Draft another kind of run, beginning with its demo. A sweep takes over the training that was drafted."""
+        """Draft another kind of run, from its demo. A sweep takes over a drafted training."""
         trained = {"sst": self.values, "sweep": self.values.get("trial")}.get(self.task)
         values = _demo(task)
         if trained and task in ("sst", "sweep"):
@@ -103,7 +104,7 @@ class TrainModel(PageModel):
         self.param.update(task=task, values=values)
 
     def set_preset(self, preset: Any) -> None:
-        """Give the draft the model of a preset."""
+        """Set the model of the draft to a preset."""
         if self.task == "sweep":
             self.set_field("trial", forms.with_preset(self.values["trial"], preset))
         else:
@@ -115,9 +116,9 @@ class TrainModel(PageModel):
         self.param.update(task=config.task, seed=min(config.seed, 2**31), values=values, title=title)
 
     def toggle(self, run: str) -> bool:
-        """Put a run among the compared ones or take it away; False when there is no room."""
+        """Add a run to the compared ones or remove it; False when there are too many."""
         if run in self.compared:
-            self.compared = [one for one in self.compared if one != run]
+            self.compared = [other for other in self.compared if other != run]
         elif len(self.compared) < MOST_COMPARED:
             self.compared = [*self.compared, run]
         else:
@@ -126,25 +127,25 @@ class TrainModel(PageModel):
 
     # address
     def write_extra(self, address: dict[str, str]) -> None:
-        """``run``, ``runs``, ``metric``; of a draft its ``task``, ``seed`` and what differs from the demo."""
-        if self.face == RUNS and self.run:
+        """``run``, ``runs``, ``metric``; of a draft ``task``, ``seed`` and the differences to the demo."""
+        if self.tab == RUNS and self.run:
             address["run"] = self.run
-        if self.face == COMPARE and self.compared:
+        if self.tab == COMPARE and self.compared:
             address["runs"] = ",".join(self.compared)
-        if self.face != NEW and self.metric:
+        if self.tab != NEW and self.metric:
             address["metric"] = self.metric
-        if self.face == NEW:
+        if self.tab == NEW:
             changes = json.dumps(self.changes, separators=(",", ":"), ensure_ascii=False)
             address.update(task=self.task, **({"seed": str(self.seed)} if self.seed else {}))
             if 2 < len(changes) <= _MOST_ADDRESS:
                 address["set"] = changes
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """The same back; what is no draft is left out and said."""
+        """The inverse of :meth:`write_extra`; an invalid draft is left out, with a note."""
         if "run" in query:
             changes["run"] = query["run"][:40]
         if "runs" in query:
-            changes["compared"] = [one[:40] for one in query["runs"].split(",")[:MOST_COMPARED]]
+            changes["compared"] = [run[:40] for run in query["runs"].split(",")[:MOST_COMPARED]]
         if "metric" in query:
             changes["metric"] = query["metric"][:60]
         task = query.get("task", self.task)
@@ -160,11 +161,11 @@ class TrainModel(PageModel):
         values = _demo(task)
         known = {field.name for field in forms.form_fields(task)} | {_SWEPT}
         try:
-            asked = json.loads(text)
-            unknown = [name for name in asked if name not in known]
-            for name in asked:
+            changes = current_keys(json.loads(text))
+            unknown = [name for name in changes if name not in known]
+            for name in changes:
                 if name in known:
-                    values = _with(task, values, name, asked[name])
+                    values = _with(task, values, name, changes[name])
         except (ValueError, TypeError, RecursionError):
             self.notes.append("set in the address is no draft: a JSON object of fields and values")
             return _demo(task)
@@ -178,12 +179,12 @@ def _demo(task: str) -> dict[str, Any]:
 
 
 def _with(task: str, values: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
-    """``values`` with one field changed; one that says which others there are takes those along."""
-    tags = {one.only_if[0] for one in forms.form_fields(task) if one.only_if}
+    """``values`` with one field changed; a field that selects others resets those."""
+    tags = {other.only_if[0] for other in forms.form_fields(task) if other.only_if}
     if field in tags:
         outer, _, last = field.rpartition(".")
-        usual = forms.value_of(_demo(task), outer) or {}
-        return forms.with_value(values, outer, usual if usual.get(last) == value else {last: value})
+        default = forms.value_of(_demo(task), outer) or {}
+        return forms.with_value(values, outer, default if default.get(last) == value else {last: value})
     return forms.with_value(values, field, value)
 
 

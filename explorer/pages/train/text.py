@@ -1,69 +1,72 @@
-"""What the Train page says in words, from plain values."""
+"""The texts of the Train page, from plain values, and the labels of the settings."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.queries.text import duration
+from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
 from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import ACTIVE, RunConfig, RunRecord
-from explorer.pages.train import labels
+from explorer.pages.train.model import TASKS
 from explorer.widgets.text import number
 
 MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
 TIE = 0.005
-"""A skill nearer to 0 than this is called a tie."""
+"""Smaller skills count as no difference."""
 
 BASELINES = {
-    "mean": "Mean of valid days",
+    "mean": "Mean of observed days",
     "mean_debiased": "Mean, bias removed",
     "climatology": "Climatology",
     "climatology_anomaly": "Climatology and anomaly",
 }
 METRICS = {
-    "val_mae": "Error on validation",
-    "train_loss": "Loss in training",
+    "val_mae": "Validation error",
+    "train_loss": "Training loss",
     "best": "Best score",
     "learning_rate": "Learning rate",
     "gradient_norm": "Gradient norm",
-    "samples_per_s": "Samples a second",
+    "samples_per_s": "Samples per second",
     "memory_mb": "Memory, MB",
 }
-"""Curves of the task ``sst``, those that matter first; other tasks name their own."""
+"""Curves of the task ``sst``, the most important first; other tasks have their own."""
 
 _HIDDEN = ("step", "time", "epoch", "iteration", "preparing")
 LAYERS = {
     "Error of the model": "error",
-    "Errors: model | mean of valid days": "against",
+    "Errors: model | mean of observed days": "against",
     "Reconstruction": "reconstruction",
     "Truth": "target",
-    "Mean of valid days": "observed",
-    "Valid days": "count",
-    "Predicted spread": "std",
+    "Mean of observed days": "observed",
+    "Observed days": "count",
+    "Predicted uncertainty": "std",
 }
-_ELSEWHERE = {"table": "Table", "expert": "MvMF"}
-AXES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of running"}
+_PAGES = {"table": "Learned table", "expert": "Geolocation"}
+AXES = {"step": "Step", "epoch": "Epoch", "time": "Run time, s"}
 
 
 def metric_name(name: str) -> str:
-    """What a metric is called."""
+    """The label of a metric."""
     return METRICS.get(name, name.replace("_", " ").capitalize())
 
 
 def metric_names(columns: Iterable[str]) -> dict[str, str]:
-    """``{label: name}`` of the curves that can be drawn, those that matter first; baselines are lines, not choices."""
+    """``{label: name}`` of the curves, the most important first; baselines are lines, not choices."""
     present = [name for name in columns if name not in _HIDDEN and not name.startswith(("val_mae_", "skill_"))]
     ordered = [name for name in METRICS if name in present] + [name for name in present if name not in METRICS]
     return {metric_name(name): name for name in ordered}
 
 
 def tested_errors(scores: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The mean absolute errors (K) of the model and of the mean of valid days on the test years, if they are known."""
+    """The mean absolute errors (K) of the model and of the mean of observed days on the test years, if known."""
     try:
         return scores["model"]["surface"]["sea"]["mae"], scores["mean"]["surface"]["sea"]["mae"]
     except KeyError:
@@ -71,32 +74,31 @@ def tested_errors(scores: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def badge(last: Mapping[str, float], scores: Mapping[str, Any]) -> tuple[str, str]:
-    """The skill against the mean of valid days in words, and whether that is good, bad or neither.
+    """The error relative to the mean of observed days, and ``good``, ``bad`` or nothing.
 
-    It is the verdict's, of the test years; before there is one, that on validation, and said to be.
+    On the test years, or before they are scored on the validation years, as the text says then.
     """
     tested = tested_errors(scores)
     skill = last.get(MEAN_SKILL, math.nan) if tested is None else 1 - tested[0] / tested[1]
     where = ", validation" if tested is None else ""
     if not math.isfinite(skill):
         return "", ""
-    percent = f"{abs(100 * skill):.0f} %"
     if abs(skill) < TIE:
-        return f"as good as the mean{where}", ""
-    said, verdict = ("better", "good") if skill > 0 else ("worse", "bad")
-    return f"{percent} {said} than the mean{where}", verdict
+        return f"same error as the mean{where}", ""
+    relation, quality = ("lower", "good") if skill > 0 else ("higher", "bad")
+    return f"{abs(100 * skill):.0f} % {relation} error than the mean{where}", quality
 
 
 def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Where a run stands."""
+    """The state of a run."""
     rows: list[tuple[str, str]] = [("State", "stopping" if record.is_stopping else record.state)]
     if record.epoch is not None:
         rows.append(("Epoch", f"{number(record.epoch)} of {number(record.num_epochs or 0)}"))
     if record.seconds_left is not None:
         rows.append(("Time left", duration(record.seconds_left)))
-    rows.append(("Ran", duration(record.seconds)))
-    told = ("learning_rate", "gradient_norm", "samples_per_s", "memory_mb")
-    return rows + [(metric_name(name), number(last[name])) for name in told if math.isfinite(last.get(name, math.nan))]
+    rows.append(("Run time", duration(record.seconds)))
+    names = ("learning_rate", "gradient_norm", "samples_per_s", "memory_mb")
+    return rows + [(metric_name(name), number(last[name])) for name in names if math.isfinite(last.get(name, math.nan))]
 
 
 def details(record: RunRecord, device: str) -> str:
@@ -113,53 +115,48 @@ def details(record: RunRecord, device: str) -> str:
 
 
 def is_trial(record: RunRecord) -> bool:
-    """Whether a sweep has made this run."""
+    """Whether the run is a trial of a sweep."""
     return any(tag.startswith("sweep ") for tag in record.tags)
 
 
 def no_map(record: RunRecord) -> str:
-    """Why the globe is empty, in a sentence."""
-    if record.task in _ELSEWHERE:
-        return f"This kind of run has no map here. What it learns is on the page {_ELSEWHERE[record.task]}."
+    """Why the globe is empty."""
+    if record.task in _PAGES:
+        return f"This kind of run has no map here. Its results are on the page {_PAGES[record.task]}."
     if record.task != "sst":
-        return "This kind of run keeps no map."
-    return "The first map comes after the first epoch." if record.state in ACTIVE else "It ended before its first map."
+        return "This kind of run saves no map."
+    return "The first map follows the first epoch." if record.state in ACTIVE else "The run ended before its first map."
 
 
-def estimate_rows(found: DryRun) -> list[tuple[str, str]]:
-    """What two steps have shown."""
+def estimate_rows(dry_run: DryRun) -> list[tuple[str, str]]:
+    """The estimated cost of a training."""
     return [
-        ("Parameters", number(found.num_parameters)),
-        ("Memory", f"{found.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u202f")),
-        ("Time of a step", f"{number(found.seconds_per_step)} s"),
-        ("Time of an epoch", duration(found.seconds_per_epoch)),
-        ("All epochs", duration(found.seconds_total)),
-        ("Disk", f"{found.disk_bytes / 1e6:.0f} MB"),
+        ("Parameters", number(dry_run.num_parameters)),
+        ("Memory", f"{dry_run.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u202f")),
+        ("Time per step", f"{number(dry_run.seconds_per_step)} s"),
+        ("Time per epoch", duration(dry_run.seconds_per_epoch)),
+        ("All epochs", duration(dry_run.seconds_total)),
+        ("Disk", f"{dry_run.disk_bytes / 1e6:.0f} MB"),
     ]
 
 
-def sweep_sentence(view: SweepSummary, asked: int) -> str:
-    """How a sweep stands: pruned, failed and killed trials are told apart."""
-    counts = view.num_by_state()
-    order = [
-        "done",
-        "pruned",
-        "failed",
-        "killed",
-        "cancelled",
-        "illegal",
-        "running",
-        "queued",
-        "created",
-        "interrupted",
-    ]
-    parts = [f"{counts[state]} {state}" for state in order if state in counts]
-    return f"{len(view.trials)} trials of {asked}: {', '.join(parts)}." if parts else "No trial has begun yet."
+_TRIAL_STATES = (
+    "done", "pruned", "failed", "killed", "cancelled", "illegal", "running", "queued", "created", "interrupted",
+)  # fmt: skip
+
+
+def sweep_sentence(view: SweepSummary, num_requested: int) -> str:
+    """The number of trials in each state."""
+    num_trials = view.num_by_state()
+    parts = [f"{num_trials[state]} {state}" for state in _TRIAL_STATES if state in num_trials]
+    return (
+        f"{len(view.trials)} trials of {num_requested}: {', '.join(parts)}." if parts else "No trial has started yet."
+    )
 
 
 def chosen_text(chosen: Mapping[str, Any]) -> str:
-    """What a trial has chosen, in a line."""
-    return ", ".join(f"{labels.short(name)} {_short(value)}" for name, value in chosen.items())
+    """The parameters of a trial."""
+    return ", ".join(f"{short(name)} {_short(value)}" for name, value in chosen.items())
 
 
 def _short(value: Any) -> str:
@@ -169,30 +166,25 @@ def _short(value: Any) -> str:
 
 
 def plan(config: RunConfig) -> list[str]:
-    """What a run of this configuration will do, in sentences."""
+    """A summary of a configuration."""
     settings = config.settings
     if isinstance(settings, SweepSettings):
-        varied = ", ".join(f"“{labels.short(name)}”" for name in settings.space)
-        return [
-            f"{settings.trials} trials, {settings.parallel} at a time, vary {varied}; what falls behind is given up"
-            f" by {settings.pruner}."
-            if settings.pruner != "none"
-            else f"{settings.trials} trials, {settings.parallel} at a time, vary {varied}.",
-            *_course(settings.trial),
-        ]
-    return _course(settings) if isinstance(settings, SSTSettings) else ["All fields are right."]
+        varied = ", ".join(f"“{short(name)}”" for name in settings.space)
+        pruning = "" if settings.pruner == "none" else f"; {settings.pruner} pruning"
+        trials = f"{settings.trials} trials, {settings.parallel} in parallel, vary {varied}{pruning}."
+        return [trials, *_training_plan(settings.trial)]
+    return _training_plan(settings) if isinstance(settings, SSTSettings) else ["The settings are valid."]
 
 
-def _course(settings: SSTSettings) -> list[str]:
+def _training_plan(settings: SSTSettings) -> list[str]:
     days, rows, columns = settings.model.patch
-    places = {"harmonic": "harmonics", "sinusoidal": "sines", "table": "a table", "none": "nothing"}
     layers = "1 layer" if settings.model.spatial_layers == 1 else f"{settings.model.spatial_layers} layers"
     return [
-        f"Learns {_years(settings.train_years)} in {number(settings.epochs)} epochs of {number(settings.samples)}"
-        f" windows of {settings.window[0]} × {settings.window[1]} cells; {_years(settings.validation_years)} decides,"
-        f" {_years(settings.test_years)} judges.",
-        f"Tokens of {days} × {rows} × {columns} with {settings.model.width} numbers,"
-        f" {layers}, told their place by {places[settings.model.encoder]}.",
+        f"Trains on {_years(settings.train_years)} in {number(settings.epochs)} epochs of {number(settings.samples)}"
+        f" samples of {settings.window[0]} × {settings.window[1]} cells; validation"
+        f" {_years(settings.validation_years)}, test {_years(settings.test_years)}.",
+        f"Tokens of {days} × {rows} × {columns}, width {settings.model.width}, {layers},"
+        f" position encoding: {settings.model.encoder}.",
     ]
 
 
@@ -201,7 +193,112 @@ def _years(years: tuple[int, int]) -> str:
 
 
 def trial_sentence(trial: SweepTrial) -> str:
-    """What a trial chose and how it fared."""
+    """The parameters and the score of a trial."""
     score = "" if trial.value is None else f", {number(trial.value)} K"
     why = f" {trial.why}" if trial.why else ""
     return f"Trial {trial.number}, {trial.state}{score}: {chosen_text(trial.chosen)}.{why}"
+
+
+# by the end of a field's path, the longest match: "overlap" is a window's, "model.overlap" a patch's
+_LABELS = {
+    "seed": "Seed",
+    # data
+    "kind": "Source",
+    "step_deg": "Cell size, °",
+    "source.seed": "Ocean seed",
+    "years": "Number of years",
+    "train_years": "Training years",
+    "gap_months": "Gap between splits, months",
+    "held_out_box": "Held-out box, °",
+    # model
+    "model.patch": "Patch, days × rows × columns",
+    "model.width": "Token width",
+    "heads": "Attention heads",
+    "day_layers": "Layers per day",
+    "model.time": "Date encoding",
+    "cross_month": "Cross-month attention",
+    "model.encoder": "Position encoding",
+    "num_components": "Components K",
+    "manifold": "Table, columns × rows",
+    "summaries": "Statistics of observed days",
+    "model.overlap": "Patch overlap, cells",
+    "refinement": "Refinement, dilations",
+    "norm": "Normalisation",
+    "uncertainty": "Predict the uncertainty",
+    "residual": "Residual to the mean",
+    "offset_celsius": "Offset, °C",
+    "scale_kelvin": "Scale, K",
+    "checkpointing": "Gradient checkpointing",
+    "basis_degree": "Degree L",
+    "window": "Window, rows × columns",
+    "overlap": "Window overlap, cells",
+    # training
+    "months": "Months per sample",
+    "samples": "Samples per epoch",
+    "batch": "Batch size",
+    "accumulate": "Gradient accumulation, batches",
+    "warmup": "Warm-up, fraction of steps",
+    "plateau_patience": "Plateau patience, epochs",
+    "clip_norm": "Gradient clip norm",
+    "ema_decay": "Weight averaging (EMA)",
+    "patience": "Early-stopping patience, epochs",
+    "accelerator": "Accelerator",
+    "devices": "Devices per node",
+    "nodes": "Nodes",
+    "space": "Vary",
+    "parallel": "Parallel trials",
+    # tables, experts, bases, land, archives
+    "width": "Columns W",
+    "height": "Rows H",
+    "topology": "Edges",
+    "iterations": "Steps",
+    "tiles.kind": "Pictures",
+    "tiles.path": "Folder of tiles",
+    "tiles.size": "Tile size, pixels",
+    "pixel_km": "Pixel size, km",
+    "tiles.seed": "Earth seed",
+    "num_days": "Days",
+    "is_ocean": "Ocean tiles",
+    "num_centres": "Number of centres",
+    "separation_km": "Minimum distance, km",
+    "learn_centres": "Learn the centres",
+    "learn_kappa": "Learn κ",
+    "encoder": "Image encoder",
+    "num_validation": "Validation tiles",
+    "num_test": "Test tiles",
+    "num_shown": "Saved test tiles",
+    "max_degree": "Degree L",
+    "rows_per_band": "Rows per checkpoint",
+    "resolution": "Coastline",
+    "first": "First month",
+    "last": "Last month",
+    "resample": "Resample first",
+}
+_PLACE = re.compile(r"(\.\d+)+$")  # the index of one of a field's numbers
+
+
+def label(name: str) -> str:
+    """The label of the field ``name``, a path in the settings; ``space.F.low`` belongs to a sweep's search space."""
+    if name.startswith("space."):
+        field, _, part = name.removeprefix("space.").rpartition(".")
+        return f"Vary “{short(field)}”, {part}"
+    steps = _PLACE.sub("", name).split(".")
+    ends = (".".join(steps[first:]) for first in range(len(steps)))
+    return next((_LABELS[end] for end in ends if end in _LABELS), steps[-1].replace("_", " ").capitalize())
+
+
+def short(name: str) -> str:
+    """The label without its units."""
+    return label(name).partition(",")[0]
+
+
+def with_labels(message: str) -> str:
+    """A message with the labels in place of names such as ``train_years``."""
+    return _names().sub(lambda match: f"“{label(match[0])}”", message)
+
+
+@cache
+def _names() -> re.Pattern[str]:
+    """The names with an underscore, which are no words of a sentence."""
+    last = {field.name.rpartition(".")[2] for task in TASKS for field in forms.form_fields(task)}
+    return re.compile(rf"\b(?:[a-z]+\.)*({'|'.join(sorted(name for name in last if '_' in name))})\b")

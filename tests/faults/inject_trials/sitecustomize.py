@@ -20,7 +20,7 @@ if "engine.runs.worker" in sys.orig_argv:
             raise DataError("there is no such ocean", "source", "choose another")
         first = 0
         if kept := run.restore():
-            first = kept.facts["epoch"]
+            first = kept.metadata["epoch"]
         for epoch in range(first + 1, settings.epochs + 1):
             score = 1.0 / width + settings.learning_rate + 1.0 / epoch
             run.report({"epoch": epoch, "val_mae": score}, epoch / settings.epochs, epoch=epoch, best=score)

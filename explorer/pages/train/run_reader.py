@@ -1,0 +1,174 @@
+"""Reads runs off the event loop: one reader per run, which reads every line once."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+from engine.config.sweep import SweepSettings
+from engine.errors import StoreError
+from engine.queries.train import curves as trainings
+from engine.queries.train.curves import SweepSummary
+from engine.queries.train.run_files import final_scores, snapshot_epochs, snapshot_fields
+from engine.runs import MetricsReader, Run, RunConfig, RunRecord
+from explorer.pages.train import text
+from explorer.pages.train.model import STEP, TrainModel
+from explorer.plots.training import COLOURS, Line
+from explorer.theme import NEUTRAL, SERIES
+from explorer.widgets.text import number
+
+_LOG_LINES = 60
+_POINTS = 600  # about what a figure has pixels for
+_BASELINE_COLOURS = {
+    "mean": SERIES[3],
+    "mean_debiased": SERIES[1],
+    "climatology": SERIES[4],
+    "climatology_anomaly": SERIES[2],
+}
+
+
+@dataclass(frozen=True)
+class CurveOptions:
+    """Metric, x axis and smoothing of the curves."""
+
+    metric: str
+    axis: Any
+    smoothing: float
+
+    @classmethod
+    def of(cls, model: TrainModel) -> CurveOptions:
+        """The options of the page."""
+        return cls(model.metric, model.axis, model.smoothing / 100)
+
+    @property
+    def columns(self) -> list[str]:
+        """The metrics that a curve needs."""
+        return ["iteration" if self.axis == STEP else self.axis, self.metric]
+
+
+@dataclass(frozen=True, eq=False)
+class RunSnapshot:
+    """The content of one run at one moment."""
+
+    record: RunRecord
+    config: RunConfig
+    last: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    metric: str = ""
+    lines: Sequence[Line] = ()
+    epochs: Sequence[int] = ()
+    fields: xr.Dataset | None = None
+    log: Sequence[str] = ()
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    sweep: SweepSummary | None = None
+
+    @property
+    def num_trials(self) -> int:
+        """The requested number of trials of a sweep; 0 for other tasks."""
+        return self.config.settings.trials if isinstance(self.config.settings, SweepSettings) else 0
+
+    @property
+    def top(self) -> float | None:
+        """Upper limit of a figure of errors: twice the error of the mean of observed days."""
+        mean = self.last.get(text.MEAN_ERROR, math.nan)
+        return 2.0 * mean if self.metric == text.MODEL_ERROR and math.isfinite(mean) else None
+
+    @property
+    def stamp(self) -> tuple[Any, ...]:
+        """Equal stamps look the same."""
+        trials = None if self.sweep is None else [(trial.state, trial.value) for trial in self.sweep.trials]
+        shown = None if self.fields is None else self.fields.attrs["epoch"]
+        return (self.record, dict(self.last), self.metric, shown, list(self.log), bool(self.scores), trials)
+
+
+class RunReader:
+    """Reads one run. ``read`` may be called from any thread, one at a time."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.config = run.config
+        self.reader: MetricsReader = run.metrics()
+        self._lock = threading.Lock()
+        self._fields: xr.Dataset | None = None
+
+    def poll(self, wanted: Sequence[str]) -> None:
+        """Read the new lines; ``wanted`` are the metrics in use."""
+        with self._lock:
+            self.reader.poll(wanted)
+
+    def read(self, record: RunRecord, options: CurveOptions, epoch: int) -> RunSnapshot:
+        """The content of the tab "Runs"; ``epoch`` −1 is the latest snapshot."""
+        baselines = (
+            [f"{options.metric}_{name}" for name in text.BASELINES] if options.metric == text.MODEL_ERROR else []
+        )
+        self.poll([*options.columns, *baselines])
+        choices = text.metric_names(self.reader.columns)
+        metric = options.metric if options.metric in choices.values() else next(iter(choices.values()), "")
+        epochs = snapshot_epochs(self.run.folder)
+        return RunSnapshot(
+            record,
+            self.config,
+            trainings.last_values(self.reader),
+            choices,
+            metric,
+            self._lines(metric, options),
+            epochs,
+            self._map(epochs, epoch),
+            self.run.log_tail(_LOG_LINES),
+            final_scores(self.run.folder) if self.config.task == "sst" else {},
+            trainings.sweep_summary(self.run.folder) if self.config.task == "sweep" else None,
+        )
+
+    def _lines(self, metric: str, options: CurveOptions) -> list[Line]:
+        if metric == text.MODEL_ERROR:
+            lines = [self._line("Model", metric, options, SERIES[0], 2.5)]
+            baselines = [
+                (name, f"{metric}_{name}") for name in text.BASELINES if f"{metric}_{name}" in self.reader.columns
+            ]
+            return [self._baseline_line(name, column, options) for name, column in baselines] + lines
+        lines = [self._line(text.metric_name(metric), metric, options, SERIES[0], 2.0)]
+        if options.smoothing:
+            rough = CurveOptions(metric, options.axis, 0.0)
+            lines.insert(0, self._line("Unsmoothed", metric, rough, NEUTRAL, 0.8))
+        return lines
+
+    def _line(self, name: str, metric: str, options: CurveOptions, colour: str, width: float) -> Line:
+        axis = _column(options.axis, self.reader.columns)
+        curve = trainings.curve(self.reader, metric, axis=axis, smoothing=options.smoothing, num_points=_POINTS)
+        return Line(name, curve.x, curve.y, colour, width)
+
+    def _baseline_line(self, name: str, column: str, options: CurveOptions) -> Line:
+        line = self._line(
+            text.BASELINES[name], column, CurveOptions(column, options.axis, 0.0), _BASELINE_COLOURS[name], 2.0
+        )
+        ends = slice(None, None, max(1, line.x.size - 1))  # a constant line needs its ends only
+        value = f", {number(line.y[-1])} K" if line.y.size else ""
+        return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)
+
+    def compared(self, name: str, metric: str, options: CurveOptions, place: int) -> Line:
+        """The curve of this run among others."""
+        return self._line(name, metric, options, COLOURS[place], 2.0)
+
+    def _map(self, epochs: Sequence[int], epoch: int) -> xr.Dataset | None:
+        """The snapshot of ``epoch``, else the latest; cached."""
+        if self.config.task != "sst" or not epochs:
+            return None
+        wanted = epoch if epoch in epochs else epochs[-1]
+        if self._fields is None or self._fields.attrs["epoch"] != wanted:
+            try:
+                self._fields = snapshot_fields(self.run.folder, wanted)
+            except StoreError:
+                return self._fields
+        return self._fields
+
+
+def _column(axis: str, columns: Mapping[str, Any]) -> Any:
+    """Steps of the optimiser where there are any: a run also reports while it reads its data."""
+    if axis == STEP and "iteration" in columns:
+        return "iteration"
+    return axis if axis in columns else STEP
