@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
-from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 
 from engine.compute import describe_device
 from engine.errors import EngineError
@@ -19,6 +17,7 @@ from explorer import layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
+from explorer.panel_compat import hide_busy, page_template
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
@@ -39,7 +38,7 @@ _PAGE_SX = {
 
 def build() -> pmui.Page:
     """The whole application for one browser session."""
-    # signatures are for people who type in a notebook, and cost half a second a session
+    # signatures serve notebooks only, and cost half a second a session
     pn.extension(notifications=True, disconnect_notification=_LOST, apply_signatures=False)
     if pn.state.notifications is not None:
         pn.state.notifications.position = "top-center"
@@ -56,22 +55,20 @@ def build() -> pmui.Page:
         theme_config=theme.MATERIAL,
         theme_toggle=False,
         busy_indicator=None,
-        template=None if refusal else Path(__file__).with_name("template.html"),
+        template=None if refusal else page_template(),
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
-    with edit_readonly(page):
-        # Panel tells the page of every callback, twice; ours are short, and long work sets the session's own flag
-        page.busy = False
+    hide_busy(page)
     if shell is not None:
         shell.rail.jslink(page, dark="dark_theme")
-        # not before the browser holds the document: what changes while it takes hold of it is lost there
+        # not before the browser has loaded the document: changes while it loads are lost
         pn.state.onload(shell.open_first)
     return page
 
 
 def warm_up() -> None:
-    """Build the first page for nobody: what Panel makes once for every class of part is then made."""
+    """Build the first page once without a session, so that Panel has created what it creates once per class."""
     shell = Shell(Session())
     shell.go(PAGES[0].name, {})
     shell.root.get_root(Document())
@@ -125,7 +122,7 @@ class Shell:
         self.visit({key: values[0].decode(errors="replace") for key, values in arguments.items() if values})
 
     def visit(self, query: dict[str, str]) -> None:
-        """Go where an address leads: its page first, then the page's own keys. An unknown page is said, not obeyed."""
+        """Go where an address leads: its page first, then the page's own keys. An unknown page is reported."""
         name = query.pop("page", PAGES[0].name)
         if name in {page.name for page in PAGES}:
             self.go(name, query)
@@ -151,7 +148,7 @@ class Shell:
         show(self._runs_drawer, wanted)
 
     def _chosen(self, name: str) -> None:
-        """A link of the rail; our own writing of the rail's page comes by here too."""
+        """Called when the rail's page changes, by a link or by :meth:`go`."""
         if name != self.session.page:
             self.go(name, {})
 
@@ -202,15 +199,15 @@ class Shell:
         self._write_address()
 
     def _failed(self, error: Exception) -> None:
-        """An exception in a callback: the log has the trace, the person a sentence, and the rest lives on."""
+        """An exception in a callback: the trace goes to the log, a sentence to the screen; the page stays usable."""
         log.error("a callback failed on page %s", self.session.page, exc_info=error)
         self._say("error", _sentence(error))
 
-    def _say(self, severity: str, said: str) -> None:
+    def _say(self, severity: str, text: str) -> None:
         if pn.state.notifications is not None:
-            tell = getattr(pn.state.notifications, severity)
-            # before the browser has loaded there is nobody to tell
-            pn.state.onload(lambda: tell(sentence(said), duration=0 if severity == "error" else 6000))
+            show_message = getattr(pn.state.notifications, severity)
+            # a message before the browser has loaded would be lost
+            pn.state.onload(lambda: show_message(sentence(text), duration=0 if severity == "error" else 6000))
 
     def _write_address(self) -> None:
         view = self._views.get(self.session.page)
@@ -219,7 +216,7 @@ class Shell:
 
 
 def _sentence(error: Exception) -> str:
-    """What a person is told of an exception: ours speak for themselves, of others only the kind is told."""
+    """The sentence that is shown for an exception: the text of our own errors, of others only the type."""
     if isinstance(error, EngineError):
         return str(error)
     return f"Something unexpected happened ({type(error).__name__}). The server's log has the details."

@@ -1,12 +1,11 @@
-"""What the server does once: before the first visitor, and when it stops."""
+"""What the server does once: at its start, before the first visitor, and at its end."""
 
 import gc
-import logging
 import sys
-import traceback
+import threading
 from pathlib import Path
 
-from tornado.websocket import WebSocketClosedError
+import numpy as np
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
@@ -14,38 +13,29 @@ if _ROOT not in sys.path:
 
 from engine.queries import basis  # noqa: E402
 from explorer import app  # noqa: E402
+from explorer.panel_compat import log_errors_only  # noqa: E402
 from explorer.registry import REGISTRY  # noqa: E402
-
-
-def is_fault(record: logging.LogRecord) -> bool:
-    """Whether a record speaks of a fault: a browser that left while it was written to, or spoke, is none."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not (isinstance(error, WebSocketClosedError) or _has_left(error))
-
-
-def _has_left(error: BaseException | None) -> bool:
-    """Bokeh holds it for certain that whoever speaks, or leaves, has a session; who has just left has none."""
-    trace = traceback.extract_tb(error.__traceback__) if isinstance(error, AssertionError) else []
-    return bool(trace) and trace[-1].line == "assert self._session is not None"
-
-
-def tell_faults_only() -> None:
-    """Keep out of the log what the libraries below us take for faults."""
-    for name in ("asyncio", "bokeh.server.protocol_handler", "tornado.application"):
-        logging.getLogger(name).addFilter(is_fault)
 
 
 def on_server_loaded(server_context: object) -> None:
     """Compute and build once what every first page needs, so that the first visitor waits no longer than others."""
-    tell_faults_only()
+    log_errors_only()
     basis.warm_up()
     app.warm_up()
-    # what is loaded by now stays for good; searching it for garbage again and again would stop the loop for 200 ms
+    # what is loaded by now stays; collecting it again and again would hold the event loop for 200 ms
     gc.collect()
     gc.freeze()
     REGISTRY.start()
+    threading.Thread(target=_compile_plots, daemon=True).start()
+
+
+def _compile_plots() -> None:
+    """Import and compile what draws densities, which takes 1.2 to 3.9 s, before somebody waits for it."""
+    from explorer.plots.embeddings import pair_density
+
+    pair_density(np.zeros(1), np.zeros(1))
 
 
 def on_server_unloaded(server_context: object) -> None:
-    """Let go of the runs; those that work go on without us."""
+    """Stop watching the runs; running ones continue in their own processes."""
     REGISTRY.stop()

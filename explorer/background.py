@@ -1,4 +1,4 @@
-"""Work off the event loop, for one session: the newest request wins, progress is shown, and it can be abandoned."""
+"""Work off the event loop, for one session: the latest request wins, progress is shown, and it can be cancelled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Debouncer:
         self._pending: Any = None
 
     def soon(self) -> None:
-        """Ask for a call; an earlier one that has not happened yet is dropped."""
+        """Schedule a call; an earlier one that is still pending is dropped."""
         doc = pn.state.curdoc
         if doc is None or doc.session_context is None:
             self._action()
@@ -40,7 +40,7 @@ class Debouncer:
 
 
 class PeriodicTask:
-    """Calls ``action`` again and again, as long as that is wanted."""
+    """Calls ``action`` every ``period_ms`` while it is turned on."""
 
     def __init__(self, action: Callable[[], None], period_ms: int = 500) -> None:
         self._action = action
@@ -49,11 +49,11 @@ class PeriodicTask:
 
     @property
     def running(self) -> bool:
-        """Whether it is wanted at present."""
+        """Whether it is turned on."""
         return self._callback is not None
 
     def turn(self, on: bool) -> None:
-        """Begin to call, go on, or stop."""
+        """Turn it on or off."""
         if on and self._callback is None:
             self._callback = pn.state.add_periodic_callback(self._action, period=self._period_ms)
         elif not on and self._callback is not None:
@@ -62,12 +62,12 @@ class PeriodicTask:
 
 
 def unseen(share: float | None, text: str) -> None:
-    """Progress that nobody is shown."""
+    """A progress callback that shows nothing."""
     del share, text
 
 
 class LatestTask:
-    """Runs one piece of work in a thread. Starting another asks the running one to stop, and its answer is dropped.
+    """Runs one piece of work in a thread. Starting another cancels the running one and drops its result.
 
     ``on_progress(share, text)`` is called on the event loop, at most ten times a second; share is None when idle.
     """
@@ -79,18 +79,18 @@ class LatestTask:
 
     @property
     def running(self) -> bool:
-        """Whether work is under way whose answer is still wanted."""
+        """Whether work is running that has not been cancelled."""
         return self._current is not None
 
     def start(self, work: Callable[[Callable[[float, str], None]], Any], then: Callable[[Any], object]) -> None:
-        """Begin ``work(progress)``; on the event loop, ``then(answer)`` when it is done and still wanted."""
+        """Start ``work(progress)``; call ``then(result)`` on the event loop when it is done and not cancelled."""
         self.cancel()
         self._current = ticket = _Ticket(pn.state.curdoc, self._show)
         # the loop itself keeps only a weak reference
         ticket.task = asyncio.ensure_future(self._run(ticket, work, then))
 
     def cancel(self) -> None:
-        """Abandon what is under way."""
+        """Cancel what is running."""
         if self._current is not None:
             self._current.cancelled = True
             self._current = None
@@ -107,7 +107,7 @@ class LatestTask:
         except CancelledError:
             return
         except EngineError as error:
-            # for the person, who chose what cannot be had; the log need not be alarmed
+            # an impossible choice of the person: shown on screen, and no error in the log
             answer, failure = None, error
             log.warning("background work was refused: %s", error)
         except Exception as error:
@@ -127,7 +127,7 @@ class LatestTask:
 
 
 class _Ticket:
-    """One piece of work: carries its cancellation in and its progress out."""
+    """One piece of work: its cancellation flag and its progress."""
 
     def __init__(self, doc: Any, show: Callable[[_Ticket, float, str], None]) -> None:
         self.cancelled = False
@@ -137,14 +137,14 @@ class _Ticket:
         self._last = 0.0
 
     def on_loop(self, callback: Callable[[], None]) -> None:
-        """Call back on the event loop with the session's document locked; a closed tab is nobody to call."""
+        """Call back on the event loop with the session's document locked, unless the tab is closed."""
         if self._doc.session_context is not None:
             self._doc.add_next_tick_callback(callback)
 
     def report(self, share: float, text: str) -> None:
-        """Called from the thread. Raises when the work has been abandoned."""
+        """Called from the thread. Raises when the work has been cancelled."""
         if self.cancelled:
-            raise CancelledError("the work was abandoned", text, "start it again")
+            raise CancelledError("the work was cancelled", text, "start it again")
         now = time.monotonic()
         if now - self._last > 0.1:
             self._last = now

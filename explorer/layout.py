@@ -1,4 +1,4 @@
-"""Where things stand: the grid of the shell and of a page, at the three widths that LOOK is drawn for, as plain CSS.
+"""Layout: the grid of the shell and of a page at three widths, as plain CSS.
 
 Boxes are Panel's own columns, not Material ones: a box has no looks, and a Material box costs ten milliseconds on both
 sides of the wire.
@@ -13,7 +13,7 @@ import panel as pn
 _NARROW = "@media (max-width: 899px)"
 _MEDIUM = "@media (min-width: 900px) and (max-width: 1179px)"
 
-# On very large screens words and controls grow. Figures and globes draw in pixels, and have the room instead.
+# On very large screens text and controls grow. Figures and globes draw in pixels and get the room instead.
 _LEAVES = """
 :host > .bk-panel-models-markup-HTML, :host > .bk-panel-models-esm-ReactComponent,
 :host > .bk-panel-models-esm-ReactiveESM:not(.drawing) { zoom: var(--h-zoom) }

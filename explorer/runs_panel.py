@@ -13,8 +13,8 @@ from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
 from explorer.background import LatestTask, unseen
 from explorer.registry import Registry
 from explorer.session import Session
-from explorer.widgets.requests import Request, on_request
-from explorer.widgets.runs import RunsList
+from explorer.widgets.requests import Request
+from explorer.widgets.run_list import RunList
 
 _PAGE = 50
 _LOG_LINES = 40
@@ -41,8 +41,7 @@ class RunsPanel(param.Parameterized):
         self._limit = _PAGE
         self._metrics: MetricsReader | None = None
         self._reading = LatestTask(unseen, lambda error: session.say("error", str(error)))
-        self.list = RunsList(margin=0, sizing_mode="stretch_both")
-        on_request(self.list, self._do)
+        self.list = RunList(self._do, is_panel=True, margin=0, sizing_mode="stretch_both")
         self.param.watch(lambda _: self._open_or_close(), "is_open")
         registry.subscribe(self._changed)
         self.count = self._active()
@@ -69,7 +68,7 @@ class RunsPanel(param.Parameterized):
         shown = records[: self._limit]
         self.list.param.update(
             rows=[row(record) for record in shown],
-            more=len(records) - len(shown),
+            num_older=len(records) - len(shown),
             problem=self._registry.problem,
         )
         self._show_chosen()
@@ -137,8 +136,7 @@ def row(record: RunRecord) -> dict[str, Any]:
         "detail": " · ".join(part for part in _details(record) if part),
         "share": record.progress if known and record.started else None,
         "failure": record.failure or "",
-        "can_cancel": record.can_cancel,
-        "can_resume": record.can_resume,
+        "can": ["cancel"] * record.can_cancel + ["resume"] * record.can_resume,
     }
 
 

@@ -17,7 +17,7 @@ Query = Mapping[str, str]
 
 
 class Session(param.Parameterized):
-    """One browser tab: which page it shows, in which light, and which ocean its pages look at.
+    """One browser tab: the page it shows, its theme, and the ocean data that its pages use.
 
     Pages reach the shell, and what they share, through it, never each other.
     """
@@ -37,20 +37,20 @@ class Session(param.Parameterized):
         self.param.watch(lambda _: self._hold_source(), "source")
 
     def _hold_source(self) -> None:
-        """Keep the upload that is looked at from being evicted."""
+        """Keep the upload in use from being evicted."""
         self.release()
         if self.source.kind == "upload":
-            with suppress(DataError):  # gone already: its reader will say so
+            with suppress(DataError):  # gone already: its reader reports that
                 self._hold = UploadHold(self.source.path)
 
     def release(self) -> None:
-        """Let go of what was held for this tab."""
+        """Release what is held for this tab."""
         if self._hold is not None:
             self._hold.release()
             self._hold = None
 
     def say_changed(self, notes: Sequence[str]) -> None:
-        """Say what of an address could not be taken as it was, if anything."""
+        """Report what of an address was changed, if anything."""
         if notes:
             self.say("warning", f"Changed in this address: {'; '.join(notes)}.")
 

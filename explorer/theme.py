@@ -1,4 +1,4 @@
-"""The look in one place: colour tokens, type and spacing, as a Material theme, as CSS, and as Bokeh options."""
+"""Colour tokens, type and spacing, as a Material theme and as CSS."""
 
 from __future__ import annotations
 

@@ -1,35 +1,33 @@
-"""The sea-surface temperature of August 2012 that comes with cartopy: real data without a download."""
+"""The sea-surface temperature of August 2012 that cartopy ships: real data without a download."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from functools import cache
 from importlib.resources import as_file, files
-from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 
 from engine.errors import DataError
+from engine.typed import open_dataset
 
 _FILE = "data/netcdf/HadISST1_SST_update.nc"
 
 
 @cache
 def august_sst() -> xr.DataArray:
-    """Monthly mean sea-surface temperature (lat, lon) = (180, 360) float32 in °C, read where cartopy keeps it.
+    """Monthly mean sea-surface temperature (lat, lon) = (180, 360) float32 in °C, read from the cartopy package.
 
     Cell centres every degree: ``lat`` from 89.5 down to −89.5, ``lon`` from −179.5 to 179.5, both float64. A third is
-    missing (NaN): land, and a little of the sea under ice; the rest of that is given the freezing point, −1.8 °C.
-    The array is shared: copy it before writing into it.
+    missing (NaN): land, and some sea under ice; other cells under ice hold the freezing point, −1.8 °C. The array is
+    shared and read-only.
 
     Source: HadISST 1.1, Met Office Hadley Centre (Rayner et al. 2003, doi:10.1029/2002JD002670); its terms are in the
     file's attributes. Raises :class:`DataError` where cartopy lacks the file.
     """
     resource = files("cartopy") / _FILE
     try:
-        with as_file(resource) as path, _open(path) as dataset:
+        with as_file(resource) as path, open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
             values = np.array(dataset["sst"].values[0], np.float32)
             coords = {name: np.array(dataset[name].values, np.float64) for name in ("lat", "lon")}
             attrs = {name: dataset["sst"].attrs[name] for name in ("long_name", "standard_name", "units")}
@@ -41,8 +39,3 @@ def august_sst() -> xr.DataArray:
         ) from error
     values.setflags(write=False)
     return xr.DataArray(values, coords, dims=("lat", "lon"), name="sst", attrs=attrs)
-
-
-def _open(path: Path) -> AbstractContextManager[xr.Dataset]:
-    # xarray declares this partially; the month's time axis says nothing that is used
-    return cast(Any, xr).open_dataset(path, engine="netcdf4", decode_times=False)

@@ -1,17 +1,16 @@
-"""Days by month and back: 31 slots a month, in the calendar of the data."""
+"""Reshape days into months of 31 slots and back, in the calendar of the data."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import cftime  # pyright: ignore[reportMissingTypeStubs]
-import dask.array
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from engine.typed import Floats, Ints, Mask, cftime, coords_of, dask_array
 
 SLOTS = 31
 
@@ -20,8 +19,7 @@ STANDARD = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 
 EPOCH = "days since 1970-01-01"
 
-# neither library declares its types in full
-_CF, _DA = cast(Any, cftime), cast(Any, dask.array)
+_CF, _DA = cftime(), dask_array()
 
 
 class Months(NamedTuple):
@@ -34,24 +32,24 @@ class Months(NamedTuple):
         padded: (month, 31) bool, True = beyond the month's end, or outside the span of the source. A day inside the
             span that the source lacks is missing, not padded.
         phases: (month, 31, 3) float64 in [0, 2π): month in the year 2π(m−1)/12, day in the year 2π(d−1)/days of that
-            year, hour of day 2πh/24, where h = 0 if the source tells none. Slots beyond the month's end have the
+            year, hour of day 2πh/24, h = 0 if the source has no hours. Slots beyond the month's end have the
             phases of its last day.
     """
 
     daily: xr.DataArray
-    padded: NDArray[np.bool_]
-    phases: NDArray[np.float64]
+    padded: Mask
+    phases: Floats
 
 
 def by_month(daily: xr.DataArray) -> Months:
     """Reshape days (time, lat, lon), ascending, each at most once, into months of 31 slots; any span, any calendar.
 
-    All months from that of the first day to that of the last are there, also those without any day; the first and
-    the last may be partial. :func:`from_months` gives back what was put in.
+    All months from that of the first day to that of the last are included, also those without any day; the first and
+    the last may be partial. ``in_source`` and ``hour`` make it invertible.
 
     Raises :class:`DataError` for times that are empty, not ascending, or twice on a day.
     """
-    first, month, slot, calendar = _places(daily["time"])
+    first, month, slot, calendar = _month_slots(daily["time"])
     num_months = int(month[-1]) + 1
     edges = month_edges(first, num_months, calendar)
     num_days = np.diff(edges)
@@ -71,8 +69,8 @@ def by_month(daily: xr.DataArray) -> Months:
         "lon": daily["lon"].values,
     }
     hours = np.zeros((num_months, SLOTS))
-    if (given := _hours(daily)) is not None:
-        hours[month, slot] = given
+    if (hour_of_day := _hours(daily)) is not None:
+        hours[month, slot] = hour_of_day
         coords["hour"] = (("month", "slot"), hours)
     data = _stacked(daily, month, slot, num_months)
     attrs = {**daily.attrs, "calendar": calendar}
@@ -80,28 +78,10 @@ def by_month(daily: xr.DataArray) -> Months:
     return Months(array, padded, _phases(edges, years, numbers, hours, calendar))
 
 
-def from_months(months: Months) -> xr.DataArray:
-    """The days (time, lat, lon) that :func:`by_month` was given, lazy: the same dates, ``hour`` and values."""
-    daily = months.daily
-    month, slot = np.nonzero(daily["in_source"].values)
-    calendar = str(daily.attrs["calendar"])
-    first = int(daily["year"].values[0]) * 12 + int(daily["month_number"].values[0]) - 1
-    days = month_edges(first, daily.sizes["month"], calendar)[month] + slot
-    coords: dict[str, Any] = {
-        "time": date_labels(days, calendar),
-        "lat": daily["lat"].values,
-        "lon": daily["lon"].values,
-    }
-    if (hours := _hours(daily)) is not None:
-        coords["hour"] = ("time", hours[month, slot])
-    lazy: Any = daily.data
-    data = _DA.concatenate([lazy[m][slot[month == m]] for m in np.unique(month)])
-    attrs = {name: value for name, value in daily.attrs.items() if name != "calendar"}
-    return xr.DataArray(data, coords, ("time", "lat", "lon"), daily.name, attrs)
-
-
-def month_edges(first: int, count: int, calendar: str) -> NDArray[np.int64]:
-    """(count + 1,) the first days, as days since 1970, of consecutive months; ``first`` counts months from year 0."""
+def month_edges(first: int, count: int, calendar: str) -> Ints:
+    """(count + 1,) the first days, as days since 1970, of consecutive months; ``first`` is the number of months since
+    year 0.
+    """
     months = first + np.arange(count + 1)
     if calendar in STANDARD:
         return (months - 1970 * 12).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
@@ -109,50 +89,44 @@ def month_edges(first: int, count: int, calendar: str) -> NDArray[np.int64]:
     return np.asarray(_CF.date2num(dates, EPOCH, calendar), np.int64)
 
 
-def date_labels(days: NDArray[np.int64], calendar: str) -> NDArray[Any]:
-    """Midnights, given as days since 1970: datetime64[s], or cftime objects in other calendars."""
+def date_labels(days: Ints, calendar: str) -> NDArray[Any]:
+    """Days since 1970 as datetime64[s], or as cftime objects in other calendars."""
     if calendar in STANDARD:
         return days.astype("datetime64[D]").astype("datetime64[s]")
     return np.asarray(_CF.num2date(days, EPOCH, calendar), dtype=object)
 
 
-def _places(time: xr.DataArray) -> tuple[int, NDArray[np.int64], NDArray[np.int64], str]:
-    """The first month, counted from year 0, the months after it (N,), the slots (N,), and the calendar."""
+def _month_slots(time: xr.DataArray) -> tuple[int, Ints, Ints, str]:
+    """First month since year 0, months since the first (N,), slots (N,), and the calendar."""
     if time.size == 0:
-        raise DataError("there is no day", "time", "choose a span that holds some")
-    parts: Any = time.dt
-    months = np.asarray(parts.year.values * 12 + parts.month.values - 1, np.int64)
-    slots = np.asarray(parts.day.values - 1, np.int64)
+        raise DataError("there is no day", "time", "choose a span with at least one day")
+    dates: Any = time.dt
+    months = np.asarray(dates.year.values * 12 + dates.month.values - 1, np.int64)
+    slots = np.asarray(dates.day.values - 1, np.int64)
     wrong = np.flatnonzero(np.diff(months * SLOTS + slots) <= 0)
     if wrong.size:
         before, after = (str(time.values[i])[:10] for i in (wrong[0], wrong[0] + 1))
         raise DataError(f"the day {before} is followed by {after}", "time", "sort the days and keep each once")
-    return int(months[0]), months - months[0], slots, str(parts.calendar)
+    return int(months[0]), months - months[0], slots, str(dates.calendar)
 
 
-def _hours(daily: xr.DataArray) -> NDArray[np.float64] | None:
-    coords = cast(Any, daily).coords
-    return coords["hour"].values if "hour" in coords else None
+def _hours(daily: xr.DataArray) -> Floats | None:
+    hour = coords_of(daily).get("hour")
+    return None if hour is None else hour.values
 
 
-def _stacked(daily: xr.DataArray, month: NDArray[np.int64], slot: NDArray[np.int64], num_months: int) -> Any:
-    """(month, slot, lat, lon): days put into their slots; every other slot takes the NaN day behind the last one."""
+def _stacked(daily: xr.DataArray, month: Ints, slot: Ints, num_months: int) -> Any:
+    """(month, slot, lat, lon): days in their slots; every other slot takes the NaN day appended after the last one."""
     data: Any = daily.data if daily.chunks is not None else _DA.from_array(daily.data, chunks=-1)
     num_days, *shape = data.shape
-    nothing = _DA.full((1, *shape), np.nan, dtype=data.dtype, chunks=(1, *data.chunks[1:]))
-    which = np.full((num_months, SLOTS), num_days)
-    which[month, slot] = np.arange(num_days)
-    slots = _DA.take(_DA.concatenate([data, nothing]), which.ravel(), axis=0)
+    missing_day = _DA.full((1, *shape), np.nan, dtype=data.dtype, chunks=(1, *data.chunks[1:]))
+    indices = np.full((num_months, SLOTS), num_days)
+    indices[month, slot] = np.arange(num_days)
+    slots = _DA.take(_DA.concatenate([data, missing_day]), indices.ravel(), axis=0)
     return slots.rechunk((SLOTS, *data.chunks[1:])).reshape((num_months, SLOTS, *shape))
 
 
-def _phases(
-    edges: NDArray[np.int64],
-    years: NDArray[np.int64],
-    numbers: NDArray[np.int64],
-    hours: NDArray[np.float64],
-    calendar: str,
-) -> NDArray[np.float64]:
+def _phases(edges: Ints, years: Ints, numbers: Ints, hours: Floats, calendar: str) -> Floats:
     """(M, 31, 3) the phases of every slot; ``numbers`` from 0."""
     turns = np.array([month_edges(12 * int(year), 12, calendar)[[0, -1]] for year in years])
     slots = np.minimum(np.arange(SLOTS), np.diff(edges)[:, None] - 1)

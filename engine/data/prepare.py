@@ -1,9 +1,9 @@
-"""Months of a source read once and kept as plain arrays on disk, for every run and reconstruction that needs them.
+"""Months of a source, read once and cached as plain arrays on disk for all runs and reconstructions.
 
 ``$HARMONIA_HOME/prepared/<key>/`` belongs to one source: ``daily.npy`` (N, 31, H, W), ``target.npy`` and ``ice.npy``
-(N, H, W) have room for all its N months, sparse files that take space only for months that somebody asked for, and
-``ready.npy`` (N,) says which are there. A month is marked ready after its values are on the disk, so it is there whole
-or not at all, and preparing goes on where it was stopped.
+(N, H, W) have room for all its N months; they are sparse files that take space only for months that were read, and
+``ready.npy`` (N,) marks those. A month is marked after its values are on disk, so it is complete or absent, and an
+interrupted preparation continues where it stopped.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import dask
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from engine.compute import cpu_threads
 from engine.data.calendar import by_month
-from engine.data.months import MonthlyData
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError, EngineError
 from engine.files import home_folder, locked, write_error
+from engine.typed import Mask, Singles, compute
 
 VERSION = 1
-"""Part of every key: another layout or another meaning of the arrays is another folder."""
+"""Part of every key; incremented with the layout or the meaning of the arrays."""
 
 Progress = Callable[[float, str], None]
-"""Called between months with the share of the work done and what is being done; may raise to abandon it."""
+"""Called between months with the fraction of the work done and a text; may raise to abandon the work."""
 
-_PATIENCE_S = 600.0  # another run may be at the same month
+_PATIENCE_S = 600.0  # another run may be reading the same month
 _DAYS = 31
 
 
@@ -56,13 +55,13 @@ def prepare(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> MonthlyData:
-    """The months ``first`` to ``last`` (year, month), both included, memory-mapped; what is not there yet is read now.
+    """The months ``first`` to ``last`` (year, month), both included, memory-mapped; missing ones are read first.
 
     Args:
-        source: where daily fields come from; months with a known mean (``source.monthly``) get it as target.
+        source: a source with daily fields; months with a known mean (``source.monthly``) get it as target.
         first, last: (year, month), within the source's days.
-        folder: where prepared months are kept; ``$HARMONIA_HOME/prepared`` unless told otherwise.
-        progress: hears how far it is; what it raises leaves the months that are ready in place.
+        folder: the cache; ``$HARMONIA_HOME/prepared`` by default.
+        progress: see :data:`Progress`; months that are ready stay.
 
     Raises:
         DataError: the source has no days, or none in these months, cannot be read any more, or holds infinite values.
@@ -71,22 +70,22 @@ def prepare(
     months = _Months.of(source)
     start, stop = months.index(Month(*first)), months.index(Month(*last)) + 1
     if start >= stop:
-        raise DataError(f"{Month(*first)} comes after {Month(*last)}", "the months asked for", "turn them round")
-    shelf = _Shelf.of((folder or home_folder() / "prepared") / _key(source), source, len(months.names))
-    wanted = [month for month in range(start, stop) if not shelf.is_ready(month)]
-    for done, month in enumerate(wanted):
+        raise DataError(f"{Month(*first)} comes after {Month(*last)}", "the requested months", "exchange them")
+    store = _PreparedFolder.of((folder or home_folder() / "prepared") / _key(source), source, len(months.names))
+    missing_months = [month for month in range(start, stop) if not store.is_ready(month)]
+    for done, month in enumerate(missing_months):
         if progress is not None:
-            progress(done / len(wanted), f"reading {months.names[month]}")
-        with locked(shelf.folder / "lock", _PATIENCE_S):
-            if not shelf.is_ready(month):
-                shelf.keep(month, *months.read(month))
+            progress(done / len(missing_months), f"reading {months.names[month]}")
+        with locked(store.folder / "lock", _PATIENCE_S):
+            if not store.is_ready(month):
+                store.keep(month, *months.read(month))
     span = slice(start, stop)
     return MonthlyData(
-        daily=shelf.array("daily")[span],
+        daily=store.array("daily")[span],
         padded=months.padded[span],
         phases=months.phases[span],
-        target=None if source.monthly is None else shelf.array("target")[span],
-        ice=shelf.array("ice")[span],
+        target=None if source.monthly is None else store.array("target")[span],
+        ice=store.array("ice")[span],
         land=source.land,
         years=np.array([name.year for name in months.names[span]], np.int64),
         months=np.array([name.month for name in months.names[span]], np.int64),
@@ -107,13 +106,13 @@ def _key(source: SSTSource) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Months:
-    """The calendar of a source: which of its days belong to which month, and where the month's mean is."""
+    """The months of a source: names, padding and phases, and the reader of one month."""
 
     source: SSTSource
     daily: xr.DataArray
     names: list[Month]
-    padded: NDArray[np.bool_]
-    phases: NDArray[np.float32]
+    padded: Mask
+    phases: Singles
 
     @classmethod
     def of(cls, source: SSTSource) -> _Months:
@@ -137,36 +136,36 @@ class _Months:
             )
         return self.names.index(month)
 
-    def read(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Daily fields (31, H, W), the month's mean (H, W) and the share of days under ice (H, W) of one month."""
+    def read(self, index: int) -> tuple[Singles, Singles, Singles]:
+        """Daily fields (31, H, W), the month's mean (H, W) and the fraction of days under ice (H, W) of one month."""
         month, source = self.names[index], self.source
         in_month = _in_month(self.daily, month)
-        asked = [self.daily.isel(time=in_month)]
+        lazy_fields = [self.daily.isel(time=in_month)]
         if source.ice is not None:
-            asked.append(source.ice.isel(time=in_month))
+            lazy_fields.append(source.ice.isel(time=in_month))
         if source.monthly is not None:
-            asked.append(source.monthly.isel(time=_in_month(source.monthly, month)))
+            lazy_fields.append(source.monthly.isel(time=_in_month(source.monthly, month)))
         try:
-            fields = _computed(asked)
+            fields = _computed(lazy_fields)
         except EngineError:
             raise
         except Exception as error:
-            # the storage library's own words are all there is: files go away, disks fail, servers answer nonsense
+            # storage libraries raise exceptions of any type when files vanish or disks fail
             raise DataError(
                 f"{month} cannot be read: {type(error).__name__}: {error}",
                 source.name,
-                "see whether the data is still where it was, then resume",
+                "check that the files still exist, then resume",
             ) from error
         daily = np.full((_DAYS, *source.grid.shape), np.nan, np.float32)
         daily[self.daily["time"][in_month].dt.day.values - 1] = fields.pop(0)
         ice = fields.pop(0).mean(axis=0, dtype=np.float32) if source.ice is not None else np.zeros(daily.shape[1:])
-        # a source may know the mean of some months only
+        # a source may have means of some months only
         target = fields.pop(0)[:1] if source.monthly is not None else daily[:0]
-        known = target[0] if len(target) else np.full(daily.shape[1:], np.nan)
-        for values in (daily, known):
+        mean = target[0] if len(target) else np.full(daily.shape[1:], np.nan)
+        for values in (daily, mean):
             self._refuse_infinite(values, month)
             values[..., source.land] = np.nan
-        return daily, known.astype(np.float32), ice.astype(np.float32)
+        return daily, mean.astype(np.float32), ice.astype(np.float32)
 
     def _refuse_infinite(self, values: NDArray[np.floating[Any]], month: Month) -> None:
         count = int(np.isinf(values).sum())
@@ -174,7 +173,7 @@ class _Months:
             raise DataError(
                 f"{count} values of {month} are infinite",
                 self.source.name,
-                "mark what is missing by NaN or the file's fill value",
+                "mark missing values by NaN or the file's fill value",
             )
 
 
@@ -184,24 +183,22 @@ def _in_month(field: xr.DataArray, month: Month) -> NDArray[np.intp]:
 
 
 def _computed(fields: list[xr.DataArray]) -> list[NDArray[Any]]:
-    """The values of all ``fields``, what they share computed once."""
-    computed = cast(Any, dask).compute(
-        *(field.data for field in fields), scheduler="threads", num_workers=cpu_threads()
-    )
-    return [np.array(values) for values in computed]
+    """The values of all ``fields``; shared dask tasks run once."""
+    data = (field.data for field in fields)
+    return [np.array(values) for values in compute(*data, scheduler="threads", num_workers=cpu_threads())]
 
 
 @dataclass(frozen=True)
-class _Shelf:
-    """The folder of one source."""
+class _PreparedFolder:
+    """The cache folder of one source."""
 
     folder: Path
     shapes: dict[str, tuple[tuple[int, ...], str]]
 
     @classmethod
-    def of(cls, folder: Path, source: SSTSource, num_months: int) -> _Shelf:
+    def of(cls, folder: Path, source: SSTSource, num_months: int) -> _PreparedFolder:
         cells = source.grid.shape
-        shelf = cls(
+        store = cls(
             folder,
             {
                 "daily": ((num_months, _DAYS, *cells), "<f4"),
@@ -215,44 +212,39 @@ class _Shelf:
         except OSError as error:
             raise write_error(error, folder) from error
         with locked(folder / "lock", _PATIENCE_S):
-            for name in shelf.shapes:
-                shelf._make(name)
-        return shelf
+            for name in store.shapes:
+                store._create(name)
+        return store
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
 
-    def _make(self, name: str) -> None:
-        """Make room for an array of zeros, once; the file appears under its name when it has its full length."""
+    def _create(self, name: str) -> None:
+        """Create the sparse file of an array of zeros once; it is renamed when it has its full length."""
         path = self._path(name)
         if path.exists():
             return
         shape, dtype = self.shapes[name]
         temporary = path.with_name(f".{path.name}.tmp")
         try:
-            with open(temporary, "wb") as file:
-                header = {"descr": dtype, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                file.truncate(file.tell() + int(np.prod(shape)) * np.dtype(dtype).itemsize)
+            np.lib.format.open_memmap(temporary, "w+", dtype, shape)
             os.replace(temporary, path)
         except OSError as error:
             raise write_error(error, path) from error
 
     def array(self, name: str) -> NDArray[Any]:
-        """The array as it is on disk, read-only."""
+        """The memory-mapped array, read-only."""
         return np.load(self._path(name), mmap_mode="r", allow_pickle=False)
 
     def is_ready(self, month: int) -> bool:
         return bool(self.array("ready")[month])
 
-    def keep(
-        self, month: int, daily: NDArray[np.float32], target: NDArray[np.float32], ice: NDArray[np.float32]
-    ) -> None:
+    def keep(self, month: int, daily: Singles, target: Singles, ice: Singles) -> None:
         for name, values in (("daily", daily), ("target", target), ("ice", ice), ("ready", np.ones((), np.bool_))):
             self._write(name, month, values)
 
     def _write(self, name: str, month: int, values: NDArray[Any]) -> None:
-        """Write one month and wait for the disk; a full disk would end the process if it met the memory map."""
+        """Write one month and fsync; not through the memory map, where a full disk ends the process by SIGBUS."""
         path = self._path(name)
         content = np.ascontiguousarray(values, self.shapes[name][1]).tobytes()
         try:
@@ -263,5 +255,5 @@ class _Shelf:
                 os.fsync(file.fileno())
         except OSError as error:
             if error.errno == errno.ENOENT:
-                raise DataError("prepared months were taken away", str(path), "resume to prepare them again") from error
+                raise DataError("prepared months were deleted", str(path), "resume to prepare them again") from error
             raise write_error(error, path) from error

@@ -1,11 +1,14 @@
-"""A source on another grid: every new cell takes the area-weighted mean of what lies under it."""
+"""Conservative regridding of a source: every new cell is the area-weighted mean of the old cells below it.
+
+xarray's interp samples points and does not conserve area means.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,19 +17,17 @@ from numpy.typing import NDArray
 from engine.data.source import SSTSource
 from engine.errors import GridError
 from engine.sphere import LatLonGrid
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from engine.typed import Floats, Mask, Singles
 
 HALF = 0.5
-"""A new cell is sea where at least half of what lies under it is, and has a value where half of its sea has."""
+"""A new cell is sea where at least half of its area is, and has a value where half of its sea has one."""
 
 
 def resampled(source: SSTSource, grid: LatLonGrid) -> SSTSource:
     """``source`` on ``grid``, lazily, one day at a time.
 
     With areas a_ij of old cell j below new cell i, T_i = Σ a_ij T_j / Σ a_ij over the j that have a value. Areas are
-    exact on the sphere, and both grids' rows and columns separate: two small products a day.
+    exact on the sphere, and rows and columns separate: two small matrix products a day.
 
     Raises:
         GridError: the two grids have no area in common.
@@ -35,10 +36,10 @@ def resampled(source: SSTSource, grid: LatLonGrid) -> SSTSource:
     sea = _spread(rows, columns, ~source.land)
     cells = _spread(rows, columns, np.ones(source.grid.shape))
     if not cells.any():
-        raise GridError(f"{grid!r} has nothing in common with {source.grid!r}", source.name, "choose another model")
+        raise GridError(f"{grid!r} does not overlap {source.grid!r}", source.name, "choose another model")
     land = sea < HALF * np.maximum(cells, np.finfo(float).tiny)
 
-    def values(days: NDArray[np.float32]) -> NDArray[np.float32]:
+    def values(days: Singles) -> Singles:
         valid = np.isfinite(days) & ~source.land
         total = _spread(rows, columns, np.where(valid, days, 0.0))
         area = _spread(rows, columns, valid)
@@ -65,7 +66,7 @@ def resampled(source: SSTSource, grid: LatLonGrid) -> SSTSource:
 
 
 def _mapped(field: xr.DataArray, how: Callable[[Any], Any], grid: LatLonGrid) -> xr.DataArray:
-    days = cast(Any, field).chunk({str(name): -1 for name in field.dims[1:]}).data
+    days: Any = field.chunk(dict.fromkeys(field.dims[1:], -1)).data  # pyright: ignore[reportUnknownMemberType]
     chunks = (days.chunks[0], *((size,) for size in grid.shape))
     moved = days.map_blocks(how, dtype=field.dtype, chunks=chunks, meta=np.empty((0, 0, 0), field.dtype))
     coords = {"time": field["time"], "lat": grid.lat, "lon": grid.lon}
@@ -78,14 +79,14 @@ def _spread(rows: Floats, columns: Floats, field: NDArray[Any]) -> Floats:
 
 
 def _row_areas(old: LatLonGrid, new: LatLonGrid) -> Floats:
-    """(h, H) how much of the height of each new row, sin φ, lies in each old one."""
+    """(h, H) height in sin φ that each new row shares with each old one."""
     return _overlaps(*(np.sort(np.sin(np.deg2rad(grid.lat_bounds))) for grid in (new, old)))[
         :: 1 if new.lat[0] < new.lat[-1] else -1, :: 1 if old.lat[0] < old.lat[-1] else -1
     ]
 
 
 def _column_areas(old: LatLonGrid, new: LatLonGrid) -> Floats:
-    """(w, W) how many degrees of each new column lie in each old one, whole turns apart alike."""
+    """(w, W) degrees that each new column shares with each old one, modulo 360°."""
     turns = 360.0 * np.arange(-2, 3)
     return np.sum([_overlaps(new.lon_bounds, old.lon_bounds + turn) for turn in turns], axis=0)
 

@@ -1,44 +1,95 @@
-"""What every source of sea-surface temperature looks like, wherever it comes from."""
+"""Sources of sea-surface temperature, their months as plain arrays, and the choice of observations by quality."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
-
+from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
+from engine.typed import Ints, Mask, Singles
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Quality = Literal["good", "all"] | int
+"""The observations to keep: those of good quality, all, or those of a level or better."""
 
 
 @dataclass(frozen=True, eq=False)
 class SSTSource:
-    """Sea-surface temperature on one grid; nothing is read or computed before it is asked for.
+    """Sea-surface temperature on one grid; values are read or computed on access only.
 
     All fields are lazy :class:`xarray.DataArray` (time, lat, lon), float32, °C, NaN = missing, latitude ascending,
-    longitude ascending within −180..180, ``time`` the start of the day or month (cftime where the calendar asks for
-    it). Land is missing everywhere.
+    longitude ascending within −180..180, ``time`` the start of the day or month (cftime where the calendar needs it).
+    Land is missing everywhere.
 
     Attributes:
-        name: what people call it; plain text.
-        key: hash of what it holds: another content, another key.
+        name: the name on screen; plain text.
+        key: hash of the content.
         grid: the cells.
         land: (lat, lon) bool, True = land.
-        notes: what was understood and repaired, one sentence each.
-        daily: what was observed, day by day; None for a source of months only.
+        notes: how the files were interpreted and what was repaired, one sentence each.
+        daily: daily observations; None for a source of months only.
         monthly: the mean of each month as the source knows it (for the demo ocean the true one), or None.
-        truth: what daily observations are of, without gaps, where that is known (the demo ocean), else None.
+        truth: the gap-free field behind the daily observations where it is known (the demo ocean), else None.
         ice: (time, lat, lon) bool on the days of ``daily``, True = covered by ice, where that is known, else None.
-        grading: which observations count, in words, where the files grade them, so that there is a choice; else empty.
+        grading: a sentence that says which observations are kept, where the files grade them; else empty.
     """
 
     name: str
     key: str
     grid: LatLonGrid
-    land: NDArray[np.bool_]
+    land: Mask
     notes: tuple[str, ...]
     daily: xr.DataArray | None
     monthly: xr.DataArray | None = None
     truth: xr.DataArray | None = None
     ice: xr.DataArray | None = None
     grading: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class MonthlyData:
+    """N consecutive months in memory (or memory-mapped), °C: the input of models, baselines and scores.
+
+    Attributes:
+        daily: (N, 31, H, W) float32, observations; NaN = missing, in padded slots, and on land.
+        padded: (N, 31) bool, True = no such day in the month (or outside the source's span).
+        phases: (N, 31, 3) float32, radians in [0, 2π): month in the year, day in the year, hour in the day.
+        target: (N, H, W) float32, the month's true mean; NaN = unknown. None where no month is known.
+        ice: (N, H, W) float32, fraction of the month's days under ice, 0 where nothing is known.
+        land: (H, W) bool.
+        years, months: (N,) int, calendar year, and month from 1 to 12.
+        grid: the cells.
+        key: hash of the content.
+    """
+
+    daily: Singles
+    padded: Mask
+    phases: Singles
+    target: Singles | None
+    ice: Singles
+    land: Mask
+    years: Ints
+    months: Ints
+    grid: LatLonGrid
+    key: str
+
+
+def check_quality(quality: object) -> None:
+    """Raise :class:`ChoiceError` unless the value is a :data:`Quality`."""
+    is_level = isinstance(quality, int) and not isinstance(quality, bool) and quality >= 0
+    if quality not in ("good", "all") and not is_level:
+        raise ChoiceError(f"{quality!r} is no choice of quality", "quality", "choose 'good', 'all', or a level")
+
+
+def quality_of(text: str) -> Quality:
+    """Parse the quality in an address or a command line: ``good``, ``all``, or a whole number.
+
+    Raises :class:`ChoiceError` for anything else.
+    """
+    # isdecimal alone accepts digits of other scripts
+    quality = int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else text
+    check_quality(quality)
+    return quality  # pyright: ignore[reportReturnType] (checked)

@@ -1,62 +1,64 @@
-"""Tiles of the user's own: a folder of GeoTIFF, NetCDF or ``.npz`` files, each with its place and time.
+"""Tiles of the user: a folder of GeoTIFF, NetCDF or ``.npz`` files, each with location and time.
 
 A ``.npz`` file holds ``pixels`` (C, h, w) or (N, C, h, w), rows from north to south; ``lat`` and ``lon`` of the centre
 in degrees, a number or (N,); and ``time`` (dates) or ``day`` (of the year, 1 to 366). ``bands`` (C,) may name the
-channels; ``bounds`` (4,) or (N, 4), south, north, west, east in degrees, tells the area whose climate is meant, and
-whose ground is kept apart in training and test: without it, the centre is taken for both.
+channels; ``bounds`` (4,) or (N, 4), south, north, west, east in degrees, is the area whose climate classes
+are the truth and which is kept apart between training and test; without it, the centre is used for both.
 
-A NetCDF file holds variables on latitude, longitude and, if they like, time and one more dimension of bands; every
-variable, and every entry along that dimension, is a channel. Centre and bounds follow from the coordinates.
+A NetCDF file holds variables on latitude, longitude and, optionally, time and one dimension of bands; every variable,
+and every entry along that dimension, is a channel. Centre and bounds follow from the coordinates.
 
-A GeoTIFF is one tile, in any coordinate system; :mod:`engine.data.geotiff` says what is read from it.
+A GeoTIFF is one tile, in any coordinate system; see :mod:`engine.data.geotiff`.
 
-Kinds may be mixed where size and names of the channels are the same.
+File types may be mixed if size and channel names are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.climate import NUM_CLASSES, Shares, box_shares, climate_at
+from engine.data.climate import NUM_CLASSES, Fractions, box_fractions, climate_at
 from engine.data.geotiff import read_geotiff
-from engine.data.tiles import FiniteTiles, Floats, Pixels
+from engine.data.tiles import FiniteTiles, Pixels
 from engine.errors import DataError, EngineError
 from engine.sphere import LatLonGrid
+from engine.typed import Floats, open_dataset
 
-_MAX_BYTES = 1_500_000_000  # of one file's content in memory
-_NAMED = 8  # channels in a sentence, at most
+_MAX_BYTES = 1_500_000_000  # of one file in memory
+_NAMED = 8  # channels listed in a message, at most
 
 
 def folder_tiles(folder: str | Path, seed: int = 0) -> FiniteTiles:
-    """All tiles of a folder's ``.tif``, ``.tiff``, ``.nc`` and ``.npz`` files, by name; other files are left alone.
+    """All tiles of a folder's ``.tif``, ``.tiff``, ``.nc`` and ``.npz`` files, by name; other files are ignored. Held
+    in memory.
 
-    They are held in memory.
-
-    Raises :class:`DataError`, with the file's name, for a folder without tiles, a file that cannot be read or lacks
-    something, coordinates that are no place, and tiles that differ in size or channels.
+    Raises :class:`DataError`, with the file's name, for a folder without tiles, a file that cannot be read or is
+    incomplete, coordinates out of range, and tiles that differ in size or channels.
     """
     folder = Path(folder)
-    found = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in _READERS]
-    if not found:
-        raise DataError("there are no .tif, .tiff, .nc or .npz files", str(folder), "name a folder that holds tiles")
-    files = [_read(path) for path in found]
+    paths = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in _READERS]
+    if not paths:
+        raise DataError("there are no .tif, .tiff, .nc or .npz files", str(folder), "choose a folder with tiles")
+    files = [_read(path) for path in paths]
     first = files[0]
-    for path, file in zip(found, files, strict=True):
+    for path, file in zip(paths, files, strict=True):
         if file.pixels.shape[1:] != first.pixels.shape[1:]:
             raise DataError(
-                f"tiles of {_shape(file)} stand beside tiles of {_shape(first)}", str(path), "keep one kind in a folder"
+                f"tiles of {_shape(file)} are mixed with tiles of {_shape(first)}",
+                str(path),
+                "keep tiles of one shape in a folder",
             )
         if file.bands != first.bands:
             raise DataError(
-                f"tiles with the channels {_names(file)} stand beside tiles with {_names(first)}",
+                f"tiles with the channels {_names(file)} are mixed with tiles with {_names(first)}",
                 str(path),
-                "give the channels the same names in the same order, or keep one kind in a folder",
+                "give the channels the same names in the same order, or use one folder each",
             )
     pixels, lat, lon, day, climate, ground = (
         np.concatenate([getattr(file, name) for file in files])
@@ -85,15 +87,15 @@ class _File(NamedTuple):
     edges: Floats | None  # (N, 4): south, north, west, east
 
     @property
-    def climate(self) -> Shares:
-        """Shares inside the edges; without any, the class of the centre."""
+    def climate(self) -> Fractions:
+        """Fractions inside the edges; without any, the class of the centre."""
         if self.edges is None:
             return np.eye(NUM_CLASSES, dtype=np.float32)[climate_at(self.lat, self.lon)]
-        return box_shares(*self.edges.T)
+        return box_fractions(*self.edges.T)
 
     @property
     def ground(self) -> Floats:
-        """The edges (N, 4); without any, those of the centre."""
+        """The edges (N, 4); without edges, the centre."""
         return np.stack((self.lat, self.lat, self.lon, self.lon), axis=1) if self.edges is None else self.edges
 
 
@@ -109,7 +111,7 @@ def _read(path: Path) -> _File:
     if file.pixels.shape[-1] != file.pixels.shape[-2]:
         raise DataError(f"the tiles are {_shape(file)}", str(path), "cut them square")
     if not (np.isfinite(file.lon) & (np.abs(file.lon) <= 360.0) & (np.abs(file.lat) <= 90.0)).all():
-        raise DataError("a centre is no place on Earth", str(path), "give latitude −90..90 and longitude −180..360")
+        raise DataError("a centre is no point on Earth", str(path), "give latitude −90..90 and longitude −180..360")
     if file.edges is not None and not _are_boxes(file.edges):
         raise DataError("the bounds are no box", str(path), "give south < north and west < east ≤ west + 360, degrees")
     if not ((file.day >= 1) & (file.day <= 366)).all():
@@ -147,25 +149,27 @@ def _check_size(num_bytes: int) -> None:
 def _from_npz(path: Path) -> _File:
     with np.load(path, allow_pickle=False) as content:
         _check_size(sum(member.file_size for member in content.zip.infolist()))
-        held: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
-    pixels = held["pixels"].astype(np.float32)
+        arrays: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
+    pixels = arrays["pixels"].astype(np.float32)
     pixels = pixels[None] if pixels.ndim == 3 else pixels
     if pixels.ndim != 4:
         raise ValueError(f"pixels have {pixels.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
     count = len(pixels)
-    lat, lon = (np.broadcast_to(held[name].astype(np.float64), count) for name in ("lat", "lon"))
-    day = held["day"].astype(np.float64) if "day" in held else _days(held["time"])
+    lat, lon = (np.broadcast_to(arrays[name].astype(np.float64), count) for name in ("lat", "lon"))
+    day = arrays["day"].astype(np.float64) if "day" in arrays else _days(arrays["time"])
     bands = (
-        tuple(map(str, held["bands"])) if "bands" in held else tuple(f"band {i + 1}" for i in range(pixels.shape[1]))
+        tuple(map(str, arrays["bands"]))
+        if "bands" in arrays
+        else tuple(f"band {i + 1}" for i in range(pixels.shape[1]))
     )
     if len(bands) != pixels.shape[1]:
         raise ValueError(f"{len(bands)} names for {pixels.shape[1]} bands")
-    edges = np.broadcast_to(held["bounds"].astype(np.float64), (count, 4)) if "bounds" in held else None
+    edges = np.broadcast_to(arrays["bounds"].astype(np.float64), (count, 4)) if "bounds" in arrays else None
     return _File(pixels, bands, lat, lon, np.broadcast_to(day, count), edges)
 
 
 def _from_netcdf(path: Path) -> _File:
-    with cast(Any, xr).open_dataset(path) as dataset:
+    with open_dataset(path) as dataset:
         _check_size(dataset.nbytes)
         grid = LatLonGrid.from_dataset(dataset)
         channels = [channel for name in dataset.data_vars for channel in _channels(dataset[name], grid)]
@@ -193,10 +197,10 @@ def _channels(variable: xr.DataArray, grid: LatLonGrid) -> list[tuple[str, Pixel
     if variable.shape[-2:] != grid.shape:
         return []
     values = variable.expand_dims("time") if "time" not in variable.dims else variable
-    others = [dim for dim in values.dims[:-2] if dim != "time"]
-    values = values.transpose("time", *others, *values.dims[-2:])
+    extra_dims = [dim for dim in values.dims[:-2] if dim != "time"]
+    values = values.transpose("time", *extra_dims, *values.dims[-2:])
     pixels = np.asarray(values.values, np.float32).reshape(len(values), -1, *grid.shape)
-    names = [str(variable.name)] if not others else [f"{variable.name} {i + 1}" for i in range(pixels.shape[1])]
+    names = [str(variable.name)] if not extra_dims else [f"{variable.name} {i + 1}" for i in range(pixels.shape[1])]
     return [(name, pixels[:, i]) for i, name in enumerate(names)]
 
 
@@ -206,7 +210,7 @@ def _days(times: NDArray[Any]) -> Floats:
 
 
 def _day(time: Any) -> int:
-    if hasattr(time, "timetuple"):  # a date of cftime
+    if hasattr(time, "timetuple"):  # a cftime date
         return time.timetuple().tm_yday
     day = np.datetime64(time, "D")
     return int((day - day.astype("datetime64[Y]")).astype(np.int64)) + 1

@@ -1,4 +1,4 @@
-"""Fields to learn from a sample of their points: a made-up field of force, and one month of the real ocean."""
+"""Target fields for interpolation from sampled points: a synthetic vector field, and one month of real SST."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.data.august import august_sst
 from engine.errors import ChoiceError
 from engine.sphere import unit_vectors
+from engine.typed import Floats, Mask
 
-Floats = NDArray[np.float64]
-
-# The guide's grid runs over both angles in steps of a tenth of a radian.
+# The guide's grid has steps of 0.1 rad in both angles.
 _STEP_RAD = 0.1
 
 _POINTS_AT_ONCE = 1024
@@ -23,9 +21,9 @@ _POINTS_AT_ONCE = 1024
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A field on the points ``lat`` (H,) × ``lon`` (W,), degrees: ``values`` (H, W, N), NaN where there is none.
+    """A field on the points ``lat`` (H,) × ``lon`` (W,), degrees: ``values`` (H, W, N), NaN = missing.
 
-    ``names`` (N,) are its components; ``units`` are theirs, "1" for none; ``title`` says what it is.
+    ``names`` (N,) of the components, their ``units`` ("1" for none), and the ``title`` of the field.
     """
 
     lat: Floats
@@ -36,7 +34,7 @@ class Target:
     title: str
 
     @property
-    def observed(self) -> NDArray[np.bool_]:
+    def observed(self) -> Mask:
         """(H, W), True = every component has a value."""
         return np.asarray(np.isfinite(self.values).all(axis=-1))
 
@@ -45,39 +43,43 @@ class Target:
         lon, lat = np.meshgrid(self.lon, self.lat)
         return np.stack((lon, lat), axis=-1)
 
-    def sampled(self, share: float, seed: int) -> NDArray[np.bool_]:
-        """(H, W), True = drawn: ``share`` of the observed points, all equally likely, the same for the same seed.
+    def sampled(self, fraction: float, seed: int) -> Mask:
+        """(H, W), True = drawn: a ``fraction`` of the observed points, all equally likely, reproducible by ``seed``.
 
-        Raises :class:`ChoiceError` when the share leaves no point inside or none outside the sample.
+        Raises :class:`ChoiceError` when no point is inside or none outside the sample.
         """
         observed = np.flatnonzero(self.observed)
-        count = round(share * observed.size)
+        count = round(fraction * observed.size)
         if not 0 < count < observed.size:
             raise ChoiceError(
-                f"a share of {share:g} draws {count} of {observed.size} points", "sample", "choose one between 0 and 1"
+                f"a fraction of {fraction:g} draws {count} of {observed.size} points",
+                "sample",
+                "choose one between 0 and 1",
             )
         drawn = np.zeros(self.observed.size, dtype=bool)
         drawn[np.random.default_rng(seed).permutation(observed)[:count]] = True
         return drawn.reshape(self.observed.shape)
 
-    def nearest(self, sampled: NDArray[np.bool_]) -> Floats:
-        """The plainest baseline, (H, W, N): at every observed point the value of the nearest sampled one, else NaN.
+    def nearest(self, sampled: Mask) -> Floats:
+        """Nearest-neighbour interpolation (H, W, N): the value of the nearest sampled point, NaN where not observed.
 
-        Nearest on the sphere, by the largest cosine in float32: of points that tie to 1e-7 any may be taken.
+        Nearest on the sphere by the largest cosine in float32; points within 1e-7 are ties.
         """
         rest = self.observed & ~sampled
         points = self.points()
-        known = unit_vectors(points[sampled][:, 1], points[sampled][:, 0]).to(torch.float32).T.contiguous()
-        asked = unit_vectors(points[rest][:, 1], points[rest][:, 0]).to(torch.float32)
-        starts = range(0, len(asked), _POINTS_AT_ONCE)
-        found = torch.cat([torch.argmax(asked[start : start + _POINTS_AT_ONCE] @ known, dim=1) for start in starts])
+        sampled_points = unit_vectors(points[sampled][:, 1], points[sampled][:, 0]).to(torch.float32).T.contiguous()
+        queries = unit_vectors(points[rest][:, 1], points[rest][:, 0]).to(torch.float32)
+        starts = range(0, len(queries), _POINTS_AT_ONCE)
+        nearest = torch.cat(
+            [torch.argmax(queries[start : start + _POINTS_AT_ONCE] @ sampled_points, dim=1) for start in starts]
+        )
         filled = np.where(sampled[..., None], self.values, np.nan)
-        filled[rest] = self.values[sampled][found.numpy()]
+        filled[rest] = self.values[sampled][nearest.numpy()]
         return filled
 
 
 def force(lat_deg: Floats, lon_deg: Floats) -> Floats:
-    """The field of force U = cos 2λ, V = sin 2φ at points in degrees: (..., 2), no units.
+    """The vector field U = cos 2λ, V = sin 2φ at points in degrees: (..., 2), dimensionless.
 
     After the guide "Spatial Embedding" of torch-geopooling (Y. Bubnov, 2024).
     """
@@ -89,11 +91,13 @@ def force_field() -> Target:
     """:func:`force` on the guide's 32 × 63 points: from 180° W and 90° S in steps of 0.1 rad."""
     lat = np.rad2deg(-math.pi / 2.0 + _STEP_RAD * np.arange(32))
     lon = np.rad2deg(-math.pi + _STEP_RAD * np.arange(63))
-    return Target(lat, lon, force(lat[:, None], lon), ("u", "v"), "1", "Field of force, U = cos 2λ, V = sin 2φ")
+    return Target(
+        lat, lon, force(lat[:, None], lon), ("u", "v"), "1", "Vector field (synthetic), U = cos 2λ, V = sin 2φ"
+    )
 
 
 def august_field() -> Target:
-    """The sea-surface temperature of August 2012 in °C, 180 × 360 points, NaN where it is missing."""
+    """The sea-surface temperature of August 2012 in °C, 180 × 360 points, NaN = missing."""
     sst = august_sst()
     values = sst.values.astype(np.float64)[..., None]
     return Target(

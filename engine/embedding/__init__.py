@@ -1,11 +1,11 @@
-"""Embeddings of place: a basis of spherical-harmonic components fitted over a part of the sphere."""
+"""Location embeddings: a basis of spherical-harmonic components fitted over a region, and learned encoders."""
 
 from engine.embedding._covariance import Moments
 from engine.embedding.basis import MAX_MASKED_DEGREE, HarmonicBasis
 from engine.embedding.encoders import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
 from engine.embedding.passport import agreement
 from engine.embedding.patches import Patches
-from engine.embedding.position import clipped_share, position_embedding, position_field
+from engine.embedding.position import clipped_fraction, position_embedding, position_field
 from engine.embedding.scale import SCALE_FEATURES, scale_features
 from engine.embedding.table import Embedding2d
 
@@ -21,7 +21,7 @@ __all__ = [
     "Patches",
     "agreement",
     "build_encoder",
-    "clipped_share",
+    "clipped_fraction",
     "position_embedding",
     "position_field",
     "scale_features",

@@ -1,7 +1,7 @@
-"""Moments of the spherical harmonics over a part of the sphere, and the axes they define.
+"""Moments of the spherical harmonics over a region of the sphere, and their principal axes.
 
-Everything is accumulated per latitude: the product of two waves is a sum of two waves, so the longitude sums of the
-mask times trig_k, k ≤ 2L, hold all that longitude has to say, and nothing of the size (H·W, D) is ever made.
+Sums are accumulated per latitude: the product of two waves is a sum of two waves, so the longitude sums of the mask
+times trig_k, k ≤ 2L, suffice, and no array of the size (H·W, D) is held.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import Tensor
 from engine.sphere.geometry import EARTH_RADIUS_M
 from engine.sphere.grid import LatLonGrid
 from engine.sphere.harmonics import legendre_rows, trig_table
+from engine.typed import eigh
 
 Progress = Callable[[float, str], object]
 
-# Eigenvalues closer than this share of the largest are one eigenvalue to float64 arithmetic on such a matrix.
-TIE_SHARE = 1e-8
+# Eigenvalues closer than this fraction of the largest are equal in float64 arithmetic on such a matrix.
+TIE_TOLERANCE = 1e-8
 
-# A loading this close to the largest may become the largest by rounding alone.
-_SIGN_SHARE = 0.999
+# A loading this close to the largest may exceed it by rounding alone.
+_SIGN_TOLERANCE = 0.999
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Moments:
     covariance: Tensor
     """(D, D), about the mean; the constant's row and column are exactly zero."""
     fraction: float
-    """The domain's share of the sphere's area."""
+    """The domain's fraction of the sphere's area."""
 
 
 def moments(
@@ -48,8 +49,8 @@ def moments(
     """Mean and covariance of Y_lm over the cells ``where`` (H, W) is True, each weighted by its area.
 
     C(m, m') = A_mᵀ diag(w · G(m, m')) A_m' with A_m the profiles (H, L+1−|m|) of one order, w (H,) the cells' areas
-    over the domain's area and G(m, m') (H,) the sums of trig_m · trig_m' over the counted cells of a row.
-    ``dtype`` is that of every table and sum; float32 only serves to show what it loses.
+    over the domain's area and G(m, m') (H,) the sums of trig_m · trig_m' over the cells of a row inside.
+    ``dtype`` is that of every table and sum; float32 serves the comparison of precision only.
     """
     device = where.device
     rows = where.any(dim=1)
@@ -63,15 +64,15 @@ def moments(
     degrees, orders = _by_order(max_degree)
     flat = (degrees * degrees + degrees + orders).to(device)
     profiles = _profiles(lat, max_degree, flat, dtype)
-    own = sums[max_degree : 3 * max_degree + 1] * weights
-    mean = (profiles * own[(orders + max_degree).to(device)]).sum(dim=1)
+    row_sums = sums[max_degree : 3 * max_degree + 1] * weights
+    mean = (profiles * row_sums[(orders + max_degree).to(device)]).sum(dim=1)
 
     second = profiles.new_empty((flat.numel(), flat.numel()))
     first = 0
     for order in range(-max_degree, max_degree + 1):
         last = first + max_degree + 1 - abs(order)
-        later = (orders[first:] + max_degree).to(device)
-        right = (_wave_products(sums, order, max_degree) * weights)[later] * profiles[first:]
+        column_orders = (orders[first:] + max_degree).to(device)
+        right = (_wave_products(sums, order, max_degree) * weights)[column_orders] * profiles[first:]
         block = profiles[first:last] @ right.T
         second[first:last, first:] = block
         second[first:, first:last] = block.T
@@ -89,36 +90,30 @@ def moments(
 def principal_axes(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (D,) descending and axes (D, D) in columns, made unique where the matrix leaves a choice.
 
-    Neighbouring eigenvalues within ``TIE_SHARE`` of the largest form a group; inside a group U any rotation is as good,
-    and the one taken diagonalises Uᵀ diag(canonical rank) U, ascending. Signs by :func:`with_signs`.
+    Neighbouring eigenvalues within ``TIE_TOLERANCE`` of the largest form a group; inside a group U any rotation is as
+    good, and the one taken diagonalises Uᵀ diag(canonical rank) U, ascending. Signs by :func:`with_signs`.
     """
-    values, axes = eigen(covariance)
+    values, axes = eigh(covariance)
     values, axes = values.flip(0), axes.flip(1).contiguous()
     rank = torch.argsort(canonical_order(_degree_of(covariance))).to(axes)
     for first, last in tie_groups(values):
         group = axes[:, first : last + 1]
-        axes[:, first : last + 1] = group @ eigen(group.T @ (rank[:, None] * group))[1]
+        axes[:, first : last + 1] = group @ eigh(group.T @ (rank[:, None] * group))[1]
     return values, with_signs(axes)
 
 
 def tie_groups(values: Tensor) -> list[tuple[int, int]]:
     """First and last index of every run of descending ``values`` whose neighbours are tied; runs of one left out."""
-    apart = values[:-1] - values[1:] > TIE_SHARE * values[0]
+    apart = values[:-1] - values[1:] > TIE_TOLERANCE * values[0]
     lasts = [*(int(index) for index in torch.nonzero(apart)), values.numel() - 1]
     firsts = [0, *(last + 1 for last in lasts[:-1])]
     return [(first, last) for first, last in zip(firsts, lasts, strict=True) if last > first]
 
 
-def eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues ascending and eigenvectors in columns of a symmetric matrix, in its own dtype."""
-    values, vectors = torch.linalg.eigh(matrix)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return values, vectors  # pyright: ignore[reportUnknownVariableType]
-
-
 def with_signs(axes: Tensor) -> Tensor:
     """``axes`` (D, K) with the first loading within 0.999 of a column's largest made positive."""
     size = axes.abs()
-    first = (size >= _SIGN_SHARE * size.max(dim=0).values).to(torch.uint8).argmax(dim=0)
+    first = (size >= _SIGN_TOLERANCE * size.max(dim=0).values).to(torch.uint8).argmax(dim=0)
     leading = axes.gather(0, first[None])
     return axes * torch.where(leading < 0, -1.0, 1.0).to(axes.dtype)
 
@@ -154,14 +149,14 @@ def _profiles(lat: Tensor, max_degree: int, flat: Tensor, dtype: torch.dtype) ->
 
 
 def _wave_products(sums: Tensor, order: int, max_degree: int) -> Tensor:
-    """Row sums G (2L+1, H) of trig_m · trig_m' over the counted cells, m fixed, m' = −L … L.
+    """Row sums G (2L+1, H) of trig_m · trig_m' over the cells inside, m fixed, m' = −L … L.
 
     cos a cos b = ½[cos(a−b) + cos(a+b)], sin a sin b = ½[cos(a−b) − cos(a+b)], sin a cos b = ½[sin(a+b) + sin(a−b)].
     """
     centre = 2 * max_degree
     size = abs(order)
-    others = torch.arange(max_degree + 1, device=sums.device)
-    differ, add = size - others, size + others
+    other_orders = torch.arange(max_degree + 1, device=sums.device)
+    differ, add = size - other_orders, size + other_orders
     cos_differ, cos_add = sums[centre + differ.abs()], sums[centre + add]
     sin_differ = sums[centre - differ.abs()] * torch.sign(differ)[:, None]
     sin_add = sums[centre - add] * torch.sign(add)[:, None]

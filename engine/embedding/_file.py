@@ -1,10 +1,8 @@
-"""The file of a harmonic basis: safetensors, with what the numbers mean in its metadata. Nothing is unpickled."""
+"""The file of a harmonic basis: safetensors with metadata; nothing is unpickled."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import EngineError, StoreError
+from engine.files import write_atomic
 from engine.sphere.grid import LatLonGrid
 
 FORMAT = "harmonia.harmonic_basis"
@@ -38,7 +37,7 @@ def write(
     max_degree: int,
     key: str,
 ) -> None:
-    """Write the file whole or not at all: to a temporary name, fsync, rename."""
+    """Write the file atomically."""
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     content |= {"lat": torch.tensor(grid.lat), "lon": torch.tensor(grid.lon)}
     if where is not None:
@@ -53,22 +52,7 @@ def write(
         "domain": domain_text(domain),
         "key": key,
     }
-    data = save(content, metadata)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise StoreError(
-            f"the basis could not be written: {error.strerror}", str(path), "choose another place"
-        ) from error
+    write_atomic(path, save(content, metadata))
 
 
 def read(path: Path) -> tuple[dict[str, Any], str]:
@@ -95,7 +79,7 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def damaged(path: Path, why: str) -> StoreError:
-    """The error for a file that was ours and is no longer whole."""
+    """The error for a damaged basis file."""
     return StoreError(f"the basis file is damaged: {why}", str(path), "fit the basis again, or take an undamaged copy")
 
 

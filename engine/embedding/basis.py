@@ -1,7 +1,7 @@
-"""Area-weighted principal components of the spherical harmonics: a basis for saying where on the sphere something is.
+"""Area-weighted principal components of the spherical harmonics: a basis of location embeddings.
 
-A basis is fitted once, over the whole sphere or a part of it, and travels with what uses it: its mean and standard
-deviations are those of the fit domain on every grid it is drawn on.
+A basis is fitted once, over the whole sphere or a region, and saved with its users: its mean and standard deviations
+are those of the fit domain on every grid.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class HarmonicBasis:
     grid: LatLonGrid
     """The grid it was fitted on."""
     where: Tensor | None
-    """(H, W) bool on ``grid``, True = counted in the fit; None for the whole sphere."""
+    """(H, W) bool on ``grid``, True = included in the fit; None for the whole sphere."""
     domain: dict[str, Any]
-    """What the fit domain is, in plain values: at least ``kind`` and ``fraction``, its share of the sphere."""
+    """Description of the fit domain: at least ``kind`` and ``fraction``, its fraction of the sphere."""
 
     @classmethod
     def fit(
@@ -71,13 +71,13 @@ class HarmonicBasis:
 
         ``progress(fraction, text)`` is called between the stages and may raise to abandon the work.
         ``domain`` describes ``where`` in plain values, such as ``{"kind": "ocean"}``.
-        ``remember(compute)`` gives the moments over the domain, which it may have kept from an earlier call.
+        ``remember(compute)`` gives the moments over the domain, possibly from a cache.
         Raises :class:`ChoiceError` for an L or K outside its range and for a ``where`` that does not fit the grid or
-        counts no cell.
+        contains no cell.
         """
         _check_sizes(max_degree, num_components)
-        counted = None if where is None and grid.is_global else _checked_domain(grid, where)
-        if counted is None or (grid.is_global and bool(counted.all())):
+        mask = None if where is None and grid.is_global else _checked_domain(grid, where)
+        if mask is None or (grid.is_global and bool(mask.all())):
             described = {"kind": "sphere", **(domain or {}), "fraction": 1.0}
             return _whole_sphere(grid, max_degree, num_components, described)
         if max_degree > MAX_MASKED_DEGREE:
@@ -90,25 +90,25 @@ class HarmonicBasis:
         report(0.0, "reading the domain")
 
         def compute() -> Moments:
-            return moments(grid, counted, max_degree, progress=lambda done, text: report(0.4 * done, text))
+            return moments(grid, mask, max_degree, progress=lambda done, text: report(0.4 * done, text))
 
-        found = compute() if remember is None else remember(compute)
-        report(0.4, f"eigenvectors of {found.mean.numel()} × {found.mean.numel()}")
-        values, axes = principal_axes(found.covariance)
+        fitted_moments = compute() if remember is None else remember(compute)
+        report(0.4, f"eigenvectors of {fitted_moments.mean.numel()} × {fitted_moments.mean.numel()}")
+        values, axes = principal_axes(fitted_moments.covariance)
         components = axes[:, :num_components].clone()
-        variances = (components * (found.covariance @ components)).sum(dim=0)
-        # below this an axis holds rounding noise only; dividing by less would blow it up
+        variances = (components * (fitted_moments.covariance @ components)).sum(dim=0)
+        # axes below hold rounding noise only, which division by less would amplify
         floor = torch.finfo(torch.float64).eps * float(values[0])
         report(1.0, "done")
         return cls(
             max_degree=max_degree,
-            mean=found.mean,
+            mean=fitted_moments.mean,
             components=components,
             eigenvalues=values.clamp_min(0.0),
             std=variances.clamp_min(floor).sqrt(),
             grid=grid,
-            where=counted,
-            domain={"kind": "grid" if where is None else "mask", **(domain or {}), "fraction": found.fraction},
+            where=mask,
+            domain={"kind": "grid" if where is None else "mask", **(domain or {}), "fraction": fitted_moments.fraction},
         )
 
     @property
@@ -118,7 +118,7 @@ class HarmonicBasis:
 
     @property
     def explained(self) -> Tensor:
-        """(K,) the share of the total variance that each component holds; their sum is at most 1."""
+        """(K,) fraction of the total variance of each component; their sum is at most 1."""
         return self.eigenvalues[: self.num_components] / self.eigenvalues.sum()
 
     @property
@@ -154,12 +154,12 @@ class HarmonicBasis:
         return table.to(dtype) @ trig.to(dtype)
 
     def makeup(self, component: int) -> Tensor:
-        """The share (D,) of every harmonic in one component, by flat index: squared loadings, which add up to 1."""
+        """Fraction (D,) of every harmonic in one component, by flat index: squared loadings, which sum to 1."""
         self._check_component(component)
         return self.components[:, component] ** 2
 
     def passport(self, grid: LatLonGrid, versus: HarmonicBasis | None = None) -> dict[str, Any]:
-        """What can be relied on in this basis when used on ``grid``; see :func:`engine.embedding.passport.passport`."""
+        """Accuracy and limits of this basis on ``grid``; see :func:`engine.embedding.passport.passport`."""
         return passport(self, grid, versus)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -169,7 +169,9 @@ class HarmonicBasis:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> HarmonicBasis:
-        """Read a basis written by :meth:`save`; :class:`StoreError` if it is missing, foreign, newer or damaged."""
+        """Read a basis written by :meth:`save`; :class:`StoreError` if it is missing, of another format, newer or
+        damaged.
+        """
         content, key = _file.read(Path(path))
         basis = cls(**content)
         if basis.key != key:
@@ -212,16 +214,14 @@ def _check_sizes(max_degree: int, num_components: int) -> None:
 
 
 def _checked_domain(grid: LatLonGrid, where: Tensor | NDArray[Any] | None) -> Tensor:
-    counted = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where, dtype=torch.bool)
-    if counted.shape != grid.shape:
+    mask = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where, dtype=torch.bool)
+    if mask.shape != grid.shape:
         raise ChoiceError(
-            f"the domain has shape {tuple(counted.shape)}",
-            f"grid {grid.shape}",
-            "give one True or False for every cell",
+            f"the domain has shape {tuple(mask.shape)}", f"grid {grid.shape}", "give one True or False for every cell"
         )
-    if not bool(counted.any()):
-        raise ChoiceError("the domain counts no cell", f"grid {grid.shape}", "choose a domain that meets the grid")
-    return counted
+    if not bool(mask.any()):
+        raise ChoiceError("the domain contains no cell", f"grid {grid.shape}", "choose a domain that meets the grid")
+    return mask
 
 
 def _silent(_done: float, _text: str) -> None:

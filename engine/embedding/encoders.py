@@ -1,7 +1,7 @@
-"""Encoders of place by name: modules that turn where a token is, and how large, into a vector to add to it.
+"""Location encoders by name: modules that map the position and the size of a patch to a vector added to its token.
 
 All take ``lonlat`` (..., 2), the patches' centres in degrees (longitude first), and ``features`` (..., P) or None, and
-give (..., N). They differ in what they look at; :data:`ENCODERS` says how in a sentence each.
+give (..., N). See :data:`ENCODERS` for their inputs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENCODERS = {
     "harmonic": "Harmonic components of the place and the ten sizes of the patch, mixed by a small learned network.",
     "sinusoidal": "Fixed sines and cosines of latitude and longitude in degrees; knows neither date line nor poles.",
     "table": "A learned vector for every cell of a table laid over the sphere; all zeros before training.",
-    "none": "Nothing is added: the model is not told where it is.",
+    "none": "Nothing is added: the model has no location input.",
 }
 """The encoders' names, and what each adds to a token."""
 
@@ -66,7 +66,7 @@ def build_encoder(config: EncoderConfig) -> nn.Module:
         return _Harmonic(config)
     if config.kind == "sinusoidal":
         return _Sinusoidal(config.width)
-    return _Table(config) if config.kind == "table" else _Nothing(config.width)
+    return _Table(config) if config.kind == "table" else _Zero(config.width)
 
 
 class GeoPositionScale(nn.Module):
@@ -149,7 +149,7 @@ class _Table(nn.Module):
         return self.table(lonlat)[..., 0, 0, :]
 
 
-class _Nothing(nn.Module):
+class _Zero(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width

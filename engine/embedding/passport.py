@@ -1,6 +1,6 @@
-"""What can be relied on in a basis, and what its choice of K cuts through: numbers, and sentences for a person.
+"""Accuracy and limits of a basis, and the consequences of its K: numbers, and sentences.
 
-Indices count from 0; sentences, as people do, from 1.
+Indices count from 0, sentences from 1.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from engine.embedding._covariance import canonical_order, eigen, moments, tie_groups, with_signs
+from engine.embedding._covariance import canonical_order, moments, tie_groups, with_signs
 from engine.sphere.grid import LatLonGrid
 from engine.sphere.harmonics import resolution_note
+from engine.typed import eigh
 
 if TYPE_CHECKING:
     from engine.embedding.basis import HarmonicBasis
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
 PRECISION_MAX_DEGREE = 40
 """Highest degree at which :func:`passport` refits in float32: a second of two cores."""
 
-_PLATEAU_SHARE = 0.01
+_PLATEAU_TOLERANCE = 0.01
 _SAME_COMPONENT = 0.99
 
 
 def passport(basis: HarmonicBasis, grid: LatLonGrid, versus: HarmonicBasis | None = None) -> dict[str, Any]:
-    """What can be relied on in ``basis`` when it is used on ``grid``, in plain Python values.
+    """Accuracy and limits of ``basis`` on ``grid``, in plain Python values.
 
     ``spectrum``: the D eigenvalues times 4π (1 = a harmonic over the whole sphere).
     ``effective_rank``: exp(−Σ p ln p), p = eigenvalues over their sum: the number of equal components with the same
     entropy (Roy & Vetterli 2007). ``ties``: first and last index of components whose variances are equal to rounding;
-    only the space that each such run spans is a fact. ``plateau``, ``cut``, ``precision``: see the functions below.
+    only the space that each such run spans is determined. ``plateau``, ``cut``, ``precision``: see the functions below.
     ``agreement``: :func:`agreement` with the whole sphere's basis of the same L and K, with ``versus`` where given, and
-    what two random K-dimensional spaces would have (``chance``).
+    the expectation for two random K-dimensional spaces (``chance``).
     """
-    others = {"whole sphere": agreement_with_whole_sphere(basis)}
+    agreements = {"whole sphere": agreement_with_whole_sphere(basis)}
     if versus is not None:
-        others[str(versus.domain["kind"])] = agreement(basis, versus)
+        agreements[str(versus.domain["kind"])] = agreement(basis, versus)
     size = basis.eigenvalues.numel()
     return {
         "max_degree": basis.max_degree,
@@ -50,7 +51,7 @@ def passport(basis: HarmonicBasis, grid: LatLonGrid, versus: HarmonicBasis | Non
         "ties": tie_groups(basis.eigenvalues),
         "cut": cut(basis),
         "precision": precision(basis),
-        "agreement": {**others, "chance": basis.num_components / (size - 1)},
+        "agreement": {**agreements, "chance": basis.num_components / (size - 1)},
         "resolution_note": resolution_note(grid, basis.max_degree),
     }
 
@@ -58,7 +59,7 @@ def passport(basis: HarmonicBasis, grid: LatLonGrid, versus: HarmonicBasis | Non
 def agreement(a: HarmonicBasis, b: HarmonicBasis) -> float:
     """Mean squared cosine of the principal angles between the spaces two bases span, from 0 to 1.
 
-    ‖AᵀB‖² / min(K_a, K_b); harmonics that only one of the bases knows count as zero in the other.
+    ‖AᵀB‖² / min(K_a, K_b); harmonics of only one of the bases are zero in the other.
     """
     size = min(a.components.shape[0], b.components.shape[0])
     common = a.components[:size].T @ b.components[:size].to(a.components.device)
@@ -72,21 +73,21 @@ def agreement_with_whole_sphere(basis: HarmonicBasis) -> float:
 
 
 def effective_rank(eigenvalues: Tensor) -> float:
-    """exp of the Shannon entropy of the eigenvalues' shares, from 1 to D."""
-    shares = eigenvalues / eigenvalues.sum()
-    return math.exp(-float((shares * torch.log(shares.clamp_min(torch.finfo(shares.dtype).tiny))).sum()))
+    """exp of the Shannon entropy of the normalised eigenvalues, from 1 to D."""
+    fractions = eigenvalues / eigenvalues.sum()
+    return math.exp(-float((fractions * torch.log(fractions.clamp_min(torch.finfo(fractions.dtype).tiny))).sum()))
 
 
 def plateau(basis: HarmonicBasis) -> dict[str, Any]:
-    """The leading components whose eigenvalues stand within 1 % of the domain's ceiling, and what that means.
+    """The leading components whose eigenvalues are within 1 % of the domain's largest possible eigenvalue.
 
-    A component that lives wholly inside a domain of share f of the sphere has the variance 1/(4πf): no eigenvalue
-    is larger, and those that reach it differ too little to be told apart by meaning.
+    A component concentrated inside a domain of fraction f of the sphere has the variance 1/(4πf); no eigenvalue is
+    larger, and the order of those that reach it is not meaningful.
     ``first`` and ``last`` are None where fewer than two reach it; ``level`` is the ceiling times 4π.
     """
     fraction = float(basis.domain["fraction"])
     ceiling = 1.0 / (4.0 * math.pi * fraction)
-    count = int((basis.eigenvalues >= (1.0 - _PLATEAU_SHARE) * ceiling).sum())
+    count = int((basis.eigenvalues >= (1.0 - _PLATEAU_TOLERANCE) * ceiling).sum())
     if count < 2:
         text = "No plateau: at most one component lives wholly inside the domain."
         return {"first": None, "last": None, "level": 1.0 / fraction, "text": text}
@@ -104,10 +105,10 @@ def plateau(basis: HarmonicBasis) -> dict[str, Any]:
 
 
 def cut(basis: HarmonicBasis) -> dict[str, Any]:
-    """What the choice of K cuts through.
+    """The degree or tie that K splits.
 
     Whole sphere: the ``degree`` in which K ends and how many of its orders are ``kept`` ``of`` all 2l+1.
-    Elsewhere: the first and last index of the ``tie`` that K splits, or None. ``text`` says it; ``clean`` is True
+    Elsewhere: the first and last index of the ``tie`` that K splits, or None. ``text`` is a sentence; ``clean`` is True
     where nothing is split.
     """
     K = basis.num_components
@@ -129,17 +130,17 @@ def cut(basis: HarmonicBasis) -> dict[str, Any]:
 
 
 def precision(basis: HarmonicBasis) -> dict[str, Any]:
-    """How each component compares with the one a plain float32 fit on the same cells gives.
+    """Comparison of each component with that of a float32 fit on the same cells.
 
-    ``correlations`` (K): signed correlation over the fit domain; 1 = the component is a fact of the domain, less =
-    rounding decides it. ``unstable``: the indices below 0.99. None above ``PRECISION_MAX_DEGREE``.
+    ``correlations`` (K): signed correlation over the fit domain; 1 = determined by the domain, less = by
+    rounding. ``unstable``: the indices below 0.99. None above ``PRECISION_MAX_DEGREE``.
     """
     if basis.max_degree > PRECISION_MAX_DEGREE:
         text = f"Not compared: above degree {PRECISION_MAX_DEGREE} a second fit would take too long."
         return {"correlations": None, "unstable": None, "text": text}
     where = torch.ones(basis.grid.shape, dtype=torch.bool) if basis.where is None else basis.where
     single = moments(basis.grid, where, basis.max_degree, dtype=torch.float32).covariance
-    axes = with_signs(eigen(single)[1].flip(1))[:, : basis.num_components].to(torch.float64)
+    axes = with_signs(eigh(single)[1].flip(1))[:, : basis.num_components].to(torch.float64)
     exact = moments(basis.grid, where, basis.max_degree).covariance
     along = exact @ axes
     sizes = ((axes * along).sum(0).clamp_min(0.0)).sqrt() * basis.std

@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import ChoiceError
 from engine.sphere.geometry import EARTH_RADIUS_M
 from engine.sphere.grid import LatLonGrid
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats
 
 
 @dataclass(frozen=True)
 class Patches:
     """The cells of ``grid`` (H, W) in blocks of ``size`` = (ph, pw) rows and columns: Hp × Wp patches.
 
-    Raises :class:`ChoiceError` where the patches do not fill the grid, and says which sizes near by do.
+    Raises :class:`ChoiceError` with the nearest divisors where the patches do not fill the grid.
     """
 
     grid: LatLonGrid
@@ -69,7 +67,7 @@ class Patches:
 
     @property
     def row_weights(self) -> Floats:
-        """The share (Hp, H) of a patch's area that each row of the grid holds: rows add up to 1."""
+        """Fraction (Hp, H) of a patch's area in each row of the grid: rows sum to 1."""
         height, cells = self.size[0], self.grid.shape[0]
         weights = np.zeros((self.shape[0], cells))
         weights[np.arange(cells) // height, np.arange(cells)] = self.grid.cell_area_m2
@@ -84,5 +82,5 @@ def divisors(cells: int) -> list[int]:
 def _near(size: int, cells: int) -> str:
     """``"6 and 9 do"``: the nearest sizes that divide, below and above."""
     fits = divisors(cells)
-    found = [*[fit for fit in fits if fit < size][-1:], *[fit for fit in fits if fit > size][:1]]
-    return " and ".join(str(fit) for fit in found) + (" do" if len(found) > 1 else " does")
+    nearest = [*[fit for fit in fits if fit < size][-1:], *[fit for fit in fits if fit > size][:1]]
+    return " and ".join(str(fit) for fit in nearest) + (" do" if len(nearest) > 1 else " does")

@@ -1,4 +1,4 @@
-"""Where a patch is: harmonic components standardised, softly clipped and averaged, in one pass over the grid.
+"""Position embedding: harmonic components standardised, softly clipped and averaged, in one pass over the grid.
 
 Mean, standard deviation and clip are folded into a table per latitude, so that every value costs one short sum over
 orders and one tanh; a few rows at a time are held, never (H·W, (L+1)²) and, for patches, never (H·W, K).
@@ -29,7 +29,7 @@ _TABLE_BYTES = {"cpu": 2**24}
 _CHUNK_BYTES = {"cpu": 2**22}
 _LARGE_BYTES = 2**28
 
-# Cells summed in the values' own precision; longer sums go on in float64, which is slow but has little left to do.
+# Cells summed in the precision of the values; longer sums continue in float64.
 _FEW = 8
 
 _PUBLISHED_EPSILON = 1e-5
@@ -55,8 +55,8 @@ def position_field(
     ``"pixels"``: the published convention: x is standardised again over the cells of ``grid``, each counted once
     whatever its area, by (z − mean z) / (std z + 1e-5) with ddof 1.
 
-    Tables are float64, values of ``dtype``, on ``device`` (None: that of the basis). ``progress(share, text)`` may
-    raise to abandon the work. Raises :class:`ChoiceError` for a clip or a K that cannot be.
+    Tables are float64, values of ``dtype``, on ``device`` (None: that of the basis). ``progress(fraction, text)`` may
+    raise to abandon the work. Raises :class:`ChoiceError` for a clip or a K out of range.
     """
     plan = _Plan.of(basis, grid, clip_sigma, num_components, standardise, dtype, device)
     field = torch.empty((*grid.shape, plan.num_components), dtype=dtype, device=plan.device)
@@ -97,7 +97,7 @@ def position_embedding(
     return embedding.mul_(plan.unit)
 
 
-def clipped_share(
+def clipped_fraction(
     basis: HarmonicBasis,
     grid: LatLonGrid,
     clip_sigma: float,
@@ -107,21 +107,21 @@ def clipped_share(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """The share (K,) of the area of ``grid`` on which |x| > ``clip_sigma``: where the clip takes more than 24 %.
+    """Fraction (K,) of the area of ``grid`` with |x| > ``clip_sigma``, where the clip reduces by more than 24 %.
 
     float64, from 0 to 1; arguments as in :func:`position_field`.
     """
     plan = _Plan.of(basis, grid, clip_sigma, num_components, standardise, torch.float32, device)
     areas = torch.tensor(grid.cell_area_m2 / (grid.cell_area_m2.sum() * grid.shape[1]), device=plan.device)
-    share = torch.zeros(plan.num_components, dtype=torch.float64, device=plan.device)
+    fraction = torch.zeros(plan.num_components, dtype=torch.float64, device=plan.device)
     for rows, values in plan.chunks(progress):
-        share += areas[rows] @ (values.abs() > 1.0).sum(dim=0).to(torch.float64)
-    return share
+        fraction += areas[rows] @ (values.abs() > 1.0).sum(dim=0).to(torch.float64)
+    return fraction
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a pass over the grid needs; values come in units of ``unit``, the clip (1 without one)."""
+    """Tables of a pass over the grid; values are in units of ``unit``, the clip (1 without one)."""
 
     grid: LatLonGrid
     max_degree: int
@@ -169,7 +169,7 @@ class _Plan:
             return values
         if values.device.type != "cpu":
             return values.tanh_()
-        # numpy's vector code: eight times as fast as torch's on a CPU, and right to one unit in the last place
+        # numpy's vector code is eight times as fast as torch's on a CPU, and exact to one unit in the last place
         np.tanh(values.numpy(), out=values.numpy())
         return values
 
@@ -183,10 +183,10 @@ class _Plan:
         for first, table in self.tables(progress):
             table = table.to(self.dtype)
             for row in range(0, table.shape[1], step):
-                part = table[:, row : row + step].flatten(1)
-                values = buffer[: width * part.shape[1]].view(width, part.shape[1])
-                torch.mm(waves, part, out=values)
-                rows = slice(first + row, first + row + part.shape[1] // num_components)
+                chunk = table[:, row : row + step].flatten(1)
+                values = buffer[: width * chunk.shape[1]].view(width, chunk.shape[1])
+                torch.mm(waves, chunk, out=values)
+                rows = slice(first + row, first + row + chunk.shape[1] // num_components)
                 yield rows, values.view(width, -1, num_components)
 
     def tables(self, progress: Progress | None = None) -> Iterator[tuple[int, Tensor]]:

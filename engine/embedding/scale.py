@@ -1,4 +1,4 @@
-"""How large a patch is: ten features of its extent, its pixels and the finest wave it can hold."""
+"""Scale features of a patch: its extent, its pixels and the finest resolved wave."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.embedding.patches import Patches
 from engine.errors import ChoiceError
 from engine.sphere.geometry import EARTH_RADIUS_M
 from engine.sphere.grid import LatLonGrid
+from engine.typed import Floats
 
 Extent = Literal["edges", "centres"]
-Floats = NDArray[np.float64]
 
 SCALE_FEATURES: tuple[tuple[str, str], ...] = (
     ("width", "m"),
@@ -30,7 +29,7 @@ SCALE_FEATURES: tuple[tuple[str, str], ...] = (
     ("finest degree eastward", "1"),
     ("finest degree northward", "1"),
 )
-"""Name and unit of what each scale feature is the natural logarithm of, in order."""
+"""Name and unit of the quantity whose natural logarithm each feature is, in order."""
 
 # Constants of the published convention
 _LOG_OFFSET = 1e-6
@@ -81,15 +80,4 @@ def _sizes(dx: Floats, dy: Floats, area: Floats, steps: tuple[int, int]) -> list
     """The ten sizes (Hp,) of a patch of extent dx × dy divided into ``steps`` (rows, columns)."""
     dx_px, dy_px = dx / steps[1], dy / steps[0]
     half_turn = math.pi * EARTH_RADIUS_M
-    return [
-        dx,
-        dy,
-        area,
-        dx / dy,
-        dx_px,
-        dy_px,
-        np.sqrt(dx_px * dy_px),
-        dx_px / dy_px,
-        half_turn / dx,
-        half_turn / dy,
-    ]
+    return [dx, dy, area, dx / dy, dx_px, dy_px, np.sqrt(dx_px * dy_px), dx_px / dy_px, half_turn / dx, half_turn / dy]

@@ -1,6 +1,6 @@
-"""A learnable table of the plane: one vector of parameters for every cell, read with the cell's neighbourhood.
+"""A learnable table: one vector of parameters for every cell, looked up with the cell's neighbourhood.
 
-Cells beyond an edge of the table are found by its topology. On the sphere the first column follows the last, and
+The topology defines the cells beyond an edge. On the sphere the first column follows the last, and
 north of the top row lies the same top row, 180° away.
 """
 
@@ -29,20 +29,20 @@ class Embedding2d(nn.Module):
     (x, y, w, h): west edge, south edge, width and height of the rectangle, in degrees. ``padding`` = (px, py):
     neighbours on either side, at most W and H.
 
-    ``topology`` says what lies beyond an edge:
+    ``topology`` defines the cells beyond an edge:
 
     - ``"sphere"``: the exterior is 360° × 180°. Longitude is an angle, so any value counts. The cell k rows beyond a
       pole is the k-th row on this side of it, 180° away; with an odd W that meridian is the border of two columns,
       and their mean is taken.
     - ``"torus"``: the rectangle repeats in both directions; its north edge is its south edge.
-    - ``"clamp"``: the cells of the edge go on for ever.
+    - ``"clamp"``: the cells of the edge continue.
 
     Points on the far edge belong to the last column or row, on a periodic axis to the first; latitude 90 on the sphere
     belongs to the top row. Cells are found in float64 whatever the dtype of the table.
 
-    ``weight`` (W, H, N) is zero at first. Raises :class:`ChoiceError` for sizes that cannot be.
+    ``weight`` (W, H, N) is zero at first. Raises :class:`ChoiceError` for sizes out of range.
 
-    After Embedding2d of torch-geopooling (Y. Bubnov, 2024), which knows the torus.
+    After Embedding2d of torch-geopooling (Y. Bubnov, 2024), which has the torus topology only.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Embedding2d(nn.Module):
                 "give (longitude, latitude) along the last axis",
             )
         if not bool((finite := points.isfinite().all(-1)).all()):
-            raise DataError(f"{_share(~finite)} are not finite", "Embedding2d", "leave missing points out")
+            raise DataError(f"{_count_text(~finite)} are not finite", "Embedding2d", "leave missing points out")
         x, y, wide, high = self.exterior
         lon, lat = points.to(torch.float64).unbind(-1)
         outside = (lat < y) | (lat > y + high)
@@ -129,7 +129,7 @@ class Embedding2d(nn.Module):
             outside |= (lon < x) | (lon > x + wide)
         if bool(outside.any()):
             raise DataError(
-                f"{_share(outside)} lie outside the table, the first at longitude {float(lon[outside][0]):g}, "
+                f"{_count_text(outside)} lie outside the table, the first at longitude {float(lon[outside][0]):g}, "
                 f"latitude {float(lat[outside][0]):g}",
                 f"exterior: longitude {x:g} to {x + wide:g}, latitude {y:g} to {y + high:g}",
                 "leave them out, or make the exterior larger",
@@ -140,7 +140,7 @@ class Embedding2d(nn.Module):
         return f"manifold={self.manifold}, exterior={self.exterior}, padding={self.padding}, topology={self.topology!r}"
 
 
-def _share(wrong: Tensor) -> str:
+def _count_text(wrong: Tensor) -> str:
     return f"{int(wrong.sum())} of {wrong.numel()} points"
 
 
@@ -165,7 +165,7 @@ def _over_poles(table: Tensor, pad: int) -> Tensor:
 
 
 def _opposite(rows: Tensor) -> Tensor:
-    """What stands at longitude + 180° of each column; between two columns when their number is odd."""
+    """Values at longitude + 180° of each column; the mean of two columns when their number is odd."""
     half = rows.shape[0] // 2
     if rows.shape[0] % 2 == 0:
         return rows.roll(half, 0)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import Numbers, calibration, score, score_table
 from engine.evaluation.spectra import spectra
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 
 Fields = NDArray[np.float32]
 
@@ -53,7 +53,7 @@ def report(
     told: dict[str, dict[str, Any]] = {name: {**strata} for name, strata in score_table(sums, baselines, seed).items()}
     assert data.target is not None
     is_usual = np.isfinite([usual[int(month)] for month in data.months])
-    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_SHARE) & is_usual
+    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_FRACTION) & is_usual
     if with_spectra and is_known.any():
         for name, spectrum in spectra(data, estimates, usual).items():
             told[name]["spectrum"] = spectrum.table()

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.calibration import LEVELS, CalibrationSums
 from engine.evaluation.strata import NUM_JOINT, STRATA, Numbers, Strata, coast_distance_km, margins
 from engine.evaluation.tables import NUM_SUMS, Stratum, Table, over_seeds, table_of, table_rows
-from engine.models.baselines import ICE_SHARE, observed_months
+from engine.models.baselines import ICE_FRACTION, observed_months
 
 __all__ = [
     "LEVELS",
@@ -157,7 +157,7 @@ def calibration(data: MonthlyData, mean: NDArray[np.float32], std: NDArray[np.fl
         raise DataError("the truth of the months is not known", "calibration", "give months with a target")
     sums, is_empty = CalibrationSums(), True
     for n, target in enumerate(data.target):
-        counted = ~data.land & (data.ice[n] <= ICE_SHARE) & np.isfinite(target) & np.isfinite(mean[n])
+        counted = ~data.land & (data.ice[n] <= ICE_FRACTION) & np.isfinite(target) & np.isfinite(mean[n])
         is_empty = is_empty and not counted.any()
         area = np.where(counted, data.grid.cell_area_m2[:, None], 0.0)
         sums.add(mean[n].astype(np.float64), std[n].astype(np.float64), target.astype(np.float64), area)

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
 
 Floats = NDArray[np.float64]
@@ -165,7 +165,7 @@ def spectra(
     sums = {name: SpectrumSums(data.grid, max_degree) for name in estimates}
     for n, month in enumerate(data.months):
         centre = None if usual is None else usual[int(month)]
-        counted = ~data.land & (data.ice[n] <= ICE_SHARE) & np.isfinite(data.target[n])
+        counted = ~data.land & (data.ice[n] <= ICE_FRACTION) & np.isfinite(data.target[n])
         if centre is not None:
             counted &= np.isfinite(centre)
         if counted.any():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ STRATA: dict[str, tuple[str, ...]] = {
 
 ``class`` tells what an estimate could see of the cell in that month: ``observed`` some of its days, ``withheld`` none,
 since all its observations were hidden, ``never`` none, since there were none. ``observations`` counts the days seen.
-``ice``, more than :data:`engine.models.baselines.ICE_SHARE` of the days under ice, is scored apart: all other strata
+``ice``, more than :data:`engine.models.baselines.ICE_FRACTION` of the days under ice, is scored apart: all other strata
 hold open sea only.
 """
 
@@ -61,7 +61,7 @@ class Strata:
         """(H, W) in which of the joint strata a cell lies that month, as one flat index."""
         seen = np.where(num_observed > 0, 0, np.where(num_withheld > 0, 1, 2))
         parts = (
-            (ice > ICE_SHARE).astype(np.int64),
+            (ice > ICE_FRACTION).astype(np.int64),
             seen,
             np.digitize(num_observed, _NUM_EDGES),
             np.broadcast_to(np.digitize(self.grid.lat, _LAT_EDGES)[:, None], self.land.shape),

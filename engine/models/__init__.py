@@ -1,21 +1,13 @@
-"""Models: what learns a field."""
+"""Models of fields and images."""
 
 from engine.config.model import PRESETS, SpatioTemporalConfig
 from engine.models.spatial_conv import SpatialConv
-from engine.models.spatiotemporal import (
-    MonthlyConvDecoder,
-    Reconstruction,
-    ResourceEstimate,
-    SpatialPositionalEncoding2D,
-    SpatialTransformer,
-    SpatioTemporalModel,
-    TemporalAttentionAggregator,
-    TemporalPositionalEncoding,
-    VideoEncoder,
-    count_parameters,
-    encoder_config,
-    estimate,
-)
+from engine.models.spatiotemporal.decoder import MonthlyConvDecoder
+from engine.models.spatiotemporal.estimate import ResourceEstimate, count_parameters, estimate
+from engine.models.spatiotemporal.model import Reconstruction, SpatioTemporalModel, encoder_config
+from engine.models.spatiotemporal.spatial import SpatialPositionalEncoding2D, SpatialTransformer
+from engine.models.spatiotemporal.temporal import TemporalAttentionAggregator, TemporalPositionalEncoding
+from engine.models.spatiotemporal.video import VideoEncoder
 
 __all__ = [
     "PRESETS",

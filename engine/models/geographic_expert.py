@@ -1,6 +1,6 @@
-"""The geographic expert: a compact network that reads from a picture where, in which climate and when it was taken.
+"""The geographic expert: a compact network that predicts location, climate and date of an image.
 
-Legend: B batch, C bands, h = w pixels a side, D features, K centres of the belief, L degree of the head, P patches.
+Legend: B batch, C bands, h = w pixels a side, D features, K centres of the mixture, L degree of the head, P patches.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ Encoder = Literal["conv", "mixer"]
 _PATCH = 4  # pixels a side of the mixer's patches
 _MIXER_LAYERS = 4
 _GROUPS = 8
-_LEAST_SHARE = 1e-4  # of a class that the prior has never seen
-_PICTURES_AT_ONCE = 128
+_LEAST_FRACTION = 1e-4  # of a class that is absent in the prior
+_BATCH_SIZE = 128
 
 
-class Belief(NamedTuple):
-    """What the expert believes of each picture.
+class Prediction(NamedTuple):
+    """The output of the expert for B images.
 
-    ``place`` (B, K): logits of the mixture's weights; ``climate`` (B, 31): logits of the classes' shares; ``date``
-    (B, 2): a code of :func:`engine.mvmf.encode_date`.
+    ``place_logits`` (B, K) of the mixture's weights; ``climate_logits`` (B, 31) of the class fractions; ``date`` (B,
+    2): a code of :func:`engine.mvmf.encode_date`.
     """
 
-    place: Tensor
-    climate: Tensor
+    place_logits: Tensor
+    climate_logits: Tensor
     date: Tensor
 
 
 class GeographicExpert(nn.Module):
-    """Pictures (B, C, h, w) → :class:`Belief`. It sees pixels only: neither coordinates nor climate nor date.
+    """Images (B, C, h, w) → :class:`Prediction`. Pixels are the only input: no coordinates, climate or date.
 
-    Each band is standardised by ``mean`` and ``std`` (C,) and what is missing (NaN) becomes 0; set them with
-    :meth:`standardise_by`. The encoder, "conv" (strided residual convolutions) or "mixer" (an MLP-Mixer), gives D
-    features f. The logits of the weights are a field on the sphere, read at the centres:
+    Each band is standardised by ``mean`` and ``std`` (C,), set with :meth:`standardise_by`; missing pixels (NaN) are 0.
+    The encoder, "conv" (strided residual convolutions) or "mixer" (an MLP-Mixer), gives D features f. The logits of the
+    weights are a field on the sphere, evaluated at the centres:
 
         place_k = log prior_k + Σ_lm (W f + b)_lm Y_lm(centre_k),  l ≤ L,
 
-    so that what is learned at one place is believed of its neighbourhood too, also where no training place lies. The
-    heads of climate and date are linear. At the start the belief is the prior's, whatever the picture.
+    so that training at one place generalises to its neighbourhood, also where there are no training tiles. The heads of
+    climate and date are linear. The initial prediction is the prior for every image.
 
     Args:
         bands: number of channels C.
-        size: pixels a side; the mixer wants a multiple of 4, the convolutions at least 8.
-        prior: the components of all beliefs, with the prior's weights (K,); kept as ``mixture``.
-        climate_prior: (31,) the prior's shares.
+        size: pixels a side; a multiple of 4 for the mixer, at least 8 for the convolutions.
+        prior: the mixture components of all predictions, with the prior's weights (K,); stored as ``mixture``.
+        climate_prior: (31,) class fractions of the prior.
         encoder: "conv" or "mixer".
         width: features of the first layer, a multiple of 8; D is four times as many.
         head_degree: L.
         seed: draws the initial weights.
 
-    Raises :class:`ChoiceError` for sizes that cannot work.
+    Raises :class:`ChoiceError` for sizes out of range.
     """
 
     mean: Tensor
@@ -86,12 +86,12 @@ class GeographicExpert(nn.Module):
         self.mixture = prior
         with _seeded(seed):
             self.encoder = ConvEncoder(bands, width) if encoder == "conv" else MixerEncoder(bands, size, features)
-            self.place = _silent(features, (head_degree + 1) ** 2)
-            self.climate = _silent(features, len(climate_prior))
-            self.date = _silent(features, 2)
+            self.place = _zero_linear(features, (head_degree + 1) ** 2)
+            self.climate = _zero_linear(features, len(climate_prior))
+            self.date = _zero_linear(features, 2)
         with torch.no_grad():
-            self.climate.bias.copy_(climate_prior.clamp_min(_LEAST_SHARE).log())
-            self.date.bias.fill_(0.5)  # the middle of the circle: no day at all
+            self.climate.bias.copy_(climate_prior.clamp_min(_LEAST_FRACTION).log())
+            self.date.bias.fill_(0.5)  # the centre of the circle, which is no day
         self.register_buffer("mean", torch.zeros(bands))
         self.register_buffer("std", torch.ones(bands))
         # √4π makes the mean square of every harmonic 1
@@ -99,30 +99,30 @@ class GeographicExpert(nn.Module):
         self.register_buffer("harmonics", harmonics.float())
 
     def standardise_by(self, pixels: Tensor) -> None:
-        """Take ``mean`` and ``std`` from the observed pixels of a sample (N, C, h, w); a flat band keeps its scale."""
+        """Set ``mean`` and ``std`` from the observed pixels of a sample (N, C, h, w); a constant band keeps std 1."""
         values = pixels.transpose(0, 1).flatten(1)
         for band, row in enumerate(values):
-            seen = row[torch.isfinite(row)]
-            if seen.numel():
-                self.mean[band] = seen.mean()
-                self.std[band] = spread if (spread := seen.std(correction=0)) > 1e-6 else 1.0
+            observed = row[torch.isfinite(row)]
+            if observed.numel():
+                self.mean[band] = observed.mean()
+                self.std[band] = spread if (spread := observed.std(correction=0)) > 1e-6 else 1.0
 
-    def forward(self, pixels: Tensor) -> Belief:
-        """Beliefs of pictures (B, C, h, w)."""
+    def forward(self, pixels: Tensor) -> Prediction:
+        """Predictions for images (B, C, h, w)."""
         standard = (pixels - self.mean[:, None, None]) / self.std[:, None, None]
         features = self.encoder(torch.nan_to_num(standard, nan=0.0, posinf=0.0, neginf=0.0))
         place = self.mixture.log_weights + self.place(features) @ self.harmonics.T
-        return Belief(place, self.climate(features), self.date(features))
+        return Prediction(place, self.climate(features), self.date(features))
 
     @torch.no_grad()
-    def believe(self, pixels: Tensor) -> Belief:
-        """Beliefs of any number of pictures (N, C, h, w), wherever they lie: some at a time, without gradients."""
-        parts = [self(some.to(self.mean.device)) for some in torch.split(pixels, _PICTURES_AT_ONCE)]
-        return Belief(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    def predict(self, pixels: Tensor) -> Prediction:
+        """Predictions for any number of images (N, C, h, w) on any device, in batches and without gradients."""
+        batches = [self(batch.to(self.mean.device)) for batch in torch.split(pixels, _BATCH_SIZE)]
+        return Prediction(*(torch.cat(values) for values in zip(*batches, strict=True)))
 
 
 class ConvEncoder(nn.Module):
-    """Pictures (B, C, h, w) → features (B, 4·width): three strided stages with a residual block each, then the mean."""
+    """Images (B, C, h, w) → features (B, 4·width): three strided stages with a residual block each, then the mean."""
 
     def __init__(self, bands: int, width: int) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class _Residual(nn.Module):
 
 
 class MixerEncoder(nn.Module):
-    """Pictures (B, C, h, w) → features (B, D): patches of 4 × 4 pixels, mixed over places and over features by turns.
+    """Images (B, C, h, w) → features (B, D): an MLP-Mixer on patches of 4 × 4 pixels.
 
     After Tolstikhin et al. 2021 (arXiv:2105.01601).
     """
@@ -184,8 +184,8 @@ class _Mixer(nn.Module):
         return tokens_BPD + self.across_features(self.norms[1](tokens_BPD))
 
 
-def _silent(features: int, outputs: int) -> nn.Linear:
-    """A linear layer that begins with zeros."""
+def _zero_linear(features: int, outputs: int) -> nn.Linear:
+    """A linear layer initialised with zeros."""
     layer = nn.Linear(features, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -194,7 +194,7 @@ def _silent(features: int, outputs: int) -> nn.Linear:
 
 @contextmanager
 def _seeded(seed: int) -> Generator[None]:
-    """Draw from ``seed`` inside the block, on the CPU, and leave torch's own generator as it was."""
+    """Seed torch's CPU generator inside the block and restore it afterwards."""
     before = torch.get_rng_state()
     torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
     try:
@@ -216,4 +216,4 @@ def _check(encoder: str, size: int, width: int) -> None:
     if encoder == "conv" and size < 8:
         raise ChoiceError(f"tiles of {size} pixels are too small", "encoder conv", "choose at least 8")
     if width < _GROUPS or width % _GROUPS:
-        raise ChoiceError(f"a width of {width} cannot be", "geolocator", f"choose a multiple of {_GROUPS}")
+        raise ChoiceError(f"a width of {width} is not possible", "geographic expert", f"choose a multiple of {_GROUPS}")

@@ -1,4 +1,4 @@
-"""A spatial table read through a convolution: the smallest model that learns a field from scattered points."""
+"""A learned table followed by a convolution: a small model of a field from scattered points."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SpatialConv(nn.Module):
         num_outputs = manifold[2]
         shape = (num_outputs, num_outputs, 2 * padding[0] + 1, 2 * padding[1] + 1)
         bound = 1.0 / math.sqrt(math.prod(shape[1:]))
-        # drawn in float64 on the CPU, so that every dtype and device begins with the same numbers
+        # drawn in float64 on the CPU, so that initial weights are the same for every dtype and device
         drawn = torch.Generator().manual_seed(seed)
         kernel = torch.empty(shape, dtype=torch.float64).uniform_(-bound, bound, generator=drawn)
         bias = torch.empty(num_outputs, dtype=torch.float64).uniform_(-bound, bound, generator=drawn)
@@ -53,11 +53,11 @@ class SpatialConv(nn.Module):
         return self.at_cells(self.embedding.cells(points))
 
     def at_cells(self, cells: Tensor) -> Tensor:
-        """Outputs (*, N) in cells (*,) found before by ``embedding.cells``: what a training loop repeats."""
+        """Outputs (*, N) in cells (*,) given by ``embedding.cells``, for training loops."""
         return self.field().flatten(0, 1)[cells]
 
     def field(self) -> Tensor:
-        """Outputs (W, H, N) in every cell, however many points there are.
+        """Outputs (W, H, N) in every cell.
 
         Each strip of the table is multiplied by all columns of the kernel at once, and the products of a neighbourhood
         are added up: f[c, r, o] = b_o + Σ_i (strip[c+i, r] · K[:, i])_o. For a few features this is several times
@@ -67,7 +67,7 @@ class SpatialConv(nn.Module):
         kernel = self.kernel.permute(3, 1, 2, 0)
         across = kernel.shape[2]
         products = self.embedding.strips() @ kernel.flatten(2).flatten(0, 1)
-        # entry (c, r, i) of this view is what column i of the kernel makes of the strip at (c + i, r)
+        # entry (c, r, i) of this view is the product of column i of the kernel and the strip at (c + i, r)
         column, strip = height * products.shape[1], products.shape[1]
         strides = (column, strip, column + num_outputs, 1)
         return products.as_strided((width, height, across, num_outputs), strides).sum(2) + self.bias

@@ -1,4 +1,4 @@
-"""Mixtures of von Mises–Fisher distributions: where on the sphere something was seen, as a probability."""
+"""Mixtures of von Mises–Fisher distributions: probability densities on the sphere."""
 
 from engine.mvmf.centre_file import CentreFile, centres_of_bytes, read_centres
 from engine.mvmf.centres import (
@@ -12,8 +12,8 @@ from engine.mvmf.centres import (
 from engine.mvmf.fitting import Fit, concentration, fit_em, fit_gradient
 from engine.mvmf.loss import (
     GeographicLoss,
-    LossParts,
-    coarse_log_shares,
+    LossTerms,
+    coarse_log_probabilities,
     decode_coordinates,
     decode_date,
     encode_coordinates,
@@ -30,13 +30,13 @@ __all__ = [
     "CentreFile",
     "Fit",
     "GeographicLoss",
-    "LossParts",
+    "LossTerms",
     "MixtureVMF",
     "RunningMap",
     "centres_near",
     "centres_of_bytes",
     "centres_within",
-    "coarse_log_shares",
+    "coarse_log_probabilities",
     "concentration",
     "credible_region",
     "decode_coordinates",

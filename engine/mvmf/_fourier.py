@@ -12,16 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.sphere import LatLonGrid
+from engine.typed import rfft
 
 Kind = Literal["point", "cell"]
-"""What is wanted of the field: its values at the grid's points, or its integrals over the cells (steradians)."""
+"""Values of the field at the grid's points, or integrals over its cells (steradians)."""
 
 
 def level_angles(num_rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -44,8 +45,7 @@ def carry(levels: Iterable[Tensor], grid: LatLonGrid, kind: Kind) -> Tensor:
 def _spectrum(level: Tensor, grid: LatLonGrid, kind: Kind) -> Tensor:
     """Cosine and sine amplitudes (M = N, 2, H) in longitude, counted from −180°, at the grid's rows."""
     num_rows = level.shape[0]
-    found = torch.fft.rfft(level, dim=1)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    amplitudes = torch.view_as_real(cast(Tensor, found)[:, :num_rows] / num_rows).permute(1, 2, 0)
+    amplitudes = torch.view_as_real(rfft(level, dim=1)[:, :num_rows] / num_rows).permute(1, 2, 0)
     even, odd = _rows(grid, num_rows, kind, level.device, level.dtype)
     spectrum = level.new_empty((num_rows, 2, grid.shape[0]))
     spectrum[0::2] = amplitudes[0::2] @ even

@@ -6,12 +6,13 @@ Legend: N points, K components, R points at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.mvmf._tiles import LEAST_EXPONENT
+from engine.typed import apply
 
 # Pairs at once: few enough to stay in the processor's cache, where the passes over them cost least.
 _PAIRS_AT_ONCE = 2**17
@@ -24,10 +25,7 @@ def log_mixture(points: Tensor, centres: Tensor, kappa: Tensor, log_norm: Tensor
     or (N, K) with a mixture of its own for every point. Differentiable in all five; the gradient takes memory for
     itself and little more, and comes from the same chunks, computed once more.
     """
-    found = _LogMixture.apply(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        points, centres, kappa, log_norm, logits
-    )
-    return cast(Tensor, found)
+    return apply(_LogMixture, points, centres, kappa, log_norm, logits)
 
 
 def _chunks(points: Tensor, logits: Tensor) -> Iterator[slice]:
@@ -37,11 +35,11 @@ def _chunks(points: Tensor, logits: Tensor) -> Iterator[slice]:
 
 def half_squares(points: Tensor, columns: tuple[Tensor, ...]) -> Tensor:
     """‖x − μ‖²/2 of R points with all centres: (R, K), from differences, which keep their digits in float32."""
-    total = None
-    for axis, column in enumerate(columns):
+    total = (points[:, 0, None] - columns[0]).square_()
+    for axis, column in enumerate(columns[1:], start=1):
         apart = points[:, axis, None] - column
-        total = apart.square_() if total is None else total.addcmul_(apart, apart)
-    return cast(Tensor, total).mul_(0.5)
+        total.addcmul_(apart, apart)
+    return total.mul_(0.5)
 
 
 def _joint(half: Tensor, kappa: Tensor, log_norm: Tensor, logits: Tensor) -> Tensor:
@@ -65,11 +63,11 @@ class _LogMixture(torch.autograd.Function):
         columns = centres.T.contiguous().unbind(0)
         joint = points.new_empty(points.shape[0])
         prior = torch.empty_like(joint)
-        for some in _chunks(points, logits):
-            half = half_squares(points[some], columns)
-            own = _rows(logits, some)
-            joint[some] = _log_sum(_joint(half, kappa, log_norm, own))
-            prior[some] = _log_sum(own.clone())
+        for chunk in _chunks(points, logits):
+            half = half_squares(points[chunk], columns)
+            rows = _rows(logits, chunk)
+            joint[chunk] = _log_sum(_joint(half, kappa, log_norm, rows))
+            prior[chunk] = _log_sum(rows.clone())
         ctx.save_for_backward(points, centres, kappa, log_norm, logits, joint, prior)
         return joint - prior
 
@@ -81,28 +79,28 @@ class _LogMixture(torch.autograd.Function):
         wants_points, wants_centres, *_ = ctx.needs_input_grad
         d_logits = torch.zeros_like(logits)
         d_points = torch.zeros_like(points)
-        d_kappa, d_norm, pull = torch.zeros_like(kappa), torch.zeros_like(kappa), torch.zeros_like(centres)
-        for some in _chunks(points, logits):
-            half = half_squares(points[some], columns)
-            own = _rows(logits, some)
-            share = _joint(half, kappa, log_norm, own).sub_(joint[some, None])
-            share = _exp(share).mul_(grad[some, None])
-            expected = _exp(own - prior[some, None]).mul_(grad[some, None])
+        d_kappa, d_norm, weighted_sum = torch.zeros_like(kappa), torch.zeros_like(kappa), torch.zeros_like(centres)
+        for chunk in _chunks(points, logits):
+            half = half_squares(points[chunk], columns)
+            rows = _rows(logits, chunk)
+            weights = _joint(half, kappa, log_norm, rows).sub_(joint[chunk, None])
+            weights = _exp(weights).mul_(grad[chunk, None])
+            prior_weights = _exp(rows - prior[chunk, None]).mul_(grad[chunk, None])
             if logits.ndim == 1:
-                d_logits += share.sum(0) - expected.sum(0)
+                d_logits += weights.sum(0) - prior_weights.sum(0)
             else:
-                torch.sub(share, expected, out=d_logits[some])
-            d_norm += share.sum(0)
-            d_kappa -= half.mul_(share).sum(0)
+                torch.sub(weights, prior_weights, out=d_logits[chunk])
+            d_norm += weights.sum(0)
+            d_kappa -= half.mul_(weights).sum(0)
             if wants_centres:
-                pull += share.T @ points[some]
+                weighted_sum += weights.T @ points[chunk]
             if wants_points:
-                drawn = share.mul_(kappa)
-                d_points[some] = drawn @ centres - drawn.sum(1, keepdim=True) * points[some]
-        d_centres = kappa[:, None] * (pull - d_norm[:, None] * centres)
+                drawn = weights.mul_(kappa)
+                d_points[chunk] = drawn @ centres - drawn.sum(1, keepdim=True) * points[chunk]
+        d_centres = kappa[:, None] * (weighted_sum - d_norm[:, None] * centres)
         return d_points, d_centres, d_kappa, d_norm, d_logits
 
 
-def _rows(logits: Tensor, some: slice) -> Tensor:
+def _rows(logits: Tensor, chunk: slice) -> Tensor:
     """The logits of some points: (R, K), or (1, K) where all share them."""
-    return logits[None] if logits.ndim == 1 else logits[some]
+    return logits[None] if logits.ndim == 1 else logits[chunk]

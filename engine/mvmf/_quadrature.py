@@ -65,7 +65,7 @@ def sharp_cell_integrals(peaks: Peaks, grid: LatLonGrid, drop: float) -> Tensor:
 
 
 def _placed(peaks: Peaks, grid: LatLonGrid, drop: float) -> _Placed:
-    """The peaks as seen from the grid: once for each turn of longitude in which they reach it."""
+    """The peaks relative to the grid, one copy for each turn of longitude in which they reach it."""
     radius = reach(peaks.kappa, drop)
     lat, lon = (torch.deg2rad(angle) for angle in lat_lon(peaks.centres))
     spread = torch.asin((torch.sin(radius) / torch.cos(lat)).clamp(max=1.0))
@@ -128,7 +128,7 @@ def _columns(peaks: _Placed, grid: LatLonGrid) -> _Pieces:
 
 
 def _run(first: Tensor, last: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Indices first … last (K, longest run), held within 0 … count − 1, and which of them needed no holding."""
+    """Ints first … last (K, longest run), held within 0 … count − 1, and which of them needed no holding."""
     first, last = first.clamp(0, count - 1), last.clamp(0, count - 1)
     index = first[:, None] + torch.arange(int((last - first).max()) + 1, device=first.device)
     return index.clamp(max=count - 1), index <= last[:, None]

@@ -1,4 +1,4 @@
-"""Sums of von Mises–Fisher peaks at the points of a grid, each peak only where it can be seen.
+"""Sums of von Mises–Fisher peaks at the points of a grid, each peak only within its reach.
 
 Legend: K peaks, B rows of a band, T tiles of a band, P pairs of a tile and a peak that reaches it.
 """
@@ -26,7 +26,7 @@ class Peaks(NamedTuple):
     height: Tensor
 
     def where(self, chosen: Tensor) -> Peaks:
-        """Those ``chosen``, by mask or index."""
+        """A subset, by mask or index."""
         return Peaks(*(values[chosen] for values in self))
 
 

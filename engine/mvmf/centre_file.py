@@ -1,4 +1,4 @@
-"""Centres from a file of latitudes and longitudes, with the usual mix-ups noticed and said."""
+"""Centres from a file of latitudes and longitudes; exchanged columns and radians are detected and noted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.errors import DataError
 from engine.mvmf.centres import MOST_CENTRES
 from engine.sphere import unit_vectors
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats
 
 _LAT_NAMES = ("lat", "latitude", "lat_deg", "lat_rad", "latitude_deg", "y")
 _LON_NAMES = ("lon", "lng", "long", "longitude", "lon_deg", "lon_rad", "longitude_deg", "x")
@@ -27,7 +25,7 @@ _NEAR_ORIGIN = 0.1  # radians: 6°, so near to 0° N 0° E that these are no lik
 
 
 class CentreFile(NamedTuple):
-    """Unit vectors (K, 3) float64, and what was understood and repaired: one sentence each."""
+    """Unit vectors (K, 3) float64, and notes on interpretation and repairs, one sentence each."""
 
     centres: Tensor
     notes: tuple[str, ...]
@@ -36,8 +34,7 @@ class CentreFile(NamedTuple):
 def read_centres(path: str | PathLike[str]) -> CentreFile:
     """Centres from a CSV or text file (a header may name the columns; else latitude, longitude) or an ``.npy`` (K, 2).
 
-    What is in it is understood as :func:`centres_of_bytes` says, which also names the errors; those of a file that
-    cannot be read are :class:`DataError` too.
+    Interpretation and errors as in :func:`centres_of_bytes`; unreadable files raise :class:`DataError` too.
     """
     path = Path(path)
     try:
@@ -50,15 +47,15 @@ def read_centres(path: str | PathLike[str]) -> CentreFile:
 
 
 def centres_of_bytes(content: bytes, name: str, most: int = MOST_CENTRES) -> CentreFile:
-    """Centres from the content of a file, ``most`` of them at most; ``name`` tells an ``.npy`` and is for sentences.
+    """Centres from the content of a file, ``most`` of them at most; ``name`` identifies an ``.npy`` and is used in
+    messages.
 
-    Degrees are expected. Columns whose first goes beyond ±90 while the second does not are exchanged. Numbers so small
-    that they are latitudes and longitudes in radians too would, in degrees, all lie in the sea of the Gulf of Guinea.
-    Where no column name says degrees such numbers are taken as radians, exchanged where the first goes beyond ±π/2;
-    a single point, whole and half numbers, and numbers that are close to 0, 0 either way stay degrees. All of this is
-    said in a note, as are points that come twice.
+    Degrees are expected. The columns are exchanged if the first exceeds ±90 and the second does not. Numbers within the
+    range of radians would, in degrees, all be in the Gulf of Guinea: without a column name in degrees they are read as
+    radians, exchanged if the first exceeds ±π/2; a single point, whole and half numbers, and numbers close to 0, 0 stay
+    degrees. Notes report all of this, and duplicate points.
 
-    Raises :class:`DataError` for what cannot be read, holds no points or too many, or numbers that are no latitude and
+    Raises :class:`DataError` for unreadable content, no or too many points, and numbers that are no latitude and
     longitude.
     """
     pairs, says_degrees, notes = _pairs(content, name)
@@ -79,19 +76,19 @@ def centres_of_bytes(content: bytes, name: str, most: int = MOST_CENTRES) -> Cen
     lat, lon = pairs[:, 0], pairs[:, 1]
     _check_degrees(lat, lon, name)
     centres = unit_vectors(lat, lon)
-    twice = len(pairs) - len(np.unique(np.round(centres.numpy(), 9), axis=0))
-    if twice:
-        notes.append(f"{twice} of {len(pairs)} points stand on another one")
+    num_duplicates = len(pairs) - len(np.unique(np.round(centres.numpy(), 9), axis=0))
+    if num_duplicates:
+        notes.append(f"{num_duplicates} of {len(pairs)} points are duplicates")
     return CentreFile(centres, tuple(notes))
 
 
 def _out_of_radians(pairs: Floats) -> tuple[Floats, list[str]]:
-    """The pairs in degrees, should they be in radians, and what is to be said of it."""
+    """The pairs, converted to degrees if they are in radians, and notes."""
     first, second = pairs[:, 0], pairs[:, 1]
     straight, swapped = _fit_radians(first, second, 2.0 * math.pi), _fit_radians(second, first, 2.0 * math.pi)
     if not (straight or swapped) or not pairs.any():
         return pairs, []
-    # in degrees, a longitude beyond π taken as the latitude would still lie on land: Accra is at 5.6° N, 0.2° W
+    # read as degrees, a longitude beyond π as latitude can still be on land: Accra is at 5.6° N, 0.2° W
     is_likely = straight or _fit_radians(second, first, math.pi)
     is_likely &= len(np.unique(pairs, axis=0)) > 1 and bool((pairs % 0.5).any())
     if is_likely and np.abs(pairs).max() > _NEAR_ORIGIN:
@@ -113,16 +110,16 @@ def _check_degrees(lat: Floats, lon: Floats, name: str) -> None:
     wrong_lat, wrong_lon = np.abs(lat) > 90.0, np.abs(lon) > 360.0
     if wrong_lat.any():
         at, beside = int(wrong_lat.argmax()), int((np.abs(lon) > 90.0).argmax())
-        found = f"the first is {lat[at]:g} at point {at + 1}, the second {lon[beside]:g} at point {beside + 1}"
-        raise _refused(name, f"neither column can be the latitude: {found}", "give latitudes from −90 to 90 degrees")
+        message = f"the first is {lat[at]:g} at point {at + 1}, the second {lon[beside]:g} at point {beside + 1}"
+        raise _refused(name, f"neither column can be the latitude: {message}", "give latitudes from −90 to 90 degrees")
     if wrong_lon.any():
         at = int(wrong_lon.argmax())
-        found = f"the longitude of point {at + 1} is {lon[at]:g}"
-        raise _refused(name, found, "give longitudes from −180 to 180 or from 0 to 360 degrees")
+        message = f"the longitude of point {at + 1} is {lon[at]:g}"
+        raise _refused(name, message, "give longitudes from −180 to 180 or from 0 to 360 degrees")
 
 
 def _pairs(content: bytes, name: str) -> tuple[Floats, bool, list[str]]:
-    """Numbers (K, 2), latitude first if the file says which is which; whether it says degrees; notes."""
+    """Numbers (K, 2), latitude first if the file has column names; whether they say degrees; notes."""
     try:
         if name.lower().endswith(".npy"):
             array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -139,18 +136,19 @@ def _table(name: str, text: str) -> tuple[Floats, bool, list[str]]:
     if not lines:
         return np.empty((0, 2)), False, []
     separator = next((mark for mark in (";", "\t", ",") if mark in lines[0]), None)
+    # pandas.read_csv refuses lines with further columns
     rows = list(csv.reader(lines, delimiter=separator)) if separator else [line.split() for line in lines]
     names = [cell.strip().lower() for cell in rows[0]]
     if _is_number(names[0]):
         return _columns(name, rows, 0, 1), False, ["no column names: read as latitude, longitude"]
-    found = [next((names.index(one) for one in known if one in names), None) for known in (_LAT_NAMES, _LON_NAMES)]
-    if found[0] is None or found[1] is None:
+    columns = [next((names.index(name) for name in known if name in names), None) for known in (_LAT_NAMES, _LON_NAMES)]
+    if columns[0] is None or columns[1] is None:
         raise _refused(name, f"no latitude and longitude among its columns {', '.join(names)}", "name them lat and lon")
-    chosen = names[found[0]], names[found[1]]
-    numbers = _columns(name, rows[1:], found[0], found[1])
-    if all(one.endswith("_rad") for one in chosen):
+    chosen = names[columns[0]], names[columns[1]]
+    numbers = _columns(name, rows[1:], columns[0], columns[1])
+    if all(name.endswith("_rad") for name in chosen):
         return np.rad2deg(numbers), True, ["columns in radians converted to degrees"]
-    return numbers, all(one.endswith("_deg") for one in chosen), [f"columns {chosen[0]!r} and {chosen[1]!r}"]
+    return numbers, all(name.endswith("_deg") for name in chosen), [f"columns {chosen[0]!r} and {chosen[1]!r}"]
 
 
 def _columns(name: str, rows: list[list[str]], first: int, second: int) -> Floats:
@@ -168,5 +166,5 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refused(name: str, what: str, remedy: str) -> DataError:
-    return DataError(f"this gives no centres: {what}", name, remedy)
+def _refused(name: str, problem: str, remedy: str) -> DataError:
+    return DataError(f"this gives no centres: {problem}", name, remedy)

@@ -9,12 +9,12 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from engine.errors import ChoiceError, DataError
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, fibonacci_sphere, unit_vectors
+from engine.typed import Mask
 
 MOST_CENTRES = 2**17
 
@@ -28,7 +28,7 @@ def even_centres(num: int) -> Tensor:
     return unit_vectors(*fibonacci_sphere(num))
 
 
-def centres_within(where: Tensor | NDArray[np.bool_], grid: LatLonGrid, num: int, seed: int) -> Tensor:
+def centres_within(where: Tensor | Mask, grid: LatLonGrid, num: int, seed: int) -> Tensor:
     """``num`` centres drawn evenly in area over the cells ``where`` (H, W) is True: land, or the ocean.
 
     A point lies anywhere in its cell. Raises :class:`ChoiceError` where no cell is True.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine import typed
 from engine.errors import DataError
 from engine.mvmf._likelihood import half_squares
 from engine.mvmf.mixture import MAX_KAPPA, MIN_KAPPA, MixtureVMF, log_normaliser
@@ -32,10 +33,10 @@ def fit_em(
 ) -> Fit:
     """Expectation–maximisation (Banerjee et al. 2005) from ``start`` on unit vectors ``points`` (N, 3), in float64.
 
-    A step gives each point to the components in proportion to their densities there, and each component the mean
-    direction and the κ of what it got: coth κ − 1/κ = R̄, solved to rounding. No step lowers the likelihood. Ends when
-    a step gains less than ``tolerance`` per point. A component that got nothing keeps its place with weight zero;
-    ``max_kappa`` bounds one that has drawn together on a single point.
+    The E step computes the posterior of the components for every point, the M step the mean direction and κ of each
+    component: coth κ − 1/κ = R̄, solved to rounding. No step lowers the likelihood. Ends when a step gains less than
+    ``tolerance`` per point. A component without points keeps its centre with weight zero; ``max_kappa`` bounds one that
+    collapses on a single point.
 
     Raises :class:`DataError` for no points and for ones that are not finite.
     """
@@ -46,24 +47,25 @@ def fit_em(
     log_weights = start.log_weights.detach().double()
     history: list[float] = []
     for step in range(max_steps + 1):
-        share, pulled, likelihood = _expectation(points, centres, kappa, log_norm, log_weights)
+        weights, resultants, likelihood = _expectation(points, centres, kappa, log_norm, log_weights)
         history.append(likelihood)
         if step == max_steps or (step and history[-1] - history[-2] < tolerance):
             break
-        length = (pulled**2).sum(1).sqrt()
-        got = share > 1e-12
-        centres = torch.where((length > 1e-300)[:, None], functional.normalize(pulled, dim=1, eps=1e-300), centres)
-        found = concentration(length / share.clamp_min(1e-300)).clamp(MIN_KAPPA, max_kappa)
-        kappa = torch.where(got, found, kappa)
+        length = (resultants**2).sum(1).sqrt()
+        has_points = weights > 1e-12
+        centres = torch.where((length > 1e-300)[:, None], functional.normalize(resultants, dim=1, eps=1e-300), centres)
+        new_kappa = concentration(length / weights.clamp_min(1e-300)).clamp(MIN_KAPPA, max_kappa)
+        kappa = torch.where(has_points, new_kappa, kappa)
         log_norm = log_normaliser(kappa)
-        log_weights = torch.log(share / share.sum())
+        log_weights = torch.log(weights / weights.sum())
     return Fit(MixtureVMF(centres, torch.log(kappa), log_weights), tuple(history))
 
 
 def fit_gradient(points: Tensor, start: MixtureVMF, *, steps: int = 300, learning_rate: float = 0.05) -> Fit:
-    """Adam on the mean negative log-likelihood of ``points`` (N, 3), from ``start``, of which all three parts learn.
+    """Adam on the mean negative log-likelihood of ``points`` (N, 3), from ``start``, all three of whose parameters are
+    fitted.
 
-    Centres move as unit vectors, κ as ln κ, weights as logits; the learning rate falls to nothing along a half cosine.
+    Centres move as unit vectors, κ as ln κ, weights as logits; the learning rate decays to 0 along a half cosine.
 
     Raises :class:`DataError` for no points and for ones that are not finite.
     """
@@ -84,8 +86,8 @@ def fit_gradient(points: Tensor, start: MixtureVMF, *, steps: int = 300, learnin
         if step < steps:
             optimiser.param_groups[0]["lr"] = learning_rate * (1.0 + math.cos(math.pi * step / steps)) / 2.0
             optimiser.zero_grad()
-            loss.backward()  # pyright: ignore[reportUnknownMemberType]
-            optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+            typed.backward(loss)
+            typed.step(optimiser)
     return Fit(mixture.requires_grad_(False), tuple(history))
 
 
@@ -108,19 +110,19 @@ def concentration(resultant: Tensor) -> Tensor:
 def _expectation(
     points: Tensor, centres: Tensor, kappa: Tensor, log_norm: Tensor, log_weights: Tensor
 ) -> tuple[Tensor, Tensor, float]:
-    """Of N points: what each component got (K,), the sum of it (K, 3), and the mean log-likelihood."""
+    """Posterior weight (K,) and weighted sum of points (K, 3) of each component, and the mean log-likelihood."""
     columns = centres.T.contiguous().unbind(0)
-    share, pulled, likelihood = torch.zeros_like(kappa), torch.zeros_like(centres), 0.0
+    weights, resultants, likelihood = torch.zeros_like(kappa), torch.zeros_like(centres), 0.0
     size = max(1, _PAIRS_AT_ONCE // kappa.numel())
     for first in range(0, points.shape[0], size):
-        some = points[first : first + size]
-        terms = torch.addcmul(log_norm + log_weights, half_squares(some, columns), kappa, value=-1.0)
+        chunk = points[first : first + size]
+        terms = torch.addcmul(log_norm + log_weights, half_squares(chunk, columns), kappa, value=-1.0)
         total = torch.logsumexp(terms, 1)
-        given = torch.exp(terms - total[:, None])
-        share += given.sum(0)
-        pulled += given.T @ some
+        posterior = torch.exp(terms - total[:, None])
+        weights += posterior.sum(0)
+        resultants += posterior.T @ chunk
         likelihood += float(total.sum())
-    return share, pulled, likelihood / points.shape[0]
+    return weights, resultants, likelihood / points.shape[0]
 
 
 def _check(points: Tensor) -> None:

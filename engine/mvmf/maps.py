@@ -33,7 +33,7 @@ _JOIN_BELOW = 3e6
 _PRODUCTS_PER_EXPONENTIAL = 40.0
 
 # A peak whose height is this much above anything the grid's points show is summed at the points, not on a level.
-_UNSEEN = math.log(10.0)
+_HIDDEN_LOG = math.log(10.0)
 
 _PAIRS_AT_ONCE = 2**20
 
@@ -49,17 +49,17 @@ def density(peaks: Peaks, grid: LatLonGrid, tolerance: float = TOLERANCE) -> tup
     where that is enough, else float64.
     """
     drop = -math.log(tolerance)
-    seen = _seen(peaks, grid)
-    peaks = peaks._replace(height=peaks.height - seen)
+    highest = _highest_log(peaks, grid)
+    peaks = peaks._replace(height=peaks.height - highest)
     finest = max(rows for rows in LEVEL_ROWS if rows <= max(LEVEL_ROWS[0], grid.max_resolved_degree + 1))
-    at_points = (_rows_needed(peaks, drop) > finest) | (peaks.height > _UNSEEN)
+    at_points = (_rows_needed(peaks, drop) > finest) | (peaks.height > _HIDDEN_LOG)
     at_points |= _few(peaks.where(~at_points), grid, drop)
     fields: list[Tensor] = []
     if not bool(at_points.all()):
         fields.append(carry(_levels(peaks.where(~at_points), drop), grid, "point"))
     if bool(at_points.any()):
         fields.append(_at_points(peaks.where(at_points), grid, drop))
-    return _total(fields), seen
+    return _total(fields), highest
 
 
 def cell_integrals(peaks: Peaks, grid: LatLonGrid, tolerance: float = TOLERANCE) -> Tensor:
@@ -128,12 +128,12 @@ def _at_points(peaks: Peaks, grid: LatLonGrid, drop: float) -> Tensor:
     """The sum at the grid's points (H, W). A peak that stands above what they show counts as far as they see it."""
     lat, lon = (torch.deg2rad(torch.tensor(v, device=peaks.kappa.device)) for v in (grid.lat, grid.lon))
     band = math.radians(float(np.abs(np.diff(grid.lat)).max())) * band_rows(peaks)
-    is_flat = float(peaks.kappa.max()) * band**2 < _FLOAT32_CURVATURE and float(peaks.height.max()) < _UNSEEN
+    is_flat = float(peaks.kappa.max()) * band**2 < _FLOAT32_CURVATURE and float(peaks.height.max()) < _HIDDEN_LOG
     dtype = torch.float32 if is_flat else torch.float64
     return sum_peaks(lat, lon, peaks, drop + peaks.height.clamp_min(0.0), dtype)
 
 
-def _seen(peaks: Peaks, grid: LatLonGrid) -> float:
+def _highest_log(peaks: Peaks, grid: LatLonGrid) -> float:
     """The largest logarithm of a single peak at any grid point, to within 2: a lower bound of the map's maximum.
 
     A peak's nearest point stands in its nearest column, whatever the row. The nearest row will do where the peak is
@@ -146,16 +146,16 @@ def _seen(peaks: Peaks, grid: LatLonGrid) -> float:
     east = torch.remainder(peak_lon - middle + math.pi, 2.0 * math.pi) - math.pi
     turn = east - (lon - middle)[torch.searchsorted((lon[1:] + lon[:-1]) / 2.0 - middle, east)]
 
-    def values(row_lat: Tensor, some: slice | Tensor) -> Tensor:
+    def values(row_lat: Tensor, subset: slice | Tensor) -> Tensor:
         """ln of the peaks ``some`` at latitudes that broadcast with them, in their nearest columns."""
-        across = torch.cos(peak_lat[some]) * torch.sin(turn[some] / 2.0) ** 2
-        away = torch.sin((row_lat - peak_lat[some]) / 2.0) ** 2 + torch.cos(row_lat) * across
-        return peaks.height[some] - 2.0 * peaks.kappa[some] * away
+        across = torch.cos(peak_lat[subset]) * torch.sin(turn[subset] / 2.0) ** 2
+        away = torch.sin((row_lat - peak_lat[subset]) / 2.0) ** 2 + torch.cos(row_lat) * across
+        return peaks.height[subset] - 2.0 * peaks.kappa[subset] * away
 
     beside = values(lat[torch.searchsorted((lat[1:] + lat[:-1]) / 2.0, peak_lat)], slice(None))
-    seen = float(beside.max())
+    highest = float(beside.max())
     hidden = torch.nonzero(peaks.height - beside > 2.0)[:, 0]
     size = max(1, _PAIRS_AT_ONCE // lat.numel())
     for first in range(0, hidden.numel(), size):
-        seen = max(seen, float(values(lat[:, None], hidden[first : first + size]).max()))
-    return seen
+        highest = max(highest, float(values(lat[:, None], hidden[first : first + size]).max()))
+    return highest

@@ -77,12 +77,12 @@ class MixtureVMF(nn.Module):
     ) -> None:
         super().__init__()
         _check(centres, log_kappa, logits)
-        given = {
+        tensors = {
             "centres_raw": (centres, learn_centres),
             "log_kappa": (log_kappa.to(centres.dtype), learn_kappa),
             "logits": (logits.to(centres.dtype), learn_logits),
         }
-        for name, (values, is_learned) in given.items():
+        for name, (values, is_learned) in tensors.items():
             if is_learned:
                 self.register_parameter(name, nn.Parameter(values.detach().clone()))
             else:
@@ -108,26 +108,26 @@ class MixtureVMF(nn.Module):
 
         Raises :class:`DataError` for points of another shape.
         """
-        parts = self._parts(points)
+        points_and_components = self._points_and_components(points)
         if self.logits.ndim == 1:
-            return log_mixture(*parts, self.logits)
-        return torch.stack([log_mixture(*parts, row) for row in self.logits])
+            return log_mixture(*points_and_components, self.logits)
+        return torch.stack([log_mixture(*points_and_components, row) for row in self.logits])
 
     def paired_log_prob(self, points: Tensor, logits: Tensor | None = None) -> Tensor:
-        """The same of point b (B, 3) under mixture b alone: (B,). Its negative mean is the loss of a network's belief.
+        """The same of point b (B, 3) under mixture b alone: (B,). Its negative mean is the loss of a network.
 
         ``logits`` (B, K) are the network's; None: the mixture's own. Loss and gradient together hold (B, K) twice: the
         logits and their gradient. Raises :class:`DataError` for points and logits that do not belong together.
         """
-        own = self.logits if logits is None else logits.to(self.centres_raw.dtype)
-        parts = self._parts(points)
-        if own.shape not in ((len(self.log_kappa),), (len(points), len(self.log_kappa))):
+        row_logits = self.logits if logits is None else logits.to(self.centres_raw.dtype)
+        points_and_components = self._points_and_components(points)
+        if row_logits.shape not in ((len(self.log_kappa),), (len(points), len(self.log_kappa))):
             raise DataError(
-                f"logits of shape {tuple(own.shape)} for {len(points)} points",
+                f"logits of shape {tuple(row_logits.shape)} for {len(points)} points",
                 f"{len(self.log_kappa)} components",
                 f"give logits ({len(points)}, {len(self.log_kappa)})",
             )
-        return log_mixture(*parts, own)
+        return log_mixture(*points_and_components, row_logits)
 
     def log_prob_map(self, grid: LatLonGrid, tolerance: float = maps.TOLERANCE) -> Tensor:
         """Logarithm of the density per steradian at the points of ``grid``: float64 (H, W), or (B, H, W).
@@ -135,7 +135,7 @@ class MixtureVMF(nn.Module):
         Its exponential is within ten times ``tolerance`` of the map's maximum of the exact density; below ``tolerance``
         of the maximum the map is level. A ``tolerance`` of 1e-3 on a grid of 1° makes a draft.
         """
-        return self._each(lambda one: _log_map(one.peaks(), grid, tolerance))
+        return self._each(lambda select: _log_map(select.peaks(), grid, tolerance))
 
     def cell_mass(self, grid: LatLonGrid, tolerance: float = maps.TOLERANCE) -> Tensor:
         """Probability of every cell of ``grid``: float64 (H, W), or (B, H, W).
@@ -143,7 +143,7 @@ class MixtureVMF(nn.Module):
         These are integrals over the cells, right to a few times ``tolerance`` also for a peak far smaller than a cell
         or on a cell's corner. Over a grid of the whole sphere they add up to 1 as closely; nothing is rescaled.
         """
-        return self._each(lambda one: maps.cell_integrals(one.peaks(), grid, tolerance))
+        return self._each(lambda select: maps.cell_integrals(select.peaks(), grid, tolerance))
 
     def peaks(self) -> Peaks:
         """The components with logits (K,) as weighted peaks in float64, for the sums of :mod:`engine.mvmf.maps`."""
@@ -152,12 +152,12 @@ class MixtureVMF(nn.Module):
         height = torch.log_softmax(self.logits.detach().double(), -1) + log_normaliser(kappa)
         return Peaks(functional.normalize(self.centres_raw.detach().double(), dim=1), kappa, height)
 
-    def one(self, index: int) -> MixtureVMF:
+    def select(self, index: int) -> MixtureVMF:
         """Mixture ``index`` of the B, by itself and detached."""
         return self._detached(self.logits[index])
 
     def average(self) -> MixtureVMF:
-        """The one mixture whose density is the mean of the B: the belief of a scene from those of its patches."""
+        """The one mixture whose density is the mean of the B: the prediction for a scene from those of its patches."""
         logits = self.log_weights.detach()
         if logits.ndim == 2:
             logits = torch.logsumexp(logits, 0) - math.log(logits.shape[0])
@@ -193,8 +193,8 @@ class MixtureVMF(nn.Module):
     def _points_at(self, uniform: Tensor) -> Tensor:
         """Where quantiles (3, n) of [0, 1) lie: of the component, of the distance from its centre, of the bearing."""
         peaks = self.peaks()
-        shares = torch.cumsum(torch.softmax(self.logits.detach().double(), -1), 0)
-        chosen = torch.searchsorted(shares / shares[-1], uniform[0], right=True).clamp(max=len(shares) - 1)
+        cumulative = torch.cumsum(torch.softmax(self.logits.detach().double(), -1), 0)
+        chosen = torch.searchsorted(cumulative / cumulative[-1], uniform[0], right=True).clamp(max=len(cumulative) - 1)
         centre, kappa = peaks.centres[chosen], peaks.kappa[chosen]
         # P(1 − cos ≤ d) = (1 − e^−κd) / (1 − e^−2κ), inverted without cancellation
         drop = -torch.log1p(uniform[1] * torch.expm1(-2.0 * kappa)) / kappa
@@ -206,7 +206,7 @@ class MixtureVMF(nn.Module):
         across = torch.cos(bearing)[:, None] * east + torch.sin(bearing)[:, None] * north
         return functional.normalize((1.0 - drop)[:, None] * centre + sine[:, None] * across, dim=1)
 
-    def _parts(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _points_and_components(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if points.ndim != 2 or points.shape[1] != 3:
             raise DataError(f"points of shape {tuple(points.shape)}", "MixtureVMF", "give unit vectors, as (N, 3)")
         kappa = self.kappa
@@ -217,7 +217,7 @@ class MixtureVMF(nn.Module):
         """``work`` of this mixture, or of each of the B one after the other, stacked."""
         if self.logits.ndim == 1:
             return work(self)
-        return torch.stack([work(self.one(index)) for index in range(self.logits.shape[0])])
+        return torch.stack([work(self.select(index)) for index in range(self.logits.shape[0])])
 
     def _detached(self, logits: Tensor) -> MixtureVMF:
         return MixtureVMF(self.centres_raw.detach(), self.log_kappa.detach(), logits.detach())
@@ -225,7 +225,9 @@ class MixtureVMF(nn.Module):
     def _check_single(self) -> None:
         if self.logits.ndim == 2:
             raise ChoiceError(
-                f"there are {self.logits.shape[0]} mixtures here", "logits (B, K)", "choose one of them by .one(index)"
+                f"there are {self.logits.shape[0]} mixtures here",
+                "logits (B, K)",
+                "choose one of them by .select(index)",
             )
 
 
@@ -268,7 +270,9 @@ def _check(centres: Tensor, log_kappa: Tensor, logits: Tensor) -> None:
         raise DataError("all weights are zero", "logits are −inf throughout", "give one component a finite logit")
 
 
-def _refuse(wrong: Tensor, what: str, remedy: str) -> None:
+def _refuse(wrong: Tensor, problem: str, remedy: str) -> None:
     if bool(wrong.any()):
         count = int(wrong.sum())
-        raise DataError(f"{count} of {wrong.numel()} components {what}", f"first at {int(wrong.nonzero()[0])}", remedy)
+        raise DataError(
+            f"{count} of {wrong.numel()} components {problem}", f"first at {int(wrong.nonzero()[0])}", remedy
+        )

@@ -1,4 +1,4 @@
-"""Credible regions: the smallest part of the Earth that holds a given share of a belief."""
+"""Credible regions: the smallest area with a given probability."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.sphere import LatLonGrid
 def credible_region(cell_mass: Tensor, grid: LatLonGrid, level: float) -> tuple[Tensor, float]:
     """The cells of highest density that together hold ``level`` of the probability, and their area in km².
 
-    Cells are taken by density, mass over area, until their mass reaches ``level``; the last one taken counts whole, so
-    a region is as coarse as its cells. ``cell_mass`` (H, W) are probabilities of the cells, as
+    Cells are taken by density, mass over area, until their mass reaches ``level``; the last one is included
+    whole, so a region is as coarse as its cells. ``cell_mass`` (H, W) are probabilities of the cells, as
     :meth:`engine.mvmf.MixtureVMF.cell_mass` gives them; the mask (H, W) is bool, True = in the region.
 
     Raises :class:`ChoiceError` for a level outside (0, 1) or above what the grid holds, :class:`DataError` for masses
     that do not fit the grid, are negative or not finite.
     """
     if not 0.0 < level < 1.0:
-        raise ChoiceError(f"a region cannot hold {level:g} of a belief", "level", "choose a share between 0 and 1")
+        raise ChoiceError(f"a region cannot hold a probability of {level:g}", "level", "choose one between 0 and 1")
     if cell_mass.shape != grid.shape:
         raise DataError(f"masses of shape {tuple(cell_mass.shape)}", f"grid {grid.shape}", "give one for every cell")
     mass = cell_mass.detach().double()
@@ -31,7 +31,7 @@ def credible_region(cell_mass: Tensor, grid: LatLonGrid, level: float) -> tuple[
     held = torch.cumsum(mass.flatten()[order], 0)
     if float(held[-1]) < level:
         raise ChoiceError(
-            f"the grid holds {float(held[-1]):.3g} of the belief, less than {level:g}",
+            f"the grid holds {float(held[-1]):.3g} of the probability, less than {level:g}",
             f"grid {grid.shape}",
             "choose a larger grid or a lower level",
         )

@@ -1,4 +1,4 @@
-"""A map that follows its mixture: when one component changes, only that one is computed again."""
+"""A map updated incrementally: when one component changes, only that one is recomputed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.sphere import LatLonGrid
 class RunningMap:
     """Density per steradian (``kind="point"``) or cell mass (``kind="cell"``) of a mixture with logits (K,) on a grid.
 
-    The sum of the components before normalisation is kept in float64; a change takes the old component out of it and
-    puts the new one in, by the same sums that made the whole, so what was put in comes out to 1e-6 of its height.
+    The unnormalised sum of the components is kept in float64; a change subtracts the old component and adds the new one
+    by the same sums, exact to 1e-6 of its height.
     """
 
     def __init__(self, mixture: MixtureVMF, grid: LatLonGrid, kind: Kind = "point") -> None:
@@ -30,9 +30,9 @@ class RunningMap:
         self._sum = self._field(self._peaks)
 
     def replace(self, index: int, centre: Tensor, log_kappa: float, logit: float) -> None:
-        """Give component ``index`` another unit ``centre`` (3,), κ and logit.
+        """Set the unit ``centre`` (3,), κ and logit of component ``index``.
 
-        ``logit`` stands on the scale of ``mixture.log_weights`` as given: the other weights keep their ratios.
+        ``logit`` is on the scale of ``mixture.log_weights``: the other weights keep their ratios.
         """
         kappa = torch.tensor([math.exp(log_kappa)], dtype=torch.float64, device=self._sum.device)
         new = Peaks(centre.detach().double()[None].to(kappa.device), kappa, logit + log_normaliser(kappa))
@@ -44,7 +44,7 @@ class RunningMap:
 
     @property
     def values(self) -> Tensor:
-        """(H, W) float64, of the mixture as it is now."""
+        """(H, W) float64, of the current mixture."""
         total = float(torch.logsumexp(self._log_weights, 0))
         return self._sum.clamp_min(0.0) * math.exp(-total)
 

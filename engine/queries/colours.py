@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.embedding._covariance import eigen, tie_groups, with_signs
+from engine.embedding._covariance import tie_groups, with_signs
+from engine.typed import eigh
 
 _PERCENTILES = (0.02, 0.98)
 _GREY = 128
@@ -35,12 +36,12 @@ def principal_colours(values: NDArray[np.float32], row_areas: NDArray[np.float64
 
 def _leading_axes(covariance: torch.Tensor) -> torch.Tensor:
     """The first three axes (K, ≤ 3); inside a tie U those that diagonalise Uᵀ diag(0 … K−1) U, ascending."""
-    values, axes = eigen(covariance)
+    values, axes = eigh(covariance)
     values, axes = values.flip(0), axes.flip(1).contiguous()
     rank = torch.arange(values.numel(), dtype=axes.dtype)
     for first, last in tie_groups(values):
         group = axes[:, first : last + 1]
-        axes[:, first : last + 1] = group @ eigen(group.T @ (rank[:, None] * group))[1]
+        axes[:, first : last + 1] = group @ eigh(group.T @ (rank[:, None] * group))[1]
     return with_signs(axes[:, :3])
 
 

@@ -1,4 +1,4 @@
-"""How alike tokens are: cosines between them, on the map and against distance."""
+"""Cosine similarity of tokens: matrices, maps, and against distance."""
 
 from engine.similarity.cosine import cosine_matrix, similarity_map
 from engine.similarity.pairs import PairSample, pair_histogram, sample_pairs

@@ -1,4 +1,4 @@
-"""Similarity of pairs of places on the sphere: against their distance, and as a histogram."""
+"""Similarity of pairs of patches: against their distance, and as a histogram."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.similarity.cosine import unit_tokens
 from engine.sphere.geometry import EARTH_RADIUS_M, great_circle_km
 
-HALF_WAY_KM = math.pi * EARTH_RADIUS_M / 1000.0
+HALF_CIRCUMFERENCE_KM = math.pi * EARTH_RADIUS_M / 1000.0
 """The longest distance on the Earth: half a great circle, 20 015 km."""
 
 
@@ -27,10 +27,10 @@ class PairSample:
 def sample_pairs(tokens_grid: Tensor, lat_bounds: Tensor, lon_bounds: Tensor, num_pairs: int, seed: int) -> PairSample:
     """A random sample of pairs of different patches, even in area and in distance.
 
-    The reference point is drawn evenly over the area of the grid, the other at a distance even from 0 to 20 015 km in
-    an even direction; each stands for the patch of ``tokens_grid`` (Hp, Wp, D) that holds it. Edges ``lat_bounds``
+    The reference point is drawn uniformly by area, the other at a uniform distance from 0 to 20 015 km in a uniform
+    direction; each represents the patch of ``tokens_grid`` (Hp, Wp, D) that holds it. Edges ``lat_bounds``
     (Hp+1,) and ``lon_bounds`` (Wp+1,) in degrees, ascending, cover the whole sphere. Pairs that fall into one patch
-    are left out, so fewer than ``num_pairs`` may come back. Same seed, same pairs.
+    are left out, so fewer than ``num_pairs`` may be returned. Same seed, same pairs.
     """
     even = torch.rand((4, num_pairs), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     lat = torch.rad2deg(torch.asin(2.0 * even[0] - 1.0))
@@ -49,10 +49,11 @@ def sample_pairs(tokens_grid: Tensor, lat_bounds: Tensor, lon_bounds: Tensor, nu
 
 
 def pair_histogram(tokens: Tensor, areas: Tensor, num_bins: int, *, most: int = 3000, seed: int = 0) -> Tensor:
-    """How the cosines of all pairs of different ``tokens`` (N, D) are distributed: shares (num_bins,) float64 of 1.
+    """Normalised histogram (num_bins,) float64 of the cosines of all pairs of different ``tokens`` (N, D).
 
-    Bins of equal width from -1 to 1; each pair counts as the product of its two ``areas`` (N,). Beyond ``most`` tokens
-    a sample stands for all: ``most`` draws in proportion to area, each token then counting as often as it was drawn.
+    Bins of equal width from -1 to 1; the weight of a pair is the product of its ``areas`` (N,). More than ``most``
+    tokens
+    are sampled: ``most`` draws in proportion to area, each token weighted by the number of its draws.
     """
     if tokens.shape[0] > most:
         generator = torch.Generator().manual_seed(seed)
@@ -60,12 +61,12 @@ def pair_histogram(tokens: Tensor, areas: Tensor, num_bins: int, *, most: int = 
         times = torch.bincount(draws, minlength=areas.numel())
         tokens, areas = tokens[times > 0], times[times > 0].to(torch.float64)
     unit = unit_tokens(tokens)
-    counts = torch.zeros(num_bins, dtype=torch.float64)
+    histogram = torch.zeros(num_bins, dtype=torch.float64)
     for row in range(tokens.shape[0] - 1):
         cosine = unit[row + 1 :] @ unit[row]
         bins = ((cosine + 1.0) * (num_bins / 2.0)).long().clamp_(0, num_bins - 1)
-        counts += torch.bincount(bins, weights=areas[row] * areas[row + 1 :], minlength=num_bins)
-    return counts / counts.sum()
+        histogram += torch.bincount(bins, weights=areas[row] * areas[row + 1 :], minlength=num_bins)
+    return histogram / histogram.sum()
 
 
 def _walk(lat_deg: Tensor, lon_deg: Tensor, angle: Tensor, bearing: Tensor) -> tuple[Tensor, Tensor]:

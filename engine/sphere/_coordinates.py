@@ -1,15 +1,14 @@
-"""What makes a latitude or a longitude coordinate: finite, monotone, without gaps, and regular if nearly so."""
+"""Checks of latitude and longitude coordinates: finite, monotone, without gaps; nearly regular ones are snapped."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from engine.errors import GridError
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats
 
 # A coordinate counts as regular when no value is further than this from equal spacing: float32 rounding (2e-5° near
 # 180°) or decimals cut off in the file. Gaussian latitudes deviate by 1.5e-2 of a step and stay as they are.

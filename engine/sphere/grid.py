@@ -10,15 +10,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import GridError
-from engine.sphere._coordinates import Floats, checked_latitude, checked_longitude, coordinate
+from engine.sphere._coordinates import checked_latitude, checked_longitude, coordinate
 from engine.sphere.geometry import EARTH_RADIUS_M
+from engine.typed import Floats, coords_of
 
 # An outer edge that misses a pole by less than this share of a row belongs to a cell that reaches the pole
 # (Gaussian latitudes: 0.27).
@@ -169,8 +170,8 @@ def grid_from_dataset(ds: xr.Dataset | xr.DataArray) -> tuple[LatLonGrid, list[s
     notes += [f"{c.name} converted from radians to degrees" for c in (lat, lon) if _is_radian(c)]
     if not np.array_equal(grid.lon, lon_deg) and np.any(np.diff(lon_deg) < 0.0):
         notes.append("longitudes unwrapped over the date line")
-    for name, given, kept in (("latitude", lat_deg, grid.lat), ("longitude", lon_deg, grid.lon)):
-        moved = float(np.abs(np.remainder(kept - given + 180.0, 360.0) - 180.0).max())
+    for name, values, kept in (("latitude", lat_deg, grid.lat), ("longitude", lon_deg, grid.lon)):
+        moved = float(np.abs(np.remainder(kept - values + 180.0, 360.0) - 180.0).max())
         if moved > _NOTED_DEG:
             notes.append(f"nearly regular {name}s put on exactly regular ones (moved by at most {moved:.1e}°)")
     return grid, notes
@@ -216,8 +217,7 @@ _UNITS = {
 
 def _find_coordinate(ds: xr.Dataset | xr.DataArray, kind: str) -> xr.DataArray:
     """The variable of ``ds`` that is its latitude or longitude; the most explicit mark decides."""
-    coords = cast(Any, ds).coords
-    candidates: dict[str, xr.DataArray] = {str(name): coords[name] for name in coords}
+    candidates = dict(coords_of(ds))
     if isinstance(ds, xr.Dataset):
         candidates |= {str(name): v for name, v in ds.data_vars.items() if str(name).lower() in _NAMES[kind]}
     marks: tuple[Callable[[str, xr.DataArray], bool], ...] = (
@@ -226,17 +226,17 @@ def _find_coordinate(ds: xr.Dataset | xr.DataArray, kind: str) -> xr.DataArray:
         lambda name, v: name.lower() in _NAMES[kind] and _may_be_angle(v),
     )
     for is_marked in marks:
-        found = [variable for name, variable in candidates.items() if is_marked(name, variable)]
+        matches = [variable for name, variable in candidates.items() if is_marked(name, variable)]
         # cell bounds and auxiliary coordinates carry the same marks as the axis itself
-        found = [variable for variable in found if variable.dims == (variable.name,)] or found
-        if len(found) > 1:
+        matches = [variable for variable in matches if variable.dims == (variable.name,)] or matches
+        if len(matches) > 1:
             raise GridError(
-                f"there are {len(found)} candidates for the {kind}",
-                ", ".join(str(v.name) for v in found),
+                f"there are {len(matches)} candidates for the {kind}",
+                ", ".join(str(v.name) for v in matches),
                 "drop all but one of them",
             )
-        if found:
-            return found[0]
+        if matches:
+            return matches[0]
     raise GridError(
         f"no {kind} was found",
         f"coordinates: {', '.join(candidates) or 'none'}",

@@ -31,7 +31,7 @@ _POINTS_AT_ONCE = 2048
 
 
 def flat_index(degree: int, order: int) -> int:
-    """Where the harmonic (l, m) stands: l² + l + m."""
+    """Flat index of the harmonic (l, m): l² + l + m."""
     _check_order(degree, order)
     return degree * degree + degree + order
 
@@ -56,7 +56,7 @@ def nodal_lines(degree: int, order: int) -> tuple[int, int]:
 
 
 def resolution_note(grid: LatLonGrid, max_degree: int) -> str | None:
-    """A sentence where ``max_degree`` is above what the cells of ``grid`` can show, else None."""
+    """A sentence where ``max_degree`` is above the resolution of ``grid``, else None."""
     if max_degree <= grid.max_resolved_degree:
         return None
     return (
@@ -104,15 +104,15 @@ def harmonics_at(lat_deg: Degrees, lon_deg: Degrees, max_degree: int, *, dtype: 
     """
     _check_degree(max_degree)
     lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
-    # one harmonic after the other in memory: the order in which they are made, and as good for a matrix product
+    # one harmonic after the other in memory: the order of computation, equally fast in a matrix product
     result = torch.empty(((max_degree + 1) ** 2, lat.numel()), dtype=dtype, device=lat.device)
     for first in range(0, lat.numel(), _POINTS_AT_ONCE):
-        part = slice(first, first + _POINTS_AT_ONCE)
-        waves = trig_table(lon[part], max_degree)
-        for degree, rows in enumerate(legendre_rows(lat[part], max_degree)):
+        chunk = slice(first, first + _POINTS_AT_ONCE)
+        waves = trig_table(lon[chunk], max_degree)
+        for degree, rows in enumerate(legendre_rows(lat[chunk], max_degree)):
             both_signs = torch.cat((rows[1:].flip(0), rows))
             both_signs *= waves[max_degree - degree : max_degree + degree + 1]
-            result[degree**2 : (degree + 1) ** 2, part] = both_signs
+            result[degree**2 : (degree + 1) ** 2, chunk] = both_signs
     return result.T
 
 

@@ -9,12 +9,12 @@ from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
 
-def profile(lat_deg: np.ndarray, value: np.ndarray, spread: np.ndarray, limit: float) -> hv.Overlay:
+def profile(lat_deg: np.ndarray, value: np.ndarray, rms: np.ndarray, limit: float) -> hv.Overlay:
     """A function along one meridian (line), and its root mean square around each circle of latitude (band).
 
-    ``lat_deg``, ``value`` and ``spread`` are ``(lat,)``; the axis runs symmetrically to ``limit``.
+    ``lat_deg``, ``value`` and ``rms`` are ``(lat,)``; the axis runs symmetrically to ``limit``.
     """
-    band = hv.Polygons([{"x": np.r_[-spread, spread[::-1]], "y": np.r_[lat_deg, lat_deg[::-1]]}])
+    band = hv.Polygons([{"x": np.r_[-rms, rms[::-1]], "y": np.r_[lat_deg, lat_deg[::-1]]}])
     line = hv.Path([np.column_stack([value, lat_deg])])
     return figure(
         band.opts(color=NEUTRAL, fill_alpha=0.18, line_alpha=0),
@@ -58,12 +58,12 @@ def spectrum(
     )
 
 
-def explained(share: np.ndarray, num_components: int) -> hv.Overlay:
-    """The share of variance that the first components explain together, marked at the K that are kept.
+def explained(fraction: np.ndarray, num_components: int) -> hv.Overlay:
+    """The variance that the first components explain together, %, marked at the K that are kept.
 
-    ``share`` is ``(D-1,)``, each component's own.
+    ``fraction`` is ``(D-1,)``, each component's own.
     """
-    total = np.r_[0.0, 100 * np.cumsum(share)]
+    total = np.r_[0.0, 100 * np.cumsum(fraction)]
     area = hv.Area((np.arange(len(total)), total))
     return figure(
         area.opts(color=SERIES[0], fill_alpha=0.18, line_color=SERIES[0], line_width=2),

@@ -11,13 +11,36 @@ from engine.queries.embeddings import DistanceCurves, ScaleTable
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
+#: Ends of distance (km) and similarity in the figure, and the cells between them that pairs are counted in.
+_X, _Y = (0.0, 20_040.0), (-1.05, 1.05)
+_WIDTH, _HEIGHT = 320, 200
 
-def by_distance(curves: DistanceCurves, other: DistanceCurves | None) -> hv.Overlay:
-    """Cosine similarity against distance: median and 5–95 % of A, medians of its bands of latitude, median of B."""
-    spread = hv.Area((curves.km, curves.overall.low, curves.overall.high), vdims=["low", "high"])
+
+def pair_density(km: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+    """Pairs (P,) counted per cell of the figure, as red, green, blue and alpha (200, 320, 4) of uint8, top row first.
+
+    The colour is that of A in both themes; the opacity grows with the logarithm of the count, and is 0 without a pair.
+    """
+    # not before it is needed: its import and first compilation take seconds
+    import datashader as ds
+    import pandas as pd
+    from datashader import transfer_functions
+
+    canvas = ds.Canvas(_WIDTH, _HEIGHT, x_range=_X, y_range=_Y)
+    pairs = pd.DataFrame({"km": np.asarray(km, np.float32), "similarity": np.asarray(similarity, np.float32)})
+    shaded = transfer_functions.shade(canvas.points(pairs, "km", "similarity"), cmap=SERIES[0], how="log", min_alpha=24)
+    return np.ascontiguousarray(shaded.to_numpy()[::-1]).view(np.uint8).reshape(_HEIGHT, _WIDTH, 4)
+
+
+def by_distance(curves: DistanceCurves, other: DistanceCurves | None, density: np.ndarray) -> hv.Overlay:
+    """Cosine similarity against distance: the pairs of A as a density, their median and 5–95 %, medians of bands of
+    latitude, and the median of B."""
+    pairs = hv.RGB(density, bounds=(_X[0], _Y[0], _X[1], _Y[1]))
+    limits = [hv.Curve((curves.km, limit)) for limit in (curves.overall.low, curves.overall.high)]
     bands = [hv.Curve((curves.km, band.median)).opts(color=NEUTRAL, line_width=1, alpha=0.7) for band in curves.bands]
     layers = [
-        spread.opts(color=SERIES[0], fill_alpha=0.18, line_alpha=0),
+        pairs,
+        *(limit.opts(color=SERIES[0], line_width=1, line_dash="dashed") for limit in limits),
         *bands,
         hv.Curve((curves.km, curves.overall.median)).opts(color=SERIES[0], line_width=2.5),
     ]
@@ -27,21 +50,21 @@ def by_distance(curves: DistanceCurves, other: DistanceCurves | None) -> hv.Over
         *layers,
         xlabel="Distance, km",
         ylabel="Cosine similarity",
-        xlim=(0, 20_040),
-        ylim=(-1.05, 1.05),
+        xlim=_X,
+        ylim=_Y,
         xticks=[(0, "0"), (10_000, "10\u202f000"), (20_000, "20\u202f000")],
         yticks=[-1, -0.5, 0, 0.5, 1],
         height=240,
     )
 
 
-def histogram(edges: np.ndarray, share: np.ndarray, other: np.ndarray | None) -> hv.Overlay:
+def histogram(edges: np.ndarray, fraction: np.ndarray, other: np.ndarray | None) -> hv.Overlay:
     """How the similarities of all pairs of patches are distributed: percent of pairs a bin; B as a line."""
     middle = (edges[1:] + edges[:-1]) / 2
-    layers = [hv.Area((middle, 100 * share)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0])]
+    layers = [hv.Area((middle, 100 * fraction)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0])]
     if other is not None:
         layers.append(hv.Curve((middle, 100 * other)).opts(color=SERIES[1], line_width=2.5))
-    top = 100 * max(float(share.max()), 0.0 if other is None else float(other.max()))
+    top = 100 * max(float(fraction.max()), 0.0 if other is None else float(other.max()))
     return figure(
         *layers,
         xlabel="Cosine similarity",
@@ -58,9 +81,9 @@ def scale_features(scale: ScaleTable, shown: Sequence[int]) -> hv.Overlay:
     """Some of the ten scale features, as natural logarithms, against latitude."""
     layers = [
         hv.Curve((scale.lat, scale.logs[:, index]), label=scale.names[index]).opts(
-            color=SERIES[place % len(SERIES)], line_width=2
+            color=SERIES[position % len(SERIES)], line_width=2
         )
-        for place, index in enumerate(shown)
+        for position, index in enumerate(shown)
     ]
     return figure(
         *layers,

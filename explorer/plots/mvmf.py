@@ -15,15 +15,16 @@ _MOST_POINTS = 600
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
-    """Every centre by its distance from the truth: (K,) km, and its share of what is believed there, in %."""
-    order = np.argsort(-share)[:_MOST_POINTS]
-    x, y = distance_km[order], 100.0 * share[order]
+def pull(distance_km: np.ndarray, weight: np.ndarray) -> hv.Overlay:
+    """Every component by the distance (K,) km of its centre from the true location, and its part (K,) of the
+    probability there, in %."""
+    order = np.argsort(-weight)[:_MOST_POINTS]
+    x, y = distance_km[order], 100.0 * weight[order]
     points: Any = hv.Points((x, y)).opts(color=SERIES[0], size=6, alpha=0.75)
     return figure(
         points,
-        xlabel="Distance from the truth, km",
-        ylabel="Share of the belief, %",
+        xlabel="Distance from the true location, km",
+        ylabel="Part of the probability, %",
         xlim=(0.0, float(x.max(initial=100.0)) * 1.04),
         ylim=(0.0, float(y.max(initial=1.0)) * 1.08),
         xticks=4,
@@ -33,7 +34,7 @@ def pull(distance_km: np.ndarray, share: np.ndarray) -> hv.Overlay:
 
 
 def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray, names: tuple[str, str]) -> hv.Overlay:
-    """How many of the test's truths lie in the likeliest part of a size: areas (A,), shares of 1 (A,) each.
+    """Fraction (A,) of the test's true locations inside the most probable region of each area (A,) in km².
 
     ``names`` stand in the key: the expert's, the prior's.
     """
@@ -44,7 +45,7 @@ def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray, names: t
     return figure(
         *lines,
         xlabel="Area searched, km²",
-        ylabel="Truths found, %",
+        ylabel="True locations inside, %",
         logx=True,
         xlim=(float(area_km2[0]), float(area_km2[-1])),
         ylim=(0.0, 102.0),

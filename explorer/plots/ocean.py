@@ -17,8 +17,8 @@ def series(days: np.ndarray, observed: np.ndarray, truth: np.ndarray | None, sho
 
     ``days`` (N,) datetime64, ``observed`` and ``truth`` (N,) in °C, NaN = missing; ``shown`` is an index or None.
     """
-    seen = np.isfinite(observed)
-    known = np.concatenate([observed[seen], [] if truth is None else truth[np.isfinite(truth)]])
+    is_observed = np.isfinite(observed)
+    known = np.concatenate([observed[is_observed], [] if truth is None else truth[np.isfinite(truth)]])
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     room = max(0.12 * (high - low), 0.1)
     floor = low - 1.6 * room
@@ -27,8 +27,8 @@ def series(days: np.ndarray, observed: np.ndarray, truth: np.ndarray | None, sho
     layers: list[Any] = [
         hv.Curve(line).opts(color=NEUTRAL, line_width=2),
         hv.Curve(shown_line).opts(color=SERIES[3], line_width=1.5, line_dash="dashed"),
-        _ticks(days[~seen], floor, 0.5 * room),
-        hv.Scatter((days[seen], observed[seen])).opts(color=SERIES[0], size=5 if len(days) < 100 else 3),
+        _ticks(days[~is_observed], floor, 0.5 * room),
+        hv.Scatter((days[is_observed], observed[is_observed])).opts(color=SERIES[0], size=5 if len(days) < 100 else 3),
     ]
     return figure(
         *layers, xlabel="", ylabel="°C", ylim=(floor, high + room), xticks=3, yticks=4, height=240, show_legend=False
@@ -41,16 +41,16 @@ def _ticks(days: np.ndarray, floor: float, length: float) -> Any:
     return hv.Segments(ends).opts(color=NEUTRAL, line_width=1.5, alpha=0.8)
 
 
-def histogram(edges: np.ndarray, share: np.ndarray, units: str) -> hv.Overlay:
-    """Percent of the area by value: ``edges`` (B+1,), ``share`` (B,)."""
+def histogram(edges: np.ndarray, fraction: np.ndarray, units: str) -> hv.Overlay:
+    """Percent of the area by value: ``edges`` (B+1,), ``fraction`` (B,)."""
     middle = (edges[1:] + edges[:-1]) / 2
-    bars = hv.Area((middle, 100 * share)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0], line_width=2)
+    bars = hv.Area((middle, 100 * fraction)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0], line_width=2)
     return figure(
         bars,
         xlabel=units,
         ylabel="Area, %",
         xlim=(float(edges[0]), float(edges[-1])),
-        ylim=(0, 108 * max(float(share.max()), 1e-3)),
+        ylim=(0, 108 * max(float(fraction.max()), 1e-3)),
         xticks=5,
         yticks=4,
         height=240,

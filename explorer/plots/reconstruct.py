@@ -11,27 +11,29 @@ import numpy as np
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
-MODEL, RIVAL, MEAN, TRUTH = SERIES[0], SERIES[1], NEUTRAL, SERIES[3]
+MODEL, BASELINE, MEAN, TRUTH = SERIES[0], SERIES[1], NEUTRAL, SERIES[3]
 """Colours of the estimates, the same in every figure."""
 
 _HEIGHT = 250
 
 
 def anatomy(
-    seen: np.ndarray,
-    hidden: np.ndarray,
+    observed: np.ndarray,
+    withheld: np.ndarray,
     weights: np.ndarray,
     levels: Mapping[str, float],
     std: float | None,
     truth: float | None,
 ) -> hv.Overlay:
-    """A month at one place: observations (D,) as points, those hidden as rings, how much each day counted as bars.
+    """A month at one place: observations (D,) as points, withheld ones as rings, the weight of each day as bars.
 
     ``levels`` are the month's mean after ``model``, ``baseline`` and ``mean``, °C, as level lines; ``truth`` is dashed;
     ``std``, K, makes a band of 90 % about the model.
     """
-    days = np.arange(1, len(seen) + 1)
-    known = np.concatenate([one[np.isfinite(one)] for one in (seen, hidden, np.array([*levels.values()]))])
+    days = np.arange(1, len(observed) + 1)
+    known = np.concatenate(
+        [values[np.isfinite(values)] for values in (observed, withheld, np.array([*levels.values()]))]
+    )
     if truth is not None:
         known = np.append(known, truth)
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -51,13 +53,13 @@ def anatomy(
         hv.Segments((days, np.full(len(days), floor), days, tops)).opts(color=MODEL, line_width=5, alpha=0.45),
         *(
             _level(ends, levels[name], colour)
-            for name, colour in (("mean", MEAN), ("baseline", RIVAL), ("model", MODEL))
+            for name, colour in (("mean", MEAN), ("baseline", BASELINE), ("model", MODEL))
         ),
         hv.Curve([] if truth is None else [(x, truth) for x in ends]).opts(
             color=TRUTH, line_width=2, line_dash="dashed"
         ),
-        hv.Scatter((days, hidden)).opts(color=NEUTRAL, fill_alpha=0.0, size=6, line_width=1.5),
-        hv.Scatter((days, seen)).opts(color=NEUTRAL, size=6),
+        hv.Scatter((days, withheld)).opts(color=NEUTRAL, fill_alpha=0.0, size=6, line_width=1.5),
+        hv.Scatter((days, observed)).opts(color=NEUTRAL, size=6),
     ]
     return figure(
         *layers, xlabel="Day of the month", ylabel="°C", xlim=ends, ylim=(floor, high + room),
@@ -74,15 +76,14 @@ def errors_by_observations(count: np.ndarray, model: np.ndarray, baseline: np.nd
     """Size of the errors, K, by the number of observations: bands 10–90 % and 25–75 % and median of the model, median
     of the baseline. ``model`` and ``baseline`` (B, 5) are quantiles.
     """
-    shown = slice(None)
     layers: list[Any] = [
-        hv.Area((count[shown], model[:, 0], model[:, 4]), vdims=["y", "y2"]).opts(
+        hv.Area((count, model[:, 0], model[:, 4]), vdims=["y", "y2"]).opts(
             color=MODEL, fill_alpha=0.14, line_alpha=0.0
         ),
-        hv.Area((count[shown], model[:, 1], model[:, 3]), vdims=["y", "y2"]).opts(
+        hv.Area((count, model[:, 1], model[:, 3]), vdims=["y", "y2"]).opts(
             color=MODEL, fill_alpha=0.24, line_alpha=0.0
         ),
-        hv.Curve((count, baseline[:, 2])).opts(color=RIVAL, line_width=2),
+        hv.Curve((count, baseline[:, 2])).opts(color=BASELINE, line_width=2),
         hv.Curve((count, model[:, 2])).opts(color=MODEL, line_width=2.5),
     ]
     top = float(model[:, 4].max()) if len(model) else 1.0
@@ -96,7 +97,7 @@ def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], x
     """Mean absolute errors, K, of ``model``, ``baseline`` and ``mean`` over labels in their order."""
     layers: list[Any] = []
     top = 0.1
-    for name, colour in (("mean", MEAN), ("baseline", RIVAL), ("model", MODEL)):
+    for name, colour in (("mean", MEAN), ("baseline", BASELINE), ("model", MODEL)):
         points = [(index, errors[name][label]) for index, label in enumerate(labels) if label in errors[name]]
         top = max([top, *(value for _, value in points)])
         width = 2.5 if name == "model" else 2
@@ -111,7 +112,7 @@ def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], x
 def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolved: int) -> hv.Overlay:
     """Power by degree, K², (L+1,) each, on logarithmic axes; a line at the model's last resolved degree."""
     degree = np.arange(1, len(truth))
-    lines = [(truth, TRUTH, 2), (baseline, RIVAL, 2), (model, MODEL, 2.5)]
+    lines = [(truth, TRUTH, 2), (baseline, BASELINE, 2), (model, MODEL, 2.5)]
     values = np.concatenate([power[1:] for power, _, _ in lines])
     positive = values[values > 0.0]
     low, high = (float(positive.min()), float(positive.max())) if positive.size else (1e-6, 1.0)
@@ -124,12 +125,12 @@ def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolve
 
 
 def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
-    """Percent of the area by error: ``edges`` (B+1,) in K, shares (B,) of model and baseline."""
+    """Percent of the area by error: ``edges`` (B+1,) in K, fractions (B,) of model and baseline."""
     middle = (edges[1:] + edges[:-1]) / 2
     top = 108.0 * max(float(model.max()), float(baseline.max()), 1e-3)
     layers: list[Any] = [
         hv.Area((middle, 100 * model)).opts(color=MODEL, fill_alpha=0.25, line_color=MODEL, line_width=2),
-        hv.Curve((middle, 100 * baseline)).opts(color=RIVAL, line_width=2),
+        hv.Curve((middle, 100 * baseline)).opts(color=BASELINE, line_width=2),
     ]
     return figure(
         *layers, xlabel="Error, K", ylabel="Area, %", xlim=(float(edges[0]), float(edges[-1])), ylim=(0.0, top),
@@ -138,14 +139,14 @@ def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.
 
 
 def reliability(coverage: Mapping[str, float]) -> hv.Overlay:
-    """Percent of the truths within the interval of each level, against the level: on the diagonal if it is right."""
-    points = [(float(level), 100.0 * share) for level, share in coverage.items()]
+    """Percent of the true values within the interval of each level, against the level: ideally the diagonal."""
+    points = [(float(level), 100.0 * fraction) for level, fraction in coverage.items()]
     layers: list[Any] = [
         hv.Curve([(40, 40), (100, 100)]).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"),
         hv.Curve(points).opts(color=MODEL, line_width=2.5),
         hv.Scatter(points).opts(color=MODEL, size=7),
     ]
     return figure(
-        *layers, xlabel="Interval that was promised, %", ylabel="Truth inside, %", xlim=(40, 100), ylim=(40, 100),
+        *layers, xlabel="Nominal interval, %", ylabel="True values inside, %", xlim=(40, 100), ylim=(40, 100),
         xticks=4, yticks=4, height=_HEIGHT, show_legend=False,
     )  # fmt: skip

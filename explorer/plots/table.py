@@ -31,7 +31,7 @@ def arrows(lat_deg: np.ndarray, lon_deg: np.ndarray, u: np.ndarray, v: np.ndarra
     Of a fine grid every n-th row and column is drawn. An arrow is as long as it is strong, at most 1.4 of the grid's
     steps for √2.
     """
-    # GeoViews takes a second to import: not before someone looks at arrows
+    # GeoViews takes a second to import: not before arrows are drawn
     import geoviews as gv
     import geoviews.plotting.bokeh  # registers how its elements are drawn
     from cartopy import crs
@@ -39,7 +39,7 @@ def arrows(lat_deg: np.ndarray, lon_deg: np.ndarray, u: np.ndarray, v: np.ndarra
     every = max(1, int(np.ceil(np.sqrt(u.size / _MAX_ARROWS))))
     kept = slice(every // 2, None, every)
     lon, lat = np.meshgrid(lon_deg[kept], lat_deg[kept])
-    # cartopy turns arrows by comparing places a thousandth of a degree apart: in float64 only
+    # cartopy turns arrows by comparing positions a thousandth of a degree apart: in float64 only
     east, north = (part[kept, kept].astype(np.float64) for part in (u, v))
     drawn = np.isfinite(east)
     angle, strength = np.arctan2(north[drawn], east[drawn]), np.hypot(east[drawn], north[drawn])
@@ -62,7 +62,7 @@ def field_map(
 ) -> hv.Overlay:
     """A field (lat, lon) as colours between ``limits``; nothing is drawn where it is missing."""
     every = max(1, len(lon_deg) // _MAX_PIXELS)
-    image = hv.Image((lon_deg[::every], lat_deg[::every], _shares(values[::every, ::every], limits)))
+    image = hv.Image((lon_deg[::every], lat_deg[::every], _scaled(values[::every, ::every], limits)))
     return figure(_coloured(image, palette), **_MAP)
 
 
@@ -96,23 +96,23 @@ def loss(curves: LossCurves, baseline: float | None, iterations: int, unit: str)
 
 
 def close_ups(
-    seen: Sequence[tuple[str, CloseUp]], component: int, limits: tuple[float, float], palette: Sequence[str]
+    named: Sequence[tuple[str, CloseUp]], component: int, limits: tuple[float, float], palette: Sequence[str]
 ) -> hv.Overlay:
     """Neighbourhoods side by side, each under its name, north up; a dashed line where the table's edge is crossed."""
     tiles: list[hv.Image] = []
     edges: list[Any] = []
-    for place, (_, found) in enumerate(seen):
-        left = place * (_TILE + _GAP)
-        values = _shares(found.values[..., component], limits)
+    for index, (_, close_up) in enumerate(named):
+        left = index * (_TILE + _GAP)
+        values = _scaled(close_up.values[..., component], limits)
         tiles.append(hv.Image(values[::-1], bounds=(left, 0.0, left + _TILE, _TILE)))
         edges.extend(
-            np.array([[left + x * _TILE, y * _TILE] for x, y in line]) for line in _edges(found.lat, found.lon)
+            np.array([[left + x * _TILE, y * _TILE] for x, y in line]) for line in _edges(close_up.lat, close_up.lon)
         )
-    names = [(place * (_TILE + _GAP) + _TILE / 2, name) for place, (name, _) in enumerate(seen)]
+    names = [(index * (_TILE + _GAP) + _TILE / 2, name) for index, (name, _) in enumerate(named)]
     drawn: Any = figure(
         *(_coloured(tile, palette) for tile in tiles),
         hv.Path(edges).opts(color=SERIES[0], line_width=2, line_dash="dashed"),
-        xlim=(0, len(seen) * (_TILE + _GAP) - _GAP),
+        xlim=(0, len(named) * (_TILE + _GAP) - _GAP),
         ylim=(0, _TILE),
         xlabel="",
         xticks=names,
@@ -126,19 +126,19 @@ def _edges(lat_deg: np.ndarray, lon_deg: np.ndarray) -> list[list[tuple[float, f
     """Where neighbours are no neighbours on the plane of the table: lines across a tile of unit size."""
     rows, columns = lat_deg.shape
     row, column = rows // 2, columns // 2
-    found: list[list[tuple[float, float]]] = []
+    lines: list[list[tuple[float, float]]] = []
     for below in (row - 1, row):
         climbs = lat_deg[below + 1, column] > lat_deg[below, column]
         if not climbs or abs(lon_deg[below + 1, column] - lon_deg[below, column]) > 1.0:
-            found.append([(0.0, (below + 1) / rows), (1.0, (below + 1) / rows)])
+            lines.append([(0.0, (below + 1) / rows), (1.0, (below + 1) / rows)])
     turns = [left + 1 for left in (column - 1, column) if lon_deg[row, left + 1] <= lon_deg[row, left]]
-    return [*found, *([(turn / columns, 0.0), (turn / columns, 1.0)] for turn in turns)]
+    return [*lines, *([(turn / columns, 0.0), (turn / columns, 1.0)] for turn in turns)]
 
 
 def _coloured(image: hv.Image, palette: Sequence[str]) -> Any:
     return image.opts(cmap=list(palette), clim=(0.0, 1.0), clipping_colors={"NaN": (0, 0, 0, 0)})
 
 
-def _shares(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Where values lie between the limits, from 0 to 1: limits of their own would stay those of the first drawing."""
+def _scaled(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Values between the limits as 0 to 1: colour limits of a live figure stay those of its first drawing."""
     return ((values - limits[0]) / (limits[1] - limits[0])).astype(np.float32)

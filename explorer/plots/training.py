@@ -1,4 +1,4 @@
-"""Figures of the Train page: curves of runs, and what a sweep has found."""
+"""Figures of the Train page: curves of runs, and the trials of a sweep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
 COLOURS = (*SERIES, "#B0568F", NEUTRAL)
-"""One for each of eight runs; readable on both stages."""
+"""One for each of eight runs; readable in both themes."""
 _MOST_DASHED = 4
 _SHADES = 8
 
@@ -34,9 +34,9 @@ class Line:
 def curves(
     lines: Sequence[Line], log: bool, xlabel: str, ylabel: str, height: int, top: float | None = None
 ) -> hv.Overlay:
-    """Lines over steps, epochs or seconds; the axes end where they end, with room for the eye.
+    """Lines over steps, epochs or seconds; the axes end where they end, with a margin.
 
-    What lies above ``top`` need not be seen on a linear axis.
+    Values above ``top`` may lie outside a linear axis.
     """
     shown = [line.y[(line.y > 0) | (not log)] for line in lines]
     known = np.concatenate([values[np.isfinite(values)] for values in shown]) if lines else np.empty(0)
@@ -59,9 +59,9 @@ def curves(
 
 def _curve(line: Sequence[Line]) -> Any:
     """One line or none: a figure that is fed new data must keep the number of its layers."""
-    for one in line:
-        style = {"color": one.colour, "line_width": one.width, "line_dash": "dashed" if one.is_dashed else "solid"}
-        return hv.Curve((one.x, one.y)).opts(**style)
+    for item in line:
+        style = {"color": item.colour, "line_width": item.width, "line_dash": "dashed" if item.is_dashed else "solid"}
+        return hv.Curve((item.x, item.y)).opts(**style)
     return hv.Curve([])
 
 
@@ -75,16 +75,16 @@ def _limits(values: np.ndarray, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def parallel(found: ParallelCoordinates, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
+def parallel(trials: ParallelCoordinates, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
     """Trials (N, columns) as lines over the choices and the score; ``chosen`` (a trial's number) stands out.
 
     The better a trial, the more colour it has; the best are drawn last.
     """
-    columns = np.arange(len(found.names), dtype=float)
-    lines = [np.column_stack([columns, position]) for position in found.position]
-    shade = np.minimum((found.position[:, -1] * _SHADES).astype(int), _SHADES - 1) if lines else np.empty(0)
-    marked = [lines[at] for at in range(len(lines)) if found.numbers[at] == chosen]
-    ticks = [(float(column), where, text) for column, known in enumerate(found.labels) for text, where in known]
+    columns = np.arange(len(trials.names), dtype=float)
+    lines = [np.column_stack([columns, position]) for position in trials.position]
+    shade = np.minimum((trials.position[:, -1] * _SHADES).astype(int), _SHADES - 1) if lines else np.empty(0)
+    marked = [lines[at] for at in range(len(lines)) if trials.numbers[at] == chosen]
+    ticks = [(float(column), where, text) for column, known in enumerate(trials.labels) for text, where in known]
     return figure(
         hv.Segments([(column, 0.0, column, 1.0) for column in columns]).opts(color=NEUTRAL, line_width=1),
         *(
@@ -107,38 +107,38 @@ def parallel(found: ParallelCoordinates, labels: Sequence[str], chosen: int | No
     )
 
 
-def _shade(share: float) -> str:
-    """From the first colour of the series (0) to the neutral one (1): both can be seen on both stages."""
+def _shade(fraction: float) -> str:
+    """From the first colour of the series (0) to the neutral item (1): both are readable in both themes."""
     ends = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (SERIES[0], NEUTRAL)]
-    return "#" + "".join(f"{round(best + share * (worst - best)):02x}" for best, worst in zip(*ends, strict=True))
+    return "#" + "".join(f"{round(best + fraction * (worst - best)):02x}" for best, worst in zip(*ends, strict=True))
 
 
-def slice_of(found: ParallelCoordinates, column: int, label: str, unit: str) -> hv.Overlay:
-    """The score of every trial over one of its choices."""
-    where = found.position[:, column] if len(found.numbers) else np.empty(0)
-    points = hv.Points(np.column_stack([where, found.value]))
+def slice_of(trials: ParallelCoordinates, column: int, label: str, unit: str) -> hv.Overlay:
+    """The score of every trial over item of its choices."""
+    where = trials.position[:, column] if len(trials.numbers) else np.empty(0)
+    points = hv.Points(np.column_stack([where, trials.value]))
     return figure(
         points.opts(color=SERIES[0], size=8, alpha=0.8),
         xlabel=label,
         ylabel=f"Score, {unit}",
         xlim=(-0.08, 1.08),
-        ylim=_limits(found.value, False),
-        xticks=[(where, text) for text, where in found.labels[column]],
+        ylim=_limits(trials.value, False),
+        xticks=[(where, text) for text, where in trials.labels[column]],
         height=200,
     )
 
 
-def best_so_far(found: ParallelCoordinates, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
-    """The score of every trial by its number, and the best one up to there."""
-    last = max(found.numbers, default=1)
+def best_so_far(trials: ParallelCoordinates, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
+    """The score of every trial by its number, and the best item up to there."""
+    last = max(trials.numbers, default=1)
     steps = [*best, *([(last, best[-1][1])] if best else [])]
     return figure(
-        hv.Points(np.column_stack([found.numbers, found.value])).opts(color=NEUTRAL, size=7, alpha=0.8),
+        hv.Points(np.column_stack([trials.numbers, trials.value])).opts(color=NEUTRAL, size=7, alpha=0.8),
         hv.Curve(steps).opts(color=SERIES[0], line_width=2.5, interpolation="steps-post"),
         xlabel="Trial",
         ylabel=f"Score, {unit}",
         xlim=(-0.5, last + 0.5),
-        ylim=_limits(found.value, False),
+        ylim=_limits(trials.value, False),
         xticks=4,
         height=200,
         show_legend=False,

@@ -1,4 +1,4 @@
-"""What a globe shows, over its upper edge: one caption, or one for either side of its divider."""
+"""Captions over the upper edge of a globe: one, or one for each side of its divider."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def caption_pane(cell: str = "1 / 1") -> pn.pane.HTML:
     return html("", _CSS, styles={"grid-area": cell})
 
 
-def captions_html(*said: str) -> str:
+def captions_html(*texts: str) -> str:
     """HTML of the captions, from left to right."""
-    return f"<p>{''.join(f'<span>{escape(one)}</span>' for one in said)}</p>"
+    return f"<p>{''.join(f'<span>{escape(text)}</span>' for text in texts)}</p>"

@@ -1,24 +1,21 @@
-"""What our own parts of the screen have in common: plain JavaScript."""
+"""The code of our own components: plain JavaScript files, joined to the one text that Panel takes."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+from pathlib import Path
 
-from bokeh.document import Document
-from panel.custom import JSComponent
+from explorer.panel_compat import Component
+
+__all__ = ["Component", "client_code", "code_beside"]
+
+_CLIENT = Path(__file__).with_name("client")
 
 
-class Component(JSComponent):
-    """A part whose ``_esm`` every current browser reads as it is.
+def client_code(*names: str) -> str:
+    """The named files of ``client/`` as one module."""
+    return "\n".join((_CLIENT / name).read_text(encoding="utf-8") for name in names)
 
-    Panel lets the browser translate each part's code from TypeScript before it runs, and each globe's 70 kB again. It
-    leaves alone what bears a bundle's name. (While a developer edits the file, ``panel serve --dev``, nothing is named:
-    the same name is loaded once.)
-    """
 
-    def _get_properties(self, doc: Document | None) -> dict[str, Any]:
-        found = super()._get_properties(doc)
-        if not found["dev"]:
-            found["bundle"] = hashlib.sha256(found["esm"].encode()).hexdigest()
-        return found
+def code_beside(module: str) -> str:
+    """The ``.js`` beside the module with this ``__file__``, after the functions that all components share."""
+    return f"{client_code('dom.js')}\n{Path(module).with_suffix('.js').read_text(encoding='utf-8')}"

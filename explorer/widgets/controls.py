@@ -1,4 +1,4 @@
-"""The few kinds of control that pages use, bound to a parameter of a view-model and dressed alike."""
+"""The kinds of control that pages use, bound to a parameter of a view-model and styled alike."""
 
 from __future__ import annotations
 
@@ -10,28 +10,15 @@ import panel_material_ui as pmui
 import param
 
 from explorer.layout import box
+from explorer.widgets.number_slider import NumberSlider
 from explorer.widgets.text import html, paragraph
 
 _MARGIN = (2, 0, 2, 0)
 
 
-def slider(parameter: param.Parameter, label: str, **options: Any) -> pmui.EditableIntSlider | pmui.EditableFloatSlider:
-    """A whole number within the parameter's bounds of the moment; it answers while it is dragged."""
-    kind = pmui.EditableIntSlider if isinstance(parameter, param.Integer) else pmui.EditableFloatSlider
-    widget = kind.from_param(
-        parameter,
-        label=label,
-        description="",
-        inline_layout=True,
-        size="small",
-        margin=_MARGIN,
-        sizing_mode="stretch_width",
-        sx={".MuiInputAdornment-root": {"display": "none"}},
-        **options,
-    )
-    # Panel holds each change back for 50 ms; the globe keeps up without that, and draws only the newest anyway.
-    widget._priority_changes = ["value"]  # pyright: ignore[reportAttributeAccessIssue]
-    return widget
+def slider(parameter: param.Parameter, label: str, **options: Any) -> NumberSlider:
+    """A number within the parameter's bounds of the moment; it answers while it is dragged."""
+    return NumberSlider(parameter, label, **{"margin": _MARGIN, "sizing_mode": "stretch_width", **options})
 
 
 def field(parameter: param.Parameter, label: str, **options: Any) -> pmui.TextInput:
@@ -102,21 +89,21 @@ def fixed(widget: Any, width_px: int) -> Any:
 
 
 def sentence(model: param.Parameterized, names: list[str], say: Callable[[], str], **params: Any) -> pn.pane.HTML:
-    """What ``say()`` says of the choices made, anew when one of ``names`` changes."""
-    said = html("", **params)
+    """The sentence ``say()``, written again when one of ``names`` changes."""
+    pane = html("", **params)
 
     def renew(*_: object) -> None:
-        said.object = paragraph(say())
+        pane.object = paragraph(say())
 
     model.param.watch(renew, names)
     renew()
-    return said
+    return pane
 
 
 def group(
     model: param.Parameterized, names: list[str], holds: Callable[[], bool], build: Callable[[], list[Any]]
 ) -> pn.Column:
-    """Controls that are there while ``holds()``, asked again when one of ``names`` changes; built when first needed."""
+    """Controls that are visible while ``holds()``, evaluated when one of ``names`` changes; built when first needed."""
     column = box(css=":host { gap: 4px }")
 
     def show(*_: object) -> None:
@@ -138,7 +125,7 @@ def copy_link(say: Callable[[str, str], None]) -> pmui.Button:
 
 
 def export_menu(files: Mapping[str, Callable[[], None]]) -> pmui.MenuButton:
-    """What can be taken away, ``{label: how}``."""
+    """A menu of files to download, ``{label: action}``."""
     menu = pmui.MenuButton(
         label="Export", items=[{"label": label} for label in files], size="small", variant="contained", margin=0
     )

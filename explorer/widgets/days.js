@@ -1,4 +1,5 @@
-// Days under the globe: play, step, drag. The date is written here, so that it follows the hand without the server.
+// Days under the globe: play, step, drag. The date is written here, so that it follows a drag without the server.
+// pmui's Player does not hold: it steps by a timer whether or not the last day has been drawn, and names no calendar.
 
 const CSS = `
 :host { display: block }
@@ -13,13 +14,13 @@ input { flex: 1; min-width: 60px; accent-color: var(--h-accent); height: 20px; m
 output { min-width: 122px; text-align: right; white-space: nowrap }`
 
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
-const PATHS = { play: 'M5 3l8 5-8 5z', stop: 'M4 4h8v8H4z', back: 'M10 3L5 8l5 5', on: 'M6 3l5 5-5 5' }
+const PATHS = { play: 'M5 3l8 5-8 5z', stop: 'M4 4h8v8H4z', back: 'M10 3L5 8l5 5', next: 'M6 3l5 5-5 5' }
 const drawing = (name) => {
-  const look = name === 'back' || name === 'on' ? 'fill="none" stroke="currentColor" stroke-width="1.6"' : 'fill="currentColor"'
-  return `<svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path ${look} d="${PATHS[name]}"/></svg>`
+  const style = name === 'back' || name === 'next' ? 'fill="none" stroke="currentColor" stroke-width="1.6"' : 'fill="currentColor"'
+  return `<svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path ${style} d="${PATHS[name]}"/></svg>`
 }
 
-function written(iso, unit) {
+function formatDay(iso, unit) {
   if (unit === 'epoch') return `Epoch ${iso}`
   const [year, month, day] = iso.split('-')
   const name = MONTHS[Number(month) - 1]
@@ -27,42 +28,30 @@ function written(iso, unit) {
 }
 
 export function render({model, el}) {
-  const make = (tag, attributes) => {
-    const node = document.createElement(tag)
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
-    return node
-  }
-  const bar = make('div', {class: 'days', role: 'group', 'aria-label': 'Days'})
-  const play = make('button', {type: 'button', class: 'play'})
-  const back = make('button', {type: 'button'})
-  const on = make('button', {type: 'button'})
-  const line = make('input', {type: 'range', min: 0, step: 1})
-  const said = make('output', {})
-  bar.append(play, back, on, line, said)
-  const style = document.createElement('style')
-  style.textContent = CSS
-  el.append(style, bar)
-  back.innerHTML = drawing('back')
-  on.innerHTML = drawing('on')
+  const play = element('button', {type: 'button', className: 'play'})
+  const back = element('button', {type: 'button', innerHTML: drawing('back')})
+  const next = element('button', {type: 'button', innerHTML: drawing('next')})
+  const line = element('input', {type: 'range', min: 0, step: 1})
+  const date = element('output')
+  el.append(styleSheet(CSS), element('div', {className: 'days', role: 'group', 'aria-label': 'Days'}, play, back, next, line, date))
 
-  let playing = null
+  let timer = null
   const last = () => Math.max(0, model.days.length - 1)
-  const put = (node, name, value) => { if (node.getAttribute(name) !== value) node.setAttribute(name, value) }
   const write = (index) => {
-    const text = model.days.length ? written(model.days[Math.min(index, last())], model.unit) : ''
-    said.textContent = text
-    put(line, 'aria-valuetext', text)
+    const text = model.days.length ? formatDay(model.days[Math.min(index, last())], model.unit) : ''
+    date.textContent = text
+    setAttribute(line, 'aria-valuetext', text)
   }
   const paint = () => {
     const unit = model.unit
     line.max = last()
-    line.disabled = play.disabled = back.disabled = on.disabled = last() === 0
+    line.disabled = play.disabled = back.disabled = next.disabled = last() === 0
     line.value = model.day
-    put(line, 'aria-label', unit[0].toUpperCase() + unit.slice(1))
-    put(back, 'aria-label', `Previous ${unit}`)
-    put(on, 'aria-label', `Next ${unit}`)
-    put(play, 'aria-label', playing ? 'Stop' : 'Play')
-    play.innerHTML = drawing(playing ? 'stop' : 'play')
+    setAttribute(line, 'aria-label', unit[0].toUpperCase() + unit.slice(1))
+    setAttribute(back, 'aria-label', `Previous ${unit}`)
+    setAttribute(next, 'aria-label', `Next ${unit}`)
+    setAttribute(play, 'aria-label', timer ? 'Stop' : 'Play')
+    play.innerHTML = drawing(timer ? 'stop' : 'play')
     write(model.day)
   }
   const go = (index) => {
@@ -70,15 +59,15 @@ export function render({model, el}) {
     line.value = model.day
     write(model.day)
   }
-  const halt = () => { clearInterval(playing); playing = null }
+  const halt = () => { clearInterval(timer); timer = null }
   play.addEventListener('click', () => {
-    if (playing) halt()
+    if (timer) halt()
     // a day follows when the last one has been drawn
-    else playing = setInterval(() => { if (model.drawn === model.day) go(model.day + 1) }, model.pace_ms)
+    else timer = setInterval(() => { if (model.drawn === model.day) go(model.day + 1) }, model.pace_ms)
     paint()
   })
   back.addEventListener('click', () => go(model.day - 1))
-  on.addEventListener('click', () => go(model.day + 1))
+  next.addEventListener('click', () => go(model.day + 1))
   line.addEventListener('input', () => go(Number(line.value)))
   model.on(['days', 'unit', 'day'], paint)
   model.on('remove', halt)

@@ -1,11 +1,10 @@
 """The bar of days under a globe: play, step, drag."""
 
-from pathlib import Path
 from typing import ClassVar
 
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 
 
 class DayBar(Component):
@@ -17,7 +16,7 @@ class DayBar(Component):
     drawn = param.Integer(default=0, doc="index of the day that is on the globe")
     pace_ms = param.Integer(default=250, doc="the shortest time from one day to the next while it plays")
 
-    # Panel holds each change back for 50 ms; the globe keeps up without that, and draws only the newest anyway.
-    _priority_changes: ClassVar[list[str]] = ["day"]
+    # the globe keeps up, and draws only the latest day
+    immediate: ClassVar[tuple[str, ...]] = ("day",)
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)

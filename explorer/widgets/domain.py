@@ -1,4 +1,4 @@
-"""The controls of which part of the Earth counts, for every page that asks."""
+"""Controls of the domain: the region over which a basis is fitted."""
 
 from __future__ import annotations
 

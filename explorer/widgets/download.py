@@ -14,9 +14,8 @@ class Download(Component):
     export function render({model}) {
       model.on('_file', () => {
         const {name, content} = model._file
-        const link = document.createElement('a')
-        link.href = URL.createObjectURL(new Blob([content]))
-        link.download = name
+        const href = URL.createObjectURL(new Blob([content]))
+        const link = Object.assign(document.createElement('a'), {href, download: name})
         link.click()
         setTimeout(() => URL.revokeObjectURL(link.href), 10000)
       })

@@ -16,25 +16,13 @@ small, p { color: var(--h-secondary); font-size: 11px; white-space: nowrap }
 p { margin: 0; padding: 4px 10px 8px; white-space: normal }
 [hidden] { display: none }`
 
-const make = (tag, text = '') => Object.assign(document.createElement(tag), {textContent: text})
-
 export function render({model, el}) {
-  const nav = make('nav')
-  nav.setAttribute('aria-label', 'Files on the server')
-  const header = make('header')
-  const up = Object.assign(make('button', 'Up'), {type: 'button'})
-  const where = make('span')
-  const list = make('ul')
-  const empty = make('p')
-  header.append(up, where)
-  nav.append(header, list, empty)
-  el.append(Object.assign(make('style'), {textContent: CSS}), nav)
-  // the last few requests travel together: of two quick messages the server may see the second only
-  const ask = (what, path) => {
-    const serial = (model.asked.at(-1)?.serial ?? 0) + 1
-    model.asked = [...model.asked.slice(-15), {what, path, serial}]
-  }
-  up.addEventListener('click', () => ask('folder', model.parent_folder))
+  const send = requestSender(model)
+  const up = element('button', {type: 'button', textContent: 'Up', onclick: () => send('folder', {path: model.parent_folder})})
+  const where = element('span')
+  const list = element('ul')
+  const empty = element('p')
+  el.append(styleSheet(CSS), element('nav', {'aria-label': 'Files on the server'}, element('header', {}, up, where), list, empty))
   const paint = () => {
     up.hidden = !model.can_go_up
     where.textContent = model.folder ? `\u200e${model.folder}` : 'Folders of this server'
@@ -42,13 +30,10 @@ export function render({model, el}) {
     empty.textContent = model.remark
     empty.hidden = !model.remark
     list.replaceChildren(...model.entries.map(({name, path, is_data, detail}) => {
-      const button = Object.assign(make('button'), {type: 'button', title: path})
-      button.append(make('b', is_data ? name : `${name}/`), make('small', detail))
+      const texts = [element('b', {textContent: is_data ? name : `${name}/`}), element('small', {textContent: detail})]
+      const button = element('button', {type: 'button', title: path, onclick: () => send(is_data ? 'data' : 'folder', {path})}, ...texts)
       if (path === model.current) button.setAttribute('aria-current', 'true')
-      button.addEventListener('click', () => ask(is_data ? 'data' : 'folder', path))
-      const item = make('li')
-      item.append(button)
-      return item
+      return element('li', {}, button)
     }))
   }
   model.on(['entries', 'folder', 'remark', 'can_go_up', 'current'], paint)

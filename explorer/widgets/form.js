@@ -29,35 +29,21 @@ input[type=checkbox] { width: 18px; height: 18px; accent-color: var(--h-accent);
 .file input { position: absolute; opacity: 0; width: 1px; height: 1px }
 @media (prefers-reduced-motion: reduce) { summary::before { transition: none } }`
 
-const make = (tag, className = '', text = '') => {
-  const node = document.createElement(tag)
-  node.className = className
-  node.textContent = text
-  return node
-}
-const put = (node, text) => { if (node.textContent !== text) node.textContent = text }
+const make = (tag, className = '', text = '') => element(tag, {className, textContent: text})
 
 export function render({model, el}) {
-  // the last few requests travel together: of two quick messages the server may see the second only
-  const ask = (what, name, text) => {
-    const serial = (model.asked.at(-1)?.serial ?? 0) + 1
-    model.asked = [...model.asked.filter(one => one.what !== 'file').slice(-15), {what, name, text, serial}]
-  }
-  const root = make('div', 'form')
-  root.setAttribute('role', 'form')
-  const style = make('style', '', CSS)
+  const send = requestSender(model, request => request.what !== 'file') // a file is large
+  const root = element('div', {className: 'form', role: 'form'})
   const groups = new Map()
   const rows = new Map()
   const file = make('label', 'file', 'Import JSON')
-  const chooser = make('input')
-  chooser.type = 'file'
-  chooser.accept = '.json,application/json'
+  const chooser = element('input', {type: 'file', accept: '.json,application/json'})
   chooser.addEventListener('change', async () => {
-    if (chooser.files[0]) ask('file', '', (await chooser.files[0].slice(0, 1000001).text()))
+    if (chooser.files[0]) send('file', {name: '', text: await chooser.files[0].slice(0, 1000001).text()})
     chooser.value = ''
   })
   file.append(chooser)
-  el.append(style, root, file)
+  el.append(styleSheet(CSS), root, file)
 
   const group = name => {
     if (!groups.has(name)) {
@@ -86,31 +72,27 @@ export function render({model, el}) {
     input.setAttribute('aria-describedby', note.id)
     const list = make('datalist')
     list.id = `list-${field.name}`
-    input.addEventListener('change', () => { delete rows.get(field.name).drawn; ask('set', field.name, input.type === 'checkbox' ? String(input.checked) : input.value) })
+    input.addEventListener('change', () => { delete rows.get(field.name).drawn; send('set', {name: field.name, text: input.type === 'checkbox' ? String(input.checked) : input.value}) })
     row.addEventListener('focusin', () => { row.dataset.focus = ''; describe(rows.get(field.name)) })
     row.addEventListener('focusout', () => { delete row.dataset.focus; describe(rows.get(field.name)) })
     row.append(label, input, note, list)
     group(field.group).inner.append(row)
     return {row, label, input, note, list, kind: field.kind, group: field.group, field}
   }
-  // what a field means is told while it has the focus, what is wrong with it always
+  // help while the field has the focus, a problem always
   const describe = parts => {
     if (!parts) return
     const {field, row, note} = parts
-    const said = field.problem || ('focus' in row.dataset ? field.help : '')
-    put(note, said)
-    note.hidden = !said
+    const text = field.problem || ('focus' in row.dataset ? field.help : '')
+    setText(note, text)
+    note.hidden = !text
   }
   const options = (select, wanted) => {
     const now = JSON.stringify(wanted)
     if (select.dataset.options === now) return
     select.dataset.options = now
-    select.replaceChildren(...wanted.map(one => {
-      const option = make('option', '', one.is_legal ? one.label : `${one.label} (not with the others)`)
-      option.value = one.text
-      option.disabled = !one.is_legal
-      return option
-    }))
+    select.replaceChildren(...wanted.map(({text, label, is_legal}) =>
+      element('option', {value: text, disabled: !is_legal, textContent: is_legal ? label : `${label} (not with the others)`})))
   }
   const draw = () => {
     const wanted = new Map(model.fields.map(field => [field.name, field]))
@@ -123,7 +105,7 @@ export function render({model, el}) {
       if (!rows.has(field.name)) rows.set(field.name, build(field))
       const parts = rows.get(field.name)
       parts.field = field
-      put(parts.label, field.label)
+      setText(parts.label, field.label)
       parts.label.title = field.help
       const {input} = parts
       if (field.kind === 'choice') options(input, field.options)
@@ -131,22 +113,21 @@ export function render({model, el}) {
       // an answer to an earlier change must not undo what has been put in since
       else if (parts.drawn !== field.text) input.value = parts.drawn = field.text
       if (field.suggestions?.length) {
-        parts.list.replaceChildren(...field.suggestions.map(text => { const option = make('option'); option.value = text; return option }))
+        parts.list.replaceChildren(...field.suggestions.map(text => element('option', {value: text})))
         input.setAttribute('list', parts.list.id)
       } else input.removeAttribute('list')
       parts.row.classList.toggle('wrong', Boolean(field.problem))
       input.setAttribute('aria-invalid', String(Boolean(field.problem)))
       describe(parts)
-      // moved only where it must be: a row that is moved loses the focus
       const {inner} = group(field.group)
-      const place = placed.get(inner) ?? 0
-      if (inner.children[place] !== parts.row) inner.insertBefore(parts.row, inner.children[place] ?? null)
-      placed.set(inner, place + 1)
+      const index = placed.get(inner) ?? 0
+      placeChild(inner, index, parts.row)
+      placed.set(inner, index + 1)
     }
     for (const [name, {box, inner, wrong}] of groups) {
       box.hidden = !inner.childElementCount
       const count = model.fields.filter(field => field.group === name && field.problem).length
-      put(wrong, count ? `${count} wrong` : '')
+      setText(wrong, count ? `${count} wrong` : '')
     }
   }
   model.on('fields', draw)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 from explorer.widgets.requests import Request, on_request
 
 
@@ -23,9 +22,9 @@ class SettingsForm(Component):
         " options (dicts: text, label, is_legal)"
     )
     opened = param.List(default=[], doc="groups that are open at first")
-    asked = param.List(default=[], doc="requests: what (set, file), name, text, serial")
+    requests = param.List(default=[], doc="requests: what (set, file), name, text, serial")
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)
 
     def __init__(self, change: Callable[[str, str], None], take: Callable[[str], None], **params: Any) -> None:
         super().__init__(**params)
@@ -33,8 +32,8 @@ class SettingsForm(Component):
         self._take = take
         on_request(self, self._answer)
 
-    def _answer(self, asked: Request) -> None:
-        if asked["what"] == "file":
-            self._take(str(asked["text"]))
+    def _answer(self, request: Request) -> None:
+        if request["what"] == "file":
+            self._take(str(request["text"]))
         else:
-            self._change(str(asked["name"]), str(asked["text"]))
+            self._change(str(request["name"]), str(request["text"]))

@@ -25,22 +25,16 @@ import param
 
 from engine.assets import asset
 from engine.errors import ChoiceError, GridError
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, client_code
 
-_CLIENT = Path(__file__).with_name("client")
 _COAST_AFTER_MS = 300
 _MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js knows it too
-
-
-def client_code(*names: str) -> str:
-    """The named files of ``client/`` as one module: Panel takes a component's JavaScript as a single text."""
-    return "\n".join((_CLIENT / name).read_text(encoding="utf-8") for name in names)
 
 
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("format", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "picture", "globe")
+    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -228,8 +222,8 @@ class Globe(Component):
     stroke = param.Dict(default={}, doc="set by the browser after the brush was used: points [[lat, lon], …], serial")
     coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
 
-    # Panel holds each change back for 50 ms; a hand should see what it moves, and waits for each picture anyway.
-    _priority_changes: ClassVar[list[str]] = ["moved"]
+    # the person should see what is moved; each picture is waited for anyway
+    immediate: ClassVar[tuple[str, ...]] = ("moved",)
 
     css_classes = param.List(default=["drawing"])
 
@@ -272,7 +266,7 @@ class Globe(Component):
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
         with one caption (two where it has a divider), on a light ground and with larger letters.
         """
-        panes = [list(said) for said in captions]
+        panes = [list(texts) for texts in captions]
         self._send_msg(
             {"file": file, "title": title, "label": label, "units": units, "captions": panes, "names": list(names)}
         )

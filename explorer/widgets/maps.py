@@ -1,4 +1,4 @@
-"""The controls of how a page's globe is drawn."""
+"""Controls of how a page's globe is drawn."""
 
 from __future__ import annotations
 

@@ -11,23 +11,13 @@ button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: -2px 
 span { white-space: nowrap } span + span { color: var(--h-secondary) }`
 
 export function render({model, el}) {
-  const style = document.createElement('style')
-  style.textContent = CSS
-  const list = document.createElement('ol')
-  el.append(style, list)
-  const paint = () => {
-    list.replaceChildren(...model.places.map(({lat, lon, words}) => {
-      const item = document.createElement('li')
-      const button = document.createElement('button')
-      button.type = 'button'
-      button.append(...words.map((text) => Object.assign(document.createElement('span'), {textContent: text})))
-      button.addEventListener('click', () => {
-        model.chosen = {lat, lon, serial: (model.chosen.serial ?? 0) + 1}
-      })
-      item.append(button)
-      return item
-    }))
-  }
+  const list = element('ol')
+  el.append(styleSheet(CSS), list)
+  const paint = () => list.replaceChildren(...model.places.map(({lat, lon, words}) => {
+    const choose = () => { model.chosen = {lat, lon, serial: (model.chosen.serial ?? 0) + 1} }
+    const texts = words.map((textContent) => element('span', {textContent}))
+    return element('li', {}, element('button', {type: 'button', onclick: choose}, ...texts))
+  }))
   model.on('places', paint)
   paint()
 }

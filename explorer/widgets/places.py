@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 
 
 class PlaceList(Component):
@@ -17,7 +16,7 @@ class PlaceList(Component):
     places = param.List(doc="dicts: lat, lon, and words, a pair of texts")
     chosen = param.Dict(default={}, doc="set by the browser: lat, lon, serial")
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)
 
     def __init__(self, go: Callable[[float, float], None], **params: Any) -> None:
         super().__init__(**params)

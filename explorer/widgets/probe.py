@@ -7,8 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import param
 
-from explorer.widgets.component import Component
-from explorer.widgets.globe import client_code
+from explorer.widgets.component import Component, client_code
 
 
 class Pointed(NamedTuple):
@@ -21,9 +20,9 @@ class Pointed(NamedTuple):
 
 
 class Probe(Component):
-    """Shows what ``look(pointed)`` says of the place under the pointer: a number, in the units of the ``label``.
+    """Shows ``read(pointed)`` for the position under the pointer: a number, in the units of the ``label``.
 
-    It is asked again whenever something new is drawn under a pointer that rests.
+    It is read again when a new field is drawn under a pointer that rests.
     """
 
     label = param.String(default="Value", doc="what the number is")
@@ -32,18 +31,18 @@ class Probe(Component):
     at = param.Dict(default={}, doc="set by the browser: lat, lon, value, second, serial")
     answer = param.Dict(default={}, doc="to the browser: text, serial")
 
-    # a question waits for its answer anyway; Panel need not hold it back for 50 ms
-    _priority_changes: ClassVar[list[str]] = ["at"]
+    # a question waits for its answer anyway
+    immediate: ClassVar[tuple[str, ...]] = ("at",)
 
-    _esm = client_code("format.js", "readout.js", "probe.js")
+    _esm = client_code("dom.js", "readout.js", "probe.js")
 
-    def __init__(self, look: Callable[[Pointed], str], **params: Any) -> None:
+    def __init__(self, read: Callable[[Pointed], str], **params: Any) -> None:
         super().__init__(**params)
-        self._look = look
+        self._read = read
         self.param.watch(lambda event: self._answer(event.new), "at")
 
     def _answer(self, at: dict[str, Any]) -> None:
         value = at.get("value")
         drawn = None if value is None else float(value)
         pointed = Pointed(float(at["lat"]), float(at["lon"]), drawn, bool(at.get("second")))
-        self.answer = {"text": self._look(pointed), "serial": at["serial"]}
+        self.answer = {"text": self._read(pointed), "serial": at["serial"]}

@@ -7,19 +7,13 @@ canvas { display: block; width: 100%; cursor: pointer; border-radius: 6px; touch
 canvas:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px }
 p { margin: 4px 0 0; font: 450 12px/1.4 Inter, system-ui, sans-serif; color: var(--h-secondary); font-feature-settings: 'tnum' }`
 
-const asBytes = value => (value instanceof Uint8Array ? value : new Uint8Array(value ?? 0))
-
 export function render({model, el}) {
-  const style = document.createElement('style')
-  style.textContent = CSS
-  const canvas = document.createElement('canvas')
-  canvas.tabIndex = 0
-  canvas.setAttribute('role', 'application')
-  const caption = document.createElement('p')
-  el.append(style, canvas, caption)
+  const canvas = element('canvas', {tabIndex: 0, role: 'application'})
+  const caption = element('p')
+  el.append(styleSheet(CSS), canvas, caption)
   const context = canvas.getContext('2d')
 
-  const picture = document.createElement('canvas') // the pyramid at the size of the screen, without marks
+  const picture = element('canvas') // the pyramid at the size of the screen, without marks
   let degree = 0, cell = [0, 0], sheet = null, hover = null, painted = 0
 
   const place = (l, m) => [(degree + m) * cell[0], l * cell[1]]

@@ -1,11 +1,9 @@
 """The pyramid of spherical harmonics: one small picture for every degree (row) and order (column), each clickable."""
 
-from pathlib import Path
-
 import numpy as np
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 
 
 def pack_tiles(tiles: np.ndarray) -> bytes:
@@ -29,4 +27,4 @@ class Pyramid(Component):
 
     css_classes = param.List(default=["drawing"])
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)

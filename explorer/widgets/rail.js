@@ -55,49 +55,28 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 }`
 
 export function render({model, el}) {
-  const style = document.createElement('style')
-  style.textContent = CSS
-  const nav = document.createElement('nav')
-  nav.setAttribute('aria-label', 'Pages')
-  const busy = document.createElement('div')
-  busy.className = 'busy'
-  el.append(style, nav, busy)
-
-  const logo = document.createElement('div')
-  logo.className = 'logo'
-  logo.innerHTML = icon('logo', 28)
-
+  const nav = element('nav', {'aria-label': 'Pages'})
+  const busy = element('div', {className: 'busy'})
+  el.append(styleSheet(CSS), nav, busy)
   const links = model.items.map(item => {
-    const a = document.createElement('a')
-    a.href = `?page=${item.name}`
-    a.innerHTML = icon(item.icon)
-    a.append(item.title)
-    a.addEventListener('click', event => {
+    const open = event => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
       event.preventDefault()
       if (model.page !== item.name) model.page = item.name
-    })
+    }
+    const a = element('a', {href: `?page=${item.name}`, innerHTML: icon(item.icon), onclick: open})
+    a.append(item.title)
     return [item.name, a]
   })
-  const button = (onClick) => {
-    const b = document.createElement('button')
-    b.type = 'button'
-    b.addEventListener('click', onClick)
-    return b
-  }
-  const controls = button(() => { model.drawer_open = !model.drawer_open })
-  controls.innerHTML = icon('controls')
+  const button = (name, onclick) => element('button', {type: 'button', innerHTML: name && icon(name), onclick})
+  const controls = button('controls', () => { model.drawer_open = !model.drawer_open })
   controls.append('Controls')
-  const theme = button(() => { model.dark = !model.dark })
-  const runs = button(() => { model.runs_open = !model.runs_open })
-  runs.innerHTML = icon('runs')
-  const count = document.createElement('span')
-  count.className = 'count'
+  const theme = button('', () => { model.dark = !model.dark })
+  const runs = button('runs', () => { model.runs_open = !model.runs_open })
+  const count = element('span', {className: 'count'})
   runs.append('Runs', count)
-  const pages = document.createElement('div')
-  pages.className = 'pages'
-  pages.append(...links.map(([, a]) => a))
-  nav.append(logo, pages, runs, controls, theme)
+  const pages = element('div', {className: 'pages'}, ...links.map(([, a]) => a))
+  nav.append(element('div', {className: 'logo', innerHTML: icon('logo', 28)}), pages, runs, controls, theme)
 
   // Not scrollIntoView: from where that was called the browser goes on with Tab, and the first links would be passed over.
   const bringIn = a => {

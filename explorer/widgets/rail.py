@@ -1,10 +1,8 @@
 """The rail at the left edge: pages, the drawer's and the theme's switch, and the browser's address bar."""
 
-from pathlib import Path
-
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 
 
 class Rail(Component):
@@ -25,4 +23,4 @@ class Rail(Component):
     runs_count = param.Integer(default=0, doc="runs that wait or work")
     busy = param.Boolean(default=False, doc="whether the server is at work for this session")
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)

@@ -1,4 +1,4 @@
-"""What is read beside a globe: the colour scale with a mark at the pointer, and the value and place in words.
+"""Read-out of a globe: the colour scale with a mark at the pointer, and value and position as text.
 
 Both listen to the globe's DOM event ``harmonia:hover``, so nothing goes through the server.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import param
 
-from explorer.widgets.component import Component
-from explorer.widgets.globe import client_code
+from explorer.widgets.component import Component, client_code
 
 _BAR = "export const render = renderBar"
 _HOVER = "export const render = renderHover"
@@ -28,15 +27,15 @@ class ColorScale(Component):
     names = param.List(default=[], item_type=str, doc="of the first and the last kind; empty = numbers")
     group = param.String(default="", doc="the globe's group")
 
-    _esm = f"{client_code('format.js', 'readout.js')}\n{_BAR}"
+    _esm = f"{client_code('dom.js', 'readout.js')}\n{_BAR}"
 
 
 class HoverReadout(Component):
-    """The value and the place under the pointer, in words."""
+    """The value and the position under the pointer, as text."""
 
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
     units = param.String(default="", doc="of the value")
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
 
-    _esm = f"{client_code('format.js', 'readout.js')}\n{_HOVER}"
+    _esm = f"{client_code('dom.js', 'readout.js')}\n{_HOVER}"

@@ -1,7 +1,7 @@
-"""What the browser asks of a component, each request once and none lost.
+"""Requests of the browser to a component, each handled once and none lost.
 
 Of two messages that follow each other within milliseconds the server may see the second only. So a component's
-``asked`` holds the last few requests, each with a serial number that grows.
+``requests`` holds the last few requests, each with a serial number that grows.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Request = Mapping[str, Any]
 
 
 def on_request(component: param.Parameterized, answer: Callable[[Request], None]) -> None:
-    """Call ``answer`` with each new request in ``component.asked``, in their order."""
-    answered = 0
+    """Call ``answer`` with each new request in ``component.requests``, in their order."""
+    last = 0
 
-    def look(event: param.parameterized.Event) -> None:
-        nonlocal answered
+    def handle(event: param.parameterized.Event) -> None:
+        nonlocal last
         for request in event.new:
-            if request["serial"] > answered:
-                answered = request["serial"]
+            if request["serial"] > last:
+                last = request["serial"]
                 answer(request)
 
-    component.param.watch(look, "asked")
+    component.param.watch(handle, "requests")

@@ -1,4 +1,4 @@
-"""Words on the screen: titles, sections, facts. Plain HTML with everything that came from outside escaped."""
+"""Text on the screen as HTML: titles, sections, facts. What comes from outside is escaped."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def paragraph(sentence: str) -> str:
 
 def paragraphs(sentences: Iterable[tuple[str, bool]]) -> str:
     """HTML of sentences; those paired with True are set apart as a caution."""
-    return "".join(f"<p{' class=caution' if caution else ''}>{escape(said)}</p>" for said, caution in sentences)
+    return "".join(f"<p{' class=caution' if caution else ''}>{escape(sentence)}</p>" for sentence, caution in sentences)
 
 
-def progress(share: float, doing: str) -> str:
+def progress(fraction: float, action: str) -> str:
     """HTML of a progress bar with what is being done."""
     return (
-        f"<p role=status>{escape(doing)}</p>"
-        f'<progress max="1" value="{share:.3f}" aria-label="{escape(doing, quote=True)}"></progress>'
+        f"<p role=status>{escape(action)}</p>"
+        f'<progress max="1" value="{fraction:.3f}" aria-label="{escape(action, quote=True)}"></progress>'
     )
 
 
@@ -100,9 +100,9 @@ def table(rows: Iterable[tuple[str, ...]], heads: Sequence[str] = ()) -> str:
     return f"<table>{f'<tr><td></td>{over}</tr>' if over else ''}{body}</table>"
 
 
-def sentence(said: str) -> str:
-    """What was said as a sentence of its own: it begins large and ends with a stop."""
-    return f"{said[:1].upper()}{said[1:]}{'' if said.endswith(('.', '!', '?')) else '.'}"
+def sentence(text: str) -> str:
+    """A text as a sentence: with a capital letter at its beginning and a stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
 def number(value: float) -> str:

@@ -16,19 +16,13 @@ progress::-webkit-progress-value { background: var(--h-accent) }
 progress::-moz-progress-bar { background: var(--h-accent) }
 [hidden] { display: none }`
 
-const make = (tag, text = '') => Object.assign(document.createElement(tag), {textContent: text})
-const mb = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
-
 export function render({model, el}) {
-  const drop = make('div')
-  drop.className = 'drop'
-  const input = Object.assign(make('input'), {type: 'file', accept: model.accept, hidden: true, ariaLabel: 'File to upload'})
-  const said = make('p')
-  said.setAttribute('role', 'status')
-  const bar = Object.assign(make('progress'), {max: 1, hidden: true, ariaLabel: 'Uploaded'})
-  const button = Object.assign(make('button'), {type: 'button'})
-  drop.append(button, said, bar, input)
-  el.append(Object.assign(make('style'), {textContent: CSS}), drop)
+  const input = element('input', {type: 'file', accept: model.accept, hidden: true, 'aria-label': 'File to upload'})
+  const status = element('p', {role: 'status'})
+  const bar = element('progress', {max: 1, hidden: true, 'aria-label': 'Uploaded'})
+  const button = element('button', {type: 'button'})
+  const drop = element('div', {className: 'drop'}, button, status, bar, input)
+  el.append(styleSheet(CSS), drop)
 
   let file = null
   let serial = 0
@@ -36,13 +30,13 @@ export function render({model, el}) {
     file = null
     bar.hidden = true
     button.textContent = 'Choose a file'
-    said.textContent = `or drop it here: NetCDF, at most ${model.limit_mb} MB`
+    status.textContent = `or drop it here: NetCDF, at most ${model.limit_mb} MB`
   }
   const show = (sent) => {
     bar.hidden = false
     bar.value = sent / Math.max(file.size, 1)
     button.textContent = 'Cancel'
-    said.textContent = `${file.name}: ${mb(sent)} of ${mb(file.size)}`
+    status.textContent = `${file.name}: ${formatBytes(sent)} of ${formatBytes(file.size)}`
   }
   const send = async (offset) => {
     const mine = serial

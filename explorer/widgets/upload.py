@@ -7,7 +7,6 @@ each chunk to disk and acknowledges it before the next one leaves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -15,7 +14,7 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.ocean import Upload, upload_limit_mb
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, code_beside
 
 CHUNK_BYTES = 2**20
 
@@ -32,7 +31,7 @@ class UploadField(Component):
     limit_mb = param.Integer(default=200, doc="the largest file")
     chunk_bytes = param.Integer(default=CHUNK_BYTES)
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = code_beside(__file__)
 
     def __init__(self, done: Callable[[str], None], failed: Callable[[Exception], None], **params: Any) -> None:
         super().__init__(limit_mb=upload_limit_mb(), **params)

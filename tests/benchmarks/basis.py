@@ -11,7 +11,7 @@ from engine.data.land import land_mask
 from engine.embedding import HarmonicBasis
 from engine.sphere import HarmonicGrid, LatLonGrid
 from tests.benchmarks import Row, peak_mb_above_base, seconds
-from tests.engine.reference import real_harmonics, weighted_moments
+from tests.support.reference import real_harmonics, weighted_moments
 
 MAX_DEGREE = 20
 FIT_LIMIT_S = 1.0

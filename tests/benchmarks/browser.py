@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.benchmarks import Row
-from tests.browser.conftest import QUIET, start_server
+from tests.support.browser import QUIET, start_server
 
 MOVES = 40
 WINDOW_OPENS_MS = 1000

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
 from engine.runs import ACTIVE, Run, RunConfig, RunStore
 from tests.benchmarks import Row
 from tests.benchmarks.browser import FINISH, WATCH, open_page, slider_row, start_browser
-from tests.browser.conftest import start_server
+from tests.support.browser import start_server
 
 LONG_S = 300.0
 LOOKS = 5

@@ -12,7 +12,7 @@ from engine.embedding import HarmonicBasis, position_embedding
 from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid
 from tests.benchmarks import Row, peak_mb_above_base, seconds
-from tests.engine.reference import real_harmonics
+from tests.support.reference import real_harmonics
 
 MAX_DEGREE, NUM_COMPONENTS, PATCH = 10, 64, (4, 4)
 RATIO = 200.0

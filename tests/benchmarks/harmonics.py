@@ -10,7 +10,7 @@ import torch
 from engine.sphere import HarmonicGrid, LatLonGrid, harmonics_at
 from engine.sphere.harmonics import legendre_rows
 from tests.benchmarks import Row, seconds
-from tests.engine.reference import legendre_column, real_harmonic
+from tests.support.reference import legendre_column, real_harmonic
 
 GRID = LatLonGrid.poles(0.25)
 SCIPY_SAMPLE = [(0, 0), (3, -2), (5, 5), (7, 0), (8, -8), (10, 1), (10, -10)]

@@ -24,7 +24,7 @@ from engine.queries.ocean import sources as ocean_sources
 from engine.sphere import LatLonGrid
 from tests.benchmarks import Row, seconds
 from tests.benchmarks.browser import WATCH
-from tests.browser.conftest import QUIET, start_server
+from tests.support.browser import QUIET, start_server
 
 MOVES = 20
 NUM_DAYS = 40

@@ -27,7 +27,7 @@ from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.positions import fit_basis
 from tests.benchmarks import Row
 from tests.benchmarks.browser import WATCH
-from tests.browser.conftest import QUIET, start_server
+from tests.support.browser import QUIET, start_server
 
 RUN = "20260101-000000-0000000000"
 MONTHS = ("2006-05", "2006-06", "2006-07")

@@ -13,7 +13,7 @@ import xarray as xr
 
 from engine.data.gaps import coverage, withhold
 from engine.data.land import land_mask
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import ScoreSums, Strata, coast_distance_km, score, score_table
 from engine.evaluation.spectra import SpectrumSums
 from engine.models.baselines import Baselines

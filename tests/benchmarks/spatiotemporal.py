@@ -19,7 +19,7 @@ import torch
 from engine.compute import cores
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel, estimate
 from tests.benchmarks import Row, max_rss_mb
-from tests.engine.windows import window_of
+from tests.support.windows import window_of
 
 SIDE = 80
 MONTHS = 12

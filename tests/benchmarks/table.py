@@ -12,7 +12,7 @@ from engine.embedding import Embedding2d
 from engine.embedding.table import GLOBE, Topology
 from engine.models import SpatialConv
 from tests.benchmarks import Row, seconds
-from tests.engine.reference import table_gradient, table_windows
+from tests.support.reference import table_gradient, table_windows
 
 MANIFOLD, PADDING, NUM_POINTS = (63, 32, 2), (7, 7), 2000
 FUSED_LIMIT_MS = 6.0

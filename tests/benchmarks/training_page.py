@@ -22,8 +22,8 @@ from explorer.pages.train.comparisons import read_compared
 from explorer.pages.train.run_reader import CurveOptions, RunReader
 from explorer.plots import training as figures
 from tests.benchmarks import Row, seconds
-from tests.browser.conftest import QUIET, eventually, start_server
-from tests.engine.ocean import small_ocean
+from tests.support.browser import QUIET, eventually, start_server
+from tests.support.ocean import small_ocean
 
 NUM_RUNS, NUM_LINES, NUM_TRIALS = 8, 100_000, 200
 

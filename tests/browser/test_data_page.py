@@ -18,7 +18,7 @@ from engine.queries import ocean
 from engine.queries.ocean import SourceChoice
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import number
-from tests.browser.conftest import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
+from tests.support.browser import LONG_MS, Server, address_of, eventually, fact, middle, open_page, save, serving
 
 CHOICE = SourceChoice(step_deg=2.0, seed=3, years=1)
 DEMO = "?page=data&src=demo&step=2&seed=3&years=1"
@@ -245,7 +245,7 @@ def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[S
     expect(fact(page, "Sea seen")).to_have_text(coverage_percent(good))
     choice_of_quality(page, "All").click()
     page.wait_for_function("location.search.includes('quality=all')")
-    expect(page.get_by_text("All observations count, whatever 'quality_level' says of them.").first).to_be_visible()
+    expect(page.get_by_text("All observations are used; 'quality_level' is ignored.").first).to_be_visible()
     expect(fact(page, "Sea seen")).to_have_text(coverage_percent(every))
     page.reload()
     expect(choice_of_quality(page, "All")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)

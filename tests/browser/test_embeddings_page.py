@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.queries import embeddings
 from engine.queries.basis import BasisConfig, Domain
 from engine.queries.embeddings import EmbeddingConfig
-from tests.browser.conftest import fact, middle, open_page
+from tests.support.browser import fact, middle, open_page
 
 SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
 SIMILARITY = SMALL.replace("colours", "similarity")

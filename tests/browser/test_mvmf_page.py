@@ -18,7 +18,7 @@ from engine.queries.mvmf.sandbox import Mixture
 from engine.runs import ENDED, RunConfig, RunStore
 from explorer.pages.mvmf import text
 from explorer.widgets.text import number
-from tests.browser.conftest import LONG_MS, Server, eventually, fact, middle, open_page, save, serving
+from tests.support.browser import LONG_MS, Server, eventually, fact, middle, open_page, save, serving
 
 SETTINGS = ExpertSettings(
     tiles=LandTiles(size=8), num_centres=40, width=8, head_degree=3, epochs=1, samples=64, batch=16,

@@ -20,9 +20,9 @@ from engine.config.sst import FileSource, SSTSettings
 from engine.data.sst import open_sst
 from engine.queries import reconstruct
 from engine.runs import ENDED, RunConfig, RunStore
-from tests.browser.conftest import LONG_MS, Server, click_until, eventually, middle, open_page, save, serving
-from tests.engine.ocean import GRID, small_ocean
-from tests.engine.test_fit import SMALL
+from tests.support.browser import LONG_MS, Server, click_until, eventually, middle, open_page, save, serving
+from tests.support.ocean import GRID, small_ocean
+from tests.support.trainings import SMALL
 
 
 @dataclass

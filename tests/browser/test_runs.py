@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from engine.embedding import HarmonicBasis
 from engine.runs import RunStore
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     Server,
     click_twice,
@@ -24,7 +24,7 @@ from tests.browser.conftest import (
     start_server,
     wait_ready,
 )
-from tests.faults.tools import processes_of
+from tests.support.workers import processes_of
 
 LARGE = "?page=basis&show=component&L=60&K=64&k=1&domain=ocean&step=2&panel=profile"
 

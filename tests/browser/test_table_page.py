@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from engine.queries import table
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.widgets.text import number
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     Server,
     click_twice,

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from engine.config.model import SpatioTemporalConfig
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.pages.train.model import MOST_COMPARED
-from tests.browser.conftest import (
+from tests.support.browser import (
     LONG_MS,
     ROOT,
     Server,
@@ -33,7 +33,7 @@ from tests.browser.conftest import (
     serving,
     wait_ready,
 )
-from tests.engine.ocean import small_ocean
+from tests.support.ocean import small_ocean
 
 NUM_EPOCHS = 5
 
@@ -167,10 +167,10 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     for name, values in mine.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
 
-    # a run that is deleted while it is on screen leaves it, and comes back from the bin
+    # a run that is deleted while it is on screen leaves it, and comes back from the trash
     the_run(page).get_by_role("button", name="Delete").click()
     expect(the_run(page)).to_have_count(0)
-    page.get_by_text("Bin: 1 deleted").click()
+    page.get_by_text("Trash: 1 deleted").click()
     page.get_by_role("button", name="Restore").click()
     page.locator(f"li[data-run='{first.id}'] .title").click()
     expect(the_run(page)).to_have_attribute("data-state", "done")
@@ -240,7 +240,7 @@ def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, ho
 EARLIER_ANSWER = """([first, second]) => {
   first.click()
   second.click()
-  const {data} = Bokeh.index.query_one(({model}) => model.class_name === 'TrainingList').model
+  const {data} = Bokeh.index.query_one(({model}) => model.class_name === 'RunList').model
   data.rows = data.rows.map((row) => ({...row, is_compared: row.title === 'Table 0'}))
   return second.checked
 }"""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import BASELINES, Baselines, Bias, Climatology, mean_of_valid_days, observed_months
+from engine.models.baselines import BASELINES, Baselines, Bias, Climatology, mean_of_observed_days, observed_months
 from engine.models.baselines.bias import RIDGES
 from engine.models.baselines.climatology import season
-from engine.models.baselines.tuning import area_mae
+from engine.models.baselines.observed import area_mae
 from engine.sphere import LatLonGrid
-from tests.engine.months import GRID, LAND, months_of, usual
+from tests.support.months import GRID, LAND, months_of, usual
 
 SEA = ~LAND
 AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
@@ -35,7 +35,7 @@ def errors(baselines: Baselines, data) -> dict[str, float]:
 
 def test_the_mean_is_that_of_the_valid_days():
     days = months_of(1).daily[0]
-    mean, num_days = mean_of_valid_days(days)
+    mean, num_days = mean_of_observed_days(days)
     seen = num_days > 0
     np.testing.assert_array_equal(num_days, np.isfinite(days).sum(axis=0))
     np.testing.assert_allclose(mean[seen], np.nanmean(days[:, seen].astype(float), axis=0), rtol=1e-12)
@@ -97,7 +97,7 @@ def test_a_cell_that_was_never_seen_takes_its_rows_mean_or_its_neighbours():
 
 def test_nothing_to_learn_from_is_refused():
     data = months_of(1, truth=False)
-    with pytest.raises(DataError, match="no value to learn from"):
+    with pytest.raises(DataError, match="no value to fit the climatology to"):
         Baselines.fit(replace(data, daily=np.full_like(data.daily, np.nan)), months_of(1))
 
 
@@ -182,24 +182,24 @@ def test_the_anomaly_is_shrunk_by_the_noise_over_the_signal(noise: float, anomal
     """For Gaussian anomalies and noise the best k is their ratio of variances, and the optimum is flat."""
     kinds = {"noise": noise, "anomaly": anomaly, "clear": (0.03, 0.1, 0.3)}
     baselines = Baselines.fit(months_of(6, **kinds), months_of(3, 1, **kinds))
-    assert baselines.arrays()["climatology_anomaly.days"] == pytest.approx((noise / anomaly) ** 2, rel=0.5)
+    assert baselines.state_dict()["climatology_anomaly.days"] == pytest.approx((noise / anomaly) ** 2, rel=0.5)
 
 
 def test_a_perfect_mean_is_not_shrunk():
     baselines = Baselines.fit(months_of(2, noise=0.0), months_of(1, 1, noise=0.0))
-    assert baselines.arrays()["climatology_anomaly.days"] == 0.0
+    assert baselines.state_dict()["climatology_anomaly.days"] == 0.0
 
 
 def test_without_the_truth_only_those_remain_that_need_none():
     baselines = Baselines.fit(months_of(2, truth=False), months_of(1, 1))
     assert list(baselines.fitted) == ["mean", "climatology"]
-    assert list(Baselines.from_arrays(baselines.arrays()).fitted) == ["mean", "climatology"]
+    assert list(Baselines.from_state_dict(baselines.state_dict()).fitted) == ["mean", "climatology"]
 
 
 def test_they_travel_as_plain_arrays(fitted, tmp_path):
-    np.savez(tmp_path / "baselines.npz", **fitted.arrays())
+    np.savez(tmp_path / "baselines.npz", **fitted.state_dict())
     with np.load(tmp_path / "baselines.npz", allow_pickle=False) as arrays:
-        again = Baselines.from_arrays(dict(arrays))
+        again = Baselines.from_state_dict(dict(arrays))
     data = months_of(1, 3)
     for name, values in fitted.predict(data).items():
         np.testing.assert_array_equal(again.predict(data)[name], values)

@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.calendar import SLOTS, by_month, date_labels, from_months
+from engine.data.calendar import SLOTS, Months, by_month, date_labels, month_edges
 from engine.errors import DataError
 
 CALENDARS = ["standard", "noleap", "all_leap", "360_day", "julian"]
@@ -36,6 +36,26 @@ def spans(draw: st.DrawFn) -> xr.DataArray:
     )
     days = days if days.size else np.zeros(1, np.int64)
     return series(DAYS_OF_2020 + first + days, draw(st.sampled_from(CALENDARS)), draw(st.booleans()))
+
+
+def from_months(months: Months) -> xr.DataArray:
+    """Days (time, lat, lon) from months, lazy: the inverse of :func:`by_month`."""
+    daily = months.daily
+    month, slot = np.nonzero(daily["in_source"].values)
+    calendar = str(daily.attrs["calendar"])
+    first = int(daily["year"].values[0]) * 12 + int(daily["month_number"].values[0]) - 1
+    days = month_edges(first, daily.sizes["month"], calendar)[month] + slot
+    coords = {
+        "time": date_labels(days, calendar),
+        "lat": daily["lat"].values,
+        "lon": daily["lon"].values,
+    }
+    if "hour" in daily.coords:
+        coords["hour"] = ("time", daily["hour"].values[month, slot])
+    lazy = daily.data
+    data = dask.array.concatenate([lazy[m][slot[month == m]] for m in np.unique(month)])
+    attrs = {name: value for name, value in daily.attrs.items() if name != "calendar"}
+    return xr.DataArray(data, coords, ("time", "lat", "lon"), daily.name, attrs)
 
 
 @settings(max_examples=25)

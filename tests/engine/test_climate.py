@@ -15,11 +15,11 @@ from engine.data.climate import (
     NUM_CLASSES,
     RASTER_SHAPE,
     SEA,
-    box_shares,
-    class_shares,
+    box_fractions,
+    class_fractions,
     climate_at,
     climate_raster,
-    group_shares,
+    group_fractions,
 )
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid
@@ -117,19 +117,19 @@ def counted(south: float, north: float, west: float, east: float, steps: int = 3
 )
 def test_shares_of_a_box_are_those_of_its_points(box):
     south, north, west, east = (np.array([edge]) for edge in box)
-    shares = box_shares(south, north, west, east)
+    shares = box_fractions(south, north, west, east)
     assert shares.sum() == pytest.approx(1.0, abs=1e-6)
     np.testing.assert_allclose(shares[0], counted(*box), atol=5e-3)
-    np.testing.assert_allclose(box_shares(south, north, west + 360.0, east + 360.0), shares, atol=1e-6)
+    np.testing.assert_allclose(box_fractions(south, north, west + 360.0, east + 360.0), shares, atol=1e-6)
 
 
 def test_boxes_keep_their_order():
     south = np.array([40.0, -10.0, 40.0, 60.0])
     west = np.array([0.0, 120.0, 10.0, -100.0])
-    shares = box_shares(south, south + 5.0, west, west + 5.0)
+    shares = box_fractions(south, south + 5.0, west, west + 5.0)
     for number in range(4):
         one = slice(number, number + 1)
-        np.testing.assert_array_equal(shares[one], box_shares(south[one], south[one] + 5, west[one], west[one] + 5))
+        np.testing.assert_array_equal(shares[one], box_fractions(south[one], south[one] + 5, west[one], west[one] + 5))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_boxes_keep_their_order():
     ids=["regular", "cells", "descending over the date line", "poles"],
 )
 def test_shares_of_patches_are_those_of_their_boxes(grid, patch):
-    shares = class_shares(grid, patch)
+    shares = class_fractions(grid, patch)
     ph, pw = patch
     assert shares.shape == (grid.shape[0] // ph, grid.shape[1] // pw, NUM_CLASSES)
     np.testing.assert_allclose(shares.sum(-1), 1.0, atol=1e-6)
@@ -154,9 +154,9 @@ def test_shares_of_patches_are_those_of_their_boxes(grid, patch):
 
 def test_finer_patches_add_up_to_coarser_ones():
     fine, coarse = LatLonGrid.regular(2.0), LatLonGrid.regular(10.0)
-    weights = fine.cell_area_m2[:, None, None] * class_shares(fine).astype(np.float64)
+    weights = fine.cell_area_m2[:, None, None] * class_fractions(fine).astype(np.float64)
     summed = weights.reshape(18, 5, 36, 5, NUM_CLASSES).sum((1, 3))
-    expected = class_shares(coarse) * coarse.cell_area_m2[:, None, None]
+    expected = class_fractions(coarse) * coarse.cell_area_m2[:, None, None]
     np.testing.assert_allclose(
         summed / coarse.cell_area_m2[:, None, None], expected / coarse.cell_area_m2[:, None, None], atol=1e-6
     )
@@ -165,8 +165,8 @@ def test_finer_patches_add_up_to_coarser_ones():
 def test_the_earth_is_mostly_sea_and_its_land_mostly_arid():
     """Land is 29 % of the Earth; of the land, B covers most (Peel et al. 2007: 30 %, without Antarctica)."""
     grid = LatLonGrid.regular(5.0)
-    earth = np.average(class_shares(grid).mean(1), axis=0, weights=grid.cell_area_m2)
-    groups = group_shares(earth.astype(np.float32))
+    earth = np.average(class_fractions(grid).mean(1), axis=0, weights=grid.cell_area_m2)
+    groups = group_fractions(earth.astype(np.float32))
     assert groups.sum() == pytest.approx(1.0, abs=1e-6)
     assert groups[SEA] == pytest.approx(0.71, abs=0.01)
     assert groups[1:].argmax() == 1
@@ -178,7 +178,7 @@ def test_the_earth_is_mostly_sea_and_its_land_mostly_arid():
 
 def test_a_patch_that_does_not_divide_is_refused():
     with pytest.raises(ChoiceError, match="patch width 7 does not divide 120 cells"):
-        class_shares(LatLonGrid.regular(3.0), (4, 7))
+        class_fractions(LatLonGrid.regular(3.0), (4, 7))
 
 
 @pytest.mark.parametrize(

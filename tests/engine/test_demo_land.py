@@ -1,7 +1,6 @@
 """Synthetic land, ocean windows and the user's own tiles: what is real in them, who may learn from them, refusals."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +8,15 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.climate import SEA, box_shares, climate_at
+from engine.data.climate import SEA, box_fractions, climate_at
 from engine.data.demo_land import BANDS, DemoLand
 from engine.data.ocean_tiles import ocean_tiles
 from engine.data.source import SSTSource
 from engine.data.tile_files import folder_tiles
-from engine.data.tiles import BLOCK_DEG, NO_PART, SPLITS, part_of, split_of_boxes
+from engine.data.tiles import BLOCK_DEG, NO_SPLIT, SPLITS, split_of_boxes, split_of_points
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid, great_circle_km
+from tests.support.tiles import write_tiles
 
 BLUE, GREEN, RED, NEAR, SHORT = range(5)
 
@@ -41,14 +41,14 @@ def snowiness(pixels: np.ndarray) -> np.ndarray:
 
 def test_parts_are_whole_blocks_of_the_promised_shares():
     lat, lon = np.random.default_rng(0).uniform((-90, -180), (90, 180), (20000, 2)).T
-    parts = part_of(lat, lon, seed=3)
+    parts = split_of_points(lat, lon, seed=3)
     weights = np.cos(np.deg2rad(lat))
     shares = np.bincount(parts, weights, 3) / weights.sum()
     np.testing.assert_allclose(shares, (0.8, 0.1, 0.1), atol=0.02)
-    np.testing.assert_array_equal(part_of(lat, lon + 360.0, 3), parts)
-    assert (part_of(lat, lon, seed=4) != parts).mean() > 0.2
+    np.testing.assert_array_equal(split_of_points(lat, lon + 360.0, 3), parts)
+    assert (split_of_points(lat, lon, seed=4) != parts).mean() > 0.2
     # at the equator a block is as wide as high
-    row = part_of(1.0, np.arange(-180.0, 180.0, 1 / 24), seed=3)
+    row = split_of_points(1.0, np.arange(-180.0, 180.0, 1 / 24), seed=3)
     assert 30 < np.count_nonzero(np.diff(row)) < 360 / BLOCK_DEG
 
 
@@ -60,9 +60,9 @@ def test_no_ground_of_a_tested_tile_is_seen_in_training(size, pixel_km):
     for number, part in enumerate(SPLITS):
         tiles = land.tiles(part, range(300))
         x, y, z = np.moveaxis(land._points(tiles.lat, tiles.lon).astype(float), -1, 0)
-        parts = part_of(np.rad2deg(np.arcsin(z.clip(-1, 1))), np.rad2deg(np.arctan2(y, x)), land.seed, height)
+        parts = split_of_points(np.rad2deg(np.arcsin(z.clip(-1, 1))), np.rad2deg(np.arctan2(y, x)), land.seed, height)
         assert (parts == number).all()
-    everywhere = part_of(np.arange(-89.95, 90.0, 0.1)[:, None], np.arange(-180.0, 180.0), land.seed, height)
+    everywhere = split_of_points(np.arange(-89.95, 90.0, 0.1)[:, None], np.arange(-180.0, 180.0), land.seed, height)
     borders = np.flatnonzero(np.diff(everywhere, axis=0).any(axis=1))
     assert np.diff(borders).min() * 0.1 > 3 * height - 0.2
 
@@ -91,9 +91,9 @@ def test_a_box_has_the_part_of_all_points_in_it(tile_deg):
     steps = np.concatenate(([1e-6], np.linspace(0.01, 0.99, 99), [1.0 - 1e-6]))
     lat = (south + size[0] * steps[:, None])[:, None]
     lon = (west + size[1] * steps[:, None])[None]
-    inside = part_of(lat, lon, 7, tile_deg).reshape(-1, count)
-    np.testing.assert_array_equal(found, np.where((inside == inside[0]).all(axis=0), inside[0], NO_PART))
-    assert 0 < (found == NO_PART).sum() < count
+    inside = split_of_points(lat, lon, 7, tile_deg).reshape(-1, count)
+    np.testing.assert_array_equal(found, np.where((inside == inside[0]).all(axis=0), inside[0], NO_SPLIT))
+    assert 0 < (found == NO_SPLIT).sum() < count
 
 
 # --- synthetic land -------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_shares_are_those_of_the_real_classes_in_the_tile(land):
     """Near the equator a tile is nearly a box of degrees."""
     lat, lon = np.array([2.0, -1.5, 0.5]), np.array([102.0, -50.0, 35.0])
     half = np.rad2deg(land.size * land.pixel_km / 2.0 / 6371.0)
-    boxes = box_shares(lat - half, lat + half, lon - half, lon + half)
+    boxes = box_fractions(lat - half, lat + half, lon - half, lon + half)
     np.testing.assert_allclose(land.at(lat, lon, 1).climate, boxes, atol=0.02)
 
 
@@ -243,7 +243,7 @@ def test_ocean_windows_cross_the_date_line_and_have_the_climate_of_their_box():
     half = 4 * 5.0
     for index in over[:5]:
         edges = (np.array([value]) for value in (tiles.lat[index] - half, tiles.lat[index] + half))
-        shares = box_shares(*edges, np.array([tiles.lon[index] - half]), np.array([tiles.lon[index] + half]))
+        shares = box_fractions(*edges, np.array([tiles.lon[index] - half]), np.array([tiles.lon[index] + half]))
         np.testing.assert_allclose(tiles.climate[index], shares[0], atol=1e-6)
 
 
@@ -261,27 +261,6 @@ def test_sources_without_days_or_room_are_refused():
 
 
 # --- the user's tiles -----------------------------------------------------------------------------------------------
-
-
-def write_tiles(folder: Path, count: int = 60) -> None:
-    """Half of the tiles in one .npz, the others in a NetCDF file each."""
-    rng = np.random.default_rng(0)
-    lat, lon = rng.uniform(-60, 60, count), rng.uniform(-180, 180, count)
-    pixels = (lat[:, None, None, None] + rng.normal(size=(count, 2, 8, 8))).astype(np.float32)
-    half = count // 2
-    np.savez(
-        folder / "many.npz",
-        pixels=pixels[:half],
-        lat=lat[:half],
-        lon=lon[:half],
-        day=np.arange(half) + 1,
-        bands=["a", "b"],
-    )
-    offsets = (np.arange(8) - 3.5) * 0.01
-    for index in range(half, count):
-        coords = {"lat": lat[index] + offsets, "lon": lon[index] + offsets, "time": np.datetime64("2020-03-01")}
-        variables = {name: (("lat", "lon"), pixels[index, b, ::-1]) for b, name in enumerate("ab")}
-        xr.Dataset(variables, coords).to_netcdf(folder / f"tile{index}.nc")
 
 
 def test_a_folder_of_tiles_is_read_with_place_time_and_climate(tmp_path):
@@ -315,8 +294,8 @@ GOOD = {"pixels": np.ones((2, 8, 8)), "lat": 1.0, "lon": 2.0, "day": 3.0}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"lat": 91.0}, "no place on Earth"),
-        ({"lon": np.nan}, "no place on Earth"),
+        ({"lat": 91.0}, "no point on Earth"),
+        ({"lon": np.nan}, "no point on Earth"),
         ({"day": 0.0}, "not in the year"),
         ({"pixels": np.ones((2, 8, 6))}, "cut them square"),
         ({"pixels": np.full((2, 8, 8), np.nan)}, "no pixel has a value"),
@@ -342,7 +321,7 @@ def test_folders_that_hold_no_tiles_or_two_kinds_are_refused(tmp_path):
     with pytest.raises(DataError, match="none of the 1 tiles lies in a block"):
         folder_tiles(tmp_path)
     np.savez(tmp_path / "b.npz", **{**GOOD, "pixels": np.ones((3, 8, 8))})
-    with pytest.raises(DataError, match="3 × 8 × 8 stand beside tiles of 2 × 8 × 8"):
+    with pytest.raises(DataError, match="3 × 8 × 8 are mixed with tiles of 2 × 8 × 8"):
         folder_tiles(tmp_path)
     (tmp_path / "c.nc").write_bytes(b"not at all")
     with pytest.raises(DataError, match=r"c\.nc"):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from engine.data.august import august_sst
-from engine.data.demo_ocean import CLAIMS, PARAMETERS, DemoDay, DemoOcean, demo_ocean
-from engine.data.demo_ocean.clouds import Clouds, Cooling, Sky
+from engine.data.demo_ocean import EXPECTED_RANGES, PARAMETERS, DemoDay, DemoOcean, demo_ocean
+from engine.data.demo_ocean.clouds import CloudProcesses, Clouds, Cooling
 from engine.data.demo_ocean.mean_state import Sampler, anchor_grid, at_points, mean_state
 from engine.data.demo_ocean.satellite import ORBITS_A_DAY, Satellite
 from engine.data.demo_ocean.spectral import Synthesis
-from engine.data.demo_ocean.vortices import KM_PER_DEG, Cores, Vortices, drawn
+from engine.data.demo_ocean.vortices import KM_PER_DEG, VortexState, Vortices, rasterise
 from engine.data.land import land_mask
 from engine.errors import ChoiceError, GridError
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, unit_vectors
@@ -126,7 +126,7 @@ def test_anchor_maps_are_read_where_they_are() -> None:
 def test_vortices_are_drawn_as_the_slow_way_draws_them(step: float) -> None:
     grid = LatLonGrid.regular(step)
     random = np.random.default_rng(0)
-    cores = Cores(
+    cores = VortexState(
         np.array([-55.0, 12.3, 40.0]),
         np.array([10.0, 179.9, -180.3]),
         np.array([1.5, 0.7, 1.1]),
@@ -146,7 +146,7 @@ def test_vortices_are_drawn_as_the_slow_way_draws_them(step: float) -> None:
         anomaly += seen * core_K * np.cos(a) ** 2 * np.cos(b) ** 2
         east -= seen * swirl * np.sin(2.0 * b) * np.cos(a) ** 2
         north += seen * swirl * np.sin(2.0 * a) * np.cos(b) ** 2
-    for found, expected in zip(drawn(cores, grid), (anomaly, east, north), strict=True):
+    for found, expected in zip(rasterise(cores, grid), (anomaly, east, north), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -154,8 +154,10 @@ def test_vortices_hold_as_much_on_any_grid() -> None:
     # many places, so that it does not matter where in a cell a centre falls
     lat, lon = np.random.default_rng(0).uniform(-40.0, 40.0, (2, 2000))
     same = np.ones(lat.size)
-    cores = Cores(lat, lon, 0.5 * same, 2.0 * same, 0.0 * same)
-    amounts = [drawn(cores, LatLonGrid.regular(step))[0].sum(dtype=np.float64) * step**2 for step in (0.25, 0.5, 1, 2)]
+    cores = VortexState(lat, lon, 0.5 * same, 2.0 * same, 0.0 * same)
+    amounts = [
+        rasterise(cores, LatLonGrid.regular(step))[0].sum(dtype=np.float64) * step**2 for step in (0.25, 0.5, 1, 2)
+    ]
     assert amounts == pytest.approx([amounts[0]] * 4, rel=0.03)
 
 
@@ -178,8 +180,8 @@ def test_vortices_move_slowly_and_die() -> None:
 
 
 def test_persistent_clouds_cool_what_they_cover() -> None:
-    sky, sampler = Sky(0), Sampler(GRID)
-    clouds, cooling = Clouds(GRID, mean_state(), sky, sampler, Synthesis(GRID, 160)), Cooling(GRID, sky)
+    processes, sampler = CloudProcesses(0), Sampler(GRID)
+    clouds, cooling = Clouds(GRID, mean_state(), processes, sampler, Synthesis(GRID, 160)), Cooling(GRID, processes)
     calm = np.zeros(GRID.shape, np.float32)
     covered = np.mean([clouds.clearness(1000 - lag, calm) <= 0.0 for lag in range(1, 13)], axis=0)
     left = cooling.on(1000)
@@ -189,7 +191,7 @@ def test_persistent_clouds_cool_what_they_cover() -> None:
 
 
 def test_clouds_answer_to_the_sea_drift_and_persist() -> None:
-    clouds = Clouds(GRID, mean_state(), Sky(0), Sampler(GRID), Synthesis(GRID, 160))
+    clouds = Clouds(GRID, mean_state(), CloudProcesses(0), Sampler(GRID), Synthesis(GRID, 160))
     calm = np.zeros(GRID.shape, np.float32)
     today, warmer = clouds.clearness(500, calm), clouds.clearness(500, calm + 1.0)
     tropics, midlatitudes = np.abs(GRID.lat) < 8.0, np.abs(GRID.lat) > 40.0
@@ -286,10 +288,10 @@ def test_the_docstring_names_every_parameter_and_every_claim() -> None:
     for parameter in PARAMETERS:
         assert parameter.unit
         assert f"{parameter.name}: {parameter.value:g} {parameter.unit}" in text
-    for claim in CLAIMS.values():
-        assert claim.low < claim.high
-        assert claim.source
-        assert claim.what in text
+    for expected in EXPECTED_RANGES.values():
+        assert expected.low < expected.high
+        assert expected.source
+        assert expected.description in text
 
 
 @pytest.mark.parametrize(

@@ -41,17 +41,17 @@ def pixels() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def pay(pixels):
     """The loss where the truth is drawn from the belief of a network that is as sure as it may be."""
-    belief = trained(1.0).believe(pixels)
+    belief = trained(1.0).predict(pixels)
     drawn = torch.Generator().manual_seed(2)
-    centre = torch.multinomial(belief.place.softmax(1), 1, generator=drawn)[:, 0]
+    centre = torch.multinomial(belief.place_logits.softmax(1), 1, generator=drawn)[:, 0]
     mixture = MixtureVMF(CENTRES, torch.full((12,), 6.0), torch.zeros(12))
     near = torch.nn.functional.normalize(CENTRES[centre] + math.exp(-3.0) * torch.randn(NUM, 3, generator=drawn), dim=1)
     lat, lon = lat_lon(near.double())
-    climate = torch.multinomial(belief.climate.softmax(1), 1, generator=drawn)[:, 0]
+    climate = torch.multinomial(belief.climate_logits.softmax(1), 1, generator=drawn)[:, 0]
     shares = torch.nn.functional.one_hot(climate, NUM_CLASSES).float()
     loss = GeographicLoss(torch.tensor(GROUP_OF_CLASS), mixture, sea_class=None)
     day = torch.full((NUM,), 100.0)
-    return lambda given: loss(*given, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
+    return lambda given: loss(*given, lat_deg=lat, lon_deg=lon, climate_fractions=shares, day_of_year=day)
 
 
 def shares(model: GeographicExpert, times: float) -> tuple[float, float]:
@@ -71,9 +71,9 @@ def shares(model: GeographicExpert, times: float) -> tuple[float, float]:
 @pytest.mark.parametrize("times", [0.7, 1.0, 3.0, 10.0])
 def test_a_network_that_is_too_sure_or_not_sure_enough_is_brought_back(pixels, pay, times):
     model = trained(times)
-    before = pay(model.believe(pixels))
+    before = pay(model.predict(pixels))
     temper(model, geolocator(), pixels, pay)
-    after = pay(model.believe(pixels))
+    after = pay(model.predict(pixels))
     for share in shares(model, times):
         assert share * times == pytest.approx(1.0, abs=0.15)
     assert after.coordinates <= before.coordinates + 1e-6
@@ -85,8 +85,8 @@ def test_what_says_nothing_true_is_not_believed(pixels, pay):
     """A network that has learned about other pictures than these is left with hardly more than its prior."""
     model = trained(3.0)
     temper(model, geolocator(), pixels.flip(0), pay)
-    start = pay(geolocator().believe(pixels))
-    after = pay(model.believe(pixels.flip(0)))
+    start = pay(geolocator().predict(pixels))
+    after = pay(model.predict(pixels.flip(0)))
     assert all(0.0 <= share < 0.1 for share in shares(model, 3.0))
     assert after.coordinates <= start.coordinates + 1e-6
     assert after.climate <= start.climate + 1e-6

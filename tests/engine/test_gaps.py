@@ -11,7 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.gaps import APART_DAYS, Pattern, coverage, withhold
+from engine.data.gaps import APART_DAYS, GapPattern, coverage, withhold
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid
 
@@ -120,7 +120,7 @@ patterns = st.sampled_from(["clouds", "swath", "random"])
 
 
 @given(patterns, st.floats(0.0, 0.4), st.integers(0, 999), st.booleans())
-def test_withholding_touches_only_what_was_observed(pattern: Pattern, share: float, seed: int, whole_month: bool):
+def test_withholding_touches_only_what_was_observed(pattern: GapPattern, share: float, seed: int, whole_month: bool):
     missing = cloudy(62, seed).reshape(2, 31, *GRID.shape)
     hidden = withhold(missing, LAND, share, seed, pattern, whole_month)
     assert hidden.shape == missing.shape
@@ -139,7 +139,7 @@ def test_withholding_touches_only_what_was_observed(pattern: Pattern, share: flo
 
 
 @pytest.mark.parametrize("pattern", ["clouds", "swath", "random"])
-def test_another_seed_hides_something_else(pattern: Pattern):
+def test_another_seed_hides_something_else(pattern: GapPattern):
     missing = cloudy(40)
     assert np.any(withhold(missing, LAND, 0.2, 1, pattern) != withhold(missing, LAND, 0.2, 2, pattern))
 
@@ -201,8 +201,8 @@ def test_too_few_clouds_are_refused():
 @pytest.mark.parametrize(
     ("missing", "share", "pattern", "clouds", "said"),
     [
-        (cloudy(30), 1.2, "clouds", None, "a share of 1.2"),
-        (cloudy(30), float("nan"), "clouds", None, "a share of nan"),
+        (cloudy(30), 1.2, "clouds", None, "a fraction of 1.2"),
+        (cloudy(30), float("nan"), "clouds", None, "a fraction of nan"),
         (cloudy(30), 0.2, "rain", None, "choose clouds, swath, random"),
         (cloudy(30)[:, :2], 0.2, "clouds", None, "do not fit a land mask"),
         (cloudy(30), 0.2, "clouds", cloudy(3)[0], "do not fit a land mask"),

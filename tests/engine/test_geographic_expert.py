@@ -48,8 +48,8 @@ def test_at_first_it_believes_what_the_prior_does_whatever_the_picture(encoder):
     belief = network(encoder=encoder)(pictures())
     assert [tuple(part.shape) for part in belief] == [(5, K), (5, 31), (5, 2)]
     expected = mixture().log_weights.expand(5, -1)
-    torch.testing.assert_close(torch.log_softmax(belief.place, 1), expected)
-    torch.testing.assert_close(torch.softmax(belief.climate, 1), shares().expand(5, -1))
+    torch.testing.assert_close(torch.log_softmax(belief.place_logits, 1), expected)
+    torch.testing.assert_close(torch.softmax(belief.climate_logits, 1), shares().expand(5, -1))
     assert torch.isfinite(decode_date(belief.date)).all()
 
 
@@ -60,7 +60,7 @@ def test_each_picture_is_read_by_itself(encoder):
     together, alone = model(images), model(images[2:3])
     for many, one in zip(together, alone, strict=True):
         torch.testing.assert_close(many[2:3], one, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(together.place[0], together.place[1], atol=1e-3)
+    assert not torch.allclose(together.place_logits[0], together.place_logits[1], atol=1e-3)
 
 
 def test_what_is_missing_counts_as_the_mean_of_its_band():
@@ -72,7 +72,7 @@ def test_what_is_missing_counts_as_the_mean_of_its_band():
     assert model.mean[1] == pytest.approx(20.0, abs=0.1)
     assert model.std[1] == pytest.approx(5.0, abs=0.1)
     filled = torch.where(torch.isnan(images), model.mean[:, None, None], images)
-    torch.testing.assert_close(model(images).place, model(filled).place)
+    torch.testing.assert_close(model(images).place_logits, model(filled).place_logits)
     nothing = model(torch.full((1, 3, 16, 16), float("nan")))
     assert all(torch.isfinite(part).all() for part in nothing)
 
@@ -89,8 +89,8 @@ def test_close_centres_share_what_is_learned_and_far_ones_need_not():
     first = even_centres(K)
     close = torch.nn.functional.normalize(first + 0.01 * first.roll(1, 1), dim=1)
     both = network(prior=mixture(torch.cat((first, close))))
-    silent = both(pictures()).place
-    gained = stirred(both)(pictures()).place - silent
+    silent = both(pictures()).place_logits
+    gained = stirred(both)(pictures()).place_logits - silent
     apart = (gained[:, :K] - gained[:, K:]).abs().mean()
     assert apart < 0.1 * gained.std()
     assert gained[:, :K].std(1).min() > 0.5 * gained.std()
@@ -111,8 +111,8 @@ def test_every_parameter_learns(encoder):
     model = stirred(network(encoder=encoder))
     belief = model(pictures())
     points = torch.nn.functional.normalize(torch.randn((5, 3), generator=torch.Generator().manual_seed(2)), dim=1)
-    loss = -model.mixture.paired_log_prob(points, belief.place).mean()
-    (loss + belief.climate.square().mean() + belief.date.square().mean()).backward()
+    loss = -model.mixture.paired_log_prob(points, belief.place_logits).mean()
+    (loss + belief.climate_logits.square().mean() + belief.date.square().mean()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 import engine.data.tile_files as tile_files
-from engine.data.climate import box_shares
+from engine.data.climate import box_fractions
 from engine.data.geotiff import GeoTiff, read_geotiff
 from engine.data.tile_files import _from_netcdf, _read, folder_tiles
 from engine.data.tiles import SPLITS
@@ -251,7 +251,7 @@ def test_a_folder_may_mix_geotiff_and_netcdf_of_the_same_channels(tmp_path):
     tiles = folder_tiles(tmp_path)
     assert (tiles.bands, tiles.size, tiles.lat.size) == (("a", "b"), SIZE, 40)
     np.testing.assert_allclose(np.sort(tiles.lon), np.sort(places[:, 1]), atol=1e-6)
-    np.testing.assert_allclose(tiles.climate, box_shares(*tiles.edges.T))
+    np.testing.assert_allclose(tiles.climate, box_fractions(*tiles.edges.T))
     shown = [tiles.tiles(part, np.arange(tiles.count(part))) for part in SPLITS]
     for part in shown:
         from_utm = part.pixels.max(axis=(1, 2, 3)) > 1e5
@@ -264,7 +264,7 @@ def test_a_folder_may_mix_geotiff_and_netcdf_of_the_same_channels(tmp_path):
 def test_channels_of_other_names_are_told_by_name(tmp_path):
     write(tmp_path / "a.tif", bands=("red", "green"))
     write(tmp_path / "b.tif")
-    with pytest.raises(DataError, match="channels band 1, band 2 stand beside tiles with red, green") as refusal:
+    with pytest.raises(DataError, match="channels band 1, band 2 are mixed with tiles with red, green") as refusal:
         folder_tiles(tmp_path)
     assert "b.tif" in str(refusal.value)
     assert "same names" in refusal.value.remedy
@@ -273,7 +273,7 @@ def test_channels_of_other_names_are_told_by_name(tmp_path):
 def test_shapes_that_differ_are_told_by_name(tmp_path):
     write(tmp_path / "a.tif")
     write(tmp_path / "b.tif", PICTURE[:1])
-    with pytest.raises(DataError, match=r"1 × 8 × 8 stand beside tiles of 2 × 8 × 8 .*b\.tif"):
+    with pytest.raises(DataError, match=r"1 × 8 × 8 are mixed with tiles of 2 × 8 × 8 .*b\.tif"):
         folder_tiles(tmp_path)
 
 
@@ -285,10 +285,10 @@ def test_shapes_that_differ_are_told_by_name(tmp_path):
     [
         ({"crs": None}, "no coordinate system"),
         ({"transform": Affine.identity()}, "no transform"),
-        ({"crs": 'LOCAL_CS["site",UNIT["metre",1]]'}, "cannot be brought to latitude and longitude"),
-        ({"crs": "IAU_2015:30100"}, "cannot be brought to latitude and longitude"),
-        ({"crs": "EPSG:32633", "transform": north_up(1e12, 1e12, 10, 10)}, "cannot be brought to latitude"),
-        ({"transform": north_up(10.0, 5000.0, 0.1, 0.1)}, "no place on Earth"),
+        ({"crs": 'LOCAL_CS["site",UNIT["metre",1]]'}, "cannot be transformed to latitude and longitude"),
+        ({"crs": "IAU_2015:30100"}, "cannot be transformed to latitude and longitude"),
+        ({"crs": "EPSG:32633", "transform": north_up(1e12, 1e12, 10, 10)}, "cannot be transformed to latitude"),
+        ({"transform": north_up(10.0, 5000.0, 0.1, 0.1)}, "no point on Earth"),
         ({"transform": north_up(10.0, 80.0, 6.0, 30.0)}, "the bounds are no box"),
         ({"pixels": PICTURE[:, :5]}, "cut them square"),
         ({"pixels": PICTURE.astype(np.complex64)}, "complex"),
@@ -317,7 +317,7 @@ def test_damaged_files_are_told_by_name(tmp_path, end, words):
 def test_several_pictures_in_a_file_are_refused(tmp_path):
     path = write(tmp_path / "wrong.tif")
     write(path, APPEND_SUBDATASET="YES")
-    with pytest.raises(DataError, match="several pictures"):
+    with pytest.raises(DataError, match="several images"):
         read(path)
 
 

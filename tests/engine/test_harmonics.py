@@ -21,8 +21,8 @@ from engine.sphere import (
     wavelength_km,
 )
 from engine.sphere.harmonics import legendre_rows
-from tests.engine.reference import legendre_column, real_harmonic, real_harmonics
-from tests.engine.tolerances import DEGREE_1000, TOLERANCES
+from tests.support.reference import legendre_column, real_harmonic, real_harmonics
+from tests.support.tolerances import DEGREE_1000, TOLERANCES
 
 EXACT = TOLERANCES[torch.float64]
 DTYPES = list(TOLERANCES)

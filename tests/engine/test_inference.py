@@ -8,39 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 
 from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
-from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
 from engine.training.sst.inference import estimate_months, load_model, reconstruct
 from engine.training.sst.model_bundle import ModelBundle, on_grid
-from engine.training.sst.positions import fit_basis
 from explorer.cli import main
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL
-
-
-def untrained(**changes) -> ModelBundle:
-    """A model with random weights, everything else as after a training."""
-    torch.manual_seed(0)
-    settings = SMALL.model_copy(update=changes)
-    coeffs = np.random.default_rng(0).normal(10.0, 3.0, (5, *GRID.shape)).astype(np.float32)
-    coeffs[:, LAND] = np.nan
-    return ModelBundle(
-        SpatioTemporalModel(settings.model).eval(),
-        settings,
-        3,
-        fit_basis(settings.model, settings.basis_degree),
-        Climatology(coeffs, GRID),
-        {"epoch": 1, "val_mae": 0.5, "data_name": "here", "data_key": "k"},
-    )
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.trainings import MODEL, SMALL, untrained
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A home folder that an earlier version filled (``tests/support/legacy_home``) opens, resumes and is read as today's.
 
-Its runs are tiny trainings of every task on the small ocean of :mod:`tests.engine.ocean`, with the files and fields of
+Its runs are tiny trainings of every task on the small ocean of :mod:`tests.support.ocean`, with the files and fields of
 that version: ``bin``, ``rivals.npz``, ``average``, ``withheld_share``, ``sample_share``, ``facts``.
 """
 
@@ -30,7 +30,7 @@ from engine.runs import Run, RunStore, worker
 from engine.runs.checkpoints import read_checkpoint
 from engine.training.sst import data_module
 from explorer.pages.train.model import TrainModel
-from tests.engine.ocean import small_ocean
+from tests.support.ocean import small_ocean
 
 LEGACY_HOME = Path(__file__).parents[1] / "support" / "legacy_home"
 DELETED = "20261130-000513-094827bec1"

@@ -13,32 +13,10 @@ from engine.errors import ChoiceError, DataError
 from engine.mvmf import MAX_KAPPA, MIN_KAPPA, MixtureVMF, even_centres, log_normaliser
 from engine.mvmf._likelihood import log_mixture
 from engine.sphere import LatLonGrid, unit_vectors
-from tests.engine.reference_mvmf import mixture_log_density
+from tests.support.mixtures import as_numpy, directions, f64, single, some_mixture
+from tests.support.reference_mvmf import mixture_log_density
 
 KAPPAS = [1e-6, 1e-3, 9.999e-3, 1.0001e-2, 0.3, 1.0, 30.0, 1e3, 1e4, 1e5]
-
-
-def f64(values: object) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def directions(count: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.nn.functional.normalize(torch.randn(count, 3, generator=generator, dtype=torch.float64), dim=1)
-
-
-def single(centre: torch.Tensor, kappa: float) -> MixtureVMF:
-    return MixtureVMF(centre[None], f64([math.log(kappa)]), torch.zeros(1).double())
-
-
-def some_mixture(count: int = 7, seed: int = 1, low: float = 0.0, high: float = 6.0) -> MixtureVMF:
-    generator = torch.Generator().manual_seed(seed)
-    log_kappa = torch.empty(count, dtype=torch.float64).uniform_(low, high, generator=generator)
-    return MixtureVMF(directions(count, seed), log_kappa, torch.randn(count, generator=generator, dtype=torch.float64))
-
-
-def as_numpy(mixture: MixtureVMF) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return mixture.centres.numpy(), mixture.kappa.numpy(), mixture.logits.numpy()
 
 
 @pytest.mark.parametrize("kappa", KAPPAS)
@@ -109,7 +87,7 @@ def test_many_mixtures_of_the_same_components() -> None:
     batch = MixtureVMF(parts.centres, parts.log_kappa, logits)
     every = batch.log_prob(points)
     assert every.shape == (5, 5)
-    assert torch.allclose(every[2], batch.one(2).log_prob(points), rtol=0, atol=1e-14)
+    assert torch.allclose(every[2], batch.select(2).log_prob(points), rtol=0, atol=1e-14)
     assert torch.allclose(batch.paired_log_prob(points), every.diagonal(), rtol=0, atol=1e-12)
     assert torch.allclose(parts.paired_log_prob(points, logits), every.diagonal(), rtol=0, atol=1e-12)
     mean = torch.logsumexp(every, 0) - math.log(5.0)

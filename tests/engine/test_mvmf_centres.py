@@ -19,7 +19,7 @@ from engine.mvmf import (
     read_centres,
 )
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
-from tests.engine.test_mvmf import directions
+from tests.support.mixtures import directions
 
 GRID = LatLonGrid.regular(5.0)
 
@@ -150,7 +150,7 @@ def table(values: np.ndarray, header: str = "", mark: str = ",") -> str:
         (table(np.deg2rad(PLACES[:, ::-1])), "goes beyond ±90"),
         (table(np.deg2rad(np.c_[PLACES[:, 0], PLACES[:, 1] % 360.0])), "read as radians"),
         (table(np.deg2rad(PLACES), "lat_rad,lon_rad\n"), "in radians converted"),
-        (table(np.r_[PLACES, PLACES[:1]]), "1 of 5 points stand on another one"),
+        (table(np.r_[PLACES, PLACES[:1]]), "1 of 5 points are duplicates"),
     ],
 )
 def test_a_file_is_understood_and_says_how(tmp_path: Path, text: str, note: str) -> None:

@@ -10,7 +10,7 @@ from scipy.stats import vonmises_fisher
 from engine.errors import DataError
 from engine.mvmf import MAX_KAPPA, Fit, MixtureVMF, concentration, even_centres, fit_em, fit_gradient, kmeans_centres
 from engine.sphere import unit_vectors
-from tests.engine.test_mvmf import directions, f64, single
+from tests.support.mixtures import directions, f64, single
 
 TRUTH = MixtureVMF(
     unit_vectors(f64([50.0, -20.0, 5.0]), f64([10.0, 179.5, 40.0])),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from engine.errors import ChoiceError
 from engine.mvmf import (
     GeographicLoss,
-    LossParts,
+    LossTerms,
     MixtureVMF,
-    coarse_log_shares,
+    coarse_log_probabilities,
     decode_coordinates,
     decode_date,
     encode_coordinates,
@@ -21,7 +21,7 @@ from engine.mvmf import (
     even_centres,
 )
 from engine.sphere import great_circle_km, unit_vectors
-from tests.engine.test_mvmf import f64
+from tests.support.mixtures import f64
 
 COARSE = torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 4, 5])
 SEA = 0
@@ -34,7 +34,7 @@ def batch(count: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:
     return {
         "lat_deg": 180.0 * torch.rand(count, generator=generator) - 90.0,
         "lon_deg": 360.0 * torch.rand(count, generator=generator) - 180.0,
-        "climate_shares": shares / shares.sum(1, keepdim=True),
+        "climate_fractions": shares / shares.sum(1, keepdim=True),
         "day_of_year": 365.0 * torch.rand(count, generator=generator),
     }
 
@@ -50,9 +50,9 @@ def mixture(count: int = 20) -> MixtureVMF:
 
 
 def at_sea(truth: dict[str, torch.Tensor], rows: slice) -> dict[str, torch.Tensor]:
-    shares = truth["climate_shares"].clone()
+    shares = truth["climate_fractions"].clone()
     shares[rows] = torch.nn.functional.one_hot(torch.tensor(SEA), NUM_FINE).float()
-    return truth | {"climate_shares": shares}
+    return truth | {"climate_fractions": shares}
 
 
 @given(st.floats(-90.0, 90.0), st.floats(-720.0, 720.0))
@@ -83,7 +83,7 @@ def test_coarse_probabilities_are_sums_of_fine_ones() -> None:
     logits = 5.0 * torch.randn(9, NUM_FINE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     fine = torch.softmax(logits, 1)
     expected = torch.stack([fine[:, coarse == COARSE].sum(1) for coarse in range(6)], 1)
-    found = coarse_log_shares(logits, COARSE, 6).exp()
+    found = coarse_log_probabilities(logits, COARSE, 6).exp()
     assert torch.allclose(found, expected, rtol=1e-12, atol=0)
     assert torch.allclose(found.sum(1), torch.ones(9, dtype=torch.float64), atol=1e-12)
 
@@ -97,7 +97,7 @@ def test_the_parts_are_what_they_say() -> None:
     angle = 2 * math.pi * truth["day_of_year"].numpy() / 365
     circle = (np.stack((np.sin(angle), np.cos(angle)), 1) + 1) / 2
     assert float(parts.date.detach()) == pytest.approx(((date.detach().numpy() - circle) ** 2).mean(), rel=1e-5)
-    shares = truth["climate_shares"].numpy()
+    shares = truth["climate_fractions"].numpy()
     belief = torch.softmax(climate.detach().double(), 1).numpy()
     fine = -(shares * np.log(belief)).sum(1)
     sums = [np.stack([v[:, COARSE.numpy() == c].sum(1) for c in range(6)], 1) for v in (shares, belief)]
@@ -141,7 +141,7 @@ def test_the_sea_is_left_out_of_place_and_date_only() -> None:
 def test_a_batch_of_sea_is_a_finite_loss(components: MixtureVMF | None) -> None:
     truth, given_answers = at_sea(batch(), slice(None)), answers(width=3 if components is None else 20)
     truth["lat_deg"] = truth["lat_deg"] * math.nan  # a scene of open sea may come without coordinates
-    parts: LossParts = GeographicLoss(COARSE, components, sea_class=SEA)(*given_answers, **truth)
+    parts: LossTerms = GeographicLoss(COARSE, components, sea_class=SEA)(*given_answers, **truth)
     parts.total.backward()
     assert float(parts.coordinates.detach()) == float(parts.date.detach()) == 0.0
     assert float(parts.total.detach()) == pytest.approx(5.0 * float(parts.climate.detach()))

@@ -13,8 +13,8 @@ from engine.mvmf import MixtureVMF, RunningMap, credible_region
 from engine.mvmf._tiles import Peaks
 from engine.mvmf.maps import LEVEL_ROWS, cell_integrals
 from engine.sphere import LatLonGrid, unit_vectors
-from tests.engine.reference_mvmf import cell_mass_by_midpoints, mixture_log_map
-from tests.engine.test_mvmf import as_numpy, directions, f64, single, some_mixture
+from tests.support.mixtures import as_numpy, directions, f64, single, some_mixture
+from tests.support.reference_mvmf import cell_mass_by_midpoints, mixture_log_map
 
 DEGREE = LatLonGrid.regular(1.0)
 BOX = LatLonGrid(np.arange(62.0, 30.0, -0.5), np.arange(170.0, 200.0, 0.5))

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data import land_mask
-from engine.embedding import HarmonicBasis, Patches, clipped_share, position, position_embedding, position_field
+from engine.embedding import HarmonicBasis, Patches, clipped_fraction, position, position_embedding, position_field
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
-from tests.engine.reference import patch_means, position_pixels
+from tests.support.reference import patch_means, position_pixels
 
 #: How close the fused pass is to the slow reference (issue 4: 1e-6 in float32).
 FUSED = {torch.float32: 1e-6, torch.float64: 1e-11}
@@ -104,14 +104,14 @@ def test_fewer_components_are_the_first_ones(basis: HarmonicBasis) -> None:
     all_of_them = position_embedding(basis, COARSE, (4, 6), dtype=torch.float64)
     first = position_embedding(basis, COARSE, (4, 6), num_components=5, dtype=torch.float64)
     torch.testing.assert_close(first, all_of_them[..., :5], atol=1e-12, rtol=0.0)
-    assert clipped_share(basis, COARSE, 1.0, num_components=5).shape == (5,)
+    assert clipped_fraction(basis, COARSE, 1.0, num_components=5).shape == (5,)
 
 
-def test_the_clipped_share_is_the_area_beyond_the_clip(basis: HarmonicBasis) -> None:
+def test_the_clipped_fraction_is_the_area_beyond_the_clip(basis: HarmonicBasis) -> None:
     beyond = np.abs(position_pixels(basis, COARSE, None)) > 1.7
     area = COARSE.cell_area_m2 / (COARSE.cell_area_m2.sum() * COARSE.shape[1])
     expected = np.einsum("h,hwk->k", area, beyond)
-    found = clipped_share(basis, COARSE, 1.7).numpy()
+    found = clipped_fraction(basis, COARSE, 1.7).numpy()
     assert expected.max() > 0.05
     # a cell whose value meets the clip to rounding may fall on either side
     np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.data.prepare import Month, available, prepare
 from engine.errors import CancelledError, DataError, StoreError
-from tests.engine.ocean import GRID, LAND, small_ocean
+from tests.support.ocean import GRID, LAND, small_ocean
 
 
 @pytest.fixture

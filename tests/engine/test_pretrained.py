@@ -10,8 +10,8 @@ import pytest
 from engine.assets import asset
 from engine.data.august import august_sst
 from engine.data.demo_ocean import demo_ocean
-from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import score, score_table
 from engine.models.baselines import BASELINES, Baselines, Climatology
 from engine.training.sst.inference import estimate_months, pretrained
@@ -33,7 +33,7 @@ def table_of(data: MonthlyData, trained: ModelBundle, baselines: Baselines) -> d
 
 def shipped_rivals() -> Baselines:
     with np.load(asset(PRETRAINED_BASELINES)) as kept:
-        return Baselines.from_arrays(dict(kept))
+        return Baselines.from_state_dict(dict(kept))
 
 
 def mae(table: dict, name: str, stratum: str = "surface", label: str = "sea") -> float:

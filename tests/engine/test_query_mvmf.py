@@ -21,7 +21,7 @@ from engine.queries.mvmf.centres import CentreChoice, Component, Components, Pla
 from engine.queries.mvmf.sandbox import Mixture
 from engine.sphere import great_circle_km, unit_vectors
 from engine.training.expert.task import learn_expert
-from tests.engine.test_runs_tasks import context
+from tests.support.run_context import context
 
 EARTH_KM = 6371.0
 EARTH_KM2 = 4.0 * math.pi * EARTH_KM**2

@@ -486,7 +486,7 @@ def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
     good, every, three = (SourceChoice("path", path="sst.nc", quality=quality) for quality in ("good", "all", 3))
     found = [ocean.open_source(choice) for choice in (good, every, three)]
     assert [one.grading[:30] for one in found] == [
-        "kept quality_level ≥ 4: 50% of", "all observations count, whatev", "kept quality_level ≥ 3: 0% of "
+        "kept quality_level ≥ 4: 50% of", "all observations are used; 'qu", "kept quality_level ≥ 3: 0% of "
     ]  # fmt: skip
     assert len({one.key for one in found}) == 3
     for choice, rows in ((good, slice(0, None, 2)), (every, slice(None)), (good, slice(0, None, 2))):

@@ -35,9 +35,9 @@ from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.inference import estimate_months
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import answer
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL, learn
-from tests.engine.test_runs_tasks import context
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.run_context import context
+from tests.support.trainings import MODEL, SMALL, learn
 
 RUN = "20260101-000000-0000000000"
 SETTINGS = SMALL.model_copy(

@@ -7,10 +7,9 @@ from engine.config.reconstruct import ReconstructSettings
 from engine.errors import CancelledError
 from engine.training.sst import inference
 from engine.training.sst import reconstruct as reconstruct_task
-from tests.engine.ocean import small_ocean
-from tests.engine.test_fit import MODEL
-from tests.engine.test_inference import untrained
-from tests.engine.test_runs_tasks import context
+from tests.support.ocean import small_ocean
+from tests.support.run_context import context
+from tests.support.trainings import MODEL, untrained
 
 MODEL_RUN = "20260101-000000-0123456789"
 SETTINGS = ReconstructSettings(model=MODEL_RUN, first="2001-02", last="2001-09")

@@ -10,28 +10,10 @@ import torch
 from engine.data import land_mask
 from engine.embedding import HarmonicBasis
 from engine.errors import CancelledError
-from engine.runs import BasisSettings, LandSettings, MetricsReader, RunConfig
-from engine.runs.context import RunContext
-from engine.runs.heartbeat import Heartbeat
-from engine.runs.process import ProcessId
-from engine.runs.record import Status
+from engine.runs import BasisSettings, LandSettings, MetricsReader
 from engine.runs.tasks import load_task
 from engine.sphere import LatLonGrid
-
-
-def context(folder, settings, stop_after: int | None = None) -> RunContext:
-    """A run from the inside; asked to stop at its ``stop_after``-th report."""
-    status = Status(launch=1, state="running", process=ProcessId.own(), started=0.0)
-    run = RunContext(folder, RunConfig(settings=settings), Heartbeat(folder, status))
-    report, count = run.report, iter(range(1, 10**6))
-
-    def counted(*arguments, **keywords):
-        report(*arguments, **keywords)
-        if next(count) == stop_after:
-            run._heartbeat.stop_requested.set()
-
-    run.report = counted
-    return run
+from tests.support.run_context import context
 
 
 def test_the_land_task_gives_the_mask_of_land_mask(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.embedding import SCALE_FEATURES, scale_features
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
-from tests.engine.reference import published_scale
+from tests.support.reference import published_scale
 
 RADIUS_M = 6_371_000.0
 

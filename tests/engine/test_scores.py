@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.scores import (
     STRATA,
@@ -25,7 +25,7 @@ from engine.evaluation.scores import (
     table_rows,
 )
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
-from tests.engine.months import GRID, LAND, months_of, usual
+from tests.support.months import GRID, LAND, months_of, usual
 
 SEA = ~LAND
 AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ChoiceError
 from engine.similarity import cosine_matrix, pair_histogram, sample_pairs, similarity_map
-from engine.similarity.pairs import HALF_WAY_KM, _patch_at, _walk
+from engine.similarity.pairs import HALF_CIRCUMFERENCE_KM, _patch_at, _walk
 from engine.sphere import LatLonGrid, great_circle_km
 
 TOKENS = torch.tensor(np.random.default_rng(0).normal(size=(40, 6)) @ np.diag([9, 3, 1, 1, 0.5, 0.1]) + 2.0)
@@ -97,7 +97,7 @@ def test_pairs_are_even_in_area_and_distance_and_carry_their_cosine() -> None:
     torch.testing.assert_close(pairs.similarity, torch.cos(pairs.distance_km / 6371.0), rtol=0.0, atol=1e-12)
     assert float(pairs.distance_km.min()) > 0.0
     far = pairs.distance_km[pairs.distance_km > 1000.0]
-    shares = np.histogram(far.numpy(), bins=8, range=(1000.0, HALF_WAY_KM))[0] / far.numel()
+    shares = np.histogram(far.numpy(), bins=8, range=(1000.0, HALF_CIRCUMFERENCE_KM))[0] / far.numel()
     assert np.abs(shares - 1 / 8).max() < 0.01
     assert np.mean(np.abs(pairs.lat_deg.numpy()) < 30.0) == pytest.approx(0.5, abs=0.02)
     again = sample_pairs(points, *bounds, 20_000, seed=4)

@@ -9,7 +9,7 @@ from engine.data.vectors import force_field
 from engine.embedding.table import TOPOLOGIES
 from engine.errors import DataError
 from engine.models import SpatialConv
-from tests.engine.tolerances import TOLERANCES
+from tests.support.tolerances import TOLERANCES
 
 
 def by_the_sum(model: SpatialConv, points: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.engine.windows import model_of, window_of
+from tests.support.windows import model_of, window_of
 
 ALONE: dict[str, Any] = {"cross_month": False, "spatial_layers": 0}
 """Attention switched off."""

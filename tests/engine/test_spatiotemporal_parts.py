@@ -20,8 +20,8 @@ from engine.models import (
     estimate,
 )
 from engine.models.spatiotemporal.attention import SelfAttention
-from engine.models.spatiotemporal.summary import NUM_SUMMARIES, SPLITS, MonthSummary
-from tests.engine.windows import window_of
+from engine.models.spatiotemporal.summary import NUM_SUMMARIES, SEGMENTS, MonthSummary
+from tests.support.windows import window_of
 
 CLOSE = {"rtol": 0.0, "atol": 2e-5}
 
@@ -84,7 +84,8 @@ def test_the_summary_is_what_a_loop_counts() -> None:
         expected = [mean, mean / (1 + n), 1 / (1 + n), n / 31, spread, skew, inner_mean, len(inner) / 31]
         expected.append(float(land[0, row, column]))
         stretches = [
-            [day for day in days if round(p * 31 / SPLITS) <= day < round((p + 1) * 31 / SPLITS)] for p in range(SPLITS)
+            [day for day in days if round(p * 31 / SEGMENTS) <= day < round((p + 1) * 31 / SEGMENTS)]
+            for p in range(SEGMENTS)
         ]
         expected += [
             float(sum(values[0, month, d, row, column] for d in part)) / (len(part) or 1) for part in stretches

@@ -8,7 +8,7 @@ import torch
 
 from engine.errors import ChoiceError, ConfigError, DataError
 from engine.models import PRESETS, SpatioTemporalConfig, SpatioTemporalModel
-from tests.engine.windows import model_of, window_of
+from tests.support.windows import model_of, window_of
 
 
 @pytest.mark.parametrize(

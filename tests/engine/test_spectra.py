@@ -13,9 +13,9 @@ from engine.errors import ChoiceError, DataError
 from engine.evaluation.scores import LEVELS, CalibrationSums, calibration
 from engine.evaluation.spectra import Spectrum, SpectrumSums, spectra
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
-from tests.engine.months import months_of
-from tests.engine.months import usual as usual_field
-from tests.engine.reference import real_harmonics
+from tests.support.months import months_of
+from tests.support.months import usual as usual_field
+from tests.support.reference import real_harmonics
 
 GRID = LatLonGrid.regular(3.0)
 EVERYWHERE = np.ones(GRID.shape, bool)

@@ -17,9 +17,9 @@ from engine.data.calendar import by_month
 from engine.data.source import SSTSource
 from engine.data.sst import _field, _sample, map_note, open_sst, series_note
 from engine.errors import DataError
-from tests.engine import producers
-from tests.engine import producers_agencies as agencies
-from tests.engine.producers import FIRST, NUM_DAYS
+from tests.support import producers
+from tests.support import producers_agencies as agencies
+from tests.support.producers import FIRST, NUM_DAYS
 
 KELVIN_32_C = 1.8e-5
 """Half a unit in the last place of a float32 near 300 K, which is what files in float32 kelvin can hold."""

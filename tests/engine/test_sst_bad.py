@@ -14,8 +14,8 @@ import xarray as xr
 
 from engine.data.sst import open_sst
 from engine.errors import DataError, EngineError, GridError
-from tests.engine import producers
-from tests.engine import producers_agencies as agencies
+from tests.support import producers
+from tests.support import producers_agencies as agencies
 
 
 def days(count: int = 3, **attrs: object) -> xr.Dataset:

@@ -14,15 +14,15 @@ import xarray as xr
 
 from engine.config.sst import DemoSource, FileSource
 from engine.data.prepare import prepare
-from engine.data.quality import Quality, quality_of
+from engine.data.source import Quality, quality_of
 from engine.data.sst import open_sst
-from engine.data.sst._quality import screen_of
+from engine.data.sst._quality import filter_of
 from engine.errors import ChoiceError, DataError, QualityError
 from engine.queries.reconstruct import command as reconstruct_module
 from engine.queries.reconstruct.command import reconstruct_file
 from engine.training.sst.data_module import open_source
-from tests.engine import producers
-from tests.engine import producers_agencies as agencies
+from tests.support import producers
+from tests.support import producers_agencies as agencies
 
 GHRSST = "no_data bad_data worst_quality low_quality acceptable_quality best_quality"
 NASA = "BEST GOOD QUESTIONABLE BAD NOTPROCESSED"
@@ -101,7 +101,7 @@ def test_only_good_observations_count(case: str, layout: str, tmp_path: Path) ->
     assert f"kept {words}: {1 - kept[:, wet].mean():.0%} of observations left out" in notes
     everything, notes = seen(path, quality="all")
     np.testing.assert_array_equal(everything, np.broadcast_to(wet, kept.shape))
-    assert f"all observations count, whatever '{name}' says of them" in notes
+    assert f"all observations are used; '{name}' is ignored" in notes
 
 
 def test_the_temperatures_that_count_are_unchanged(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_flags_of_other_things_are_no_flags_of_the_temperature(
 ) -> None:
     ds = graded(name, attrs)
     ds["wind_speed"] = ds["sst"].copy().assign_attrs(units="m s-1", standard_name="wind_speed")
-    assert screen_of(ds, "sst", ("lat", "lon"), "good", "here") == (None, None)
+    assert filter_of(ds, "sst", ("lat", "lon"), "good", "here") == (None, None)
 
 
 def test_a_variable_names_the_flags_that_are_its_own(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_file_without_the_flags_of_the_first_leaves_all_in(tmp_path: Path) -> 
     written(ds.isel(time=slice(2, 4)).drop_vars("quality_level"), tmp_path / "day2.nc")
     found, notes = seen(tmp_path)
     assert found[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
-    assert "all observations count, because day2.nc has no 'quality_level' as the first has" in notes
+    assert "all observations are used, because day2.nc has no 'quality_level'" in notes
 
 
 def test_a_bad_hour_does_not_spoil_its_day(tmp_path: Path) -> None:
@@ -258,11 +258,11 @@ def test_a_quality_that_cannot_be_is_refused(
 
 def test_a_level_where_nothing_is_graded_is_refused(tmp_path: Path) -> None:
     path = written(producers.dataset(2), tmp_path / "a.nc")
-    with pytest.raises(QualityError, match="quality 4 was asked for, but no levels of quality are known"):
+    with pytest.raises(QualityError, match="quality 4 was requested, but the file has no quality levels"):
         open_sst(path, quality=4)
     stores = tmp_path / "stores"
     stores.mkdir()
-    with pytest.raises(DataError, match="no levels of quality are known"):
+    with pytest.raises(DataError, match="the file has no quality levels"):
         open_sst(producers.prepared(stores), quality=4)
 
 
@@ -287,7 +287,7 @@ def test_where_nothing_was_measured_no_other_quality_is_offered(tmp_path: Path) 
 def test_a_source_says_whether_there_is_a_choice(tmp_path: Path) -> None:
     path = written(graded("quality_level", {}), tmp_path / "a.nc")
     assert open_sst(path).grading == "kept quality_level ≥ 4: 67% of observations left out"
-    assert open_sst(path, quality="all").grading == "all observations count, whatever 'quality_level' says of them"
+    assert open_sst(path, quality="all").grading == "all observations are used; 'quality_level' is ignored"
     plain = written(producers.dataset(2), tmp_path / "b.nc")
     assert open_sst(plain).grading == open_sst(plain, quality="all").grading == ""
 

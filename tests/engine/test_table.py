@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from engine.embedding import Embedding2d
 from engine.embedding.table import GLOBE, TOPOLOGIES
 from engine.errors import ChoiceError, DataError
-from tests.engine.reference import table_gradient, table_windows
-from tests.engine.tolerances import TOLERANCES
+from tests.support.reference import table_gradient, table_windows
+from tests.support.tolerances import TOLERANCES
 
 SHAPES = {"tall": (5, 12, 2), "wide": (14, 4, 1), "square": (8, 8, 3), "odd": (7, 6, 2)}
 

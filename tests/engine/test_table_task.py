@@ -14,7 +14,7 @@ from engine.models import SpatialConv
 from engine.runs.checkpoints import read_checkpoint
 from engine.runs.tasks import load_task
 from engine.training.table import fit_table, snapshot_steps
-from tests.engine.test_runs_tasks import context
+from tests.support.run_context import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
 OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=60, sample_fraction=0.1)

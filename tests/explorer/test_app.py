@@ -117,6 +117,6 @@ def lost_session() -> AssertionError:
 def test_a_browser_that_left_is_no_fault_in_the_log(
     error: Exception, is_told: bool, library: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app_hooks.tell_faults_only()
+    app_hooks.log_errors_only()
     logging.getLogger(library).error("it went wrong", exc_info=(type(error), error, error.__traceback__))
     assert ["it went wrong"] * is_told == caplog.messages

@@ -205,7 +205,7 @@ def test_another_quality_is_another_source_and_part_of_the_address() -> None:
 def test_another_file_starts_with_the_good_observations() -> None:
     every = replace(FILE, quality="all")
     model = DataModel({"src": "path", "path": "sst.nc", "quality": "all"})
-    model.take(opened_source(every, grading="all observations count"))
+    model.take(opened_source(every, grading="all observations are used"))
     assert model.choose_file("path", "sst.nc") == every
     assert model.choose_file("path", "other.nc").quality == "good"
     assert model.choose_file("upload", "sst.nc").quality == "good"
@@ -297,19 +297,19 @@ def test_the_browser_of_files_goes_in_and_up_and_chooses(home: Path) -> None:
     browser = FileBrowser(choose, fail)
     assert [entry["path"] for entry in browser.entries] == [str(home / "data")]
     assert not browser.can_go_up
-    browser.asked = [{"what": "folder", "path": str(home / "data"), "serial": 1}]
+    browser.requests = [{"what": "folder", "path": str(home / "data"), "serial": 1}]
     assert [(entry["name"], entry["is_data"], entry["detail"]) for entry in browser.entries] == [
         ("more", False, ""),
         ("sst.nc", True, "0.00123 MB"),
     ]
-    browser.asked = [{"what": "folder", "path": str(home / "data" / "more"), "serial": 2}]
+    browser.requests = [{"what": "folder", "path": str(home / "data" / "more"), "serial": 2}]
     assert browser.entries == []
     assert "nothing to open" in browser.remark
     assert browser.parent_folder == str(home / "data")
-    browser.asked = [{"what": "folder", "path": str(home), "serial": 3}]
+    browser.requests = [{"what": "folder", "path": str(home), "serial": 3}]
     assert isinstance(failed.pop(), DataError)
     assert browser.folder == str(home / "data" / "more")
-    browser.asked = [{"what": "data", "path": str(home / "data" / "sst.nc"), "serial": 4}]
+    browser.requests = [{"what": "data", "path": str(home / "data" / "sst.nc"), "serial": 4}]
     assert chosen == [str(home / "data" / "sst.nc")]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.runs import RunConfig
-from explorer.pages.train import fields
+from explorer.pages.train import form_fields as fields
 from explorer.pages.train.model import NEW, TrainModel
 
 NAME = "source.quality"

@@ -1,4 +1,4 @@
-"""Words on the screen: nothing from outside becomes markup."""
+"""Text on the screen: nothing from outside becomes markup."""
 
 import pytest
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from engine.runs import RunStore
-from tests.faults.tools import INJECT, MEMORY_DISK, SMALL, Server, processes_of, wait_for, wait_until_ended
-
-
-@contextmanager
-def new_home(otherwise: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else otherwise, prefix="harmonia-") as folder:
-        yield Path(folder)
+from tests.support.shared import MadeOnce
+from tests.support.workers import INJECT, SMALL, StoreServer, new_home, processes_of, wait_for, wait_until_ended
 
 
 @pytest.fixture
@@ -42,12 +36,12 @@ def store(home: Path) -> Iterator[RunStore]:
 
 
 @pytest.fixture
-def new_server(home: Path) -> Iterator[Callable[[], Server]]:
+def new_server(home: Path) -> Iterator[Callable[[], StoreServer]]:
     """Starts servers on the home folder; none outlives the test, whatever becomes of it."""
-    servers: list[Server] = []
+    servers: list[StoreServer] = []
 
-    def start() -> Server:
-        servers.append(Server(home))
+    def start() -> StoreServer:
+        servers.append(StoreServer(home))
         return servers[-1]
 
     yield start
@@ -71,11 +65,15 @@ def inject(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Callable[[],
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, np.ndarray]]:
+def undisturbed(made_once: MadeOnce) -> dict[str, np.ndarray]:
     """The arrays that the small run gives when it runs through."""
-    with new_home(tmp_path_factory.mktemp("undisturbed")) as home, RunStore(home) as store:
-        run = store.create(SMALL)
-        store.launch(run)
-        assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
-        with np.load(run.folder / "land.npz") as result:
-            yield dict(result)
+
+    def make(folder: Path) -> None:
+        with new_home(folder) as home, RunStore(home) as store:
+            run = store.create(SMALL)
+            store.launch(run)
+            assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+            shutil.copy(run.folder / "land.npz", folder)
+
+    with np.load(made_once("undisturbed", make) / "land.npz") as result:
+        return dict(result)

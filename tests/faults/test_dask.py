@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.runs import RunStore
-from tests.faults.tools import LONG, PATIENCE_S, SMALL, assert_result, num_begun, wait_for, wait_until_ended
+from tests.support.workers import LONG, PATIENCE_S, SMALL, assert_result, num_begun, wait_for, wait_until_ended
 
 pytest.importorskip("distributed")
 
@@ -62,9 +62,10 @@ def cluster(tmp_path, home, monkeypatch) -> Iterator[Cluster]:
     cluster.close()
 
 
-def test_forty_runs_on_four_workers_one_of_which_dies(cluster, home, undisturbed):
+@pytest.mark.parametrize("num_runs", [12, pytest.param(40, marks=pytest.mark.long)])
+def test_many_runs_on_four_workers_one_of_which_dies(cluster, home, undisturbed, num_runs):
     with RunStore(home) as store:
-        runs = [store.create(SMALL) for _ in range(40)]
+        runs = [store.create(SMALL) for _ in range(num_runs)]
         for run in runs:
             store.launch(run)
         wait_for(lambda: sum(run.state == "done" for run in runs) >= 3, "the first runs to be done")

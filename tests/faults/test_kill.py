@@ -11,21 +11,24 @@ from pathlib import Path
 import pytest
 
 from engine.runs import ACTIVE
-from tests.faults.tools import (
+from tests.support.workers import (
     INJECT,
     SMALL,
-    Server,
+    StoreServer,
     assert_left_in_order,
     assert_result,
     fresh,
     kill_worker,
     processes_of,
+    seeds,
     wait_for,
     wait_until_ended,
 )
 
 
-def disturb(home: Path, new_server: Callable[[], Server], rng: random.Random, num_kills: int, expected: dict) -> None:
+def disturb(
+    home: Path, new_server: Callable[[], StoreServer], rng: random.Random, num_kills: int, expected: dict
+) -> None:
     """Kill worker, server or both ``num_kills`` times, resuming in between; each run that gets through is checked.
 
     After each kill somebody who knows nothing looks: no run is shown working that does not, and nothing is damaged.
@@ -67,7 +70,7 @@ def survey(home: Path, run_id: str) -> None:
             assert_left_in_order(run)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(0, 3))
 def test_kills_at_random_moments(home, new_server, undisturbed, seed):
     disturb(home, new_server, random.Random(seed), 13, undisturbed)
 
@@ -87,7 +90,7 @@ def moments(seed: int) -> Iterator[str]:
         yield f"{call}:{rng.randint(4, latest[call])}:{when}"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(0, 3))
 def test_kills_inside_every_write(store, undisturbed, monkeypatch, seed):
     run = store.create(SMALL)
     for moment in itertools.islice(moments(seed), 13):

@@ -14,7 +14,7 @@ from engine.errors import StoreError
 from engine.files import load, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore
 from engine.runs.record import Status
-from tests.faults.tools import (
+from tests.support.workers import (
     LONG,
     SMALL,
     assert_left_in_order,

@@ -17,7 +17,7 @@ from engine.errors import RunError
 from engine.files import locked
 from engine.runs import RunStore
 from engine.runs import supervise as supervise
-from tests.faults.tools import (
+from tests.support.workers import (
     LONG,
     PATIENCE_S,
     SMALL,

@@ -11,7 +11,7 @@ import pytest
 from engine.config.sst import SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
 from engine.runs import Run, RunConfig, RunStore
-from tests.faults.tools import fresh, kill_worker, num_begun, processes_of, wait_for, wait_until_ended
+from tests.support.workers import fresh, kill_worker, num_begun, processes_of, seeds, wait_for, wait_until_ended
 
 INJECT = str(Path(__file__).parent / "inject_trials")
 LEARNING_RATES = Range(low=1e-4, high=1e-1, log=True)
@@ -125,7 +125,7 @@ def test_a_space_without_any_legal_choice_says_so(store):
     assert trial_runs(store, run) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(0, 2))
 def test_a_sweep_killed_at_any_moment_loses_and_doubles_no_trial(home, seed):
     rng = random.Random(seed)
     with fresh(home) as store:

@@ -8,9 +8,9 @@ from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import FileSource
 from engine.embedding import HarmonicBasis
 from engine.runs import BasisSettings, Run, RunConfig, RunStore
-from tests.engine.test_inference import untrained
-from tests.faults.test_training import write_days
-from tests.faults.tools import kill_worker, processes_of, wait_for, wait_until_ended
+from tests.support.ocean import write_days
+from tests.support.trainings import untrained
+from tests.support.workers import kill_worker, processes_of, wait_for, wait_until_ended
 
 BASIS = RunConfig(settings=BasisSettings(step_deg=2.0, max_degree=36, num_components=64))
 """Its eigenvectors take hundreds of times longer than a look at the folder."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +11,18 @@ import pytest
 from engine.config.sst import FileSource, SSTSettings
 from engine.runs import Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
-from tests.engine.ocean import small_ocean
-from tests.engine.test_fit import SMALL
-from tests.faults.conftest import new_home
-from tests.faults.tools import (
+from tests.support.ocean import write_days
+from tests.support.trainings import SMALL, lines_of
+from tests.support.workers import (
     INJECT,
     kill_worker,
+    new_home,
     processes_of,
     wait_for,
     wait_until_ended,
 )
 
-TIMED = {"time", "step", "samples_per_s", "memory_mb"}
-
-
-def write_days(path: Path) -> None:
-    """Four years of a small ocean as a file of days, without the truth."""
-    daily = small_ocean(4, monthly=False).daily
-    daily = daily.assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")
-    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
-    daily.to_netcdf(path)
+RESULTS = ("best.safetensors", "scores.json", "checkpoints/last.safetensors")
 
 
 def config(path: Path, **changes) -> RunConfig:
@@ -40,36 +30,33 @@ def config(path: Path, **changes) -> RunConfig:
     return RunConfig(settings=SSTSettings(**{**settings, "model": SMALL.model}))
 
 
-def lines_of(run: Run) -> list[dict[str, float]]:
-    """Metrics without what the clock decides: repetitions, and what was said while data was read."""
-    text = (run.folder / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # the last may not be whole yet
-    told = [{name: value for name, value in line.items() if name not in TIMED} for line in lines if "epoch" in line]
-    return [line for line, _ in itertools.groupby(told)]
-
-
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory) -> Iterator[tuple[Path, list[dict[str, float]], dict[str, bytes]]]:
+def trained(made_once) -> tuple[Path, list[dict[str, float]], dict[str, bytes]]:
     """The file of days, and the metrics and results of a training that nothing disturbed."""
-    days = tmp_path_factory.mktemp("days") / "days.nc"
-    write_days(days)
-    with new_home(tmp_path_factory.mktemp("home")) as home, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("HARMONIA_HOME", str(home))
-        with RunStore(home) as store:
-            run = store.create(config(days))
+
+    def make(folder: Path) -> None:
+        write_days(folder / "days.nc")
+        with new_home(folder) as home, pytest.MonkeyPatch.context() as patched, RunStore(home) as store:
+            patched.setenv("HARMONIA_HOME", str(home))
+            run = store.create(config(folder / "days.nc"))
             store.launch(run)
             assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
-            yield days, lines_of(run), {name: (run.folder / name).read_bytes() for name in RESULTS}
+            leave(run)
+            shutil.copytree(run.folder, folder / "run")
+
+    folder = made_once("undisturbed-training", make)
+    return (
+        folder / "days.nc",
+        lines_of(folder / "run"),
+        {name: (folder / "run" / name).read_bytes() for name in RESULTS},
+    )
 
 
-RESULTS = ("best.safetensors", "scores.json", "checkpoints/last.safetensors")
-
-
-def assert_taught(run: Run, taught) -> None:
+def assert_trained(run: Run, trained) -> None:
     assert run.state == "done", run.record.failure or run.log_tail()
     leave(run)
-    _, lines, results = taught
-    assert lines_of(run) == lines
+    _, lines, results = trained
+    assert lines_of(run.folder) == lines
     for name in RESULTS[:2]:
         assert (run.folder / name).read_bytes() == results[name], name
     assert not list(run.folder.rglob("*.tmp"))
@@ -91,10 +78,14 @@ def resume_until_done(run: Run) -> None:
     wait_until_ended(run)
 
 
-def test_kills_inside_a_checkpoint_and_at_the_end_of_an_epoch(store, taught, monkeypatch):
+WRITES = ("fsync:100:before", "replace:12:before", "fsync:12:torn", "replace:10:after")
+
+
+@pytest.mark.parametrize("moments", [WRITES[1:3], pytest.param(WRITES, marks=pytest.mark.long)], ids=["two", "all"])
+def test_kills_inside_a_checkpoint_and_at_the_end_of_an_epoch(store, trained, monkeypatch, moments):
     """What a training writes: status, checkpoints, snapshots, the best model; torn, not yet or just now renamed."""
-    run, kills = store.create(config(taught[0])), 0
-    for moment in ("fsync:100:before", "replace:12:before", "fsync:12:torn", "replace:10:after"):
+    run, kills = store.create(config(trained[0])), 0
+    for moment in moments:
         with monkeypatch.context() as patched:
             patched.setenv("HARMONIA_FAULT", moment)
             patched.setenv("PYTHONPATH", INJECT)
@@ -108,14 +99,14 @@ def test_kills_inside_a_checkpoint_and_at_the_end_of_an_epoch(store, taught, mon
         leave(run)
         assert not list((run.folder / "checkpoints").glob("last.safetensors.*"))
         read_checkpoint(run.folder / "checkpoints" / "last.safetensors")
-    assert kills >= 3
+    assert kills >= len(moments) - 1
     if run.state != "done":
         resume_until_done(run)
-    assert_taught(run, taught)
+    assert_trained(run, trained)
 
 
-def test_a_kill_in_the_middle_of_a_batch(store, taught):
-    run = store.create(config(taught[0]))
+def test_a_kill_in_the_middle_of_a_batch(store, trained):
+    run = store.create(config(trained[0]))
     store.launch(run)
     wait_for(lambda: any(line["iteration"] >= 2 for line in lines_so_far(run)), "two steps")
     kill_worker(run)
@@ -123,15 +114,15 @@ def test_a_kill_in_the_middle_of_a_batch(store, taught):
     if run.state != "done":
         assert run.state == "interrupted"
         resume_until_done(run)
-    assert_taught(run, taught)
+    assert_trained(run, trained)
 
 
 def lines_so_far(run: Run) -> list[dict[str, float]]:
-    return lines_of(run) if (run.folder / "metrics.jsonl").exists() else []
+    return lines_of(run.folder) if (run.folder / "metrics.jsonl").exists() else []
 
 
-def test_a_cancelled_training_goes_on_to_the_same_curves(store, taught):
-    run = store.create(config(taught[0]))
+def test_a_cancelled_training_goes_on_to_the_same_curves(store, trained):
+    run = store.create(config(trained[0]))
     store.launch(run)
     wait_for(lambda: lines_so_far(run), "the first step")
     run.cancel()
@@ -139,14 +130,14 @@ def test_a_cancelled_training_goes_on_to_the_same_curves(store, taught):
     if run.state == "cancelled":
         assert_left_in_order_of_training(run)
         resume_until_done(run)
-    assert_taught(run, taught)
+    assert_trained(run, trained)
 
 
 def assert_left_in_order_of_training(run: Run) -> None:
     """A cancelled training that stops in time loses no step; one that does not loses those since its checkpoint."""
     kept = read_checkpoint(run.folder / "checkpoints" / "last.safetensors")
     kept_step = 0 if kept is None else kept.metadata["task"]["learner"]["step"]
-    lost = max(line["iteration"] for line in lines_of(run)) - kept_step
+    lost = max(line["iteration"] for line in lines_of(run.folder)) - kept_step
     assert lost == 0 or any("did not stop in time" in line for line in run.log_tail()), lost
 
 
@@ -170,8 +161,8 @@ def test_a_source_that_is_taken_away(home, store, tmp_path):
     leave(run)
 
 
-def test_a_diverging_loss_ends_the_run_with_its_reason(store, taught):
-    wild = config(taught[0], learning_rate=10.0, warmup=0.0, clip_norm=1e6, samples=400, epochs=4)
+def test_a_diverging_loss_ends_the_run_with_its_reason(store, trained):
+    wild = config(trained[0], learning_rate=10.0, warmup=0.0, clip_norm=1e6, samples=400, epochs=4)
     run = store.create(wild)
     store.launch(run)
     assert wait_until_ended(run) == "failed"
@@ -184,9 +175,9 @@ def test_a_diverging_loss_ends_the_run_with_its_reason(store, taught):
         assert array.dtype.kind != "f" or np.isfinite(array).all(), name
 
 
-def test_memory_that_ends(store, taught, monkeypatch):
+def test_memory_that_ends(store, trained, monkeypatch):
     """A batch that cannot be held is told as such, and a smaller one would do: the run's folder is in order."""
-    run = store.create(config(taught[0], batch=1024, samples=1024, window=(18, 36)))
+    run = store.create(config(trained[0], batch=1024, samples=1024, window=(18, 36)))
     with monkeypatch.context() as patched:
         patched.setenv("PYTHONPATH", INJECT)
         patched.setenv("HARMONIA_LIMIT", f"DATA:{1300 * 2**20}")

@@ -1,6 +1,6 @@
-"""What the demo ocean varies about: the real August field, its seasons, and the maps that say where the sea is lively.
+"""The climatology of the demo ocean: the real August field, the seasonal cycle, and maps of mesoscale activity.
 
-Everything here lives on the *anchor*, the August field's own grid of 1°, latitude ascending; other grids sample it.
+All maps are on the *anchor* grid, that of the August field: 1°, latitude ascending; other grids sample them.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from torch.nn.functional import grid_sample
 
 from engine.data.august import august_sst
-from engine.data.demo_ocean import recipe
+from engine.data.demo_ocean import parameters
 from engine.data.land import land_mask
 from engine.sphere import LatLonGrid
-
-Singles = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from engine.typed import Floats, Mask, Singles
 
 _RELAXATIONS = 400
-_WRAP_DEG = 30.0  # of a map are repeated beyond the date line, so that displaced places stay inside
+_WRAP_DEG = 30.0  # degrees repeated beyond the date line, so that displaced points stay inside
 
 
 class MeanState(NamedTuple):
@@ -32,11 +29,11 @@ class MeanState(NamedTuple):
 
     Attributes:
         mean: °C, the real August field without its season, smooth over land.
-        season: (4, 180, 360) K, factors of cos θ, sin θ, cos 2θ, sin 2θ with θ the angle of the year.
-        enso: what the El Niño mode's index is multiplied with, 1 in the eastern equatorial Pacific.
-        activity: 0 … 1.5, how strongly water is stirred: from the real field's gradient.
-        sea: 0 … 1, share of sea within a degree or two.
-        coolness: K, how much colder than the mean of its parallel.
+        season: (4, 180, 360) K, coefficients of cos θ, sin θ, cos 2θ, sin 2θ, θ the phase of the year.
+        enso: pattern of the El Niño mode, 1 in the eastern equatorial Pacific.
+        activity: 0 … 1.5, strength of stirring, from the gradient of the real field.
+        sea: 0 … 1, sea fraction smoothed over one to two degrees.
+        coolness: K, zonal mean minus the field.
     """
 
     mean: Singles
@@ -59,14 +56,16 @@ def anchor_grid() -> LatLonGrid:
 
 @cache
 def mean_state() -> MeanState:
-    """The maps, made once a process."""
+    """The maps, computed once a process."""
     grid = anchor_grid()
     land = land_mask(grid).numpy()
     august = _filled(august_sst().values[::-1].astype(np.float64))
     season = _season(grid, land)
-    # thick ice: the water would be colder still, and takes its time to melt
-    under_ice = recipe.UNDER_ICE_K * _blurred(ramp(august, recipe.FREEZING_C + 0.6, recipe.FREEZING_C + 0.05), 1.0)
-    mean = august - under_ice - np.tensordot(season_waves_of(recipe.ANCHOR_DAY), season, axes=1)
+    # under thick ice the mean is set below freezing, so that ice persists into summer
+    under_ice = parameters.UNDER_ICE_K * _blurred(
+        ramp(august, parameters.FREEZING_C + 0.6, parameters.FREEZING_C + 0.05), 1.0
+    )
+    mean = august - under_ice - np.tensordot(season_waves_of(parameters.ANCHOR_DAY), season, axes=1)
     step = np.hypot(np.gradient(august, axis=0), _eastward_step(august) / np.cos(np.deg2rad(grid.lat))[:, None])
     step = _blurred(np.where(np.abs(grid.lat)[:, None] < 72.0, np.minimum(step, 4.0), 0.0), 1.5)
     sea_mean = np.average(august, axis=1, weights=np.maximum(~land, 1e-6))
@@ -74,7 +73,7 @@ def mean_state() -> MeanState:
         "mean": mean,
         "season": season,
         "enso": _enso_pattern(grid),
-        "activity": 1.5 * step / (step + 2.0 * recipe.ACTIVITY_MEAN_K),
+        "activity": 1.5 * step / (step + 2.0 * parameters.ACTIVITY_MEAN_K),
         "sea": _blurred(~land * 1.0, 0.7),
         "coolness": _blurred(sea_mean[:, None] - august, 2.0),
     }
@@ -83,32 +82,32 @@ def mean_state() -> MeanState:
 
 def season_waves(day: int) -> Singles:
     """(4,) cos θ, sin θ, cos 2θ, sin 2θ of a day counted from 1 January 1970."""
-    return season_waves_of(day % recipe.YEAR_DAYS)
+    return season_waves_of(day % parameters.YEAR_DAYS)
 
 
 def season_waves_of(day_of_year: float) -> Singles:
-    """The same for a day of the year."""
-    theta = 2.0 * math.pi * day_of_year / recipe.YEAR_DAYS
+    """As :func:`season_waves`, for a day of the year."""
+    theta = 2.0 * math.pi * day_of_year / parameters.YEAR_DAYS
     return np.array([math.cos(theta), math.sin(theta), math.cos(2 * theta), math.sin(2 * theta)], np.float32)
 
 
 class Sampler:
-    """Maps of the whole sphere, on any step, read at the cells of one grid or beside them."""
+    """Interpolates global maps of any step to the cells of one grid, or to displaced points."""
 
     def __init__(self, grid: LatLonGrid) -> None:
         self._places = np.stack(np.meshgrid(grid.lon, grid.lat), axis=-1).astype(np.float32)
 
     def __call__(self, maps: Singles) -> Singles:
-        """Maps (C, H', W') at the cells: (C, H, W), linearly."""
+        """Maps (C, H', W') at the cells: (C, H, W), bilinear."""
         return _sampled(maps, self._places, "bilinear")
 
     def displaced(self, maps: Singles, shift_deg: Singles, *, cubic: bool = False) -> Singles:
-        """Maps (C, H', W') at places ``shift_deg`` (H, W, 2) degrees of longitude and latitude away: (C, H, W)."""
+        """Maps (C, H', W') at points ``shift_deg`` (H, W, 2) degrees of longitude and latitude away: (C, H, W)."""
         return _sampled(maps, self._places + shift_deg, "bicubic" if cubic else "bilinear")
 
 
 def at_points(values: Singles, lat_deg: Floats, lon_deg: Floats) -> Singles:
-    """One map (H', W') of the whole sphere at scattered points (N,), linearly; longitudes in any turn."""
+    """One map (H', W') of the whole sphere at scattered points (N,), bilinear; longitudes in any convention."""
     places = np.stack(((lon_deg + 180.0) % 360.0 - 180.0, lat_deg), axis=-1).astype(np.float32)
     return _sampled(values[None], places[None], "bilinear")[0, 0]
 
@@ -118,17 +117,20 @@ def _sampled(maps: Singles, places: Singles, mode: str) -> Singles:
     columns = maps.shape[-1]
     wrap = math.ceil(_WRAP_DEG / 360.0 * columns)
     wide = np.concatenate((maps[..., -wrap:], maps, maps[..., :wrap]), axis=-1)
-    # torch counts from −1 to 1 between the outer edges
+    # xarray's interp needs scipy in two dimensions; grid_sample spans −1 to 1 between the outer edges
     scale = np.array((1.0 / (180.0 + wrap * 360.0 / columns), 1.0 / 90.0), np.float32)
     image, points = torch.as_tensor(wide)[None], torch.as_tensor(places * scale)[None]
     return grid_sample(image, points, mode=mode, padding_mode="border", align_corners=False)[0].numpy()
 
 
 def _filled(august: Floats) -> Floats:
-    """The field with its gaps filled by relaxing Laplace's equation, from the means of the parallels."""
+    """The field with its gaps filled by relaxation of Laplace's equation, starting from zonal means.
+
+    xarray's interpolate_na is one-dimensional and would leave stripes over continents.
+    """
     gap = np.isnan(august)
     known = (~gap).sum(axis=1)
-    rows = np.where(known > 0, np.nansum(august, axis=1) / np.maximum(known, 1), recipe.FREEZING_C)
+    rows = np.where(known > 0, np.nansum(august, axis=1) / np.maximum(known, 1), parameters.FREEZING_C)
     field = np.where(gap, rows[:, None], august)
     for _ in range(_RELAXATIONS):
         north, south = np.vstack((field[1:], field[-1:])), np.vstack((field[:1], field[:-1]))
@@ -142,7 +144,7 @@ def _eastward_step(field: Floats) -> Floats:
 
 
 def _blurred(field: Floats, sigma_deg: float) -> Floats:
-    """A Gaussian blur of so many cells on the anchor, round in longitude, reflected at the poles."""
+    """A Gaussian blur of ``sigma_deg`` cells on the anchor grid, periodic in longitude, reflected at the poles."""
     reach = math.ceil(3.0 * sigma_deg)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_deg) ** 2)
     kernel /= kernel.sum()
@@ -151,29 +153,31 @@ def _blurred(field: Floats, sigma_deg: float) -> Floats:
     return np.asarray(sliding_window_view(rows, len(kernel), axis=1) @ kernel)
 
 
-def _season(grid: LatLonGrid, land: NDArray[np.bool_]) -> Floats:
-    """(4, 180, 360): the factors of the year's two waves."""
-    table = recipe.SEASON_BY_LAT
+def _season(grid: LatLonGrid, land: Mask) -> Floats:
+    """(4, 180, 360): coefficients of the annual and the semi-annual wave."""
+    table = parameters.SEASON_BY_LAT
     by_lat = np.interp(grid.lat, list(table), list(table.values())) * np.tanh(grid.lat / 6.0)
-    share = recipe.SEASON_OPEN_SEA + recipe.SEASON_UPWIND_LAND * _upwind_land(land)
-    amplitude = by_lat[:, None] * np.where(np.abs(grid.lat)[:, None] > 15.0, share, 1.0)
-    first = season_waves_of(recipe.SUMMER_DAY)
-    tongue = recipe.COLD_TONGUE_K * _cold_tongue(grid)
-    tongue_waves = season_waves_of(recipe.COLD_TONGUE_DAY)
-    second = recipe.SECOND_HARMONIC * np.abs(amplitude)
+    fraction = parameters.SEASON_OPEN_SEA + parameters.SEASON_UPWIND_LAND * _upwind_land(land)
+    amplitude = by_lat[:, None] * np.where(np.abs(grid.lat)[:, None] > 15.0, fraction, 1.0)
+    first = season_waves_of(parameters.SUMMER_DAY)
+    tongue = parameters.COLD_TONGUE_K * _cold_tongue(grid)
+    tongue_waves = season_waves_of(parameters.COLD_TONGUE_DAY)
+    second = parameters.SECOND_HARMONIC * np.abs(amplitude)
     return np.stack(
         [amplitude * first[i] + tongue * tongue_waves[i] for i in (0, 1)] + [second * first[i] for i in (2, 3)]
     )
 
 
-def _upwind_land(land: NDArray[np.bool_]) -> Floats:
-    """0 … 1, (180, 360): land to the west, fading with distance; the westerlies carry the continents' seasons."""
-    kept = math.exp(-1.0 / recipe.UPWIND_DEG)
-    share, found = np.zeros(land.shape[0]), np.zeros(land.shape)
-    for column in range(-land.shape[1], land.shape[1]):  # once around to forget the start, once to keep
-        share = kept * share + (1.0 - kept) * land[:, column]
-        found[:, column] = share
-    return _blurred(found, 2.0)
+def _upwind_land(land: Mask) -> Floats:
+    """0 … 1, (180, 360): land to the west, decaying with distance: the westerlies carry the continental seasonal cycle
+    over the sea.
+    """
+    kept = math.exp(-1.0 / parameters.UPWIND_DEG)
+    fraction, result = np.zeros(land.shape[0]), np.zeros(land.shape)
+    for column in range(-land.shape[1], land.shape[1]):  # the first turn removes the start value, the second is kept
+        fraction = kept * fraction + (1.0 - kept) * land[:, column]
+        result[:, column] = fraction
+    return _blurred(result, 2.0)
 
 
 def _cold_tongue(grid: LatLonGrid) -> Floats:
@@ -194,7 +198,7 @@ def _enso_pattern(grid: LatLonGrid) -> Floats:
     return np.exp(-0.5 * (lat / 5.5) ** 2) * east - 0.3 * horseshoe * west + 0.25 * indian
 
 
-def ramp(x: Floats, zero: float, one: float) -> Floats:
+def ramp(x: Floats, start: float, end: float) -> Floats:
     """0 beyond ``zero``, 1 beyond ``one``, smooth between."""
-    share = np.clip((x - zero) / (one - zero), 0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
+    fraction = np.clip((x - start) / (end - start), 0.0, 1.0)
+    return fraction * fraction * (3.0 - 2.0 * fraction)

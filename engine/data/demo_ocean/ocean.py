@@ -1,4 +1,4 @@
-"""The demo ocean: any day of it on demand."""
+"""The demo ocean: any day computed on demand."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.demo_ocean import recipe
+from engine.data.demo_ocean import parameters
 from engine.data.demo_ocean.anomalies import Background, Mesoscale
-from engine.data.demo_ocean.clouds import Clouds, Sky
+from engine.data.demo_ocean.clouds import CloudProcesses, Clouds
 from engine.data.demo_ocean.mean_state import Sampler, mean_state
 from engine.data.demo_ocean.satellite import Satellite
 from engine.data.demo_ocean.spectral import Synthesis
 from engine.data.land import land_mask
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
+from engine.typed import Mask, Singles
 
-Singles = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 Date = np.datetime64 | NDArray[np.datetime64] | str
 
 _KEPT_BYTES = 64 * 2**20
@@ -34,9 +33,9 @@ class DemoDay:
 
     Attributes:
         date: the day.
-        truth: °C, the day's mean below the warm skin; NaN on land only, freezing point under ice.
-        observed: °C, what the satellite reports; NaN = missing.
-        cloud_missing: True = under cloud, over land too.
+        truth: °C, daily mean below the warm skin; NaN on land only, freezing point under ice.
+        observed: °C, the satellite observation; NaN = missing.
+        cloud_missing: True = under cloud, also over land.
         swath_missing: True = between two swaths.
         ice: True = covered by ice; never on land.
     """
@@ -44,24 +43,23 @@ class DemoDay:
     date: np.datetime64
     truth: Singles
     observed: Singles
-    cloud_missing: Bools
-    swath_missing: Bools
-    ice: Bools
+    cloud_missing: Mask
+    swath_missing: Mask
+    ice: Mask
 
 
 class DemoOcean:
-    """An ocean on a grid of equal steps, from a seed: every day of it, without the days before.
+    """A synthetic ocean on a regular grid; a day is computed without the days before it.
 
-    The same seed gives the same ocean on every grid, seen finer or coarser; only sensor noise is drawn cell by cell.
-    Days are kept up to 64 MB, so that what belongs to a day may be asked for one by one. Safe to share between
-    threads.
+    The same seed gives the same ocean on every grid; only the sensor noise is drawn cell by cell. Up to 64 MB of days
+    are cached. Thread-safe.
 
     Args:
         step_deg: size of a cell, from 0.25° to 2°.
         seed: ≥ 0.
 
     Raises:
-        ChoiceError, GridError: a step or a seed that is not so.
+        ChoiceError, GridError: a step or a seed out of range.
     """
 
     def __init__(self, step_deg: float = 1.0, seed: int = 0) -> None:
@@ -76,29 +74,29 @@ class DemoOcean:
         grid = LatLonGrid.regular(step_deg)
         self.grid = grid
         self.seed = seed
-        self.land: Bools = land_mask(grid).numpy()
-        state, sky, sampler = mean_state(), Sky(seed), Sampler(grid)
+        self.land: Mask = land_mask(grid).numpy()
+        state, processes, sampler = mean_state(), CloudProcesses(seed), Sampler(grid)
         self._state = state
         self._sampler = sampler
-        self._background = Background(state, sky, seed)
-        synthesis = Synthesis(grid, int(max(recipe.FINE_MAX_DEGREE, recipe.CLOUD_MAX_DEGREE)))
+        self._background = Background(state, processes, seed)
+        synthesis = Synthesis(grid, int(max(parameters.FINE_MAX_DEGREE, parameters.CLOUD_MAX_DEGREE)))
         self._mesoscale = Mesoscale(grid, state, sampler, synthesis, seed)
-        self._clouds = Clouds(grid, state, sky, sampler, synthesis)
+        self._clouds = Clouds(grid, state, processes, sampler, synthesis)
         self._satellite = Satellite(grid, seed)
         cells = grid.shape[0] * grid.shape[1]
-        self._surface = lru_cache(maxsize=max(2, _KEPT_BYTES // (5 * cells)))(self._made_surface)
-        self._day = lru_cache(maxsize=max(2, _KEPT_BYTES // (6 * cells)))(self._observed)
+        self._surface = lru_cache(maxsize=max(2, _KEPT_BYTES // (5 * cells)))(self._compute_surface)
+        self._day = lru_cache(maxsize=max(2, _KEPT_BYTES // (6 * cells)))(self._compute_day)
 
     def day(self, date: Date) -> DemoDay:
-        """Everything about one day."""
+        """All fields of one day."""
         return self._day(day_number(date))
 
     def days(self, first: Date, last: Date) -> Iterator[DemoDay]:
-        """The days from ``first`` to ``last``, both included, one after the other."""
+        """The days from ``first`` to ``last``, both included, in order."""
         return map(self._day, range(day_number(first), day_number(last) + 1))
 
     def truth(self, date: Date) -> Singles:
-        """(H, W) as of :class:`DemoDay`, without looking at the sky: a day costs half."""
+        """(H, W) as of :class:`DemoDay`, without clouds and satellite, at half the cost."""
         return self._surface(day_number(date))[0]
 
     def month_mean(self, month: Date) -> Singles:
@@ -114,17 +112,17 @@ class DemoOcean:
         """The index of the El Niño mode, K."""
         return float(self._background.enso(day_number(date)))
 
-    def _made_surface(self, day: int) -> tuple[Singles, Bools]:
+    def _compute_surface(self, day: int) -> tuple[Singles, Mask]:
         field = self._mesoscale.on(day, self._background.on(day))
-        ice = (field < recipe.FREEZING_C) & ~self.land
-        width = np.float32(recipe.FREEZING_WIDTH_K)
-        above = (field - np.float32(recipe.FREEZING_C)) / width
+        ice = (field < parameters.FREEZING_C) & ~self.land
+        width = np.float32(parameters.FREEZING_WIDTH_K)
+        above = (field - np.float32(parameters.FREEZING_C)) / width
         # a smooth max(field, freezing): width · log(1 + e^x)
-        truth = np.float32(recipe.FREEZING_C) + width * (np.maximum(above, 0.0) + np.log1p(np.exp(-np.abs(above))))
+        truth = np.float32(parameters.FREEZING_C) + width * (np.maximum(above, 0.0) + np.log1p(np.exp(-np.abs(above))))
         truth[self.land] = np.nan
-        return _frozen(truth), _frozen(ice)
+        return _read_only(truth), _read_only(ice)
 
-    def _observed(self, day: int) -> DemoDay:
+    def _compute_day(self, day: int) -> DemoDay:
         truth, ice = self._surface(day)
         climate = self._sampler(self._state.climate(day)[None])[0]
         anomaly = np.where(self.land, np.float32(0.0), truth - climate)
@@ -134,7 +132,12 @@ class DemoOcean:
         observed = truth + self._satellite.errors(day, clearness, self._clouds.wind(day), swath)
         observed[cloud_missing | swath_missing | ice] = np.nan
         return DemoDay(
-            np.datetime64(day, "D"), truth, _frozen(observed), _frozen(cloud_missing), _frozen(swath_missing), ice
+            np.datetime64(day, "D"),
+            truth,
+            _read_only(observed),
+            _read_only(cloud_missing),
+            _read_only(swath_missing),
+            ice,
         )
 
 
@@ -143,6 +146,6 @@ def day_number(date: Date) -> int:
     return int(np.asarray(date, "datetime64[D]").astype(np.int64))
 
 
-def _frozen(values: NDArray[Any]) -> NDArray[Any]:
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
     values.setflags(write=False)
     return values

@@ -1,8 +1,8 @@
-"""Random processes whose value on any day is found without the days before it.
+"""Random processes whose value on any day is computed without the days before it.
 
 A stationary Gaussian process with covariance exp(−|Δt|/τ) (Ornstein–Uhlenbeck) is Markov: given two days, the day
-midway depends on nothing beyond them. So a day is drawn from its two parents, half a dyadic interval away on either
-side, they from theirs, and the chain ends where parents are so far away that they no longer matter.
+midway is independent of all others. A day is drawn given its two parents, half a dyadic interval away on either side,
+and so on recursively; the recursion ends where the correlation with the parents is below rounding.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from functools import lru_cache
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.data.demo_ocean.spectral import Coefficients, by_order
-
-Singles = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from engine.typed import Floats, Singles
 
 
 class Stream(IntEnum):
-    """What a draw is for: each its own randomness."""
+    """The purpose of a draw: each has its own random stream."""
 
     BASIN = 1
     ENSO = 2
@@ -43,7 +40,7 @@ _FORGOTTEN = math.log(2.0**24)  # e^(−this) is float32's rounding
 
 
 def generator(seed: int, stream: Stream, day: int) -> np.random.Generator:
-    """The source of randomness of one stream on one day: the same bits whichever days are asked for, and when."""
+    """The generator of one stream on one day; independent of which days are drawn, and in which order."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, stream, day & 0xFFFFFFFF))))
 
 
@@ -55,12 +52,12 @@ class OrnsteinUhlenbeck:
 
         x(n) = r/(1 + r²) · (x(n−g) + x(n+g)) + √((1 − r²)/(1 + r²)) · ε(n),   ε(n) standard normal, drawn for n alone.
 
-    Parents beyond 16.6 τ are left out: there r is below float32's rounding. A day costs O(log τ) draws when asked
-    for alone, and one when its neighbours have just been asked for. Safe to share between threads.
+    Parents beyond 16.6 τ are left out: there r is below float32's rounding. A single day costs O(log τ) draws, a day
+    whose neighbours are cached one draw. Thread-safe.
 
     Args:
-        memory_days: (D,) τ > 0. A process keeps its values when others are appended to it.
-        seed, stream: what the draws depend on beside the day.
+        memory_days: (D,) τ > 0. Appending processes does not change the others.
+        seed, stream: key of the draws, together with the day.
     """
 
     def __init__(self, memory_days: Floats, seed: int, stream: Stream) -> None:
@@ -103,11 +100,11 @@ class OrnsteinUhlenbeck:
 
 
 class HarmonicProcess:
-    """A random field on the sphere: the harmonics' coefficients are Ornstein–Uhlenbeck processes, and it drifts.
+    """A drifting random field on the sphere whose harmonic coefficients are Ornstein–Uhlenbeck processes.
 
     The field has variance Σ_l (2l+1)/4π · variance_l everywhere, memory τ_l at degree l in the frame that drifts
-    eastward, and is isotropic. Fewer degrees give the same field seen coarser: a coefficient's values do not depend
-    on which others there are.
+    eastward, and is isotropic. Fewer degrees give a truncation of the same field: a coefficient does not depend on
+    the others.
 
     Args:
         variances: (L+1,) of every coefficient of degree l.
@@ -128,8 +125,10 @@ class HarmonicProcess:
         turn = np.exp(self._turn * day).astype(np.complex64)
         return by_order(self._scale * self._process.at(day)) * turn[:, None]
 
-    def remembered(self, day: int, weights: Floats, max_degree: int) -> Coefficients:
-        """Σ_k weights[k] · field(day − k) up to ``max_degree``, as :meth:`on`: what the past of the field leaves."""
+    def filtered(self, day: int, weights: Floats, max_degree: int) -> Coefficients:
+        """Σ_k weights[k] · field(day − k) up to ``max_degree``, in the layout of :meth:`on`: a causal filter of the
+        field.
+        """
         size = (max_degree + 1) ** 2
         days = day - np.arange(len(weights))
         past = np.stack([self._process.at(int(each))[:size] for each in days])
@@ -144,6 +143,6 @@ def unit_variance(spectrum: Floats) -> Floats:
 
 
 def unit_gradient(spectrum: Floats) -> Floats:
-    """The same, scaled so that the field's gradient has mean square 1 per square radian."""
+    """As :func:`unit_variance`, scaled so that the field's gradient has mean square 1 per square radian."""
     degrees = np.arange(len(spectrum))
     return spectrum * 4.0 * math.pi / float(((2 * degrees + 1) * degrees * (degrees + 1) * spectrum).sum())

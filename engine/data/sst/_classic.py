@@ -1,7 +1,7 @@
-"""The header of a classic NetCDF file, walked through before the library reads it.
+"""Check of a classic NetCDF header before the C library reads it.
 
-A damaged count in it makes the C library loop for minutes or ask for all memory; here every count is held against the
-size of the file first. Format: the NetCDF classic format specification (CDF-1, CDF-2 and CDF-5).
+A damaged count makes the C library loop for minutes or allocate all memory; here every count is first compared with the
+size of the file. Format: the NetCDF classic format specification (CDF-1, CDF-2 and CDF-5).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ _MAX_HEADER = 64 * 2**20
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file is no classic NetCDF, or is one whose header can be walked to its end within the file."""
+    """Whether a file is no classic NetCDF, or its header is consistent with the size of the file."""
     with path.open("rb") as file:
         head = file.read(4)
         if head[:3] != _MAGIC:
             return True
         data = head + file.read(_MAX_HEADER)
     try:
-        _Walk(data, path.stat().st_size).header()
+        _HeaderParser(data, path.stat().st_size).header()
     except ValueError:
         return False
     return True
 
 
-class _Walk:
-    """A position in the bytes of a header; ValueError wherever the file cannot be what it says."""
+class _HeaderParser:
+    """A parser of the header; ValueError where it is inconsistent with the size of the file."""
 
     def __init__(self, data: bytes, file_size: int) -> None:
         version = data[3] if len(data) > 3 else 0
@@ -80,7 +80,7 @@ class _Walk:
         return _BYTES_OF_TYPE[code]
 
     def skip(self, item_bytes: int) -> None:
-        """Pass a count and so many items, padded to four bytes."""
+        """Skip a count and its items, padded to four bytes."""
         size = self.count(item_bytes) * item_bytes
         self.at += size + -size % 4
 

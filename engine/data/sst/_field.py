@@ -1,4 +1,4 @@
-"""A field (time, lat, lon) over many files that is read block by block, already turned, unpacked and averaged."""
+"""A field (time, lat, lon) over many files, read block by block, oriented, unpacked and averaged."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-import dask.array
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -19,14 +18,14 @@ from engine.data.sst._paths import Location
 from engine.data.sst._storage import read
 from engine.data.sst._times import Periods
 from engine.sphere import LatLonGrid
+from engine.typed import Ints, Mask, Singles, dask_array
 
 _BLOCK_BYTES = 32 * 2**20
-Block = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one variable lies in its files, and how rows and columns are turned on reading.
+    """The axes of a variable in its files, and the reordering of rows and columns on reading.
 
     ``lat_axis`` and ``lon_axis`` are positions among the file's dimensions; the others are steps, in C order.
     ``shape`` is (H, W). ``flip`` reverses the rows; column j of the field is column (j + roll) mod W of the file.
@@ -39,20 +38,20 @@ class Layout:
     roll: int
 
 
-class Meaning(Protocol):
-    """What the raw numbers of a file stand for."""
+class Decoder(Protocol):
+    """Converts the raw numbers of a file to values."""
 
-    def unpack(self, raw: NDArray[Any], shift: float) -> Block:
+    def unpack(self, raw: NDArray[Any], shift: float) -> Singles:
         """The values of ``raw``, plus ``shift``."""
         ...
 
 
 @dataclass(frozen=True)
-class Part:
-    """One file of a field: where, how packed, the sizes of its leading dimensions, and its chunks, if it has any."""
+class FileSegment:
+    """One file of a field: location, decoder, sizes of the leading dimensions, and chunks if it is chunked."""
 
     location: Location
-    packing: Meaning
+    decoder: Decoder
     lead: tuple[int, ...]
     chunks: tuple[int, ...] | None
 
@@ -64,19 +63,19 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Something that dask indexes like an array (P, H, W) of float32; each index reads the files, nothing is kept.
+    """An array-like (P, H, W) of float32 for dask; each index reads the files, nothing is cached.
 
-    ``shift`` is added to every value (−273.15 turns kelvin into °C); ``land`` (H, W), where given, is NaN throughout.
-    ``missing`` is a field over the same steps that is 1 where a value is to be taken for missing. A period of several
-    steps is the mean of the valid ones.
+    ``shift`` is added to every value (−273.15 from kelvin to °C); cells of ``land`` (H, W) are NaN. ``missing`` is a
+    field over the same steps that is 1 where a value is removed. A period of several steps is the mean of the valid
+    ones.
     """
 
     name: str
-    parts: tuple[Part, ...]
+    segments: tuple[FileSegment, ...]
     layout: Layout
     periods: Periods
     shift: float = 0.0
-    land: NDArray[np.bool_] | None = None
+    land: Mask | None = None
     missing: Field | None = None
 
     dtype = np.dtype(np.float32)
@@ -89,35 +88,35 @@ class Field:
 
     @cached_property
     def chunk(self) -> tuple[int, int, int]:
-        """Steps, rows and columns that are read together; one row of one step where the file is not chunked."""
-        part, layout = self.parts[0], self.layout
-        if part.chunks is None:
+        """Steps, rows and columns of a chunk; one row of one step where the file is not chunked."""
+        segment, layout = self.segments[0], self.layout
+        if segment.chunks is None:
             return (1, 1, layout.shape[1])
-        lead = [size for axis, size in enumerate(part.chunks) if axis not in (layout.lat_axis, layout.lon_axis)]
-        running = lead[_running_axis(part.lead)] if lead else 1
+        lead = [size for axis, size in enumerate(segment.chunks) if axis not in (layout.lat_axis, layout.lon_axis)]
+        running = lead[_running_axis(segment.lead)] if lead else 1
         height, width = layout.shape
         return (
             max(1, min(running, self.periods.steps.size)),
-            min(part.chunks[layout.lat_axis], height),
-            min(part.chunks[layout.lon_axis], width),
+            min(segment.chunks[layout.lat_axis], height),
+            min(segment.chunks[layout.lon_axis], width),
         )
 
     @cached_property
     def _firsts(self) -> list[int]:
-        """The number of the first step of each file."""
-        return [0, *np.cumsum([part.num_steps for part in self.parts]).tolist()]
+        """Index of the first step of each file."""
+        return [0, *np.cumsum([segment.num_steps for segment in self.segments]).tolist()]
 
-    def __getitem__(self, index: Any) -> Block:
-        """A block; ``index`` has a slice or an integer for each of the three axes, as dask gives it."""
-        wanted = tuple(_as_range(i, size) for i, size in zip(index, self.shape, strict=True))
-        block = self._read(*wanted)
+    def __getitem__(self, index: Any) -> Singles:
+        """A block; ``index`` holds a slice or an integer for each of the three axes."""
+        ranges = tuple(_as_range(i, size) for i, size in zip(index, self.shape, strict=True))
+        block = self._read(*ranges)
         drop = tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)
         return block[drop]
 
-    def _read(self, times: range, rows: range, columns: range) -> Block:
+    def _read(self, times: range, rows: range, columns: range) -> Singles:
         block = np.empty((len(times), len(rows), len(columns)), np.float32)
         bounds = self.periods.bounds
-        if self.periods.most_steps == 1:  # one step a period: neighbours are read together
+        if self.periods.most_steps == 1:  # one step a period: read consecutive steps together
             for start, stop in _runs(self.periods.steps[list(times)]):
                 block[start:stop] = self._steps(self.periods.steps[times[start]], stop - start, rows, columns)
         else:
@@ -127,7 +126,7 @@ class Field:
             block[:, self.land[rows.start : rows.stop, columns.start : columns.stop]] = np.nan
         return block
 
-    def _mean(self, steps: NDArray[np.int64], rows: range, columns: range) -> Block:
+    def _mean(self, steps: Ints, rows: range, columns: range) -> Singles:
         total = np.zeros((len(rows), len(columns)))
         count = np.zeros(total.shape, np.int64)
         for start, stop in _runs(steps):
@@ -138,46 +137,46 @@ class Field:
         with np.errstate(invalid="ignore"):
             return (total / np.where(count == 0, np.nan, count)).astype(np.float32)
 
-    def _steps(self, first: int, count: int, rows: range, columns: range) -> Block:
-        """``count`` consecutive steps, across files where need be."""
-        found: list[Block] = []
+    def _steps(self, first: int, count: int, rows: range, columns: range) -> Singles:
+        """``count`` consecutive steps, across files."""
+        blocks: list[Singles] = []
         begin = first
         while count > 0:
-            which = bisect_right(self._firsts, first) - 1
-            part, inside = self.parts[which], int(first) - self._firsts[which]
-            axis = _running_axis(part.lead)
-            length = part.lead[axis] if part.lead else 1
-            # a run ends where the innermost dimension that has steps ends
-            run = min(count, length - inside // math.prod(part.lead[axis + 1 :]) % length)
-            found.append(self._from_file(part, inside, run, rows, columns))
+            segment_index = bisect_right(self._firsts, first) - 1
+            segment, inside = self.segments[segment_index], int(first) - self._firsts[segment_index]
+            axis = _running_axis(segment.lead)
+            length = segment.lead[axis] if segment.lead else 1
+            # a run ends with the innermost dimension that has several steps
+            run = min(count, length - inside // math.prod(segment.lead[axis + 1 :]) % length)
+            blocks.append(self._from_file(segment, inside, run, rows, columns))
             first, count = first + run, count - run
-        values = found[0] if len(found) == 1 else np.concatenate(found)
+        values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         if self.missing is not None:
             values[self.missing._steps(begin, values.shape[0], rows, columns) > 0.5] = np.nan
         return values
 
-    def _from_file(self, part: Part, inside: int, run: int, rows: range, columns: range) -> Block:
-        lead: list[int | slice] = [int(i) for i in np.unravel_index(inside, part.lead)] if part.lead else []
+    def _from_file(self, segment: FileSegment, inside: int, run: int, rows: range, columns: range) -> Singles:
+        lead: list[int | slice] = [int(i) for i in np.unravel_index(inside, segment.lead)] if segment.lead else []
         if lead:
-            axis = _running_axis(part.lead)
+            axis = _running_axis(segment.lead)
             begin = lead[axis]
             assert isinstance(begin, int)
             lead[axis] = slice(begin, begin + run)
         height, width = self.layout.shape
         row = slice(height - rows.stop, height - rows.start) if self.layout.flip else slice(rows.start, rows.stop)
         pieces = [
-            self._piece(part, lead, row, column)
+            self._piece(segment, lead, row, column)
             for column in _rolled(columns.start, columns.stop, self.layout.roll, width)
         ]
         values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
-        return part.packing.unpack(values[:, ::-1] if self.layout.flip else values, self.shift)
+        return segment.decoder.unpack(values[:, ::-1] if self.layout.flip else values, self.shift)
 
-    def _piece(self, part: Part, lead: Sequence[int | slice], row: slice, column: slice) -> NDArray[Any]:
-        """(run, rows, columns) raw numbers as they lie in the file, latitude before longitude."""
+    def _piece(self, segment: FileSegment, lead: Sequence[int | slice], row: slice, column: slice) -> NDArray[Any]:
+        """(run, rows, columns) raw numbers in the order of the file, latitude before longitude."""
         layout, index = self.layout, list(lead)
         for axis, selection in sorted(((layout.lat_axis, row), (layout.lon_axis, column))):
             index.insert(axis, selection)
-        raw = read(part.location, self.name, tuple(index))
+        raw = read(segment.location, self.name, tuple(index))
         kept = [axis for axis, selection in enumerate(index) if isinstance(selection, slice)]
         where = [kept.index(layout.lat_axis), kept.index(layout.lon_axis)]
         raw = np.moveaxis(raw, where, (-2, -1))
@@ -187,10 +186,10 @@ class Field:
 def as_array(field: Field, grid: LatLonGrid, name: str, key: str) -> xr.DataArray:
     """``field`` as a lazy DataArray (time, lat, lon) in °C.
 
-    ``encoding`` keeps how many steps, rows and columns are read together (``chunksizes``) and how many steps make up
-    a day (``steps_averaged``), from which :func:`series_note` judges.
+    ``encoding`` holds the chunk of steps, rows and columns (``chunksizes``) and the number of steps in a day
+    (``steps_averaged``), which :func:`series_note` reads.
     """
-    lazy = cast(Any, dask.array).from_array(
+    lazy = dask_array().from_array(
         field,
         chunks=_blocks(field),
         name=f"{name}-{key}",
@@ -200,7 +199,7 @@ def as_array(field: Field, grid: LatLonGrid, name: str, key: str) -> xr.DataArra
     )
     coords: dict[str, Any] = {"time": field.periods.labels, "lat": grid.lat, "lon": grid.lon}
     if field.periods.hour is not None:
-        attrs = {"long_name": "mean hour of day of what a day holds", "units": "hours"}
+        attrs = {"long_name": "mean hour of day of the steps of a day", "units": "hours"}
         coords["hour"] = ("time", field.periods.hour, attrs)
     array = xr.DataArray(lazy, coords, ("time", "lat", "lon"), name, {"units": "degC"})
     array.encoding |= {"chunksizes": field.chunk, "steps_averaged": field.periods.most_steps}
@@ -208,7 +207,7 @@ def as_array(field: Field, grid: LatLonGrid, name: str, key: str) -> xr.DataArra
 
 
 def _blocks(field: Field) -> tuple[int, int, int]:
-    """Dask blocks of whole chunks: a map in one block where that is not too large, else as many chunks as are not."""
+    """Sizes of dask blocks in whole chunks: a map in one block if it fits the limit, else as many chunks as fit."""
     steps, rows, columns = field.chunk
     steps = max(1, steps // field.periods.most_steps)
     _, height, width = field.shape
@@ -220,7 +219,7 @@ def _blocks(field: Field) -> tuple[int, int, int]:
 
 
 def _running_axis(lead: tuple[int, ...]) -> int:
-    """The innermost leading dimension that has more than one step: along it neighbours in time are neighbours."""
+    """The innermost leading dimension with more than one step, along which consecutive times are contiguous."""
     return max((axis for axis, size in enumerate(lead) if size > 1), default=max(0, len(lead) - 1))
 
 
@@ -230,8 +229,8 @@ def _as_range(index: Any, size: int) -> range:
     return range(int(index), int(index) + 1)
 
 
-def _runs(steps: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Where consecutive numbers begin and end."""
+def _runs(steps: Ints) -> list[tuple[int, int]]:
+    """Start and stop of every run of consecutive numbers."""
     cuts = np.flatnonzero(np.diff(steps) != 1) + 1
     edges = [0, *cuts.tolist(), steps.size]
     return list(pairwise(edges)) if steps.size else []

@@ -6,15 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.data.quality import Quality, check_quality
-from engine.data.source import SSTSource
+from engine.data.source import Quality, SSTSource, check_quality
 from engine.data.sst._land import guessed_mask, own_mask
-from engine.data.sst._meaning import candidates, choose
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
-from engine.data.sst._quality import no_levels
-from engine.data.sst._series import File, FileSeries, grouped, month_means, open_series
+from engine.data.sst._quality import no_levels_error
+from engine.data.sst._series import File, MultiFileVariable, grouped, month_means, open_variable
 from engine.data.sst._storage import skeleton
+from engine.data.sst._variables import candidates, choose
 from engine.errors import DataError
 
 _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
@@ -23,87 +22,89 @@ _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
 def open_sst(
     path: str | Path | Sequence[str | Path], variable: str | None = None, quality: Quality = "good"
 ) -> SSTSource:
-    """Sea-surface temperature in one or many files, lazy; nothing but headers and a few days is read on opening.
+    """Sea-surface temperature in one or many files, lazy; only headers and a few days are read on opening.
 
     ``path`` is a NetCDF file, a Zarr store (v2 or v3), a pattern with ``*``, a folder, or a list of these; files whose
-    names differ in digits only continue each other. Days (or hours, averaged to days) become ``daily``, months
-    ``monthly``; they may stand in one file or in several. Also understood are
+    names differ only in digits are concatenated. Days (or hours, averaged to days) become ``daily``, months
+    ``monthly``; in one file or in several. Also read are
 
     - the published pairs ``YYYYMM_{day,hr,mon}_*_{masked,full}_<variable>.nc``: masked days are ``daily``, full days
-      ``truth``, full months ``monthly``; ``lsm`` in a file beside them (True = land) is the land;
+      ``truth``, full months ``monthly``; ``lsm`` in a further file (True = land) is the land mask;
     - the five prepared stores ``input_da.zarr``, ``input_da_nan_mask.zarr``, ``monthly_da.zarr``,
       ``padded_days_mask.zarr`` and ``time_features.zarr``, in one folder or one folder a year.
 
-    ``variable`` names the temperature where several could be meant. The unit is checked against the values. Infinite
-    values count as missing. Days carry ``hour`` (time,), the mean hour of day of what they hold.
+    ``variable`` names the temperature if there are several. The unit is checked against the values. Infinite values are
+    missing. Days have the coordinate ``hour`` (time,), the mean hour of day of their steps.
 
-    Where a file grades its observations, only those of good quality count, and a note tells how many were left out:
+    If a file grades its observations, only those of good quality are kept, and a note reports the fraction removed:
     levels 4 and 5, acceptable and best, of the GHRSST Data Specification; 0 and 1, best and good, of NASA's
-    ``qual_sst``; else as the flags' meanings say. ``quality`` "all" keeps all, a number those of this level and better.
+    ``qual_sst``; else by the flag meanings. ``quality`` "all" keeps all, a number keeps this level and better.
 
-    Raises :class:`DataError` or :class:`GridError` for everything that keeps a file from being one of these: what is
-    wrong, where, and what to do; :class:`QualityError` where another ``quality`` may help. Files are opened read-only,
-    and one that changes later raises when it is read.
+    Raises :class:`DataError` or :class:`GridError` for files that are none of these, with what is wrong, where, and the
+    remedy; :class:`QualityError` where another ``quality`` may help. Files are opened read-only; a file that changes
+    later raises when it is read.
     """
     check_quality(quality)
     locations, name = locate(path), _name(path)
     if is_prepared(locations):
         if isinstance(quality, int):
-            raise no_levels(quality, str(locations[0].path.parent))
+            raise no_levels_error(quality, str(locations[0].path.parent))
         return open_prepared(locations, variable, name, content_key(locations, variable or ""))
     files = [(location, skeleton(location)) for location in locations]
-    series = [open_series(group, n, quality) for group, names in _temperatures(files, variable) for n in names]
-    screens = dict.fromkeys(one.screen for one in series if one.screen)
-    key = content_key(locations, "|".join([variable or "", *screens]))
-    return _source(_roles(series), files, name, key)
+    fields = [open_variable(group, n, quality) for group, names in _temperatures(files, variable) for n in names]
+    filters = dict.fromkeys(field.filter_text for field in fields if field.filter_text)
+    key = content_key(locations, "|".join([variable or "", *filters]))
+    return _source(_roles(fields), files, name, key)
 
 
 def _temperatures(files: Sequence[File], variable: str | None) -> list[tuple[list[File], list[str]]]:
-    """The groups of files that hold a temperature, and its name or names in each."""
+    """The groups of files with a temperature, and the names of its variables in each."""
     groups = grouped(files)
-    holding = [
+    matching = [
         group
         for group in groups
         if (variable in group[0][1].data_vars if variable is not None else candidates(group[0][1]))
     ]
-    if not holding:  # let the first say what there is
+    if not matching:  # raises with a list of the variables
         choose(groups[0][0][1], variable, str(groups[0][0][0]))
-    return [(group, choose(group[0][1], variable, str(group[0][0]))) for group in holding]
+    return [(group, choose(group[0][1], variable, str(group[0][0]))) for group in matching]
 
 
-def _roles(series: Sequence[FileSeries]) -> dict[str, FileSeries]:
-    """Which series is daily, monthly or the truth; :class:`DataError` where two claim the same."""
-    roles: dict[str, FileSeries] = {}
-    full_only = not any(_published(s) == ("day", "masked") or _published(s) == ("hr", "masked") for s in series)
+def _roles(fields: Sequence[MultiFileVariable]) -> dict[str, MultiFileVariable]:
+    """The daily, monthly and true series; :class:`DataError` where two have the same role."""
+    roles: dict[str, MultiFileVariable] = {}
+    full_only = not any(_published(s) == ("day", "masked") or _published(s) == ("hr", "masked") for s in fields)
     # days before hours, full months before masked ones
-    for one in sorted(series, key=lambda s: (s.step == "hours", _published(s)[1] == "masked")):
-        kind, cover = _published(one)
-        role = "monthly" if one.step == "months" else "truth" if cover == "full" and not full_only else "daily"
+    for series in sorted(fields, key=lambda s: (s.step == "hours", _published(s)[1] == "masked")):
+        kind, cover = _published(series)
+        role = "monthly" if series.step == "months" else "truth" if cover == "full" and not full_only else "daily"
         if role in roles and not kind:
             raise DataError(
                 f"two sets of files could be the {role} data",
-                f"{roles[role].where}; {one.where}",
+                f"{roles[role].where}; {series.where}",
                 "open one of them, or give the path of the files that belong together",
             )
-        roles.setdefault(role, one)
+        roles.setdefault(role, series)
     first = next(iter(roles.values()))
-    for one in roles.values():
-        if one.grid != first.grid:
-            raise DataError("the files lie on different grids", f"{first.where}; {one.where}", "open them one by one")
+    for series in roles.values():
+        if series.grid != first.grid:
+            raise DataError(
+                "the files lie on different grids", f"{first.where}; {series.where}", "open them one by one"
+            )
     return roles
 
 
-def _source(roles: dict[str, FileSeries], files: Sequence[File], name: str, key: str) -> SSTSource:
+def _source(roles: dict[str, MultiFileVariable], files: Sequence[File], name: str, key: str) -> SSTSource:
     main = roles.get("daily") or roles["monthly"]
-    seen = max((one.sample for one in roles.values()), key=lambda sample: sample.num_seen)
-    land = own_mask([group[0] for group in grouped(files)], main.grid) or guessed_mask(seen, main.grid)
-    arrays = {role: one.array(land.mask, "sst", f"{role}-{key}") for role, one in roles.items()}
+    sample = max((series.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
+    land = own_mask([group[0] for group in grouped(files)], main.grid) or guessed_mask(sample, main.grid)
+    arrays = {role: series.array(land.mask, "sst", f"{role}-{key}") for role, series in roles.items()}
     ice, ice_note = roles["daily"].ice(f"ice-{key}") if "daily" in roles else (None, None)
     monthly, truth = arrays.get("monthly"), arrays.get("truth")
     notes = [*main.notes]
-    for role, one in roles.items():
-        if one is not main:
-            notes.append(f"{role}: {one.notes[2]}")
+    for role, series in roles.items():
+        if series is not main:
+            notes.append(f"{role}: {series.notes[2]}")
     if monthly is None and truth is not None:
         monthly = month_means(truth)
         notes.append("monthly: the means of the full days")
@@ -118,13 +119,13 @@ def _source(roles: dict[str, FileSeries], files: Sequence[File], name: str, key:
         monthly,
         truth,
         ice,
-        next((one.told or "" for one in (main, *roles.values()) if one.is_graded), ""),
+        next((series.quality_note or "" for series in (main, *roles.values()) if series.is_graded), ""),
     )
 
 
-def _published(series: FileSeries) -> tuple[str, str]:
-    found = _PUBLISHED.match(series.files[0][0].path.name)
-    return (found[1], found[2]) if found else ("", "")
+def _published(series: MultiFileVariable) -> tuple[str, str]:
+    match = _PUBLISHED.match(series.files[0][0].path.name)
+    return (match[1], match[2]) if match else ("", "")
 
 
 def _name(path: str | Path | Sequence[str | Path]) -> str:

@@ -1,4 +1,4 @@
-"""From the numbers in a file to temperatures: packing, fill values and valid ranges as CF has them."""
+"""Unpacking of raw numbers: scale, offset, fill values and valid ranges by the CF conventions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import DataError
+from engine.typed import Singles
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Packing:
 
     @classmethod
     def of(cls, attrs: Mapping[str, Any], dtype: np.dtype[Any], where: str) -> Packing:
-        """The packing told by the attributes of a variable of ``dtype``; :class:`DataError` for one that is no number.
+        """The packing in the attributes of a variable of ``dtype``; :class:`DataError` where it is no number.
 
-        A valid range given in floats on packed integers is one of the unpacked values, as some producers write it.
+        A valid range of floats on packed integers applies to the unpacked values, as some producers write it.
         """
         scale, offset = _number(attrs, "scale_factor", 1.0, where), _number(attrs, "add_offset", 0.0, where)
         if not np.isfinite([scale, offset]).all() or scale == 0.0:
@@ -35,8 +36,8 @@ class Packing:
                 f"the packing is no number: scale_factor {scale:g}, add_offset {offset:g}", where, "correct them"
             )
         low, high = _valid_range(attrs, where)
-        given = next((attrs[n] for n in ("valid_range", "valid_min", "valid_max") if n in attrs), 0)
-        if dtype.kind in "iu" and np.asarray(given).dtype.kind == "f" and scale > 0.0:
+        limits = next((attrs[n] for n in ("valid_range", "valid_min", "valid_max") if n in attrs), 0)
+        if dtype.kind in "iu" and np.asarray(limits).dtype.kind == "f" and scale > 0.0:
             low, high = (low - offset) / scale, (high - offset) / scale
         fills = [v for n in ("_FillValue", "missing_value") if n in attrs for v in _numbers(attrs, n, where)]
         unsigned = dtype.kind == "i" and str(attrs.get("_Unsigned", "")).lower() == "true"
@@ -44,14 +45,14 @@ class Packing:
             fills = [value % 256.0**dtype.itemsize for value in fills]
         return cls(scale, offset, tuple(fills), low, high, unsigned)
 
-    def unpack(self, raw: NDArray[Any], shift: float = 0.0) -> NDArray[np.float32]:
+    def unpack(self, raw: NDArray[Any], shift: float = 0.0) -> Singles:
         """``raw`` as float32, plus ``shift``; NaN where missing or infinite."""
         if self.unsigned:
             raw = raw.view(raw.dtype.str.replace("i", "u"))
-        with np.errstate(invalid="ignore", over="ignore"):  # whatever is no number is missing
+        with np.errstate(invalid="ignore", over="ignore"):  # values that are no numbers are missing
             return self._unpacked(raw, shift)
 
-    def _unpacked(self, raw: NDArray[Any], shift: float) -> NDArray[np.float32]:
+    def _unpacked(self, raw: NDArray[Any], shift: float) -> Singles:
         values = raw.astype(np.float64)
         missing = ~np.isfinite(values)
         for fill in self.fills:
@@ -79,7 +80,7 @@ def _number(attrs: Mapping[str, Any], name: str, default: float, where: str) -> 
 def _numbers(attrs: Mapping[str, Any], name: str, where: str) -> tuple[float, ...]:
     try:
         values = np.atleast_1d(np.asarray(attrs[name])).ravel()
-        if values.dtype == np.float32:  # 0.01 and 273.15, which a float32 holds to 2e-8 only, are meant as written
+        if values.dtype == np.float32:  # 0.01 and 273.15, which float32 rounds by 2e-8, are meant exactly
             values = np.array([str(value) for value in values])
         values = values.astype(np.float64)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""From what a person gives (a path, several, a folder, a pattern) to the files and stores that are meant."""
+"""Resolve paths, folders and patterns to files and stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal
 from engine.errors import DataError
 
 MAX_FILES = 50_000
-"""A folder with more files than this is taken for a mistake, not for an archive."""
+"""Folders with more files than this are refused."""
 
 _SUFFIXES = (".nc", ".nc4", ".nc3", ".cdf", ".netcdf", ".h5", ".hdf5")
 _ZARR_MARKS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")
@@ -28,12 +28,12 @@ _FOREIGN = {
 }
 
 Stamp = tuple[tuple[str, int, int], ...]
-"""Name, size and time of change in nanoseconds of every file by which a change is noticed."""
+"""Name, size and time of change in nanoseconds of every file that reveal a change."""
 
 
 @dataclass(frozen=True)
 class Location:
-    """One NetCDF file or one Zarr store, and what it looked like when it was opened."""
+    """One NetCDF file or one Zarr store, with the stamp of when it was opened."""
 
     path: Path
     kind: Literal["netcdf", "zarr"]
@@ -44,29 +44,29 @@ class Location:
 
     @classmethod
     def of(cls, path: Path) -> Location:
-        """``path`` as what it is, by its first bytes; :class:`DataError` for anything else."""
+        """The kind of ``path`` by its first bytes; :class:`DataError` for unknown kinds."""
         kind = "zarr" if path.is_dir() else _kind_of_file(path)
         return cls(path, kind, _stamp(path))
 
     def refuse_change(self) -> None:
-        """Raise :class:`DataError` if the file is no longer the one that was opened.
+        """Raise :class:`DataError` if the file changed since it was opened.
 
-        Of a Zarr store the metadata and the folders of the arrays are watched, not every chunk: chunks written anew
-        change their folder, chunks altered in place do not.
+        The stamp of a Zarr store covers its metadata and the folders of the arrays: new chunks change their folder,
+        chunks modified in place do not.
         """
         if _stamp(self.path) != self.stamp:
             raise DataError("the file changed while it was open", str(self.path), "open it again")
 
 
 def locate(source: str | Path | Sequence[str | Path]) -> list[Location]:
-    """The files and stores meant by a path, a pattern with ``*``, a folder, or a list of these, in order of name.
+    """The files and stores of a path, a pattern with ``*``, a folder, or a list of these, in order of name.
 
-    Raises :class:`DataError` where there is nothing, nothing readable, or far too much.
+    Raises :class:`DataError` where there is none, none is readable, or there are too many.
     """
-    given = [source] if isinstance(source, str | Path) else list(source)
-    if not given:
+    entries = [source] if isinstance(source, str | Path) else list(source)
+    if not entries:
         raise DataError("no file was given", "an empty list", "give at least one path")
-    paths = {path.resolve(): None for entry in given for path in _paths(entry)}
+    paths = {path.resolve(): None for entry in entries for path in _paths(entry)}
     return [Location.of(path) for path in sorted(paths)]
 
 
@@ -88,27 +88,27 @@ def _paths(entry: str | Path) -> list[Path]:
     except (OSError, ValueError) as error:
         raise DataError(f"the path cannot be followed: {error}", text, "give the path of a file") from error
     if glob.has_magic(text):
-        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-        if not found:
+        paths = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if not paths:
             raise DataError("no file matches the pattern", text, "check the folder and the pattern")
-        return found
+        return paths
     raise DataError("there is no such file", text, "check the path; it is a path on the computer of the server")
 
 
 def _inside(folder: Path) -> list[Path]:
     """All NetCDF files and Zarr stores at or below a folder."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for path in _walk(folder):
-        found.append(path)
-        if len(found) > MAX_FILES:
+        paths.append(path)
+        if len(paths) > MAX_FILES:
             raise DataError(
                 f"the folder holds more than {MAX_FILES:,} files", str(folder), "give the folder of one archive"
             )
-    if not found:
+    if not paths:
         raise DataError(
             "the folder holds no NetCDF file and no Zarr store", str(folder), f"look for {', '.join(_SUFFIXES[:3])}"
         )
-    return found
+    return paths
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -136,9 +136,9 @@ def _kind_of_file(path: Path) -> Literal["netcdf"]:
         return "netcdf"
     if not head:
         raise DataError("the file is empty", str(path), "download or copy it again")
-    for mark, (what, remedy) in _FOREIGN.items():
+    for mark, (kind, remedy) in _FOREIGN.items():
         if head.lstrip().startswith(mark):
-            raise DataError(f"the file is {what}, not NetCDF", str(path), remedy)
+            raise DataError(f"the file is {kind}, not NetCDF", str(path), remedy)
     raise DataError("the file is not NetCDF and not Zarr", str(path), "give a NetCDF file or a Zarr store")
 
 

@@ -1,8 +1,8 @@
 """The five stores of the published preparation: months of 31 days (or 744 hours), ready for its training.
 
-    input_da.zarr            (M, T, lat, lon)  what was observed, NaN or filled where missing
+    input_da.zarr            (M, T, lat, lon)  observations, NaN or filled where missing
     input_da_nan_mask.zarr   (M, T, lat, lon)  bool, True = missing
-    monthly_da.zarr          (M, lat, lon)     the month's mean, or its residual to the mean of the valid days
+    monthly_da.zarr          (M, lat, lon)     the month's mean, or its residual to the mean of the observed days
     padded_days_mask.zarr    (M, T)            bool, True = no such day, or a day without any value
     time_features.zarr       (M, T, 3)         phases; not read, :func:`engine.data.calendar.by_month` makes them
 
@@ -18,20 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.data.calendar import month_edges
 from engine.data.source import SSTSource
 from engine.data.sst._field import Field, as_array
 from engine.data.sst._land import guessed_mask, own_mask
-from engine.data.sst._meaning import choose, fitting_shift, named, place, same_grid, stated_shift
 from engine.data.sst._paths import Location
 from engine.data.sst._sample import sampled
-from engine.data.sst._series import File, month_means, parts_of
+from engine.data.sst._series import File, month_means, segments_of
 from engine.data.sst._storage import read, skeleton
-from engine.data.sst._times import Clock, Periods, Step, periods
+from engine.data.sst._times import Periods, Step, TimeAxis, periods
+from engine.data.sst._variables import choose, fitting_shift, named, same_grid, stated_shift, variable_grid
 from engine.errors import DataError
 from engine.sphere import LatLonGrid
+from engine.typed import Floats, Ints, Mask
 
 STORES = ("input_da.zarr", "input_da_nan_mask.zarr", "monthly_da.zarr", "padded_days_mask.zarr", "time_features.zarr")
 
@@ -45,15 +45,15 @@ def is_prepared(locations: Sequence[Location]) -> bool:
 
 
 def open_prepared(locations: Sequence[Location], variable: str | None, name: str, key: str) -> SSTSource:
-    """The source that the stores hold, one folder of them or one a year; further files may hold the land mask."""
+    """The source in the stores, one folder or one a year; further files may hold the land mask."""
     folders: dict[Path, dict[str, File]] = defaultdict(dict)
-    beside: list[File] = []
+    other_files: list[File] = []
     for location in locations:
         file = (location, skeleton(location))
         if location.path.name in STORES:
             folders[location.path.parent][location.path.name] = file
         else:
-            beside.append(file)
+            other_files.append(file)
     stores = list(folders.values())
     _refuse_missing(stores, locations)
     where = str(locations[0].path.parent)
@@ -62,15 +62,15 @@ def open_prepared(locations: Sequence[Location], variable: str | None, name: str
     days = _field(observed, chosen, _calendar_days(stores, where))
     days = replace(days, missing=_field([folder[STORES[1]] for folder in stores], chosen, days.periods))
     first = observed[0][1]
-    grid = place(first, chosen, where, steps=_STEPS)
+    grid = variable_grid(first, chosen, where, steps=_STEPS)
     sample = sampled(days)
-    sample.refuse_nothing(where)
+    sample.check_not_empty(where)
     shift, unit = fitting_shift(sample.values, stated_shift(first[chosen], where), where)
-    land = own_mask(beside, grid.grid) or guessed_mask(sample, grid.grid)
+    land = own_mask(other_files, grid.grid) or guessed_mask(sample, grid.grid)
     daily = as_array(replace(days, shift=shift, land=land.mask), grid.grid, "sst", f"daily-{key}")
-    monthly, told = _monthly(stores, chosen, daily, shift, land.mask, key)
+    monthly, monthly_notes = _monthly(stores, chosen, daily, shift, land.mask, key)
     span = f"{days.shape[0]:,} days, {days.periods.span}, standard calendar, prepared in {len(stores)} folders"
-    notes = (named(first[chosen]), unit, span, *grid.notes, *days.periods.notes, *told, land.note)
+    notes = (named(first[chosen]), unit, span, *grid.notes, *days.periods.notes, *monthly_notes, land.note)
     return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly)
 
 
@@ -86,23 +86,23 @@ def _refuse_missing(stores: Sequence[dict[str, File]], locations: Sequence[Locat
 
 
 def _variable(dataset: xr.Dataset, variable: str | None, where: str) -> str:
-    """The one variable of a store, whatever its name."""
+    """The only variable of a store, of any name."""
     fields = [str(n) for n, v in dataset.data_vars.items() if v.ndim == 4]
     return fields[0] if variable is None and len(fields) == 1 else choose(dataset, variable, where)[0]
 
 
 def _field(files: Sequence[File], variable: str, known: Periods) -> Field:
     where = str(files[0][0])
-    found = place(files[0][1], variable, where, steps=_STEPS)
+    variable = variable_grid(files[0][1], variable, where, steps=_STEPS)
     for location, dataset in files[1:]:
         same_grid(dataset, files[0][1], variable, str(location), apart=_STEPS)
-    return Field(variable, parts_of(files, variable, found), found.layout, known)
+    return Field(variable, segments_of(files, variable, variable), variable.layout, known)
 
 
 def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
-    """The days of the stores: all of the calendar from the first that is not padded to the last."""
-    starts: list[NDArray[np.float64]] = []
-    steps: list[NDArray[np.int64]] = []
+    """The days of the stores: all calendar days from the first that is not padded to the last."""
+    starts: list[Floats] = []
+    steps: list[Ints] = []
     unit: Step = "days"
     offset = 0
     for folder in stores:
@@ -110,11 +110,11 @@ def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
         name = next((str(n) for n, v in dataset.data_vars.items() if v.dims == _STEPS), None)
         if name is None or dataset[name].shape[1] not in _SLOTS:
             raise DataError("a month has neither 31 days nor 744 hours", str(location), "prepare it again")
-        padded: NDArray[np.bool_] = read(location, name, (slice(None), slice(None))).astype(np.bool_)
+        padded: Mask = read(location, name, (slice(None), slice(None))).astype(np.bool_)
         unit, per_day = _SLOTS[padded.shape[1]]
         first = _first_days(dataset, str(location))
         length = (_next_month(first) - first) * per_day
-        slots: NDArray[np.int64] = np.arange(int(padded.shape[1]))
+        slots: Ints = np.arange(int(padded.shape[1]))
         inside = slots < length[:, None]
         counted, kept = np.flatnonzero(inside & ~padded), np.flatnonzero(inside)
         if counted.size:
@@ -125,16 +125,16 @@ def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
         offset += int(padded.size)
     if not steps:
         raise DataError("all days are padded", where, "prepare it again")
-    found = periods(Clock(np.concatenate(starts), "standard"), unit, where)
-    return replace(found, steps=np.concatenate(steps)[found.steps])
+    variable = periods(TimeAxis(np.concatenate(starts), "standard"), unit, where)
+    return replace(variable, steps=np.concatenate(steps)[variable.steps])
 
 
-def _next_month(first: NDArray[np.int64]) -> NDArray[np.int64]:
+def _next_month(first: Ints) -> Ints:
     months = first.astype("datetime64[D]").astype("datetime64[M]")
     return (months + 1).astype("datetime64[D]").astype(np.int64)
 
 
-def _first_days(dataset: xr.Dataset, where: str) -> NDArray[np.int64]:
+def _first_days(dataset: xr.Dataset, where: str) -> Ints:
     """The first days, as days since 1970, of the months M = YYYYMM."""
     months = np.asarray(dataset["M"].values if "M" in dataset.coords else [], np.int64)
     if months.size == 0 or not ((months % 100 >= 1) & (months % 100 <= 12)).all():
@@ -143,19 +143,16 @@ def _first_days(dataset: xr.Dataset, where: str) -> NDArray[np.int64]:
 
 
 def _monthly(
-    stores: Sequence[dict[str, File]],
-    variable: str,
-    daily: xr.DataArray,
-    shift: float,
-    land: NDArray[np.bool_],
-    key: str,
+    stores: Sequence[dict[str, File]], variable: str, daily: xr.DataArray, shift: float, land: Mask, key: str
 ) -> tuple[xr.DataArray | None, list[str]]:
-    """The monthly means; a residual is recognised, because it is nearer to nothing than to its days, and added back."""
+    """The monthly means; a residual is recognised, because it is nearer to zero than to its days, and the mean is
+    added.
+    """
     files = [folder[STORES[2]] for folder in stores if STORES[2] in folder]
     if len(files) < len(stores):
         return None, []
     first = np.concatenate([_first_days(dataset, str(location)) for location, dataset in files]).astype(np.float64)
-    field = _field(files, variable, periods(Clock(first, "standard"), "months", str(files[0][0])))
+    field = _field(files, variable, periods(TimeAxis(first, "standard"), "months", str(files[0][0])))
     month = field[0, :, :]
     near = daily.isel(time=daily["time"] < daily["time"][0] + np.timedelta64(5, "D")).mean("time").values
     both = np.isfinite(month) & np.isfinite(near)
@@ -164,4 +161,4 @@ def _monthly(
     monthly = as_array(replace(field, shift=0.0 if is_residual else shift, land=land), grid, "sst", f"monthly-{key}")
     if not is_residual:
         return monthly, []
-    return monthly + month_means(daily), ["monthly: stored as residuals, to which the mean of valid days was added"]
+    return monthly + month_means(daily), ["monthly: stored as residuals, to which the mean of observed days was added"]

@@ -1,4 +1,4 @@
-"""A first look at a field: a few of its days, or of its chunks where whole maps would cost too much."""
+"""A sample of a field: a few days, or a few chunks where whole maps are too expensive."""
 
 from __future__ import annotations
 
@@ -6,68 +6,72 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.data.sst._field import Field
 from engine.errors import DataError, QualityError
+from engine.typed import Mask, Singles
 
 MAX_SAMPLES = 36
-"""Days read on opening: they tell the unit, and which cells are ever valid."""
+"""Days read on opening, to check the unit and find the cells that are ever valid."""
 
 MAX_BYTES = 1.5e9
-"""What the first look may read; a file chunked by month gives fewer days, one chunked in space no map at all."""
+"""Limit of reading for the sample; files chunked by month give fewer days, files chunked in space no map."""
 
-_MAX_COMPARED = 6  # days: enough for a share in per cent
+_MAX_COMPARED = 6  # days: enough for a fraction in per cent
 
 
 @dataclass(frozen=True)
 class Sample:
-    """``values`` of one day or chunk that holds some, in the field's unit; all NaN where none was found.
+    """``values`` of one day or chunk with valid cells, in the field's unit; all NaN where there is none.
 
-    ``ever`` (H, W) is where any sampled day is valid, None where no whole map was read; ``looked`` says at what.
+    ``ever_valid`` (H, W), True = valid on any sampled day, None where no whole map was read; ``description`` of what
+    was sampled.
     """
 
-    values: NDArray[np.float32]
-    ever: NDArray[np.bool_] | None
-    looked: str
+    values: Singles
+    ever_valid: Mask | None
+    description: str
 
     @property
-    def num_seen(self) -> int:
-        """Cells known to be valid at some time."""
-        return 0 if self.ever is None else int(self.ever.sum())
+    def num_valid_cells(self) -> int:
+        """Number of cells that are valid on any sampled day."""
+        return 0 if self.ever_valid is None else int(self.ever_valid.sum())
 
-    def refuse_nothing(self, where: str, told: str | None = None) -> None:
-        """Raise :class:`DataError` where all that was looked at is missing.
+    def check_not_empty(self, where: str, quality_note: str | None = None) -> None:
+        """Raise :class:`DataError` where the whole sample is missing.
 
-        ``told`` is what was left out of it for its quality: then a :class:`QualityError`.
+        With a note on observations removed for their quality it is a :class:`QualityError`.
         """
         if np.isfinite(self.values).any():
             return
-        what, remedy = f"every cell is missing in {self.looked}", "check the file, its fill values and its valid range"
-        if told is None:
-            raise DataError(what, where, remedy)
-        raise QualityError(f"{what}; {told}", where, f"choose all observations (quality 'all'), or {remedy}")
+        message, remedy = (
+            f"every cell is missing in {self.description}",
+            "check the file, its fill values and its valid range",
+        )
+        if quality_note is None:
+            raise DataError(message, where, remedy)
+        raise QualityError(f"{message}; {quality_note}", where, f"choose all observations (quality 'all'), or {remedy}")
 
 
 def sampled(field: Field) -> Sample:
-    """A look at up to 36 days spread over the span, all where there are no more, within 1.5 GB of reading."""
+    """A sample of up to 36 days spread over the span, within 1.5 GB of reading."""
     affordable = _affordable(field)
     return _days(field, min(field.shape[0], MAX_SAMPLES, affordable)) if affordable else _chunks(field)
 
 
-def left_out(field: Field) -> tuple[float, str]:
-    """The share of its observations that the field's ``missing`` takes away, and on which days that was found."""
+def removed_fraction(field: Field) -> tuple[float, str]:
+    """Fraction of observations removed by the field's ``missing``, and the days it was measured on."""
     whole, size = replace(field, missing=None), field.shape[0]
     count = min(size, _MAX_COMPARED, _affordable(field))
-    looks = [np.s_[day : day + 1, :, :] for day in _spread(size, count)] or _chunk_slices(field)[:_MAX_COMPARED]
-    observed = sum(int(np.isfinite(whole[look]).sum()) for look in looks)
-    kept = sum(int(np.isfinite(field[look]).sum()) for look in looks)
-    where = "" if count == size else f" (on {count} of {size:,} days)" if count else f" (at {len(looks)} places)"
+    blocks = [np.s_[day : day + 1, :, :] for day in _spread(size, count)] or _chunk_slices(field)[:_MAX_COMPARED]
+    observed = sum(int(np.isfinite(whole[block]).sum()) for block in blocks)
+    kept = sum(int(np.isfinite(field[block]).sum()) for block in blocks)
+    where = "" if count == size else f" (on {count} of {size:,} days)" if count else f" (at {len(blocks)} places)"
     return (1.0 - kept / observed if observed else 0.0), where
 
 
 def _affordable(field: Field) -> int:
-    """How many maps may be read."""
+    """Number of maps within the limit of reading."""
     steps, rows, columns = field.chunk
     _, height, width = field.shape
     together = max(steps, field.periods.most_steps)
@@ -92,11 +96,11 @@ def _days(field: Field, count: int) -> Sample:
 
 
 def _chunks(field: Field) -> Sample:
-    """Chunks spread over the map, until one holds values."""
+    """Chunks spread over the map, until one has valid values."""
     values = np.full((1, 1), np.nan, np.float32)
     chosen = _chunk_slices(field)
-    for look in chosen:
-        values = field[look]
+    for block in chosen:
+        values = field[block]
         if np.isfinite(values).any():
             break
     return Sample(values, None, f"{len(chosen)} places (the file is chunked in space: maps are slow to read)")

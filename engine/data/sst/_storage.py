@@ -1,7 +1,7 @@
-"""What stands in a file (its skeleton, nothing more) and blocks of its raw numbers, from NetCDF and Zarr alike.
+"""Headers and blocks of raw numbers of NetCDF files and Zarr stores.
 
-Files are opened read-only, for one header or one block at a time: nothing stays open, so that a source may be kept for
-hours, travel to another process, and be noticed to have changed.
+Files are opened read-only for one header or one block at a time and closed again, so that a source can live for hours,
+be pickled to another process, and detect a change.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 from engine.data.sst._classic import is_sound
 from engine.data.sst._paths import Location
 from engine.errors import DataError, EngineError
+from engine.typed import open_zarr
 
 _MAX_COORDINATE = 5_000_000  # values; 500 years of hours
 
@@ -30,11 +31,11 @@ Index = tuple[int | slice, ...]
 
 
 def skeleton(location: Location) -> xr.Dataset:
-    """The dataset as it stands in the file, undecoded: names, dimensions, attributes, and the values of 1-D variables
+    """The undecoded dataset of a file: names, dimensions, attributes, and the values of 1-D variables
     and of bounds (N, 2).
 
-    Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is how it lies in
-    the file, None for contiguous. Raises :class:`DataError` where the file cannot be understood.
+    Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is its chunk in the
+    file, None for contiguous. Raises :class:`DataError` for unreadable files.
     """
     with _readable(location):
         return _netcdf_skeleton(location) if location.kind == "netcdf" else _zarr_skeleton(location)
@@ -43,7 +44,7 @@ def skeleton(location: Location) -> xr.Dataset:
 def read(location: Location, name: str, index: Index) -> NDArray[Any]:
     """A block of raw numbers of one variable, neither unpacked nor masked; integers in ``index`` drop their axis.
 
-    Raises :class:`DataError` where the file changed since it was opened, or cannot be read.
+    Raises :class:`DataError` where the file changed since it was opened, or is unreadable.
     """
     location.refuse_change()
     with _readable(location):
@@ -61,11 +62,11 @@ def _readable(location: Location) -> Generator[None]:
         yield
     except EngineError:
         raise
-    # damaged files make the libraries raise nearly anything, from OSError to RecursionError
+    # for damaged files the libraries raise many types, from OSError to RecursionError
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
-            f"the file cannot be read, it is damaged or cut off: {said}",
+            f"the file cannot be read, it is damaged or cut off: {reason}",
             str(location),
             "download or copy it again, and try: ncdump -h FILE",
         ) from error
@@ -91,13 +92,11 @@ def _netcdf_skeleton(location: Location) -> xr.Dataset:
 
 
 def _zarr_skeleton(location: Location) -> xr.Dataset:
-    # xarray declares this partially
-    with cast(Any, xr).open_zarr(
-        location.path, chunks=None, decode_cf=False, consolidated=_is_consolidated(location)
-    ) as store:
+    with open_zarr(location.path, chunks=None, decode_cf=False, consolidated=_is_consolidated(location)) as store:
+        fields: dict[str, Any] = {str(name): field for name, field in store.variables.items()}
         variables = {
-            str(name): _variable(v.dims, v.shape, v.dtype, v.attrs, v.encoding.get("chunks"), lambda v=v: v.values)
-            for name, v in store.variables.items()
+            name: _variable(v.dims, v.shape, v.dtype, v.attrs, v.encoding.get("chunks"), lambda v=v: v.values)
+            for name, v in fields.items()
             if v.dtype.kind in _NUMBERS
         }
         return _dataset(variables, store.attrs)
@@ -120,12 +119,12 @@ def _attributes(holder: Any) -> dict[str, Any]:
 
 
 def _chunks(variable: Any) -> tuple[int, ...] | None:
-    chunks: Any = variable.chunking()  # the word "contiguous" where there are none
+    chunks: Any = variable.chunking()  # "contiguous" where there are none
     return None if isinstance(chunks, str) or chunks is None else tuple(chunks)
 
 
 def _is_consolidated(location: Location) -> bool:
-    """Whether all metadata lie in one file; asked first, because xarray warns where it has to find out."""
+    """Whether all metadata are in one file; xarray warns where it has to try."""
     if (location.path / ".zmetadata").is_file():
         return True
     root = location.path / "zarr.json"

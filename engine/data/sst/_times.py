@@ -1,4 +1,4 @@
-"""Time axes as whole days of a calendar: decoding, what one step stands for, and which steps make up a day or month."""
+"""Time axes: decoding, the length of a step, and the steps of each day or month."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import cftime  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.calendar import EPOCH, STANDARD, date_labels
 from engine.errors import DataError
+from engine.typed import Floats, Ints, cftime
 
 Step = Literal["hours", "days", "months"]
-"""What one step of a time axis stands for; hours are any step shorter than a day."""
+"""Length of a step of a time axis; hours stand for any step shorter than a day."""
 
-_CF = cast(Any, cftime)  # declares no types
+_CF = cftime()
 _CALENDARS = {
     "standard", "gregorian", "proleptic_gregorian", "noleap", "365_day", "all_leap", "366_day", "360_day", "julian",
 }  # fmt: skip
@@ -31,17 +31,17 @@ _ROUNDING_DAYS = 1e-6  # a tenth of a second: decoded times are right to a micro
 
 
 @dataclass(frozen=True)
-class Clock:
+class TimeAxis:
     """Times as days since 1970 of one calendar: ``days`` (N,) float64, whole numbers at midnight."""
 
-    days: NDArray[np.float64]
+    days: Floats
     calendar: str
 
 
-def decoded(values: NDArray[Any], attrs: Mapping[str, Any], where: str) -> Clock:
-    """The times of a CF time variable; :class:`DataError` where units, calendar or values cannot be understood.
+def decoded(values: NDArray[Any], attrs: Mapping[str, Any], where: str) -> TimeAxis:
+    """The times of a CF time variable; :class:`DataError` where units, calendar or values are invalid.
 
-    Times count evenly, so only the earliest and the latest are decoded as dates and checked; the rest follow from them.
+    Times are linear in the numbers, so only the earliest and the latest are decoded; the others are interpolated.
     """
     units, calendar = str(attrs.get("units", "")), str(attrs.get("calendar", "standard")).lower()
     if calendar not in _CALENDARS:
@@ -53,7 +53,7 @@ def decoded(values: NDArray[Any], attrs: Mapping[str, Any], where: str) -> Clock
     try:
         ends = _CF.num2date(np.array([low, high]), units, calendar)
         first, last = np.asarray(_CF.date2num(ends, EPOCH, calendar), np.float64)
-    # cftime says the same in many ways, by the unit and by the calendar
+    # cftime raises different types by unit and calendar
     except (ValueError, OverflowError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise DataError(
             f"the times cannot be decoded from units {units!r}: {error}",
@@ -61,24 +61,24 @@ def decoded(values: NDArray[Any], attrs: Mapping[str, Any], where: str) -> Clock
             "give units such as 'days since 1970-01-01'",
         ) from error
     unit = (last - first) / (high - low) if high > low else 1.0
-    return Clock(first + (numbers - low) * unit, "standard" if calendar in STANDARD else calendar)
+    return TimeAxis(first + (numbers - low) * unit, "standard" if calendar in STANDARD else calendar)
 
 
-def from_name_or_attributes(path: Path, attrs: Mapping[str, Any]) -> Clock | None:
+def from_name_or_attributes(path: Path, attrs: Mapping[str, Any]) -> TimeAxis | None:
     """The one time of a file without time axis: from ``time_coverage_start``, else from a date in its name."""
     for text in (str(attrs.get("time_coverage_start", "")), path.name):
-        found = _IN_NAME.search(text)
-        if found:
-            year, month, day, day_of_year = found.groups()
+        match = _IN_NAME.search(text)
+        if match:
+            year, month, day, day_of_year = match.groups()
             start = np.datetime64(f"{year}-{month or '01'}-{day or '01'}", "D")
             if day_of_year:
                 start += int(day_of_year) - 1
-            return Clock(np.array([start.astype(np.float64)]), "standard")
+            return TimeAxis(np.array([start.astype(np.float64)]), "standard")
     return None
 
 
-def step_of(clock: Clock, hints: str, where: str) -> Step:
-    """What a step stands for, from the median spacing; of a single one from words about it (``hints``)."""
+def step_of(clock: TimeAxis, hints: str, where: str) -> Step:
+    """The length of a step from the median spacing; for a single step from text about it (``hints``)."""
     spacing = np.diff(np.unique(clock.days))
     if spacing.size == 0:
         return "months" if re.search(r"\bmon(th|thly)?\b|_mon_|\bP1M\b|\.MO\.", hints, re.IGNORECASE) else "days"
@@ -101,37 +101,37 @@ class Periods:
 
     ``start`` (P,) days since 1970; ``steps`` (S,) all steps in order of time; ``bounds`` (P+1,) where in ``steps``
     each period begins; ``hour`` (P,) mean hour of day of the steps of a day, None for months; ``notes``
-    what was repaired.
+    on repairs.
     """
 
-    start: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    bounds: NDArray[np.int64]
-    hour: NDArray[np.float64] | None
+    start: Ints
+    steps: Ints
+    bounds: Ints
+    hour: Floats | None
     calendar: str
     notes: tuple[str, ...]
 
     @cached_property
     def most_steps(self) -> int:
-        """The steps of the fullest period: 1, or for instance 24 where hours are averaged."""
+        """Largest number of steps in a period: 1, or for instance 24 where hours are averaged."""
         return int(np.diff(self.bounds).max())
 
     @property
     def labels(self) -> NDArray[Any]:
-        """(P,) the start of each period: datetime64, or cftime where the calendar asks for it."""
+        """(P,) the start of each period: datetime64, or cftime in other calendars."""
         return date_labels(self.start, self.calendar)
 
     @property
     def span(self) -> str:
-        """First and last date in words."""
+        """First and last date as text."""
         first, last = date_words(self.start[[0, -1]], self.calendar)
         return first if first == last else f"{first} to {last}"
 
 
-def periods(clock: Clock, step: Step, where: str) -> Periods:
-    """Days (of daily or shorter steps) or months. Unsorted steps are sorted and noted.
+def periods(clock: TimeAxis, step: Step, where: str) -> Periods:
+    """Days (of daily or shorter steps) or months. Unsorted steps are sorted, with a note.
 
-    Raises :class:`DataError` naming the dates where two steps claim the same day or month, or the same instant.
+    Raises :class:`DataError` with the dates where two steps are in the same day or month, or at the same instant.
     """
     notes: list[str] = []
     order = np.argsort(clock.days, kind="stable")
@@ -146,30 +146,30 @@ def periods(clock: Clock, step: Step, where: str) -> Periods:
     first = np.flatnonzero(np.concatenate(([True], np.diff(start) > 0)))
     bounds = np.append(first, start.size)
     if step == "hours":
-        counts = np.diff(bounds)
-        notes.append(f"{counts.max()} steps a day averaged to days" + _short_days(counts))
+        steps_per_day = np.diff(bounds)
+        notes.append(f"{steps_per_day.max()} steps a day averaged to days" + _short_days(steps_per_day))
     hours = np.round(24.0 * (days - whole).clip(0.0), 6)
     hour = None if step == "months" else np.add.reduceat(hours, first) / np.diff(bounds)
     return Periods(start[first], order, bounds, hour, clock.calendar, tuple(notes))
 
 
-def date_words(days: Sequence[int] | NDArray[np.int64], calendar: str) -> list[str]:
+def date_words(days: Sequence[int] | Ints, calendar: str) -> list[str]:
     """Dates as 2020-02-30."""
     return [str(label)[:10] for label in date_labels(np.asarray(days, np.int64), calendar)]
 
 
-def _month_starts(days: NDArray[np.int64], calendar: str) -> NDArray[np.int64]:
+def _month_starts(days: Ints, calendar: str) -> Ints:
     if calendar in STANDARD:
         return days.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     return days - np.array([date.day - 1 for date in date_labels(days, calendar)], np.int64)
 
 
-def _short_days(counts: NDArray[np.int64]) -> str:
-    short = int((counts < counts.max()).sum())
+def _short_days(steps_per_day: Ints) -> str:
+    short = int((steps_per_day < steps_per_day.max()).sum())
     return f"; {short} {'day has' if short == 1 else 'days have'} fewer" if short else ""
 
 
-def _duplicates(days: NDArray[np.int64], step: Step, calendar: str, where: str) -> DataError:
+def _duplicates(days: Ints, step: Step, calendar: str, where: str) -> DataError:
     names = date_words(np.unique(days), calendar)
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return DataError(

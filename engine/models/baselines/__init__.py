@@ -1,4 +1,4 @@
-"""What a model has to beat: simple estimates of a month's mean, fitted to the same years as the model."""
+"""Baselines: simple estimates of a month's mean, fitted to the same years as the model."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.means import Baseline, DebiasedMean, ShrunkAnomaly, UsualCourse, ValidMean
-from engine.models.baselines.observed import ICE_SHARE, ObservedMonth, mean_of_valid_days, observed_months
+from engine.models.baselines.means import Baseline, ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
+from engine.models.baselines.observed import ICE_FRACTION, ObservedMonth, mean_of_observed_days, observed_months
 from engine.sphere import LatLonGrid
+from engine.typed import Singles
 
 __all__ = [
     "BASELINES",
-    "ICE_SHARE",
+    "ICE_FRACTION",
     "Baseline",
     "Baselines",
     "Bias",
     "Climatology",
     "ObservedMonth",
-    "mean_of_valid_days",
+    "mean_of_observed_days",
     "observed_months",
 ]
 
 BASELINES: dict[str, type[Baseline]] = {
-    "mean": ValidMean,
+    "mean": ObservedMean,
     "mean_debiased": DebiasedMean,
-    "climatology": UsualCourse,
+    "climatology": ClimatologyOnly,
     "climatology_anomaly": ShrunkAnomaly,
 }
 """Every baseline by its name."""
@@ -43,9 +44,9 @@ class Baselines:
     """All baselines fitted to the same months.
 
     Attributes:
-        climatology: what all of them fall back on, and a baseline for others.
-        fitted: the baselines by their names in :data:`BASELINES`; those that need the truth are absent where there
-        was none.
+        climatology: the fallback of all of them, and a baseline of its own.
+        fitted: the baselines by their names in :data:`BASELINES`; those that need the truth are absent where none was
+        known.
     """
 
     climatology: Climatology
@@ -53,23 +54,27 @@ class Baselines:
 
     @classmethod
     def fit(cls, train: MonthlyData, validation: MonthlyData) -> Baselines:
-        """Learn from the months of ``train``, and choose what cannot be learned by the error on ``validation``.
+        """Fit to the months of ``train``; hyperparameters minimise the error on ``validation``.
 
-        Without a known truth in both of them only the baselines remain that need none.
+        Without a known truth in both, only the baselines that need none are fitted.
 
         Raises:
-            ChoiceError: two grids.
+            ChoiceError: the two are on different grids.
             DataError: no month of ``train`` has a value anywhere.
         """
         _check_grid(validation, train.grid)
-        learned, tuned = list(observed_months(train)), list(observed_months(validation))
-        climatology = Climatology.fit(learned, train.land, train.grid)
-        has_truth = all(any(month.teaches.any() for month in months) for months in (learned, tuned))
-        able = {name: baseline for name, baseline in BASELINES.items() if has_truth or not baseline.needs_truth}
-        return cls(climatology, {name: baseline.fit(learned, tuned, climatology) for name, baseline in able.items()})
+        fit_months, tuning_months = list(observed_months(train)), list(observed_months(validation))
+        climatology = Climatology.fit(fit_months, train.land, train.grid)
+        has_truth = all(any(month.is_usable.any() for month in months) for months in (fit_months, tuning_months))
+        fitted = {
+            name: baseline.fit(fit_months, tuning_months, climatology)
+            for name, baseline in BASELINES.items()
+            if has_truth or not baseline.needs_truth
+        }
+        return cls(climatology, fitted)
 
-    def predict(self, data: MonthlyData) -> dict[str, NDArray[np.float32]]:
-        """Every baseline's estimate (N, H, W) of the months' means, °C: a value in every cell of the sea, NaN on land.
+    def predict(self, data: MonthlyData) -> dict[str, Singles]:
+        """Every baseline's estimate (N, H, W) of the months' means, °C: a value in every sea cell, NaN on land.
 
         Days are read once, one month at a time.
 
@@ -81,26 +86,26 @@ class Baselines:
         estimates = {name: np.empty(shape, np.float32) for name in self.fitted}
         for n, month in enumerate(observed_months(data)):
             for name, baseline in self.fitted.items():
-                estimates[name][n] = baseline.estimate(month)
+                estimates[name][n] = baseline.predict(month)
         return estimates
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that was learned as plain arrays, by names such as ``climatology_anomaly.days``."""
-        own = self.climatology
-        arrays: dict[str, NDArray[Any]] = {"coeffs": own.coeffs, "lat": own.grid.lat, "lon": own.grid.lon}
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """All fitted numbers as plain arrays, by names such as ``climatology_anomaly.days``."""
+        grid = self.climatology.grid
+        state: dict[str, NDArray[Any]] = {"coeffs": self.climatology.coeffs, "lat": grid.lat, "lon": grid.lon}
         for name, baseline in self.fitted.items():
-            arrays |= {f"{name}.{key}": value for key, value in baseline.arrays().items()}
-        return arrays
+            state |= {f"{name}.{key}": value for key, value in baseline.state_dict().items()}
+        return state
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Baselines:
-        """The baselines whose :meth:`arrays` these are."""
-        climatology = Climatology(arrays["coeffs"], LatLonGrid(arrays["lat"], arrays["lon"]))
+    def from_state_dict(cls, state: Mapping[str, NDArray[Any]]) -> Baselines:
+        """The baselines with this :meth:`state_dict`."""
+        climatology = Climatology(state["coeffs"], LatLonGrid(state["lat"], state["lon"]))
         fitted: dict[str, Baseline] = {}
         for name, baseline in BASELINES.items():
-            own = {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.startswith(f"{name}.")}
-            if own or not baseline.needs_truth:
-                fitted[name] = baseline.from_arrays(own, climatology)
+            fields = {key.removeprefix(f"{name}."): v for key, v in state.items() if key.startswith(f"{name}.")}
+            if fields or not baseline.needs_truth:
+                fitted[name] = baseline.from_state_dict(fields, climatology)
         return cls(climatology, fitted)
 
 

@@ -1,4 +1,4 @@
-"""How far the mean of the valid days lies from the month's true mean, as far as place, season and number tell."""
+"""The bias of the mean of the observed days by latitude, season and number of observed days."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.models.baselines.climatology import NUM_TERMS, season
-from engine.models.baselines.observed import Floats, ObservedMonth
-from engine.models.baselines.tuning import area_mae, best
+from engine.models.baselines.observed import ObservedMonth, area_mae
 from engine.sphere import LatLonGrid
+from engine.typed import Floats
 
 NUM_LATITUDES = 7
 """Legendre polynomials P_0 … P_6 in sin φ: bands of about 30°."""
@@ -18,12 +18,12 @@ NUM_LATITUDES = 7
 RIDGES = tuple(10.0**power for power in range(-7, 1))
 """Penalties tried, in units of the mean weight of a cell."""
 
-_TINY = 1e-12  # keeps the system regular where nothing was learned: no bias then
+_TINY = 1e-12  # keeps the system regular without any data; the bias is then 0
 
 
 @dataclass(frozen=True, eq=False)
 class Bias:
-    """bias(φ, month, n) = Σ_pk P_p(sin φ) s_k(month) (a_pk + b_pk/(1 + n)), K, for n ≥ 1 valid days.
+    """bias(φ, month, n) = Σ_pk P_p(sin φ) s_k(month) (a_pk + b_pk/(1 + n)), K, for n ≥ 1 observed days.
 
     Attributes:
         coeffs: (7, 5, 2) float64, K: a and b by polynomial P_p and term s_k of the season.
@@ -33,25 +33,25 @@ class Bias:
 
     @classmethod
     def fit(cls, train: Sequence[ObservedMonth], validation: Sequence[ObservedMonth], grid: LatLonGrid) -> Bias:
-        """Ridge regression, area-weighted, on the cells of ``train`` that have a valid day and a known truth.
+        """Ridge regression, area-weighted, on the cells of ``train`` that have an observed day and a known truth.
 
-        The constant is not penalised. The penalty is the one of :data:`RIDGES` that leaves the smallest area-weighted
-        mean absolute error on ``validation``.
+        The constant is not penalised. The penalty is the one of :data:`RIDGES` with the smallest area-weighted mean
+        absolute error on ``validation``.
         """
         gram, moments = _normal_equations(train, grid)
         penalty = np.diag(np.arange(len(gram)) > 0)
 
-        def fitted(ridge: float) -> Bias:
+        def solve(ridge: float) -> Bias:
             solution = np.linalg.solve(gram + ridge * penalty + _TINY * np.eye(len(gram)), moments)
             return cls(np.asarray(solution, np.float64).reshape(NUM_LATITUDES, NUM_TERMS, 2))
 
-        return best(
-            [fitted(ridge) for ridge in RIDGES],
-            lambda bias: area_mae(validation, grid, lambda month: month.mean - bias.of(month, grid)),
+        return min(
+            (solve(ridge) for ridge in RIDGES),
+            key=lambda bias: area_mae(validation, grid, lambda month: month.mean - bias.of(month, grid)),
         )
 
     def of(self, month: ObservedMonth, grid: LatLonGrid) -> Floats:
-        """(H, W) what a month's mean of valid days is too warm by, K."""
+        """(H, W) mean of the observed days minus the true mean, K."""
         offset, slope = np.einsum("hp,pka,k->ah", _latitudes(grid), self.coeffs, season(month.month))
         return offset[:, None] + slope[:, None] / (1.0 + month.num_days)
 
@@ -66,22 +66,22 @@ def _normal_equations(months: Sequence[ObservedMonth], grid: LatLonGrid) -> tupl
     """Weighted mean products (D, D) of the D = 7·5·2 predictors, and (D,) of predictors and error.
 
     A predictor is (polynomial ⊗ season) ⊗ (1, 1/(1+n)): only the last factor varies along a row, so the sums over
-    cells are made row by row and the (cells, D) matrix never exists.
+    cells are computed row by row and the (cells, D) matrix is never held.
     """
     latitudes = _latitudes(grid)
     size = NUM_LATITUDES * NUM_TERMS
     gram, moments, total = np.zeros((size, 2, size, 2)), np.zeros((size, 2)), 0.0
     for month in months:
-        counted = month.teaches & (month.num_days > 0)
+        counted = month.is_usable & (month.num_days > 0)
         weights = counted * grid.cell_area_m2[:, None]
-        share = 1.0 / (1.0 + month.num_days)
+        inverse = 1.0 / (1.0 + month.num_days)
         error = np.where(counted, month.mean - month.target, 0.0)
         places = np.einsum("hp,k->hpk", latitudes, season(month.month)).reshape(-1, size)
-        powers = [np.sum(weights * share**power, axis=1) for power in range(3)]
+        powers = [np.sum(weights * inverse**power, axis=1) for power in range(3)]
         for a in range(2):
             for b in range(2):
                 gram[:, a, :, b] += (places.T * powers[a + b]) @ places
-            moments[:, a] += places.T @ np.sum(weights * share**a * error, axis=1)
+            moments[:, a] += places.T @ np.sum(weights * inverse**a * error, axis=1)
         total += float(weights.sum())
     scale = total or 1.0
     return gram.reshape(2 * size, 2 * size) / scale, moments.reshape(2 * size) / scale

@@ -1,4 +1,4 @@
-"""The usual course of the year in every cell: a mean and two annual harmonics."""
+"""The climatological seasonal cycle of every cell: a mean, an annual and a semi-annual harmonic."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from engine.errors import DataError
-from engine.models.baselines.observed import Fields, Floats, ObservedMonth
+from engine.models.baselines.observed import ObservedMonth
 from engine.sphere import LatLonGrid
+from engine.typed import Floats, Mask, Singles
 
 NUM_TERMS = 5
 """1, cos θ, sin θ, cos 2θ, sin 2θ with θ = 2π (month − ½)/12."""
 
-# In units of one month's weight: too small to be seen where the whole year is known (3 mK in 5 K after three years),
-# enough to keep the harmonics small where only a season is.
+# In units of one month's weight: negligible where the whole year is known (3 mK in 5 K after three years), and enough
+# to keep the harmonics small where only one season is.
 _RIDGE = 0.01
 
 
 def season(months: ArrayLike) -> Floats:
-    """The terms (N, 5) of the year's course in months (N,) from 1 to 12."""
+    """The terms (N, 5) of the seasonal cycle in months (N,) from 1 to 12."""
     theta = 2.0 * np.pi * (np.asarray(months, np.float64) - 0.5) / 12.0
     return np.stack((np.ones_like(theta), np.cos(theta), np.sin(theta), np.cos(2 * theta), np.sin(2 * theta)), axis=-1)
 
@@ -35,14 +36,14 @@ class Climatology:
         grid: the cells.
     """
 
-    coeffs: Fields
+    coeffs: Singles
     grid: LatLonGrid
 
     @classmethod
-    def fit(cls, months: Sequence[ObservedMonth], land: NDArray[np.bool_], grid: LatLonGrid) -> Climatology:
+    def fit(cls, months: Sequence[ObservedMonth], land: Mask, grid: LatLonGrid) -> Climatology:
         """Least squares in every cell on the months' true means, and where those are unknown on the observed ones.
 
-        An observed mean of n days counts n/(n+1). A cell that never had a value takes the mean coefficients of its
+        An observed mean of n days has weight n/(n+1). A cell without any value takes the mean coefficients of its
         row, or those of the nearest rows between which it lies.
 
         Raises:
@@ -50,7 +51,7 @@ class Climatology:
         """
         gram, moments = np.zeros((NUM_TERMS, NUM_TERMS, *grid.shape)), np.zeros((NUM_TERMS, *grid.shape))
         for month in months:
-            values, weights = _lesson(month)
+            values, weights = _values_and_weights(month)
             terms = season(month.month)
             for k, term in enumerate(terms):
                 moments[k] += term * weights * values
@@ -58,27 +59,29 @@ class Climatology:
                     gram[k, other] += product * weights
         known = (gram[0, 0] > 0.0) & ~land
         if not known.any():
-            raise DataError("there is no value to learn from", "climatology", "choose other months or another region")
+            raise DataError(
+                "there is no value to fit the climatology to", "climatology", "choose other months or another region"
+            )
         penalty = _RIDGE * np.diag(np.arange(NUM_TERMS) > 0)
         cells = np.moveaxis(gram[:, :, known], -1, 0) + penalty
         coeffs = np.full((NUM_TERMS, *grid.shape), np.nan)
         coeffs[:, known] = np.linalg.solve(cells, moments[:, known].T[..., None])[..., 0].T
         return cls(np.where(land, np.nan, _filled(coeffs, known)).astype(np.float32), grid)
 
-    def at(self, months: ArrayLike) -> Fields:
-        """The months' usual fields (..., H, W), °C, for months (...) from 1 to 12."""
+    def at(self, months: ArrayLike) -> Singles:
+        """The climatological fields (..., H, W), °C, for months (...) from 1 to 12."""
         return np.tensordot(season(months).astype(np.float32), self.coeffs, axes=1)
 
 
-def _lesson(month: ObservedMonth) -> tuple[Floats, Floats]:
-    """What a month teaches: values (H, W), zero where there is none, and how much each counts."""
+def _values_and_weights(month: ObservedMonth) -> tuple[Floats, Floats]:
+    """A month's true or observed means (H, W), zero where there is none, and their weights."""
     true = np.isfinite(month.target)
     values = np.where(true, month.target, month.mean)
     return np.nan_to_num(values), np.where(true, 1.0, month.num_days / (month.num_days + 1.0))
 
 
-def _filled(coeffs: Floats, known: NDArray[np.bool_]) -> Floats:
-    """The same with every cell that is not known given its row's mean, or what lies between the nearest rows'."""
+def _filled(coeffs: Floats, known: Mask) -> Floats:
+    """Fill the cells that are not known by their row's mean, interpolated between the nearest rows that have one."""
     rows = np.flatnonzero(known.any(axis=1))
     means = np.stack([coeffs[:, row, known[row]].mean(axis=1) for row in rows], axis=1)
     everywhere = np.empty(coeffs.shape[:2])

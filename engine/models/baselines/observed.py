@@ -1,21 +1,20 @@
-"""What was observed of each month, in short: all that a baseline sees."""
+"""The monthly statistics of observations that every baseline reads, and the error that tunes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
+from engine.sphere import LatLonGrid
+from engine.typed import Floats, Ints, Mask, Singles
 
-Floats = NDArray[np.float64]
-Fields = NDArray[np.float32]
-
-ICE_SHARE = 0.15
-"""A cell-month with more of its days under ice than this is scored apart, and nothing is tuned on it; 15 % is the usual
-edge of the ice in charts of its concentration."""
+ICE_FRACTION = 0.15
+"""A cell-month with more than this fraction of its days under ice is scored apart and never used for tuning; charts of
+ice concentration draw the ice edge at 15 %."""
 
 
 class ObservedMonth(NamedTuple):
@@ -23,35 +22,46 @@ class ObservedMonth(NamedTuple):
 
     month: int
     """From 1 to 12."""
-    mean: Fields
-    """Mean of the valid days, °C; NaN where there is none."""
+    mean: Singles
+    """Mean of the observed days, °C; NaN where no day is observed."""
     num_days: NDArray[np.uint8]
-    """Number of valid days."""
-    target: Fields
+    """Number of observed days."""
+    target: Singles
     """The month's true mean, °C; NaN where unknown."""
-    ice: Fields
-    """Share of the days under ice."""
+    ice: Singles
+    """Fraction of the days under ice."""
 
     @property
-    def teaches(self) -> NDArray[np.bool_]:
-        """(H, W), True = the truth is known and there is little ice."""
-        return np.isfinite(self.target) & (self.ice <= ICE_SHARE)
+    def is_usable(self) -> Mask:
+        """(H, W), True = the truth is known and the ice fraction is at most :data:`ICE_FRACTION`."""
+        return np.isfinite(self.target) & (self.ice <= ICE_FRACTION)
 
 
 def observed_months(data: MonthlyData) -> Iterator[ObservedMonth]:
-    """The months one by one, so that no more than one month of days is in memory.
+    """The months one by one, so that at most one month of days is in memory.
 
-    A list of them is small beside the days: 5 bytes a cell and month, and a target that may stay on the disk.
+    A list of them is small beside the days: 5 bytes a cell and month, and a target that may stay on disk.
     """
     for n, month in enumerate(data.months):
-        mean, num_days = mean_of_valid_days(np.asarray(data.daily[n]))
+        mean, num_days = mean_of_observed_days(np.asarray(data.daily[n]))
         target = np.full(mean.shape, np.nan, np.float32) if data.target is None else data.target[n]
         yield ObservedMonth(int(month), mean.astype(np.float32), num_days.astype(np.uint8), target, data.ice[n])
 
 
-def mean_of_valid_days(days: Fields) -> tuple[Floats, NDArray[np.int64]]:
-    """Days (T, H, W) to their mean (H, W), summed in float64, NaN where no day is valid; and how many are (H, W)."""
+def mean_of_observed_days(days: Singles) -> tuple[Floats, Ints]:
+    """Mean (H, W) of days (T, H, W), summed in float64, NaN without an observed day; number of observed days (H, W)."""
     valid = np.isfinite(days)
     num_days = np.asarray(valid.sum(axis=0, dtype=np.int64))
     total = np.sum(days, axis=0, dtype=np.float64, where=valid)
     return np.where(num_days > 0, total / np.maximum(num_days, 1), np.nan), num_days
+
+
+def area_mae(months: Sequence[ObservedMonth], grid: LatLonGrid, predict: Callable[[ObservedMonth], Floats]) -> float:
+    """Area-weighted mean absolute error, K, over the usable cells that have a prediction."""
+    error, area = 0.0, 0.0
+    for month in months:
+        distance = np.abs(predict(month) - month.target)
+        weights = np.where(month.is_usable & np.isfinite(distance), grid.cell_area_m2[:, None], 0.0)
+        error += float(np.sum(weights * distance, where=weights > 0.0))
+        area += float(weights.sum())
+    return error / area if area else 0.0

@@ -1,4 +1,4 @@
-"""What both attentions are made of: heads that look at each other's tokens, and the network that follows them."""
+"""Multi-head self-attention, the feed-forward network after it, and token scores."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Heads(NamedTuple):
 class SelfAttention(nn.Module):
     """Multi-head scaled-dot-product attention among the rows of a sequence: (S, N, C) to (S, N, C).
 
-    softmax(Q Kᵀ / √(C/heads)) V with Q, K, V and the result projected. ``hidden`` (S, N), True = nobody looks at this
-    row; at least one row of each sequence must be seen.
+    softmax(Q Kᵀ / √(C/heads)) V with Q, K, V and the result projected. ``hidden`` (S, N), True = masked;
+    at least one row of each sequence must be visible.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
@@ -42,14 +42,14 @@ class SelfAttention(nn.Module):
         self.outward = nn.Linear(width, width)
 
     def forward(self, rows: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """What each of ``rows`` (S, N, C) gathers from all."""
+        """Attention output for ``rows`` (S, N, C)."""
         heads = self.heads(rows)
         dropout = self.dropout if self.training else 0.0
         if rows.shape[1] <= SHORT and heads.value.dtype == torch.bfloat16 and heads.value.device.type == "cpu":
             gathered = functional.dropout(heads.weights(hidden), dropout) @ heads.value
         else:
-            seen = None if hidden is None else ~hidden[:, None, None, :]
-            gathered = functional.scaled_dot_product_attention(*heads, attn_mask=seen, dropout_p=dropout)
+            visible = None if hidden is None else ~hidden[:, None, None, :]
+            gathered = functional.scaled_dot_product_attention(*heads, attn_mask=visible, dropout_p=dropout)
         return self.outward(gathered.transpose(1, 2).flatten(2))
 
     def heads(self, rows: Tensor) -> Heads:
@@ -73,7 +73,7 @@ def feed_forward(width: int, ratio: int, dropout: float = 0.0) -> nn.Sequential:
 def scorer(width: int, dropout: float = 0.0) -> nn.Sequential:
     """LayerNorm → Linear → GELU → Linear: one score for each token, (…, C) to (…, 1), for a softmax.
 
-    A softmax does not see a shift of all scores, so the last layer has no bias.
+    A softmax is invariant to a shift of all scores, so the last layer has no bias.
     """
     return nn.Sequential(
         nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, 1, bias=False)

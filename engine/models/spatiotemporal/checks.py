@@ -1,4 +1,4 @@
-"""What a window must be before a model looks at it: said once, at the entry."""
+"""Checks of a window at the entry of the model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def check_window(
     phases: Tensor,
     baseline: Tensor | None,
 ) -> None:
-    """Shapes, kinds and divisibility. Raises :class:`DataError`, or :class:`ChoiceError` for a patch that does not fit.
+    """Check shapes, dtypes and divisibility. Raises :class:`DataError`, or :class:`ChoiceError` for a patch that does
+    not fit.
 
-    Values are looked at in :func:`check_values`.
+    Values are checked by :func:`check_values`.
     """
     if daily.ndim != 6 or daily.shape[1] != 1 or 0 in daily.shape:
         raise DataError(
@@ -39,37 +40,37 @@ def check_window(
             raise DataError(f"'{name}' holds {mask.dtype}", "the model's window", "give a mask of bool")
     for name, size, side in (("rows", H, config.patch[1]), ("columns", W, config.patch[2])):
         if size % side:
-            what = f"a patch of {side} {name} does not divide the window's {size}; {divisors_near(size, side)}"
-            raise ChoiceError(what, f"patch {config.patch}", "choose another patch, or another window")
+            message = f"a patch of {side} {name} does not divide the window's {size}; {divisors_near(size, side)}"
+            raise ChoiceError(message, f"patch {config.patch}", "choose another patch, or another window")
 
 
 def check_place(encoder: SpatialPositionalEncoding2D, kind: str, place: Place | None, B: int, N: int) -> None:
-    """That the encoder of place gets what it reads, for N patches of B samples."""
+    """Check the inputs of the location encoder for N patches of B samples."""
     if place is None:
         if encoder.needs_place:
             raise DataError(
-                f"the encoder '{kind}' was given no place", "the model's window", "give (lonlat, features), see 'place'"
+                f"the encoder '{kind}' has no place", "the model's window", "give (lonlat, features), see 'place'"
             )
         return
     lonlat, features = place
     _check_shape("place lonlat", lonlat, (B, N, 2))
     if encoder.num_features:
         if features is None:
-            raise DataError(f"the encoder '{kind}' was given no features", "place", "give the position and the scale")
+            raise DataError(f"the encoder '{kind}' has no features", "place", "give the position and the scale")
         _check_shape("place features", features, (B, N, encoder.num_features))
 
 
-def check_values(values: Tensor, what: str) -> None:
-    """:class:`DataError` where a value that counts is NaN or infinite."""
+def check_values(values: Tensor, message: str) -> None:
+    """:class:`DataError` where an observed value is NaN or infinite."""
     if not bool((finite := values.isfinite()).all()):
         wrong = int((~finite).sum())
         raise DataError(
-            f"{wrong} of {values.numel()} {what} are NaN or infinite", "the model's window", "mark them as missing"
+            f"{wrong} of {values.numel()} {message} are NaN or infinite", "the model's window", "mark them as missing"
         )
 
 
-def _check_shape(name: str, given: Tensor, wanted: tuple[int, ...]) -> None:
-    if tuple(given.shape) != tuple(wanted):
+def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != tuple(shape):
         raise DataError(
-            f"'{name}' has shape {tuple(given.shape)}", "the model's window", f"it must have {tuple(wanted)}"
+            f"'{name}' has shape {tuple(tensor.shape)}", "the model's window", f"it must have {tuple(shape)}"
         )

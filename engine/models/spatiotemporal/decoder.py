@@ -1,4 +1,4 @@
-"""From tokens back to cells."""
+"""Decoder from tokens to cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MonthlyConvDecoder(nn.Module):
     by a norm and GELU; a 1×1 head; a learned scale and bias, the same for all months. ``num_inputs`` further channels
     of cells (0 for none) join before the convolutions on cells.
 
-    After the published MonthlyConvDecoder, whose scale and bias are one for each position of a month in the sample.
+    After the published MonthlyConvDecoder, which has one scale and bias for each month position of the sample.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class MonthlyConvDecoder(nn.Module):
         self.inputs = nn.Conv2d(num_inputs, channels, 1, bias=False) if num_inputs else None
         self.refine = nn.Sequential(*(_Refinement(channels, step, skips, norm, dropout) for step in refinement))
         self.head = nn.Conv2d(channels, num_outputs, 1)
-        # a model begins near what it adds to, and learns from there
+        # small initial weights: the initial output is close to the base
         for weight in self.head.parameters():
             nn.init.normal_(weight, std=_FIRST_HEAD)
         self.scale = nn.Parameter(torch.ones(num_outputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(num_outputs, 1, 1))
 
     def forward(self, tokens: Tensor, cells: Tensor | None = None) -> Tensor:
-        """``cells`` (S, num_inputs, H, W) where the decoder was made for it, else None."""
+        """``cells`` (S, num_inputs, H, W) if ``num_inputs`` > 0, else None."""
         field = self.deconv(self.proj(tokens.permute(0, 3, 1, 2)))
         if self.inputs is not None and cells is not None:
             field = field + self.inputs(cells)
@@ -63,7 +63,7 @@ class MonthlyConvDecoder(nn.Module):
 class _Refinement(nn.Module):
     def __init__(self, channels: int, dilation: int, skips: bool, norm: str, dropout: float) -> None:
         super().__init__()
-        # a norm over the whole batch takes a bias off again
+        # batch norm removes a bias
         self.conv = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=norm != "batch")
         groups = math.gcd(_GROUPS, channels)
         self.norm = nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(groups, channels)

@@ -1,4 +1,4 @@
-"""What a model will cost, said before it is built."""
+"""Cost of training a model, estimated before it is built."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.models.spatiotemporal.summary import NUM_SUMMARIES
 _SLOTS = 31
 _STATES = 4  # a parameter, its gradient and the two moments of Adam
 _BACKWARD = 3.0  # a step in multiples of its forward pass
-_TRANSIENT = 2.5  # largest activations alive at once beside those that are kept
-_LIBRARIES = 4e7  # bytes that the convolutions' library takes for its own use in a first step
+_TRANSIENT = 2.5  # number of largest activations alive beside the stored ones
+_LIBRARIES = 4e7  # bytes of workspace of the convolution library
 
 # A step in terms of this machine's rates: what its matrix products reach of the rate of one large product, how often it
 # passes over the numbers it keeps at the rate of GELU, and what it takes however small it is. Fitted to the presets at
@@ -30,15 +30,15 @@ _LEAST_S = 0.02
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """What training a model costs.
+    """Cost of training a model.
 
     Attributes:
         num_parameters: exact.
-        memory_bytes: peak of a training step beyond what the process held before: parameters with their gradients and
-            Adam's moments, the window, kept activations and what is alive beside them. Within a quarter.
-        activation_bytes: of these, what the forward pass keeps for the backward pass.
-        step_seconds: one step, forward, backward and update, on the CPU with the threads that torch has now. By the
-            number of operations and rates measured on this machine once a process; an order of size.
+        memory_bytes: peak of a training step beyond the memory of the process before: parameters with their gradients
+            and Adam's moments, the window, stored activations and temporaries. Within a quarter.
+        activation_bytes: of these, the activations stored for the backward pass.
+        step_seconds: one step, forward, backward and update, on the CPU with torch's current threads. From the
+            number of operations and rates measured once a process; an order of magnitude.
     """
 
     num_parameters: int

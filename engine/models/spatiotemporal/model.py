@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
 from engine.config.model import SpatioTemporalConfig
 from engine.embedding.encoders import EncoderConfig
@@ -18,26 +17,24 @@ from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncodin
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES, MonthSummary
 from engine.models.spatiotemporal.temporal import Aggregate, TemporalAttentionAggregator, TemporalPositionalEncoding
 from engine.models.spatiotemporal.video import VideoEncoder, patches_of
-
-# torch declares what it takes and gives only in part
-_recomputed = cast("Callable[..., Any]", checkpoint)
+from engine.typed import checkpoint
 
 _LEAST_STD = 1e-3  # of scale_kelvin: a likelihood has no maximum without a least standard deviation
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Maps of a window's months, and what led to them.
+    """Maps of a window's months, and intermediate results.
 
     Attributes:
         mean: (B, M, H, W) float32, °C; 0 on land.
         std: (B, M, H, W) float32, K, > 0, the predicted standard deviation; None without ``uncertainty``.
-        base: (B, M, H, W) float32, °C: what the network's output was added to.
+        base: (B, M, H, W) float32, °C: the map that the network's output is added to.
         count: (B, M, H, W) float32, number of valid days of each cell.
-        tokens: (B, M, h, w, C), what the decoder read.
-        day_weights: (B, M, t, h, w), sum over t 1, or 0 where a patch was never seen in the month.
-        month_attention: (B, h, w, M, M), how much a month looks at each; None without ``cross_month``.
-        month_scores: (B, M), the months' shares in the scene summary; None without ``cross_month``.
+        tokens: (B, M, h, w, C), the decoder's input.
+        day_weights: (B, M, t, h, w), sum over t 1, or 0 where a patch was never observed in the month.
+        month_attention: (B, h, w, M, M), attention of a month to each; None without ``cross_month``.
+        month_scores: (B, M), weights of the months in the scene summary; None without ``cross_month``.
         scene: (B, C), the scene summary token; None without ``cross_month``.
     """
 
@@ -54,11 +51,11 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Days:
-    """The days of a window as the network sees them.
+    """The days of a window as network inputs.
 
     Attributes:
         values: (B, M, T, H, W) float32, centred and scaled, 0 where missing, padded or on land.
-        valid: the same shape and dtype, 1 where a value counts, else 0.
+        valid: the same shape and dtype, 1 where observed, else 0.
         land: (B, H, W) bool.
         padded: (B, M, T) bool.
         phases: (B, M, T, 3), radians.
@@ -85,13 +82,13 @@ class SpatioTemporalModel(nn.Module):
 
     ``model(daily, missing, land, padded, phases, place)`` takes °C and gives °C:
 
-    - ``daily`` (B, 1, M, T, H, W), values where ``missing`` (the same shape, True = missing) is False; whatever stands
-      under the mask, NaN too, is not looked at, nor are values on ``land`` (B, H, W) or in ``padded`` slots (B, M, T).
+    - ``daily`` (B, 1, M, T, H, W), values where ``missing`` (the same shape, True = missing) is False; masked values
+      (also NaN) are ignored, as are values on ``land`` (B, H, W) or in ``padded`` slots (B, M, T).
     - ``phases`` (B, M, T, 3), radians (month in the year, day in the year, hour in the day).
     - ``place``: None or (lonlat (B, N, 2) of the N = h·w patch centres in degrees, row by row; features (B, N, P) or
       None), as :func:`engine.embedding.build_encoder` reads them.
     - ``baseline`` (B, M, H, W), °C, optional: a climatology, finite off land.
-    - the result (B, M, H, W) float32; 0 on land, a place-holder that means nothing.
+    - the result (B, M, H, W) float32; 0 on land, a placeholder.
 
     T may be any number; it is padded to a multiple of Pt. Inside, values are v = (x − c) / s, s = ``scale_kelvin``
     and c the baseline, or ``offset_celsius`` without one. The map is base + s · (scale · head + bias), with base = the
@@ -102,8 +99,7 @@ class SpatioTemporalModel(nn.Module):
     a patch embedding, and the decoder on cells. Without ``cross_month`` and spatial layers the values of a patch
     change the maps only within ``config.reach`` cells of it.
 
-    Raises :class:`DataError` and :class:`ChoiceError` for windows that cannot be read, values that are not finite
-    among them.
+    Raises :class:`DataError` and :class:`ChoiceError` for invalid windows and values that are not finite.
     """
 
     def __init__(self, config: SpatioTemporalConfig) -> None:
@@ -113,11 +109,7 @@ class SpatioTemporalModel(nn.Module):
         self.encoder = VideoEncoder(config.patch, width, config.dropout)
         self.time = TemporalPositionalEncoding(width, config.time)
         self.temporal = TemporalAttentionAggregator(
-            width,
-            config.heads,
-            day_layers=config.day_layers,
-            cross_month=config.cross_month,
-            dropout=config.dropout,
+            width, config.heads, day_layers=config.day_layers, cross_month=config.cross_month, dropout=config.dropout
         )
         self.summary = nn.Linear(NUM_SUMMARIES * cells[0] * cells[1], width) if config.summaries else None
         self.place = SpatialPositionalEncoding2D(encoder_config(config), cells)
@@ -180,9 +172,9 @@ class SpatioTemporalModel(nn.Module):
         return self.reconstruct(days, centre, place, attention)
 
     def reconstruct(self, days: Days, centre: Tensor, place: Place | None, attention: bool) -> Reconstruction:
-        """What :meth:`forward_details` does once its window is checked, centred and scaled.
+        """What :meth:`forward_details` does after its window is checked, centred and scaled.
 
-        ``centre`` (B or 1, M or 1, H or 1, W or 1), °C, is what the values were taken from.
+        ``centre`` (B or 1, M or 1, H or 1, W or 1), °C, was subtracted from the values.
         """
         config = self.config
         summary = MonthSummary.of(days.values, days.valid, days.land)
@@ -207,7 +199,7 @@ class SpatioTemporalModel(nn.Module):
         )
 
     def _months(self, days: Days, cells: Tensor | None, attention: bool) -> Aggregate:
-        """Month tokens (B, M, h, w, C) and the weights that made them; ``cells`` (B, M, channels, H, W) or None."""
+        """Month tokens (B, M, h, w, C) and their weights; ``cells`` (B, M, channels, H, W) or None."""
         tokens = self._run(self.encoder, days.values, days.valid, days.land.to(days.values.dtype))
         time = self.time(days.phases, days.padded, self.config.patch[0])
         observed = patches_of(days.valid, self.config.patch).mean(dim=-1)
@@ -217,21 +209,21 @@ class SpatioTemporalModel(nn.Module):
         return self._run(self.temporal, tokens, time, observed, days.padded.all(dim=2), extra, attention)
 
     def _mixed(self, months: Tensor, place: Place | None) -> Tensor:
-        """Tokens (B, M, h, w, C) after they were told their place and looked at each other."""
+        """Tokens (B, M, h, w, C) after location encoding and spatial attention."""
         h, w = months.shape[2:4]
         where = self.place(place, (h, w), months.device)
         placed = months + where.reshape(where.shape[0], 1, h, w, -1)
         return self._run(self.spatial, placed.flatten(0, 1)).reshape(placed.shape)
 
-    def _run(self, part: Callable[..., Any], *inputs: object) -> Any:
-        """``part(*inputs)``, its activations computed again in the backward pass where the config says so."""
+    def _run(self, module: Callable[..., Any], *inputs: object) -> Any:
+        """``module(*inputs)``, with gradient checkpointing if configured."""
         if self.config.checkpointing and self.training:
-            return _recomputed(part, *inputs, use_reentrant=False)
-        return part(*inputs)
+            return checkpoint(module, *inputs)
+        return module(*inputs)
 
 
 def encoder_config(config: SpatioTemporalConfig) -> EncoderConfig:
-    """The encoder of place that a model of ``config`` holds."""
+    """The location encoder of a model of ``config``."""
     return EncoderConfig(
         kind=config.encoder, width=config.width, num_components=config.num_components, manifold=config.manifold
     )

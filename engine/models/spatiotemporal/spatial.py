@@ -1,4 +1,4 @@
-"""Places of a month look at each other: where a token is, and the attention between all of them."""
+"""Location encoding of tokens, and attention between all tokens of a month."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Place = tuple[Tensor, Tensor | None]
 
 
 class SpatialPositionalEncoding2D(nn.Module):
-    """The vector (B or 1, N, C) that tells each of N = h·w tokens its place, by an encoder of ``engine.embedding``.
+    """Location vectors (B or 1, N, C) of N = h·w tokens, by an encoder of ``engine.embedding``.
 
-    Without a place, ``sinusoidal`` counts the cells of the window from its first row and column, as the published
-    encoding does, and ``none`` has nothing to say; the others need one.
+    Without a place, ``sinusoidal`` uses cell indices from the first row and column of the window, as the published
+    encoding does, and ``none`` adds nothing; the others need one.
     """
 
     def __init__(self, config: EncoderConfig, patch: tuple[int, int]) -> None:
@@ -41,7 +41,7 @@ class SpatialTransformer(nn.Module):
     """Pre-norm encoder layers over the places of each month: (S, h, w, C) to (S, h, w, C), S months of all samples.
 
     x + Attention(LayerNorm x), with ``local_mixing`` then x + Conv3×3(LayerNorm x) over neighbouring tokens (ours:
-    attention alone must learn from absolute places what a neighbour is), then x + MLP(LayerNorm x); a LayerNorm at the
+    attention alone has to learn neighbourhood from absolute locations), then x + MLP(LayerNorm x); a LayerNorm at the
     end. Without layers, tokens pass as they are.
     """
 
@@ -51,7 +51,7 @@ class SpatialTransformer(nn.Module):
         self.norm = nn.LayerNorm(width) if layers else nn.Identity()
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``tokens`` (S, h, w, C) after they have looked at each other."""
+        """``tokens`` (S, h, w, C) after attention."""
         for layer in self.layers:
             tokens = layer(tokens)
         return self.norm(tokens)
@@ -68,8 +68,8 @@ class _SpatialLayer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         h, w = tokens.shape[1:3]
-        looked = self.attention(self.norm(tokens).flatten(1, 2)).unflatten(1, (h, w))
-        tokens = tokens + self.drop(looked)
+        attended = self.attention(self.norm(tokens).flatten(1, 2)).unflatten(1, (h, w))
+        tokens = tokens + self.drop(attended)
         if self.local is not None:
             tokens = tokens + self.local(tokens)
         return tokens + self.drop(self.network(tokens))

@@ -1,4 +1,4 @@
-"""Days become months: each token is told its time, the days of a month are weighed, the months look at each other."""
+"""Aggregation of days to months: time encoding, weighted mean of days, attention between months."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MONTHS = 12
 
 
 class TemporalPositionalEncoding(nn.Module):
-    """Fixed sines and cosines that tell a day its time; nothing is learned.
+    """Fixed sine and cosine encoding of time, without parameters.
 
     ``calendar``: row(slot in the month, 0…) + row(month of the year, 0–11), row(t)[2i], row(t)[2i+1] = sin, cos of
     t · 10000^(−2i/C): row t depends on t only. The month is read from the phases of its first day that is not padded.
 
     ``cyclic``: sin k·p and cos k·p, k = 1 … C // 6, of the three phases p in radians (month in the year, day in the
-    year, hour in the day); what is left of C stays 0.
+    year, hour in the day); the rest of C is 0.
     """
 
     def __init__(self, width: int, kind: str = "cyclic") -> None:
@@ -63,34 +63,33 @@ class TemporalPositionalEncoding(nn.Module):
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What the aggregation gives, and how it came about."""
+    """Result of the aggregation, and its weights."""
 
     tokens: Tensor
     """(B, M, h, w, C)"""
     day_weights: Tensor
     """(B, M, t, h, w), each month's sum to 1 over t, or to 0 where nothing was observed in the patch."""
     month_scores: Tensor | None
-    """(B, M), sum to 1: the months' shares in the summary. None without ``cross_month``."""
+    """(B, M), sum to 1: weights of the months in the summary. None without ``cross_month``."""
     scene: Tensor | None
     """(B, C), the summary token of the scene. None without ``cross_month``."""
     month_attention: Tensor | None
-    """(B, h, w, M, M): how much a month (last axis but one) looks at each month. None unless asked for."""
+    """(B, h, w, M, M): attention of a month (last axis but one) to each month. None unless requested."""
 
 
 class TemporalAttentionAggregator(nn.Module):
-    """Day tokens (B, M, t, h, w, C) to month tokens (B, M, h, w, C), with every weight at hand.
+    """Day tokens (B, M, t, h, w, C) to month tokens (B, M, h, w, C), with all weights.
 
-    1. Each day's token, with its time added, passes ``day_layers`` residual networks of its own (ours).
-    2. Days are weighed: w_t = n_t e^(s_t) / Σ n e^s, s the score of the token (LayerNorm → Linear → GELU → Linear)
-       and n_t the share of the patch that was observed on that day. A padded day and a day without any observation
-       weigh nothing; where all days are such, the weighted sum is 0 and a learned token of "nothing seen" stands in,
-       so the result is defined.
-    3. Months attend to each other at each place (months wholly padded are not looked at), and a network follows.
-    4. The final scoring pools the months into one summary token of the scene: the mean over the places, weighed over
-       the months by the softmax of their scores. It is added to all tokens, so the maps learn it too.
+    1. Each day's token, with its time added, passes ``day_layers`` residual networks (ours).
+    2. Days are weighted: w_t = n_t e^(s_t) / Σ n e^s, s the score of the token (LayerNorm → Linear → GELU → Linear)
+       and n_t the observed fraction of the patch on that day. Padded days and days without observations have weight
+       0; where all days are such, the weighted sum is 0 and a learned token is added, so the result is defined.
+    3. Months attend to each other at each place (wholly padded months are masked), followed by a network.
+    4. The final scoring pools the months into one summary token of the scene: the mean over locations, weighted
+       over months by the softmax of their scores. It is added to all tokens, so that it is trained by the maps.
 
     3 and 4 are left out without ``cross_month``. After the published TemporalAttentionAggregator, whose day weights
-    saw the calendar only.
+    depend on the calendar only.
     """
 
     def __init__(self, width: int, heads: int, *, day_layers: int = 0, cross_month: bool = True, dropout: float = 0.0):
@@ -110,14 +109,14 @@ class TemporalAttentionAggregator(nn.Module):
     ) -> Aggregate:
         """From day tokens to month tokens.
 
-        ``time`` (B, M, t, C) is added to the tokens; ``observed`` (B, M, t, h, w), the share of each patch that was
-        observed, 0 on padded days; ``padded`` (B, M), True = the whole month is padded; ``extra`` (B, M, h, w, C) or
-        None is added to the month's tokens; ``details`` asks for ``month_attention`` as well.
+        ``time`` (B, M, t, C) is added to the tokens; ``observed`` (B, M, t, h, w), the observed fraction of each
+        patch, 0 on padded days; ``padded`` (B, M), True = the whole month is padded; ``extra`` (B, M, h, w, C) or
+        None is added to the month's tokens; ``details`` also returns ``month_attention``.
         """
         tokens = tokens + time[:, :, :, None, None].to(tokens.dtype)
         for layer in self.day_layers:
             tokens = tokens + layer(tokens)
-        weights = _shares(self.day_scorer(tokens).squeeze(-1), observed)
+        weights = _day_weights(self.day_scorer(tokens).squeeze(-1), observed)
         months = (tokens * weights[..., None].to(tokens.dtype)).sum(dim=2)
         unseen = ~(observed > 0.0).any(dim=2)
         months = months + unseen[..., None] * self.nothing_seen
@@ -133,7 +132,7 @@ class TemporalAttentionAggregator(nn.Module):
     def _between_months(self, months: Tensor, padded: Tensor, details: bool) -> tuple[Tensor, Tensor | None]:
         B, M, h, w, C = months.shape
         rows = months.permute(0, 2, 3, 1, 4).flatten(0, 2)
-        hidden = _some_seen(padded)[:, None].expand(B, h * w, M).flatten(0, 1)
+        hidden = _at_least_one_visible(padded)[:, None].expand(B, h * w, M).flatten(0, 1)
         normed = self.month_norm(rows)
         rows = rows + self.month_attention(normed, hidden)
         rows = rows + self.month_network(rows)
@@ -145,20 +144,20 @@ class TemporalAttentionAggregator(nn.Module):
 
     def _month_scores(self, months: Tensor, padded: Tensor) -> Tensor:
         scores = self.month_scorer(months.mean(dim=(2, 3))).squeeze(-1).float()
-        return scores.masked_fill(_some_seen(padded), float("-inf")).softmax(dim=1)
+        return scores.masked_fill(_at_least_one_visible(padded), float("-inf")).softmax(dim=1)
 
 
-def _shares(scores: Tensor, observed: Tensor) -> Tensor:
+def _day_weights(scores: Tensor, observed: Tensor) -> Tensor:
     """n e^s / Σ n e^s over the days (axis 2), all 0 where every n is."""
     scores = scores.float()
-    # the largest score among the days that count, so that no exponential overflows and their sum is never tiny
-    counts = observed > 0.0
-    highest = scores.detach().masked_fill(~counts, float("-inf")).amax(dim=2, keepdim=True)
+    # subtract the largest score of observed days, so that exponentials neither overflow nor all underflow
+    is_observed = observed > 0.0
+    highest = scores.detach().masked_fill(~is_observed, float("-inf")).amax(dim=2, keepdim=True)
     highest = highest.masked_fill(highest == float("-inf"), 0.0)
-    parts = observed * (scores - highest).masked_fill(~counts, 0.0).exp()
-    return parts / parts.sum(dim=2, keepdim=True).clamp(min=torch.finfo(parts.dtype).tiny)
+    terms = observed * (scores - highest).masked_fill(~is_observed, 0.0).exp()
+    return terms / terms.sum(dim=2, keepdim=True).clamp(min=torch.finfo(terms.dtype).tiny)
 
 
-def _some_seen(padded: Tensor) -> Tensor:
-    """``padded`` (B, M), all False for a sample in which every month is padded: attention needs one to look at."""
+def _at_least_one_visible(padded: Tensor) -> Tensor:
+    """``padded`` (B, M), all False for a sample in which every month is padded: attention needs a visible month."""
     return padded & ~padded.all(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""From days on a grid to tokens: one for every patch of Pt days and Ph × Pw cells."""
+"""Tokens of days on a grid: one for every patch of Pt days and Ph × Pw cells."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class VideoEncoder(nn.Module):
 
     x are the values with 0 where missing, v = 1 where observed, land = 1 on land: a convolution in three dimensions
     with kernel = stride = patch over three channels, as two matrix products. Land does not change with the day, so its
-    share is computed once a patch. A cell on land is missing *and* known to be land: it differs from a cell of water
-    that nobody saw, and both from water at 0.
+    term is computed once a patch. A land cell is missing *and* land: it differs from a missing sea cell, and both from
+    sea at 0.
 
-    After the published VideoEncoder, which has no channel for land.
+    After the published VideoEncoder, which has no land channel.
     """
 
     def __init__(self, patch: tuple[int, int, int], width: int, dropout: float = 0.0) -> None:
@@ -39,6 +39,6 @@ class VideoEncoder(nn.Module):
 
     def forward(self, values: Tensor, valid: Tensor, land: Tensor) -> Tensor:
         """``values`` and ``valid`` (B, M, T, H, W), T a multiple of Pt; ``land`` (B, H, W), 0 or 1 → (B,M,t,h,w,C)."""
-        seen = torch.cat((patches_of(values, self.patch), patches_of(valid, self.patch)), dim=-1)
+        inputs = torch.cat((patches_of(values, self.patch), patches_of(valid, self.patch)), dim=-1)
         below = patches_of(land[:, None, None], (1, *self.patch[1:]))
-        return self.drop(self.norm(self.proj(seen) + self.land(below)))
+        return self.drop(self.norm(self.proj(inputs) + self.land(below)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.queries.basis import spectrum
 from engine.queries.embeddings.embedding import EmbeddingConfig, Floats, Singles, cached, clipped_fraction, embedding
 from engine.similarity import pair_histogram, sample_pairs
-from engine.similarity.pairs import HALF_WAY_KM
+from engine.similarity.pairs import HALF_CIRCUMFERENCE_KM
 
 NUM_PAIRS = 100_000
 SEED = 0
@@ -40,6 +40,9 @@ class DistanceCurves:
     km: Floats
     overall: SimilarityQuantiles
     bands: list[SimilarityQuantiles]
+    pair_km: Singles
+    pair_similarity: Singles
+    """The sample of pairs (P,) itself: distance and cosine."""
 
 
 def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
@@ -54,14 +57,15 @@ def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
         bounds = torch.tensor(patches.lat_bounds), torch.tensor(patches.lon_bounds)
         pairs = sample_pairs(values, *bounds, NUM_PAIRS, SEED)
         km, cosine, lat = pairs.distance_km.numpy(), pairs.similarity.numpy(), pairs.lat_deg.numpy()
-        edges = np.linspace(0.0, HALF_WAY_KM, _DISTANCE_BINS + 1)
+        edges = np.linspace(0.0, HALF_CIRCUMFERENCE_KM, _DISTANCE_BINS + 1)
         bins = np.clip(np.searchsorted(edges, km, side="right") - 1, 0, _DISTANCE_BINS - 1)
         bands = [
             _quantiles(_band_name(south, north), bins[inside], cosine[inside])
             for south, north in pairwise(BANDS_DEG)
             for inside in [(lat >= south) & (lat < north)]
         ]
-        return DistanceCurves((edges[1:] + edges[:-1]) / 2.0, _quantiles("all latitudes", bins, cosine), bands)
+        overall = _quantiles("all latitudes", bins, cosine)
+        return DistanceCurves((edges[1:] + edges[:-1]) / 2.0, overall, bands, km.astype(np.float32), cosine)
 
     return cached("by distance", config, compute)
 

@@ -201,7 +201,7 @@ def clipped_fraction(config: EmbeddingConfig, progress: Progress | None = None) 
     basis = fitted(config.basis, progress)
 
     def compute() -> Floats:
-        fraction = engine_embedding.clipped_share(
+        fraction = engine_embedding.clipped_fraction(
             basis,
             config.grid(),
             clip,

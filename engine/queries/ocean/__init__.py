@@ -2,7 +2,7 @@
 
 # pyright: reportUnusedImport=false
 
-from engine.data.quality import Quality, quality_of
+from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import list_folder, map_netcdf, series_csv
 from engine.queries.ocean.maps import (

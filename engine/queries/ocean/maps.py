@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.gaps import Pattern, withhold
+from engine.data.gaps import GapPattern, withhold
 from engine.data.source import SSTSource
 from engine.queries.cache import CACHE, Progress, no_progress, sub_progress
 from engine.queries.ocean.days import (
@@ -93,7 +93,7 @@ def withheld_map(
     values = block(ocean, "daily", month, progress or no_progress)
 
     def hide() -> NDArray[np.bool_]:
-        return withhold(np.isnan(values), ocean.land, fraction, seed, cast(Pattern, pattern))
+        return withhold(np.isnan(values), ocean.land, fraction, seed, cast(GapPattern, pattern))
 
     key = ("ocean withheld", ocean.key, month.start, fraction, pattern, seed)
     hidden = CACHE.get(key, hide, lambda mask: mask.nbytes)[index - month.start]

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from engine.data.gaps import Pattern
-from engine.data.quality import Quality, check_quality
-from engine.data.source import SSTSource
+from engine.data.gaps import GapPattern
+from engine.data.source import Quality, SSTSource, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
@@ -27,7 +26,7 @@ MAX_SEED = 9999
 MAX_YEARS = 20
 SPANS = ("month", "year", "all")
 
-WITHHOLDING: tuple[Pattern, ...] = ("clouds", "swath", "random")
+WITHHOLDING: tuple[GapPattern, ...] = ("clouds", "swath", "random")
 
 LAYERS = {
     "observed": ("Observed", "°C"),

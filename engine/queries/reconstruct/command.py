@@ -9,7 +9,7 @@ import xarray as xr
 
 from engine.compute import use_thread_policy
 from engine.config.sst import FileSource
-from engine.data.quality import Quality
+from engine.data.source import Quality
 from engine.data.sst import open_sst
 from engine.training.sst.inference import load_model, reconstruct
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.assets import asset
 from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
-from engine.data.quality import Quality
+from engine.data.source import Quality
 from engine.errors import StoreError
 from engine.files import home_folder
 from engine.queries.cache import CACHE
@@ -58,7 +58,7 @@ class ModelWithBaselines:
             climatology = self.bundle.climatology
             arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
         self.arrays: Arrays = arrays
-        self.title = {kind: baseline.title for kind, baseline in Baselines.from_arrays(self.arrays).fitted.items()}
+        self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
         """The baselines on another grid."""
@@ -67,7 +67,7 @@ class ModelWithBaselines:
 
         climatology = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
         coeffs = on_grid(climatology, grid, land).coeffs
-        return Baselines.from_arrays({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
+        return Baselines.from_state_dict({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
 
 
 def _read_baselines(folder: RunFolder | None) -> Arrays | None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.sources import SourceChoice, source

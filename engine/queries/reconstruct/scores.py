@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.scores import STRATA, ScoreSums, Strata, Table, calibration, score_table
 from engine.evaluation.spectra import Spectrum, spectra
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
 from engine.queries.reconstruct.months import MonthResult
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
@@ -252,7 +252,7 @@ def _concatenated(months: Sequence[MonthResult]) -> MonthlyData:
 def _is_scored(month: MonthResult) -> Mask:
     """(H, W), True = open sea, truth known, and every estimate has a value."""
     assert month.truth is not None
-    is_scored = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_SHARE)
+    is_scored = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
     for field in month.estimates.values():
         is_scored = is_scored & np.isfinite(field)
     return is_scored

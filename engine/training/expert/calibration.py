@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.models.geographic_expert import Belief, GeographicExpert
-from engine.mvmf import LossParts
+from engine.models.geographic_expert import GeographicExpert, Prediction
+from engine.mvmf import LossTerms
 
 SHARES = tuple(step / 40.0 for step in range(81))
 """Shares of what was learned that are tried, 0 to 2; above 1 the network was less sure than it might be."""
@@ -16,7 +16,7 @@ SHARES = tuple(step / 40.0 for step in range(81))
 
 @torch.no_grad()
 def temper(
-    model: GeographicExpert, start: GeographicExpert, pixels: Tensor, pay: Callable[[Belief], LossParts]
+    model: GeographicExpert, start: GeographicExpert, pixels: Tensor, pay: Callable[[Prediction], LossTerms]
 ) -> None:
     """Scale what the heads of place and climate have learned to what ``pixels`` that were never learned from bear out.
 
@@ -35,12 +35,12 @@ def temper(
         pixels: (N, C, h, w) of pictures that were not learned from.
         pay: the loss of beliefs about them.
     """
-    learned = model.believe(pixels)
-    first = Belief(start.mixture.log_weights, start.climate.bias, learned.date)
+    learned = model.predict(pixels)
+    first = Prediction(start.mixture.log_weights, start.climate.bias, learned.date)
 
-    def paid(share: float) -> LossParts:
+    def paid(share: float) -> LossTerms:
         place, climate = (torch.lerp(a.expand_as(b), b, share) for a, b in zip(first[:2], learned[:2], strict=True))
-        return pay(Belief(place, climate, learned.date))
+        return pay(Prediction(place, climate, learned.date))
 
     tried = {share: paid(share) for share in SHARES}
     _keep(model.place, start.place, min(SHARES, key=lambda share: float(tried[share].coordinates)))

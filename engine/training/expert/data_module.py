@@ -26,7 +26,7 @@ from engine.mvmf import (
     hierarchy_centres,
     kmeans_centres,
 )
-from engine.mvmf.loss import SEA_SHARE
+from engine.mvmf.loss import SEA_FRACTION
 from engine.sphere import LatLonGrid, unit_vectors
 from engine.training.expert.model_bundle import build
 from engine.training.expert.prior import Prior, fit_prior
@@ -129,7 +129,7 @@ def counted(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
     """(N,), True = place and date can be asked for: all tiles of an ocean, and those of land that are not all sea."""
     if settings.shows_ocean:
         return np.ones(len(tiles.lat), bool)
-    return tiles.climate[:, SEA] < SEA_SHARE
+    return tiles.climate[:, SEA] < SEA_FRACTION
 
 
 def _first(source: TileSource, part: Split, most: int) -> Tiles:

@@ -94,7 +94,7 @@ def build(
 
 def believe(model: GeographicExpert, pixels: Pixels) -> Beliefs:
     """What the network believes of pictures (N, C, h, w), on the CPU."""
-    return beliefs_of(*model.believe(torch.tensor(pixels)))
+    return beliefs_of(*model.predict(torch.tensor(pixels)))
 
 
 def load_weights(model: GeographicExpert, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -20,8 +20,8 @@ from engine.data.climate import GROUP_OF_CLASS, SEA
 from engine.data.tiles import Tiles
 from engine.errors import RunError
 from engine.files import write_atomic
-from engine.models.geographic_expert import Belief, GeographicExpert
-from engine.mvmf import GeographicLoss, LossParts
+from engine.models.geographic_expert import GeographicExpert, Prediction
+from engine.mvmf import GeographicLoss, LossTerms
 from engine.runs.checkpoints import write_checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
@@ -171,7 +171,7 @@ class _Course:
     def _validated(self) -> dict[str, float]:
         """Figures of the validation."""
         tiles = self._lesson.validation
-        belief = self._model.believe(torch.tensor(tiles.pixels))
+        belief = self._model.predict(torch.tensor(tiles.pixels))
         with torch.no_grad():
             paid = _paid(belief, self._loss, tiles)
         found = _summary(self._model, beliefs_of(*belief), tiles, counted(tiles, self._settings))
@@ -235,13 +235,13 @@ def _loss(model: GeographicExpert, settings: ExpertSettings) -> GeographicLoss:
     ).to(model.mean.device)
 
 
-def _paid(belief: Belief, loss: GeographicLoss, tiles: Tiles) -> LossParts:
+def _paid(belief: Prediction, loss: GeographicLoss, tiles: Tiles) -> LossTerms:
     """The loss of beliefs about tiles."""
-    on = belief.place.device
+    on = belief.place_logits.device
     lat, lon = (torch.tensor(degrees, device=on) for degrees in (tiles.lat, tiles.lon))
     day = torch.tensor(tiles.day, dtype=torch.float32, device=on)
     shares = torch.tensor(tiles.climate, device=on)
-    return loss(*belief, lat_deg=lat, lon_deg=lon, climate_shares=shares, day_of_year=day)
+    return loss(*belief, lat_deg=lat, lon_deg=lon, climate_fractions=shares, day_of_year=day)
 
 
 def _groups(model: GeographicExpert, weight_decay: float) -> list[dict[str, Any]]:

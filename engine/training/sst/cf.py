@@ -13,8 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.config.run_config import RunConfig
-from engine.data.months import MonthlyData
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.training.sst.model_bundle import ModelBundle, code_version

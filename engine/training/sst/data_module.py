@@ -7,9 +7,8 @@ from typing import Any, get_args
 
 from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
 from engine.data.demo_ocean import demo_ocean
-from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel

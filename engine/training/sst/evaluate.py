@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.config.sst import Split, SSTSettings
-from engine.data.months import MonthlyData
 from engine.data.prepare import prepare
+from engine.data.source import MonthlyData
 from engine.evaluation.scores import Table, calibration, score, score_table
 from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.training.sst.data_module import open_source

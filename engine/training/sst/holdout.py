@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.gaps import APART_DAYS, Pattern
-from engine.data.months import MonthlyData
+from engine.data.gaps import APART_DAYS, GapPattern
+from engine.data.source import MonthlyData
 from engine.errors import DataError
-from engine.models.baselines import ICE_SHARE
+from engine.models.baselines import ICE_FRACTION
 from engine.training.sst.samples import hide, mean_of
 
 VALIDATION_SEED, TEST_SEED = 0, 1
@@ -32,7 +32,7 @@ class HoldOutSet:
     data: MonthlyData
     num_withheld: NDArray[np.int64]
     area: NDArray[np.float64]
-    pattern: Pattern = "clouds"
+    pattern: GapPattern = "clouds"
 
     @classmethod
     def of(cls, data: MonthlyData, share: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> HoldOutSet:
@@ -70,7 +70,7 @@ class HoldOutSet:
 
     def counts(self, months: slice = slice(None)) -> NDArray[np.bool_]:
         """(N, H, W), True = the cell-month is judged: sea, with a known target and little ice."""
-        return np.isfinite(self.target[months]) & (self.data.ice[months] <= ICE_SHARE) & (self.area > 0)
+        return np.isfinite(self.target[months]) & (self.data.ice[months] <= ICE_FRACTION) & (self.area > 0)
 
     def error_sums(self, estimate: NDArray[np.float32], months: slice = slice(None)) -> tuple[float, float]:
         """Σ w |estimate − target| and Σ w over the judged cells of some months; their ratio is the MAE."""

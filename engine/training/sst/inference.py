@@ -13,9 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.config.sst import SSTSettings
-from engine.data.months import MonthlyData
 from engine.data.prepare import Month, available, prepare
-from engine.data.source import SSTSource
+from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError
 from engine.models import SpatioTemporalModel
 from engine.runs.run_folder import RunFolder, runs_folder

@@ -19,7 +19,7 @@ from engine.assets import asset
 from engine.compute import device
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError, DataError, StoreError
 from engine.models import SpatioTemporalModel

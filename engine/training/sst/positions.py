@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.config.model import SpatioTemporalConfig
-from engine.data.domain import Domain
+from engine.data.land import Domain
 from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
 from engine.sphere import LatLonGrid
 from engine.training.sst.windows import Corner, Windows

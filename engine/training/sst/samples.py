@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config.sst import SSTSettings
-from engine.data.gaps import Pattern, withhold
-from engine.data.months import MonthlyData
+from engine.data.gaps import GapPattern, withhold
+from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.observed import ICE_SHARE
+from engine.models.baselines.observed import ICE_FRACTION
 from engine.sphere import LatLonGrid
 from engine.training.sst.positions import Places
 from engine.training.sst.windows import Corner, Windows
@@ -203,7 +203,7 @@ class Samples:
         data, span = self.view.data, slice(months.start, months.stop)
         if data.target is not None:
             target = self.view.windows.cut(data.target[span], corner)
-            return target, np.isfinite(target) & (self.view.windows.cut(data.ice[span], corner) <= ICE_SHARE)
+            return target, np.isfinite(target) & (self.view.windows.cut(data.ice[span], corner) <= ICE_FRACTION)
         return mean_of(sample["daily"][0], hidden[0])
 
 
@@ -215,7 +215,7 @@ def hide(
     clouds: NDArray[np.bool_] | None = None,
     *,
     whole_month: bool = False,
-) -> tuple[NDArray[np.bool_], Pattern]:
+) -> tuple[NDArray[np.bool_], GapPattern]:
     """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few; and which it was."""
     try:
         return withhold(missing, land, share, seed, clouds=clouds, whole_month=whole_month), "clouds"

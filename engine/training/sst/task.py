@@ -14,7 +14,7 @@ import psutil
 
 from engine.compute import use_thread_policy
 from engine.config.sst import SSTSettings
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.errors import CancelledError
 from engine.evaluation.report import report
 from engine.files import write_atomic
@@ -61,7 +61,7 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
         lesson = SSTDataModule.of(settings, run)
         learner = Learner(settings, fabric, run.seed, settings.epochs * settings.steps_per_epoch)
         if fabric.global_rank == 0:
-            run.save(run.files.baselines, **lesson.baselines.arrays())
+            run.save(run.files.baselines, **lesson.baselines.state_dict())
         course = _Course(settings, run, lesson, learner, clock)
         course.restore()
         course.follow()

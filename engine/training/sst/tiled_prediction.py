@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.training.sst.inference import MonthlyEstimate
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs

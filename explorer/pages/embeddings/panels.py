@@ -43,11 +43,16 @@ class EmbeddingsPanel(TabbedPanel):
     def _show_distance(self, config: EmbeddingConfig) -> None:
         other = self.model.other
 
+        def work() -> tuple[Any, ...]:
+            curves = embeddings.similarity_by_distance(config)
+            density = figures.pair_density(curves.pair_km, curves.pair_similarity)
+            return curves, other and embeddings.similarity_by_distance(other), density
+
         def draw(curves: Any) -> None:
             self.say(text.DISTANCE)
             fill(self.body, self.figures.pane("distance", figures.by_distance, *curves))
 
-        self._measure(lambda: [item and embeddings.similarity_by_distance(item) for item in (config, other)], draw)
+        self._measure(work, draw)
 
     def _show_histogram(self, config: EmbeddingConfig) -> None:
         other = self.model.other

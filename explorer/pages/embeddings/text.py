@@ -17,8 +17,9 @@ from engine.queries.text import place
 from explorer.widgets.text import Fact, number
 
 DISTANCE = (
-    "Median similarity of two patches by distance, with the central 90 % of pairs. Thin lines are bands of latitude. "
-    "For a good encoder similarity falls steadily, and equally in every band."
+    "Similarity of 100\u202f000 pairs of patches against their distance: density of the pairs, their median and, "
+    "dashed, the central 90 %. Thin lines are bands of latitude. For a good encoder similarity falls steadily, and "
+    "equally in every band."
 )
 HISTOGRAM = "Similarities of all pairs of patches, weighted by area. A narrow distribution distinguishes places poorly."
 COMPARE_HINT = "Keep this choice as B, then change it: the globe shows A left of the divider and B right of it."

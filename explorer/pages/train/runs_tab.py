@@ -28,8 +28,8 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
 from explorer.widgets.requests import Request
+from explorer.widgets.run_list import RunList
 from explorer.widgets.text import html, number, paragraph, table
-from explorer.widgets.trainings import TrainingList
 
 _LOG = (
     "margin:0;padding:8px;max-height:160px;overflow:auto;background:var(--h-panel);border-radius:8px;"
@@ -218,7 +218,7 @@ class TrainingRuns:
         self._session = session
         self._model = model
         self._use = use
-        self.part = TrainingList(self._do, margin=0)
+        self.part = RunList(self._do, margin=0)
 
     def show(self) -> None:
         """Update the rows from the registry."""

@@ -1,9 +1,7 @@
 // The component: parameters in, clicks out.
 
 export function render({ model }) {
-  const root = document.createElement("div")
-  root.className = "hg"
-  root.append(Object.assign(document.createElement("style"), { textContent: STYLE }))
+  const root = element("div", { className: "hg" }, styleSheet(STYLE))
   const view = new View(model, root)
   const { scene } = view
   const bind = (names, action) => {

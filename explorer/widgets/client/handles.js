@@ -14,9 +14,9 @@ const HANDLE_WAIT = 400 // ms after which the next place is told although the la
 class Handles {
   constructor(view) {
     this.view = view
-    this.layer = element("div", "handles")
+    this.layer = element("div", { className: "handles" })
     this.held = new Map() // id → { button, line, place, to }
-    this.layer.append(Object.assign(document.createElement("style"), { textContent: HANDLE_STYLE }))
+    this.layer.append(styleSheet(HANDLE_STYLE))
     view.root.append(this.layer)
   }
 
@@ -40,8 +40,8 @@ class Handles {
   }
 
   make(id) {
-    const button = element("button", "handle", { type: "button" })
-    const line = element("div", "line")
+    const button = element("button", { className: "handle", type: "button" })
+    const line = element("div", { className: "line" })
     const handle = { button, line, place: null, to: null, label: "", color: "#3FD0B6" } // as savePng draws pins
     button.addEventListener("pointerdown", (event) => this.down(id, event))
     button.addEventListener("pointermove", (event) => this.move(id, event))

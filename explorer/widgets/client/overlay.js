@@ -28,22 +28,15 @@ const PIN_HEIGHT = 30
 const PIN_SIDE = 13 // from its tip to its label
 const PIN = `<svg viewBox="0 0 22 30" aria-hidden="true"><path d="M11 29C11 29 2 17.5 2 11a9 9 0 0 1 18 0c0 6.500-9 18-9 18z" fill="currentColor" stroke="#0B0E14" stroke-width="1.500"/><circle cx="11" cy="11" r="3.500" fill="#0B0E14"/></svg>`
 
-function element(tag, className, attributes = {}) {
-  const made = document.createElement(tag)
-  made.className = className
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
-  return made
-}
-
 class Overlay {
   constructor(view) {
     this.view = view
-    this.canvas = element("canvas", "", { role: "application", tabindex: "0", "aria-roledescription": "globe" })
-    this.layer = element("div", "layer")
-    this.ring = element("div", "echo")
+    this.canvas = element("canvas", { role: "application", tabindex: "0", "aria-roledescription": "globe" })
+    this.layer = element("div", { className: "layer" })
+    this.ring = element("div", { className: "echo" })
     this.ring.hidden = true
-    this.divider = element("div", "divider", { role: "slider", tabindex: "0", "aria-label": "Divider between the two fields", "aria-valuemin": "0", "aria-valuemax": "100" })
-    this.sentence = element("p", "say")
+    this.divider = element("div", { className: "divider", role: "slider", tabindex: "0", "aria-label": "Divider between the two fields", "aria-valuemin": "0", "aria-valuemax": "100" })
+    this.sentence = element("p", { className: "say" })
     this.pins = []
     this.layer.append(this.ring)
     view.root.append(this.canvas, this.layer, this.divider, this.sentence)
@@ -87,7 +80,7 @@ class Overlay {
   setMarkers(markers) {
     this.pins.forEach(({ pin }) => pin.remove())
     this.pins = markers.map(({ lat, lon, label = "", color = "#3FD0B6" }) => {
-      const pin = element("div", "pin")
+      const pin = element("div", { className: "pin" })
       pin.innerHTML = PIN
       pin.style.color = color
       if (label) pin.append(Object.assign(element("span", ""), { textContent: label }))
@@ -99,7 +92,7 @@ class Overlay {
 
   // Where a brush has touched, until the field that answers it is drawn
   dab(x, y, radius) {
-    const mark = element("div", "dab")
+    const mark = element("div", { className: "dab" })
     Object.assign(mark.style, { width: `${2 * radius}px`, height: `${2 * radius}px`, transform: `translate(${x}px, ${-y}px)` })
     this.layer.append(mark)
   }

@@ -29,8 +29,7 @@ function savePicture(view, { file, title, label, units, captions, names }) {
   const width = Math.max(inner, 480), large = isSheet ? Math.max(1, width / SHEET_WIDTH) : 1
   const head = title ? 56 * large : 16, foot = shown.mapped ? 72 * large : 16, strip = isSheet ? 28 * large : 0
   const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + strip * (row + 1)))
-  const page = document.createElement("canvas")
-  Object.assign(page, { width: Math.round(width * PICTURE_RATIO), height: Math.round((head + body + foot) * PICTURE_RATIO) })
+  const page = element("canvas", { width: Math.round(width * PICTURE_RATIO), height: Math.round((head + body + foot) * PICTURE_RATIO) })
   const context = page.getContext("2d")
   const write = (words, weight, size, color, x, y, align = "left", room = undefined) => {
     Object.assign(context, { font: `${weight} ${size * large}px Inter, system-ui, sans-serif`, fillStyle: color, textAlign: align })
@@ -60,7 +59,7 @@ function savePicture(view, { file, title, label, units, captions, names }) {
     ends.forEach(([x, align], index) => write(said[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
   page.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { download: file, href: URL.createObjectURL(blob) })
+    const link = element("a", { download: file, href: URL.createObjectURL(blob) })
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href), 1000)
   }, "image/png")

@@ -13,7 +13,7 @@ function renderProbe({ model }) {
     model.at = asked
   }
   const show = ({ lat, lon, value, second }) => {
-    part(".place").textContent = lat === null ? model.hint : formatPlace(lat, lon)
+    part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
     isHere = lat !== null
     wanted = isHere ? { lat, lon, value, second } : null
     if (!isHere) part(".value").textContent = "–"

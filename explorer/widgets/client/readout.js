@@ -15,10 +15,8 @@ const READOUT_STYLE = `
   .hr [hidden] { display: none }`
 
 function shell(className, html) {
-  const root = document.createElement("div")
-  root.className = className
-  root.innerHTML = html
-  root.prepend(Object.assign(document.createElement("style"), { textContent: READOUT_STYLE }))
+  const root = element("div", { className, innerHTML: html })
+  root.prepend(styleSheet(READOUT_STYLE))
   return root
 }
 
@@ -81,7 +79,7 @@ function renderHover({ model }) {
   const show = ({ lat, lon, value }) => {
     part(".value").textContent = formatValue(value, model.span)
     part("small").textContent = value === null ? "" : model.units
-    part(".place").textContent = lat === null ? model.hint : formatPlace(lat, lon)
+    part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
   }
   show({ lat: null, lon: null, value: null })
   followPointer(model, show)

@@ -1,4 +1,4 @@
-"""What the variables of a dataset mean: which is the temperature, on which grid, in which unit, along which times."""
+"""Interpretation of variables: which is the temperature, on which grid, in which unit, along which times."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import cf_xarray  # noqa: F401  # pyright: ignore[reportUnusedImport]  (gives .cf to xarray objects)
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.data.sst._field import Layout
 from engine.errors import DataError, GridError
 from engine.sphere import LatLonGrid
 from engine.sphere.grid import grid_from_dataset
+from engine.typed import Singles
 
 KELVIN = 273.15
 
@@ -32,8 +32,8 @@ _REGRID = "regrid it first: cdo remapbil,r360x180 FILE out.nc, or xESMF"
 
 
 @dataclass(frozen=True)
-class Place:
-    """How a variable lies in its file, and on which grid; ``time`` is the name of its time coordinate, or None."""
+class VariableGrid:
+    """Dimensions, layout and grid of a variable; ``time`` is the name of its time coordinate, or None."""
 
     dims: tuple[str, ...]
     time: str | None
@@ -48,42 +48,42 @@ class Place:
 
 
 def candidates(dataset: xr.Dataset) -> list[str]:
-    """The variables that look like a sea-surface temperature: by CF standard name, else by their usual names."""
+    """The variables that look like a sea-surface temperature: by CF standard name, else by common names."""
     fields = {str(name): v for name, v in dataset.data_vars.items() if v.ndim >= 2}
     by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in _STANDARD_NAMES]
     return by_standard_name or [n for n in fields if n.lower() in _NAMES]
 
 
 def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
-    """The name of the temperature, or names where each runs along times of its own (days and months in one file).
+    """The name of the temperature, or several names with separate time axes (days and months in one file).
 
-    Raises :class:`DataError` listing what there is where none or several would do.
+    Raises :class:`DataError` with a list of the variables where none or several match.
     """
     if variable is not None:
         if variable in dataset.data_vars:
             return [variable]
         raise DataError(f"there is no variable {variable!r}", where, f"choose one of: {_listed(dataset)}")
-    found = candidates(dataset)
-    if len({dataset[name].dims[0] for name in found}) == len(found) > 1:
-        return found
-    usual = [name for name in found if name.lower() in _NAMES]
-    if len(found) == 1 or len(usual) == 1:
-        return found if len(found) == 1 else usual
-    if found:
+    matches = candidates(dataset)
+    if len({dataset[name].dims[0] for name in matches}) == len(matches) > 1:
+        return matches
+    by_name = [name for name in matches if name.lower() in _NAMES]
+    if len(matches) == 1 or len(by_name) == 1:
+        return matches if len(matches) == 1 else by_name
+    if matches:
         raise DataError(
-            f"{len(found)} variables could be the sea-surface temperature", where,
-            f"choose one as variable: {', '.join(found)}",
+            f"{len(matches)} variables could be the sea-surface temperature", where,
+            f"choose one as variable: {', '.join(matches)}",
         )  # fmt: skip
     raise DataError(
         "no variable looks like a sea-surface temperature", where, f"choose one as variable: {_listed(dataset)}"
     )
 
 
-def place(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...] = ()) -> Place:
-    """Grid, times and order of dimensions of ``variable``; the dimensions ``steps`` are known to be times.
+def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...] = ()) -> VariableGrid:
+    """Grid, times and order of dimensions of ``variable``; the dimensions ``steps`` are times.
 
-    Raises :class:`DataError` or :class:`GridError` for curvilinear and unstructured grids and for further dimensions
-    of more than one level.
+    Raises :class:`DataError` or :class:`GridError` for curvilinear and unstructured grids and for further dimensions of
+    size > 1.
     """
     field = dataset[variable]
     lat, lon = _axes(dataset, field, where)
@@ -104,17 +104,17 @@ def place(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...]
         raise GridError(error.problem, f"{where}: {error.where}", error.remedy) from error
     grid, flip, roll, turned = _turned(raw_grid)
     layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll)
-    return Place(dims, time, layout, grid, (*notes, *grid_notes, *turned))
+    return VariableGrid(dims, time, layout, grid, (*notes, *grid_notes, *turned))
 
 
 def named(field: xr.DataArray) -> str:
-    """Which variable it is, in words."""
+    """Name and long name of a variable."""
     long_name = field.attrs.get("long_name") or field.attrs.get("standard_name")
     return f"variable {str(field.name)!r}" + (f", {long_name}" if long_name else "")
 
 
 def stated_shift(field: xr.DataArray, where: str) -> float | None:
-    """What turns the stated unit into °C, None without a unit; :class:`DataError` for one that is no temperature."""
+    """The shift from the stated unit to °C, None without a unit; :class:`DataError` where it is no temperature."""
     unit = str(field.attrs.get("units", "")).strip()
     if unit.lower() in _KELVIN:
         return -KELVIN
@@ -129,11 +129,11 @@ def stated_shift(field: xr.DataArray, where: str) -> float | None:
     )
 
 
-def fitting_shift(values: NDArray[np.float32], stated: float | None, where: str) -> tuple[float, str]:
-    """The shift to °C that fits ``values``, as they stand in the file, and a note about the unit.
+def fitting_shift(values: Singles, stated: float | None, where: str) -> tuple[float, str]:
+    """The shift of raw ``values`` to °C, and a note about the unit.
 
-    Without a stated unit (None) the values decide between kelvin and °C; values that contradict the stated one, or
-    that are no temperatures of a sea at all, raise :class:`DataError`.
+    Without a stated unit (None) the values decide between kelvin and °C; values that contradict the stated unit, or are
+    outside the range of sea temperatures, raise :class:`DataError`.
     """
     low, high = (float(v) for v in np.nanpercentile(values, (5, 95)))
     fits = [shift for shift in (0.0, -KELVIN) if low + shift >= _LOWEST_C and high + shift <= _HIGHEST_C]
@@ -142,20 +142,20 @@ def fitting_shift(values: NDArray[np.float32], stated: float | None, where: str)
     if stated is None and fits:
         unit = "kelvin, and converted to °C" if fits[0] else "°C"
         return fits[0], f"no unit is given; the values, {low:.1f} to {high:.1f}, are taken for {unit}"
-    said = "no unit is given" if stated is None else f"the unit is {'kelvin' if stated else '°C'}"
+    unit_text = "no unit is given" if stated is None else f"the unit is {'kelvin' if stated else '°C'}"
     raise DataError(
-        f"the values, {low:.4g} to {high:.4g}, are no temperatures of a sea, though {said}"
+        f"the values, {low:.4g} to {high:.4g}, are no temperatures of a sea, though {unit_text}"
         if stated is not None
-        else f"{said} and the values, {low:.4g} to {high:.4g}, are no temperatures of a sea",
+        else f"{unit_text} and the values, {low:.4g} to {high:.4g}, are no temperatures of a sea",
         where,
         "correct the attribute, for example: ncatted -a units,VARIABLE,o,c,K FILE",
     )
 
 
 def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str, apart: tuple[str, ...] = ()) -> None:
-    """Refuse a further file whose dimensions, unit or coordinates (``apart`` from some) differ from the first's."""
+    """Raise where dimensions, unit or coordinates (except ``apart``) of a further file differ from the first's."""
     if variable not in dataset.data_vars:
-        raise DataError(f"the variable {variable!r} is missing in this file", where, "take the file away")
+        raise DataError(f"the variable {variable!r} is missing in this file", where, "remove the file")
     ours, theirs = dataset[variable], first[variable]
     if ours.dims != theirs.dims or ours.attrs.get("units") != theirs.attrs.get("units"):
         raise DataError("dimensions or unit differ from the first file's", where, "open these files one by one")
@@ -167,7 +167,7 @@ def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str,
 
 
 def time_like(dataset: xr.Dataset) -> Iterable[str]:
-    """The coordinates that CF calls times, the most explicit first."""
+    """The time coordinates by CF, the most explicit first."""
     cf: Any = dataset.cf
     named = [*cf.coordinates.get("time", []), *cf.axes.get("T", [])]
     return dict.fromkeys([*map(str, named), *(str(n) for n in dataset.coords if _is_time(dataset[n]))])
@@ -188,16 +188,16 @@ def _time_of(dataset: xr.Dataset, field: xr.DataArray) -> str | None:
 
 def _axes(dataset: xr.Dataset, field: xr.DataArray, where: str) -> tuple[str, str]:
     """The names of the 1-D latitude and longitude along the last dimensions of a field."""
-    found: list[str] = []
+    matches: list[str] = []
     cf: Any = dataset.cf
     for kind, short in (("latitude", "lat"), ("longitude", "lon")):
         marked = [str(n) for n in cf.coordinates.get(kind, [])]
-        usual = [str(n) for n in dataset.variables if str(n).lower() in (kind, short, f"nav_{short}")]
-        names = marked or usual
+        by_name = [str(n) for n in dataset.variables if str(n).lower() in (kind, short, f"nav_{short}")]
+        names = marked or by_name
         axes = [n for n in names if dataset[n].ndim == 1 and dataset[n].dims[0] in field.dims]
         wide = [n for n in names if dataset[n].ndim == 2]
         if len(axes) == 1:
-            found.append(axes[0])
+            matches.append(axes[0])
         elif wide:
             raise GridError(f"the grid is curvilinear: {wide[0]!r} is two-dimensional", where, _REGRID)
         elif axes:
@@ -209,14 +209,14 @@ def _axes(dataset: xr.Dataset, field: xr.DataArray, where: str) -> tuple[str, st
                 f"{field.name!r} has no {kind} among its dimensions", f"{where}: {', '.join(map(str, field.dims))}",
                 f"give the coordinate the standard_name {kind!r}, or choose another variable",
             )  # fmt: skip
-    dims = [dataset[name].dims[0] for name in found]
+    dims = [dataset[name].dims[0] for name in matches]
     if dims[0] == dims[1]:
         raise GridError(f"the grid is unstructured: both coordinates lie along {dims[0]!r}", where, _REGRID)
-    return found[0], found[1]
+    return matches[0], matches[1]
 
 
 def _turned(raw: LatLonGrid) -> tuple[LatLonGrid, bool, int, list[str]]:
-    """The grid with latitude ascending and longitude from −180, whether rows are flipped, and by how much rolled."""
+    """The grid with ascending latitude and longitude from −180, whether rows are flipped, the roll of columns."""
     notes: list[str] = []
     flip = bool(raw.lat[0] > raw.lat[-1])
     if flip:

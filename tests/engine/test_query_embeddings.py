@@ -19,7 +19,7 @@ from engine.queries.embeddings import embedding as queries
 from engine.queries.embeddings.embedding import EmbeddingConfig
 from engine.similarity import cosine_matrix
 from engine.sphere import LatLonGrid, great_circle_km
-from tests.engine.reference import position_pixels
+from tests.support.reference import position_pixels
 
 SPHERE = EmbeddingConfig(BasisConfig(6, 20, step_deg=3.0), step_deg=3.0, patch=(4, 6))
 OCEAN = EmbeddingConfig(BasisConfig(6, 20, Domain("ocean"), 3.0), step_deg=3.0, patch=(4, 6), clip_sigma=1.5)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries import embeddings
 from explorer.pages.embeddings.model import MAX_COMPONENTS, EmbeddingsModel
+from explorer.plots.embeddings import pair_density
 
 KEYS = [*EmbeddingsModel.KEYS, "box", "place", "b", "at", "unknown"]
 TEXTS = st.one_of(
@@ -80,3 +85,21 @@ def test_poles_and_date_line_lie_in_a_patch() -> None:
     assert embeddings.cell_of(config, 90.0, 180.0) == (5, 0)
     assert embeddings.cell_of(config, -90.0, -180.0) == (0, 0)
     assert embeddings.cell_of(config, 0.0, 179.999) == (3, 11)
+
+
+def test_the_density_of_pairs_is_opaque_where_pairs_are() -> None:
+    km, similarity = np.array([10_000.0] * 100 + [5_000.0]), np.array([0.5] * 100 + [-0.5])
+    density = pair_density(km, similarity)
+    alpha = density[..., 3]
+    assert (density.shape, density.dtype) == ((200, 320, 4), np.uint8)
+    # the top row is the highest similarity
+    (high, low), (right, left) = np.nonzero(alpha)
+    assert (high, low) == (int(0.55 / 2.1 * 200), int(1.55 / 2.1 * 200))
+    assert (right, left) == (int(10_000 / 20_040 * 320), int(5_000 / 20_040 * 320))
+    assert alpha[high, right] // 2 > alpha[low, left] > 0
+
+
+def test_datashader_is_imported_when_a_density_is_drawn_and_not_before() -> None:
+    code = "import sys, explorer.plots.embeddings; print('datashader' in sys.modules, 'numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

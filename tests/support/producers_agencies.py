@@ -1,6 +1,6 @@
 """Files as the agencies write them: names, attributes, packing, fill values, order of axes, calendars.
 
-All hold the ocean of :mod:`tests.engine.producers`; layouts were taken from what the producers document.
+All hold the ocean of :mod:`tests.support.producers`; layouts were taken from what the producers document.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cftime
 import netCDF4
 import numpy as np
 
-from tests.engine.producers import FIRST, NUM_DAYS, Field, clouds, ice, land, regular, truth_c
+from tests.support.producers import FIRST, NUM_DAYS, Field, clouds, ice, land, regular, truth_c
 
 
 def oisst(folder: Path, days: int = NUM_DAYS) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.data.august import august_sst
-from engine.data.demo_ocean import CLAIMS, DemoOcean
+from engine.data.demo_ocean import EXPECTED_RANGES, DemoOcean
 from engine.data.demo_ocean.mean_state import mean_state
 from engine.data.demo_ocean.vortices import Vortices
 
@@ -22,11 +22,11 @@ BANDS = ((60, 70), (40, 50), (20, 30), (-5, 5), (-40, -30), (-65, -55))
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_claim_holds(seed: int) -> None:
     found = measured(seed)
-    assert found.keys() == CLAIMS.keys()
+    assert found.keys() == EXPECTED_RANGES.keys()
     outside = [
-        f"{name}: {found[name].min():.3g} to {found[name].max():.3g}, claimed {claim.low:g} to {claim.high:g}"
-        for name, claim in CLAIMS.items()
-        if not (claim.low <= found[name].min() and found[name].max() <= claim.high)
+        f"{name}: {found[name].min():.3g} to {found[name].max():.3g}, claimed {expected.low:g} to {expected.high:g}"
+        for name, expected in EXPECTED_RANGES.items()
+        if not (expected.low <= found[name].min() and found[name].max() <= expected.high)
     ]
     assert not outside
 

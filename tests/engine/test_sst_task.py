@@ -14,7 +14,6 @@ from engine.data.prepare import prepare
 from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, RunError, StoreError
 from engine.evaluation.scores import calibration
 from engine.evaluation.spectra import spectra
-from engine.models import SpatioTemporalConfig
 from engine.models.baselines import Baselines
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
@@ -24,35 +23,9 @@ from engine.training.sst import task as sst_task
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
 from engine.training.sst.inference import estimate_months
 from engine.training.sst.model_bundle import ModelBundle
-from tests.engine.ocean import GRID, small_ocean
-from tests.engine.test_runs_tasks import context
-
-MODEL = SpatioTemporalConfig.preset(
-    "tiny",
-    patch=(1, 2, 2),
-    width=16,
-    heads=2,
-    num_components=8,
-    spatial_layers=1,
-    decoder_width=16,
-    refinement=(1, 1),
-    dropout=0.05,
-)
-SMALL = SSTSettings(
-    source=DemoSource(step_deg=2.0, years=4),
-    climatology_years=(2001, 2001),
-    train_years=(2002, 2002),
-    validation_years=(2003, 2003),
-    test_years=(2004, 2004),
-    model=MODEL,
-    basis_degree=4,
-    window=(12, 18),
-    overlap=4,
-    epochs=3,
-    samples=8,
-    batch=2,
-)
-TIMED = {"time", "step", "samples_per_s", "memory_mb"}
+from tests.support.ocean import GRID, small_ocean
+from tests.support.run_context import context
+from tests.support.trainings import MODEL, SMALL, learn, lines_of
 
 
 @pytest.fixture(autouse=True)
@@ -60,23 +33,6 @@ def ocean(tmp_path_factory, monkeypatch):
     """The small ocean stands in for the demo ocean, and prepared months are kept for this module's tests."""
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path_factory.getbasetemp() / "sst-home"))
     monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4))
-
-
-def learn(folder: Path, settings: SSTSettings = SMALL, stop_after: int | None = None, **keywords) -> Path:
-    folder.mkdir(exist_ok=True)
-    run = context(folder, settings, stop_after)
-    try:
-        sst_task.learn_sst(settings, run, **keywords)
-    finally:
-        run.close()
-    return folder
-
-
-def lines_of(folder: Path) -> list[dict[str, float]]:
-    """The lines of metrics without what depends on the clock: repetitions, and the time while data was read."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    told = [{name: value for name, value in line.items() if name not in TIMED} for line in lines if "epoch" in line]
-    return [line for line, _ in itertools.groupby(told)]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +85,7 @@ def test_the_model_file_holds_all_that_is_needed(finished):
 
 def test_the_rivals_of_the_run_are_kept(finished):
     with np.load(finished / "baselines.npz") as kept:
-        baselines = Baselines.from_arrays(dict(kept))
+        baselines = Baselines.from_state_dict(dict(kept))
     assert set(baselines.fitted) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
 
 
@@ -170,7 +126,7 @@ def judged_anew(folder, settings):
     """The exam of a finished run, all estimates of it, and the climatology by month."""
     trained = ModelBundle.load(folder / "best.safetensors")
     with np.load(folder / "baselines.npz") as kept:
-        baselines = Baselines.from_arrays(dict(kept))
+        baselines = Baselines.from_state_dict(dict(kept))
     months = settings.months_of("test")
     exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
     parts = estimate_months(trained.model, trained.view(exam.data), settings)

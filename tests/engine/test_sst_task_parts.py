@@ -13,15 +13,15 @@ from engine.data.prepare import prepare
 from engine.embedding import position_embedding, scale_features
 from engine.errors import DataError
 from engine.models import SpatioTemporalConfig
-from engine.models.baselines import ICE_SHARE, Climatology
+from engine.models.baselines import ICE_FRACTION, Climatology
 from engine.sphere import LatLonGrid
 from engine.training.sst.holdout import HoldOutSet, clouds_beside
 from engine.training.sst.loss import weighted_loss
 from engine.training.sst.positions import Places, fit_basis
 from engine.training.sst.samples import Batch, ModelInputs, Samples, counted_area, in_box
 from engine.training.sst.windows import Corner, Windows
-from tests.engine.ocean import GRID, LAND, small_ocean
-from tests.engine.test_fit import MODEL, SMALL
+from tests.support.ocean import GRID, LAND, small_ocean
+from tests.support.trainings import MODEL, SMALL
 
 CPU = torch.device("cpu")
 
@@ -169,7 +169,7 @@ def test_land_ice_and_a_box_held_out_teach_nothing(folder):
             if np.array_equal(samples.view.places.of(corner)[0], sample["lonlat"])
         )
         assert not weight[windows.cut(LAND | held, corner)].any()
-        assert not weight[windows.cut(samples.view.data.ice[month], corner) > ICE_SHARE].any()
+        assert not weight[windows.cut(samples.view.data.ice[month], corner) > ICE_FRACTION].any()
         area = np.cos(np.deg2rad(GRID.lat))[corner.row : corner.row + 12, None]
         np.testing.assert_allclose(weight, np.where(weight > 0, area, 0.0), rtol=1e-6)
         assert weight.any()
@@ -223,7 +223,7 @@ def test_the_error_is_weighted_by_area_and_leaves_ice_and_land_out(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 3), folder=folder)
     exam = HoldOutSet.of(data, 0.0, seed=0)
     estimate = np.where(np.isfinite(data.target), data.target, 99.0) + np.abs(GRID.lat)[:, None] / 90.0
-    area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_SHARE)
+    area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_FRACTION)
     expected = (area * (np.abs(GRID.lat)[:, None] / 90.0)).sum() / area.sum()
     assert exam.mae(estimate.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
     parts = np.sum([exam.error_sums(estimate[n : n + 1], slice(n, n + 1)) for n in range(3)], axis=0)

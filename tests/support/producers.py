@@ -1,7 +1,7 @@
 """One made-up ocean, and the files in which Zarr and the published preparation keep it.
 
 :func:`truth_c` gives multiples of 0.01 °C on any grid, so that packing loses nothing and what a reader makes of a file
-can be compared cell by cell. The agencies' layouts are in :mod:`tests.engine.producers_agencies`.
+can be compared cell by cell. The agencies' layouts are in :mod:`tests.support.producers_agencies`.
 """
 
 from __future__ import annotations

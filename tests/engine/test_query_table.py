@@ -10,7 +10,7 @@ from engine.errors import ChoiceError, DataError, StoreError
 from engine.queries import table as query
 from engine.runs.metrics import MetricsReader
 from engine.training.table import fit_table
-from tests.engine.test_runs_tasks import context
+from tests.support.run_context import context
 
 SMALL = TableSettings(width=20, height=10, padding=3, iterations=40)
 OCEAN = TableSettings(target="august", width=36, height=18, padding=2, iterations=5, sample_fraction=0.1)

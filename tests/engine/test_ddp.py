@@ -17,8 +17,8 @@ from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint
 from engine.training import ddp as ranks
 from engine.training.ddp import Follower
-from tests.engine.test_fit import MODEL, SMALL
-from tests.faults.test_training import write_days
+from tests.support.ocean import write_days
+from tests.support.trainings import MODEL, SMALL
 
 SCRIPT = """
 import sys

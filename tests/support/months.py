@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.data.months import MonthlyData
+from engine.data.source import MonthlyData
 from engine.sphere import LatLonGrid
 
 GRID = LatLonGrid.regular(15.0)

@@ -1,15 +1,16 @@
-"""The demo ocean's recipe: every number it is made with, and every property it claims, each with unit and source.
+"""The parameters of the demo ocean, each with unit and source.
 
-The constants below are read by the code that uses them; :data:`PARAMETERS` lists the same numbers for people and for
-the key of a source. "chosen" as a source means that the number is an invention, set so that the :data:`CLAIMS` hold.
+The code reads the constants; :data:`PARAMETERS` lists the same numbers for the docstring and for the key of a source,
+so that a changed name or text changes that key. The source "chosen" marks a number without a reference, set so that the
+ranges of :data:`engine.data.demo_ocean.expected.EXPECTED_RANGES` hold.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-RECIPE_VERSION = 1
-"""Raised whenever the same seed would give another ocean."""
+VERSION = 1
+"""Incremented whenever the same seed gives another ocean."""
 
 _CHELTON = "Chelton, Schlax & Samelson 2011, doi:10.1016/j.pocean.2011.01.002"
 _FRANKIGNOUL = "red noise as in Frankignoul & Hasselmann 1977, doi:10.1111/j.2153-3490.1977.tb00740.x; number chosen"
@@ -18,7 +19,7 @@ _KING = "MODIS, King et al. 2013, doi:10.1109/TGRS.2012.2227333: 72 % of the sea
 
 
 class Parameter(NamedTuple):
-    """One number of the recipe: what it is, its value and unit, and where it comes from."""
+    """One parameter: description, value, unit and source."""
 
     name: str
     value: float
@@ -27,7 +28,7 @@ class Parameter(NamedTuple):
 
 
 PARAMETERS: list[Parameter] = []
-"""Every number of the recipe, in the order in which the ocean is made."""
+"""Every parameter, in the order of the computation."""
 
 
 def _parameter(name: str, value: float, unit: str, source: str = "chosen") -> float:

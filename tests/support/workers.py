@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
+import pytest
 
 from engine.runs import ENDED, LandSettings, Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
@@ -22,8 +24,14 @@ SMALL = RunConfig(settings=LandSettings(step_deg=0.5, rows_per_band=1, resolutio
 LONG = RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=1))
 """A land mask that takes longer than any test."""
 
-INJECT = str(Path(__file__).parent / "inject")
+INJECT = str(Path(__file__).parents[1] / "faults" / "inject")
 """On PYTHONPATH, this folder disturbs workers from within."""
+
+
+def seeds(first: int, last: int) -> list[object]:
+    """Seeds of a test that is repeated: the first one always, the others among what takes long."""
+    return [first, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(first + 1, last + 1))]
+
 
 PATIENCE_S = 300.0
 """These machines are shared: a slow one is not a fault, and a condition that holds ends the wait at once."""
@@ -88,7 +96,7 @@ def assert_result(run: Run, expected: dict[str, np.ndarray]) -> None:
     assert run.record.progress == 1.0
 
 
-class Server:
+class StoreServer:
     """A process that owns a store and launches what its standard input names, as the explorer's server does."""
 
     def __init__(self, home: Path) -> None:
@@ -136,3 +144,10 @@ def num_begun(run: Run) -> int:
 def fresh(home: Path) -> RunStore:
     """A store that has seen nothing yet: what a new server would see."""
     return RunStore(home)
+
+
+@contextmanager
+def new_home(otherwise: Path) -> Iterator[Path]:
+    """An empty home folder, on the memory disk where there is one, else in the folder ``otherwise``."""
+    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else otherwise, prefix="harmonia-") as folder:
+        yield Path(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
@@ -37,11 +39,11 @@ def small_ocean(
     seen = np.where(rng.random(truth.shape) < cloudy, np.nan, seen).astype(np.float32)
     coords = {"time": days.astype("datetime64[ns]"), "lat": grid.lat, "lon": grid.lon}
     dims = ("time", "lat", "lon")
-    daily = xr.DataArray(seen, coords, dims, "sst").chunk({"time": 1})
+    daily = xr.DataArray(seen, coords, dims, "sst").chunk({"time": 32})
     months = days.astype("datetime64[M]")
     starts = np.unique(months)
     means = np.stack([truth[months == month].mean(axis=0) for month in starts])
-    known = xr.DataArray(means, {**coords, "time": starts.astype("datetime64[ns]")}, dims, "sst").chunk({"time": 1})
+    known = xr.DataArray(means, {**coords, "time": starts.astype("datetime64[ns]")}, dims, "sst").chunk({"time": 32})
     frozen = np.zeros(truth.shape, bool)
     frozen[:, -1] = (days.astype("datetime64[M]").astype(int) % 12 < 3)[:, None]
     return SSTSource(
@@ -52,5 +54,13 @@ def small_ocean(
         notes=(),
         daily=daily,
         monthly=known if monthly else None,
-        ice=xr.DataArray(frozen, coords, dims, "ice").chunk({"time": 1}) if ice else None,
+        ice=xr.DataArray(frozen, coords, dims, "ice").chunk({"time": 32}) if ice else None,
     )
+
+
+def write_days(path: Path) -> None:
+    """Four years of a small ocean as a file of days, without the truth."""
+    daily = small_ocean(4, monthly=False).daily
+    daily = daily.assign_attrs(units="degree_Celsius", standard_name="sea_surface_temperature")
+    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
+    daily.to_netcdf(path)

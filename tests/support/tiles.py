@@ -1,0 +1,29 @@
+"""Tiles in files, as a user brings them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+
+def write_tiles(folder: Path, count: int = 60) -> None:
+    """Half of the tiles in one .npz, the others in a NetCDF file each."""
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-60, 60, count), rng.uniform(-180, 180, count)
+    pixels = (lat[:, None, None, None] + rng.normal(size=(count, 2, 8, 8))).astype(np.float32)
+    half = count // 2
+    np.savez(
+        folder / "many.npz",
+        pixels=pixels[:half],
+        lat=lat[:half],
+        lon=lon[:half],
+        day=np.arange(half) + 1,
+        bands=["a", "b"],
+    )
+    offsets = (np.arange(8) - 3.5) * 0.01
+    for index in range(half, count):
+        coords = {"lat": lat[index] + offsets, "lon": lon[index] + offsets, "time": np.datetime64("2020-03-01")}
+        variables = {name: (("lat", "lon"), pixels[index, b, ::-1]) for b, name in enumerate("ab")}
+        xr.Dataset(variables, coords).to_netcdf(folder / f"tile{index}.nc")
