@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.errors import EngineError
+from engine.queries.text import duration
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
 
 _POLL_S = 0.2
@@ -189,20 +190,14 @@ class _Bar:
 def _progress(record: RunRecord) -> str:
     filled = round(record.progress * _BAR_WIDTH)
     bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-    left = "" if record.seconds_left is None else f"  {_duration(record.seconds_left)} left"
+    left = "" if record.seconds_left is None else f"  {duration(record.seconds_left)} left"
     return f"{record.state:<11} {bar} {record.progress:4.0%}{left}"
 
 
 def _row(record: RunRecord) -> str:
-    duration = _duration(record.seconds) if record.started else ""
-    row = f"{record.id}  {record.state:<11} {record.progress:4.0%}  {duration:>12}  {record.task:<8} {record.name}"
+    took = duration(record.seconds) if record.started else ""
+    row = f"{record.id}  {record.state:<11} {record.progress:4.0%}  {took:>12}  {record.task:<8} {record.name}"
     return row.rstrip()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 if __name__ == "__main__":

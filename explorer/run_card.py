@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import EngineError
+from engine.queries.text import duration
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
 from explorer.layout import box, show
 from explorer.registry import Registry
 from explorer.session import Session
 from explorer.widgets import controls
-from explorer.widgets.text import duration, html, number, paragraph, paragraphs, progress
+from explorer.widgets.text import html, number, paragraph, paragraphs, progress
 
 _DOUBLE_CLICK_S = 0.6
 

@@ -8,13 +8,13 @@ from typing import Any
 import param
 
 from engine.errors import EngineError
+from engine.queries.text import duration
 from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
 from explorer.background import LatestTask, unseen
 from explorer.registry import Registry
 from explorer.session import Session
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
-from explorer.widgets.text import duration
 
 _PAGE = 50
 _LOG_LINES = 40

@@ -6,6 +6,7 @@ Files are written with the names of today only. Every reader of a file or an add
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 

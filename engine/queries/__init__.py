@@ -1,1 +1,1 @@
-"""Numbers for the explorer, a module or folder a page: configuration in, numpy and xarray out, cached by content."""
+"""Data for the explorer, a module or package a page: configuration in, numpy and xarray out, cached by content."""

@@ -1,4 +1,4 @@
-"""Numbers of the Basis page: harmonics, fitted bases, their components, spectra and passports."""
+"""Data of the Basis page: harmonics, fitted bases, their components, spectra, accuracy and limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.embedding.basis import HarmonicBasis
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE, Progress
-from engine.queries.export import netcdf_file
+from engine.queries.export import csv_file, lat_lon_coords, netcdf_file
 from engine.sphere import (
     HarmonicGrid,
     LatLonGrid,
@@ -32,17 +32,17 @@ from engine.sphere.harmonics import legendre_rows
 
 Floats = NDArray[np.float64]
 
-#: Degree to which a PCA over part of the sphere answers at once; the eigenproblem has (L+1)² unknowns.
+#: Degree up to which a PCA over part of the sphere is fitted in the session; the eigenproblem has (L+1)² unknowns.
 MAX_FIT_DEGREE = 40
 
-#: Degree to which it can be fitted as a background run.
+#: Degree up to which it can be fitted as a background run.
 MAX_RUN_DEGREE = 60
 MAX_DEGREE = 180
 
 
 @dataclass(frozen=True)
 class BasisConfig:
-    """What a basis is fitted to: degree L, K components, a domain, and the step of the fit's grid in degrees."""
+    """Settings of a fit: max. degree L, K components, a domain, and the step of the grid of the fit in degrees."""
 
     max_degree: int = 10
     num_components: int = 64
@@ -55,7 +55,7 @@ class BasisConfig:
 
 
 @dataclass(frozen=True)
-class Factors:
+class SeparableField:
     """A field as ``lat_table (H, R) @ trig (R, W)`` on the grid ``lat (H,)``, ``lon (W,)`` in degrees.
 
     Row r of ``trig`` is the wave of ``orders[r]`` = m: cos mλ or, for m < 0, sin |m|λ.
@@ -93,7 +93,7 @@ def _display(max_degree: int) -> HarmonicGrid:
 def _profiles() -> NDArray[np.float32]:
     """The latitude profiles of all harmonics on the display grid, order |m| of degree l in row l(l+1)/2 + |m|: 47 MB.
 
-    All at once takes little longer than one, because the recursion runs over all orders together.
+    The recursion runs over all orders together, so computing all takes little longer than computing one.
     """
     table = np.empty(((MAX_DEGREE + 1) * (MAX_DEGREE + 2) // 2, display_grid().shape[0]), np.float32)
     for degree, rows in enumerate(legendre_rows(display_grid().lat, MAX_DEGREE)):
@@ -102,16 +102,14 @@ def _profiles() -> NDArray[np.float32]:
     return table
 
 
-def _table_bytes(table: NDArray[Any]) -> int:
-    return table.nbytes
-
-
-def harmonic(degree: int, order: int) -> Factors:
+def harmonic(degree: int, order: int) -> SeparableField:
     """The real spherical harmonic Y_lm on the display grid, in sr⁻½ (orthonormal on the unit sphere)."""
     grid = display_grid()
-    profile = CACHE.get(("profiles", grid.key), _profiles, _table_bytes)[degree * (degree + 1) // 2 + abs(order)]
+    profile = CACHE.get(("profiles", grid.key), _profiles, lambda table: table.nbytes)[
+        degree * (degree + 1) // 2 + abs(order)
+    ]
     wave = _display(MAX_DEGREE).trig[MAX_DEGREE + order].to(torch.float32).numpy()
-    return Factors(
+    return SeparableField(
         grid.lat,
         grid.lon,
         profile[:, None],
@@ -124,21 +122,21 @@ def harmonic(degree: int, order: int) -> Factors:
     )
 
 
-def pyramid_tiles(max_degree: int, size: int = 40) -> NDArray[np.float32]:
-    """Small pictures of all harmonics up to ``max_degree``: ``((L+1)², size, size)`` in [-1, 1], NaN off the disc.
+def harmonic_tiles(max_degree: int, size: int = 40) -> NDArray[np.float32]:
+    """Thumbnails of all harmonics up to ``max_degree``: ``((L+1)², size, size)`` in [-1, 1], NaN outside the disc.
 
-    Each is the globe seen from 25° N, 20° E in an orthographic view, scaled to its own largest value there.
+    Each is an orthographic view of the globe centred on 25° N, 20° E, divided by its largest magnitude.
     """
     lat, lon = _orthographic(size, 25.0, 20.0)
-    seen = np.isfinite(lat)
+    visible = np.isfinite(lat)
     tiles = np.full(((max_degree + 1) ** 2, size, size), np.nan, np.float32)
-    values = harmonics_at(lat[seen], lon[seen], max_degree).numpy().T
-    tiles[:, seen] = values / np.abs(values).max(axis=1, keepdims=True)
+    values = harmonics_at(lat[visible], lon[visible], max_degree).numpy().T
+    tiles[:, visible] = values / np.abs(values).max(axis=1, keepdims=True)
     return tiles
 
 
 def _orthographic(size: int, lat0_deg: float, lon0_deg: float) -> tuple[Floats, Floats]:
-    """Latitude and longitude ``(size, size)`` under the pixels of a globe's disc, NaN beside it."""
+    """Latitude and longitude ``(size, size)`` of the pixels of an orthographic view, NaN outside the disc."""
     line = (np.arange(size) + 0.5) / size * 2 - 1
     x, y = np.meshgrid(line, -line)
     depth = np.sqrt(np.where(x**2 + y**2 <= 1, 1 - x**2 - y**2, np.nan))
@@ -154,23 +152,23 @@ def _fit_key(config: BasisConfig) -> tuple[object, ...]:
 
 
 def needs_run(config: BasisConfig) -> bool:
-    """Whether fitting ``config`` takes so long that it must be a background run."""
+    """Whether fitting ``config`` takes so long that it has to be a background run."""
     return config.domain.kind != "sphere" and config.max_degree > MAX_FIT_DEGREE
 
 
 def fit_estimate(config: BasisConfig) -> tuple[float, int]:
-    """Seconds of one core and bytes of memory that fitting ``config`` takes, roughly.
+    """Estimated seconds on one core and bytes of memory for fitting ``config``.
 
     Measured at L = 60 on 0.25°: 3 s of covariance and 18 s of eigenvectors on a core with AVX-512; the first grows
-    with D² and the rows of the grid, the second with D³. Five D × D matrices of float64 are held at the peak.
+    with D² and the rows of the grid, the second with D³. At the peak five D × D matrices of float64 are in memory.
     """
     size = (config.max_degree + 1) ** 2
     relative = size / 61**2
     return 3.0 * relative**2 * 0.25 / config.step_deg + 18.0 * relative**3, 5 * 8 * size**2
 
 
-def take_fit(config: BasisConfig, path: Path) -> HarmonicBasis:
-    """The basis of ``config`` from the file that a run left, kept like one that was fitted here.
+def load_fit(config: BasisConfig, path: Path) -> HarmonicBasis:
+    """The basis of ``config`` from the file of a run, cached like one that was fitted here.
 
     Raises :class:`StoreError` when the file is missing, damaged, or holds another basis.
     """
@@ -185,19 +183,19 @@ def take_fit(config: BasisConfig, path: Path) -> HarmonicBasis:
 
 
 def is_fitted(config: BasisConfig) -> bool:
-    """Whether the basis is at hand, so that asking for its parts costs next to nothing."""
+    """Whether the basis is in the cache."""
     return _fit_key(config) in CACHE
 
 
 def fitted(config: BasisConfig, progress: Progress | None = None) -> HarmonicBasis:
-    """The basis of ``config`` with all (L+1)² − 1 components, fitted now if it is not at hand.
+    """The basis of ``config`` with all (L+1)² − 1 components, fitted now unless it is in the cache.
 
-    Raises :class:`ChoiceError` when the domain holds no cell, K is not possible, or the fit is one for a run.
+    Raises :class:`ChoiceError` when the domain contains no cell, K is not possible, or :func:`needs_run`.
     """
     _check(config)
     if needs_run(config) and not is_fitted(config):
         raise ChoiceError(
-            "this fit is too large to be made while somebody waits",
+            "this fit is too large to run in the session",
             f"max_degree L = {config.max_degree}",
             f"start it as a background run, or choose L ≤ {MAX_FIT_DEGREE}",
         )
@@ -221,55 +219,55 @@ def _basis_bytes(basis: HarmonicBasis) -> int:
 
 
 def _check(config: BasisConfig) -> None:
-    most = (config.max_degree + 1) ** 2 - 1
-    if not 1 <= config.num_components <= most:
+    max_components = (config.max_degree + 1) ** 2 - 1
+    if not 1 <= config.num_components <= max_components:
         raise ChoiceError(
-            f"K = {config.num_components} components were asked for",
+            f"K = {config.num_components} components are not possible",
             f"max_degree L = {config.max_degree}",
-            f"choose K from 1 to (L+1)² − 1 = {most}",
+            f"choose K from 1 to (L+1)² − 1 = {max_components}",
         )
 
 
-def component(config: BasisConfig, index: int) -> Factors:
+def component(config: BasisConfig, index: int) -> SeparableField:
     """Component ``index`` (from 0) on the display grid, standardised: mean 0 and variance 1 over the fit domain."""
     basis, grid = fitted(config), display_grid()
 
-    def factors() -> Factors:
+    def factors() -> SeparableField:
         lat_table = basis.component_factors(grid, index)[0].to(torch.float32).numpy()
         trig = _display(config.max_degree).trig.to(torch.float32).numpy()
-        # every fourth row and column is enough to find the largest value to well under a colour step
+        # every fourth row and column is enough: the largest value is off by much less than a colour step
         size = np.abs(lat_table[::4] @ trig[:, ::4])
         row, column = np.unravel_index(size.argmax(), size.shape)
         peak = float(grid.lat[4 * row]), float(grid.lon[4 * column])
         orders = np.arange(-config.max_degree, config.max_degree + 1)
-        return Factors(
+        return SeparableField(
             grid.lat, grid.lon, lat_table, orders, trig, float(size.max()), peak, f"Component {index + 1}", "σ"
         )
 
-    return CACHE.get((*_fit_key(config), "component", index), factors, lambda made: made.lat_table.nbytes)
+    return CACHE.get((*_fit_key(config), "component", index), factors, lambda field: field.lat_table.nbytes)
 
 
 @dataclass(frozen=True)
-class HarmonicFacts:
-    """What a person asks of one harmonic; the wavelength is None for degree 0."""
+class HarmonicProperties:
+    """Wavelength (None for degree 0) and numbers of nodal parallels and meridians of a harmonic."""
 
     wavelength_km: float | None
     parallels: int
     meridians: int
 
 
-def harmonic_facts(degree: int, order: int) -> HarmonicFacts:
+def harmonic_properties(degree: int, order: int) -> HarmonicProperties:
     """Wavelength, and the circles of latitude and great circles through the poles on which Y_lm is zero."""
-    return HarmonicFacts(wavelength_km(degree) if degree else None, *nodal_lines(degree, order))
+    return HarmonicProperties(wavelength_km(degree) if degree else None, *nodal_lines(degree, order))
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """The eigenvalues ``(D,)`` of a fitted basis, descending, and what they say about a choice of K.
+class EigenvalueSpectrum:
+    """The eigenvalues ``(D,)`` of a fitted basis, descending, with their plateau and the degree that K splits.
 
-    ``explained (D-1,)`` is each component's share of the variance; ``mean_degree (D-1,)`` the degree that a component
-    is made of on average; ``plateau`` the first and last component (from 0) whose eigenvalues are nearly equal, or
-    None; ``plateau_words`` and ``cut_words`` say in a sentence what the plateau means and what K cuts through.
+    ``explained (D-1,)`` is the fraction of the variance of each component; ``mean_degree (D-1,)`` the mean degree of
+    its harmonics, weighted by squared loading; ``plateau`` the first and last component (from 0) whose eigenvalues are
+    nearly equal, or None; ``plateau_text`` and ``cut_text`` are sentences on the plateau and on the degree K splits.
     """
 
     eigenvalues: Floats
@@ -277,110 +275,101 @@ class Spectrum:
     mean_degree: Floats
     smallest_scale_km: float
     plateau: tuple[int, int] | None
-    plateau_words: str
-    cut_words: str
-    cut_clean: bool
+    plateau_text: str
+    cut_text: str
+    is_cut_clean: bool
 
 
-def spectrum(config: BasisConfig) -> Spectrum:
+def spectrum(config: BasisConfig) -> EigenvalueSpectrum:
     """The spectrum of the basis of ``config``."""
-    whole = fitted(config)
+    full = fitted(config)
 
-    def read() -> Spectrum:
-        basis = _kept(whole, config)
-        shares: Floats = (whole.components**2).numpy()
-        level, cuts = plateau(basis), cut(basis)
-        return Spectrum(
-            whole.eigenvalues.numpy(),
-            whole.explained.numpy(),
-            np.sqrt(np.arange(len(shares))).astype(int) @ shares,
+    def compute() -> EigenvalueSpectrum:
+        basis = _truncated(full, config)
+        squared_loadings: Floats = (full.components**2).numpy()
+        plateau_info, cut_info = plateau(basis), cut(basis)
+        return EigenvalueSpectrum(
+            full.eigenvalues.numpy(),
+            full.explained.numpy(),
+            np.sqrt(np.arange(len(squared_loadings))).astype(int) @ squared_loadings,
             wavelength_km(config.max_degree) / 2,
-            None if level["first"] is None else (level["first"], level["last"]),
-            level["text"],
-            cuts["text"],
-            cuts["clean"],
+            None if plateau_info["first"] is None else (plateau_info["first"], plateau_info["last"]),
+            plateau_info["text"],
+            cut_info["text"],
+            cut_info["clean"],
         )
 
-    return CACHE.get(
-        (*_fit_key(config), "spectrum", config.num_components), read, lambda made: 3 * made.eigenvalues.nbytes
-    )
+    key = (*_fit_key(config), "spectrum", config.num_components)
+    return CACHE.get(key, compute, lambda spectrum: 3 * spectrum.eigenvalues.nbytes)
 
 
-def _kept(basis: HarmonicBasis, config: BasisConfig) -> HarmonicBasis:
+def _truncated(basis: HarmonicBasis, config: BasisConfig) -> HarmonicBasis:
     """The basis with its first K components only."""
     count = config.num_components
     return replace(basis, components=basis.components[:, :count].contiguous(), std=basis.std[:count].contiguous())
 
 
-def makeup_tiles(config: BasisConfig, index: int) -> NDArray[np.float32]:
-    """What component ``index`` mixes: its loading on every harmonic, ``((L+1)², 1, 1)``, scaled to the largest."""
+def loading_tiles(config: BasisConfig, index: int) -> NDArray[np.float32]:
+    """Loading of component ``index`` on every harmonic, ``((L+1)², 1, 1)``, divided by the largest magnitude."""
     loading = fitted(config).components[:, index].numpy()
     return (loading / np.abs(loading).max()).astype(np.float32)[:, None, None]
 
 
-def profile(factors: Factors, lon_deg: float) -> tuple[Floats, Floats, Floats]:
+def profile(factors: SeparableField, lon_deg: float) -> tuple[Floats, Floats, Floats]:
     """Latitude, the field along the meridian nearest to ``lon_deg``, its rms around each parallel: ``(H,)`` each."""
     column = int(np.argmin(np.abs((factors.lon - lon_deg + 180) % 360 - 180)))
     along = factors.lat_table @ factors.trig[:, column]
-    # the waves are orthogonal over a full circle, so the mean square is a sum over orders
+    # the waves are orthogonal over a full circle: the mean square is a sum over orders
     power = (factors.trig.astype(np.float64) ** 2).mean(axis=1)
     rms = np.sqrt(factors.lat_table.astype(np.float64) ** 2 @ power)
     return factors.lat, along.astype(np.float64), rms
 
 
 def domain_mask(domain: Domain) -> tuple[xr.DataArray | None, float]:
-    """The domain on the display grid (True = counts; None when all of it does) and its share of the Earth's area."""
+    """The domain on the display grid (True = inside; None for the sphere) and its fraction of the Earth's area."""
     grid = display_grid()
 
-    def draw() -> tuple[xr.DataArray | None, float]:
+    def compute() -> tuple[xr.DataArray | None, float]:
         mask = domain.mask(grid)
         if mask is None:
             return None, 1.0
         area = grid.cell_area_m2
-        share = float(area @ mask.mean(axis=1) / area.sum())
-        return xr.DataArray(mask, dims=("lat", "lon"), coords={"lat": grid.lat, "lon": grid.lon}), share
+        fraction = float(area @ mask.mean(axis=1) / area.sum())
+        return xr.DataArray(mask, dims=("lat", "lon"), coords={"lat": grid.lat, "lon": grid.lon}), fraction
 
-    return CACHE.get(("domain", domain), draw, lambda drawn: 0 if drawn[0] is None else drawn[0].nbytes)
+    return CACHE.get(("domain", domain), compute, lambda result: 0 if result[0] is None else result[0].nbytes)
 
 
-def passport(config: BasisConfig, progress: Progress) -> dict[str, Any]:
-    """The basis's passport, with its agreement with the ocean's and the land's (:func:`engine.embedding.passport`)."""
+def accuracy(config: BasisConfig, progress: Progress) -> dict[str, Any]:
+    """Accuracy and limits of the basis (:meth:`HarmonicBasis.passport`), with its agreement with ocean and land."""
     progress(0.0, "Reading the basis …")
-    basis = _kept(fitted(config, progress), config)
+    basis = _truncated(fitted(config, progress), config)
 
-    def read() -> dict[str, Any]:
+    def compute() -> dict[str, Any]:
         progress(0.2, "Comparing float32 with float64 …")
-        found = basis.passport(config.grid())
+        passport = basis.passport(config.grid())
         for kind in sorted({"ocean", "land"} - {config.domain.kind}):
             progress(0.6, f"Comparing with the {kind}'s basis …")
             other = replace(config, domain=Domain(kind))
             if needs_run(other) and not is_fitted(other):
                 continue
-            found["agreement"][kind] = agreement(basis, _kept(fitted(other, progress), other))
-        return found
+            passport["agreement"][kind] = agreement(basis, _truncated(fitted(other, progress), other))
+        return passport
 
-    return CACHE.get(
-        (*_fit_key(config), "passport", config.num_components), read, lambda found: 16 * len(found["spectrum"])
-    )
+    key = (*_fit_key(config), "passport", config.num_components)
+    return CACHE.get(key, compute, lambda passport: 16 * len(passport["spectrum"]))
 
 
-def field_netcdf(factors: Factors) -> bytes:
+def field_netcdf(factors: SeparableField) -> bytes:
     """The field as a CF NetCDF file."""
-    data = xr.DataArray(
-        factors.field(),
-        dims=("lat", "lon"),
-        coords={
-            "lat": ("lat", factors.lat, {"standard_name": "latitude", "units": "degrees_north"}),
-            "lon": ("lon", factors.lon, {"standard_name": "longitude", "units": "degrees_east"}),
-        },
-        attrs={"long_name": factors.name, "units": "1", "normalisation": factors.units},
-    )
-    return netcdf_file(data.to_dataset(name="field"))
+    attrs = {"long_name": factors.name, "units": "1", "normalisation": factors.units}
+    field = (("lat", "lon"), factors.field(), attrs)
+    return netcdf_file(xr.Dataset({"field": field}, lat_lon_coords(factors.lat, factors.lon)))
 
 
 def basis_file(config: BasisConfig, progress: Progress | None = None) -> bytes:
     """The basis of ``config`` with its K components, as :meth:`HarmonicBasis.save` writes it."""
-    basis = _kept(fitted(config, progress), config)
+    basis = _truncated(fitted(config, progress), config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "basis.safetensors"
         basis.save(path)
@@ -388,18 +377,16 @@ def basis_file(config: BasisConfig, progress: Progress | None = None) -> bytes:
 
 
 def spectrum_csv(config: BasisConfig, progress: Progress | None = None) -> bytes:
-    """The spectrum as a table: component, eigenvalue, share explained, mean degree."""
+    """The spectrum as CSV: component, eigenvalue, fraction of the variance explained, mean degree."""
     fitted(config, progress)
-    found = spectrum(config)
-    lines = ["component,eigenvalue,explained,mean_degree"]
-    rows = zip(found.eigenvalues[:-1], found.explained, found.mean_degree, strict=True)
-    lines += [f"{index},{value:.9g},{share:.9g},{degree:.6g}" for index, (value, share, degree) in enumerate(rows, 1)]
-    return ("\n".join(lines) + "\n").encode()
+    values = spectrum(config)
+    columns = {"eigenvalue": values.eigenvalues[:-1], "explained": values.explained, "mean_degree": values.mean_degree}
+    return csv_file({"component": np.arange(1, values.explained.size + 1), **columns})
 
 
 def warm_up() -> None:
-    """Set the threads and make what every first visitor needs, so that none of them waits for it."""
+    """Set the number of threads and compute what the first page draws, before the first visitor opens it."""
     use_thread_policy()
     harmonic(6, 3)
     domain_mask(Domain("ocean"))
-    pyramid_tiles(8)
+    harmonic_tiles(8)

@@ -4,63 +4,70 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+from cachetools import LRUCache
+
+Result = TypeVar("Result")
 
 Progress = Callable[[float, str], None]
-"""``progress(fraction, text)``: called by long work with the fraction done (0…1); may raise to abandon the work."""
+"""``progress(fraction, text)``: called by long work with the fraction done (0…1); may raise to cancel the work."""
 
 
 class Cache:
-    """A least-recently-used store with a budget in bytes.
+    """A least-recently-used cache with a budget in bytes.
 
-    Two threads that ask for the same key at once wait for one computation, not two; different keys do not wait for
-    each other. An answer larger than the whole budget is handed out but not kept. A computation that fails (or is
-    abandoned) keeps nothing, and the next one who asks starts it afresh.
+    Two threads that request the same key at once wait for one computation; different keys do not wait for each other.
+    A result larger than the whole budget is returned but not kept. A computation that fails or is cancelled keeps
+    nothing, and the next request starts it again.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.used_bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._results: LRUCache[Hashable, tuple[Any, int]] = LRUCache(max_bytes, getsizeof=lambda entry: entry[1])
         self._lock = threading.Lock()
-        self._running: dict[Hashable, threading.Lock] = {}
+        self._computing: dict[Hashable, threading.Lock] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._entries
+        return key in self._results
 
-    def get(self, key: Hashable, compute: Callable[[], Answer], size: Callable[[Answer], int]) -> Answer:
-        """The answer kept under ``key``, computed now if there is none; ``size`` tells its bytes."""
+    @property
+    def used_bytes(self) -> int:
+        """The bytes of all results."""
+        return int(self._results.currsize)
+
+    def get(self, key: Hashable, compute: Callable[[], Result], size: Callable[[Result], int]) -> Result:
+        """The result kept under ``key``, computed now if there is none; ``size`` gives its bytes."""
         with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key][0]
-            turn = self._running.setdefault(key, threading.Lock())
-        with turn:
+            if key in self._results:
+                return self._results[key][0]
+            computing = self._computing.setdefault(key, threading.Lock())
+        with computing:
             with self._lock:
-                if key in self._entries:
-                    return self._entries[key][0]
+                if key in self._results:
+                    return self._results[key][0]
             try:
-                answer = compute()
-                self._keep(key, answer, size(answer))
+                result = compute()
+                num_bytes = size(result)
+                if num_bytes <= self.max_bytes:
+                    with self._lock:
+                        self._results[key] = (result, num_bytes)
             finally:
                 with self._lock:
-                    self._running.pop(key, None)
-        return answer
-
-    def _keep(self, key: Hashable, answer: Any, nbytes: int) -> None:
-        if nbytes > self.max_bytes:
-            return
-        with self._lock:
-            self._entries[key] = (answer, nbytes)
-            self.used_bytes += nbytes
-            while self.used_bytes > self.max_bytes:
-                _, (_, freed) = self._entries.popitem(last=False)
-                self.used_bytes -= freed
+                    self._computing.pop(key, None)
+        return result
 
 
-#: The one cache of this process. HARMONIA_CACHE_MB sets its budget.
+def no_progress(fraction: float, text: str) -> None:
+    """A :data:`Progress` that reports nothing."""
+    del fraction, text
+
+
+def sub_progress(progress: Progress, start: float, end: float) -> Progress:
+    """A :data:`Progress` for one step of the work, which goes from fraction ``start`` to ``end`` of the whole."""
+    return lambda fraction, text: progress(start + (end - start) * fraction, text)
+
+
+#: The cache of this process. HARMONIA_CACHE_MB sets its budget.
 CACHE = Cache(int(os.environ.get("HARMONIA_CACHE_MB", "512")) * 2**20)

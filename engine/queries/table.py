@@ -1,4 +1,4 @@
-"""Numbers of the Spatial table page: what a run of the task ``table`` has learned, and what lies beyond the edges."""
+"""Data of the Learned table page: fields and losses of a run of the task ``table``, and the cells beyond the edges."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from engine.data.vectors import Floats, Target, force, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
+from engine.queries.export import lat_lon_coords
 from engine.runs.metrics import MetricsReader, decimate
 from engine.runs.run_folder import RunFolder
 from engine.sphere import lat_lon, unit_vectors
@@ -31,10 +32,10 @@ PLACES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class TableFields:
-    """A run's fields on the points of the true one: datasets (lat, lon) of ``u`` and ``v``, or of ``value``.
+    """Fields of a run on the points of the true field: datasets (lat, lon) of ``u`` and ``v``, or of ``value``.
 
-    ``sampled`` is NaN where the run does not look, ``learned`` and ``table`` (W, H, N), the table itself, are None
-    until there is a first snapshot; ``iteration`` is that of the snapshot, else 0.
+    ``sampled`` is NaN outside the training sample; ``learned`` and ``table`` (W, H, N), the weights, are None until
+    there is a first snapshot; ``iteration`` is that of the snapshot, else 0.
     """
 
     true: xr.Dataset
@@ -45,8 +46,8 @@ class TableFields:
 
 
 @dataclass(frozen=True, eq=False)
-class Losses:
-    """Mean absolute errors over the iterations, (P,) each, in the field's units: sample, rest, rest by area."""
+class LossCurves:
+    """Mean absolute errors by iteration, (P,) each, in units of the field: training, test, test by area."""
 
     iteration: Floats
     train: Floats
@@ -55,8 +56,8 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """What the plainest baseline scores on the rest of the points, in the field's units: plain and weighted by area."""
+class BaselineScore:
+    """Mean absolute error of a baseline on the test points, in the units of the field: plain and weighted by area."""
 
     name: str
     test_l1: float
@@ -65,9 +66,9 @@ class Baseline:
 
 @dataclass(frozen=True, eq=False)
 class CloseUp:
-    """A neighbourhood of cells as drawn, rows from south to north, columns from west to east: (2py+1, 2px+1).
+    """A neighbourhood of cells (2py+1, 2px+1), rows from south to north, columns from west to east.
 
-    ``lat`` and ``lon`` in degrees say which cell of the table stands there; ``values`` (…, N) is what it holds.
+    ``lat`` and ``lon``: centre of the table's cell at each position, degrees; ``values`` (…, N): its features.
     """
 
     lat: Floats
@@ -76,43 +77,45 @@ class CloseUp:
 
 
 def table_fields(folder: Path) -> TableFields:
-    """True, sampled and learned field of the run in ``folder``, by its newest snapshot.
+    """True, sampled and learned field of the run in ``folder``, from its latest snapshot.
 
     Raises :class:`ChoiceError` for a run of another task, :class:`StoreError` for a damaged snapshot.
     """
     settings, seed = _settings(folder)
-    known = _target(settings.target)
-    drawn = known.sampled(settings.sample_fraction, seed)
-    true = _dataset(known, known.values, known.lat, known.lon)
-    sampled = true.where(xr.DataArray(drawn, dims=("lat", "lon")))
-    iteration = newest_snapshot(folder)
+    field = _target(settings.target)
+    is_sampled = field.sampled(settings.sample_fraction, seed)
+    true = _dataset(field, field.values, field.lat, field.lon)
+    sampled = true.where(xr.DataArray(is_sampled, dims=("lat", "lon")))
+    iteration = latest_snapshot(folder)
     if iteration is None:
         return TableFields(true, sampled, None, None, 0)
     arrays = RunFolder(folder).read_snapshot(iteration)
-    values = np.stack([arrays[name] for name in known.names], axis=-1)
-    learned = _dataset(known, values, known.lat, known.lon)
+    values = np.stack([arrays[name] for name in field.names], axis=-1)
+    learned = _dataset(field, values, field.lat, field.lon)
     return TableFields(true, sampled, learned, arrays["table"], iteration)
 
 
-def newest_snapshot(folder: Path) -> int | None:
-    """Iteration of the newest snapshot of the run in ``folder``, None before the first."""
+def latest_snapshot(folder: Path) -> int | None:
+    """Iteration of the latest snapshot of the run in ``folder``, None before the first."""
     return max(RunFolder(folder).snapshot_epochs(), default=None)
 
 
-def losses(reader: MetricsReader, num_points: int = 1000) -> Losses:
+def loss_curves(reader: MetricsReader, num_points: int = 1000) -> LossCurves:
     """The loss curves of the metrics read so far, each thinned so that no minimum or maximum is lost.
 
     The caller keeps the reader and polls it, so that no line is read twice.
     """
     columns = reader.columns
     if not columns:
-        return Losses(*(np.empty(0) for _ in range(4)))
+        return LossCurves(*(np.empty(0) for _ in range(4)))
     kept = np.unique(np.concatenate([decimate(columns[name], num_points) for name in ("train_l1", "test_l1")]))
-    return Losses(*(columns[name][kept] for name in ("iteration", "train_l1", "test_l1", "test_area_l1")))
+    return LossCurves(*(columns[name][kept] for name in ("iteration", "train_l1", "test_l1", "test_area_l1")))
 
 
-def baseline(folder: Path) -> Baseline:
-    """The nearest sampled point's value as a guess, scored where the run in ``folder`` is: seconds for the ocean.
+def nearest_baseline(folder: Path) -> BaselineScore:
+    """The value of the nearest sampled point as prediction, on the test points of the run in ``folder``.
+
+    Takes seconds for the ocean.
 
     Raises :class:`ChoiceError` for a run of another task.
     """
@@ -125,17 +128,17 @@ def baseline(folder: Path) -> Baseline:
 
 
 def true_table(name: str, width: int, height: int) -> Floats:
-    """The field ``name`` in the middle of every cell of a table over the globe: (W, H, N), NaN where it is missing.
+    """The field ``name`` at the centre of every cell of a table over the globe: (W, H, N), NaN where it is missing.
 
-    The field of force is exact; the ocean's temperature is that of the nearest point.
+    The vector field is exact; the temperature of the ocean is that of the nearest point.
     """
     lat, lon = _centres(width, height)
     if name == "force":
         return force(lat, lon[:, None])
-    known = _target(name)
-    rows = np.abs(known.lat[:, None] - lat).argmin(axis=0)
-    columns = np.abs(known.lon[:, None] - lon).argmin(axis=0)
-    return known.values[rows[None, :], columns[:, None]]
+    field = _target(name)
+    rows = np.abs(field.lat[:, None] - lat).argmin(axis=0)
+    columns = np.abs(field.lon[:, None] - lon).argmin(axis=0)
+    return field.values[rows[None, :], columns[:, None]]
 
 
 def true_fields(name: str, width: int, height: int) -> xr.Dataset:
@@ -145,7 +148,7 @@ def true_fields(name: str, width: int, height: int) -> xr.Dataset:
 
 
 def close_ups(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int]) -> Mapping[Topology, CloseUp]:
-    """What a convolution sees at ``place`` (longitude, latitude) in a ``table`` (W, H, N) over the globe, by topology.
+    """Input of a convolution at ``place`` (longitude, latitude) in a ``table`` (W, H, N) over the globe, by topology.
 
     Raises :class:`ChoiceError` for a padding wider than the table, :class:`DataError` for a place off the globe.
     """
@@ -159,26 +162,26 @@ def _settings(folder: Path) -> tuple[TableSettings, int]:
     return config.settings, config.seed
 
 
-def _nearest(known: Target, share: float, seed: int) -> Baseline:
-    sampled = known.sampled(share, seed)
-    rest = known.observed & ~sampled
-    error = np.abs(known.nearest(sampled) - known.values).mean(axis=-1)[rest]
-    area = np.broadcast_to(np.cos(np.deg2rad(known.lat))[:, None], rest.shape)[rest]
-    return Baseline("nearest sampled point", float(error.mean()), float(np.average(error, weights=area)))
+def _nearest(field: Target, sample_fraction: float, seed: int) -> BaselineScore:
+    sampled = field.sampled(sample_fraction, seed)
+    rest = field.observed & ~sampled
+    error = np.abs(field.nearest(sampled) - field.values).mean(axis=-1)[rest]
+    area = np.broadcast_to(np.cos(np.deg2rad(field.lat))[:, None], rest.shape)[rest]
+    return BaselineScore("nearest sampled point", float(error.mean()), float(np.average(error, weights=area)))
 
 
 def _close_up(table: NDArray[Any], place: tuple[float, float], padding: tuple[int, int], topology: Topology) -> CloseUp:
     width, height, num_features = table.shape
     lat, lon = _centres(width, height)
-    # a place between two columns is the middle of their unit vectors, which the mean of longitudes is not
+    # between two columns the position is the mean of their unit vectors; the mean of their longitudes would be wrong
     vectors = unit_vectors(np.broadcast_to(lat, (width, height)), np.broadcast_to(lon[:, None], (width, height)))
-    held = torch.cat((torch.tensor(np.asarray(table, np.float64)), vectors), dim=-1)
+    features = torch.cat((torch.tensor(np.asarray(table, np.float64)), vectors), dim=-1)
     grid = Embedding2d((width, height, num_features + 3), GLOBE, padding, topology, dtype=torch.float64)
     with torch.no_grad():
-        grid.weight.copy_(held)
-        seen = grid(torch.tensor(place, dtype=torch.float64)).movedim(0, 1)
-    rows, columns = lat_lon(seen[..., num_features:])
-    return CloseUp(rows.numpy(), columns.numpy(), seen[..., :num_features].numpy())
+        grid.weight.copy_(features)
+        patch = grid(torch.tensor(place, dtype=torch.float64)).movedim(0, 1)
+    rows, columns = lat_lon(patch[..., num_features:])
+    return CloseUp(rows.numpy(), columns.numpy(), patch[..., :num_features].numpy())
 
 
 def _centres(width: int, height: int) -> tuple[Floats, Floats]:
@@ -187,15 +190,10 @@ def _centres(width: int, height: int) -> tuple[Floats, Floats]:
 
 
 def _target(name: str) -> Target:
-    return CACHE.get(("target", name), lambda: target(name), lambda made: made.values.nbytes)
+    return CACHE.get(("target", name), lambda: target(name), lambda field: field.values.nbytes)
 
 
-def _dataset(known: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> xr.Dataset:
-    coords = {
-        "lat": ("lat", lat, {"standard_name": "latitude", "units": "degrees_north"}),
-        "lon": ("lon", lon, {"standard_name": "longitude", "units": "degrees_east"}),
-    }
-    fields = {
-        name: (("lat", "lon"), values[..., index], {"units": known.units}) for index, name in enumerate(known.names)
-    }
-    return xr.Dataset(fields, coords, {"title": known.title})
+def _dataset(field: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> xr.Dataset:
+    attrs = {"units": field.units}
+    variables = {name: (("lat", "lon"), values[..., index], attrs) for index, name in enumerate(field.names)}
+    return xr.Dataset(variables, lat_lon_coords(lat, lon), {"title": field.title})

@@ -147,6 +147,11 @@ class LatLonGrid:
         spacing = max(float(np.abs(np.diff(self.lat)).max()), self.lon_step)
         return max(0, math.ceil(180.0 / spacing - 1e-9) - 1)
 
+    def nearest_cell(self, lat_deg: float, lon_deg: float) -> tuple[int, int]:
+        """Row and column of the cell whose centre has the nearest latitude and longitude."""
+        column = np.abs((self.lon - lon_deg + 180.0) % 360.0 - 180.0).argmin()
+        return int(np.abs(self.lat - lat_deg).argmin()), int(column)
+
 
 def grid_from_dataset(ds: xr.Dataset | xr.DataArray) -> tuple[LatLonGrid, list[str]]:
     """The grid of an xarray object, and notes: sentences on what was understood and what was repaired.

@@ -72,7 +72,7 @@ def _level(ends: tuple[float, float], value: float, colour: str) -> Any:
     return hv.Curve(drawn).opts(color=colour, line_width=2)
 
 
-def by_count(count: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
+def errors_by_observations(count: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
     """Size of the errors, K, by the number of observations: bands 10–90 % and 25–75 % and median of the model, median
     of the baseline. ``model`` and ``baseline`` (B, 5) are quantiles.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from engine.queries.table import CloseUp, Losses
+from engine.queries.table import CloseUp, LossCurves
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
@@ -70,7 +70,7 @@ LOSS_KEY = (("On the sample", NEUTRAL), ("On unseen points", SERIES[0]), ("Neare
 """The lines of :func:`loss` and their colours."""
 
 
-def loss(curves: Losses, baseline: float | None, iterations: int, unit: str) -> hv.Overlay:
+def loss(curves: LossCurves, baseline: float | None, iterations: int, unit: str) -> hv.Overlay:
     """Errors over the steps on a logarithmic axis: the sample, the unseen points, and the baseline's as a level
     line."""
     known = [values for values in (curves.train, curves.test) if values.size]

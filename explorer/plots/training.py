@@ -9,7 +9,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from engine.queries.train.curves import Parallel
+from engine.queries.train.curves import ParallelCoordinates
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
@@ -75,7 +75,7 @@ def _limits(values: np.ndarray, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def parallel(trials: Parallel, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
+def parallel(trials: ParallelCoordinates, labels: Sequence[str], chosen: int | None) -> hv.Overlay:
     """Trials (N, columns) as lines over the choices and the score; ``chosen`` (a trial's number) stands out.
 
     The better a trial, the more colour it has; the best are drawn last.
@@ -113,7 +113,7 @@ def _shade(fraction: float) -> str:
     return "#" + "".join(f"{round(best + fraction * (worst - best)):02x}" for best, worst in zip(*ends, strict=True))
 
 
-def slice_of(trials: Parallel, column: int, label: str, unit: str) -> hv.Overlay:
+def slice_of(trials: ParallelCoordinates, column: int, label: str, unit: str) -> hv.Overlay:
     """The score of every trial over item of its choices."""
     where = trials.position[:, column] if len(trials.numbers) else np.empty(0)
     points = hv.Points(np.column_stack([where, trials.value]))
@@ -128,7 +128,7 @@ def slice_of(trials: Parallel, column: int, label: str, unit: str) -> hv.Overlay
     )
 
 
-def best_so_far(trials: Parallel, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
+def best_so_far(trials: ParallelCoordinates, best: Sequence[tuple[int, float]], unit: str) -> hv.Overlay:
     """The score of every trial by its number, and the best item up to there."""
     last = max(trials.numbers, default=1)
     steps = [*best, *([(last, best[-1][1])] if best else [])]

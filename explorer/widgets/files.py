@@ -11,7 +11,7 @@ from typing import Any
 import param
 
 from engine.errors import EngineError
-from engine.queries.ocean import file_listing
+from engine.queries.ocean import list_folder
 from explorer.widgets.component import Component, code_beside
 from explorer.widgets.requests import Request, on_request
 
@@ -48,7 +48,7 @@ class FileBrowser(Component):
     def go(self, folder: str) -> None:
         """Show a folder; the roots when it is empty."""
         try:
-            listing = file_listing(folder)
+            listing = list_folder(folder)
         except EngineError as error:
             self._failed(error)
             return

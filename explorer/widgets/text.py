@@ -113,19 +113,6 @@ def number(value: float) -> str:
     return shown.replace("-", "−")
 
 
-def duration(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def place(lat_deg: float, lon_deg: float, precision: str = ".4g") -> str:
-    """A place in degrees with its hemispheres: ``35.5° N 12° W``."""
-    north, east = "N" if lat_deg >= 0 else "S", "E" if lon_deg >= 0 else "W"
-    return f"{abs(lat_deg):{precision}}° {north} {abs(lon_deg):{precision}}° {east}"
-
-
 def colour_key(entries: Iterable[tuple[str, str]]) -> str:
     """HTML of the meaning of colours, ``(name, colour)`` each."""
     marks = (

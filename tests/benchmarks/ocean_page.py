@@ -76,15 +76,15 @@ def engine_rows(by_day: Path, by_place: Path) -> Iterator[Row]:
     demo_days, file_days = iter(range(100, 2000)), iter(range(NUM_DAYS))
     choice = SourceChoice("path", path=str(by_day))
     with empty_cache():
-        ocean.opened(DEMO)
+        ocean.open_source(DEMO)
         taken = seconds(lambda: ocean.day_map(DEMO, "observed", next(demo_days)))
         yield Row("a new day of the demo ocean at 1°, as a map", 1e3 * taken, "ms", target_figure=150)
-        ocean.opened(choice)
+        ocean.open_source(choice)
         taken = seconds(lambda: ocean.day_map(choice, "observed", next(file_days)))
         yield Row("a new day of a Zarr by day at 0.25°, as a map", 1e3 * taken, "ms", target_figure=150)
     choice = SourceChoice("path", path=str(by_place))
     with empty_cache():
-        ocean.opened(choice)
+        ocean.open_source(choice)
         places = iter(np.linspace(-60.0, 60.0, 50))
         taken = seconds(lambda: ocean.series(choice, (float(next(places)), -30.0), slice(0, NUM_DAYS)))
         note = f"{NUM_DAYS} days"

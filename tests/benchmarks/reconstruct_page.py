@@ -21,7 +21,7 @@ from engine.data.land import land_mask
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Cloud, MonthCase
+from engine.queries.reconstruct import Cloud, MonthRequest
 from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.positions import fit_basis
@@ -63,27 +63,27 @@ def untrained(folder: Path) -> None:
     ModelBundle(model, settings, 0, basis, Climatology(coeffs, grid), {}).save(folder / "best.safetensors")
 
 
-def case(month: str, *clouds: Cloud) -> MonthCase:
-    return MonthCase(RUN, reconstruct.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
+def case(month: str, *clouds: Cloud) -> MonthRequest:
+    return MonthRequest(RUN, reconstruct.source_of(RUN), int(month[:4]), int(month[5:]), clouds=clouds)
 
 
 def engine_rows() -> Iterator[Row]:
     began = time.perf_counter()
-    reconstruct.reconstructed(case(MONTHS[0]))
+    reconstruct.reconstruct_month(case(MONTHS[0]))
     first = time.perf_counter() - began
     yield Row("a month at 1° that nobody has asked for, its days made on the way", first, "s", target_figure=4.0)
     times = []
     for number in range(3):
         cloud = Cloud(((30.0 + number, -150.0),), 1100.0)
         began = time.perf_counter()
-        reconstruct.reconstructed(case(MONTHS[0], cloud))
+        reconstruct.reconstruct_month(case(MONTHS[0], cloud))
         times.append(time.perf_counter() - began)
     yield Row("a cloud of 20° painted, all that it changes at 1°", statistics.median(times), "s", target_figure=1.0)
     began = time.perf_counter()
-    reconstruct.verdict([reconstruct.reconstructed(case(MONTHS[0]))])
+    reconstruct.score_months([reconstruct.reconstruct_month(case(MONTHS[0]))])
     yield Row("the verdict on a month at 1°", 1e3 * (time.perf_counter() - began), "ms")
     for month in MONTHS[1:]:
-        reconstruct.reconstructed(case(month))
+        reconstruct.reconstruct_month(case(month))
 
 
 def browser_rows(home: Path) -> Iterator[Row]:

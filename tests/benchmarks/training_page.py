@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine.config.sst import SSTSettings
 from engine.queries.train import curves as trainings
-from engine.queries.train.curves import SweepTrial, SweepView
+from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import Run, RunConfig, RunRecord, RunStore
 from explorer.pages.train import markup
 from explorer.pages.train.comparisons import read_compared
@@ -73,10 +73,10 @@ def _sweep() -> Row:
         SweepTrial(number, "done", dict(zip(names, rng.random(len(names)).tolist(), strict=True)), "run", value, [], "")
         for number, value in enumerate((0.2 + 0.1 * rng.random(NUM_TRIALS)).tolist())
     )
-    view = SweepView(names, trials, dict.fromkeys(names, 1 / len(names)))
+    view = SweepSummary(names, trials, dict.fromkeys(names, 1 / len(names)))
 
     def draw() -> None:
-        found = trainings.parallel(view)
+        found = trainings.parallel_coordinates(view)
         hv.render(figures.parallel(found, [*names, "Score"], 0))
         hv.render(figures.best_so_far(found, view.best_so_far, "K"))
         hv.render(figures.slice_of(found, 0, names[0], "K"))

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from engine.embedding import HarmonicBasis
 from engine.queries import basis
-from engine.queries.basis import BasisConfig, Domain, Factors
+from engine.queries.basis import BasisConfig, Domain, SeparableField
 from explorer.widgets import colormap_bytes
 from tests.support.browser import (
     address_of,
@@ -66,13 +66,13 @@ def picture(page: Page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(globe(page).screenshot())).convert("RGB")).astype(int)
 
 
-def value_at(shown: Factors, lat: float, lon: float) -> float:
+def value_at(shown: SeparableField, lat: float, lon: float) -> float:
     row = int(np.argmin(np.abs(shown.lat - lat)))
     column = int(np.argmin(np.abs((shown.lon - lon + 180) % 360 - 180)))
     return float(shown.field()[row, column])
 
 
-def colour(shown: Factors, lat: float, lon: float) -> np.ndarray:
+def colour(shown: SeparableField, lat: float, lon: float) -> np.ndarray:
     share = (value_at(shown, lat, lon) / shown.limit + 1) / 2
     lut = np.frombuffer(colormap_bytes("balance"), np.uint8).reshape(256, 3)
     return lut[round(share * 255)].astype(int)
@@ -92,7 +92,7 @@ def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) ->
     expect(page.get_by_text("Zero parallels")).to_be_visible()
     expect(fact(page, "Zero parallels")).to_have_text("3")
     expect(fact(page, "Zero meridians")).to_have_text("6")
-    wavelength = f"{basis.harmonic_facts(6, 3).wavelength_km:.0f}"
+    wavelength = f"{basis.harmonic_properties(6, 3).wavelength_km:.0f}"
     expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u202f?".join(wavelength)))
     expect(page.get_by_label("Pyramid of spherical harmonics")).to_be_visible()
 
@@ -191,7 +191,7 @@ def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_
     page.get_by_role("button", name="Spectrum").click()
     expect(page.get_by_text(f"explain {100 * found.explained[:64].sum():.1f} %")).to_be_visible()
     page.get_by_role("button", name="Accuracy and limits").click()
-    passport = basis.passport(config, lambda share, text: None)
+    passport = basis.accuracy(config, lambda share, text: None)
     expect(page.get_by_text(f"{passport['effective_rank']:.1f}", exact=True)).to_be_visible()
     saved = HarmonicBasis.load(save(page, "Basis, safetensors", tmp_path / "basis.safetensors"))
     assert (saved.max_degree, saved.num_components, saved.domain["kind"]) == (10, 64, "ocean")

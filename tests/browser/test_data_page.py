@@ -110,7 +110,7 @@ def cell(field: xr.DataArray, place: tuple[float, float]) -> float:
 def assert_shown(page: Page, address: str, choice: SourceChoice, layer: str, index: int, ending: str) -> None:
     """Colour and read-out in the middle of the flat map are those of the engine's value, at several places."""
     field = ocean.day_map(choice, layer, index)
-    low, high = ocean.opened(choice).limits
+    low, high = ocean.open_source(choice).limits
     colours = np.frombuffer(colormap_bytes("thermal"), np.uint8).reshape(-1, 3).astype(float)
     seen = [place for place in PLACES if np.isfinite(cell(field, place))]
     assert seen
@@ -224,16 +224,16 @@ def choice_of_quality(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
-def seen_percent(choice: SourceChoice) -> str:
+def coverage_percent(choice: SourceChoice) -> str:
     """What the read-out says of the first day."""
-    ocean.opened(choice)
-    return f"{number(ocean.seen_percent(choice, ocean.day_map(choice, 'observed', 0)))} %"
+    ocean.open_source(choice)
+    return f"{number(ocean.coverage_percent(choice, ocean.day_map(choice, 'observed', 0)))} %"
 
 
 def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[Server, Path]) -> None:
     server, _ = house
     good, every = (SourceChoice("path", path="graded.nc", quality=quality) for quality in ("good", "all"))
-    assert seen_percent(good) != seen_percent(every)
+    assert coverage_percent(good) != coverage_percent(every)
     address = f"{server.url}?page=data&src=path&path="
     open_page(page, f"{address}sst.nc", "Data")
     expect(row(page, "Source")).to_contain_text("sst.nc", timeout=LONG_MS)
@@ -242,19 +242,19 @@ def test_good_observations_or_all_are_chosen_and_stay(page: Page, house: tuple[S
     expect(choice_of_quality(page, "Good only")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
     # one row more is good than is not
     expect(page.get_by_text("Kept quality_level ≥ 4: 49% of observations left out").first).to_be_visible()
-    expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
+    expect(fact(page, "Sea seen")).to_have_text(coverage_percent(good))
     choice_of_quality(page, "All").click()
     page.wait_for_function("location.search.includes('quality=all')")
     expect(page.get_by_text("All observations are used; 'quality_level' is ignored.").first).to_be_visible()
-    expect(fact(page, "Sea seen")).to_have_text(seen_percent(every))
+    expect(fact(page, "Sea seen")).to_have_text(coverage_percent(every))
     page.reload()
     expect(choice_of_quality(page, "All")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
-    expect(fact(page, "Sea seen")).to_have_text(seen_percent(every))
+    expect(fact(page, "Sea seen")).to_have_text(coverage_percent(every))
     # what is no choice is said, and the good ones count
     open_page(page, f"{address}graded.nc&quality=best", "Data")
     expect(page.get_by_text("quality=best in the address is not a choice here")).to_be_visible()
     expect(choice_of_quality(page, "Good only")).to_have_attribute("aria-pressed", "true", timeout=LONG_MS)
-    expect(fact(page, "Sea seen")).to_have_text(seen_percent(good))
+    expect(fact(page, "Sea seen")).to_have_text(coverage_percent(good))
     eventually(lambda: "quality" not in source_of(page), lambda: str(source_of(page)))
 
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 from engine.config.expert import ExpertSettings, LandTiles
 from engine.queries.mvmf import centres as mvmf_centres
 from engine.queries.mvmf import expert
-from engine.queries.mvmf.centres import Component, Placed, Start
-from engine.queries.mvmf.sandbox import Belief
+from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
+from engine.queries.mvmf.sandbox import Mixture
 from engine.runs import ENDED, RunConfig, RunStore
 from explorer.pages.mvmf import text
 from explorer.widgets.text import number
@@ -52,10 +52,10 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
     open_page(page, house[0].url + "?page=mvmf&c=20,-60,400,1:0,0,30,1&at=10,-30,1", "Geolocation")
     handle = page.get_by_role("button", name=re.compile("^Centre 1 "))
     expect(handle).to_have_attribute("aria-label", "Centre 1 at 20.0° N 60.0° W", timeout=LONG_MS)
-    both = Belief(
+    both = Mixture(
         mvmf_centres.components(
-            Start("none", 1, 0, 1.0),
-            [Placed(-1, Component(20, -60, 400, 1)), Placed(-1, Component(0, 0, 30, 1))],
+            CentreChoice("none", 1, 0, 1.0),
+            [PlacedComponent(-1, Component(20, -60, 400, 1)), PlacedComponent(-1, Component(0, 0, 30, 1))],
         )
     ).summary()
     expect(fact(page, "50 % within")).to_have_text(" ".join(text.split_area(both.regions[0])))
@@ -76,7 +76,9 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
     # the second centre lies on the first by now, so that half of the belief needs less room; then alone
     handle.press("Delete")
     expect(page.get_by_role("button", name=re.compile("^Centre 2 "))).to_have_count(0)
-    alone = Belief(mvmf_centres.components(Start("none", 1, 0, 1.0), [Placed(-1, Component(0, 0, 30, 1))])).summary()
+    alone = Mixture(
+        mvmf_centres.components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, Component(0, 0, 30, 1))])
+    ).summary()
     expect(fact(page, "90 % within")).to_have_text(" ".join(text.split_area(alone.regions[1])))
 
     # the pointer reads the exact density
@@ -93,8 +95,8 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
     eventually(is_read, lambda: page.locator(".item").inner_text())
 
 
-def belief(*rows: Component) -> Belief:
-    return Belief(mvmf_centres.components(Start("none", 1, 0, 1.0), [Placed(-1, one) for one in rows]))
+def belief(*rows: Component) -> Mixture:
+    return Mixture(mvmf_centres.components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, one) for one in rows]))
 
 
 def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Page, house: tuple[Server, Path]) -> None:
@@ -169,11 +171,11 @@ def test_pasted_centres_are_read_and_a_mix_up_is_said(page: Page, house: tuple[S
 def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: tuple[Server, Path]) -> None:
     server, folder = house
     open_page(page, server.url + "?page=mvmf&mode=expert&tile=2&at=10,20,1", "Geolocation")
-    case = expert.case(folder, 2)
+    case = expert.tile_prediction(folder, 2)
     expect(fact(page, "Error")).to_have_text(f"{number(round(case.error_km))} km", timeout=LONG_MS)
     expect(page.get_by_role("img", name=re.compile("^Predicted date"))).to_be_visible()
     page.get_by_role("button", name="Next").click()
-    after = expert.case(folder, 3)
+    after = expert.tile_prediction(folder, 3)
     expect(fact(page, "Error")).to_have_text(f"{number(round(after.error_km))} km")
     page.wait_for_function("location.search.includes('tile=3')")
 

@@ -84,10 +84,10 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
     # the same month, judged without the page
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(house.home))
-        found = reconstruct.verdict(
+        found = reconstruct.score_months(
             [
-                reconstruct.reconstructed(
-                    reconstruct.MonthCase(
+                reconstruct.reconstruct_month(
+                    reconstruct.MonthRequest(
                         source=reconstruct.source_of("pretrained"), year=month.year, month=month.month
                     )
                 )

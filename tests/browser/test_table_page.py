@@ -79,7 +79,7 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
     assert metrics.columns["iteration"].tolist() == list(range(3001))
     error = number(metrics.columns["test_l1"][-1])
     expect(seen).to_have_text(re.compile(f"^{re.escape(error)}"))
-    baseline = table.baseline(run.folder).test_l1
+    baseline = table.nearest_baseline(run.folder).test_l1
     relation = "lower" if metrics.columns["test_l1"][-1] < baseline else "higher"
     expect(page.get_by_text(f"{number(baseline)}: the table has the {relation} error.")).to_be_visible()
 

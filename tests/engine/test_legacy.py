@@ -19,12 +19,13 @@ from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError
+from engine.queries import reconstruct
 from engine.queries.mvmf import expert
-from engine.queries.reconstruct import archive_file, epochs_of, has_model, model_card, snapshot
+from engine.queries.reconstruct import archive_file, has_model, model_card, snapshot
 from engine.queries.reconstruct.models import model_of
-from engine.queries.table import baseline, losses, table_fields
-from engine.queries.train.curves import curve, sweep_view
-from engine.queries.train.run_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
+from engine.queries.table import loss_curves, nearest_baseline, table_fields
+from engine.queries.train.curves import curve, sweep_summary
+from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import Run, RunStore, worker
 from engine.runs.checkpoints import read_checkpoint
 from engine.training.sst import data_module
@@ -70,7 +71,7 @@ def test_all_runs_are_listed_with_their_states_metrics_and_logs(store):
         reader = run.metrics()
         assert reader.poll(), run
         assert len(reader.columns["step"]) > 0
-        assert newest_metrics(run.folder)["step"] == reader.columns["step"][-1]
+        assert latest_metrics(run.folder)["step"] == reader.columns["step"][-1]
     assert run_named(store, "sweep").log_tail()[-1].endswith("launch 1 ends: done")
 
 
@@ -133,7 +134,7 @@ def test_a_training_is_read_by_the_train_page(store):
 def test_a_trained_model_and_its_baselines_are_read_by_the_reconstruct_page(store):
     run = run_named(store, "sst").id
     assert has_model(run)
-    assert epochs_of(run) == (0, 1, 2)
+    assert reconstruct.snapshot_epochs(run) == (0, 1, 2)
     assert np.isfinite(snapshot(run, 2).error_kelvin)
     card = model_card(run)
     assert card.has_baselines
@@ -151,17 +152,17 @@ def test_other_results_are_read(store):
     assert fields.table is not None
     reader = table.metrics()
     reader.poll()
-    assert len(losses(reader).iteration) > 0
-    assert baseline(table.folder).test_l1 > 0
+    assert len(loss_curves(reader).iteration) > 0
+    assert nearest_baseline(table.folder).test_l1 > 0
     assert HarmonicBasis.load(run_named(store, "basis").folder / "basis.safetensors").components.shape == (25, 8)
     folder = run_named(store, "expert").folder
     assert expert.scores(folder)
-    assert expert.case(folder, 0)
-    assert expert.exam(folder)
+    assert expert.tile_prediction(folder, 0)
+    assert expert.test_predictions(folder)
 
 
 def test_a_sweep_is_read_with_todays_names(store):
-    view = sweep_view(run_named(store, "sweep").folder)
+    view = sweep_summary(run_named(store, "sweep").folder)
     assert view.fields == ("ema_decay", "learning_rate")
     assert set(view.importance) == set(view.fields)
     assert all(set(trial.chosen) == set(view.fields) for trial in view.scored)

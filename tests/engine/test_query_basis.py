@@ -70,7 +70,7 @@ def test_the_profile_is_the_field_and_its_rms() -> None:
 
 
 def test_pyramid_tiles_look_at_the_globe_from_25_north_20_east() -> None:
-    tiles = basis.pyramid_tiles(2, size=41)
+    tiles = basis.harmonic_tiles(2, size=41)
     zonal = tiles[2]  # l = 1, m = 0: grows with latitude, so northwards in the picture
     assert np.isnan(zonal[0, 0])
     assert zonal[1, 20] > zonal[20, 20] > zonal[39, 20]
@@ -78,7 +78,7 @@ def test_pyramid_tiles_look_at_the_globe_from_25_north_20_east() -> None:
 
 
 def test_makeup_tiles_hold_the_loadings() -> None:
-    tiles = basis.makeup_tiles(OCEAN, 0)[:, 0, 0]
+    tiles = basis.loading_tiles(OCEAN, 0)[:, 0, 0]
     loading = basis.fitted(OCEAN).components[:, 0].numpy()
     np.testing.assert_allclose(tiles * np.abs(loading).max(), loading, atol=1e-6)
 
@@ -93,7 +93,7 @@ def test_spectrum_and_its_table_agree() -> None:
 
 
 def test_passport_compares_with_the_other_domains() -> None:
-    found = basis.passport(OCEAN, lambda share, text: None)
+    found = basis.accuracy(OCEAN, lambda share, text: None)
     assert found["num_components"] == 10
     assert 0 < found["agreement"]["land"] < 1
     assert found["agreement"]["chance"] == pytest.approx(10 / 48)
@@ -167,5 +167,5 @@ def test_a_fit_for_a_run_is_not_made_while_somebody_waits(tmp_path) -> None:
     small = HarmonicBasis.fit(large.grid(), 3, 3, large.domain.mask(large.grid()))
     small.save(tmp_path / "basis.safetensors")
     with pytest.raises(StoreError, match="this is another basis"):
-        basis.take_fit(large, tmp_path / "basis.safetensors")
+        basis.load_fit(large, tmp_path / "basis.safetensors")
     assert not basis.is_fitted(large)

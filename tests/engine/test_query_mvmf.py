@@ -17,19 +17,19 @@ from engine.errors import ChoiceError, DataError, StoreError
 from engine.queries.mvmf import centres as mvmf_centres
 from engine.queries.mvmf import expert
 from engine.queries.mvmf import sandbox as mvmf
-from engine.queries.mvmf.centres import Component, Components, Placed, Start
-from engine.queries.mvmf.sandbox import Belief
+from engine.queries.mvmf.centres import CentreChoice, Component, Components, PlacedComponent
+from engine.queries.mvmf.sandbox import Mixture
 from engine.sphere import great_circle_km, unit_vectors
 from engine.training.expert.task import train_expert
 from tests.support.run_context import context
 
 EARTH_KM = 6371.0
 EARTH_KM2 = 4.0 * math.pi * EARTH_KM**2
-NOTHING = Start("none", 1, 0, 1.0)
+NOTHING = CentreChoice("none", 1, 0, 1.0)
 THREE = [
-    Placed(-1, Component(48.0, 8.0, 400.0, 2.0)),
-    Placed(-1, Component(-36.0, 175.0, 60.0, 1.0)),
-    Placed(-1, Component(10.0, -60.0, 20.0, 0.5)),
+    PlacedComponent(-1, Component(48.0, 8.0, 400.0, 2.0)),
+    PlacedComponent(-1, Component(-36.0, 175.0, 60.0, 1.0)),
+    PlacedComponent(-1, Component(10.0, -60.0, 20.0, 0.5)),
 ]
 TINY = ExpertSettings(
     tiles=LandTiles(size=8), num_centres=12, width=8, head_degree=3, epochs=1, samples=32, batch=16,
@@ -37,8 +37,8 @@ TINY = ExpertSettings(
 )  # fmt: skip
 
 
-def belief(*placed: Placed) -> Belief:
-    return Belief(mvmf_centres.components(NOTHING, placed or THREE))
+def belief(*placed: PlacedComponent) -> Mixture:
+    return Mixture(mvmf_centres.components(NOTHING, placed or THREE))
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------
@@ -64,64 +64,68 @@ def test_half_of_a_peak_lies_within_its_half_radius(kappa):
 
 
 def test_an_even_belief_needs_half_the_earth_for_half_of_it():
-    summary = belief(Placed(-1, Component(0.0, 0.0, 1e-6, 1.0))).summary()
+    summary = belief(PlacedComponent(-1, Component(0.0, 0.0, 1e-6, 1.0))).summary()
     half, most = summary.regions
     assert half.area_km2 == pytest.approx(0.5 * EARTH_KM2, rel=1e-3)
     assert most.area_km2 == pytest.approx(0.9 * EARTH_KM2, rel=1e-3)
-    assert summary.open_km2 == pytest.approx(EARTH_KM2, rel=1e-3)
+    assert summary.entropy_km2 == pytest.approx(EARTH_KM2, rel=1e-3)
     assert summary.mass.values.sum() == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_peaks_regions_are_caps_and_lie_in_each_other():
     """A cap of radius ρ has the area 2πR²(1 − cos ρ)."""
     kappa = 100.0
-    half, most = belief(Placed(-1, Component(40.0, 20.0, kappa, 1.0))).summary().regions
+    half, most = belief(PlacedComponent(-1, Component(40.0, 20.0, kappa, 1.0))).summary().regions
     for region in (half, most):
         cap = 2.0 * math.pi * EARTH_KM**2 * -math.log1p(-region.level) / kappa
         assert region.area_km2 == pytest.approx(cap, rel=0.02)
     assert not (half.mask & ~most.mask).any()
-    bands = mvmf.region_bands(belief(Placed(-1, Component(40.0, 20.0, kappa, 1.0))).summary())
+    bands = mvmf.region_bands(belief(PlacedComponent(-1, Component(40.0, 20.0, kappa, 1.0))).summary())
     assert set(np.unique(bands.values[np.isfinite(bands.values)])) == {50.0, 90.0}
 
 
 def test_the_searched_area_is_the_cap_up_to_the_place():
-    summary = belief(Placed(-1, Component(0.25, 0.25, 50.0, 1.0))).summary()
+    summary = belief(PlacedComponent(-1, Component(0.25, 0.25, 50.0, 1.0))).summary()
     cap = 2.0 * math.pi * EARTH_KM**2 * (1.0 - math.cos(math.radians(20.0)))
     assert mvmf.searched_km2(summary, (0.25, 20.25)) == pytest.approx(cap, rel=0.05)
 
 
 def test_a_dragged_map_is_the_map_made_afresh():
-    of = mvmf_centres.components(Start("fibonacci", 300, 0, 500.0))
-    live = Belief(of).live()
+    of = mvmf_centres.components(CentreChoice("fibonacci", 300, 0, 500.0))
+    live = Mixture(of).live_map()
     to = Component(12.0, 34.0, 900.0, 3.0)
     moved = live.move(17, to).values
-    fresh = Belief(mvmf_centres.components(Start("fibonacci", 300, 0, 500.0), [Placed(17, to)])).map().values
+    fresh = (
+        Mixture(mvmf_centres.components(CentreChoice("fibonacci", 300, 0, 500.0), [PlacedComponent(17, to)]))
+        .map()
+        .values
+    )
     assert np.abs(moved - fresh).max() < 2e-5 * fresh.max()
 
 
 def test_the_draft_and_one_component_belong_to_the_map():
     of = belief()
     whole = of.map().values
-    parts = sum(of.one(index).values for index in range(3))
+    parts = sum(of.component(index).values for index in range(3))
     assert np.abs(parts - whole).max() < 3e-5 * whole.max()
-    assert of.draft().values.max() == pytest.approx(whole.max(), rel=0.05)
+    assert of.coarse_map().values.max() == pytest.approx(whole.max(), rel=0.05)
 
 
 def test_the_pull_is_how_the_loss_falls():
     """A centre one kilometre nearer to the truth, a weight and a κ a thousandth larger: differences of the loss."""
     truth = 45.0, 12.0
-    lesson = belief().lesson(*truth)
-    assert lesson.share.sum() == pytest.approx(1.0)
+    lesson = belief().loss_gradient(*truth)
+    assert lesson.responsibility.sum() == pytest.approx(1.0)
     assert lesson.times_uniform == pytest.approx(belief().per_km2(*truth) * EARTH_KM2, rel=1e-9)
     for index, one in enumerate(THREE):
         centre = one.component
         lat, lon = nearer(centre, truth, 1.0)
-        fallen = lesson.loss - changed(index, centre._replace(lat=lat, lon=lon)).lesson(*truth).loss
-        assert 100.0 * fallen == pytest.approx(lesson.pull[index], rel=0.01, abs=1e-9)
-        heavier = changed(index, centre._replace(weight=centre.weight * math.exp(1e-4))).lesson(*truth).loss
-        assert (lesson.loss - heavier) / 1e-4 == pytest.approx(lesson.weight_pull[index], rel=0.01, abs=1e-6)
-        sharper = changed(index, centre._replace(kappa=centre.kappa * math.exp(1e-4))).lesson(*truth).loss
-        assert (lesson.loss - sharper) / 1e-4 == pytest.approx(lesson.kappa_pull[index], rel=0.01, abs=1e-6)
+        fallen = lesson.loss - changed(index, centre._replace(lat=lat, lon=lon)).loss_gradient(*truth).loss
+        assert 100.0 * fallen == pytest.approx(lesson.centre_gradient[index], rel=0.01, abs=1e-9)
+        heavier = changed(index, centre._replace(weight=centre.weight * math.exp(1e-4))).loss_gradient(*truth).loss
+        assert (lesson.loss - heavier) / 1e-4 == pytest.approx(lesson.weight_gradient[index], rel=0.01, abs=1e-6)
+        sharper = changed(index, centre._replace(kappa=centre.kappa * math.exp(1e-4))).loss_gradient(*truth).loss
+        assert (lesson.loss - sharper) / 1e-4 == pytest.approx(lesson.kappa_gradient[index], rel=0.01, abs=1e-6)
 
 
 def nearer(centre: Component, truth: tuple[float, float], km: float) -> tuple[float, float]:
@@ -132,11 +136,11 @@ def nearer(centre: Component, truth: tuple[float, float], km: float) -> tuple[fl
     return math.degrees(math.asin(point[2])), math.degrees(math.atan2(point[1], point[0]))
 
 
-def changed(index: int, component: Component) -> Belief:
-    return belief(*(one if at != index else Placed(-1, component) for at, one in enumerate(THREE)))
+def changed(index: int, component: Component) -> Mixture:
+    return belief(*(one if at != index else PlacedComponent(-1, component) for at, one in enumerate(THREE)))
 
 
-def lines_km(placed: list[Placed], lesson: mvmf.SSTDataModule) -> np.ndarray:
+def lines_km(placed: list[PlacedComponent], lesson: mvmf.LossGradient) -> np.ndarray:
     lat, lon = np.array([one.component[:2] for one in placed]).T
     return great_circle_km(lat, lon, lesson.end_lat, lesson.end_lon).numpy()
 
@@ -151,10 +155,12 @@ def lines_km(placed: list[Placed], lesson: mvmf.SSTDataModule) -> np.ndarray:
     ],
 )
 def test_lines_are_as_long_as_the_pulls_are_strong(components, truth):
-    placed = [Placed(-1, one) for one in components]
-    lesson = belief(*placed).lesson(*truth)
-    length, strongest = lines_km(placed, lesson), lesson.pull.argmax()
-    np.testing.assert_allclose(length, lesson.pull / lesson.pull[strongest] * length[strongest], rtol=1e-6, atol=1e-3)
+    placed = [PlacedComponent(-1, one) for one in components]
+    lesson = belief(*placed).loss_gradient(*truth)
+    length, strongest = lines_km(placed, lesson), lesson.centre_gradient.argmax()
+    np.testing.assert_allclose(
+        length, lesson.centre_gradient / lesson.centre_gradient[strongest] * length[strongest], rtol=1e-6, atol=1e-3
+    )
     assert 300.0 - 1e-3 <= length[strongest] <= 3000.0 + 1e-3
     # along the way to the truth, and beyond it by little
     left = great_circle_km(lesson.end_lat, lesson.end_lon, *truth).numpy()
@@ -163,19 +169,19 @@ def test_lines_are_as_long_as_the_pulls_are_strong(components, truth):
 
 
 def test_what_does_not_pull_has_no_line():
-    placed = [Placed(-1, Component(20.0, 30.0, 100.0, 1.0))]
-    assert lines_km(placed, belief(*placed).lesson(20.0, 30.0)).max() < 1.0
-    assert lines_km(placed, belief(*placed).lesson(-20.0, -150.0)).max() < 1.0
-    even = [Placed(-1, Component(20.0, 30.0, 1e-6, 1.0))]
-    assert lines_km(even, belief(*even).lesson(20.0, 120.0)).max() < 100.0
+    placed = [PlacedComponent(-1, Component(20.0, 30.0, 100.0, 1.0))]
+    assert lines_km(placed, belief(*placed).loss_gradient(20.0, 30.0)).max() < 1.0
+    assert lines_km(placed, belief(*placed).loss_gradient(-20.0, -150.0)).max() < 1.0
+    even = [PlacedComponent(-1, Component(20.0, 30.0, 1e-6, 1.0))]
+    assert lines_km(even, belief(*even).loss_gradient(20.0, 120.0)).max() < 100.0
 
 
 def test_a_peak_between_the_points_of_the_map_is_drawn_at_its_height():
     """κ = 1e6 in the corner of four cells, a smooth one, and one more that is sharp but weighs less."""
     placed = [
-        Placed(-1, Component(10.0, 20.0, 1e6, 1.0)),
-        Placed(-1, Component(-40.0, 180.0, 1e5, 0.1)),
-        Placed(-1, Component(90.0, 0.0, 50.0, 5.0)),
+        PlacedComponent(-1, Component(10.0, 20.0, 1e6, 1.0)),
+        PlacedComponent(-1, Component(-40.0, 180.0, 1e5, 0.1)),
+        PlacedComponent(-1, Component(90.0, 0.0, 50.0, 5.0)),
     ]
     of = belief(*placed)
     field = of.map()
@@ -183,19 +189,19 @@ def test_a_peak_between_the_points_of_the_map_is_drawn_at_its_height():
         exact = of.per_km2(*one.component[:2])
         assert field.values[row, column] == pytest.approx(exact, rel=1e-6)
     assert field.values.max() == pytest.approx(of.per_km2(10.0, 20.0), rel=1e-6)
-    assert of.draft().values.max() == pytest.approx(field.values.max(), rel=1e-6)
-    assert of.one(1).values.max() == pytest.approx(of.per_km2(-40.0, 180.0), rel=1e-6)
+    assert of.coarse_map().values.max() == pytest.approx(field.values.max(), rel=1e-6)
+    assert of.component(1).values.max() == pytest.approx(of.per_km2(-40.0, 180.0), rel=1e-6)
     # elsewhere it is the density at the cells' middles
     assert field.values[359, 7] == pytest.approx(of.per_km2(field.lat[359], field.lon[7]), rel=1e-4)
-    moved = of.live().move(0, Component(15.0, 25.0, 9e5, 1.0)).values
-    fresh = belief(Placed(-1, Component(15.0, 25.0, 9e5, 1.0)), *placed[1:])
+    moved = of.live_map().move(0, Component(15.0, 25.0, 9e5, 1.0)).values
+    fresh = belief(PlacedComponent(-1, Component(15.0, 25.0, 9e5, 1.0)), *placed[1:])
     assert moved.max() == pytest.approx(fresh.per_km2(15.0, 25.0), rel=1e-6)
     np.testing.assert_allclose(moved, fresh.map().values, atol=2e-5 * moved.max())
 
 
-@pytest.mark.parametrize("kind", sorted(set(mvmf_centres.STARTS) - {"none", "file"}))
+@pytest.mark.parametrize("kind", sorted(set(mvmf_centres.CENTRE_KINDS) - {"none", "file"}))
 def test_every_start_gives_places_and_the_same_ones_again(kind):
-    start = Start(kind, 40, 3, 100.0, 250.0)
+    start = CentreChoice(kind, 40, 3, 100.0, 250.0)
     of, again = mvmf_centres.components(start), mvmf_centres.components(start)
     assert 20 <= len(of) <= 40
     np.testing.assert_array_equal(of.lat, again.lat)
@@ -207,11 +213,13 @@ def test_every_start_gives_places_and_the_same_ones_again(kind):
 
 
 def test_what_is_set_by_hand_stands_in_its_place():
-    of = mvmf_centres.components(Start("fibonacci", 5, 0, 10.0), [Placed(2, Component(1, 2, 3, 4)), *THREE])
+    of = mvmf_centres.components(
+        CentreChoice("fibonacci", 5, 0, 10.0), [PlacedComponent(2, Component(1, 2, 3, 4)), *THREE]
+    )
     assert len(of) == 8
-    assert of.one(2) == Component(1, 2, 3, 4)
-    assert of.one(5) == THREE[0].component
-    assert mvmf_centres.nearest(of, 48.5, 8.5)[0] == 5
+    assert of.component(2) == Component(1, 2, 3, 4)
+    assert of.component(5) == THREE[0].component
+    assert mvmf_centres.nearest(of, 48.5, 8.5) == 5
 
 
 @pytest.mark.parametrize(
@@ -228,20 +236,20 @@ def test_what_is_set_by_hand_stands_in_its_place():
 )
 def test_what_is_no_component_is_refused(component, kind, says):
     with pytest.raises(kind, match=says):
-        belief(Placed(-1, component))
+        belief(PlacedComponent(-1, component))
 
 
 def test_no_centre_is_refused():
     with pytest.raises(ChoiceError, match="there is no centre"):
-        Belief(mvmf_centres.components(NOTHING))
+        Mixture(mvmf_centres.components(NOTHING))
 
 
 def test_poles_doubles_and_antipodes_are_as_good_as_any():
     odd = [Component(90.0, 0.0, 1e6, 1.0), Component(-90.0, 77.0, 5.0, 1.0), Component(-90.0, 0.0, 5.0, 0.0)]
-    of = belief(*(Placed(-1, one) for one in odd))
+    of = belief(*(PlacedComponent(-1, one) for one in odd))
     assert np.isfinite(of.map().values).all()
     assert of.summary().mass.values.sum() == pytest.approx(1.0, abs=1e-4)
-    assert np.isfinite(of.lesson(-90.0, 0.0).pull).all()
+    assert np.isfinite(of.loss_gradient(-90.0, 0.0).centre_gradient).all()
     assert of.per_km2(0.0, 0.0) > 0.0
 
 
@@ -293,45 +301,47 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_picture_of_the_test_is_shown_with_its_belief_and_its_truth(run):
-    known = expert.exam(run)
+    known = expert.test_predictions(run)
     assert len(known) == 10
-    case = expert.case(run, 3)
+    case = expert.tile_prediction(run, 3)
     assert case.truth == (known.tiles.lat[3], known.tiles.lon[3])
     assert case.error_km == pytest.approx(known.error_km[3], abs=1e-3)
     assert case.error_km == pytest.approx(float(great_circle_km(*case.truth, *case.guess)))
-    assert isinstance(case.believed, Components)
-    assert case.believed.weight.sum() == pytest.approx(1.0)
-    assert Belief(case.believed).summary().mass.values.sum() == pytest.approx(1.0, abs=1e-3)
+    assert isinstance(case.components, Components)
+    assert case.components.weight.sum() == pytest.approx(1.0)
+    assert Mixture(case.components).summary().mass.values.sum() == pytest.approx(1.0, abs=1e-3)
     assert max(bar.true for bar in case.climate) == pytest.approx(known.tiles.climate[3].max())
     with Image.open(BytesIO(case.pictures[0])) as image:
         assert image.size == (8, 8)
-    assert expert.case(run, 10_000).truth == (known.tiles.lat[-1], known.tiles.lon[-1])
-    assert expert.nearest_picture(run, *case.truth) == 3
+    assert expert.tile_prediction(run, 10_000).truth == (known.tiles.lat[-1], known.tiles.lon[-1])
+    assert expert.nearest_tile(run, *case.truth) == 3
 
 
 def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
-    scene = expert.taken(run, 48.0, 8.0, 200, True)
+    scene = expert.new_prediction(run, 48.0, 8.0, 200, True)
     assert len(scene.pictures) == 9
     lats, lons = expert._around(48.0, 8.0, TINY.tiles.size * TINY.tiles.pixel_km)
-    alone = [expert.taken(run, lat, lon, 200, False).believed.weight for lat, lon in zip(lats, lons, strict=True)]
-    np.testing.assert_allclose(scene.believed.weight, np.mean(alone, axis=0), rtol=1e-4)
+    alone = [
+        expert.new_prediction(run, lat, lon, 200, False).components.weight for lat, lon in zip(lats, lons, strict=True)
+    ]
+    np.testing.assert_allclose(scene.components.weight, np.mean(alone, axis=0), rtol=1e-4)
     assert scene.truth == (48.0, 8.0)
     assert scene.true_day == 200
 
 
 def test_where_no_picture_can_be_taken_it_is_said(run, tmp_path):
     with pytest.raises(ChoiceError, match="only sea"):
-        expert.taken(run, 0.0, -150.0, 100, False)
+        expert.new_prediction(run, 0.0, -150.0, 100, False)
     with pytest.raises(StoreError, match="not trained yet"):
-        expert.exam(tmp_path)
+        expert.test_predictions(tmp_path)
     (tmp_path / "config.json").write_bytes(RunConfig(settings=TableSettings()).to_json())
     with pytest.raises(ChoiceError, match="task 'table'"):
-        expert.takes_pictures(tmp_path)
+        expert.can_draw_tiles(tmp_path)
 
 
 def test_the_errors_of_the_test_lie_where_its_pictures_were_taken(run):
-    known, field = expert.exam(run), expert.error_map(run)
-    assert expert.takes_pictures(run)
+    known, field = expert.test_predictions(run), expert.error_map(run)
+    assert expert.can_draw_tiles(run)
     assert 1 <= np.isfinite(field.values).sum() <= len(known)
     row, column = (
         int(np.abs(axis - at).argmin())

@@ -99,7 +99,7 @@ def test_a_choice_that_cannot_be_is_refused(fields: dict[str, object], said: str
 
 
 def test_the_demo_ocean_opens_with_all_that_it_knows() -> None:
-    found = ocean.opened(DEMO)
+    found = ocean.open_source(DEMO)
     assert found.shape == (90, 180)
     assert found.unit == "day"
     assert (found.days[0], found.days[-1], len(found.days)) == ("2001-01-01", "2001-12-31", 365)
@@ -135,7 +135,7 @@ def test_days_are_the_source_s_own(given_source: Callable[..., SSTSource]) -> No
 
 def test_a_day_is_the_same_out_of_its_month(given_source: Callable[..., SSTSource]) -> None:
     held = given_source()
-    month = ocean.span_of(ocean.opened(DEMO).days, 40, "month")
+    month = ocean.span_of(ocean.open_source(DEMO).days, 40, "month")
     ocean.statistics(DEMO, month)
     np.testing.assert_array_equal(ocean.day_map(DEMO, "observed", 40).values, values_of(held)[40])
 
@@ -144,7 +144,7 @@ def test_a_source_of_months_takes_the_place_of_days(given_source: Callable[..., 
     held = made_up()
     months = held.daily[::31] if held.daily is not None else None
     given_source(replace(held, daily=None, monthly=months, truth=None))
-    found = ocean.opened(DEMO)
+    found = ocean.open_source(DEMO)
     assert found.unit == "month"
     assert found.days == ("2001-12-20", "2002-01-20", "2002-02-20")
     assert "truth" not in found.layers
@@ -171,7 +171,7 @@ def test_withholding_hides_a_share_of_what_was_observed(given_source: Callable[.
 
 def test_spans_are_the_month_the_year_or_all(given_source: Callable[..., SSTSource]) -> None:
     given_source()
-    days = ocean.opened(DEMO).days
+    days = ocean.open_source(DEMO).days
     assert [ocean.span_of(days, 11, span) for span in ocean.SPANS] == [slice(0, 12), slice(0, 12), slice(0, 75)]
     assert ocean.span_of(days, 12, "month") == slice(12, 43)
     assert ocean.span_of(days, 74, "year") == slice(12, 75)
@@ -182,7 +182,7 @@ def test_days_of_other_calendars_keep_their_names(given_source: Callable[..., SS
     assert held.daily is not None
     time = xr.date_range("2001-12-20", periods=NUM_DAYS, calendar="360_day", use_cftime=True)
     given_source(replace(held, daily=held.daily.assign_coords(time=time)))
-    found = ocean.opened(DEMO)
+    found = ocean.open_source(DEMO)
     assert found.calendar == "360_day"
     assert "2002-02-30" in found.days
     assert ocean.span_of(found.days, found.days.index("2002-02-30"), "month") == slice(41, 71)
@@ -235,7 +235,7 @@ def test_maps_of_a_span(given_source: Callable[..., SSTSource]) -> None:
     shown = ocean.span_map(DEMO, "coverage", span)
     np.testing.assert_allclose(shown.values[~held.land], 100.0 * count[~held.land] / 31, rtol=1e-6)
     assert np.isnan(shown.values[held.land]).all()
-    assert shown.attrs == {"long_name": "Share of days observed, 2002-01-01 to 2002-01-31", "units": "%"}
+    assert shown.attrs == {"long_name": "Fraction of days observed, 2002-01-01 to 2002-01-31", "units": "%"}
     assert ocean.span_map(DEMO, "count", span).values[2, 3] == 0.0
     assert np.isnan(ocean.span_map(DEMO, "mean", span).values[2, 3])
 
@@ -276,11 +276,11 @@ def test_a_series_is_that_of_the_nearest_cell(
 
 def test_cost_counts_whole_chunks(given_source: Callable[..., SSTSource]) -> None:
     given_source(made_up((13, 18, 36)))
-    found = replace(ocean.opened(DEMO), bytes_a_second=1e6)
-    cost = ocean.cost(found, slice(12, 14))
+    found = replace(ocean.open_source(DEMO), bytes_per_second=1e6)
+    cost = ocean.read_cost(found, slice(12, 14))
     # two days that lie in two chunks of 13
     assert cost.read_bytes == 2 * 13 * 18 * 36 * 4
-    assert (cost.num_days, cost.held_bytes) == (2, 2 * 18 * 36 * 4)
+    assert (cost.num_days, cost.memory_bytes) == (2, 2 * 18 * 36 * 4)
     assert cost.seconds == pytest.approx(cost.read_bytes / 1e6)
 
 
@@ -305,10 +305,10 @@ def test_the_seen_share_is_of_the_sea_s_area(given_source: Callable[..., SSTSour
     held = given_source()
     field = ocean.day_map(DEMO, "observed", 40)
     everything = field.copy(data=np.where(held.land, np.float32(np.nan), np.float32(1.0)))
-    assert ocean.seen_percent(DEMO, everything) == pytest.approx(100.0)
+    assert ocean.coverage_percent(DEMO, everything) == pytest.approx(100.0)
     north = everything.where(everything["lat"] > 0)
     area = np.where(held.land, 0.0, GRID.cell_area_m2[:, None])
-    assert ocean.seen_percent(DEMO, north) == pytest.approx(100.0 * area[GRID.lat > 0].sum() / area.sum())
+    assert ocean.coverage_percent(DEMO, north) == pytest.approx(100.0 * area[GRID.lat > 0].sum() / area.sum())
 
 
 # ---------------------------------------------------------------- files to take away
@@ -352,10 +352,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_folders_offer_folders_and_data_only(root: Path) -> None:
-    top = ocean.file_listing()
+    top = ocean.list_folder()
     assert [one.path for one in top.entries] == [str(root)]
     assert top.parent is None
-    found = ocean.file_listing(str(root))
+    found = ocean.list_folder(str(root))
     assert [(one.name, one.is_data) for one in found.entries] == [
         ("2012", False),
         ("a.nc", True),
@@ -363,7 +363,7 @@ def test_folders_offer_folders_and_data_only(root: Path) -> None:
         ("store.zarr", True),
     ]
     assert found.parent == ""
-    assert ocean.file_listing(str(root / "2012")).parent == str(root)
+    assert ocean.list_folder(str(root / "2012")).parent == str(root)
 
 
 def test_what_is_inside_is_found(root: Path) -> None:
@@ -385,7 +385,7 @@ def test_what_is_outside_is_not_there(root: Path, path: str) -> None:
         ocean_files.resolved(path.format(parent=root.parent))
     assert "secret.nc" not in str(failure.value) or "secret.nc" in path
     assert [
-        one.name for one in ocean.file_listing(str(root)).entries if "link" in one.name or one.name == "folder"
+        one.name for one in ocean.list_folder(str(root)).entries if "link" in one.name or one.name == "folder"
     ] == []
 
 
@@ -395,7 +395,7 @@ def test_a_link_out_of_a_data_set_is_refused(root: Path) -> None:
         ocean_files.resolved("2012")
     for outside in (str(root.parent), "/", str(root / "folder")):
         with pytest.raises(DataError):
-            ocean.file_listing(outside)
+            ocean.list_folder(outside)
 
 
 def test_a_link_that_stays_inside_is_followed(root: Path) -> None:
@@ -433,7 +433,7 @@ def test_uploads_have_a_limit_and_leave_nothing_behind(root: Path, monkeypatch: 
         with pytest.raises(DataError, match=said):
             ocean.Upload("large.nc", size)
     arriving = ocean.Upload("x.nc", 3)
-    with pytest.raises(DataError, match="more arrives"):
+    with pytest.raises(DataError, match="larger than announced"):
         arriving.add(b"four")
     arriving.abandon()
     assert list(folder.iterdir()) == []
@@ -470,7 +470,7 @@ def write(path: Path, offset: float = 0.0, levels: tuple[int, ...] = ()) -> np.n
 def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
     first = write(root / "sst.nc")
     choice = SourceChoice("path", path="sst.nc")
-    found = ocean.opened(choice)
+    found = ocean.open_source(choice)
     assert found.days[0] == "2001-12-20"
     held = ocean.source(choice)
     assert ocean.source(choice) is held
@@ -484,7 +484,7 @@ def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
 def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
     values = write(root / "sst.nc", levels=(5, 3))
     good, every, three = (SourceChoice("path", path="sst.nc", quality=quality) for quality in ("good", "all", 3))
-    found = [ocean.opened(choice) for choice in (good, every, three)]
+    found = [ocean.open_source(choice) for choice in (good, every, three)]
     assert [one.grading[:30] for one in found] == [
         "kept quality_level ≥ 4: 50% of", "all observations are used; 'qu", "kept quality_level ≥ 3: 0% of "
     ]  # fmt: skip
@@ -497,26 +497,26 @@ def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
     run = reconstruct.run_source(three)
     assert (run.path, run.quality) == (str(root / "sst.nc"), 3)  # type: ignore[union-attr]
     write(root / "plain.nc")
-    assert ocean.opened(SourceChoice("path", path="plain.nc")).grading == ""
+    assert ocean.open_source(SourceChoice("path", path="plain.nc")).grading == ""
 
 
 def test_an_upload_without_good_observations_is_kept_for_another_choice(root: Path) -> None:
     write(root / "sst.nc", levels=(1, 2))
     name = upload("low.nc", (root / "sst.nc").read_bytes(), chunk=10_000)
     with pytest.raises(QualityError, match=r"\(low\.nc\).*choose all observations") as refusal:
-        ocean.opened(SourceChoice("upload", path=name))
+        ocean.open_source(SourceChoice("upload", path=name))
     assert str(root) not in str(refusal.value)
-    assert ocean.opened(SourceChoice("upload", path=name, quality="all")).shape == GRID.shape
+    assert ocean.open_source(SourceChoice("upload", path=name, quality="all")).shape == GRID.shape
 
 
 def test_an_upload_that_is_no_ocean_is_removed(root: Path) -> None:
     write(root / "sst.nc")
     kept = upload("good.nc", (root / "sst.nc").read_bytes(), chunk=10_000)
-    assert ocean.opened(SourceChoice("upload", path=kept)).shape == GRID.shape
+    assert ocean.open_source(SourceChoice("upload", path=kept)).shape == GRID.shape
     assert ocean_uploads.uploaded(kept).is_file()
     useless = upload("bad.nc", b"this is no NetCDF file")
     with pytest.raises(DataError, match=r"\(bad\.nc\)") as refusal:
-        ocean.opened(SourceChoice("upload", path=useless))
+        ocean.open_source(SourceChoice("upload", path=useless))
     assert str(root) not in str(refusal.value)
     with pytest.raises(DataError, match="no such upload"):
         ocean_uploads.uploaded(useless)

@@ -24,7 +24,7 @@ from engine.models import SpatioTemporalConfig
 from engine.queries import reconstruct
 from engine.queries.cache import Cache
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import Cloud, MonthCase
+from engine.queries.reconstruct import Cloud, MonthRequest
 from engine.queries.reconstruct import files as reconstruct_files
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
@@ -48,7 +48,7 @@ SETTINGS = SMALL.model_copy(
         "months": 2,
     }
 )
-JULY = MonthCase(RUN, SourceChoice(step_deg=2.0, years=4), 2004, 7)
+JULY = MonthRequest(RUN, SourceChoice(step_deg=2.0, years=4), 2004, 7)
 CLOUD = Cloud(((35.0, -150.0), (35.0, -140.0)), 900.0)
 
 
@@ -79,7 +79,7 @@ def give(monkeypatch: pytest.MonkeyPatch, ocean) -> None:
 
 
 def trained() -> ModelBundle:
-    return reconstruct_models.model_of(RUN).trained
+    return reconstruct_models.model_of(RUN).bundle
 
 
 def test_answers_are_those_of_the_whole_archive() -> None:
@@ -131,17 +131,19 @@ def small_model_of(patch_days: int) -> ModelBundle:
 
 
 def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
-    months = [reconstruct.reconstructed(replace(JULY, month=month)) for month in (5, 6, 7)]
-    found = reconstruct.verdict(months)
+    months = [reconstruct.reconstruct_month(replace(JULY, month=month)) for month in (5, 6, 7)]
+    found = reconstruct.score_months(months)
     data = prepare(small_ocean(4), (2004, 5), (2004, 7))
     estimates = {name: np.stack([month.estimates[name] for month in months]) for name in months[0].estimates}
-    usual = {month.case.month: month.usual for month in months}
-    table = score_table(score(data, estimates, climatology=usual), [name for name in estimates if name != "model"])
+    climatology = {month.request.month: month.climatology for month in months}
+    table = score_table(
+        score(data, estimates, climatology=climatology), [name for name in estimates if name != "model"]
+    )
     assert found.table == table
     assert found.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
     assert found.best == min(found.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
     assert found.num_months == 3
-    assert all(spread is not None for spread in found.spread.values())
+    assert all(error is not None for error in found.skill_error.values())
     rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", found)]).decode())))
     mine = next(
         row
@@ -152,17 +154,17 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
 
 
 def test_a_region_counts_its_own_cells_only() -> None:
-    month = reconstruct.reconstructed(JULY)
-    world, tropics = reconstruct.verdict([month]), reconstruct.verdict([month], "Tropics")
+    month = reconstruct.reconstruct_month(JULY)
+    world, tropics = reconstruct.score_months([month]), reconstruct.score_months([month], "Tropics")
     assert tropics.num_cells == int((~LAND[7:11]).sum())
     assert world.num_cells == int((~LAND).sum())
     with pytest.raises(ChoiceError, match="no region"):
-        reconstruct.verdict([month], "Atlantis")
+        reconstruct.score_months([month], "Atlantis")
 
 
 def test_the_worst_places_are_the_largest_errors_apart() -> None:
-    month = reconstruct.reconstructed(JULY)
-    worst = reconstruct.worst_places(month)
+    month = reconstruct.reconstruct_month(JULY)
+    worst = reconstruct.largest_errors(month)
     error = np.abs(month.estimates["model"] - month.truth)
     assert abs(worst[0].error) == pytest.approx(float(np.nanmax(error)))
     assert [abs(one.error) for one in worst] == sorted((abs(one.error) for one in worst), reverse=True)
@@ -170,33 +172,33 @@ def test_the_worst_places_are_the_largest_errors_apart() -> None:
 
 
 def test_a_cloud_hides_what_lies_below_it_and_the_error_is_of_those_cells() -> None:
-    plain, clouded = reconstruct.reconstructed(JULY), reconstruct.reconstructed(replace(JULY, clouds=(CLOUD,)))
+    plain, clouded = reconstruct.reconstruct_month(JULY), reconstruct.reconstruct_month(replace(JULY, clouds=(CLOUD,)))
     hidden = clouded.hidden
     assert hidden.any()
     assert (clouded.count[hidden] == 0).all()
     np.testing.assert_array_equal(clouded.withheld[hidden], plain.count[hidden])
     np.testing.assert_array_equal(clouded.count[~hidden], plain.count[~hidden])
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[hidden]
-    errors = reconstruct.error_under_clouds(clouded)
+    errors = reconstruct.errors_within(clouded, clouded.hidden)
     expected = np.average(np.abs(clouded.estimates["model"] - clouded.truth)[hidden], weights=area)
     assert errors is not None
     assert errors["model"] == pytest.approx(expected, rel=1e-5)
-    assert reconstruct.verdict([clouded]).table["model"]["class"]["withheld"]["area"] > 0.0
-    one_day = reconstruct.reconstructed(replace(JULY, clouds=(replace(CLOUD, day=3),)))
+    assert reconstruct.score_months([clouded]).table["model"]["class"]["withheld"]["area"] > 0.0
+    one_day = reconstruct.reconstruct_month(replace(JULY, clouds=(replace(CLOUD, day=3),)))
     assert 0 < (plain.count - one_day.count).sum() <= hidden.sum()
 
 
 def test_a_cloud_over_everything_leaves_an_answer() -> None:
     poles = Cloud(((90.0, 0.0), (-90.0, 0.0)), 20_000.0)
-    found = reconstruct.reconstructed(replace(JULY, clouds=(poles,)))
+    found = reconstruct.reconstruct_month(replace(JULY, clouds=(poles,)))
     assert not found.count.any()
     assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert not reconstruct.anatomy(found.case, (30.0, -100.0)).weights.any()
+    assert not reconstruct.cell_detail(found.request, (30.0, -100.0)).weights.any()
 
 
 def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
-    cell = reconstruct.anatomy(replace(JULY, clouds=(CLOUD,)), (35.0, -145.0))
-    whole = reconstruct.anatomy(JULY, (35.0, -145.0))
+    cell = reconstruct.cell_detail(replace(JULY, clouds=(CLOUD,)), (35.0, -145.0))
+    whole = reconstruct.cell_detail(JULY, (35.0, -145.0))
     assert np.isnan(cell.days).all()
     np.testing.assert_array_equal(cell.hidden, whole.days)
     assert whole.weights.sum() == pytest.approx(1.0, abs=1e-5)
@@ -204,18 +206,18 @@ def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
     truth = small_ocean(4).monthly.sel(time="2004-07-01", lat=35.0, lon=-145.0)
     assert whole.truth == pytest.approx(float(truth))
     assert whole.std is not None
-    assert reconstruct.anatomy(JULY, (-30.0, -90.0)).is_land
+    assert reconstruct.cell_detail(JULY, (-30.0, -90.0)).is_land
 
 
 def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, monthly=False, ice=False))
-    blind = reconstruct.reconstructed(JULY)
+    blind = reconstruct.reconstruct_month(JULY)
     assert not reconstruct.can_score(blind)
     assert set(reconstruct.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
     with pytest.raises(DataError, match="not known"):
-        reconstruct.verdict([blind])
-    judged = reconstruct.reconstructed(replace(JULY, hidden_percent=20))
-    found = reconstruct.verdict([judged])
+        reconstruct.score_months([blind])
+    judged = reconstruct.reconstruct_month(replace(JULY, hidden_percent=20))
+    found = reconstruct.score_months([judged])
     assert found.withheld_only
     assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
 
@@ -224,9 +226,9 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
 def test_a_month_seen_alone_is_hidden_by_the_clouds_of_another(monkeypatch: pytest.MonkeyPatch, month: str) -> None:
     year, number = (int(part) for part in month.split("-"))
     model = reconstruct_models.model_of(RUN)
-    alone = replace(model.trained, settings=SETTINGS.model_copy(update={"months": 1}))
-    monkeypatch.setattr(model, "trained", alone)
-    found = reconstruct.reconstructed(replace(JULY, year=year, month=number, hidden_percent=20))
+    alone = replace(model.bundle, settings=SETTINGS.model_copy(update={"months": 1}))
+    monkeypatch.setattr(model, "bundle", alone)
+    found = reconstruct.reconstruct_month(replace(JULY, year=year, month=number, hidden_percent=20))
     assert not found.in_stripes
     seen = prepare(small_ocean(4), (year, number), (year, number))
     expected = found.withheld[~LAND] > 0
@@ -238,14 +240,14 @@ def test_a_source_of_one_month_is_hidden_in_stripes_and_says_so(monkeypatch: pyt
     only = ocean.daily["time"].dt
     july = replace(ocean, key="july", daily=ocean.daily[((only.year == 2004) & (only.month == 7)).values], ice=None)
     give(monkeypatch, july)
-    assert reconstruct.reconstructed(replace(JULY, hidden_percent=20)).in_stripes
-    assert not reconstruct.reconstructed(JULY).in_stripes
+    assert reconstruct.reconstruct_month(replace(JULY, hidden_percent=20)).in_stripes
+    assert not reconstruct.reconstruct_month(JULY).in_stripes
 
 
 def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
     """The smallest error that the share of the area does not exceed, by sorting."""
-    month = reconstruct.reconstructed(JULY)
-    found = reconstruct.by_count([month], "mean")
+    month = reconstruct.reconstruct_month(JULY)
+    found = reconstruct.errors_by_observations([month], "mean")
     counted = np.isfinite(month.truth) & ~LAND & (month.data.ice[0] <= 0.15)
     size = np.abs(month.estimates["model"].astype(float) - month.truth)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
@@ -260,15 +262,15 @@ def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
 
 def test_a_month_outside_the_source_is_refused() -> None:
     with pytest.raises(ChoiceError, match="the source has no 1900-05"):
-        reconstruct.reconstructed(replace(JULY, year=1900, month=5))
+        reconstruct.reconstruct_month(replace(JULY, year=1900, month=5))
 
 
 def test_a_month_without_any_observation_is_reconstructed(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, cloudy=1.0, seed=5))
-    found = reconstruct.reconstructed(JULY)
+    found = reconstruct.reconstruct_month(JULY)
     assert not found.count.any()
     assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert reconstruct.verdict([found]).error_kelvin["mean"] > 0.0
+    assert reconstruct.score_months([found]).error_kelvin["mean"] > 0.0
 
 
 def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +279,8 @@ def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPa
     assert not reconstruct.needs_resampling(RUN, JULY.source)
     give(monkeypatch, ocean)
     assert reconstruct.needs_resampling(RUN, JULY.source)
-    assert "18 × 36" in reconstruct.differences(RUN, JULY.source)[0]
-    found = reconstruct.reconstructed(replace(JULY, resample=True))
+    assert "18 × 36" in reconstruct.source_differences(RUN, JULY.source)[0]
+    found = reconstruct.reconstruct_month(replace(JULY, resample=True))
     assert found.data.grid == GRID
     moved = resampled(ocean, GRID)
     np.testing.assert_array_equal(moved.land, LAND)
@@ -297,7 +299,7 @@ def test_a_model_is_asked_with_the_observations_that_it_learned_from(monkeypatch
     """Of the same file another choice of quality is told; where the file grades nothing there is nothing to tell."""
     learned = FileSource(path="/data/sst.nc", variable="sst", quality="all")
     model = SimpleNamespace(
-        trained=SimpleNamespace(
+        bundle=SimpleNamespace(
             settings=SimpleNamespace(source=learned), climatology=SimpleNamespace(grid=GRID), scores={"data_key": "k"}
         )
     )
@@ -305,13 +307,15 @@ def test_a_model_is_asked_with_the_observations_that_it_learned_from(monkeypatch
     own = reconstruct.source_of(RUN)
     assert own == SourceChoice("path", path="/data/sst.nc", variable="sst", quality="all")
     give(monkeypatch, replace(small_ocean(1), key="k", grading="all observations count"))
-    assert reconstruct.differences(RUN, own) == ()
+    assert reconstruct.source_differences(RUN, own) == ()
     give(monkeypatch, replace(small_ocean(1), key="other", grading="kept quality_level ≥ 4"))
-    said = "The model learned from all observations; here it sees "
-    assert reconstruct.differences(RUN, replace(own, quality="good")) == (f"{said}good observations only.",)
-    assert reconstruct.differences(RUN, replace(own, quality=3)) == (f"{said}observations of level 3 and better.",)
+    text = "The model was trained on all observations; here its input is "
+    assert reconstruct.source_differences(RUN, replace(own, quality="good")) == (f"{text}good observations only.",)
+    assert reconstruct.source_differences(RUN, replace(own, quality=3)) == (
+        f"{text}observations of level 3 and better.",
+    )
     give(monkeypatch, replace(small_ocean(1), key="other"))
-    assert reconstruct.differences(RUN, replace(own, quality="good")) == ()
+    assert reconstruct.source_differences(RUN, replace(own, quality="good")) == ()
 
 
 def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:
@@ -331,20 +335,20 @@ def test_a_model_without_its_rivals_stands_beside_the_plain_ones(home: Path, tmp
     try:
         card = reconstruct.model_card(RUN)
         assert not card.has_baselines
-        assert set(reconstruct.reconstructed(JULY).estimates) == {"model", "mean", "climatology"}
+        assert set(reconstruct.reconstruct_month(JULY).estimates) == {"model", "mean", "climatology"}
     finally:
         (tmp_path / "baselines.npz").rename(kept)
 
 
 def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path) -> None:
-    assert reconstruct.epochs_of(RUN) == (0, 1, 2)
-    assert reconstruct.epochs_of("20990101-000000-ffffffffff") == ()
+    assert reconstruct.snapshot_epochs(RUN) == (0, 1, 2)
+    assert reconstruct.snapshot_epochs("20990101-000000-ffffffffff") == ()
     shown = reconstruct.snapshot(RUN, 2)
     known = np.isfinite(shown.observed + shown.truth + shown.reconstruction)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[known]
     expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
     assert shown.error_kelvin == pytest.approx(expected)
-    film = Image.open(io.BytesIO(reconstruct.film_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
+    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
     assert film.n_frames == 3
     assert film.width >= 2 * film.height - 1
     (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").write_bytes(b"PK\x03\x04 half")
@@ -354,11 +358,11 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     finally:
         (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
     with pytest.raises(DataError, match="no epoch"):
-        reconstruct.film_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
+        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
-    found = reconstruct.reconstructed(JULY)
+    found = reconstruct.reconstruct_month(JULY)
     path = tmp_path / "month.nc"
     path.write_bytes(reconstruct.month_netcdf(found))
     with xr.open_dataset(path) as saved:
@@ -389,7 +393,7 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_reliability_counts_the_truths_inside_the_interval() -> None:
-    month = reconstruct.reconstructed(JULY)
+    month = reconstruct.reconstruct_month(JULY)
     found = reconstruct.reliability([month])
     assert found is not None
     inside = np.abs(month.estimates["model"] - month.truth) <= 1.6448536 * month.std

@@ -48,7 +48,7 @@ def test_true_sampled_and_learned_fields(finished):
     assert found.iteration == 40
     assert found.table is not None
     assert found.table.shape == (20, 10, 2)
-    last = query.losses(reader_of(finished)).train[-1]
+    last = query.loss_curves(reader_of(finished)).train[-1]
     errors = np.abs((found.learned - found.sampled).to_array())
     assert float(errors.mean()) == pytest.approx(last, rel=1e-4)
 
@@ -68,14 +68,14 @@ def test_before_the_first_snapshot_there_is_nothing_learned(tmp_path):
     assert (found.learned, found.table, found.iteration) == (None, None, 0)
     drawn = force_field().sampled(0.5, seed=3)
     np.testing.assert_array_equal(found.sampled["u"].notnull(), drawn)
-    assert query.losses(MetricsReader(folder / "metrics.jsonl")).train.size == 0
+    assert query.loss_curves(MetricsReader(folder / "metrics.jsonl")).train.size == 0
 
 
 def test_the_newest_snapshot_is_the_one_of_the_highest_iteration(tmp_path):
     (tmp_path / "snapshots").mkdir()
     for name in ("epoch-0002.npz", "epoch-9999.npz", "epoch-10000.npz", ".epoch-20000.npz.tmp", "epoch-x.npz"):
         (tmp_path / "snapshots" / name).touch()
-    assert query.newest_snapshot(tmp_path) == 10000
+    assert query.latest_snapshot(tmp_path) == 10000
 
 
 def test_what_is_not_a_table_run_or_is_damaged_is_told(tmp_path, finished):
@@ -98,7 +98,7 @@ def reader_of(folder) -> MetricsReader:
 
 
 def test_loss_curves_keep_their_extremes_when_thinned(finished):
-    whole, thin = (query.losses(reader_of(finished), count) for count in (1000, 8))
+    whole, thin = (query.loss_curves(reader_of(finished), count) for count in (1000, 8))
     assert whole.iteration.tolist() == list(range(41))
     assert thin.iteration.size < 20
     for curve in ("train", "test"):
@@ -112,8 +112,8 @@ def test_loss_curves_keep_their_extremes_when_thinned(finished):
 @pytest.mark.parametrize("run", ["finished", "ocean"])
 def test_the_rival_is_scored_where_the_run_is(run, request):
     folder = request.getfixturevalue(run)
-    found, fields = query.baseline(folder), query.table_fields(folder)
-    assert query.baseline(folder) is found
+    found, fields = query.nearest_baseline(folder), query.table_fields(folder)
+    assert query.nearest_baseline(folder) is found
     known = query._target("force" if run == "finished" else "august")
     drawn = fields.sampled[known.names[0]].notnull().values
     error = np.abs(known.nearest(drawn) - known.values).mean(-1)

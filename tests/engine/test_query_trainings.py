@@ -55,7 +55,6 @@ def test_smoothing_is_the_weighted_mean_of_what_came_before(size):
 
 def test_a_metric_that_is_not_there_gives_an_empty_curve(reader):
     assert trainings.curve(reader, "nothing").x.size == 0
-    assert trainings.axes_of([reader]) == ("step", "epoch", "time")
 
 
 def test_runs_that_differ_only_in_their_seed_make_one_bar():
@@ -80,7 +79,7 @@ def trial(number, state="done", value=None, **chosen):
 
 
 def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
-    assert trainings.sweep_view(tmp_path).trials == ()
+    assert trainings.sweep_summary(tmp_path).trials == ()
     found = {
         "fields": ["width", "rate", "encoder"],
         "importance": {"width": 0.7, "rate": 0.3},
@@ -93,11 +92,11 @@ def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
         ],
     }
     (tmp_path / "trials.json").write_text(json.dumps(found))
-    view = trainings.sweep_view(tmp_path)
+    view = trainings.sweep_summary(tmp_path)
     assert view.best.number == 3
     assert view.best_so_far == ((0, 3.0), (3, 2.0))
-    assert view.counts() == {"done": 3, "pruned": 1, "failed": 1}
-    lines = trainings.parallel(view)
+    assert view.num_by_state() == {"done": 3, "pruned": 1, "failed": 1}
+    lines = trainings.parallel_coordinates(view)
     assert lines.names == ("width", "rate", "encoder", "score")
     assert lines.numbers == (0, 2, 3)
     np.testing.assert_allclose(lines.position[:, 0], [0.0, 1.0, 0.5])
@@ -111,16 +110,16 @@ def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
 def test_a_damaged_sweep_says_so(tmp_path, content):
     (tmp_path / "trials.json").write_text(content)
     with pytest.raises(StoreError, match="damaged"):
-        trainings.sweep_view(tmp_path)
+        trainings.sweep_summary(tmp_path)
 
 
 def test_the_form_has_every_field_of_the_file():
     names = {field.name for field in forms.form_fields("sst")}
     values = forms.defaults("sst")
-    assert {name for name in names if forms.pick(values, name) is not None} <= names
+    assert {name for name in names if forms.value_of(values, name) is not None} <= names
     for field in forms.form_fields("sst"):
         if field.only_if is None and not field.is_optional:
-            assert forms.pick(values, field.name) is not None, field.name
+            assert forms.value_of(values, field.name) is not None, field.name
         assert field.help, field.name
     assert {"source.kind", "source.path", "source.step_deg", "model.width", "learning_rate"} <= names
     path = next(field for field in forms.form_fields("sst") if field.name == "source.path")
@@ -134,16 +133,16 @@ def test_the_defaults_of_every_task_are_a_run(task):
 
 def test_only_what_can_work_is_legal():
     values = forms.defaults("sst")
-    assert forms.legal(values, "model.heads", (1, 2, 3, 4, 5, 8)) == (1, 2, 4, 8)
-    assert forms.legal(values, "model.width", (32, 33, 62, 64)) == (32, 64)
+    assert forms.valid_values(values, "model.heads", (1, 2, 3, 4, 5, 8)) == (1, 2, 4, 8)
+    assert forms.valid_values(values, "model.width", (32, 33, 62, 64)) == (32, 64)
     # a problem elsewhere does not make every candidate illegal
-    broken = forms.put(values, "learning_rate", -1.0)
-    assert forms.legal(broken, "model.heads", (3, 4)) == (4,)
+    broken = forms.with_value(values, "learning_rate", -1.0)
+    assert forms.valid_values(broken, "model.heads", (3, 4)) == (4,)
 
 
 def test_every_wrong_field_is_told_by_its_name():
-    values = forms.put(forms.put(forms.defaults("sst"), "model.width", 7), "learning_rate", -1)
-    values = forms.put(values, "source.step_deg", 0.7)
+    values = forms.with_value(forms.with_value(forms.defaults("sst"), "model.width", 7), "learning_rate", -1)
+    values = forms.with_value(values, "source.step_deg", 0.7)
     with pytest.raises(ConfigError) as caught:
         forms.checked_config(values)
     problems = forms.problems_by_field(caught.value)
@@ -154,7 +153,7 @@ def test_every_wrong_field_is_told_by_its_name():
 def test_presets_are_found_again():
     values = forms.with_preset(forms.defaults("sst"), "published")
     assert forms.preset_of(values) == "published"
-    assert forms.preset_of(forms.put(values, "model.width", 64)) is None
+    assert forms.preset_of(forms.with_value(values, "model.width", 64)) is None
 
 
 def test_configurations_are_compared_with_what_differs_first():

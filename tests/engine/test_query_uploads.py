@@ -135,4 +135,4 @@ def test_an_address_of_an_evicted_upload_is_told_why_and_what_to_do(home: Path) 
     with pytest.raises(DataError, match="no longer"):
         UploadHold(name)
     with pytest.raises(DataError, match="no longer"):
-        ocean.opened(ocean.SourceChoice("upload", path=name))
+        ocean.open_source(ocean.SourceChoice("upload", path=name))

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from engine.queries.text import duration
 from engine.runs import LandSettings, RunConfig, RunStore
-from explorer.cli import _Bar, _duration, main
+from explorer.cli import _Bar, main
 
 FAST = RunConfig(settings=LandSettings(step_deg=5.0, rows_per_band=6, resolution="110m"))
 PATIENCE_S = 120.0
@@ -148,7 +149,7 @@ def test_a_terminal_sees_one_line_and_a_file_one_line_every_ten_percent(home):
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (7384, "2 h 03 min")]
 )
 def test_durations_are_told_in_words(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(("given", "taken"), [((), None), (("--quality", "all"), "all"), (("--quality", "3"), 3)])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DataError, QualityError
-from engine.queries.ocean import LAYERS, Cost, Opened, PlaceSeries, SourceChoice
+from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary
 from engine.queries.ocean import uploads as ocean_uploads
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel, nearest
@@ -44,10 +44,10 @@ TEXTS = st.one_of(
 )  # fmt: skip
 
 
-def opened_source(choice: SourceChoice | None = None, **changes: Any) -> Opened:
+def opened_source(choice: SourceChoice | None = None, **changes: Any) -> SourceSummary:
     choice = choice or SourceChoice()
     days = tuple(np.datetime_as_string(np.datetime64("2001-01-01") + np.arange(90), "D").tolist())
-    source = Opened(
+    source = SourceSummary(
         choice, "Made up", "key", days, "day", (180, 360), "180 × 360", "standard", 30.0, tuple(LAYERS), ("A note.",),
         (), (-2.0, 32.0), 259_200, 1e8,
     )  # fmt: skip
@@ -257,11 +257,11 @@ def test_texts() -> None:
     rows = dict(text.source_rows(opened_source()))
     assert rows["Span"] == "1 January 2001 to 31 March 2001"
     assert rows["One day"] == "0.247 MB"
-    assert text.cost(Cost(31, 2**20, 2**20, 0.2)) == (
+    assert text.cost(ReadCost(31, 2**20, 2**20, 0.2)) == (
         "31 days: 1 MB to read, less than a second, at most 1 MB in memory at once."
     )
-    assert "about 1 min 15 s" in text.cost(Cost(31, 2**20, 2**20, 75.0))
-    nothing = PlaceSeries(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
+    assert "about 1 min 15 s" in text.cost(ReadCost(31, 2**20, 2**20, 75.0))
+    nothing = PointSeries(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
     assert text.series_sentence(nothing, "day").startswith("No observations at 10.5° N 30.5° W")
     observed_once = replace(nothing, observed=np.array([4.0], np.float32))
     assert text.series_sentence(observed_once, "day").startswith("1 of 1 days observed at 10.5° N 30.5° W")

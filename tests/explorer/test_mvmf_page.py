@@ -14,9 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.queries.mvmf.centres import KAPPA_RANGE, STARTS, Component, Components, Placed, Start, components
-from engine.queries.mvmf.expert import ClimateBar, TileCase
-from engine.queries.mvmf.sandbox import Belief, Field, Region
+from engine.queries.mvmf.centres import (
+    CENTRE_KINDS,
+    KAPPA_RANGE,
+    CentreChoice,
+    Component,
+    Components,
+    PlacedComponent,
+    components,
+)
+from engine.queries.mvmf.expert import ClimateBar, TilePrediction
+from engine.queries.mvmf.sandbox import MapField, Mixture, Region
 from explorer.pages.mvmf import expert_text, text, view
 from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
@@ -29,8 +37,9 @@ KEYS = [*MvmfModel.KEYS, "kappa", "weight", "c", "truth", "spot", "run", "day", 
 TEXTS = st.one_of(
     st.integers(-(10**9), 10**9).map(str),
     st.sampled_from(
-        [*STARTS, "sandbox", "expert", "log", "50", "truth", "nan", "0", "-1", "1e300", "10,20", "91,0", "nan,nan", "-",
-         "10,20,30,1", "10,20,30,1:1,2,3,4,0", "10,20,0,1", "10,20,nan,1", "10,20,5,-1", "<script>", "../x"]
+        [*CENTRE_KINDS, "sandbox", "expert", "log", "50", "truth", "nan", "0", "-1", "1e300", "10,20", "91,0",
+         "nan,nan", "-", "10,20,30,1", "10,20,30,1:1,2,3,4,0", "10,20,0,1", "10,20,nan,1", "10,20,5,-1",
+         "<script>", "../x"]
     ),
     st.text(max_size=12),
 )  # fmt: skip
@@ -68,11 +77,11 @@ def test_any_address_gives_a_valid_state(query: dict[str, str]) -> None:
     st.lists(
         st.builds(
             Component, st.floats(-90, 90), st.floats(-180, 179), st.floats(1e-6, 1e6), st.floats(0, 20)
-        ).map(lambda centre: Placed(-1, centre)),
+        ).map(lambda centre: PlacedComponent(-1, centre)),
         max_size=MOST_IN_ADDRESS,
     ),
 )  # fmt: skip
-def test_an_address_restores_the_mixture(start: str, count: int, seed: int, placed: list[Placed]) -> None:
+def test_an_address_restores_the_mixture(start: str, count: int, seed: int, placed: list[PlacedComponent]) -> None:
     first = MvmfModel({})
     first.param.update(start=start, count=count, seed=seed)
     first.placed = tuple(placed)
@@ -110,21 +119,21 @@ def test_an_address_holds_twelve_centres_and_a_file_none() -> None:
 def test_another_start_discards_the_changes_of_its_centres() -> None:
     model = MvmfModel({"start": "land", "n": "20", "c": "1,2,3,1:4,5,6,1,7"})
     model.set_component(8, Component(0.0, 0.0, 9.0, 1.0), 20)
-    assert [centre.of_start for centre in model.placed] == [-1, 7, 8]
+    assert [centre.start_index for centre in model.placed] == [-1, 7, 8]
     model.delete(7, Component(4.0, 5.0, 6.0, 1.0), 20)
-    assert next(centre for centre in model.placed if centre.of_start == 7).component.weight == 0.0
+    assert next(centre for centre in model.placed if centre.start_index == 7).component.weight == 0.0
     model.set_component(20, Component(9.0, 9.0, 9.0, 2.0), 20)
     assert model.placed[0].component.lat == 9.0
     model.count = 21
-    assert [centre.of_start for centre in model.placed] == [-1]
+    assert [centre.start_index for centre in model.placed] == [-1]
     model.delete(21, model.placed[0].component, 21)
     assert model.placed == ()
 
 
 @pytest.mark.parametrize("start", ["none", "land", "file"])
 def test_kappa_and_weight_of_all_apply_to_centres_set_by_hand(start: str) -> None:
-    placed = (Placed(-1, Component(1.0, 2.0, 3.0, 4.0)), Placed(0, Component(5.0, 6.0, 7.0, 8.0)))
-    deleted = Placed(1, Component(5.0, 6.0, 7.0, 0.0))
+    placed = (PlacedComponent(-1, Component(1.0, 2.0, 3.0, 4.0)), PlacedComponent(0, Component(5.0, 6.0, 7.0, 8.0)))
+    deleted = PlacedComponent(1, Component(5.0, 6.0, 7.0, 0.0))
     model = MvmfModel({})
     model.start = start
     model.placed = (*placed, deleted)
@@ -241,8 +250,8 @@ def read(page: view.MvmfView, lat: float, lon: float, **pointed: object) -> str:
 
 
 def density(rows: list[Component], lat: float, lon: float) -> str:
-    of = components(Start("none", 1, 0, 1.0), [Placed(-1, centre) for centre in rows])
-    return text.per_km2(Belief(of).per_km2(lat, lon))
+    of = components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, centre) for centre in rows])
+    return text.per_km2(Mixture(of).per_km2(lat, lon))
 
 
 HERE, THERE = Component(48.0, 8.0, 400.0, 2.0), Component(-36.0, 175.0, 60.0, 1.0)
@@ -272,9 +281,9 @@ def test_right_of_the_divider_the_pointer_reads_the_selected_component(page: vie
 
 def tile_result(num_tested: int) -> TileResult:
     """An expert's answer about one picture."""
-    mixture = Belief(Components(*(np.array([value]) for value in HERE)))
-    errors = Field(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
-    case = TileCase((), mixture.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
+    mixture = Mixture(Components(*(np.array([value]) for value in HERE)))
+    errors = MapField(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
+    case = TilePrediction((), mixture.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
     return TileResult(case, mixture, mixture.map(), errors, 200, 190, num_tested, True)
 
 
@@ -318,14 +327,14 @@ def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView) -> N
 
 def test_weight_of_all_is_that_of_a_starts_centres_too(page: view.MvmfView) -> None:
     page.model.param.update(start="fibonacci", count=10)
-    page.model.placed = (Placed(4, HERE), Placed(-1, THERE))
+    page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
     page.model.log_kappa = 3.0
     page.model.weight = 5.0
     mixture = page.sandbox.mixture
     assert mixture is not None
     assert mixture.components.weight.tolist() == [5.0] * 11
     assert mixture.components.kappa == pytest.approx(np.full(11, 1000.0))
-    page.model.placed = (Placed(4, HERE), Placed(-1, THERE))
+    page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
     assert page.sandbox.mixture is not None
     assert page.sandbox.mixture.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
 
@@ -406,7 +415,7 @@ def test_a_file_of_centres_replaces_the_start(page: view.MvmfView) -> None:
     assert page.model.start == "file"
     assert "taken as the longitude" in page.sandbox.panel.notes.object
     mixture = page.sandbox.mixture
-    assert isinstance(mixture, Belief)
+    assert isinstance(mixture, Mixture)
     assert len(mixture.components) == 5
     messages: list[str] = []
     page.sandbox._session.say = lambda severity, sentence: messages.append(sentence)

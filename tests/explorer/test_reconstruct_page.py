@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, Anatomy, Snapshot, Verdict
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, Snapshot
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
 from explorer.plots import reconstruct as figures
@@ -102,7 +102,7 @@ def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> N
     assert model.case(with_clouds=False).clouds == ()
 
 
-def verdict_of(mean: float, best: float, spread: float | None = None, **changes: object) -> Verdict:
+def verdict_of(mean: float, best: float, spread: float | None = None, **changes: object) -> ModelScores:
     rows = {"class": {"never": {"area": 0.2}}, "surface": {"sea": {}}}
     values = {
         "table": {"model": rows, "mean": rows, "other": rows},
@@ -114,7 +114,7 @@ def verdict_of(mean: float, best: float, spread: float | None = None, **changes:
         "spread": {"mean": spread, "other": spread},
         "withheld_only": False,
     }
-    return Verdict(**{**values, **changes})  # type: ignore[arg-type]
+    return ModelScores(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_the_verdict_compares_errors_with_their_uncertainty() -> None:
@@ -141,13 +141,13 @@ def test_external_text_is_escaped() -> None:
 
 def test_a_place_has_its_observed_days() -> None:
     days = np.array([np.nan, 20.0, 21.0], np.float32)
-    cell = Anatomy(
+    cell = CellDetail(
         10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False
     )
     assert "observed on 2 of 3 days" in text.anatomy(cell, "2004-07-01")[0][0]
     assert text.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
     blank = np.full(3, np.nan, np.float32)
-    unseen = Anatomy(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
+    unseen = CellDetail(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
     assert "uses more distant cells" in text.anatomy(unseen, "2004-07-01")[0][0]
 
 
@@ -168,7 +168,7 @@ def test_figures_are_drawn_from_plain_arrays(truth: float | None) -> None:
     levels = {"model": 20.5, "baseline": np.nan, "mean": 20.4}
     assert figures.anatomy(days, days * np.nan, np.array([0, 0.4, 0.6]), levels, 0.2, truth)
     quantiles = np.abs(np.sort(np.random.default_rng(0).normal(size=(3, 5)), axis=1))
-    assert figures.by_count(np.arange(3), quantiles, quantiles)
+    assert figures.errors_by_observations(np.arange(3), quantiles, quantiles)
     errors = {name: {"a": 1.0, "b": 2.0} for name in ("model", "baseline", "mean")}
     assert figures.by_label(errors, ["a", "b"], "")
     power = np.geomspace(1, 1e-3, 20)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreError
+from engine.queries.text import duration
 from engine.runs import Change, LandSettings, RunConfig, RunRecord, RunStore
 from explorer.registry import Registry
 from explorer.runs_panel import RunsPanel, row, title
 from explorer.session import Session
-from explorer.widgets.text import duration
 
 NAME = "<b>bold</b>"
 

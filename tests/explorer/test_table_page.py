@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries.table import Baseline
+from engine.queries.table import BaselineScore
 from engine.runs import RunConfig
 from explorer.pages.table import text
 from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel
@@ -108,7 +108,7 @@ def test_a_smaller_table_narrows_the_padding() -> None:
     ],
 )
 def test_the_table_is_compared_with_its_baseline(test: float, is_over: bool, expected: str, is_caution: bool) -> None:
-    sentence, caution = text.verdict(test, Baseline("nearest sampled point", 0.5, 0.4), "°C", is_over)
+    sentence, caution = text.verdict(test, BaselineScore("nearest sampled point", 0.5, 0.4), "°C", is_over)
     assert expected in sentence
     assert "0.5 °C" in sentence
     assert caution is is_caution

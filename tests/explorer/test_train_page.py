@@ -16,7 +16,7 @@ from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, StoreError
 from engine.queries.train import curves as trainings
 from engine.queries.train import forms
-from engine.queries.train.run_files import final_scores, newest_metrics, snapshot_epochs, snapshot_fields
+from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_epochs, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
 from explorer.pages.train import form_fields as fields
 from explorer.pages.train import markup, text
@@ -107,9 +107,9 @@ def test_every_row_reads_back_its_own_text(data: st.DataObject) -> None:
     before = model.values
     for field in forms.form_fields(model.task):
         if field.name != "space" and (
-            field.only_if is None or forms.pick(before, field.only_if[0]) == field.only_if[1]
+            field.only_if is None or forms.value_of(before, field.only_if[0]) == field.only_if[1]
         ):
-            fields.change(model, field.name, fields.as_text(forms.pick(before, field.name)))
+            fields.change(model, field.name, fields.as_text(forms.value_of(before, field.name)))
     assert model.checked() == RunConfig.demo(model.task)
 
 
@@ -265,8 +265,8 @@ def test_a_run_is_read_once_and_drawn_with_its_baselines(store: RunStore) -> Non
     assert snapshot.top == 0.5
     figure = figures.curves(snapshot.lines, False, "Step", "K", 200, snapshot.top)
     assert hv.render(figure).y_range.end < 0.5
-    assert newest_metrics(run.run.folder)["step"] == 49  # the torn line does not count
-    assert newest_metrics(store.home) == {}
+    assert latest_metrics(run.run.folder)["step"] == 49  # the torn line does not count
+    assert latest_metrics(store.home) == {}
 
 
 def test_snapshots_are_fields_and_a_damaged_one_is_an_error(store: RunStore) -> None:
@@ -305,8 +305,8 @@ def test_figures_of_a_sweep_stand_for_any_number_of_trials() -> None:
             trainings.SweepTrial(number, "done", values, "r", 1.0 / (number + 1), [], "")
             for number, values in enumerate(chosen)
         )
-        view = trainings.SweepView(("model.width", "encoder"), trials, {"model.width": 1.0})
-        result = trainings.parallel(view)
+        view = trainings.SweepSummary(("model.width", "encoder"), trials, {"model.width": 1.0})
+        result = trainings.parallel_coordinates(view)
         hv.render(figures.parallel(result, ["Width", "Encoder", "Score"], 0))
         if count:
             hv.render(figures.slice_of(result, 0, "Width", "K"))

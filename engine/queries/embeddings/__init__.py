@@ -1,8 +1,10 @@
-"""Numbers of the Embeddings page: embeddings of patches, their similarity, and files of them."""
+"""Data of the Embeddings page: embeddings of patches, their similarity, and files of them."""
+
+# pyright: reportUnusedImport=false
 
 from engine.queries.embeddings.curves import (
-    Difference,
     DistanceCurves,
+    MeasureDifference,
     compare,
     similarity_by_distance,
     similarity_histogram,
@@ -15,12 +17,12 @@ from engine.queries.embeddings.embedding import (
     PatchEmbedding,
     ScaleTable,
     cell_of,
-    clipped_share,
+    clipped_fraction,
     dimension,
     divisors,
     domain_note,
     embedding,
-    estimate,
+    embedding_cost,
     extremes,
     is_embedded,
     rgb,
@@ -28,34 +30,3 @@ from engine.queries.embeddings.embedding import (
     similarity,
 )
 from engine.queries.embeddings.files import config_from_json, config_json, embedding_netcdf, embedding_npz, snippet
-
-__all__ = [
-    "SHOWN_ENCODERS",
-    "Difference",
-    "DistanceCurves",
-    "EmbeddingConfig",
-    "EmbeddingCost",
-    "Neighbour",
-    "PatchEmbedding",
-    "ScaleTable",
-    "cell_of",
-    "clipped_share",
-    "compare",
-    "config_from_json",
-    "config_json",
-    "dimension",
-    "divisors",
-    "domain_note",
-    "embedding",
-    "embedding_netcdf",
-    "embedding_npz",
-    "estimate",
-    "extremes",
-    "is_embedded",
-    "rgb",
-    "scale",
-    "similarity",
-    "similarity_by_distance",
-    "similarity_histogram",
-    "snippet",
-]

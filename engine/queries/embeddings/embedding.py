@@ -1,11 +1,10 @@
-"""Numbers of the Embeddings page: where patches are, how alike, how large, and what a choice changes."""
+"""Embeddings of patches: values, similarity, scale features, and cost."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,21 +16,20 @@ from engine.embedding import ENCODERS, SCALE_FEATURES, Patches, sinusoidal_embed
 from engine.embedding.patches import divisors as _divisors
 from engine.errors import ChoiceError
 from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
-from engine.queries.cache import CACHE, Progress
+from engine.queries.cache import CACHE, Progress, Result, no_progress, sub_progress
 from engine.queries.colours import principal_colours
 from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid, great_circle_km
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Answer = TypeVar("Answer")
 
-#: The encoders that say something before anything is trained.
+#: The encoders without learned parameters.
 SHOWN_ENCODERS = {name: ENCODERS[name] for name in ("harmonic", "sinusoidal")}
 
-# Measured on one core with AVX-512: ns for one cell and component, of which the sum over orders takes a share of each.
-_NS_A_VALUE = 0.9
-_NS_AN_ORDER = 0.03
+# Measured on one core with AVX-512: ns for a cell and component, and for each order of its sum.
+_NS_PER_VALUE = 0.9
+_NS_PER_ORDER = 0.03
 _WORK_BYTES = 64 * 2**20
 
 _CURVES_BYTES = 16_384
@@ -39,11 +37,11 @@ _CURVES_BYTES = 16_384
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """Patches of (ph, pw) cells of a regular grid of ``step_deg``, seen through an encoder.
+    """Patches of (ph, pw) cells of a regular grid of ``step_deg``, and an encoder.
 
-    ``clip_sigma`` is where the values are softly clipped, in standard deviations; None leaves them as they are.
-    K is that of ``basis``, for every encoder; ``harmonic`` alone uses the rest of it.
-    Raises :class:`ChoiceError` or :class:`GridError` for a grid, patch, clip or encoder that cannot work.
+    ``clip_sigma`` is the soft clip in standard deviations, None for no clip. K is that of ``basis`` for every encoder;
+    only ``harmonic`` uses the rest of it.
+    Raises :class:`ChoiceError` or :class:`GridError` for an invalid grid, patch, clip or encoder.
     """
 
     basis: BasisConfig = field(default_factory=BasisConfig)
@@ -55,22 +53,24 @@ class EmbeddingConfig:
     def __post_init__(self) -> None:
         if self.encoder not in SHOWN_ENCODERS:
             raise ChoiceError(
-                f"the encoder {self.encoder!r} has nothing to show before it is trained"
+                f"the encoder {self.encoder!r} has no values before it is trained"
                 if self.encoder in ENCODERS
                 else f"there is no encoder {self.encoder!r}",
                 "encoder",
                 f"choose one of {', '.join(SHOWN_ENCODERS)}",
             )
         if self.clip_sigma is not None and not 0.0 < self.clip_sigma < math.inf:
-            raise ChoiceError(f"the clip is at {self.clip_sigma:g} σ", "clip_sigma", "choose more than 0, 3 is usual")
+            raise ChoiceError(
+                f"the clip is at {self.clip_sigma:g} σ", "clip_sigma", "choose more than 0, for example 3"
+            )
         self.patches()
 
     def grid(self) -> LatLonGrid:
-        """The grid whose cells the patches are made of."""
+        """The grid of the cells."""
         return LatLonGrid.regular(self.step_deg)
 
     def patches(self) -> Patches:
-        """The patches."""
+        """The patches of the grid."""
         return Patches(self.grid(), self.patch)
 
 
@@ -85,33 +85,33 @@ class PatchEmbedding:
 
 
 def divisors(step_deg: float) -> tuple[list[int], list[int]]:
-    """Heights and widths, in cells, of the patches that fill the regular grid of ``step_deg``."""
+    """Heights and widths, in cells, of the patches that divide the regular grid of ``step_deg``."""
     rows, columns = LatLonGrid.regular(step_deg).shape
     return _divisors(rows), _divisors(columns)
 
 
 def is_embedded(config: EmbeddingConfig) -> bool:
-    """Whether the embedding is at hand, so that asking about it costs next to nothing."""
+    """Whether the embedding is in the cache."""
     return ("embedding", config) in CACHE
 
 
 def embedding(config: EmbeddingConfig, progress: Progress | None = None) -> PatchEmbedding:
-    """The embedding of ``config``. ``progress(share, text)`` may raise to abandon the work.
+    """The embedding of ``config``. ``progress`` may raise to cancel the work.
 
-    Raises :class:`ChoiceError` when K is not possible or the domain holds no cell.
+    Raises :class:`ChoiceError` when K is not possible or the domain contains no cell.
     """
 
     def embed() -> PatchEmbedding:
         patches = config.patches()
-        values = _harmonic(config, progress) if config.encoder == "harmonic" else _sinusoidal(config)
+        values = _harmonic(config, progress or no_progress) if config.encoder == "harmonic" else _sinusoidal(config)
         return PatchEmbedding(values, patches.lat, patches.lon, patches.area_m2)
 
-    return CACHE.get(("embedding", config), embed, lambda made: made.values.nbytes)
+    return CACHE.get(("embedding", config), embed, lambda result: result.values.nbytes)
 
 
-def _harmonic(config: EmbeddingConfig, progress: Progress | None) -> Singles:
-    fit_share = 0.0 if is_fitted(config.basis) else 0.7
-    basis = fitted(config.basis, _part(progress, 0.0, fit_share))
+def _harmonic(config: EmbeddingConfig, progress: Progress) -> Singles:
+    fit_fraction = 0.0 if is_fitted(config.basis) else 0.7
+    basis = fitted(config.basis, sub_progress(progress, 0.0, fit_fraction))
     return engine_embedding.position_embedding(
         basis,
         config.grid(),
@@ -119,13 +119,8 @@ def _harmonic(config: EmbeddingConfig, progress: Progress | None) -> Singles:
         config.clip_sigma,
         num_components=config.basis.num_components,
         device=device(),
-        progress=_part(progress, fit_share, 1.0),
+        progress=sub_progress(progress, fit_fraction, 1.0),
     ).numpy(force=True)
-
-
-def _part(progress: Progress | None, first: float, last: float) -> Progress | None:
-    """What reports a part of the work as the shares from ``first`` to ``last`` of the whole."""
-    return None if progress is None else lambda share, text: progress(first + (last - first) * share, text)
 
 
 def _sinusoidal(config: EmbeddingConfig) -> Singles:
@@ -148,18 +143,18 @@ def dimension(config: EmbeddingConfig, index: int) -> Singles:
 def rgb(config: EmbeddingConfig) -> NDArray[np.uint8]:
     """The embedding as colours (Hp, Wp, 3): its first three area-weighted principal components, 2nd to 98th percentile.
 
-    Colours only tell places apart: like colours, like embeddings.
+    Similar colours mean similar embeddings.
     """
 
-    def colour() -> NDArray[np.uint8]:
-        made = embedding(config)
-        return principal_colours(made.values, made.area_m2)
+    def compute() -> NDArray[np.uint8]:
+        patches = embedding(config)
+        return principal_colours(patches.values, patches.area_m2)
 
-    return kept("rgb", config, colour)
+    return cached("rgb", config, compute)
 
 
 def cell_of(config: EmbeddingConfig, lat_deg: float, lon_deg: float) -> tuple[int, int]:
-    """Row and column of the patch that holds a place; the poles belong to the outermost rows."""
+    """Row and column of the patch that contains a point; the poles belong to the outermost rows."""
     rows, columns = config.patches().shape
     row = int((lat_deg + 90.0) / 180.0 * rows)
     return min(row, rows - 1), int((lon_deg + 180.0) % 360.0 / 360.0 * columns) % columns
@@ -172,7 +167,7 @@ def similarity(config: EmbeddingConfig, row: int, col: int) -> Singles:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A patch by its place, with its cosine similarity and great-circle distance to the chosen one."""
+    """A patch with its cosine similarity and great-circle distance to the selected one."""
 
     row: int
     col: int
@@ -183,30 +178,30 @@ class Neighbour:
 
 
 def extremes(config: EmbeddingConfig, row: int, col: int, n: int = 5) -> tuple[list[Neighbour], list[Neighbour]]:
-    """The ``n`` patches most and least like the chosen one (itself left out), the extreme first."""
-    made, cosine = embedding(config), similarity(config, row, col)
-    columns = made.lon.size
+    """The ``n`` patches most and least similar to the selected one (without itself), the extreme first."""
+    patches, cosine = embedding(config), similarity(config, row, col)
+    lat, lon = patches.lat.tolist(), patches.lon.tolist()
+    columns = len(lon)
     order = np.argsort(cosine, axis=None, kind="stable")
     order = order[order != row * columns + col]
 
     def neighbour(flat: int) -> Neighbour:
         i, j = divmod(flat, columns)
-        km = great_circle_km(float(made.lat[row]), float(made.lon[col]), float(made.lat[i]), float(made.lon[j]))
-        return Neighbour(i, j, float(made.lat[i]), float(made.lon[j]), float(cosine[i, j]), float(km))
+        km = great_circle_km(lat[row], lon[col], lat[i], lon[j])
+        return Neighbour(i, j, lat[i], lon[j], float(cosine[i, j]), float(km))
 
-    picked = order[::-1][:n], order[:n]
-    return [neighbour(int(flat)) for flat in picked[0]], [neighbour(int(flat)) for flat in picked[1]]
+    return [neighbour(int(flat)) for flat in order[::-1][:n]], [neighbour(int(flat)) for flat in order[:n]]
 
 
-def clipped_share(config: EmbeddingConfig, progress: Progress | None = None) -> Floats:
-    """The share (K,) of the Earth's area where each dimension lies beyond the clip; zeros where nothing is clipped."""
+def clipped_fraction(config: EmbeddingConfig, progress: Progress | None = None) -> Floats:
+    """The fraction (K,) of the Earth's area where each dimension lies beyond the clip; zeros without a clip."""
     clip = config.clip_sigma
     if clip is None or config.encoder != "harmonic":
         return np.zeros(config.basis.num_components)
     basis = fitted(config.basis, progress)
 
-    def count() -> Floats:
-        share = engine_embedding.clipped_fraction(
+    def compute() -> Floats:
+        fraction = engine_embedding.clipped_fraction(
             basis,
             config.grid(),
             clip,
@@ -214,16 +209,16 @@ def clipped_share(config: EmbeddingConfig, progress: Progress | None = None) -> 
             device=device(),
             progress=progress,
         )
-        return share.numpy(force=True)
+        return fraction.numpy(force=True)
 
-    return kept("clipped", config, count)
+    return cached("clipped", config, compute)
 
 
 @dataclass(frozen=True)
 class ScaleTable:
-    """Ten sizes of the patches, by row: ``names`` and ``units``, and ``logs`` (Hp, 10), their natural logarithms.
+    """Ten scale features of the patches by row: ``names``, ``units``, and ``logs`` (Hp, 10), the natural logarithms.
 
-    They depend on latitude ``lat`` (Hp,) only: a map of one is its column, the same at every longitude.
+    They depend on latitude ``lat`` (Hp,) only.
     """
 
     names: tuple[str, ...]
@@ -232,7 +227,7 @@ class ScaleTable:
     logs: Floats
 
     def of(self, row: int) -> list[tuple[str, float, str, float]]:
-        """Name, size, unit and feature (the logarithm) of the ten for the patches of one row."""
+        """Name, size, unit and logarithm of the ten features for the patches of a row."""
         return [
             (name, math.exp(value), unit, float(value))
             for name, unit, value in zip(self.names, self.units, self.logs[row], strict=True)
@@ -246,10 +241,10 @@ def scale(config: EmbeddingConfig) -> ScaleTable:
     return ScaleTable(names, units, config.patches().lat, logs)
 
 
-def domain_share(config: EmbeddingConfig) -> Floats:
-    """The share (Hp, Wp) of each patch's area that lies in the basis's fit domain, by the cells of the grid."""
+def domain_fraction(config: EmbeddingConfig) -> Floats:
+    """The fraction (Hp, Wp) of the area of each patch inside the fit domain of the basis, by cells of the grid."""
 
-    def share() -> Floats:
+    def compute() -> Floats:
         patches = config.patches()
         mask = config.basis.domain.mask(config.grid())
         if mask is None:
@@ -257,33 +252,33 @@ def domain_share(config: EmbeddingConfig) -> Floats:
         columns = mask.reshape(mask.shape[0], patches.shape[1], config.patch[1]).mean(axis=2)
         return patches.row_weights @ columns
 
-    return kept("domain", config, share)
+    return cached("domain", config, compute)
 
 
 def domain_note(config: EmbeddingConfig, row: int, col: int) -> str | None:
     """A sentence where the patch lies outside the fit domain, else None.
 
-    Such a patch gets the values that the same formula has there, which no fit has standardised.
+    The values of such a patch follow from the same formula, but are not standardised by the fit.
     """
-    if config.encoder != "harmonic" or domain_share(config)[row, col] > 0.0:
+    if config.encoder != "harmonic" or domain_fraction(config)[row, col] > 0.0:
         return None
     return (
-        f"This patch lies wholly outside the {config.basis.domain.kind} that the basis was fitted over: its values "
-        "are extrapolated, and the clip is what keeps them in range."
+        f"This patch lies wholly outside the {config.basis.domain.kind}, the fit domain of the basis: its values are "
+        "extrapolated, and only the clip limits them."
     )
 
 
 @dataclass(frozen=True)
 class EmbeddingCost:
-    """What an embedding will take: bytes of the result and at the peak, seconds on one core (0: at hand)."""
+    """Cost of an embedding: bytes of the result and at the peak, seconds on one core (0: in the cache)."""
 
     result_bytes: int
     peak_bytes: int
     seconds: float
 
 
-def estimate(config: EmbeddingConfig) -> EmbeddingCost:
-    """What :func:`embedding` will take for ``config``, roughly, before it starts."""
+def embedding_cost(config: EmbeddingConfig) -> EmbeddingCost:
+    """Estimated cost of :func:`embedding` for ``config``."""
     (rows, columns), (height, width) = config.patches().shape, config.patch
     components = config.basis.num_components
     result = 4 * rows * columns * components
@@ -291,16 +286,16 @@ def estimate(config: EmbeddingConfig) -> EmbeddingCost:
         return EmbeddingCost(result, result, 0.0 if is_embedded(config) else 1e-8 * result)
     orders = 2 * config.basis.max_degree + 1
     values = rows * height * columns * width * components
-    seconds = 1e-9 * values * (_NS_A_VALUE + _NS_AN_ORDER * orders)
+    seconds = 1e-9 * values * (_NS_PER_VALUE + _NS_PER_ORDER * orders)
     needs_fit = config.basis.domain.kind != "sphere" and not is_fitted(config.basis)
     fit_seconds, fit_bytes = fit_estimate(config.basis) if needs_fit else (0.0, 0)
     return EmbeddingCost(result, max(fit_bytes, result + _WORK_BYTES), seconds + fit_seconds)
 
 
-def kept(what: str, config: EmbeddingConfig, compute: Callable[[], Answer]) -> Answer:
-    """An answer about the embedding of ``config``, computed once; ``what`` names it."""
-    return CACHE.get(("embedding", what, config), compute, _bytes)
+def cached(name: str, config: EmbeddingConfig, compute: Callable[[], Result]) -> Result:
+    """The result ``name`` for the embedding of ``config``, computed once."""
+    return CACHE.get(("embedding", name, config), compute, _num_bytes)
 
 
-def _bytes(answer: object) -> int:
-    return answer.nbytes if isinstance(answer, np.ndarray) else _CURVES_BYTES
+def _num_bytes(result: object) -> int:
+    return result.nbytes if isinstance(result, np.ndarray) else _CURVES_BYTES

@@ -1,1 +1,1 @@
-"""Numbers of the Geolocation page: mixtures on the globe, their centres, and what a trained expert believes."""
+"""Data of the Geolocation page: mixtures on the globe, their centres, and the predictions of a trained expert."""

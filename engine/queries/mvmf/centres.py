@@ -1,4 +1,4 @@
-"""Where a belief of the MvMF page's sandbox has its centres: placed by hand, drawn, or read from a file.
+"""Centres of a mixture on the Geolocation page: added by hand, generated, or read from a file.
 
 Legend: K components.
 """
@@ -32,23 +32,23 @@ from engine.sphere import LatLonGrid, great_circle_km, lat_lon
 Floats = NDArray[np.float64]
 
 KAPPA_RANGE = (MIN_KAPPA, MAX_KAPPA)
-"""What κ may be."""
+"""Range of κ."""
 
-STARTS: dict[str, int] = {
+CENTRE_KINDS: dict[str, int] = {
     "none": 0, "fibonacci": 32_768, "land": 32_768, "ocean": 32_768, "near-data": 4000, "kmeans": 1000,
     "hierarchy": 32_768, "file": 32_768,
 }  # fmt: skip
-"""Where centres may begin, and how many at most."""
+"""Ways to choose the initial centres, and the maximum number of each."""
 
 MAX_FILE_BYTES = 8 * 2**20
-SITES = 4000  # places on land that stand for data, where centres are to lie near some
+NUM_SITES = 4000  # points on land used as training data for centres near data
 
 _MASK_STEP_DEG = 0.5
 _SITE_SEED = 20_250
 
 
 class Component(NamedTuple):
-    """One peak: where it stands in degrees, its concentration κ, and its weight beside the others (any scale, ≥ 0)."""
+    """A component: position in degrees, concentration κ, and relative weight (any scale, ≥ 0)."""
 
     lat: float
     lon: float
@@ -56,18 +56,18 @@ class Component(NamedTuple):
     weight: float
 
 
-class Placed(NamedTuple):
-    """A component set by hand: one of the start's when ``of_start`` is its index, else (−1) one more."""
+class PlacedComponent(NamedTuple):
+    """A component edited by hand: it replaces initial component ``start_index``, or is added to them when −1."""
 
-    of_start: int
+    start_index: int
     component: Component
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where the centres begin: a kind of :data:`STARTS`, how many, by which seed, all with the same κ and weight.
+class CentreChoice:
+    """The initial centres: a kind of :data:`CENTRE_KINDS`, number, seed, and the κ and weight of all of them.
 
-    ``separation_km`` is the least distance of centres near data; ``points`` (lat, lon) are those of a file.
+    ``separation_km`` is the minimum distance of centres near data; ``points`` (lat, lon) are those of a file.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """All components of a belief, each an array (K,): degrees, κ, weights."""
+    """All components of a mixture, each an array (K,): degrees, κ, weights."""
 
     lat: Floats
     lon: Floats
@@ -91,86 +91,88 @@ class Components:
     def __len__(self) -> int:
         return self.lat.size
 
-    def one(self, index: int) -> Component:
-        """One of them."""
+    def component(self, index: int) -> Component:
+        """One component."""
         return Component(*(float(values[index]) for values in (self.lat, self.lon, self.kappa, self.weight)))
 
-    def with_one(self, index: int, component: Component) -> Components:
-        """All of them with one as it is now."""
+    def with_component(self, index: int, component: Component) -> Components:
+        """A copy with component ``index`` replaced."""
         columns = tuple(values.copy() for values in (self.lat, self.lon, self.kappa, self.weight))
         for values, value in zip(columns, component, strict=True):
             values[index] = value
         return Components(*columns)
 
 
-def start_points(start: Start) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes (K,) of a start; fewer than asked for where there is no room for more.
+def initial_centres(choice: CentreChoice) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes (K,); fewer than ``count`` where there is no room for more.
 
-    Raises :class:`ChoiceError` for a kind or a count that cannot be.
+    Raises :class:`ChoiceError` for an unknown kind or an impossible count.
     """
-    if start.kind not in STARTS:
-        raise ChoiceError(f"there is no start {start.kind!r}", "centres", f"choose one of {', '.join(STARTS)}")
-    if start.kind == "none":
+    if choice.kind not in CENTRE_KINDS:
+        raise ChoiceError(
+            f"there is no kind of centres {choice.kind!r}", "centres", f"choose one of {', '.join(CENTRE_KINDS)}"
+        )
+    if choice.kind == "none":
         return np.empty(0), np.empty(0)
-    if start.kind == "file":
-        lat, lon = np.array(start.points, float).reshape(-1, 2).T
+    if choice.kind == "file":
+        lat, lon = np.array(choice.points, float).reshape(-1, 2).T
         return lat, lon
-    key = ("centres", start.kind, start.count, start.seed, start.separation_km)
-    return CACHE.get(key, lambda: _drawn(start), lambda found: 2 * found[0].nbytes)
+    key = ("centres", choice.kind, choice.count, choice.seed, choice.separation_km)
+    return CACHE.get(key, lambda: _generated(choice), lambda centres: 2 * centres[0].nbytes)
 
 
-def components(start: Start, placed: Sequence[Placed] = ()) -> Components:
-    """The start's components with those set by hand in their places, and the added ones after them."""
-    lat, lon = start_points(start)
-    rows = np.stack((lat, lon, np.full(lat.size, start.kappa), np.full(lat.size, start.weight)), 1)
-    for of_start, component in placed:
-        if 0 <= of_start < len(rows):
-            rows[of_start] = component
-    added = [component for of_start, component in placed if of_start < 0]
+def components(choice: CentreChoice, placed: Sequence[PlacedComponent] = ()) -> Components:
+    """The initial components, some replaced by hand, followed by the added ones."""
+    lat, lon = initial_centres(choice)
+    rows = np.stack((lat, lon, np.full(lat.size, choice.kappa), np.full(lat.size, choice.weight)), 1)
+    for start_index, component in placed:
+        if 0 <= start_index < len(rows):
+            rows[start_index] = component
+    added = [component for start_index, component in placed if start_index < 0]
     if added:
         rows = np.concatenate((rows, np.array(added, float)))
     return Components(*rows.T)
 
 
-def nearest(all_of: Components, lat: float, lon: float) -> tuple[int, float]:
-    """Index and distance in km of the component nearest to a place."""
-    apart = great_circle_km(lat, lon, all_of.lat, all_of.lon).numpy()
-    index = int(apart.argmin())
-    return index, float(apart[index])
+def nearest(components: Components, lat: float, lon: float) -> int:
+    """Index of the component nearest to a point."""
+    return int(great_circle_km(lat, lon, components.lat, components.lon).argmin())
 
 
 def points_of_text(content: bytes, name: str = "pasted.csv") -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
-    """Places (lat, lon) in degrees of a file's content, and what was understood and repaired.
+    """Points (lat, lon) in degrees of the content of a file, and notes on what was inferred and repaired.
 
-    Columns that are swapped and radians are noticed; see :func:`engine.mvmf.centres_of_bytes`. ``name`` is the
-    file's own, for the sentences.
+    Swapped columns and radians are detected; see :func:`engine.mvmf.centres_of_bytes`. ``name`` is the name of the
+    file, for the messages.
 
-    Raises :class:`DataError` for content that gives no centres, or too many.
+    Raises :class:`DataError` for content without centres, or with too many.
     """
     if len(content) > MAX_FILE_BYTES:
         raise DataError(
-            f"this holds {len(content) / 1e6:.0f} MB of centres", name, f"give at most {STARTS['file']:,} places"
+            f"the file has {len(content) / 1e6:.0f} MB",
+            name,
+            f"choose one with at most {CENTRE_KINDS['file']:,} points",
         )
-    found = centres_of_bytes(content, name, STARTS["file"])
-    lat, lon = (np.round(angle.numpy(), 9) for angle in lat_lon(found.centres))
-    return tuple(zip(lat.tolist(), lon.tolist(), strict=True)), found.notes
+    parsed = centres_of_bytes(content, name, CENTRE_KINDS["file"])
+    lat, lon = (np.round(angle.numpy(), 9) for angle in lat_lon(parsed.centres))
+    return tuple(zip(lat.tolist(), lon.tolist(), strict=True)), parsed.notes
 
 
-def _drawn(start: Start) -> tuple[Floats, Floats]:
-    count, seed = start.count, start.seed
-    match start.kind:
+def _generated(choice: CentreChoice) -> tuple[Floats, Floats]:
+    count, seed = choice.count, choice.seed
+    match choice.kind:
         case "fibonacci":
-            found = even_centres(count)
+            centres = even_centres(count)
         case "hierarchy":
-            found = hierarchy_centres(count)
+            centres = hierarchy_centres(count)
         case "near-data":
-            found = centres_near(_sites(), count, start.separation_km, seed)
+            centres = centres_near(_sites(), count, choice.separation_km, seed)
         case "kmeans":
-            found = kmeans_centres(_sites(), count, seed)
+            centres = kmeans_centres(_sites(), count, seed)
         case kind:
             grid, land = _land()
-            found = centres_within(land if kind == "land" else ~land, grid, count, seed)
-    lat, lon = (angle.numpy() for angle in lat_lon(found))
+            centres = centres_within(land if kind == "land" else ~land, grid, count, seed)
+    lat, lon = (angle.numpy() for angle in lat_lon(centres))
     return lat, lon
 
 
@@ -182,6 +184,6 @@ def _land() -> tuple[LatLonGrid, NDArray[np.bool_]]:
 
 @cache
 def _sites() -> Tensor:
-    """Places on land (N, 3) that stand for those of training data."""
+    """Points on land (N, 3) used as training data."""
     grid, land = _land()
-    return centres_within(land, grid, SITES, _SITE_SEED)
+    return centres_within(land, grid, NUM_SITES, _SITE_SEED)

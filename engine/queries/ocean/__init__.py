@@ -1,20 +1,20 @@
-"""Numbers of the Data page: sources, days, maps, series and files."""
+"""Data of the Data page: sources, days, maps, time series and files."""
+
+# pyright: reportUnusedImport=false
 
 from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
-from engine.queries.ocean.files import Entry, map_netcdf, series_csv
-from engine.queries.ocean.files import FolderListing as FolderListing
-from engine.queries.ocean.files import listing as file_listing
+from engine.queries.ocean.files import list_folder, map_netcdf, series_csv
 from engine.queries.ocean.maps import (
-    Cost,
-    PlaceSeries,
+    PointSeries,
+    ReadCost,
     Statistics,
-    cost,
+    coverage_percent,
     day_map,
     difference_map,
     has_statistics,
     map_histogram,
-    seen_percent,
+    read_cost,
     series,
     span_map,
     statistics,
@@ -27,46 +27,9 @@ from engine.queries.ocean.sources import (
     MAX_YEARS,
     SPANS,
     WITHHOLDING,
-    Opened,
     SourceChoice,
-    opened,
+    SourceSummary,
+    open_source,
     source,
 )
 from engine.queries.ocean.uploads import Upload, UploadHold, upload_limit_mb
-
-__all__ = [
-    "DEMO_STEPS",
-    "LAYERS",
-    "MAX_SEED",
-    "MAX_YEARS",
-    "SPANS",
-    "WITHHOLDING",
-    "Cost",
-    "Entry",
-    "FolderListing",
-    "Opened",
-    "PlaceSeries",
-    "Quality",
-    "SourceChoice",
-    "Statistics",
-    "Upload",
-    "UploadHold",
-    "cost",
-    "day_map",
-    "difference_map",
-    "file_listing",
-    "has_statistics",
-    "map_histogram",
-    "map_netcdf",
-    "opened",
-    "quality_of",
-    "seen_percent",
-    "series",
-    "series_csv",
-    "source",
-    "span_map",
-    "span_of",
-    "statistics",
-    "upload_limit_mb",
-    "withheld_map",
-]

@@ -1,4 +1,4 @@
-"""Where the ocean's files may lie: the folders people may choose from, and what they take away."""
+"""Files of the Data page: the folders that may be opened, and downloads."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.files import home_folder
-from engine.queries.export import netcdf_file
+from engine.queries.export import csv_file, lat_lon_coords, netcdf_file
 
 ROOTS = "HARMONIA_DATA"
 
-_DATA_ENDINGS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
+_DATA_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
-_MOST_ENTRIES = 1000
-_MOST_LOOKED_AT = 500_000
+_MAX_ENTRIES = 1000
+_MAX_FILES = 500_000
 
 
 def roots() -> tuple[Path, ...]:
     """The folders that data may be chosen from: ``$HARMONIA_DATA``, else ``data`` in Harmonia's home folder."""
-    given = [folder for folder in os.environ.get(ROOTS, "").split(os.pathsep) if folder]
-    return tuple(Path(folder).expanduser().resolve() for folder in given or [home_folder() / "data"])
+    folders = [folder for folder in os.environ.get(ROOTS, "").split(os.pathsep) if folder]
+    return tuple(Path(folder).expanduser().resolve() for folder in folders or [home_folder() / "data"])
 
 
-# --- choosing on the server -----------------------------------------------------------------------------------------
+# --- files on the server --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the browser: a folder to go into, or data to open. ``path`` is absolute."""
+class FolderEntry:
+    """A folder to enter, or data to open. ``path`` is absolute."""
 
     name: str
     path: str
@@ -46,40 +46,41 @@ class Entry:
 
 @dataclass(frozen=True)
 class FolderListing:
-    """What a folder offers: ``parent`` is where "up" leads ("" = the roots; None at the roots themselves)."""
+    """The content of a folder: ``parent`` is the folder above ("" = the roots; None at the roots)."""
 
     folder: str
     parent: str | None
-    entries: tuple[Entry, ...]
+    entries: tuple[FolderEntry, ...]
     num_more: int = 0
 
 
-def listing(folder: str = "") -> FolderListing:
+def list_folder(folder: str = "") -> FolderListing:
     """Folders and data in ``folder``, by name; "" lists the roots. Links that lead out of the roots are left out.
 
     Raises :class:`DataError` for a folder outside the roots, or one that cannot be read.
     """
     if not folder:
-        found = tuple(Entry(str(root), str(root), False) for root in roots() if root.is_dir())
-        return FolderListing("", None, found)
+        return FolderListing(
+            "", None, tuple(FolderEntry(str(root), str(root), False) for root in roots() if root.is_dir())
+        )
     inside = _inside(Path(folder))
     try:
         entries = sorted(_entries(inside), key=lambda entry: (entry.is_data, entry.name.lower()))
     except OSError as error:
         raise DataError(f"the folder cannot be read: {error.strerror}", str(folder), "choose another folder") from error
     parent = "" if inside in roots() else str(inside.parent)
-    return FolderListing(str(inside), parent, tuple(entries[:_MOST_ENTRIES]), max(0, len(entries) - _MOST_ENTRIES))
+    return FolderListing(str(inside), parent, tuple(entries[:_MAX_ENTRIES]), max(0, len(entries) - _MAX_ENTRIES))
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
-    for found in os.scandir(folder):
-        path = Path(found.path)
-        if found.name.startswith(".") or (found.is_symlink() and not _is_inside(path.resolve())):
+def _entries(folder: Path) -> Iterator[FolderEntry]:
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.name.startswith(".") or (entry.is_symlink() and not _is_inside(path.resolve())):
             continue
-        if found.is_dir():
-            yield Entry(found.name, found.path, found.name.endswith(".zarr") or is_zarr(path))
-        elif found.name.lower().endswith(_DATA_ENDINGS):
-            yield Entry(found.name, found.path, True, found.stat().st_size)
+        if entry.is_dir():
+            yield FolderEntry(entry.name, entry.path, entry.name.endswith(".zarr") or is_zarr(path))
+        elif entry.name.lower().endswith(_DATA_SUFFIXES):
+            yield FolderEntry(entry.name, entry.path, True, entry.stat().st_size)
 
 
 def is_zarr(folder: Path) -> bool:
@@ -88,15 +89,15 @@ def is_zarr(folder: Path) -> bool:
 
 
 def resolved(text: str) -> list[Path]:
-    """The files, or the one folder, that ``text`` names: a path or a glob, absolute or below a root.
+    """The files, or the one folder, of a path or glob, absolute or relative to a root.
 
-    Every one lies inside the roots after all links are followed, and so does everything below a folder.
-    Raises :class:`DataError` for what does not exist or lies outside.
+    All of them lie inside the roots after links are resolved, and so does everything below a folder.
+    Raises :class:`DataError` for a path that does not exist or lies outside.
     """
-    wanted = text.strip()
-    if ".." in Path(wanted).parts or "\0" in wanted:
-        raise DataError("the path goes up by “..”", wanted, "give the path without “..”")
-    full = wanted if os.path.isabs(wanted) else _below_a_root(wanted)
+    path = text.strip()
+    if ".." in Path(path).parts or "\0" in path:
+        raise DataError("the path contains “..”", path, "give the path without “..”")
+    full = path if os.path.isabs(path) else _below_a_root(path)
     inside = _matches(full) if glob.has_magic(full) else [_inside(Path(full))]
     for folder in (path for path in inside if path.is_dir()):
         _refuse_links_out(folder)
@@ -104,33 +105,33 @@ def resolved(text: str) -> list[Path]:
 
 
 def _matches(pattern: str) -> list[Path]:
-    """What a glob finds, by name; nobody looks for it outside the roots."""
+    """The files that a glob matches, by name; nothing outside the roots is searched."""
     plain = list(takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
     _inside(Path(*plain))
-    found = [_inside(Path(name)) for name in sorted(glob.glob(pattern))]
-    if not found:
-        raise _nothing(Path(pattern))
-    return found
+    matches = [_inside(Path(name)) for name in sorted(glob.glob(pattern))]
+    if not matches:
+        raise _not_found(Path(pattern))
+    return matches
 
 
-def _below_a_root(wanted: str) -> str:
-    """The first root that has something of this name, else the first."""
-    candidates = [str(root / wanted) for root in roots()]
+def _below_a_root(path: str) -> str:
+    """The path below the first root where it exists, else below the first root."""
+    candidates = [str(root / path) for root in roots()]
     return next((full for full in candidates if glob.glob(full)), candidates[0])
 
 
 def _inside(path: Path) -> Path:
     try:
-        found = path.resolve(strict=True)
+        resolved_path = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        # what lies outside must not even be told apart from what does not exist
-        raise _nothing(path) from error
-    if not _is_inside(found):
-        raise _nothing(path)
-    return found
+        # the message is that of a path outside, so that it does not reveal whether such a file exists
+        raise _not_found(path) from error
+    if not _is_inside(resolved_path):
+        raise _not_found(path)
+    return resolved_path
 
 
-def _nothing(path: Path) -> DataError:
+def _not_found(path: Path) -> DataError:
     allowed = ", ".join(str(root) for root in roots())
     return DataError(
         "there is no such file in the folders that may be used",
@@ -144,37 +145,30 @@ def _is_inside(path: Path) -> bool:
 
 
 def _refuse_links_out(folder: Path) -> None:
-    looked_at = 0
+    num_files = 0
     for here, folders, files in os.walk(folder):
-        looked_at += len(files)
+        num_files += len(files)
         for name in (*folders, *files):
             path = Path(here, name)
             if path.is_symlink() and not _is_inside(path.resolve()):
                 raise DataError("a link leads out of the folders that may be used", str(path), "remove the link")
-        if looked_at > _MOST_LOOKED_AT:
+        if num_files > _MAX_FILES:
             raise DataError(
-                f"the folder holds more than {_MOST_LOOKED_AT} files", str(folder), "choose the data set itself"
+                f"the folder contains more than {_MAX_FILES} files", str(folder), "choose the data set itself"
             )
 
 
-# --- taking away ----------------------------------------------------------------------------------------------------
+# --- downloads ------------------------------------------------------------------------------------------------------
 
 
 def map_netcdf(field: xr.DataArray) -> bytes:
     """A map (lat, lon) as a CF NetCDF file."""
-    coords = {
-        "lat": ("lat", field["lat"].values, {"standard_name": "latitude", "units": "degrees_north"}),
-        "lon": ("lon", field["lon"].values, {"standard_name": "longitude", "units": "degrees_east"}),
-    }
+    coords = lat_lon_coords(field["lat"].values, field["lon"].values)
     units = {"°C": "degC", "%": "percent"}.get(field.attrs["units"], field.attrs["units"])
     variable = (("lat", "lon"), field.values, {**field.attrs, "units": units})
     return netcdf_file(xr.Dataset({str(field.name): variable}, coords, {"title": str(field.attrs["long_name"])}))
 
 
 def series_csv(days: tuple[str, ...], columns: dict[str, NDArray[np.float32]]) -> bytes:
-    """Values (N,) by day as CSV, one column each; empty where there is none."""
-    lines = [",".join(("date", *columns))]
-    for index, day in enumerate(days):
-        values = (column[index] for column in columns.values())
-        lines.append(",".join((day, *("" if np.isnan(value) else f"{value:.4f}" for value in values))))
-    return ("\n".join(lines) + "\n").encode()
+    """Values (N,) by day as CSV, a column each; empty where there is none."""
+    return csv_file({"date": days, **columns}, missing="")

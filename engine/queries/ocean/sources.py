@@ -1,4 +1,4 @@
-"""Which ocean is looked at: the demo ocean, files of the server, or an upload; opened once, and looked at first."""
+"""Sources of SST: the demo ocean, files on the server, or an upload; each opened and checked once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import xarray as xr
 from engine.data.gaps import GapPattern
 from engine.data.source import Quality, SSTSource, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError
-from engine.queries.cache import CACHE, Progress
-from engine.queries.ocean.days import Singles, dates, day, no_progress, read_day, time_steps, touched_bytes
+from engine.queries.cache import CACHE, Progress, no_progress
+from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
 from engine.queries.ocean.files import is_zarr, resolved
 from engine.queries.ocean.uploads import forget_upload, uploaded
 from engine.sphere import LatLonGrid
@@ -32,29 +32,29 @@ LAYERS = {
     "observed": ("Observed", "°C"),
     "truth": ("Truth", "°C"),
     "gaps": ("Gaps", ""),
-    "mean": ("Mean of valid days", "°C"),
-    "coverage": ("Share of days observed", "%"),
+    "mean": ("Mean of observed days", "°C"),
+    "coverage": ("Fraction of days observed", "%"),
     "count": ("Number of observations", ""),
     "difference": ("Difference of two days", "°C"),
-    "withheld": ("Left after withholding", "°C"),
+    "withheld": ("Remaining after withholding", "°C"),
 }
-"""What a map can show: what it is, and in what units."""
+"""The layers of a map: title and units."""
 
 OBSERVED, MISSING, ICE = 0.0, 1.0, 2.0
 """The values of the layer ``gaps``; land is NaN."""
 
 _SOURCE_BYTES = 2**20
-_WARM_RANGE = (-2.0, 32.0)
-_SEASONS_K = 3.0
+_GLOBAL_LIMITS = (-2.0, 32.0)  # °C
+_SEASONAL_MARGIN_K = 3.0
 
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """Which ocean: the demo ocean (``step_deg``, ``seed``, ``years``), a ``path`` on the server, or an upload.
+    """A source: the demo ocean (``step_deg``, ``seed``, ``years``), a ``path`` on the server, or an upload.
 
-    ``path`` is a file, folder or glob inside the roots, or the name that :meth:`Upload.finish` gave. ``variable`` names
-    the one to take where a file has several, ``quality`` the observations that count where it grades them. Raises
-    :class:`ChoiceError` for what cannot be.
+    ``path`` is a file, folder or glob inside the roots, or the name that :meth:`Upload.finish` returned. ``variable``
+    selects one where a file has several, ``quality`` the observations to use where the file has quality flags.
+    Raises :class:`ChoiceError` for invalid values.
     """
 
     kind: str = "demo"
@@ -69,27 +69,26 @@ class SourceChoice:
         if self.kind not in KINDS:
             raise ChoiceError(f"there is no source {self.kind!r}", "source", f"choose one of {', '.join(KINDS)}")
         if self.kind != "demo" and not self.path.strip():
-            raise ChoiceError("no file is named", "source", "choose one")
+            raise ChoiceError("no file is chosen", "source", "choose one")
         check_quality(self.quality)
         if self.step_deg not in DEMO_STEPS:
             steps = ", ".join(f"{step:g}" for step in DEMO_STEPS)
             raise ChoiceError(f"the demo ocean has no step of {self.step_deg:g}°", "step", f"choose one of {steps}")
         if not (0 <= self.seed <= MAX_SEED and 1 <= self.years <= MAX_YEARS):
             raise ChoiceError(
-                f"seed {self.seed} with {self.years} years is out of reach",
+                f"seed {self.seed} with {self.years} years is out of range",
                 "demo ocean",
                 f"choose a seed up to {MAX_SEED} and 1 to {MAX_YEARS} years",
             )
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """What is known of a source as soon as it is open.
+class SourceSummary:
+    """Properties of an open source.
 
     ``days`` are its time steps as ISO dates, ascending (days, or first days of months: ``unit``). ``layers`` are those
-    of :data:`LAYERS` that it can show, ``notes`` sentences on what was understood and repaired, ``cautions``
-    those on what will be slow. ``limits`` are the ends of a colour scale that suits all days, °C. ``day_bytes`` is
-    what one day takes in memory.
+    of :data:`LAYERS` that it has, ``notes`` sentences on what was inferred and repaired, ``cautions`` on slow access.
+    ``limits`` are the ends of a colour scale for all days, °C. ``day_bytes`` is the memory of one day.
     """
 
     choice: SourceChoice
@@ -106,14 +105,14 @@ class Opened:
     cautions: tuple[str, ...]
     limits: tuple[float, float]
     day_bytes: int
-    bytes_a_second: float
-    """How fast a day was read or computed, counted in whole chunks."""
+    bytes_per_second: float
+    """Rate at which a day was read or computed, in whole chunks."""
     grading: str = ""
-    """Which observations count, where the source grades them and there is a choice; else empty."""
+    """The observations in use, where the source has quality flags to choose by; else empty."""
 
 
 def source(choice: SourceChoice) -> SSTSource:
-    """The ocean of ``choice``, opened once as long as its files stay as they are.
+    """The source of ``choice``, opened again only when its files change.
 
     Raises :class:`DataError` or another :class:`EngineError` that says why it cannot be opened.
     """
@@ -125,7 +124,7 @@ def source(choice: SourceChoice) -> SSTSource:
 
 
 def _demo(choice: SourceChoice) -> SSTSource:
-    # imported when needed: what makes and reads oceans must not slow the first page down
+    # imported when needed: these modules must not slow down the first page
     from engine.data.demo_ocean import demo_ocean
 
     return demo_ocean(choice.step_deg, choice.seed, years=choice.years)
@@ -144,52 +143,52 @@ def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when the content of a file, or the files of a folder, change."""
+    """Latest modification time and total size of a file, or of the files of a folder."""
     entries = [path.stat()] if path.is_file() or is_zarr(path) else [entry.stat() for entry in os.scandir(path)]
     return max((entry.st_mtime_ns for entry in entries), default=0), sum(entry.st_size for entry in entries)
 
 
-def opened(choice: SourceChoice, progress: Progress | None = None) -> Opened:
-    """Open ``choice`` and look at its first day, so that nothing that cannot be read becomes the source.
+def open_source(choice: SourceChoice, progress: Progress | None = None) -> SourceSummary:
+    """Open ``choice`` and read its first day, so that an unreadable file does not become the source.
 
     An upload that cannot be opened is removed, unless another ``quality`` may open it. Raises as :func:`source` does;
-    of an upload only its own name is told.
+    the error shows the name of an upload, not its path.
     """
     try:
-        return _look_at(choice, progress or no_progress)
+        return _summary(choice, progress or no_progress)
     except CancelledError:
         raise
     except EngineError as error:
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        said = (part.replace(str(path), path.name) for part in (error.problem, error.where, error.remedy))
+        texts = (text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy))
         if isinstance(error, QualityError):
-            raise QualityError(*said) from error
+            raise QualityError(*texts) from error
         forget_upload(choice.path)
-        raise DataError(*said) from error
+        raise DataError(*texts) from error
 
 
-def _look_at(choice: SourceChoice, progress: Progress) -> Opened:
+def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
     progress(0.0, "Opening the source")
     ocean = source(choice)
     steps = time_steps(ocean)
     days = dates(ocean)
     progress(0.4, "Reading its first day")
     first = day(ocean, "daily", 0)
-    # the first one pays for what all share, so another one tells how fast the days are
+    # the first read includes setup that all days share, so the rate is measured on another
     second = min(1, len(days) - 1)
-    began = time.perf_counter()
+    start = time.perf_counter()
     read_day(ocean, "daily", second)
-    seconds = max(time.perf_counter() - began, 1e-3)
-    return Opened(
+    seconds = max(time.perf_counter() - start, 1e-3)
+    return SourceSummary(
         choice=choice,
         name=ocean.name,
         key=ocean.key,
         days=days,
         unit="day" if ocean.daily is not None else "month",
         shape=ocean.grid.shape,
-        grid=_grid_words(ocean.grid),
+        grid=grid_text(ocean.grid),
         calendar=str(steps["time"].dt.calendar),
         land_percent=100.0 * float(np.average(ocean.land.mean(axis=1), weights=ocean.grid.cell_area_m2)),
         layers=_layers(ocean),
@@ -197,7 +196,7 @@ def _look_at(choice: SourceChoice, progress: Progress) -> Opened:
         cautions=() if choice.kind == "demo" else _cautions(steps),
         limits=_limits(ocean.grid, first),
         day_bytes=first.nbytes,
-        bytes_a_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
+        bytes_per_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
         grading=ocean.grading,
     )
 
@@ -209,17 +208,18 @@ def _layers(ocean: SSTSource) -> tuple[str, ...]:
     return tuple(name for name in LAYERS if name not in missing)
 
 
-def _grid_words(grid: LatLonGrid) -> str:
+def grid_text(grid: LatLonGrid) -> str:
+    """Size and step of a grid in a few words."""
     rows, columns = grid.shape
     step = f"{abs(grid.lat[-1] - grid.lat[0]) / max(1, rows - 1):.4g}° × {grid.lon_step:.4g}°"
     return f"{rows} × {columns} cells of {step}"
 
 
 def _limits(grid: LatLonGrid, first: Singles) -> tuple[float, float]:
-    """Of the whole world those of all seasons; of a part what its first day has, and room for the seasons."""
+    """Colour limits: those of all seasons for the globe; for a region those of its first day with a seasonal margin."""
     if not np.isfinite(first).any():
-        return _WARM_RANGE
+        return _GLOBAL_LIMITS
     if np.ptp(grid.lat_bounds) > 90.0:
-        return _WARM_RANGE
+        return _GLOBAL_LIMITS
     low, high = np.nanpercentile(first, (1, 99))
-    return max(_WARM_RANGE[0], float(np.floor(low - _SEASONS_K))), float(np.ceil(high + _SEASONS_K))
+    return max(_GLOBAL_LIMITS[0], float(np.floor(low - _SEASONAL_MARGIN_K))), float(np.ceil(high + _SEASONAL_MARGIN_K))

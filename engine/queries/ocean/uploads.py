@@ -1,8 +1,8 @@
-"""What people bring along: files kept below the hash of their content, for as long as they are of use.
+"""Uploads: files stored by the hash of their content, and evicted when they are no longer used.
 
-An upload lies in ``uploads/<hash>/<name>`` of the home folder. The folder's time of change tells when it was last used,
-so that the file's own stays what it was; a shared ``flock`` on the folder keeps it from being evicted, whichever
-process holds it, and goes with that process. What still arrives is locked the same way.
+An upload lies in ``uploads/<hash>/<name>`` of the home folder. The modification time of the folder is the time of last
+use, that of the file stays as it was. A shared ``flock`` on the folder prevents its eviction by any process and ends
+with the process that holds it. A file that is still arriving is locked in the same way.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from engine.runs.run_folder import RunFolder, runs_folder
 UPLOAD_LIMIT = "HARMONIA_UPLOAD_MB"
 UPLOADS_KEPT = "HARMONIA_UPLOADS_KEPT_MB"
 KEPT_DAYS = 30
-"""An upload that nobody has used for so long is evicted when the next one arrives."""
+"""An upload not used for so long is evicted when the next one arrives."""
 
 _DAY_S = 86_400.0
 _UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
-_PART = ".part-"
+_PARTIAL = ".part-"
 
 
 def upload_limit_mb() -> int:
@@ -44,50 +44,50 @@ def uploads_kept_mb() -> int:
 
 
 def uploaded(name: str) -> Path:
-    """The file that :meth:`Upload.finish` called ``name``; :class:`DataError` where there is none, or no longer."""
+    """The file that :meth:`Upload.finish` named ``name``; :class:`DataError` where it does not exist (any more)."""
     path = _uploads() / name
     if _UPLOAD_NAME.fullmatch(name) and path.is_file():
-        with suppress(OSError):  # a home that can only be read is good enough to read from
+        with suppress(OSError):  # the home folder may be read-only
             os.utime(path.parent)
         return path
     raise DataError(
-        f"there is no such upload, or no longer: what nobody has used for {KEPT_DAYS} days goes, and what was used "
-        f"longest ago when there are more than {uploads_kept_mb()} MB",
+        f"there is no such upload, or it was removed: uploads are kept for {KEPT_DAYS} days after their last use, "
+        f"and up to {uploads_kept_mb()} MB in all",
         name[:120],
         "upload the file again",
     )
 
 
 def forget_upload(name: str) -> None:
-    """Remove an upload that turned out to be useless."""
+    """Remove an upload that cannot be opened."""
     shutil.rmtree(uploaded(name).parent, ignore_errors=True)
 
 
 class UploadHold:
-    """Keeps an upload from being evicted until it is released; raises :class:`DataError` where there is none."""
+    """Prevents the eviction of an upload until it is released; raises :class:`DataError` where there is none."""
 
     def __init__(self, name: str) -> None:
         self._descriptor: int | None = os.open(uploaded(name).parent, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         try:
-            uploaded(name)  # it may have been evicted while the lock was waited for
+            uploaded(name)  # it may have been evicted before the lock was acquired
         except DataError:
             self.release()
             raise
 
     def release(self) -> None:
-        """Let go; a second time does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 class Upload:
-    """A file that arrives chunk by chunk, in order, and is kept below the hash of its content.
+    """A file that arrives chunk by chunk, in order, and is stored by the hash of its content.
 
-    Nothing is held in memory; what is not finished is removed by :meth:`abandon`. Before it arrives, uploads of old are
-    evicted that are of no more use, or in its way.
-    Raises :class:`DataError` when the size announced is over the limit, or no size at all.
+    Nothing is kept in memory; :meth:`abandon` removes an unfinished file. Before it arrives, uploads that are too old
+    or exceed the space are evicted.
+    Raises :class:`DataError` when the announced size is zero or above the limit.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -95,31 +95,34 @@ class Upload:
         if size <= 0:
             raise DataError("the file is empty", name[:120], "choose a file with data in it")
         if size > limit * 10**6:
-            what = f"the file has {size / 10**6:.0f} MB, the limit is {limit}"
-            raise DataError(what, name[:120], "choose a part of it, or put it into a folder of the server")
+            raise DataError(
+                f"the file has {size / 10**6:.0f} MB, the limit is {limit}",
+                name[:120],
+                "upload a part of it, or copy it into a folder of the server",
+            )
         _uploads().mkdir(parents=True, exist_ok=True)
         _make_room(size, time.time())
         self.name = name
         self.size = size
         self.received = 0
         self._hash = hashlib.sha256()
-        handle, self._path = tempfile.mkstemp(dir=_uploads(), prefix=_PART)
+        handle, self._path = tempfile.mkstemp(dir=_uploads(), prefix=_PARTIAL)
         fcntl.flock(handle, fcntl.LOCK_SH)
         self._file = os.fdopen(handle, "wb")
 
     def add(self, content: bytes) -> None:
-        """Take the next chunk; :class:`DataError` when more comes than was announced."""
+        """Append the next chunk; :class:`DataError` when the file is larger than announced."""
         if self.received + len(content) > self.size:
-            raise DataError("more arrives than was announced", self.name[:120], "upload the file again")
+            raise DataError("the file is larger than announced", self.name[:120], "upload the file again")
         self._file.write(content)
         self._hash.update(content)
         self.received += len(content)
 
     def finish(self) -> str:
-        """Keep the file; the name to ask :func:`uploaded` for. The same content twice is one file."""
+        """Store the file and return its name for :func:`uploaded`. The same content is stored once."""
         self._file.flush()
-        safe = re.sub(r"[^\w.+-]", "_", self.name, flags=re.ASCII).lstrip(".")[-80:] or "upload.nc"
-        name = f"{self._hash.hexdigest()[:32]}/{safe}"
+        file_name = re.sub(r"[^\w.+-]", "_", self.name, flags=re.ASCII).lstrip(".")[-80:] or "upload.nc"
+        name = f"{self._hash.hexdigest()[:32]}/{file_name}"
         folder = (_uploads() / name).parent
         folder.mkdir(exist_ok=True)
         os.replace(self._path, _uploads() / name)
@@ -127,7 +130,7 @@ class Upload:
         return name
 
     def abandon(self) -> None:
-        """Remove what has arrived."""
+        """Remove the unfinished file."""
         with suppress(OSError):
             os.unlink(self._path)
         self._file.close()
@@ -137,41 +140,41 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A folder of uploads, or a part that was left behind: its bytes, and when it was last used, seconds since 1970."""
+class _StoredUpload:
+    """The folder of an upload, or an unfinished file: its bytes, and its last use in seconds since 1970."""
 
     path: Path
     size: int
-    used: float
+    last_use: float
 
 
 def _make_room(size: int, now: float) -> None:
-    """Evict what is too old, and, longest unused first, what stands in the way of ``size`` bytes more."""
-    kept = sorted(_kept(), key=lambda one: one.used)
-    too_much = size + sum(one.size for one in kept) - uploads_kept_mb() * 10**6
-    for one in kept:
-        if too_much <= 0 and now - one.used < KEPT_DAYS * _DAY_S:
+    """Evict uploads that are too old and, least recently used first, as many as ``size`` more bytes require."""
+    uploads = sorted(_stored_uploads(), key=lambda upload: upload.last_use)
+    excess = size + sum(upload.size for upload in uploads) - uploads_kept_mb() * 10**6
+    for upload in uploads:
+        if excess <= 0 and now - upload.last_use < KEPT_DAYS * _DAY_S:
             return
-        if _evicted(one.path):
-            too_much -= one.size
+        if _evict(upload.path):
+            excess -= upload.size
 
 
-def _kept() -> Iterator[_Kept]:
+def _stored_uploads() -> Iterator[_StoredUpload]:
     for entry in os.scandir(_uploads()):
         with suppress(FileNotFoundError):  # another process evicts too
             sizes = [file.stat().st_size for file in (os.scandir(entry) if entry.is_dir() else [entry])]
-            yield _Kept(Path(entry.path), sum(sizes), entry.stat().st_mtime)
+            yield _StoredUpload(Path(entry.path), sum(sizes), entry.stat().st_mtime)
 
 
-def _evicted(path: Path) -> bool:
-    """Remove what nobody holds and no run reads; whether that could be done."""
+def _evict(path: Path) -> bool:
+    """Remove an upload that is neither locked nor used by a run; returns whether it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:  # another process was faster
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_of_a_run(path):
+        if _is_used_by_run(path):
             return False
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -184,8 +187,8 @@ def _evicted(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _is_of_a_run(path: Path) -> bool:
-    """Whether a run's configuration names it: it may be resumed, judged, or asked for its source."""
+def _is_used_by_run(path: Path) -> bool:
+    """Whether the configuration of a run names the upload: the run may be resumed, evaluated, or read its source."""
     configs = (RunFolder(folder).config for folder in runs_folder().glob("*") if RunFolder(folder).config.is_file())
     return path.is_dir() and any(path.name in config.read_text(errors="replace") for config in configs)
 

@@ -1,4 +1,4 @@
-"""Reconstruct a file of daily fields by a trained model: what ``harmonia reconstruct`` does."""
+"""The command ``harmonia reconstruct``: monthly means of a file of daily fields by a trained model."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ def reconstruct_file(
         source: what :func:`engine.data.sst.open_sst` opens.
         out: ``*.nc`` or ``*.zarr``.
         variable: of ``source``, where there are several.
-        quality: which observations count where ``source`` grades them; as the model learned unless told otherwise.
-        first, last: (year, month); all months unless told otherwise.
-        progress: hears how far it is; may raise to abandon the work.
+        quality: the observations to use where ``source`` has quality flags; by default as in the training of the model.
+        first, last: (year, month); by default all months.
+        progress: receives the fraction done; may raise to cancel the work.
 
     Raises:
-        DataError, StoreError, ChoiceError: as the parts say.
+        DataError, StoreError, ChoiceError: see the functions called.
     """
     use_thread_policy()
-    trained = load_model(model)
-    learned = trained.settings.source
+    bundle = load_model(model)
     if quality is None:
-        quality = learned.quality if isinstance(learned, FileSource) else "good"
+        quality = bundle.settings.source.quality if isinstance(bundle.settings.source, FileSource) else "good"
     ocean = open_sst(source, variable, quality)
     if progress is not None and ocean.grading:
         progress(0.0, ocean.grading)
-    return reconstruct(trained, ocean, first, last, out=out, progress=progress)
+    return reconstruct(bundle, ocean, first, last, out=out, progress=progress)

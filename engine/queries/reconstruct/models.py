@@ -1,4 +1,4 @@
-"""Models of the Reconstruct page: which there are, what they learned from, and the baselines that learned the same."""
+"""Models of the Reconstruct page, their training data, and the baselines fitted to the same data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.data.source import Quality
 from engine.errors import StoreError
 from engine.files import home_folder
 from engine.queries.cache import CACHE
-from engine.queries.ocean.sources import SourceChoice, source
+from engine.queries.ocean.sources import SourceChoice, grid_text, source
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 
@@ -24,14 +24,14 @@ Arrays = dict[str, NDArray[Any]]
 Mask = NDArray[np.bool_]
 
 PRETRAINED = "pretrained"
-"""The model that comes with Harmonia; every other name is a run's."""
+"""The name of the model that comes with Harmonia; every other name is the id of a run."""
 
 _MODEL_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """What is known of a model before it is used. ``years`` are those it learned from, inclusive."""
+    """Properties of a model. ``years`` are those of its training and validation data, inclusive."""
 
     name: str
     key: str
@@ -39,132 +39,130 @@ class ModelCard:
     grid: LatLonGrid
     years: tuple[int, int]
     test_year: int
-    has_spread: bool
     has_baselines: bool
     scores: dict[str, Any]
 
 
-class Model:
-    """A model with the baselines that learned from the same years."""
+class ModelWithBaselines:
+    """A model with the baselines fitted to the same years."""
 
     def __init__(self, name: str) -> None:
         from engine.models.baselines import Baselines
         from engine.training.sst.model_bundle import load_model
 
         folder = None if name == PRETRAINED else RunFolder.of(name)
-        self.trained = load_model(PRETRAINED if folder is None else folder.path)
-        kept = _baselines_file(folder)
-        self.has_baselines = kept is not None
-        # without what the others learned, only the two that learn nothing are left
-        climatology = self.trained.climatology
-        plain: Arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
-        self.arrays: Arrays = plain if kept is None else kept
+        self.bundle = load_model(PRETRAINED if folder is None else folder.path)
+        arrays = _read_baselines(folder)
+        self.has_baselines = arrays is not None
+        if arrays is None:  # the mean and the climatology need no fit of their own
+            climatology = self.bundle.climatology
+            arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
+        self.arrays: Arrays = arrays
         self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
-        """The baselines on another grid than theirs."""
+        """The baselines on another grid."""
         from engine.models.baselines import Baselines, Climatology
         from engine.training.sst.model_bundle import on_grid
 
-        own = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
-        there = {"coeffs": on_grid(own, grid, land).coeffs, "lat": grid.lat, "lon": grid.lon}
-        return Baselines.from_state_dict({**self.arrays, **there})
+        climatology = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
+        coeffs = on_grid(climatology, grid, land).coeffs
+        return Baselines.from_state_dict({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
 
 
-def _baselines_file(folder: RunFolder | None) -> Arrays | None:
+def _read_baselines(folder: RunFolder | None) -> Arrays | None:
     from engine.training.sst.model_bundle import PRETRAINED_BASELINES
 
     try:
         path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
-        with np.load(path, allow_pickle=False) as kept:
-            return dict(kept)
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
     except (StoreError, OSError, ValueError):
         return None
 
 
-def model_of(name: str) -> Model:
-    """A model with its baselines, kept while its file stays as it is. Raises :class:`StoreError` where there is
-    none."""
+def model_of(name: str) -> ModelWithBaselines:
+    """A model with its baselines, read again when its file changes. Raises :class:`StoreError` where there is none."""
     best = None if name == PRETRAINED else RunFolder.of(name).model
     if best is not None and not best.exists():
-        raise StoreError("there is no model of this run", name, "choose another, or wait until its first epoch is over")
+        raise StoreError(
+            "there is no model of this run", name, "choose another, or wait for the end of its first epoch"
+        )
     stamp = None if best is None else best.stat().st_mtime_ns
-    return CACHE.get(("sst model", str(home_folder()), name, stamp), partial(Model, name), lambda _: _MODEL_BYTES)
+    return CACHE.get(
+        ("sst model", str(home_folder()), name, stamp), partial(ModelWithBaselines, name), lambda _: _MODEL_BYTES
+    )
 
 
 def model_card(name: str) -> ModelCard:
-    """What is known of a model. Raises :class:`StoreError` where there is none, or it cannot be read."""
+    """Properties of a model. Raises :class:`StoreError` where there is none, or it cannot be read."""
     model = model_of(name)
-    settings = model.trained.settings
+    settings = model.bundle.settings
     years = [*settings.climatology_years, *settings.train_years, *settings.validation_years]
     return ModelCard(
         name,
-        model.trained.key,
-        str(model.trained.scores.get("data_name", "an unnamed source")),
-        model.trained.climatology.grid,
+        model.bundle.key,
+        str(model.bundle.scores.get("data_name", "an unnamed source")),
+        model.bundle.climatology.grid,
         (min(years), max(years)),
         settings.test_years[0],
-        settings.model.uncertainty,
         model.has_baselines,
-        dict(model.trained.scores),
+        dict(model.bundle.scores),
     )
 
 
 def source_of(name: str) -> SourceChoice:
-    """The source that a model learned from, as it can be chosen here."""
-    wanted = model_of(name).trained.settings.source
-    if isinstance(wanted, DemoSource):
-        return SourceChoice(step_deg=wanted.step_deg, seed=wanted.seed, years=wanted.years)
-    return SourceChoice("path", path=wanted.path, variable=wanted.variable or "", quality=wanted.quality)
+    """The training source of a model."""
+    config = model_of(name).bundle.settings.source
+    if isinstance(config, DemoSource):
+        return SourceChoice(step_deg=config.step_deg, seed=config.seed, years=config.years)
+    return SourceChoice("path", path=config.path, variable=config.variable or "", quality=config.quality)
 
 
-def differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
-    """In what a source differs from the one a model learned from, a sentence each: grid, ocean, and what counts of it.
+def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
+    """How a source differs from the training source of a model, a sentence each: grid, source, observations in use.
 
-    The first is about the grid if the grids differ. Units never do: whatever opens here is in °C.
+    The first is about the grid if the grids differ. Units never differ: all sources are in °C.
     """
     model, ocean = model_of(name), source(choice)
-    grid = model.trained.climatology.grid
-    found: list[str] = []
+    grid, scores = model.bundle.climatology.grid, model.bundle.scores
+    sentences: list[str] = []
     if ocean.grid != grid:
-        found.append(
-            f"The model learned on {_grid_words(grid)}; this source has {_grid_words(ocean.grid)}: what it knows of "
-            "fronts and of the size of clouds is of its own cells."
+        sentences.append(
+            f"The model was trained on {grid_text(grid)}; this source has {grid_text(ocean.grid)}: fronts and clouds "
+            "have another size in cells than in its training data."
         )
-    wanted = model.trained.settings.source
-    if ocean.key == model.trained.scores.get("data_key"):
-        return tuple(found)
-    if not _same_ocean(wanted, choice):
-        learned = model.trained.scores.get("data_name", "another source")
-        found.append(f"The model learned from {learned}; this is {ocean.name}.")
-    elif isinstance(wanted, FileSource) and ocean.grading and wanted.quality != choice.quality:
-        found.append(f"The model learned from {_counted(wanted.quality)}; here it sees {_counted(choice.quality)}.")
-    return tuple(found)
+    if ocean.key == scores.get("data_key"):
+        return tuple(sentences)
+    training_source = model.bundle.settings.source
+    if not _is_same_source(training_source, choice):
+        data_name = scores.get("data_name", "another source")
+        sentences.append(f"The model was trained on {data_name}; this is {ocean.name}.")
+    elif isinstance(training_source, FileSource) and ocean.grading and training_source.quality != choice.quality:
+        trained, chosen = _quality_text(training_source.quality), _quality_text(choice.quality)
+        sentences.append(f"The model was trained on {trained}; here its input is {chosen}.")
+    return tuple(sentences)
 
 
 def needs_resampling(name: str, choice: SourceChoice) -> bool:
-    """Whether the source lies on another grid than the one the model learned on."""
-    return source(choice).grid != model_of(name).trained.climatology.grid
+    """Whether the source has another grid than the training data of the model."""
+    return source(choice).grid != model_of(name).bundle.climatology.grid
 
 
-def is_learned(name: str, choice: SourceChoice, year: int) -> bool:
-    """Whether the model has learned from this very year of this source, or was chosen by it."""
-    settings = model_of(name).trained.settings
-    parts = (settings.climatology_years, settings.train_years, settings.validation_years)
-    return _same_ocean(settings.source, choice) and any(first <= year <= last for first, last in parts)
+def is_trained_on(name: str, choice: SourceChoice, year: int) -> bool:
+    """Whether a year of a source is part of the training or validation data of the model."""
+    settings = model_of(name).bundle.settings
+    spans = (settings.climatology_years, settings.train_years, settings.validation_years)
+    return _is_same_source(settings.source, choice) and any(first <= year <= last for first, last in spans)
 
 
-def _same_ocean(learned: Any, choice: SourceChoice) -> bool:
-    if isinstance(learned, DemoSource):
-        return choice.kind == "demo" and learned.seed == choice.seed
-    return choice.kind == "path" and learned.path == choice.path
+def _is_same_source(training_source: DemoSource | FileSource, choice: SourceChoice) -> bool:
+    if isinstance(training_source, DemoSource):
+        return choice.kind == "demo" and training_source.seed == choice.seed
+    return choice.kind == "path" and training_source.path == choice.path
 
 
-def _counted(quality: Quality) -> str:
+def _quality_text(quality: Quality) -> str:
     if isinstance(quality, int):
         return f"observations of level {quality} and better"
     return {"good": "good observations only", "all": "all observations"}[quality]
-
-
-def _grid_words(grid: LatLonGrid) -> str:
-    return f"{grid.shape[0]} × {grid.shape[1]} cells of {abs(grid.lat[1] - grid.lat[0]):.4g}°"

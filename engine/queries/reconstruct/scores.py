@@ -1,14 +1,14 @@
-"""How good a reconstruction is, beside its baselines, and where it fails: all of it by :mod:`engine.evaluation.scores`.
+"""Scores of reconstructed months and their baselines, and where the errors are; see :mod:`engine.evaluation.scores`.
 
-What is scored are cells of the open sea in the region whose truth is known; where the source knows none, those whose
+Scored are the cells of the open sea in a region whose truth is known; where the source has no truth, those whose
 observations were withheld.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from engine.evaluation.scores import STRATA, ScoreSums, Strata, Table, calibrati
 from engine.evaluation.spectra import Spectrum, spectra
 from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
-from engine.queries.reconstruct.months import Reconstructed
+from engine.queries.reconstruct.months import MonthResult
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.training.sst.samples import in_box
 
@@ -37,30 +37,28 @@ REGIONS: dict[str, tuple[float, float, float, float] | None] = {
     "Indian Ocean": (-35.0, 25.0, 40.0, 110.0),
     "Southern Ocean": (-65.0, -40.0, -180.0, 180.0),
 }
-"""Where scores are taken, by name: south, north, west, east in degrees; None: everywhere."""
+"""Regions to score, by name: south, north, west, east in degrees; None: everywhere."""
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Of the size of the errors, as bands."""
-
-SPLITS = ("class", "observations", "latitude", "coast", "month")
-"""What the scores can be looked at by."""
+"""Quantiles of the magnitude of the errors, drawn as bands."""
 
 _NUM_BINS = 61
-_APART_KM = 600.0
+_MIN_CELLS = 20
+_SEPARATION_KM = 600.0
 _MAX_DEGREE = 90
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class ModelScores:
     """Skill of the model, 1 − its mean absolute error over the baseline's, on the same cells.
 
     Attributes:
-        table: all scores, as :func:`engine.evaluation.scores.score_table` gives them.
-        num_cells: cell-months that were scored.
-        num_months: months that were.
+        table: all scores, as :func:`engine.evaluation.scores.score_table` returns them.
+        num_cells: number of scored cell-months.
+        num_months: number of scored months.
         best: the baseline with the smallest error.
         error_kelvin: mean absolute error of every estimate over the open sea.
-        skill: against each baseline; ``spread``: its standard error, by how the months differ; None for a single one.
+        skill: against each baseline; ``skill_error``: its standard error over the months, None for a single month.
         withheld_only: whether only withheld cells could be scored.
     """
 
@@ -70,13 +68,13 @@ class Verdict:
     best: str
     error_kelvin: dict[str, float]
     skill: dict[str, float]
-    spread: dict[str, float | None]
+    skill_error: dict[str, float | None]
     withheld_only: bool
 
 
 @dataclass(frozen=True)
-class Worst:
-    """A place where the model errs most: degrees, °C, K."""
+class LargeError:
+    """A cell with a large error of the model: degrees, °C, K."""
 
     lat: float
     lon: float
@@ -87,33 +85,32 @@ class Worst:
 
 
 @dataclass(frozen=True, eq=False)
-class ByCount:
-    """Size of the errors by number of observations: ``count`` (B,), :data:`QUANTILES` of the area (B, 5), K."""
+class ErrorsByObservations:
+    """Magnitude of the errors by number of observations: ``count`` (B,), :data:`QUANTILES` by area (B, 5), K."""
 
     count: NDArray[np.int64]
     model: Floats
     baseline: Floats
 
 
-def verdict(months: Sequence[Reconstructed], region: str = "World") -> Verdict:
+def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelScores:
     """The scores of ``months`` of one model on one source, and the best of the baselines.
 
     Raises :class:`DataError` where no cell can be scored.
     """
-    found = [_within(month, region) for month in months]
-    names = list(found[0].estimates)
-    strata = _strata(found[0].data.grid, found[0].data.land)
-    sums = ScoreSums(strata, names)
-    for month in found:
+    regional = [_in_region(month, region) for month in months]
+    names = list(regional[0].estimates)
+    sums = ScoreSums(_strata(regional[0].data.grid, regional[0].data.land.tobytes()), names)
+    for month in regional:
         assert month.truth is not None
         sums.add(
-            month.case.month,
+            month.request.month,
             month.truth,
             month.estimates,
             num_observed=month.count,
             num_withheld=month.withheld,
             ice=month.data.ice[0],
-            climatology=month.usual,
+            climatology=month.climatology,
         )
     baselines = names[1:]
     table = score_table(sums, baselines)
@@ -123,123 +120,118 @@ def verdict(months: Sequence[Reconstructed], region: str = "World") -> Verdict:
     best = min(baselines, key=lambda name: sea[name]["mae"])
     skills = {name: sea["model"][f"skill_mae_vs_{name}"] for name in baselines}
     bars = {name: sea["model"].get(f"skill_mae_vs_{name}_bar") for name in baselines}
-    cells = sum(int(_scored(month).sum()) for month in found)
+    num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
-    return Verdict(table, cells, len(found), best, errors, skills, bars, not months[0].knows_truth)
+    return ModelScores(table, num_cells, len(regional), best, errors, skills, bars, not months[0].knows_truth)
 
 
-def by(found: Verdict, split: str) -> dict[str, dict[str, float]]:
-    """Mean absolute errors, K, by estimate and label of one of :data:`SPLITS`; labels in their order."""
-    labels = STRATA.get(split) or tuple(str(month) for month in range(1, 13))
+def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, float]]:
+    """Mean absolute errors, K, by estimate and label of a stratum or ``month``; labels in their order."""
+    labels = STRATA.get(stratum) or tuple(str(month) for month in range(1, 13))
     return {
-        name: {label: rows[split][label]["mae"] for label in labels if label in rows[split]}
-        for name, rows in found.table.items()
+        name: {label: rows[stratum][label]["mae"] for label in labels if label in rows[stratum]}
+        for name, rows in scores.table.items()
     }
 
 
-def can_score(month: Reconstructed) -> bool:
-    """Whether anything of a month can be scored."""
-    return month.truth is not None and bool(_scored(month).any())
+def can_score(month: MonthResult) -> bool:
+    """Whether a month has cells that can be scored."""
+    return month.truth is not None and bool(_is_scored(month).any())
 
 
-def error_under_clouds(month: Reconstructed) -> dict[str, float] | None:
-    """Area-weighted mean absolute error below what was drawn, by estimate, K; None where nothing can be told."""
-    return _mae(month, month.hidden)
+def errors_within(month: MonthResult, mask: Mask) -> dict[str, float] | None:
+    """Area-weighted mean absolute error by estimate over the cells ``mask`` (H, W), K; None where none is scored."""
+    if month.truth is None or not (scored := _is_scored(month) & mask).any():
+        return None
+    area = _area(month)[scored]
+    return {name: float(np.average(np.abs(_error(month, name)[scored]), weights=area)) for name in month.estimates}
 
 
-def error_of_hidden(month: Reconstructed, hidden: Mask) -> dict[str, float] | None:
-    """The same of a month that saw everything, over the cells ``hidden`` (H, W) in another."""
-    return _mae(month, hidden)
-
-
-def by_count(months: Sequence[Reconstructed], baseline: str, region: str = "World") -> ByCount:
-    """How far model and baseline err where a cell was seen n times."""
-    most = 31
-    found = [(month, _scored(month)) for month in (_within(month, region) for month in months)]
-    count = np.concatenate([np.clip(month.count[counted], 0, most) for month, counted in found])
-    area = np.concatenate([_area(month)[counted] for month, counted in found])
-    present = np.flatnonzero(np.bincount(count, minlength=most + 1) >= 20)
+def errors_by_observations(months: Sequence[MonthResult], baseline: str, region: str = "World") -> ErrorsByObservations:
+    """Errors of model and baseline by number of observed days; each number with at least 20 cells."""
+    regional = [_in_region(month, region) for month in months]
+    count, area = _scored_values(regional, lambda month: month.count), _scored_values(regional, _area)
+    present = np.flatnonzero(np.bincount(count, minlength=1) >= _MIN_CELLS)
     bands: list[Floats] = []
     for name in ("model", baseline):
-        size = np.concatenate([np.abs(_error(month, name)[counted]) for month, counted in found])
-        rows = [_quantiles(size[count == n], area[count == n]) for n in present]
+        size = np.abs(_scored_values(regional, partial(_error, name=name)))
+        rows = [
+            np.quantile(size[count == n], QUANTILES, weights=area[count == n], method="inverted_cdf") for n in present
+        ]
         bands.append(np.array(rows).reshape(-1, len(QUANTILES)))
-    return ByCount(present.astype(np.int64), *bands)
-
-
-def _quantiles(values: Floats, area: Floats) -> Floats:
-    """:data:`QUANTILES` by area: the smallest values that so much of the area does not exceed."""
-    return np.quantile(values, QUANTILES, weights=area, method="inverted_cdf")
+    return ErrorsByObservations(present.astype(np.int64), *bands)
 
 
 def errors_histogram(
-    months: Sequence[Reconstructed], baseline: str, region: str = "World"
+    months: Sequence[MonthResult], baseline: str, region: str = "World"
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Edges (B+1,) in K, and the share of the area (B,) by error of model and baseline; what is beyond is left out."""
-    found = [_within(month, region) for month in months]
-    errors = {name: np.concatenate([_error(one, name)[_scored(one)] for one in found]) for name in ("model", baseline)}
-    area = np.concatenate([_area(one)[_scored(one)] for one in found])
+    """Edges (B+1,) in K, and the fraction of the area (B,) by error of model and baseline."""
+    regional = [_in_region(month, region) for month in months]
+    errors = {name: _scored_values(regional, partial(_error, name=name)) for name in ("model", baseline)}
+    area = _scored_values(regional, _area)
     limit = max(0.2, float(np.quantile(np.abs(errors[baseline]), 0.98))) if errors[baseline].size else 1.0
     edges = np.linspace(-limit, limit, _NUM_BINS)
-    shares = {name: np.histogram(values, edges, weights=area)[0] / area.sum() for name, values in errors.items()}
-    return edges, shares
+    return edges, {name: np.histogram(values, edges, weights=area)[0] / area.sum() for name, values in errors.items()}
 
 
-def spectrum_of(months: Sequence[Reconstructed], baseline: str) -> dict[str, Spectrum]:
-    """Spectra by degree of model and baseline beside the truth's, over the open sea of the world."""
-    held = [month for month in months if can_score(month)]
-    if not held:
+def spectrum_of(months: Sequence[MonthResult], baseline: str) -> dict[str, Spectrum]:
+    """Spectra by degree of model, baseline and truth, over the open sea of the globe."""
+    scored = [month for month in months if can_score(month)]
+    if not scored:
         raise DataError("the truth of these months is not known", "spectrum", "choose a source whose truth is known")
-    data = _joined(held)
-    estimates = {name: np.stack([month.estimates[name] for month in held]) for name in ("model", baseline)}
-    usual = {int(month.case.month): month.usual for month in held}
+    data = _concatenated(scored)
+    estimates = {name: np.stack([month.estimates[name] for month in scored]) for name in ("model", baseline)}
+    climatology = {int(month.request.month): month.climatology for month in scored}
     degree = min(_MAX_DEGREE, data.grid.max_resolved_degree)
-    key = ("reconstruct spectrum", tuple(month.case for month in held), held[0].data.key, baseline)
-    return CACHE.get(key, lambda: spectra(data, estimates, usual, degree), lambda _: 2**16)
+    key = ("reconstruct spectrum", tuple(month.request for month in scored), scored[0].data.key, baseline)
+    return CACHE.get(key, lambda: spectra(data, estimates, climatology, degree), lambda _: 2**16)
 
 
-def reliability(months: Sequence[Reconstructed], region: str = "World") -> dict[str, Any] | None:
+def reliability(months: Sequence[MonthResult], region: str = "World") -> dict[str, Any] | None:
     """Coverage, CRPS and spread against error of the predicted uncertainty; None where none is predicted."""
-    found = [_within(month, region) for month in months]
-    spreads = [month.std for month in found if month.std is not None]
-    if len(spreads) < len(found):
+    regional = [_in_region(month, region) for month in months]
+    stds = [month.std for month in regional if month.std is not None]
+    if len(stds) < len(regional):
         return None
-    data = _joined(found)
+    data = _concatenated(regional)
     assert data.target is not None
-    counted = np.stack([_scored(month) for month in found])
-    data = replace(data, target=np.where(counted, data.target, np.float32(np.nan)))
-    return calibration(data, np.stack([month.estimates["model"] for month in found]), np.stack(spreads))
+    scored = np.stack([_is_scored(month) for month in regional])
+    data = replace(data, target=np.where(scored, data.target, np.float32(np.nan)))
+    return calibration(data, np.stack([month.estimates["model"] for month in regional]), np.stack(stds))
 
 
-def worst_places(month: Reconstructed, region: str = "World", number: int = 10) -> list[Worst]:
-    """The places where the model errs most, at least 600 km apart."""
-    month = _within(month, region)
+def largest_errors(month: MonthResult, region: str = "World", number: int = 10) -> list[LargeError]:
+    """The cells with the largest errors of the model, at least 600 km apart."""
+    month = _in_region(month, region)
     if month.truth is None:
         return []
-    error = np.where(_scored(month), _error(month, "model"), 0.0)
-    places: list[Worst] = []
+    error = np.where(_is_scored(month), _error(month, "model"), 0.0)
+    cells: list[LargeError] = []
     for flat in np.argsort(-np.abs(error), axis=None):
         row, column = divmod(int(flat), error.shape[1])
-        if len(places) == number or error[row, column] == 0.0:
+        if len(cells) == number or error[row, column] == 0.0:
             break
         lat, lon = float(month.lat[row]), float(month.lon[column])
-        if all(float(great_circle_km(lat, lon, other.lat, other.lon)) >= _APART_KM for other in places):
-            found = float(month.estimates["model"][row, column]), float(month.truth[row, column])
-            places.append(Worst(lat, lon, *found, float(error[row, column]), int(month.count[row, column])))
-    return places
+        if all(float(great_circle_km(lat, lon, other.lat, other.lon)) >= _SEPARATION_KM for other in cells):
+            estimate, truth = float(month.estimates["model"][row, column]), float(month.truth[row, column])
+            error_K = float(error[row, column])
+            cells.append(LargeError(lat, lon, estimate, truth, error_K, int(month.count[row, column])))
+    return cells
 
 
-# --- the cells that count -------------------------------------------------------------------------------------------
+# --- scored cells ---------------------------------------------------------------------------------------------------
 
 
-def _within(month: Reconstructed, region: str) -> Reconstructed:
-    """The month with its truth known inside the region only."""
+def _in_region(month: MonthResult, region: str) -> MonthResult:
+    """The month without its truth outside the region."""
     if region not in REGIONS:
         raise ChoiceError(f"there is no region {region!r}", "region", f"choose {', '.join(REGIONS)}")
     box = REGIONS[region]
     if month.truth is None:
         raise DataError(
-            "the true mean of this month is not known", month.case.source.kind, "withhold some observations to score by"
+            "the true mean of this month is not known",
+            month.request.source.kind,
+            "withhold some observations as the truth",
         )
     if box is None:
         return month
@@ -247,7 +239,7 @@ def _within(month: Reconstructed, region: str) -> Reconstructed:
     return replace(month, data=replace(month.data, target=truth[None]))
 
 
-def _joined(months: Sequence[Reconstructed]) -> MonthlyData:
+def _concatenated(months: Sequence[MonthResult]) -> MonthlyData:
     """Truth, ice and calendar of all months, one after another."""
     return replace(
         months[0].data,
@@ -257,35 +249,29 @@ def _joined(months: Sequence[Reconstructed]) -> MonthlyData:
     )
 
 
-def _scored(month: Reconstructed) -> Mask:
+def _is_scored(month: MonthResult) -> Mask:
     """(H, W), True = open sea, truth known, and every estimate has a value."""
     assert month.truth is not None
-    counted = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
+    is_scored = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
     for field in month.estimates.values():
-        counted = counted & np.isfinite(field)
-    return counted
+        is_scored = is_scored & np.isfinite(field)
+    return is_scored
 
 
-def _error(month: Reconstructed, name: str) -> Floats:
+def _scored_values(months: Sequence[MonthResult], field: Callable[[MonthResult], NDArray[Any]]) -> NDArray[Any]:
+    """The values (P,) of a field in the scored cells of all months."""
+    return np.concatenate([field(month)[_is_scored(month)] for month in months])
+
+
+def _error(month: MonthResult, name: str) -> Floats:
     assert month.truth is not None
     return month.estimates[name].astype(np.float64) - month.truth
 
 
-def _area(month: Reconstructed) -> Floats:
+def _area(month: MonthResult) -> Floats:
     return np.broadcast_to(month.data.grid.cell_area_m2[:, None], month.data.land.shape) / EARTH_RADIUS_M**2
 
 
-def _mae(month: Reconstructed, where: Mask) -> dict[str, float] | None:
-    if month.truth is None or not (counted := _scored(month) & where).any():
-        return None
-    area = _area(month)[counted]
-    return {name: float(np.average(np.abs(_error(month, name)[counted]), weights=area)) for name in month.estimates}
-
-
-def _strata(grid: LatLonGrid, land: Mask) -> Strata:
-    return _strata_of(grid, land.tobytes())
-
-
 @lru_cache(maxsize=4)
-def _strata_of(grid: LatLonGrid, land: bytes) -> Strata:
+def _strata(grid: LatLonGrid, land: bytes) -> Strata:
     return Strata.of(grid, np.frombuffer(land, bool).reshape(grid.shape))

@@ -1,1 +1,1 @@
-"""Numbers of the Train page: forms of settings, costs, curves of runs, and what sweeps found."""
+"""Data of the Train page: forms of settings, cost, curves, snapshots and scores of runs, and sweeps."""

@@ -1,4 +1,4 @@
-"""What a training will cost on this machine, measured before it starts by two steps in a process of their own."""
+"""Cost of a training on this machine, measured by a dry run of two steps in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.config.sst import SSTSettings
 from engine.errors import CancelledError, ChoiceError, RunError
 from engine.queries.cache import CACHE
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _LIMIT_S = 180.0
 _POLL_S = 0.05
-_CHECKPOINT_STATES = 4  # weights, their average and the two moments of Adam, float32
+_CHECKPOINT_STATES = 4  # weights, their moving average and the two moments of Adam, float32
 _FLOAT_BYTES = 4
 _SNAPSHOT_BYTES = 700_000
 
@@ -31,9 +31,9 @@ class DryRun:
 
     Attributes:
         num_parameters: of the model.
-        memory_bytes: that two steps took beyond an idle process; on a GPU its own memory.
-        seconds_per_step: of the second of two steps, beside whatever else works on this machine now.
-        seconds_per_epoch: of its steps; validation comes on top.
+        memory_bytes: peak memory of two steps beyond that of an idle process; on a GPU its own memory.
+        seconds_per_step: of the second step, under the present load of the machine.
+        seconds_per_epoch: of the steps, without validation.
         seconds_total: of all epochs.
         disk_bytes: checkpoints, best model and snapshots.
     """
@@ -47,27 +47,27 @@ class DryRun:
 
 
 def dry_run(config: RunConfig, should_stop: Callable[[], bool] = lambda: False) -> DryRun:
-    """Two steps of ``config`` on made-up numbers of the right shape: a few seconds, kept for as long as it is known.
+    """Two steps of ``config`` on random input of the right shape: takes a few seconds, cached.
 
     Raises:
         ChoiceError: the task is not ``sst``.
-        CancelledError: ``should_stop`` said so.
-        RunError: the steps failed or took minutes; the message is what the process said.
+        CancelledError: ``should_stop`` returned True.
+        RunError: the steps failed or took minutes; the message is the last line of the process.
     """
     settings = config.settings
     if not isinstance(settings, SSTSettings):
-        raise ChoiceError(f"the task is {config.task!r}", "dry run", "measure a run of the task 'sst'")
+        raise ChoiceError(f"the task is {config.task!r}", "dry run", "estimate the cost of a run of the task 'sst'")
     return CACHE.get(("dry run", config.to_json()), lambda: _measured(config, settings, should_stop), lambda _: 128)
 
 
 def _measured(config: RunConfig, settings: SSTSettings, should_stop: Callable[[], bool]) -> DryRun:
-    found = _two_steps(config, should_stop)
-    weights = int(found["num_parameters"]) * _FLOAT_BYTES
-    per_epoch = found["seconds_per_step"] * settings.steps_per_epoch
+    measured = _two_steps(config, should_stop)
+    weights = int(measured["num_parameters"]) * _FLOAT_BYTES
+    per_epoch = measured["seconds_per_step"] * settings.steps_per_epoch
     return DryRun(
-        int(found["num_parameters"]),
-        int(found["memory_bytes"]),
-        found["seconds_per_step"],
+        int(measured["num_parameters"]),
+        int(measured["memory_bytes"]),
+        measured["seconds_per_step"],
         per_epoch,
         per_epoch * settings.epochs,
         weights * (_CHECKPOINT_STATES + 1) + _SNAPSHOT_BYTES * (settings.epochs + 1),
@@ -85,23 +85,23 @@ def _two_steps(config: RunConfig, should_stop: Callable[[], bool]) -> dict[str, 
             process.stdin.write(config.to_json())
             process.stdin.close()
             process.stdin = None  # else communicate() writes to it
-            return _answer(process, should_stop)
+            return _result(process, should_stop)
         finally:
             process.kill()
 
 
-def _answer(process: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> dict[str, float]:
+def _result(process: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> dict[str, float]:
     deadline = time.monotonic() + _LIMIT_S
     while process.poll() is None:
         if should_stop():
-            raise CancelledError("the dry run was abandoned", "dry run", "ask again")
+            raise CancelledError("the dry run was cancelled", "dry run", "start it again")
         if time.monotonic() > deadline:
             raise RunError(
                 f"two steps took more than {_LIMIT_S:g} s", "dry run", "choose a smaller window, model or batch"
             )
         time.sleep(_POLL_S)
-    said, error = process.communicate()
+    output, errors = process.communicate()
     if process.returncode != 0:
-        reason = error.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        reason = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise RunError("the two steps failed", "dry run", f"choose a smaller window, model or batch; {reason[0]}")
-    return json.loads(said)
+    return json.loads(output)

@@ -1,14 +1,16 @@
-"""Numbers of the Train page: curves of many runs, their scores with the spread over seeds, and what a sweep found."""
+"""Curves of runs, scores over seeds, and the trials of a sweep."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from engine.config.legacy import current_trials
@@ -32,10 +34,10 @@ class Curve:
 def curve(
     reader: MetricsReader, name: str, *, axis: Axis = "step", smoothing: float = 0.0, num_points: int = 1000
 ) -> Curve:
-    """A metric as far as it has been read, thinned to about ``num_points`` so that no minimum or maximum is lost.
+    """A metric as read so far, thinned to about ``num_points`` with all its minima and maxima.
 
-    Per epoch it is the last value of each epoch. Smoothed, y is Σ s^(n−k)·v_k / Σ s^(n−k) with ``smoothing`` s in 0..1
-    over the values before, thinned afterwards; values that are not finite are left out.
+    By epoch, it is the last value of each epoch. Values that are not finite are left out. With ``smoothing`` s in
+    [0, 1), y is the exponential moving average Σ s^(n−k)·v_k / Σ s^(n−k) over the values k ≤ n.
     """
     columns = reader.columns
     if name not in columns or axis not in columns:
@@ -53,41 +55,19 @@ def curve(
 
 
 def smoothed(values: Floats, smoothing: float) -> Floats:
-    """The exponential average of ``values`` (N,) so far, without the pull towards zero at the beginning.
-
-    In blocks, each of which is one product with a matrix of powers: a million values take milliseconds.
-    """
-    block = 256
-    powers = smoothing ** np.arange(block)
-    inside = np.tril(smoothing ** np.abs(np.subtract.outer(np.arange(block), np.arange(block))))
-    total = weight = 0.0
-    result = np.empty_like(values)
-    for start in range(0, values.size, block):
-        part = values[start : start + block]
-        count = part.size
-        sums = inside[:count, :count] @ part + total * smoothing * powers[:count]
-        weights = np.cumsum(powers[:count]) + weight * smoothing * powers[:count]
-        result[start : start + count] = sums / weights
-        total, weight = float(sums[-1]), float(weights[-1])
-    return result
-
-
-def axes_of(readers: Sequence[MetricsReader]) -> tuple[Axis, ...]:
-    """What curves may be drawn against: epochs only where every run counts them."""
-    counted: list[Axis] = ["step", "time"]
-    if readers and all("epoch" in reader.columns for reader in readers):
-        counted.insert(1, "epoch")
-    return tuple(counted)
+    """The exponential moving average of ``values`` (N,), normalised by the sum of its weights."""
+    average: Any = pd.Series(values).ewm(alpha=1.0 - smoothing)
+    return average.mean().to_numpy()
 
 
 def last_values(reader: MetricsReader) -> dict[str, float]:
-    """The newest value of every metric."""
+    """The latest value of every metric."""
     return dict(reader.columns.last)
 
 
 @dataclass(frozen=True)
 class ScoreBar:
-    """The scores of runs that differ in nothing but their seed: mean and standard deviation (0 for one run)."""
+    """The scores of runs that differ only in their seed: mean and standard deviation (0 for a single run)."""
 
     runs: tuple[str, ...]
     mean: float
@@ -96,7 +76,7 @@ class ScoreBar:
 
 
 def score_bars(scores: Mapping[str, float], configs: Mapping[str, RunConfig]) -> list[ScoreBar]:
-    """The scores by run id, with the runs of one configuration put together; in the order of ``scores``."""
+    """The scores by run id, grouped by configuration; in the order of ``scores``."""
     groups: dict[bytes, list[str]] = {}
     for run in scores:
         groups.setdefault(configs[run].model_copy(update={"seed": 0}).to_json(), []).append(run)
@@ -110,7 +90,7 @@ def score_bars(scores: Mapping[str, float], configs: Mapping[str, RunConfig]) ->
 
 @dataclass(frozen=True)
 class SweepTrial:
-    """One trial: see :class:`engine.training.sweep.Trial`."""
+    """A trial of a sweep: see :class:`engine.training.sweep.Trial`."""
 
     number: int
     state: str
@@ -122,12 +102,8 @@ class SweepTrial:
 
 
 @dataclass(frozen=True)
-class SweepView:
-    """What a sweep has found so far.
-
-    ``fields`` are its dimensions, ``importance`` how much each matters for the score (0..1), ``best_so_far`` (trial
-    number, score) of every improvement.
-    """
+class SweepSummary:
+    """The trials of a sweep so far: ``fields`` are its dimensions, ``importance`` theirs for the score (0..1)."""
 
     fields: tuple[str, ...]
     trials: tuple[SweepTrial, ...]
@@ -135,7 +111,7 @@ class SweepView:
 
     @property
     def scored(self) -> tuple[SweepTrial, ...]:
-        """The trials that came to their end."""
+        """The trials with a score."""
         return tuple(trial for trial in self.trials if trial.state == "done" and trial.value is not None)
 
     @property
@@ -146,22 +122,19 @@ class SweepView:
     @property
     def best_so_far(self) -> tuple[tuple[int, float], ...]:
         """(number, score) of each trial that was better than all before it."""
-        found: list[tuple[int, float]] = []
+        best: list[tuple[int, float]] = []
         for trial in self.scored:
             assert trial.value is not None
-            if not found or trial.value < found[-1][1]:
-                found.append((trial.number, trial.value))
-        return tuple(found)
+            if not best or trial.value < best[-1][1]:
+                best.append((trial.number, trial.value))
+        return tuple(best)
 
-    def counts(self) -> dict[str, int]:
-        """How many trials there are in each state."""
-        found: dict[str, int] = {}
-        for trial in self.trials:
-            found[trial.state] = found.get(trial.state, 0) + 1
-        return found
+    def num_by_state(self) -> dict[str, int]:
+        """The number of trials in each state."""
+        return dict(Counter(trial.state for trial in self.trials))
 
 
-def sweep_view(folder: Path) -> SweepView:
+def sweep_summary(folder: Path) -> SweepSummary:
     """The sweep in ``folder``; empty before its first trial.
 
     Raises:
@@ -171,18 +144,18 @@ def sweep_view(folder: Path) -> SweepView:
     try:
         content = current_trials(json.loads(path.read_bytes()))
         trials = [SweepTrial(**trial) for trial in content["trials"]]
-        return SweepView(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
+        return SweepSummary(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
     except FileNotFoundError:
-        return SweepView((), (), {})
+        return SweepSummary((), (), {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError("the sweep's file is damaged", str(path), "let the sweep go on, or resume it") from error
 
 
 @dataclass(frozen=True, eq=False)
-class Parallel:
-    """A sweep's trials as lines over its dimensions and the score: ``position`` (N, F + 1), each column 0..1.
+class ParallelCoordinates:
+    """The trials of a sweep as lines over its dimensions and the score: ``position`` (N, F + 1), each column 0..1.
 
-    ``labels`` gives for each column (text, position) of its ticks. The last column is the score.
+    ``labels`` are the ticks of each column, (text, position). The last column is the score.
     """
 
     names: tuple[str, ...]
@@ -192,14 +165,14 @@ class Parallel:
     value: Floats
 
 
-def parallel(view: SweepView) -> Parallel:
-    """The trials that came to their end, ready for parallel coordinates."""
-    trials = view.scored
+def parallel_coordinates(sweep: SweepSummary) -> ParallelCoordinates:
+    """The scored trials as parallel coordinates."""
+    trials = sweep.scored
     value = np.array([trial.value for trial in trials], np.float64)
-    columns = [_column([trial.chosen.get(name) for trial in trials]) for name in view.fields] + [_scale(value)]
+    columns = [_column([trial.chosen.get(name) for trial in trials]) for name in sweep.fields] + [_scale(value)]
     position = np.stack([column[0] for column in columns], axis=1) if trials else np.empty((0, len(columns)))
-    return Parallel(
-        (*view.fields, "score"),
+    return ParallelCoordinates(
+        (*sweep.fields, "score"),
         tuple(trial.number for trial in trials),
         position,
         tuple(column[1] for column in columns),
@@ -208,13 +181,13 @@ def parallel(view: SweepView) -> Parallel:
 
 
 def _column(values: list[Any]) -> tuple[Floats, tuple[tuple[str, float], ...]]:
-    """Positions and ticks of one dimension: numbers by size (by factors where they span two powers of ten)."""
+    """Positions and ticks of a dimension: linear for numbers (logarithmic over two or more decades), else ordinal."""
     if values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return _scale(np.array(values, np.float64))
     texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
     order = sorted(set(texts))
-    place = {text: number / max(1, len(order) - 1) for number, text in enumerate(order)}
-    return np.array([place[text] for text in texts], np.float64), tuple(place.items())
+    position = {text: number / max(1, len(order) - 1) for number, text in enumerate(order)}
+    return np.array([position[text] for text in texts], np.float64), tuple(position.items())
 
 
 def _scale(values: Floats) -> tuple[Floats, tuple[tuple[str, float], ...]]:
@@ -223,8 +196,8 @@ def _scale(values: Floats) -> tuple[Floats, tuple[tuple[str, float], ...]]:
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.full(values.shape, 0.5), ((f"{low:.4g}", 0.5),)
-    by_factors = low > 0 and high / low >= 100.0
-    scaled = np.log(values) if by_factors else values
+    is_log = low > 0 and high / low >= 100.0
+    scaled = np.log(values) if is_log else values
     positions = (scaled - scaled.min()) / (scaled.max() - scaled.min())
-    middle = float(np.sqrt(low * high)) if by_factors else (low + high) / 2.0
+    middle = float(np.sqrt(low * high)) if is_log else (low + high) / 2.0
     return positions, ((f"{low:.4g}", 0.0), (f"{middle:.4g}", 0.5), (f"{high:.4g}", 1.0))

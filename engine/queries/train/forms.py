@@ -1,7 +1,7 @@
-"""A configuration as a form: which fields there are, what each may be given the others, and what is wrong with them.
+"""A configuration as a form: its fields, their valid values, and the errors of each.
 
-Everything is read from the pydantic models of :mod:`engine.runs`, so that the form cannot differ from what a run takes.
-A field is named by its path in ``settings``: ``model.width``; a configuration under edit is plain JSON values.
+The fields come from the pydantic models of :mod:`engine.config`, so that form and run agree. The name of a field is its
+path in ``settings``: ``model.width``; a configuration under edit is plain JSON values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.errors import ConfigError
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
 Values = dict[str, Any]
-"""The settings under edit as JSON has them, possibly not legal at this moment."""
+"""The settings under edit as JSON values, possibly invalid."""
 
 _MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["task"].annotation)[0]: model for model in get_args(Settings)
@@ -32,11 +32,10 @@ _MODELS: dict[str, type[BaseModel]] = {
 
 @dataclass(frozen=True)
 class FormField:
-    """One field: ``low`` and ``high`` are its own limits, ``choices`` its values where they are few.
+    """A field: ``low`` and ``high`` are its limits, ``choices`` its values where they are an enumeration.
 
-    A choice may take other values too, which its checks know. ``list`` is a fixed or free number of whole or broken
-    numbers. ``only_if`` names another field and the value it must have for this one to exist. ``default`` is what holds
-    where the settings do not name the field; None where they must, too.
+    ``list`` is a list of integers or floats. ``only_if`` names another field and the value of it for which this field
+    exists. ``default`` is the value where the settings do not have the field; None also where they must have it.
     """
 
     name: str
@@ -62,73 +61,73 @@ def form_fields(task: str) -> tuple[FormField, ...]:
 
 
 def defaults(task: str) -> Values:
-    """The settings of a task when nothing has been chosen; those of its demo where some have no default."""
+    """The default settings of a task; those of its demo where some field has no default."""
     form_fields(task)
     model = _MODELS[task]
     is_whole = not any(field.is_required() for field in model.model_fields.values())
     return (model() if is_whole else RunConfig.demo(task).settings).model_dump(mode="json")
 
 
-def put(values: Values, name: str, value: Any) -> Values:
+def with_value(values: Values, name: str, value: Any) -> Values:
     """A copy of ``values`` with one field changed."""
     changed = copy.deepcopy(values)
     *outer, last = name.split(".")
-    place = changed
-    for step in outer:
-        place = place.setdefault(step, {})
-    place[last] = value
+    level = changed
+    for key in outer:
+        level = level.setdefault(key, {})
+    level[last] = value
     return changed
 
 
-def pick(values: Values, name: str) -> Any:
+def value_of(values: Values, name: str) -> Any:
     """One field of ``values``; None where it does not exist."""
-    place: Any = values
-    for step in name.split("."):
-        if not isinstance(place, dict):
+    level: Any = values
+    for key in name.split("."):
+        if not isinstance(level, dict):
             return None
-        place = cast("dict[str, Any]", place).get(step)
-    return place
+        level = cast("dict[str, Any]", level).get(key)
+    return level
 
 
 def with_preset(values: Values, preset: Preset) -> Values:
-    """``values`` with the model of a preset: ``tiny``, ``small``, ``published`` or ``large``."""
+    """``values`` with the model of a preset."""
     return {**copy.deepcopy(values), "model": SpatioTemporalConfig.preset(preset).model_dump(mode="json")}
 
 
 def preset_of(values: Values) -> Preset | None:
-    """The preset that the model of ``values`` is, None when it was changed."""
+    """The preset equal to the model of ``values``, None when it was changed."""
     return next((name for name in PRESETS if with_preset({}, name)["model"] == values.get("model")), None)
 
 
 def checked_config(values: Values, seed: int = 0) -> RunConfig:
-    """The configuration that ``values`` make.
+    """The configuration of ``values``.
 
     Raises:
-        ConfigError: with every problem at once; :func:`problems_by_field` sorts them.
+        ConfigError: with all problems; see :func:`problems_by_field`.
     """
     return RunConfig.checked({"version": 1, "seed": seed, "settings": values}, "the form")
 
 
 def problems_by_field(error: ConfigError) -> dict[str, str]:
-    """The problems of a configuration by field; what belongs to no field of the settings under ""."""
-    found: dict[str, str] = {}
+    """The problems of a configuration by field; those of no field of the settings under ""."""
+    problems: dict[str, str] = {}
     for problem in error.problems:
         name, separator, text = problem.partition(": ")
         field = name.removeprefix("settings.") if separator and name.startswith("settings.") else ""
-        found[field] = f"{found[field]}; {text}" if field in found else (text or problem)
-    return found
+        problems[field] = f"{problems[field]}; {text}" if field in problems else (text or problem)
+    return problems
 
 
-def legal(values: Values, name: str, candidates: Iterable[Any]) -> tuple[Any, ...]:
-    """Those of ``candidates`` that the field may be while all others stay as they are.
+def valid_values(values: Values, name: str, candidates: Iterable[Any]) -> tuple[Any, ...]:
+    """The ``candidates`` that are valid for a field with the present values of the others.
 
-    What is wrong elsewhere already does not count against a candidate.
+    Errors that other fields already have are ignored.
     """
-    already = _wrong(values) - {name}
-    return tuple(value for value in candidates if _wrong(put(values, name, value)) <= already)
+    present = _invalid_fields(values) - {name}
+    return tuple(value for value in candidates if _invalid_fields(with_value(values, name, value)) <= present)
 
 
-def _wrong(values: Values) -> set[str]:
+def _invalid_fields(values: Values) -> set[str]:
     try:
         checked_config(values)
     except ConfigError as error:
@@ -138,9 +137,9 @@ def _wrong(values: Values) -> set[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Configurations side by side: ``rows`` of (field, values), those that differ first (``num_differing`` of them).
+    """Configurations side by side: ``rows`` of (field, values), the ``num_differing`` rows that differ first.
 
-    ``on_other_data``: they do not learn from the same data, so that scores cannot be compared.
+    ``on_other_data``: their data differ, so that their scores cannot be compared.
     """
 
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -155,7 +154,7 @@ def compare_configs(configs: Sequence[RunConfig]) -> Comparison:
     """Several configurations, field by field."""
     flat = [dict(_flat({"seed": config.seed, **config.settings.model_dump(mode="json")}, "")) for config in configs]
     names = list(dict.fromkeys(name for values in flat for name in values))
-    rows = [(name, tuple(_shown(values.get(name)) for values in flat)) for name in names]
+    rows = [(name, tuple(_text(values.get(name)) for values in flat)) for name in names]
     differing = [row for row in rows if len(set(row[1])) > 1]
     same = [row for row in rows if len(set(row[1])) == 1]
     on_other_data = any(name.split(".")[0] in _DATA for name, _ in differing)
@@ -170,12 +169,12 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def config_snippet(config: RunConfig) -> str:
-    """Python that trains exactly this run, from an empty folder."""
+    """Python code that trains a run of this configuration in an empty folder."""
     text = json.dumps(config.model_dump(mode="json"), indent=4, ensure_ascii=False)
     return (
         "import json\n"
@@ -233,7 +232,7 @@ def _is_model(kind: Any) -> bool:
 
 
 def _limits(metadata: Iterable[Any]) -> tuple[float | None, float | None]:
-    """The limits as the field has them; ends that do not belong to the range count as its ends."""
+    """The limits of a field; exclusive limits are returned as inclusive ones."""
     low = high = None
     for limit in metadata:
         if isinstance(limit, Ge | Gt):

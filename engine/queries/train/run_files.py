@@ -26,7 +26,7 @@ _NAMES = {
 }
 
 
-def newest_metrics(folder: Path) -> dict[str, float]:
+def latest_metrics(folder: Path) -> dict[str, float]:
     """The values of the last whole line of a run's metrics, without reading the lines before; empty before the first.
 
     Read again only when the file has changed.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import basis
-from engine.queries.basis import Factors
+from engine.queries.basis import SeparableField
 from explorer.layout import fill
 from explorer.pages.basis import text
 from explorer.pages.basis.model import HARMONIC, BasisModel
@@ -36,7 +36,7 @@ class BasisPanel(TabbedPanel):
         self.body.sizing_mode = "stretch_both"
         self.model = model
         self.meridian_deg: float | None = None
-        self._shown: Factors | None = None
+        self._shown: SeparableField | None = None
         self._tiles = Pyramid(colormap=colormap_bytes("balance"), margin=0, sizing_mode="stretch_width")
         self._tiles.param.watch(self._pick, "selected")
         self._rows = controls.slider(model.param.pyramid_degree, "Rows to degree")
@@ -61,17 +61,17 @@ class BasisPanel(TabbedPanel):
         if event.new and event.new != [self.model.degree, self.model.order]:
             self.model.pick(*event.new)
 
-    def _show_harmonics(self, _: Factors) -> None:
+    def _show_harmonics(self, _: SeparableField) -> None:
         model = self.model
         if model.show != HARMONIC:
             self.say(text.MAKEUP_SENTENCE)
-            self._draw_tiles((model.config, model.component - 1), basis.makeup_tiles)
+            self._draw_tiles((model.config, model.component - 1), basis.loading_tiles)
             self._tiles.selected = []
             fill(self.body, self._tiles)
             return
         degree = min(model.max_degree, model.pyramid_degree)
         self.say(text.harmonics_sentence(degree, model.max_degree))
-        self._draw_tiles((degree,), basis.pyramid_tiles)
+        self._draw_tiles((degree,), basis.harmonic_tiles)
         self._tiles.selected = [model.degree, model.order]
         fill(self.body, self._tiles, self._rows)
 
@@ -80,13 +80,13 @@ class BasisPanel(TabbedPanel):
             self._drawn_tiles = choice
             self._tiles.tiles = pack_tiles(query(*choice))
 
-    def _show_profile(self, shown: Factors) -> None:
+    def _show_profile(self, shown: SeparableField) -> None:
         meridian = shown.peak[1] if self.meridian_deg is None else self.meridian_deg
         lat, value, spread = basis.profile(shown, meridian)
         self.say(text.profile_sentence(meridian))
         fill(self.body, self.figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
-    def _show_spectrum(self, _: Factors) -> None:
+    def _show_spectrum(self, _: SeparableField) -> None:
         config = self.model.config
         spectrum = basis.spectrum(config)
         self.say(*text.spectrum_sentences(config, spectrum))
@@ -97,9 +97,9 @@ class BasisPanel(TabbedPanel):
             self.figures.pane("explained", figures.explained, spectrum.explained, config.num_components),
         )
 
-    def _show_accuracy(self, _: Factors) -> None:
+    def _show_accuracy(self, _: SeparableField) -> None:
         fill(self.body, self._table)
-        self.task.start(partial(basis.passport, self.model.config), self._draw_accuracy)
+        self.task.start(partial(basis.accuracy, self.model.config), self._draw_accuracy)
 
     def _show_progress(self, fraction: float | None, message: str) -> None:
         if fraction is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.queries.basis import DOMAINS, BasisConfig, HarmonicFacts, Spectrum
+from engine.queries.basis import DOMAINS, BasisConfig, EigenvalueSpectrum, HarmonicProperties
 from explorer.widgets.text import Fact, Sentence, number
 
 
-def harmonic_facts(facts: HarmonicFacts) -> list[Fact]:
+def harmonic_facts(facts: HarmonicProperties) -> list[Fact]:
     """The read-out of one harmonic."""
     wave = facts.wavelength_km
     return [
@@ -20,7 +20,7 @@ def harmonic_facts(facts: HarmonicFacts) -> list[Fact]:
     ]
 
 
-def component_facts(config: BasisConfig, index: int, spectrum: Spectrum) -> list[Fact]:
+def component_facts(config: BasisConfig, index: int, spectrum: EigenvalueSpectrum) -> list[Fact]:
     """The read-out of one component; ``index`` counts from 0."""
     return [
         ("Explains", number(100 * spectrum.explained[index]), "%"),
@@ -54,17 +54,17 @@ def limit_sentence(max_fit_degree: int) -> str:
     )
 
 
-def spectrum_sentences(config: BasisConfig, spectrum: Spectrum) -> list[Sentence]:
+def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> list[Sentence]:
     """What the spectrum means for the choice of K."""
     count = config.num_components
     kept = 100 * spectrum.explained[:count].sum()
     sentences = [
         (f"{count} of {len(spectrum.explained)} components explain {kept:.1f} % of the variance.", False),
-        (spectrum.plateau_words, spectrum.plateau is not None),
+        (spectrum.plateau_text, spectrum.plateau is not None),
     ]
     # over the whole sphere every K ends within a degree; elsewhere only a split group of equal eigenvalues matters
-    if config.domain.kind == "sphere" or not spectrum.cut_clean:
-        sentences.append((spectrum.cut_words, not spectrum.cut_clean))
+    if config.domain.kind == "sphere" or not spectrum.is_cut_clean:
+        sentences.append((spectrum.cut_text, not spectrum.is_cut_clean))
     return sentences
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import basis
-from engine.queries.basis import BasisConfig, Factors
+from engine.queries.basis import BasisConfig, SeparableField
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.basis import fits, text
 from explorer.pages.basis.drawer import drawer
@@ -37,7 +37,7 @@ class BasisView:
     def __init__(self, session: Session, model: BasisModel) -> None:
         self.session = session
         self.model = model
-        self._shown: Factors | None = None
+        self._shown: SeparableField | None = None
         self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
@@ -107,7 +107,7 @@ class BasisView:
         record = self.run.find(fits.run_config(config))
         if record is not None and record.state == "done":
             result = REGISTRY.store.get(record.id).files.basis
-            self._fit.start(lambda report: basis.take_fit(config, result), lambda _: self._show_function())
+            self._fit.start(lambda report: basis.load_fit(config, result), lambda _: self._show_function())
         else:
             self.run.show(fits.offer(config), record)
 
@@ -117,7 +117,7 @@ class BasisView:
         if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
-    def _draw(self, factors: Factors, turn: bool = False) -> None:
+    def _draw(self, factors: SeparableField, turn: bool = False) -> None:
         """Draw the function in one message; ``turn`` centres its peak."""
         self._shown = factors
         axes = Axes.of(factors.lat, factors.lon)
@@ -135,7 +135,7 @@ class BasisView:
         if self._shown is None:
             return
         if model.show == HARMONIC:
-            pairs = text.harmonic_facts(basis.harmonic_facts(model.degree, model.order))
+            pairs = text.harmonic_facts(basis.harmonic_properties(model.degree, model.order))
         elif basis.is_fitted(model.config):
             pairs = text.component_facts(model.config, model.component - 1, basis.spectrum(model.config))
         else:

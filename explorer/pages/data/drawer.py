@@ -7,7 +7,7 @@ from typing import Any
 
 import panel as pn
 
-from engine.queries.ocean import DEMO_STEPS, Opened
+from engine.queries.ocean import DEMO_STEPS, SourceSummary
 from explorer.background import Debouncer
 from explorer.layout import tiles
 from explorer.pages.data import text
@@ -152,5 +152,5 @@ def _withheld(model: DataModel) -> list[Any]:
     ]
 
 
-def _unit(opened: Opened | None) -> str:
+def _unit(opened: SourceSummary | None) -> str:
     return opened.unit if opened else "day"

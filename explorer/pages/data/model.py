@@ -16,8 +16,8 @@ from engine.queries.ocean import (
     MAX_YEARS,
     SPANS,
     WITHHOLDING,
-    Opened,
     SourceChoice,
+    SourceSummary,
     span_of,
 )
 from explorer.page_model import SourceModel
@@ -49,7 +49,7 @@ class DataModel(SourceModel):
     FIRST: ClassVar[tuple[str, ...]] = ("choice",)
 
     # state
-    opened = param.ClassSelector(class_=Opened, doc="the open source; None before the first")
+    opened = param.ClassSelector(class_=SourceSummary, doc="the open source; None before the first")
     refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the selected quality")
     day = param.Integer(default=0, bounds=(0, 1), doc="index of the day on screen")
     other = param.Integer(default=0, bounds=(0, 1), doc="index of the subtracted day")
@@ -181,7 +181,7 @@ class DataModel(SourceModel):
             self.choice = fallback
         self.refused = choice if isinstance(error, QualityError) else None
 
-    def take(self, opened: Opened) -> None:
+    def take(self, opened: SourceSummary) -> None:
         """Use an open source, on the days of the address, or else on the days nearest to those on screen."""
         from_address, self.waiting = self.waiting, {}
         wanted = {"day": self.iso("day"), "other": self.iso("other"), **from_address}

@@ -9,7 +9,7 @@ import xarray as xr
 
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import Opened, PlaceSeries
+from engine.queries.ocean import PointSeries, SourceSummary
 from explorer.layout import box, fill
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
@@ -30,15 +30,15 @@ class DataPanel(TabbedPanel):
         }
         super().__init__(model, tabs, on_error, on_progress=self._show_progress)
         self.model = model
-        self.series: PlaceSeries | None = None
+        self.series: PointSeries | None = None
         """The series on screen, if any."""
         self._confirmed: set[object] = set()
         self._table = html("")
         self._read = controls.button("Read them", on_click=lambda _: self._confirm())
         self._stop = controls.button("Cancel", on_click=lambda _: self._cancel())
-        self._requested: tuple[Opened, slice] | None = None
+        self._requested: tuple[SourceSummary, slice] | None = None
 
-    def _show_source(self, source: Opened, *_: object) -> None:
+    def _show_source(self, source: SourceSummary, *_: object) -> None:
         self.say()
         notes = paragraphs(
             [*((note, True) for note in source.cautions), *((sentence(note), False) for note in source.notes)]
@@ -48,29 +48,29 @@ class DataPanel(TabbedPanel):
         )
         fill(self.body, self._table)
 
-    def _show_values(self, _: Opened, field: xr.DataArray, limits: tuple[float, float]) -> None:
+    def _show_values(self, _: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
         edges, fractions = ocean.map_histogram(field, limits)
         self.say(text.histogram_sentence(str(field.name)))
         fill(self.body, self.figures.pane("values", figures.histogram, edges, fractions, field.attrs["units"]))
 
     # the series at a place
 
-    def _show_place(self, source: Opened, *_: object) -> None:
+    def _show_place(self, source: SourceSummary, *_: object) -> None:
         model, span = self.model, self.model.span_days
         self._requested = source, span
-        cost = ocean.cost(source, span)
+        cost = ocean.read_cost(source, span)
         if cost.seconds > text.ASK_SECONDS and (source.key, span.start, span.stop) not in self._confirmed:
             self.say(text.ask(cost))
             fill(self.body, self._read)
             return
         place, day = model.place, model.index
 
-        def work(report: Progress) -> PlaceSeries:
+        def work(report: Progress) -> PointSeries:
             return ocean.series(source.choice, place, span, report)
 
         self.task.start(work, lambda series: self._draw_place(source, series, day - span.start))
 
-    def _draw_place(self, source: Opened, series: PlaceSeries, day: int) -> None:
+    def _draw_place(self, source: SourceSummary, series: PointSeries, day: int) -> None:
         self.series = series
         self.say(text.series_sentence(series, source.unit))
         days = np.array(series.days, "datetime64[D]")

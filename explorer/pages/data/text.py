@@ -9,9 +9,10 @@ from pathlib import PurePath
 import numpy as np
 import xarray as xr
 
-from engine.queries.ocean import LAYERS, Cost, Opened, PlaceSeries, SourceChoice
+from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary
+from engine.queries.text import duration, place
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import Fact, duration, number, place, sentence
+from explorer.widgets.text import Fact, number, sentence
 
 _CALENDARS = {
     "standard": "Gregorian",
@@ -60,7 +61,7 @@ def date(iso: str, unit: str = "day") -> str:
     return month_year if unit == "month" else f"{int(day)} {month_year}"
 
 
-def source_rows(source: Opened) -> list[tuple[str, str]]:
+def source_rows(source: SourceSummary) -> list[tuple[str, str]]:
     """The table of a source's properties."""
     return [
         ("Source", source.name),
@@ -81,21 +82,21 @@ def qualities(graded: SourceChoice | None) -> dict[str, str]:
     return {"Good only": "good", "All": "all", **level}
 
 
-def grading(source: Opened | None, refused: SourceChoice | None) -> str:
+def grading(source: SourceSummary | None, refused: SourceChoice | None) -> str:
     """The observations that the choice of quality keeps."""
     if refused is not None:
         return f"{PurePath(refused.path).name} has no observations of this quality. Choose another."
     return sentence(source.grading) if source else ""
 
 
-def cost(estimate: Cost) -> str:
+def cost(estimate: ReadCost) -> str:
     """The cost of reading the period."""
-    size, held = (number(value / 2**20) for value in (estimate.read_bytes, estimate.held_bytes))
+    size, held = (number(value / 2**20) for value in (estimate.read_bytes, estimate.memory_bytes))
     seconds = f"about {duration(estimate.seconds)}" if estimate.seconds >= 1 else "less than a second"
     return f"{number(estimate.num_days)} days: {size} MB to read, {seconds}, at most {held} MB in memory at once."
 
 
-def ask(estimate: Cost) -> str:
+def ask(estimate: ReadCost) -> str:
     """The question before a long read."""
     return f"Reads {number(estimate.num_days)} days, about {duration(estimate.seconds)}."
 
@@ -107,7 +108,7 @@ def span_label(days: tuple[str, ...], unit: str, span: str) -> str:
     return days[0][:4] if span == "year" else f"{date(days[0], unit)} to {date(days[-1], unit)}"
 
 
-def series_sentence(series: PlaceSeries, unit: str) -> str:
+def series_sentence(series: PointSeries, unit: str) -> str:
     """How often a place was observed."""
     count = sum(not math.isnan(value) for value in series.observed)
     where = place(series.lat, series.lon)

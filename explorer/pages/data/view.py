@@ -12,7 +12,7 @@ import xarray as xr
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import Opened, SourceChoice
+from engine.queries.ocean import SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
@@ -156,9 +156,9 @@ class DataView:
         """Open a source; the current one stays until that succeeds."""
         self.stage.clear_failure()
         self.model.refused = None
-        self._opening.start(lambda report: ocean.opened(choice, report), self._take)
+        self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
-    def _take(self, source: Opened) -> None:
+    def _take(self, source: SourceSummary) -> None:
         self.model.notes = []
         self.model.take(source)
         self.session.source = source.choice
@@ -174,7 +174,7 @@ class DataView:
 
     # showing
 
-    def _request(self, source: Opened) -> MapRequest:
+    def _request(self, source: SourceSummary) -> MapRequest:
         model, span = self.model, self.model.span_days
         is_span, is_hidden = model.layer in OF_SPAN, model.layer == "withheld"
         return MapRequest(
@@ -209,9 +209,9 @@ class DataView:
             lambda report: _read(source, request, report), lambda drawn: self._show(source, request, drawn)
         )
 
-    def _may_read(self, source: Opened, request: MapRequest) -> bool:
+    def _may_read(self, source: SourceSummary, request: MapRequest) -> bool:
         """Whether a period may be read: it is short, cached, or confirmed."""
-        cost = ocean.cost(source, slice(*request.span))
+        cost = ocean.read_cost(source, slice(*request.span))
         if cost.seconds <= text.ASK_SECONDS or request in self._confirmed:
             return True
         if ocean.has_statistics(source.choice, slice(*request.span)):
@@ -235,7 +235,7 @@ class DataView:
             self.model.choice = source.choice
         self.session.say("info", "Reading was cancelled.")
 
-    def _show(self, source: Opened, request: MapRequest, drawn: DrawnMap) -> None:
+    def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
         self._map, self._request_drawn = drawn, request
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
@@ -269,11 +269,11 @@ class DataView:
         source, drawn = self.model.opened, self._map
         if source is None or drawn is None:
             return
-        self._cost.object = paragraph(text.cost(ocean.cost(source, self.model.span_days)))
+        self._cost.object = paragraph(text.cost(ocean.read_cost(source, self.model.span_days)))
         if drawn.field.name == "gaps":
             self.stage.facts.object = colour_key(text.GAPS_KEY)
         else:
-            percent = ocean.seen_percent(source.choice, drawn.field)
+            percent = ocean.coverage_percent(source.choice, drawn.field)
             self.stage.say_facts(text.map_facts(drawn.field, drawn.second, percent))
         self.panel.show(source, drawn.field, drawn.limits)
 
@@ -305,7 +305,7 @@ class DataView:
         self.stage.download.offer(name, ocean.series_csv(series.days, columns))
 
 
-def _read(source: Opened, request: MapRequest, report: Progress) -> DrawnMap:
+def _read(source: SourceSummary, request: MapRequest, report: Progress) -> DrawnMap:
     """The maps of a request; called off the event loop."""
     choice, layer = source.choice, request.layer
     if layer in OF_SPAN:

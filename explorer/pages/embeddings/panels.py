@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.queries import embeddings
 from engine.queries.embeddings import EmbeddingConfig
+from engine.queries.text import place
 from explorer.layout import fill
 from explorer.pages.embeddings import text
 from explorer.pages.embeddings.model import EmbeddingsModel
@@ -83,7 +84,7 @@ class EmbeddingsPanel(TabbedPanel):
         def draw(patch: Any) -> None:
             row, col, extremes, scale = patch
             embedding = embeddings.embedding(config)
-            where = text.patch_place(float(embedding.lat[row]), float(embedding.lon[col]))
+            where = place(float(embedding.lat[row]), float(embedding.lon[col]))
             note = embeddings.domain_note(config, row, col)
             self.say(f"The patch around {where}. Click another on the globe.", *([(note, True)] if note else []))
             self._table.object = table(text.neighbour_rows(*extremes)) + table(text.scale_rows(scale, row))

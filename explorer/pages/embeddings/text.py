@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.queries.embeddings import Difference, EmbeddingConfig, EmbeddingCost, Neighbour, PatchEmbedding, ScaleTable
-from explorer.widgets.text import Fact, number, place
+from engine.queries.embeddings import (
+    EmbeddingConfig,
+    EmbeddingCost,
+    MeasureDifference,
+    Neighbour,
+    PatchEmbedding,
+    ScaleTable,
+)
+from engine.queries.text import place
+from explorer.widgets.text import Fact, number
 
 DISTANCE = (
     "Similarity of 100\u202f000 pairs of patches against their distance: density of the pairs, their median and, "
@@ -15,11 +23,6 @@ DISTANCE = (
 )
 HISTOGRAM = "Similarities of all pairs of patches, weighted by area. A narrow distribution distinguishes places poorly."
 COMPARE_HINT = "Keep this choice as B, then change it: the globe shows A left of the divider and B right of it."
-
-
-def patch_place(lat: float, lon: float) -> str:
-    """The centre of a patch, in whole degrees."""
-    return place(lat, lon, ".0f")
 
 
 def estimate(cost: EmbeddingCost) -> str:
@@ -45,7 +48,7 @@ def neighbour_rows(near: Sequence[Neighbour], far: Sequence[Neighbour]) -> list[
     """The patches most and least similar to the picked one: place, cosine similarity, distance."""
     patches = [*(("Similar", patch) for patch in near), *(("Dissimilar", patch) for patch in far)]
     return [
-        (f"{kind}: {patch_place(patch.lat, patch.lon)}", f"{number(patch.similarity)} · {number(patch.km)} km")
+        (f"{kind}: {place(patch.lat, patch.lon)}", f"{number(patch.similarity)} · {number(patch.km)} km")
         for kind, patch in patches
     ]
 
@@ -65,7 +68,7 @@ def compared(is_different: bool) -> str:
     return "A → B, differences only." if is_different else "A and B are equal. Change a choice to compare."
 
 
-def difference_rows(differences: Sequence[Difference]) -> list[tuple[str, str]]:
+def difference_rows(differences: Sequence[MeasureDifference]) -> list[tuple[str, str]]:
     """A against B, only where they differ."""
     return [
         (

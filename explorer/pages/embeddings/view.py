@@ -91,7 +91,7 @@ class EmbeddingsView:
         self.stage.clear_failure()
         try:
             config, other = self.model.config, self.model.other
-            cost = embeddings.estimate(config)
+            cost = embeddings.embedding_cost(config)
         except EngineError as error:
             self._show_failure(error)
             return
@@ -108,7 +108,7 @@ class EmbeddingsView:
             for wanted in (config, other):
                 if wanted is not None:
                     embeddings.embedding(wanted, report)
-                    embeddings.clipped_share(wanted, report)
+                    embeddings.clipped_fraction(wanted, report)
 
         if all(embeddings.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
             self._work.cancel()
@@ -167,7 +167,7 @@ class EmbeddingsView:
         if self._drawn is None or self._drawn != self.model.config:
             return
         embedding = embeddings.embedding(self._drawn)
-        clipped = float(embeddings.clipped_share(self._drawn).mean())
+        clipped = float(embeddings.clipped_fraction(self._drawn).mean())
         self.stage.say_facts(text.facts(self._drawn, embedding, clipped))
         self.panel.show(self._drawn)
 

@@ -8,7 +8,7 @@ from typing import Any
 import panel_material_ui as pmui
 import param
 
-from engine.queries.mvmf.centres import SITES
+from engine.queries.mvmf.centres import NUM_SITES
 from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
 from explorer.pages.mvmf import text
@@ -115,7 +115,7 @@ def _of_start(model: MvmfModel) -> Any:
             model,
             drawn,
             lambda: model.start in ("near-data", "kmeans"),
-            lambda: [text_pane(f"The data are {SITES:,} places on land, drawn uniformly by area.")],
+            lambda: [text_pane(f"The data are {NUM_SITES:,} places on land, drawn uniformly by area.")],
         ),
         controls.group(
             model,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import TileCase
-from engine.queries.mvmf.sandbox import Belief, Field, Summary
+from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.sandbox import MapField, Mixture, MixtureSummary
 from engine.runs import RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import row
@@ -37,15 +37,15 @@ class TileResult:
     to be scored.
     """
 
-    case: TileCase
-    mixture: Belief
-    field: Field
-    errors: Field
+    case: TilePrediction
+    mixture: Mixture
+    field: MapField
+    errors: MapField
     num_pictures: int
     num_mapped: int
     num_tested: int
     takes_pictures: bool
-    summary: Summary | None = None
+    summary: MixtureSummary | None = None
 
 
 class ExpertSide:
@@ -135,7 +135,7 @@ class ExpertSide:
     # prediction
 
     @property
-    def mixture(self) -> Belief | None:
+    def mixture(self) -> Mixture | None:
         """The distribution on screen."""
         return self._result and self._result.mixture
 
@@ -156,12 +156,14 @@ class ExpertSide:
             if self._result is None:
                 report(0.2, "Running the expert")
             case = (
-                queries.case(folder, tile) if spot is None else queries.taken(folder, spot[0], spot[1], day, is_scene)
+                queries.tile_prediction(folder, tile)
+                if spot is None
+                else queries.new_prediction(folder, spot[0], spot[1], day, is_scene)
             )
-            mixture = Belief(case.believed)
-            tests = queries.exam(folder)
-            numbers = len(tests), int(tests.counts.sum()), queries.settings_of(folder).num_test
-            takes_pictures = queries.takes_pictures(folder)
+            mixture = Mixture(case.components)
+            tests = queries.test_predictions(folder)
+            numbers = len(tests), int(tests.is_scored.sum()), queries.settings_of(folder).num_test
+            takes_pictures = queries.can_draw_tiles(folder)
             return TileResult(case, mixture, mixture.map(), queries.error_map(folder), *numbers, takes_pictures)
 
         self.stage.clear_failure()
@@ -189,7 +191,7 @@ class ExpertSide:
         if self._result.takes_pictures and self.model.quantity == BELIEF:
             self.model.param.update(spot=(lat, lon), about="picture")
         else:
-            tile = queries.nearest_picture(self._folder, lat, lon)
+            tile = queries.nearest_tile(self._folder, lat, lon)
             self.model.param.update(spot=None, tile=tile, quantity=BELIEF, about="picture")
 
     # showing
@@ -208,7 +210,7 @@ class ExpertSide:
             self.stage.say_facts(expert_text.case_facts(case, result.summary))
             guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Prediction", "color": GUESS_COLOUR}
             truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "True location", "color": TRUTH_COLOUR}
-            pins = [guess, truth] if case.counts else [guess]
+            pins = [guess, truth] if case.is_scored else [guess]
         self._map.mark(pins, [])
         self._show_panel()
 

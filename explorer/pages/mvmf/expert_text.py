@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from engine.queries.mvmf.expert import ClimateBar, Scores, TileCase
-from engine.queries.mvmf.sandbox import Summary
+from engine.queries.mvmf.expert import ClimateBar, Scores, TilePrediction
+from engine.queries.mvmf.sandbox import MixtureSummary
+from engine.queries.text import place
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.probability_map import GUESS_COLOUR, TRUTH_COLOUR
 from explorer.widgets.text import Fact, Sentence, number
@@ -21,9 +22,9 @@ NO_EXPERT = "Train an expert to predict where a picture was taken."
 NO_RUN = "The run of this address does not exist or is not finished. Choose another."
 
 
-def case_facts(case: TileCase, summary: Summary | None) -> list[Fact]:
+def case_facts(case: TilePrediction, summary: MixtureSummary | None) -> list[Fact]:
     """The read-out of a picture."""
-    error = [("Error", number(round(case.error_km)), "km")] if case.counts else []
+    error = [("Error", number(round(case.error_km)), "km")] if case.is_scored else []
     return [*error, *(() if summary is None else text.region_facts(summary))]
 
 
@@ -39,15 +40,15 @@ def kept_sentence(kept: int, tested: int) -> str:
     return f"The run keeps {number(kept)} of its {number(tested)} test pictures. The scores use all of them."
 
 
-def case_sentences(case: TileCase, summary: Summary | None) -> list[Sentence]:
+def case_sentences(case: TilePrediction, summary: MixtureSummary | None) -> list[Sentence]:
     """A picture: its true place and the predictions."""
-    if not case.counts:
+    if not case.is_scored:
         return [("Almost all sea: such pictures are not scored.", True)]
     source = f"{len(case.pictures)} pictures of the scene" if len(case.pictures) > 1 else "the picture"
-    predicted = f"Predicted from {source}: {text.place(*case.guess)}, error {number(round(case.error_km))} km."
+    predicted = f"Predicted from {source}: {place(*case.guess)}, error {number(round(case.error_km))} km."
     half = () if summary is None else summary.regions[:1]
     return [
-        (f"True location: {text.place(*case.truth)}. {predicted}", False),
+        (f"True location: {place(*case.truth)}. {predicted}", False),
         *(text.region_sentence(region) for region in half),
         (date_sentence(case.day, case.true_day), False),
     ]
@@ -66,8 +67,8 @@ def pictures_html(pictures: Sequence[bytes]) -> str:
 def climate_html(bars: Sequence[ClimateBar]) -> str:
     """Predicted and true fractions of the climate classes in their official colours."""
     rows = "".join(
-        f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.believed:.0f} % | {100 * bar.true:.0f} %</em>"
-        f'<div class=track><i style="background:{bar.colour};width:{100 * bar.believed:.1f}%"></i>'
+        f"<div class=bar><span>{_climate(bar)}</span><em>{100 * bar.predicted:.0f} % | {100 * bar.true:.0f} %</em>"
+        f'<div class=track><i style="background:{bar.colour};width:{100 * bar.predicted:.1f}%"></i>'
         f'<b style="left:{100 * bar.true:.1f}%"></b></div></div>'
         for bar in bars
     )

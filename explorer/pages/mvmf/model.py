@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries.mvmf.centres import KAPPA_RANGE, STARTS, Component, Placed, Start
+from engine.queries.mvmf.centres import CENTRE_KINDS, KAPPA_RANGE, CentreChoice, Component, PlacedComponent
 from explorer.page_model import PageModel, numbers
 from explorer.session import Query
 
@@ -25,9 +25,9 @@ MIN_WEIGHT, MAX_WEIGHT = 0.1, 20.0
 
 _RUN = re.compile(r"[\w.-]{1,80}")
 _FIRST = (
-    Placed(-1, Component(48.0, 8.0, 400.0, 2.0)),
-    Placed(-1, Component(36.0, -5.0, 150.0, 1.0)),
-    Placed(-1, Component(41.0, -98.0, 60.0, 1.0)),
+    PlacedComponent(-1, Component(48.0, 8.0, 400.0, 2.0)),
+    PlacedComponent(-1, Component(36.0, -5.0, 150.0, 1.0)),
+    PlacedComponent(-1, Component(41.0, -98.0, 60.0, 1.0)),
 )
 
 
@@ -63,7 +63,7 @@ class MvmfModel(PageModel):
 
     # state
     mode = param.Selector(default=SANDBOX, objects=[SANDBOX, EXPERT])
-    start = param.Selector(default="none", objects=list(STARTS), doc="initial centres")
+    start = param.Selector(default="none", objects=list(CENTRE_KINDS), doc="initial centres")
     count = param.Integer(default=400, bounds=(1, 32_768), doc="number of initial centres")
     seed = param.Integer(default=0, bounds=(0, 9999))
     separation_km = param.Integer(default=300, bounds=(0, 5000), doc="minimum distance of centres near data")
@@ -122,13 +122,13 @@ class MvmfModel(PageModel):
     @property
     def count_limits(self) -> tuple[int, int]:
         """Limits of the number of initial centres."""
-        return (6 if self.start == "hierarchy" else 1), max(STARTS[self.start], 1)
+        return (6 if self.start == "hierarchy" else 1), max(CENTRE_KINDS[self.start], 1)
 
     # derived
     @property
-    def beginning(self) -> Start:
+    def beginning(self) -> CentreChoice:
         """The initial centres as an argument of the engine."""
-        return Start(
+        return CentreChoice(
             self.start,
             self.count,
             self.seed,
@@ -160,7 +160,7 @@ class MvmfModel(PageModel):
         base = (self.start, *(getattr(self, name) for name in self._OF_START), self.points)
         before, self._base = self._base, base
         if before and before != base:
-            self.param.update(selected=-1, placed=tuple(centre for centre in self.placed if centre.of_start < 0))
+            self.param.update(selected=-1, placed=tuple(centre for centre in self.placed if centre.start_index < 0))
         self._give_to_all()
 
     def _give_to_all(self) -> None:
@@ -185,28 +185,28 @@ class MvmfModel(PageModel):
         """
         placed = list(self.placed)
         if index >= base_count:
-            added = [at for at, centre in enumerate(placed) if centre.of_start < 0]
-            placed[added[index - base_count]] = Placed(-1, component)
+            added = [at for at, centre in enumerate(placed) if centre.start_index < 0]
+            placed[added[index - base_count]] = PlacedComponent(-1, component)
         else:
-            at = next((at for at, centre in enumerate(placed) if centre.of_start == index), len(placed))
-            placed[at : at + 1] = [Placed(index, component)]
+            at = next((at for at, centre in enumerate(placed) if centre.start_index == index), len(placed))
+            placed[at : at + 1] = [PlacedComponent(index, component)]
         self._set_placed(placed)
 
     def add(self, component: Component) -> None:
         """One more component. Raises :class:`OverflowError` when no more can be set by hand."""
-        self._set_placed([*self.placed, Placed(-1, component)])
+        self._set_placed([*self.placed, PlacedComponent(-1, component)])
 
     def delete(self, index: int, component: Component, base_count: int) -> None:
         """Remove an added component; an initial one gets the weight 0."""
         if index < base_count:
             self.set_component(index, component._replace(weight=0.0), base_count)
         else:
-            added = [centre for centre in self.placed if centre.of_start < 0]
+            added = [centre for centre in self.placed if centre.start_index < 0]
             gone = added[index - base_count]
             self.placed = tuple(centre for centre in self.placed if centre is not gone)
         self.selected = -1
 
-    def _set_placed(self, placed: list[Placed]) -> None:
+    def _set_placed(self, placed: list[PlacedComponent]) -> None:
         if len(placed) > MOST_PLACED:
             raise OverflowError(f"At most {MOST_PLACED} centres can be set by hand. Use initial centres for more.")
         self.placed = tuple(placed)
@@ -261,8 +261,8 @@ class MvmfModel(PageModel):
         self.notes.append(f"{name} = {value:g} was clamped to {least:g} … {most:g}")
         return most if value > most else least
 
-    def _read_placed(self, text: str) -> tuple[Placed, ...]:
-        placed: list[Placed] = []
+    def _read_placed(self, text: str) -> tuple[PlacedComponent, ...]:
+        placed: list[PlacedComponent] = []
         for item in text.split(":") if text != "-" else []:
             values = numbers(item, 4) or numbers(item, 5)
             if not values or not (abs(values[0]) <= 90.0 and abs(values[1]) <= 360.0 and values[3] >= 0.0):
@@ -272,20 +272,20 @@ class MvmfModel(PageModel):
             index = int(values[4]) if len(values) == 5 and 0.0 <= values[4] < 40_000 else -1
             lon = (lon + 180.0) % 360.0 - 180.0
             kappa, weight = self._within("κ", kappa, KAPPA_RANGE), self._within("weight", weight, (0.0, MAX_WEIGHT))
-            placed.append(Placed(index, Component(lat, lon, kappa, weight)))
+            placed.append(PlacedComponent(index, Component(lat, lon, kappa, weight)))
         if len(placed) > MOST_IN_ADDRESS:
             self.notes.append(f"an address holds at most {MOST_IN_ADDRESS} centres: the first ones are used")
         return tuple(placed[:MOST_IN_ADDRESS])
 
 
-def _is_deleted(placed: Placed) -> bool:
-    return placed.of_start >= 0 and placed.component.weight == 0.0
+def _is_deleted(placed: PlacedComponent) -> bool:
+    return placed.start_index >= 0 and placed.component.weight == 0.0
 
 
-def _written(placed: Placed) -> str:
+def _written(placed: PlacedComponent) -> str:
     lat, lon, kappa, weight = placed.component
     text = f"{lat:.6g},{lon:.6g},{kappa:.4g},{weight:.4g}"
-    return text if placed.of_start < 0 else f"{text},{placed.of_start}"
+    return text if placed.start_index < 0 else f"{text},{placed.start_index}"
 
 
 def _pair(place: tuple[float, float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.queries.mvmf import sandbox as queries
-from engine.queries.mvmf.sandbox import Belief, LossGradient, Summary
+from engine.queries.mvmf.sandbox import LossGradient, Mixture, MixtureSummary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import MvmfModel
@@ -40,29 +40,29 @@ class SandboxPanel(TabbedPanel):
     def show_count(self, num_centres: int) -> None:
         """A note when a start gives fewer centres than requested."""
         model = self.model
-        added = sum(placed.of_start < 0 for placed in model.placed)
+        added = sum(placed.start_index < 0 for placed in model.placed)
         requested = model.count + added if model.is_enabled("count") else num_centres
         self._count.object = paragraphs(text.count_sentence(model.start, requested, num_centres))
         if model.start != "file":
             self.notes.object = ""
 
-    def _show_distribution(self, mixture: Belief, summary: Summary | None, _: LossGradient | None) -> None:
+    def _show_distribution(self, mixture: Mixture, summary: MixtureSummary | None, _: LossGradient | None) -> None:
         if summary is None:
             self.say_only("Computing its regions …")
         else:
             self.say_only(*text.distribution_sentences(summary, len(mixture.components), self.model.travels))
 
-    def _show_centre(self, mixture: Belief, *_: object) -> None:
+    def _show_centre(self, mixture: Mixture, *_: object) -> None:
         index = self.model.selected
         if not 0 <= index < len(mixture.components):
             self.say_only(text.NO_CENTRE)
             return
-        component = mixture.components.one(index)
+        component = mixture.components.component(index)
         fraction = component.weight / float(mixture.components.weight.sum())
         radius_km = queries.half_radius_km(component.kappa)
         self.say_only(*text.centre_sentences(index, component, fraction, radius_km))
 
-    def _show_truth(self, mixture: Belief, summary: Summary | None, gradient: LossGradient | None) -> None:
+    def _show_truth(self, mixture: Mixture, summary: MixtureSummary | None, gradient: LossGradient | None) -> None:
         truth = self.model.truth
         if gradient is None or truth is None:
             self.say_only(text.NO_TRUTH)
@@ -71,5 +71,5 @@ class SandboxPanel(TabbedPanel):
         searched = queries.searched_km2(summary, truth) if summary is not None else None
         self.say(*text.truth_sentences(gradient, density, searched), text.GRADIENT)
         self._rows.object = table(text.gradient_rows(gradient))
-        figure: Any = self.figures.pane("gradient", figures.pull, gradient.distance_km, gradient.share)
+        figure: Any = self.figures.pane("gradient", figures.pull, gradient.distance_km, gradient.responsibility)
         fill(self.body, self._rows, figure)

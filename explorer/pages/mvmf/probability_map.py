@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.queries.mvmf import sandbox as queries
-from engine.queries.mvmf.sandbox import Field, Summary
+from engine.queries.mvmf.sandbox import MapField, MixtureSummary
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage
@@ -25,7 +25,7 @@ _REGION_EDGE = 0.55  # of the scale from 0 to 100 %, between both levels
 class DrawnDensity(NamedTuple):
     """A density on a grid, and the exact density per km² at a place (lat, lon)."""
 
-    field: Field
+    field: MapField
     per_km2: Callable[[float, float], float]
 
 
@@ -42,7 +42,7 @@ class ProbabilityMap:
         )
 
     def draw(
-        self, drawn: DrawnDensity, summary: Summary | None, show: str, component: DrawnDensity | None = None
+        self, drawn: DrawnDensity, summary: MixtureSummary | None, show: str, component: DrawnDensity | None = None
     ) -> None:
         """Draw the density ``drawn`` or the quantity ``show`` of ``summary``; ``component`` is right of the divider."""
         if show == REGIONS and summary is not None:
@@ -59,7 +59,7 @@ class ProbabilityMap:
         self._stage.globe.domain = pack_mask(edged[0].mask, Axes.of(drawn.field.lat, drawn.field.lon)) if edged else b""
         self._read(text.PER_KM2, lambda at: _density(drawn if component is None or not at.second else component, at))
 
-    def draw_errors(self, errors: Field) -> None:
+    def draw_errors(self, errors: MapField) -> None:
         """The map of the test errors."""
         self._stage.globe.domain = b""
         self._stage.caption()
@@ -71,14 +71,14 @@ class ProbabilityMap:
         self._read_at = read_at
         self.probe.label = label
 
-    def _put_regions(self, summary: Summary) -> None:
+    def _put_regions(self, summary: MixtureSummary) -> None:
         """One colour a region."""
         dense = np.frombuffer(colormap_bytes("dense"), np.uint8).reshape(-1, 3)[::-1]
         first, last = dense[list(_REGION_COLOURS)]
         steps = np.where(np.arange(256)[:, None] < 256 * _REGION_EDGE, first, last).astype(np.uint8)
         self._send([queries.region_bands(summary)], "regions", (0.0, 100.0), steps.tobytes(), text.REGION_NAMES)
 
-    def _put(self, fields: list[Field], kind: str) -> None:
+    def _put(self, fields: list[MapField], kind: str) -> None:
         """Maps on the colour scale of the first."""
         units = ""
         if kind.endswith(f"-{LOG}"):
@@ -96,7 +96,7 @@ class ProbabilityMap:
 
     def _send(
         self,
-        fields: list[Field],
+        fields: list[MapField],
         kind: str,
         limits: tuple[float, float],
         colours: bytes,

@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import centres as queries
-from engine.queries.mvmf.centres import Component, Placed, Start
-from engine.queries.mvmf.sandbox import Belief, Field, LiveMap, LossGradient, Summary
+from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
+from engine.queries.mvmf.sandbox import LiveMap, LossGradient, MapField, Mixture, MixtureSummary
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import ADD, DENSITY, PAIR, SANDBOX, TRUTH, MvmfModel
@@ -26,7 +26,7 @@ _HANDLES = 60  # of more centres, only the selected one has a handle
 _CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
-MixtureChoice = tuple[Start, tuple[Placed, ...]]
+MixtureChoice = tuple[CentreChoice, tuple[PlacedComponent, ...]]
 
 
 @dataclass(eq=False)
@@ -34,10 +34,10 @@ class MixtureState:
     """A choice with the results so far: the mixture, its map and its credible regions."""
 
     choice: MixtureChoice
-    mixture: Belief
-    field: Field | None = None
+    mixture: Mixture
+    field: MapField | None = None
     live: LiveMap | None = None
-    summary: Summary | None = None
+    summary: MixtureSummary | None = None
 
 
 class Sandbox:
@@ -68,7 +68,7 @@ class Sandbox:
             act()
 
     @property
-    def mixture(self) -> Belief | None:
+    def mixture(self) -> Mixture | None:
         """The mixture on screen."""
         return self._state and self._state.mixture
 
@@ -93,10 +93,10 @@ class Sandbox:
         def work(report: Any) -> MixtureState:
             if is_slow:
                 report(0.1, "Placing the centres")
-            mixture = Belief(queries.components(*choice))
+            mixture = Mixture(queries.components(*choice))
             if len(mixture.components) > _MANY:
-                return MixtureState(choice, mixture, mixture.draft())
-            live = mixture.live()
+                return MixtureState(choice, mixture, mixture.coarse_map())
+            live = mixture.live_map()
             return MixtureState(choice, mixture, live.field(), live)
 
         self._work.start(work, self._take)
@@ -121,7 +121,7 @@ class Sandbox:
 
         def sharpen(report: Any) -> None:
             report(0.4, "Drawing the map")
-            state.live = state.mixture.live()
+            state.live = state.mixture.live_map()
             state.field = state.live.field()
 
         def measure(report: Any) -> None:
@@ -159,7 +159,7 @@ class Sandbox:
         alone = None
         if model.show == PAIR and self._has_selected:
             index = model.selected
-            alone = DrawnDensity(state.mixture.one(index), partial(state.mixture.one_per_km2, index))
+            alone = DrawnDensity(state.mixture.component_map(index), partial(state.mixture.component_per_km2, index))
         self._map.draw(DrawnDensity(state.field, state.mixture.per_km2), state.summary, model.show, alone)
         if state.summary is not None:
             self.stage.say_facts(text.region_facts(state.summary))
@@ -170,7 +170,7 @@ class Sandbox:
         state, model = self._state, self.model
         if state is None or model.mode != SANDBOX:
             return
-        self._gradient = None if model.truth is None else state.mixture.lesson(*model.truth)
+        self._gradient = None if model.truth is None else state.mixture.loss_gradient(*model.truth)
         self._show_marks()
         self.panel.show(state.mixture, state.summary, self._gradient)
 
@@ -180,7 +180,7 @@ class Sandbox:
         shown = range(len(of)) if len(of) <= _HANDLES else [model.selected] if self._has_selected else []
         handles: list[dict[str, Any]] = []
         for index in shown:
-            component = of.one(index)
+            component = of.component(index)
             if component.weight > 0.0:
                 to = gradient and {"lat": float(gradient.end_lat[index]), "lon": float(gradient.end_lon[index])}
                 label = text.centre_label(index, component)
@@ -208,14 +208,14 @@ class Sandbox:
             if self._try(lambda: model.add(Component(lat, lon, 10.0**kappa, weight))):
                 model.selected = count
         elif self._state is not None:
-            index, _ = queries.nearest(self._state.mixture.components, lat, lon)
+            index = queries.nearest(self._state.mixture.components, lat, lon)
             model.param.update(selected=index, panel="centre")
 
     def _moved(self, moved: dict[str, Any]) -> None:
         state, index = self._state, int(moved["id"])
         if state is None or index >= len(state.mixture.components):
             return
-        component = state.mixture.components.one(index)
+        component = state.mixture.components.component(index)
         match moved["what"]:
             case "move":
                 self._follow_hand(state, index, component._replace(lat=moved["lat"], lon=moved["lon"]))
@@ -233,7 +233,7 @@ class Sandbox:
             return
         self._work.cancel()
         # built only when the pointer reads it: a drag draws many maps
-        held = cache(lambda: state.mixture.with_one(index, component))
+        held = cache(lambda: state.mixture.with_component(index, component))
         self._map.draw(
             DrawnDensity(state.live.move(index, component), lambda lat, lon: held().per_km2(lat, lon)), None, DENSITY
         )
@@ -242,14 +242,14 @@ class Sandbox:
         """Delete a centre, by default the selected one."""
         index = self.model.selected if index is None else index
         if self._state is not None and 0 <= index < len(self._state.mixture.components):
-            component = self._state.mixture.components.one(index)
+            component = self._state.mixture.components.component(index)
             self._try(lambda: self.model.delete(index, component, self._base_count))
 
     @property
     def _base_count(self) -> int:
         """The number of components that the start gives."""
         assert self._state is not None
-        added = sum(placed.of_start < 0 for placed in self._state.choice[1])
+        added = sum(placed.start_index < 0 for placed in self._state.choice[1])
         return len(self._state.mixture.components) - added
 
     def _set(self, index: int, component: Component) -> None:
@@ -266,7 +266,7 @@ class Sandbox:
     def _show_own(self) -> None:
         """Update the sliders of the selected centre."""
         if self._state is not None and self._has_selected:
-            component = self._state.mixture.components.one(self.model.selected)
+            component = self._state.mixture.components.component(self.model.selected)
             weight = min(component.weight, self.model.param.own_weight.bounds[1])
             self.model.param.update(own_log_kappa=float(np.log10(component.kappa)), own_weight=weight)
 
@@ -275,7 +275,7 @@ class Sandbox:
         if self._state is None or not self._has_selected:
             return
         index, model = self.model.selected, self.model
-        component = self._state.mixture.components.one(index)
+        component = self._state.mixture.components.component(index)
         if (
             abs(np.log10(component.kappa) - model.own_log_kappa) > 1e-9
             or abs(component.weight - model.own_weight) > 1e-9

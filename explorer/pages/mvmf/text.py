@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.queries.mvmf.centres import Component
-from engine.queries.mvmf.sandbox import LossGradient, Region, Summary
-from explorer.widgets import text
+from engine.queries.mvmf.sandbox import LossGradient, MixtureSummary, Region
+from engine.queries.text import place
 from explorer.widgets.text import Fact, Sentence, number, sentence
 
 FEW_CELLS = 50
@@ -20,11 +20,6 @@ _LIKE = (
     (1.3e6, "South Africa"), (2.5e6, "the Mediterranean Sea"), (7.7e6, "Australia"), (1.71e7, "Russia"),
     (3.0e7, "Africa"), (1.06e8, "the Atlantic Ocean"), (1.49e8, "all land"), (5.1e8, "the whole Earth"),
 )  # fmt: skip
-
-
-def place(lat: float, lon: float) -> str:
-    """Degrees with one decimal and their hemispheres."""
-    return text.place(lat, lon, ".1f")
 
 
 def area(km2: float) -> str:
@@ -53,17 +48,19 @@ def region_sentence(region: Region) -> Sentence:
     return f"{level} lies in {area(region.area_km2)}, {like(region.area_km2)}.", False
 
 
-def distribution_sentences(summary: Summary, count: int, travels: bool) -> list[Sentence]:
+def distribution_sentences(summary: MixtureSummary, count: int, travels: bool) -> list[Sentence]:
     """A distribution as a whole."""
     sentences = [region_sentence(region) for region in summary.regions]
-    entropy = f"entropy is {number(summary.entropy)} nats, that of a uniform distribution over {area(summary.open_km2)}"
+    entropy = (
+        f"entropy is {number(summary.entropy)} nats, that of a uniform distribution over {area(summary.entropy_km2)}"
+    )
     sentences.append((f"Its {entropy}.", False))
     if not travels:
         sentences.append((f"This address does not hold all {number(count)} centres: export them as a file.", True))
     return sentences
 
 
-def region_facts(summary: Summary) -> list[Fact]:
+def region_facts(summary: MixtureSummary) -> list[Fact]:
     """The read-out of a distribution."""
     return [(f"{100 * region.level:g} % within", *split_area(region)) for region in summary.regions]
 
@@ -152,13 +149,17 @@ def truth_sentences(gradient: LossGradient, density: float, searched_km2: float 
 
 def gradient_rows(gradient: LossGradient, most: int = 4) -> list[tuple[str, str]]:
     """The components with the largest loss gradient: its size, and the sign of the change of weight."""
-    order = sorted(range(len(gradient.pull)), key=lambda k: -gradient.pull[k])[:most]
+    order = sorted(range(len(gradient.centre_gradient)), key=lambda k: -gradient.centre_gradient[k])[:most]
     return [(f"{k + 1} · {number(gradient.distance_km[k])} km", _gradient_of(gradient, k)) for k in order]
 
 
 def _gradient_of(gradient: LossGradient, k: int) -> str:
-    size = f"{number(float(f'{gradient.pull[k]:.2g}'))} nats" if gradient.pull[k] >= _SMALL_GRADIENT else "none"
-    return f"{size} · {'more' if gradient.weight_pull[k] > 0 else 'less'} weight"
+    size = (
+        f"{number(float(f'{gradient.centre_gradient[k]:.2g}'))} nats"
+        if gradient.centre_gradient[k] >= _SMALL_GRADIENT
+        else "none"
+    )
+    return f"{size} · {'more' if gradient.weight_gradient[k] > 0 else 'less'} weight"
 
 
 GRADIENT = "Loss gradient per component, for a move of 100 km towards it; lines on the globe have its length."

@@ -52,7 +52,7 @@ class BackgroundRuns:
 
     def refresh(self) -> None:
         """Update the cards."""
-        has_film = bool(reconstruct.epochs_of(self.model.run)) or self._is_active(self.model.run)
+        has_film = bool(reconstruct.snapshot_epochs(self.model.run)) or self._is_active(self.model.run)
         self._switch.disabled = not has_film
         self._note.object = "" if has_film else paragraph(text.NO_FILM)
         self._refresh_training()

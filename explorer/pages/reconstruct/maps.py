@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Reconstructed
+from engine.queries.reconstruct import MonthResult
 from explorer import layout
 from explorer.layout import box
 from explorer.pages.reconstruct import text
@@ -62,14 +62,14 @@ class Maps:
         for globe in self._globes:
             globe.markers = [{"lat": place[0], "lon": place[1]}]
 
-    def show(self, month: Reconstructed, best: str) -> None:
+    def show(self, month: MonthResult, best: str) -> None:
         """Draw the layers that the model selects."""
         model = self.model
         names = [name for name in model.shown if name in model.offered]
         fields = [reconstruct.layer(month, name, day=model.day, best=best) for name in names]
         captions = [text.layer(name, month, model.day, best) for name in names]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
-        key = month.case, model.panes, *names, day, baseline
+        key = month.request, model.panes, *names, day, baseline
         self.draw(fields, captions, month.lat, month.lon, key, month)
 
     def draw(
@@ -79,7 +79,7 @@ class Maps:
         lat: np.ndarray,
         lon: np.ndarray,
         key: tuple[object, ...],
-        scale_of: Reconstructed | None,
+        scale_of: MonthResult | None,
     ) -> None:
         """Draw fields (H, W) with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
@@ -105,10 +105,10 @@ class Maps:
         label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
         self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
 
-    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, month: Reconstructed | None) -> tuple[float, float]:
+    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None) -> tuple[float, float]:
         """Limits of the colour scale, the same for all months."""
         kind = self.model.kind
-        key = (kind, len(lat), month and (month.case.model, month.case.source, month.case.hidden_percent))
+        key = (kind, len(lat), month and (month.request.model, month.request.source, month.request.hidden_percent))
         if key not in self._limits:
             if kind == TEMPERATURE:
                 self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthCase
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthRequest
 from explorer.page_model import SourceModel
 from explorer.session import Query
 
@@ -104,11 +104,11 @@ class ReconstructModel(SourceModel):
         year, month, _ = self.iso.split("-")
         return int(year), int(month)
 
-    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> MonthCase:
+    def case(self, iso: str | None = None, *, with_clouds: bool = True) -> MonthRequest:
         """The query of the month on screen, or of another month without clouds."""
         year, month, _ = (iso or self.iso).split("-")
         clouds: tuple[Cloud, ...] = self.clouds if with_clouds and iso in (None, self.iso) else ()
-        return MonthCase(
+        return MonthRequest(
             self.run, self.choice, int(year), int(month), self.resample == "yes", self.hidden_percent, clouds
         )
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import reconstruct
-from engine.queries.reconstruct import Anatomy, Reconstructed, Verdict, Worst
+from engine.queries.reconstruct import CellDetail, LargeError, ModelScores, MonthResult
 from explorer.layout import fill
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -35,7 +35,7 @@ class ReconstructPanel(TabbedPanel):
         super().__init__(model, tabs, self._fail, css=":host { gap: 8px }")
         self.model = model
         self.training: list[Any] = []
-        self.anatomy: Anatomy | None = None
+        self.anatomy: CellDetail | None = None
         self._on_error = on_error
         self._stamp: tuple[object, ...] | None = None
         self._rows = html("")
@@ -49,7 +49,15 @@ class ReconstructPanel(TabbedPanel):
         month, verdict, months = content
         model = self.model
         num_months = len(months) if model.panel == "failures" else 0
-        stamp = (model.panel, month.case, model.place, model.region, model.figure, verdict and verdict.best, num_months)
+        stamp = (
+            model.panel,
+            month.request,
+            model.place,
+            model.region,
+            model.figure,
+            verdict and verdict.best,
+            num_months,
+        )
         if stamp == self._stamp:
             # drawn, or under way
             return
@@ -71,7 +79,7 @@ class ReconstructPanel(TabbedPanel):
         self.say()
         fill(self.body, *self.training)
 
-    def _show_scores(self, month: Reconstructed, verdict: Verdict | None, _: Sequence[Reconstructed]) -> None:
+    def _show_scores(self, month: MonthResult, verdict: ModelScores | None, _: Sequence[MonthResult]) -> None:
         if verdict is None:
             self.say_only(text.NO_SCORES)
             return
@@ -80,7 +88,7 @@ class ReconstructPanel(TabbedPanel):
         self._rows.object = table(text.score_rows(verdict, month.titles))
         self._class_rows.object = table(text.class_rows(verdict))
 
-        def then(worst: list[Worst]) -> None:
+        def then(worst: list[LargeError]) -> None:
             self._worst.places = [{"lat": cell.lat, "lon": cell.lon, "words": text.worst(cell)} for cell in worst]
             fill(
                 self.body,
@@ -91,16 +99,16 @@ class ReconstructPanel(TabbedPanel):
                 self._worst,
             )
 
-        self.task.start(lambda _: reconstruct.worst_places(month, region), then)
+        self.task.start(lambda _: reconstruct.largest_errors(month, region), then)
 
-    def _show_place(self, month: Reconstructed, verdict: Verdict | None, _: Sequence[Reconstructed]) -> None:
+    def _show_place(self, month: MonthResult, verdict: ModelScores | None, _: Sequence[MonthResult]) -> None:
         best = verdict.best if verdict else "climatology"
-        case, place = month.case, self.model.place
+        case, place = month.request, self.model.place
         self.task.start(
-            lambda report: reconstruct.anatomy(case, place, report), partial(self._draw_place, month.titles, best)
+            lambda report: reconstruct.cell_detail(case, place, report), partial(self._draw_place, month.titles, best)
         )
 
-    def _draw_place(self, titles: dict[str, str], best: str, cell: Anatomy) -> None:
+    def _draw_place(self, titles: dict[str, str], best: str, cell: CellDetail) -> None:
         self.anatomy = cell
         self.say(*text.anatomy(cell, self.model.iso))
         if cell.is_land:
@@ -114,7 +122,7 @@ class ReconstructPanel(TabbedPanel):
 
     # errors by category
 
-    def _show_errors(self, month: Reconstructed, verdict: Verdict | None, months: Sequence[Reconstructed]) -> None:
+    def _show_errors(self, month: MonthResult, verdict: ModelScores | None, months: Sequence[MonthResult]) -> None:
         if verdict is None:
             self.say(text.NO_SCORES)
             fill(self.body, self._choice)
@@ -125,9 +133,9 @@ class ReconstructPanel(TabbedPanel):
             "spectrum": lambda: reconstruct.spectrum_of(months, best),
             "histogram": lambda: reconstruct.errors_histogram(months, best, region),
             "reliability": lambda: reconstruct.reliability(months, region),
-            "observations": lambda: reconstruct.by_count(months, best, region),
+            "observations": lambda: reconstruct.errors_by_observations(months, best, region),
         }
-        query = queries.get(name, lambda: reconstruct.by(reconstruct.verdict(months, region), name))
+        query = queries.get(name, lambda: reconstruct.errors_by_stratum(reconstruct.score_months(months, region), name))
         self.task.start(lambda _: query(), partial(self._draw_errors, name, best, len(months)))
 
     def _draw_errors(self, name: str, best: str, num_months: int, result: Any) -> None:
@@ -151,6 +159,6 @@ class ReconstructPanel(TabbedPanel):
                 return
             drawn = figures.reliability, result["coverage"]
         else:
-            drawn = figures.by_count, result.count, result.model, result.baseline
+            drawn = figures.errors_by_observations, result.count, result.model, result.baseline
         self.say(f"{caption} {text.of_months(num_months)}")
         fill(self.body, self._choice, self.figures.pane(f"errors-{name}", *drawn), self._key)

@@ -56,7 +56,7 @@ class SnapshotPlayer:
 
     def _update(self) -> None:
         """Read new epochs; a view of the newest one follows."""
-        epochs = reconstruct.epochs_of(self.model.run)
+        epochs = reconstruct.snapshot_epochs(self.model.run)
         if epochs == self._epochs and not self.is_live:
             self._updates.turn(False)
             self._finished()

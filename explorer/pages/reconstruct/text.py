@@ -6,9 +6,10 @@ import calendar
 import math
 from html import escape
 
-from engine.queries.reconstruct import Anatomy, ModelCard, Reconstructed, Snapshot, Verdict, Worst
+from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
+from engine.queries.text import place
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import Sentence, colour_key, number, place
+from explorer.widgets.text import Sentence, colour_key, number
 
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
@@ -59,10 +60,10 @@ def month(iso: str) -> str:
     return f"{calendar.month_name[int(iso[5:7])]} {iso[:4]}"
 
 
-def layer(name: str, case: Reconstructed, day: int, best: str) -> str:
+def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     """The caption of a map."""
     if name == "day":
-        return f"Observed on {day} {calendar.month_name[case.case.month]}"
+        return f"Observed on {day} {calendar.month_name[case.request.month]}"
     if name == "error_best":
         return f"Error of the best baseline: {case.titles[best].lower()}"
     if name == "truth" and not case.knows_truth:
@@ -70,7 +71,7 @@ def layer(name: str, case: Reconstructed, day: int, best: str) -> str:
     return LAYERS[name]
 
 
-def verdict(now: Verdict, iso: str) -> str:
+def verdict(now: ModelScores, iso: str) -> str:
     """HTML of the result in one line: the error of the model relative to the mean and to the best baseline."""
     mean, best = now.skill["mean"], now.skill[now.best]
     result = f"<b>{_relative(mean, 'the mean of observed days')}</b>"
@@ -83,7 +84,7 @@ def verdict(now: Verdict, iso: str) -> str:
     return f'<p class="verdict {style}" role=status>{escape(month(iso))}: the model has {result}: {errors}.</p>'
 
 
-def detail(now: Verdict, year: Verdict | None, region: str) -> str:
+def detail(now: ModelScores, year: ModelScores | None, region: str) -> str:
     """HTML of the uncertainty of the result, and of the cells it holds for."""
     return f"<p>{escape(_spread(year))} {escape(_cells(now, region))}</p>"
 
@@ -98,13 +99,13 @@ def _kelvin(error: float) -> str:
     return f"{error:.2f} K"
 
 
-def _spread(year: Verdict | None) -> str:
+def _spread(year: ModelScores | None) -> str:
     if year is None or year.num_months < 2:
         return "Months differ; the rest of the year follows."
     names = {"mean": "the mean"} if year.best == "mean" else {"mean": "the mean", year.best: "the best baseline"}
     parts = []
     for name, reference in names.items():
-        bar = year.spread[name]
+        bar = year.skill_error[name]
         interval = "" if bar is None else f" ± {_percent(bar)}"
         parts.append(f"{_percent(year.skill[name])}{interval} % against {reference}")
     return f"Error reduction over {year.num_months} months: {', '.join(parts)} (± one standard error of their mean)."
@@ -114,7 +115,7 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}".replace("-", "−")
 
 
-def _cells(now: Verdict, region: str) -> str:
+def _cells(now: ModelScores, region: str) -> str:
     where = "" if region == "World" else f" in the region {region}"
     cells = "with withheld days" if now.withheld_only else "of the open sea"
     unseen = 100.0 * sum(now.table["mean"]["class"].get(name, {}).get("area", 0.0) for name in ("withheld", "never"))
@@ -122,7 +123,7 @@ def _cells(now: Verdict, region: str) -> str:
     return f"For {number(now.num_cells)} cells {cells}{where}{no_day}."
 
 
-def no_verdict(case: Reconstructed) -> str:
+def no_verdict(case: MonthResult) -> str:
     """HTML of the reason why nothing can be scored."""
     if case.truth is None:
         reason = "This source has no truth to score against. Withhold some observations: they are then the reference."
@@ -150,7 +151,7 @@ IN_STRIPES = (
 NO_OBSERVATION = "This month has no observations: the map is the model's estimate from the season alone."
 
 
-def anatomy(cell: Anatomy, iso: str) -> list[Sentence]:
+def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
     """The days of a cell."""
     where = place(cell.lat, cell.lon)
     if cell.is_land:
@@ -163,7 +164,7 @@ def anatomy(cell: Anatomy, iso: str) -> list[Sentence]:
     return [(f"{where}, {month(iso)}: {observed}", False)]
 
 
-def anatomy_rows(cell: Anatomy, titles: dict[str, str]) -> list[tuple[str, str]]:
+def anatomy_rows(cell: CellDetail, titles: dict[str, str]) -> list[tuple[str, str]]:
     """The table of the estimates of the cell's month."""
     rows = [] if cell.truth is None else [("Truth", f"{cell.truth:.2f} °C")]
     for name, value in cell.estimates.items():
@@ -177,13 +178,13 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def score_rows(now: Verdict, titles: dict[str, str]) -> list[tuple[str, str]]:
+def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]]:
     """The errors of all estimates, the smallest first."""
     ordered = sorted(now.error_kelvin, key=lambda name: now.error_kelvin[name])
     return [(titles[name], _kelvin(now.error_kelvin[name])) for name in ordered]
 
 
-def class_rows(now: Verdict) -> list[tuple[str, str]]:
+def class_rows(now: ModelScores) -> list[tuple[str, str]]:
     """Model and best baseline by class of cells."""
     labels = {"observed": "Observed on some days", "withheld": "Withheld", "never": "Never observed"}
     rows = []
@@ -194,7 +195,7 @@ def class_rows(now: Verdict) -> list[tuple[str, str]]:
     return rows
 
 
-def worst(cell: Worst) -> tuple[str, str]:
+def worst(cell: LargeError) -> tuple[str, str]:
     """One of the places with the largest errors."""
     days = "1 day" if cell.num_days == 1 else f"{cell.num_days} days"
     return place(cell.lat, cell.lon), f"{_signed(cell.error)} K · {days}"
@@ -224,7 +225,7 @@ def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
     return july if july in months else months[len(months) // 2]
 
 
-def read_out(case: Reconstructed) -> list[tuple[str, str, str]]:
+def read_out(case: MonthResult) -> list[tuple[str, str, str]]:
     """The read-out of the observations."""
     days = case.count[~case.data.land]
     if not days.size:

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
-from engine.queries.reconstruct import MonthCase, Reconstructed, Verdict
+from engine.queries.reconstruct import ModelScores, MonthRequest, MonthResult
 from explorer.background import Debouncer, LatestTask, unseen
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -44,14 +44,14 @@ class VerdictPanel:
         self.stage = stage
         self.part = html("", _CSS)
         self.best = "climatology_anomaly"
-        self.now: Verdict | None = None
-        self._whole: Verdict | None = None
+        self.now: ModelScores | None = None
+        self._whole: ModelScores | None = None
         self._redraw = redraw
         self._changed = changed
         self._is_idle = is_idle
-        self._month: Reconstructed | None = None
-        self._month_without_clouds: Reconstructed | None = None
-        self._year: list[Reconstructed] = []
+        self._month: MonthResult | None = None
+        self._month_without_clouds: MonthResult | None = None
+        self._year: list[MonthResult] = []
         self._scoring = LatestTask(unseen, self.fail)
         self._following = LatestTask(unseen, lambda error: None)
         self._follow = Debouncer(self._compute_year, 1200)
@@ -73,30 +73,30 @@ class VerdictPanel:
         """Forget the months of another model or source."""
         self._year = []
 
-    def take(self, month: Reconstructed, without_clouds: Reconstructed) -> None:
+    def take(self, month: MonthResult, without_clouds: MonthResult) -> None:
         """Score a month; ``without_clouds`` is the same without drawn clouds."""
         self._month, self._month_without_clouds = month, without_clouds
         self.score()
 
     @property
-    def verdicts(self) -> list[tuple[str, Verdict]]:
+    def verdicts(self) -> list[tuple[str, ModelScores]]:
         """The scores so far, each with the period it is of."""
         scored = [] if self.now is None else [(self.model.iso[:7], self.now)]
         return scored if self._whole is None else [*scored, (f"{self._whole.num_months} months", self._whole)]
 
-    def months_with(self, month: Reconstructed) -> list[Reconstructed]:
+    def months_with(self, month: MonthResult) -> list[MonthResult]:
         """The months of its year that are computed, or the month alone."""
-        return self._months_of(month.case.year) or [month]
+        return self._months_of(month.request.year) or [month]
 
-    def _months_of(self, year: int) -> list[Reconstructed]:
-        return list({month.case: month for month in self._year if month.case.year == year}.values())
+    def _months_of(self, year: int) -> list[MonthResult]:
+        return list({month.request: month for month in self._year if month.request.year == year}.values())
 
     def score(self) -> None:
         """Score the month, and the months of its year that are computed."""
         month, without_clouds, region = self._month, self._month_without_clouds, self.model.region
         if month is None or without_clouds is None or self.model.film:
             return
-        year = self._months_of(month.case.year)
+        year = self._months_of(month.request.year)
         if not reconstruct.can_score(month):
             self.say(text.no_verdict(month))
             self.now = None
@@ -104,15 +104,18 @@ class VerdictPanel:
             return
 
         def work(_: object) -> tuple[Any, ...]:
-            now = reconstruct.verdict([month], region)
-            others = {item.case: item for item in [*year, without_clouds]}
-            whole = reconstruct.verdict(list(others.values()), region) if len(others) > 1 else None
-            under = (reconstruct.error_under_clouds(month), reconstruct.error_of_hidden(without_clouds, month.hidden))
+            now = reconstruct.score_months([month], region)
+            others = {item.request: item for item in [*year, without_clouds]}
+            whole = reconstruct.score_months(list(others.values()), region) if len(others) > 1 else None
+            under = (
+                reconstruct.errors_within(month, month.hidden),
+                reconstruct.errors_within(without_clouds, month.hidden),
+            )
             return now, whole, under
 
         self._scoring.start(work, partial(self._show_verdict, month, region))
 
-    def _show_verdict(self, month: Reconstructed, region: str, verdicts: tuple[Any, ...]) -> None:
+    def _show_verdict(self, month: MonthResult, region: str, verdicts: tuple[Any, ...]) -> None:
         now, whole, (under, before) = verdicts
         if month is not self._month or self.model.film:
             return
@@ -120,13 +123,13 @@ class VerdictPanel:
         if now.best != self.best:
             self.best = now.best
             self._redraw()
-        learned = reconstruct.is_learned(month.case.model, month.case.source, month.case.year)
+        learned = reconstruct.is_trained_on(month.request.model, month.request.source, month.request.year)
         notes = [text.LEARNED] if learned else []
         if not month.count.any():
-            notes.append(text.EVERYTHING_HIDDEN if month.case.clouds else text.NO_OBSERVATION)
+            notes.append(text.EVERYTHING_HIDDEN if month.request.clouds else text.NO_OBSERVATION)
         if month.in_stripes:
             notes.append(text.IN_STRIPES)
-        detail = text.under_clouds(under, before, now.best) if month.case.clouds else text.detail(now, whole, region)
+        detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(now, whole, region)
         result = text.verdict(now, self.model.iso) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
         self.stage.say_facts(text.read_out(month))
@@ -138,18 +141,18 @@ class VerdictPanel:
         month, model = self._month, self.model
         if month is None or model.film or not self._is_idle() or self._following.running:
             return
-        have = {month.case for month in self._year}
+        have = {month.request for month in self._year}
         wanted = [model.case(iso, with_clouds=False) for iso in model.months if iso[:4] == model.iso[:4]]
         missing = [case for case in wanted if case not in have]
         if not missing:
             return
 
-        def then(month: Reconstructed) -> None:
+        def then(month: MonthResult) -> None:
             self._year = [*self._year, month][-_KEPT:]
             self.score()
 
         self._following.start(partial(_compute, missing[0]), then)
 
 
-def _compute(case: MonthCase, report: Progress) -> Reconstructed:
-    return reconstruct.reconstructed(case, report)
+def _compute(case: MonthRequest, report: Progress) -> MonthResult:
+    return reconstruct.reconstruct_month(case, report)

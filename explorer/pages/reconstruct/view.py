@@ -8,7 +8,7 @@ from typing import Any
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import ModelCard, Reconstructed
+from engine.queries.reconstruct import ModelCard, MonthResult
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
@@ -46,7 +46,7 @@ class ReconstructView:
     def __init__(self, session: Session, model: ReconstructModel, is_chosen: bool) -> None:
         self.session = session
         self.model = model
-        self._month: Reconstructed | None = None
+        self._month: MonthResult | None = None
         self._card: ModelCard | None = None
         self._is_undecided = False
         self.maps = Maps(session, model, self._abandon)
@@ -130,7 +130,13 @@ class ReconstructView:
             card = reconstruct.model_card(run)
             source = reconstruct.source_of(run) if own_source else choice
             months = reconstruct.months_of(source)
-            return card, source, months, reconstruct.differences(run, source), reconstruct.needs_resampling(run, source)
+            return (
+                card,
+                source,
+                months,
+                reconstruct.source_differences(run, source),
+                reconstruct.needs_resampling(run, source),
+            )
 
         self.maps.stage.clear_failure()
         self._opening.start(work, partial(self._take, run))
@@ -177,17 +183,19 @@ class ReconstructView:
         self.maps.stage.clear_failure()
         self.verdict.pause()
         case = model.case()
-        if self._month is not None and self._month.case == case:
+        if self._month is not None and self._month.request == case:
             self._reading.cancel()
             return
 
-        def work(report: Progress) -> tuple[Reconstructed, Reconstructed]:
-            month = reconstruct.reconstructed(case, report)
-            return month, month if not case.clouds else reconstruct.reconstructed(model.case(with_clouds=False), report)
+        def work(report: Progress) -> tuple[MonthResult, MonthResult]:
+            month = reconstruct.reconstruct_month(case, report)
+            return month, month if not case.clouds else reconstruct.reconstruct_month(
+                model.case(with_clouds=False), report
+            )
 
         self._reading.start(work, self._show)
 
-    def _show(self, months: tuple[Reconstructed, Reconstructed]) -> None:
+    def _show(self, months: tuple[MonthResult, MonthResult]) -> None:
         self._month, plain = months
         model = self.model
         self._bar.drawn = model.month
@@ -272,7 +280,7 @@ class ReconstructView:
         if month is None:
             self.session.say("info", "No month is computed yet.")
             return
-        name, download = f"reconstruction-{month.case.year}-{month.case.month:02d}.nc", self.maps.stage.download
+        name, download = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc", self.maps.stage.download
         self._filing.start(lambda _: reconstruct.month_netcdf(month), lambda content: download.offer(name, content))
 
     def _offer_scores(self) -> None:
@@ -286,6 +294,6 @@ class ReconstructView:
         run, (low, high) = self.model.run, text.WORLD
         download, colours = self.maps.stage.download, colormap_bytes("thermal")
         self._filing.start(
-            lambda _: reconstruct.film_gif(run, colours, (low, high)),
+            lambda _: reconstruct.animation_gif(run, colours, (low, high)),
             lambda content: download.offer(f"training-{run}.gif", content),
         )

@@ -12,7 +12,7 @@ import panel as pn
 import xarray as xr
 
 from engine.queries import table
-from engine.queries.table import Baseline, Losses, TableFields
+from engine.queries.table import BaselineScore, LossCurves, TableFields
 from explorer.layout import box, fill
 from explorer.pages.table import text
 from explorer.pages.table.model import FORCE, TOPOLOGIES, TableModel
@@ -49,9 +49,9 @@ class TableState:
 
     true: xr.Dataset
     fields: TableFields | None = None
-    losses: Losses | None = None
+    losses: LossCurves | None = None
     last: Mapping[str, float] = field(default_factory=dict)
-    baseline: Baseline | None = None
+    baseline: BaselineScore | None = None
     errors: Mapping[str, float | None] = field(default_factory=dict)
     is_over: bool = False
 

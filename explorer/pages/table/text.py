@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.queries.table import Baseline
-from explorer.widgets.text import Fact, Sentence, duration, number
+from engine.queries.table import BaselineScore
+from engine.queries.text import duration
+from explorer.widgets.text import Fact, Sentence, number
 
 NAMES = {"force": "Vector field (synthetic)", "august": "SST of August 2012"}
 _FIELDS = {"force": "synthetic vector field", "august": "sea-surface temperature of August 2012"}
@@ -40,7 +41,7 @@ def unit(units: str) -> str:
     return "" if units == "1" else units
 
 
-def verdict(test: float, baseline: Baseline, units: str, is_over: bool) -> Sentence:
+def verdict(test: float, baseline: BaselineScore, units: str, is_over: bool) -> Sentence:
     """The errors of the table and of its baseline on the test points."""
     table, other = (f"{number(value)} {unit(units)}".strip() for value in (test, baseline.test_l1))
     is_better = test < baseline.test_l1
@@ -48,7 +49,7 @@ def verdict(test: float, baseline: Baseline, units: str, is_over: bool) -> Sente
     return f"Error on test points: table {table}, {baseline.name} {other}: {result}.", is_over and not is_better
 
 
-def score_rows(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[tuple[str, str]]:
+def score_rows(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[tuple[str, str]]:
     """Mean absolute errors of the table and of its baseline."""
     scores = [
         ("Training points", last.get("train_l1")),
@@ -60,7 +61,7 @@ def score_rows(last: Mapping[str, float], baseline: Baseline | None, units: str)
     return [(name, f"{number(value)} {unit(units)}".strip()) for name, value in scores if value is not None]
 
 
-def facts(last: Mapping[str, float], baseline: Baseline | None, units: str) -> list[Fact]:
+def facts(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[Fact]:
     """The read-out of a run."""
     errors = [
         ("Error, test", number(last["test_l1"]), unit(units)),

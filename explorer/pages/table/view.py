@@ -9,7 +9,7 @@ import xarray as xr
 
 from engine.errors import EngineError
 from engine.queries import export, table
-from engine.queries.table import Baseline, TableFields
+from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.pages.table import text
@@ -42,11 +42,11 @@ class TableRun:
         self.folder = run.folder
         self.metrics = run.metrics()
         self.fields: TableFields | None = None
-        self.baseline: Baseline | None = None
+        self.baseline: BaselineScore | None = None
 
     def read_fields(self) -> TableFields:
         """The fields of the latest snapshot; called off the event loop."""
-        latest = table.newest_snapshot(self.folder)
+        latest = table.latest_snapshot(self.folder)
         if self.fields is None or (latest is not None and latest != self.fields.iteration):
             self.fields = table.table_fields(self.folder)
         return self.fields
@@ -152,7 +152,9 @@ class TableView:
             if run is None:
                 return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
-            return TableState(fields.true, fields, table.losses(run.metrics), run.last, run.baseline, errors, is_over)
+            return TableState(
+                fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over
+            )
 
         def then(shown: TableState) -> None:
             if selection == (self.model.target, self._runs, self._is_over) and run is self._runs.get(
@@ -166,7 +168,7 @@ class TableView:
 
     def _show(self, run: TableRun | None, shown: TableState) -> None:
         if run is not None and run.baseline is None and not self._baseline_task.running:
-            self._baseline_task.start(lambda _: table.baseline(run.folder), partial(self._take_baseline, run))
+            self._baseline_task.start(lambda _: table.nearest_baseline(run.folder), partial(self._take_baseline, run))
         stamp = (
             run,
             shown.iteration,
@@ -184,7 +186,7 @@ class TableView:
         self._draw_globe()
         self.panel.show(shown)
 
-    def _take_baseline(self, run: TableRun, baseline: Baseline) -> None:
+    def _take_baseline(self, run: TableRun, baseline: BaselineScore) -> None:
         run.baseline = baseline
         self._read()
 

@@ -9,7 +9,7 @@ from typing import Any
 import panel_material_ui as pmui
 
 from engine.queries.train import curves as trainings
-from engine.queries.train.curves import ScoreBar, SweepTrial, SweepView
+from engine.queries.train.curves import ScoreBar, SweepSummary, SweepTrial
 from engine.queries.train.forms import Comparison, compare_configs
 from engine.queries.train.run_files import final_scores
 from engine.runs import RunRecord
@@ -129,7 +129,7 @@ class SweepPanel:
     """``body`` covers the stage. ``use(trial)`` edits a trial's configuration, ``watch(trial)`` opens its run."""
 
     def __init__(self, use: Callable[[SweepTrial], None], watch: Callable[[SweepTrial], None]) -> None:
-        self._view: SweepView | None = None
+        self._view: SweepSummary | None = None
         self._figures = Figures()
         self._shown: tuple[Any, ...] = ()
         self._failures = html("")
@@ -198,7 +198,7 @@ class SweepPanel:
         trial = self._picked()
         sentence = "" if trial is None else text.trial_sentence(trial)
         self._chosen.object = paragraph(sentence)
-        axes = trainings.parallel(view)
+        axes = trainings.parallel_coordinates(view)
         if not axes.numbers:
             for plot in self._plots:
                 fill(plot)

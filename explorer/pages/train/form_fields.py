@@ -84,7 +84,7 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
             rows += _space_rows(model, problems)
         elif len(field.choices) == 1:
             continue  # no choice: the task of a sweep's trials
-        elif field.only_if is None or forms.pick(model.values, field.only_if[0]) == field.only_if[1]:
+        elif field.only_if is None or forms.value_of(model.values, field.only_if[0]) == field.only_if[1]:
             rows.append(_field_row(model, field, _problem(problems, field.name)))
     return sorted(rows, key=lambda row: _GROUPS.index(row["group"]))
 
@@ -99,20 +99,22 @@ def _problem(problems: dict[str, str], name: str) -> str:
 
 
 def _field_row(model: TrainModel, field: FormField, problem: str) -> dict[str, Any]:
-    value = forms.pick(model.values, field.name)
+    value = forms.value_of(model.values, field.name)
     if value is None and not field.is_optional:
         value = field.default  # the value of a field that the draft does not set
     group = _group(model.task, field.name)
     if field.kind == "choice":
-        legal = forms.legal(model.values, field.name, field.choices)
+        legal = forms.valid_values(model.values, field.name, field.choices)
         known = [(as_text(item), str(item), item in legal or item == value) for item in field.choices]
-        if value not in field.choices and forms.legal(model.values, field.name, (value,)):
+        if value not in field.choices and forms.valid_values(model.values, field.name, (value,)):
             known.append((as_text(value), f"level {value}", True))  # a level of quality, from a configuration's file
         return _row(group, field.name, texts.label(field.name), _help(field), "choice", as_text(value), problem) | {
             "options": [{"text": text, "label": label, "is_legal": is_legal} for text, label, is_legal in known]
         }
     candidates = _CANDIDATES.get(field.name.removeprefix(_TRIAL), ())
-    suggestions = [as_text(item) for item in forms.legal(model.values, field.name, candidates)] if candidates else []
+    suggestions = (
+        [as_text(item) for item in forms.valid_values(model.values, field.name, candidates)] if candidates else []
+    )
     if problem and suggestions:
         problem = f"{problem}. Valid values: {'; '.join(suggestions)}"
     return _row(group, field.name, texts.label(field.name), _help(field), field.kind, as_text(value), problem) | {

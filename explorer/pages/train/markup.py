@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from engine.queries.train.curves import ScoreBar, SweepView
+from engine.queries.train.curves import ScoreBar, SweepSummary
 from engine.queries.train.forms import Comparison
 from engine.runs import ACTIVE, RunRecord
 from explorer.pages.train.text import BASELINES, MEAN_ERROR, MODEL_ERROR, TIE, chosen_text, label, tested_errors
@@ -159,7 +159,7 @@ def skills(known: Sequence[tuple[str, str]]) -> str:
     return f"<h2 style=margin-top:12px>Compared with the mean of observed days</h2>{table(known)}" if known else ""
 
 
-def trials_table(view: SweepView, most: int = 200) -> str:
+def trials_table(view: SweepSummary, most: int = 200) -> str:
     """HTML of all trials, latest first."""
     rows = "".join(
         f"<tr><th scope=row>{trial.number}</th><td style=text-align:left>{escape(trial.state)}</td>"

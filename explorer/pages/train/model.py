@@ -183,9 +183,9 @@ def _with(task: str, values: dict[str, Any], field: str, value: Any) -> dict[str
     tags = {other.only_if[0] for other in forms.form_fields(task) if other.only_if}
     if field in tags:
         outer, _, last = field.rpartition(".")
-        default = forms.pick(_demo(task), outer) or {}
-        return forms.put(values, outer, default if default.get(last) == value else {last: value})
-    return forms.put(values, field, value)
+        default = forms.value_of(_demo(task), outer) or {}
+        return forms.with_value(values, outer, default if default.get(last) == value else {last: value})
+    return forms.with_value(values, field, value)
 
 
 def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ import xarray as xr
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.queries.train import curves as trainings
-from engine.queries.train.curves import SweepView
+from engine.queries.train.curves import SweepSummary
 from engine.queries.train.run_files import final_scores, snapshot_epochs, snapshot_fields
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
 from explorer.pages.train import text
@@ -65,7 +65,7 @@ class RunSnapshot:
     fields: xr.Dataset | None = None
     log: Sequence[str] = ()
     scores: Mapping[str, Any] = field(default_factory=dict)
-    sweep: SweepView | None = None
+    sweep: SweepSummary | None = None
 
     @property
     def num_trials(self) -> int:
@@ -121,7 +121,7 @@ class RunReader:
             self._map(epochs, epoch),
             self.run.log_tail(_LOG_LINES),
             final_scores(self.run.folder) if self.config.task == "sst" else {},
-            trainings.sweep_view(self.run.folder) if self.config.task == "sweep" else None,
+            trainings.sweep_summary(self.run.folder) if self.config.task == "sweep" else None,
         )
 
     def _lines(self, metric: str, options: CurveOptions) -> list[Line]:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
-from engine.queries.train.run_files import final_scores, newest_metrics
+from engine.queries.train.run_files import final_scores, latest_metrics
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
 from explorer.layout import box, fill, row, show
@@ -308,7 +308,7 @@ def _badge(record: RunRecord) -> tuple[str, str]:
         scores = final_scores(folder)
     except StoreError:  # the run's own page shows the error
         scores = {}
-    return text.badge(newest_metrics(folder), scores)
+    return text.badge(latest_metrics(folder), scores)
 
 
 def _deleted_runs() -> list[RunRecord]:

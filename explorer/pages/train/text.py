@@ -10,12 +10,13 @@ from typing import Any
 
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
+from engine.queries.text import duration
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
-from engine.queries.train.curves import SweepTrial, SweepView
+from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
-from explorer.widgets.text import duration, number
+from explorer.widgets.text import number
 
 MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
 TIE = 0.005
@@ -144,9 +145,9 @@ _TRIAL_STATES = (
 )  # fmt: skip
 
 
-def sweep_sentence(view: SweepView, num_requested: int) -> str:
+def sweep_sentence(view: SweepSummary, num_requested: int) -> str:
     """The number of trials in each state."""
-    num_trials = view.counts()
+    num_trials = view.num_by_state()
     parts = [f"{num_trials[state]} {state}" for state in _TRIAL_STATES if state in num_trials]
     return (
         f"{len(view.trials)} trials of {num_requested}: {', '.join(parts)}." if parts else "No trial has started yet."
