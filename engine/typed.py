@@ -102,8 +102,8 @@ def dot(a: xr.DataArray, b: xr.DataArray) -> xr.DataArray:
 
 
 def resample_mean(array: xr.DataArray, freq: str) -> xr.DataArray:
-    """Means over the periods ``freq`` of the time axis, missing values skipped."""
-    return cast(Any, array).resample(time=freq).mean()
+    """Means over the periods ``freq`` of the time axis as float32, missing values skipped."""
+    return cast(Any, array).resample(time=freq).mean().astype(np.float32)
 
 
 def coords_of(array: xr.Dataset | xr.DataArray) -> Mapping[str, xr.DataArray]:

@@ -143,7 +143,7 @@ def grouped(files: Sequence[File]) -> list[list[File]]:
 
 def month_means(days: xr.DataArray) -> xr.DataArray:
     """The means of the valid days of each month, lazy, labelled by the month's first day."""
-    return resample_mean(days, "MS").astype(np.float32)
+    return resample_mean(days, "MS")
 
 
 def _quality_filter(
