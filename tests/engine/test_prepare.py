@@ -13,7 +13,7 @@ from tests.support.ocean import GRID, LAND, small_ocean
 
 @pytest.fixture
 def source():
-    return small_ocean(1)
+    return small_ocean(1, chunk_days=1)
 
 
 def counted(source):

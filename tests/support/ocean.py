@@ -25,6 +25,7 @@ def small_ocean(
     ice: bool = True,
     grid: LatLonGrid = GRID,
     land: np.ndarray | None = None,
+    chunk_days: int = 32,
 ) -> SSTSource:
     """Truth = latitude + season + a slow wave; observed with noise, a warm bias and gaps; 2001-01-01 on."""
     rng = np.random.default_rng(seed)
@@ -39,11 +40,13 @@ def small_ocean(
     seen = np.where(rng.random(truth.shape) < cloudy, np.nan, seen).astype(np.float32)
     coords = {"time": days.astype("datetime64[ns]"), "lat": grid.lat, "lon": grid.lon}
     dims = ("time", "lat", "lon")
-    daily = xr.DataArray(seen, coords, dims, "sst").chunk({"time": 32})
+    daily = xr.DataArray(seen, coords, dims, "sst").chunk({"time": chunk_days})
     months = days.astype("datetime64[M]")
     starts = np.unique(months)
     means = np.stack([truth[months == month].mean(axis=0) for month in starts])
-    known = xr.DataArray(means, {**coords, "time": starts.astype("datetime64[ns]")}, dims, "sst").chunk({"time": 32})
+    known = xr.DataArray(means, {**coords, "time": starts.astype("datetime64[ns]")}, dims, "sst").chunk(
+        {"time": chunk_days}
+    )
     frozen = np.zeros(truth.shape, bool)
     frozen[:, -1] = (days.astype("datetime64[M]").astype(int) % 12 < 3)[:, None]
     return SSTSource(
@@ -54,7 +57,7 @@ def small_ocean(
         notes=(),
         daily=daily,
         monthly=known if monthly else None,
-        ice=xr.DataArray(frozen, coords, dims, "ice").chunk({"time": 32}) if ice else None,
+        ice=xr.DataArray(frozen, coords, dims, "ice").chunk({"time": chunk_days}) if ice else None,
     )
 
 
