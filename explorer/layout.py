@@ -48,14 +48,15 @@ def fill(part: pn.Column, *contents: Any) -> None:
         part[:] = list(contents)
 
 
-def tiles(num_columns: int) -> dict[str, Any]:
-    """The ``sx`` of a group of buttons in rows of ``num_columns``, each with its own border."""
-    button = {"borderRadius": "8px", "border": "1px solid", "borderColor": "divider", "margin": 0, "padding": "3px 2px"}
+def tiles(num_columns: int | None = None) -> dict[str, Any]:
+    """The ``sx`` of a group of buttons in rows of ``num_columns``, or of as many as fit, each with its own border."""
+    button = {"borderRadius": "8px", "border": "1px solid", "borderColor": "divider", "margin": 0, "padding": "3px 6px"}
+    grid = {"display": "grid", "gridTemplateColumns": f"repeat({num_columns}, minmax(0, 1fr))"}
+    wrap = {"display": "flex", "flexWrap": "wrap"}
     return {
-        "display": "grid",
-        "gridTemplateColumns": f"repeat({num_columns}, minmax(0, 1fr))",
+        **(wrap if num_columns is None else grid),
         "gap": "4px",
-        ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": button,
+        ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {**button, "flex": "1 1 auto"},
     }
 
 

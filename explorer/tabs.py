@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from explorer.background import LatestTask, unseen
-from explorer.layout import box, fill
+from explorer.layout import box, fill, tiles
 from explorer.page_model import PageModel
 from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraphs
+
+_MAX_ROW = 36  # characters of labels that fit in a row at the smallest width
 
 #: The key of a tab, its label, and the function that fills the panel when the tab is open.
 Tabs = Mapping[str, tuple[str, Callable[..., None]]]
@@ -41,7 +43,8 @@ class TabbedPanel:
         self.text = html("")
         self.body = box(css=css)
         labels = {label: key for key, (label, _) in tabs.items()}
-        self.segments = controls.segments(model.param[parameter], labels)
+        options = {"sx": tiles()} if sum(map(len, labels)) > _MAX_ROW else {}
+        self.segments = controls.segments(model.param[parameter], labels, **options)
         self.parts: tuple[Any, ...] = (self.segments, self.text, self.body)
 
     def show(self, *content: Any) -> None:

@@ -1,15 +1,14 @@
 """The one reader of formats that earlier versions wrote: old names of fields, keys and files, and what they are now.
 
-Files are written with the names of today only. Whoever reads a file, or an address, passes its content through here.
+Files are written with the names of today only. Every reader of a file or an address passes its content through here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-_Value = TypeVar("_Value")
+from typing import Any, cast
 
 _KEYS = {
     # fields of configurations
@@ -22,9 +21,6 @@ _KEYS = {
     "rivals_val_mae": "baselines_val_mae",
 }
 """Keys of JSON objects. No old key has another meaning today, so keys are renamed at every level."""
-
-_ARRAYS: dict[str, str] = {}
-"""Prefixes of the names of a checkpoint's arrays, up to and with the colon."""
 
 _FILES = {
     "baselines.npz": "rivals.npz",
@@ -57,17 +53,48 @@ def current_trials(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"fields": [current_key(name) for name in content["fields"]]}
 
 
-def current_arrays(arrays: Mapping[str, _Value]) -> dict[str, _Value]:
-    """The arrays of a checkpoint by their names of today."""
-
-    def renamed(name: str) -> str:
-        prefix, colon, rest = name.partition(":")
-        return _ARRAYS.get(prefix + colon, prefix + colon) + rest
-
-    return {renamed(name): value for name, value in arrays.items()}
+def current_study(journal: str) -> str:
+    """The journal of a sweep's study (Optuna's, JSON lines) with the parameters' names of today."""
+    return re.sub(r'("param_name": ?")([^"]+)', lambda match: match[1] + current_key(match[2]), journal)
 
 
 def existing_file(path: Path) -> Path:
     """``path``, or the same file under the name that an earlier version gave it, where only that exists."""
     old = path.with_name(_FILES.get(path.name, path.name))
     return old if old.exists() and not path.exists() else path
+
+
+def trainer_state(
+    arrays: Mapping[str, Any], metadata: Mapping[str, Any], steps_per_epoch: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays and metadata of a training's last checkpoint, by the names of today's ``Trainer``."""
+    if "course" in metadata:
+        return _sst_state(arrays, metadata["course"], metadata["learner"])
+    if "last" in metadata:
+        return _expert_state(arrays, metadata["iteration"], dict(metadata["last"]), steps_per_epoch)
+    return dict(arrays), dict(metadata)
+
+
+def _sst_state(
+    arrays: Mapping[str, Any], course: Mapping[str, Any], learner: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = {"average": "ema_model", "adam": "optimizer"}
+    split = {name: name.partition(":") for name in arrays}
+    renamed = {f"module:{names.get(first, first)}:{rest}": arrays[name] for name, (first, _, rest) in split.items()}
+    loss, norm = course["last"]
+    return renamed, {
+        "module": {**learner, "halved_at": course["halved_at"]},
+        "epoch": course["epoch"],
+        "best": course["best_mae"],
+        "epochs_since_best": course["since_best"],
+        "metrics": {"train_loss": loss, "gradient_norm": norm, "val_mae": course["val_mae"]},
+    }
+
+
+def _expert_state(
+    arrays: Mapping[str, Any], step: int, last: dict[str, Any], steps_per_epoch: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    renamed = {f"module:{'optimizer' if ':' in name else 'model'}:{name}": array for name, array in arrays.items()}
+    best = last.pop("best_loss")
+    plain = {"module": {"step": step}, "epoch": step // steps_per_epoch, "best": best, "epochs_since_best": 0}
+    return renamed, {**plain, "metrics": last}

@@ -112,7 +112,7 @@ def _channels(raster: Any) -> tuple[Pixels, tuple[str, ...]]:
         if meaning == enums.ColorInterp.alpha and _is_mask(values[index]):
             valid &= values[index] > 0
             kept.remove(index)
-    scales, offsets = (np.array(values)[kept, None, None] for values in (raster.scales, raster.offsets))
+    scales, offsets = (np.array(numbers)[kept, None, None] for numbers in (raster.scales, raster.offsets))
     pixels = np.where(valid[kept], values[kept] * scales + offsets, np.nan).astype(np.float32)
     return pixels, tuple(raster.descriptions[index] or f"band {index + 1}" for index in kept)
 

@@ -47,9 +47,9 @@ class CalibrationSums:
         self._area += float(weights.sum())
         self._within += [float(weights[np.abs(scaled) <= half].sum()) for half in _HALF_WIDTHS]
         self._crps += float(weights @ (sigma * _standard_crps(scaled)))
-        place = np.digitize(sigma, _STD_EDGES)
+        bin_index = np.digitize(sigma, _STD_EDGES)
         for column, values in enumerate((np.ones_like(sigma), sigma**2, error**2)):
-            self._bins[:, column] += np.bincount(place, weights * values, len(self._bins))
+            self._bins[:, column] += np.bincount(bin_index, weights * values, len(self._bins))
 
     def table(self) -> dict[str, Any]:
         """Coverage, CRPS and spread–skill as plain values.

@@ -1,4 +1,4 @@
-"""All that is told of estimates when a training is over: scores by stratum, spectra by degree, calibration."""
+"""The report of a finished training: scores by stratum, spectra by degree, calibration."""
 
 from __future__ import annotations
 
@@ -23,40 +23,42 @@ def report(
     *,
     baselines: Sequence[str],
     num_withheld: Numbers,
-    usual: Mapping[int, Fields],
+    climatology: Mapping[int, Fields],
     seed: int,
     with_spectra: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """What is known of estimates (N, H, W) of the months of ``data``, as plain values by the estimate's name.
+    """Everything about estimates (N, H, W) of the months of ``data``, as plain values by the estimate's name.
 
     - the strata of :func:`engine.evaluation.scores.score_table`
     - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective
     resolution
     - ``calibration``, of the ``model`` alone, where there is a ``std``: :func:`engine.evaluation.scores.calibration`
 
-    What cannot be told, because no cell of the open sea has a known truth, is absent.
+    Spectrum and calibration are absent where no cell of the open sea has a known truth.
 
     Args:
-        data: the months; days are those that the estimates saw.
+        data: the months; their days are the input of the estimates.
         estimates: ``model`` and the ``baselines``, °C.
         std: (N, H, W) standard deviation of the model, K, > 0; None where it predicts none.
         baselines: names among the estimates.
         num_withheld: (N, H, W) days that were hidden.
-        usual: climatology (H, W) by month 1 to 12, °C.
+        climatology: (H, W) by month 1 to 12, °C.
         seed: of the error bars.
         with_spectra: False where the truth is known in scattered cells only, which have no spectrum.
 
     Raises:
         DataError: the months' truth is not known.
     """
-    sums = score(data, estimates, num_withheld=num_withheld, usual=usual)
-    told: dict[str, dict[str, Any]] = {name: {**strata} for name, strata in score_table(sums, baselines, seed).items()}
+    sums = score(data, estimates, num_withheld=num_withheld, climatology=climatology)
+    tables: dict[str, dict[str, Any]] = {
+        name: {**strata} for name, strata in score_table(sums, baselines, seed).items()
+    }
     assert data.target is not None
-    is_usual = np.isfinite([usual[int(month)] for month in data.months])
-    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_FRACTION) & is_usual
+    has_climatology = np.isfinite([climatology[int(month)] for month in data.months])
+    is_known = np.isfinite(data.target) & ~data.land & (data.ice <= ICE_FRACTION) & has_climatology
     if with_spectra and is_known.any():
-        for name, spectrum in spectra(data, estimates, usual).items():
-            told[name]["spectrum"] = spectrum.table()
-    if std is not None and (found := calibration(data, estimates["model"], std)) is not None:
-        told["model"]["calibration"] = found
-    return told
+        for name, spectrum in spectra(data, estimates, climatology).items():
+            tables[name]["spectrum"] = spectrum.table()
+    if std is not None and (calibrated := calibration(data, estimates["model"], std)) is not None:
+        tables["model"]["calibration"] = calibrated
+    return tables

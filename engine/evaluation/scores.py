@@ -60,7 +60,7 @@ class ScoreSums:
         num_observed: Numbers,
         num_withheld: Numbers | None = None,
         ice: Field | None = None,
-        usual: Field | None = None,
+        climatology: Field | None = None,
     ) -> None:
         """Add one month (1 to 12) of fields (H, W).
 
@@ -71,7 +71,7 @@ class ScoreSums:
             num_observed: valid days that the estimates saw.
             num_withheld: valid days that were hidden from them; None: none.
             ice: share of the days under ice; None: none.
-            usual: climatology, °C: correlation is then that of anomalies from it.
+            climatology: °C: correlation is then that of anomalies from it.
 
         Raises:
             ChoiceError: an estimate is missing, or one is not announced.
@@ -93,7 +93,7 @@ class ScoreSums:
             counted &= np.isfinite(estimate)
         area = np.broadcast_to(self.strata.grid.cell_area_m2[:, None], target.shape)[counted]
         where, truth = joint[counted], target[counted].astype(np.float64)
-        centre = np.zeros_like(truth) if usual is None else usual[counted].astype(np.float64)
+        centre = np.zeros_like(truth) if climatology is None else climatology[counted].astype(np.float64)
         sums = [_sums(where, area, estimates[name][counted].astype(np.float64), truth, centre) for name in self.names]
         self.months.append(month)
         self._sums.append(margins(np.concatenate(sums, axis=1)))
@@ -118,12 +118,12 @@ def score(
     data: MonthlyData,
     estimates: Mapping[str, NDArray[np.float32]],
     num_withheld: Numbers | None = None,
-    usual: Mapping[int, Field] | None = None,
+    climatology: Mapping[int, Field] | None = None,
     strata: Strata | None = None,
 ) -> ScoreSums:
     """The sums of estimates (N, H, W) of the months of ``data``, whose days are those that the estimates saw.
 
-    ``num_withheld`` (N, H, W): days that were hidden from them. ``usual``: climatology (H, W) by month 1 to 12.
+    ``num_withheld`` (N, H, W): days that were hidden from them. ``climatology``: (H, W) by month 1 to 12.
     ``strata`` spares computing the grid's again.
 
     Raises:
@@ -140,7 +140,7 @@ def score(
             num_observed=month.num_days,
             num_withheld=None if num_withheld is None else num_withheld[n],
             ice=month.ice,
-            usual=None if usual is None else usual[month.month],
+            climatology=None if climatology is None else climatology[month.month],
         )
     return sums
 
@@ -164,9 +164,9 @@ def calibration(data: MonthlyData, mean: NDArray[np.float32], std: NDArray[np.fl
     return None if is_empty else sums.table()
 
 
-def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, usual: Floats) -> Floats:
+def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, climatology: Floats) -> Floats:
     """Sums over P cells by joint stratum (joint, 9): area, then area times |e|, e, e², p, p², t, t², pt."""
-    error, p, t = estimate - truth, estimate - usual, truth - usual
+    error, p, t = estimate - truth, estimate - climatology, truth - climatology
     terms = (np.ones_like(error), np.abs(error), error, error**2, p, p**2, t, t**2, p * t)
     return np.stack([np.bincount(where, area * term, NUM_JOINT).astype(np.float64) for term in terms], axis=-1)
 

@@ -108,24 +108,24 @@ class SpectrumSums:
         self._sums = np.zeros((4, top + 1))
         self._months = 0
 
-    def add(self, estimate: Field, truth: Field, counted: NDArray[np.bool_], usual: Field | None = None) -> None:
+    def add(self, estimate: Field, truth: Field, counted: NDArray[np.bool_], climatology: Field | None = None) -> None:
         """Add a month of fields (H, W), °C; ``counted`` (H, W), True = open sea. Cells without a value are left out.
 
-        ``usual``, the month's climatology, is taken off both, and counts where it has a value; without it, the area
-        mean of the truth is.
+        ``climatology`` (H, W), the month's, is taken off both, and only cells where it has a value are counted; without
+        it, the area mean of the truth is taken off.
 
         Raises:
             DataError: no cell is counted.
         """
         counted = counted & np.isfinite(estimate) & np.isfinite(truth)
-        if usual is not None:
-            counted &= np.isfinite(usual)
+        if climatology is not None:
+            counted &= np.isfinite(climatology)
         weights = np.where(counted, self._share, 0.0)
         sky = float(weights.sum())
         if sky == 0.0:
             raise DataError("no cell is counted", "spectrum", "count cells where both fields have a value")
         truth = np.where(counted, truth, 0.0).astype(np.float64)
-        centre = float(np.sum(weights * truth)) / sky if usual is None else usual
+        centre = float(np.sum(weights * truth)) / sky if climatology is None else climatology
         anomalies = np.stack((np.where(counted, estimate - centre, 0.0), np.where(counted, truth - centre, 0.0)))
         a, b = self._harmonics.analyse(torch.tensor(anomalies)).numpy()
         for sums, product in zip(self._sums, (a * a, b * b, (a - b) ** 2, a * b), strict=True):
@@ -149,12 +149,12 @@ class SpectrumSums:
 def spectra(
     data: MonthlyData,
     estimates: Mapping[str, NDArray[np.float32]],
-    usual: Mapping[int, Field] | None = None,
+    climatology: Mapping[int, Field] | None = None,
     max_degree: int | None = None,
 ) -> dict[str, Spectrum]:
     """The spectrum of each estimate (N, H, W) of the months of ``data`` over the open sea, beside that of the truth.
 
-    ``usual``: climatology (H, W) by month 1 to 12, taken off both. Months without a cell to count are left out.
+    ``climatology``: (H, W) by month 1 to 12, taken off both. Months without a cell to count are left out.
 
     Raises:
         ChoiceError: a degree that the grid does not resolve.
@@ -164,7 +164,7 @@ def spectra(
         raise DataError("the truth of the months is not known", "spectra", "give months with a target")
     sums = {name: SpectrumSums(data.grid, max_degree) for name in estimates}
     for n, month in enumerate(data.months):
-        centre = None if usual is None else usual[int(month)]
+        centre = None if climatology is None else climatology[int(month)]
         counted = ~data.land & (data.ice[n] <= ICE_FRACTION) & np.isfinite(data.target[n])
         if centre is not None:
             counted &= np.isfinite(centre)

@@ -59,15 +59,15 @@ class Strata:
 
     def joint(self, num_observed: Numbers, num_withheld: Numbers, ice: NDArray[np.floating]) -> Counts:
         """(H, W) in which of the joint strata a cell lies that month, as one flat index."""
-        seen = np.where(num_observed > 0, 0, np.where(num_withheld > 0, 1, 2))
-        parts = (
+        visibility = np.where(num_observed > 0, 0, np.where(num_withheld > 0, 1, 2))
+        indices = (
             (ice > ICE_FRACTION).astype(np.int64),
-            seen,
+            visibility,
             np.digitize(num_observed, _NUM_EDGES),
             np.broadcast_to(np.digitize(self.grid.lat, _LAT_EDGES)[:, None], self.land.shape),
             np.digitize(self.coast_km, _COAST_EDGES_KM),
         )
-        return np.ravel_multi_index(parts, _SHAPE)
+        return np.ravel_multi_index(indices, _SHAPE)
 
 
 NUM_JOINT = int(np.prod(_SHAPE))
@@ -109,10 +109,10 @@ def coast_distance_km(grid: LatLonGrid, land: Mask) -> Floats:
 
 def _nearest_lon(lon_deg: Floats, land: Mask) -> Floats:
     """sin²(Δλ/2) (W,) to the column of land nearest in longitude; infinite where the row has none."""
-    found = lon_deg[land]
-    if found.size == 0:
+    land_lon = lon_deg[land]
+    if land_lon.size == 0:
         return np.full(lon_deg.shape, np.inf)
-    around = np.concatenate((found[-1:] - 360.0, found, found[:1] + 360.0))
+    around = np.concatenate((land_lon[-1:] - 360.0, land_lon, land_lon[:1] + 360.0))
     right = np.searchsorted(around, lon_deg)
     right = np.clip(right, 1, around.size - 1)
     nearest = np.minimum(np.abs(around[right] - lon_deg), np.abs(lon_deg - around[right - 1]))

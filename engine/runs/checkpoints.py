@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.config.legacy import current_arrays, current_keys
+from engine.config.legacy import current_keys
 from engine.errors import StoreError
 from engine.files import VERSION, write_atomic
 
@@ -54,9 +54,10 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
-            header: dict[str, Any] = current_keys(from_json(cast("dict[str, str]", file.metadata() or {})[_KEY]))
-            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in header["crc32"]}
-        version, metadata, crcs = header["version"], header["metadata"], header["crc32"]
+            header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
+            crcs: dict[str, int] = header.pop("crc32")
+            arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in crcs}
+        version, metadata = header["version"], current_keys(header)["metadata"]
     except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
         raise _damaged(path) from error
     if version > VERSION:
@@ -65,7 +66,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         )
     if crcs != {name: _crc(array) for name, array in arrays.items()}:
         raise _damaged(path)
-    return Checkpoint(current_arrays(arrays), metadata)
+    return Checkpoint(arrays, metadata)
 
 
 def _crc(array: NDArray[Any]) -> int:

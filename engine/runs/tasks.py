@@ -18,9 +18,9 @@ TASKS: dict[str, str] = {
     "land": "engine.training.land:draw_land",
     "basis": "engine.training.basis:fit_basis",
     "table": "engine.training.table:fit_table",
-    "sst": "engine.training.sst.task:learn_sst",
+    "sst": "engine.training.sst.task:train_sst",
     "sweep": "engine.training.sweep:sweep",
-    "expert": "engine.training.expert.task:learn_expert",
+    "expert": "engine.training.expert.task:train_expert",
     "reconstruct": "engine.training.sst.reconstruct:reconstruct_archive",
 }
 

@@ -10,7 +10,6 @@ from engine.compute import use_thread_policy
 from engine.config import BasisSettings
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, Moments
-from engine.runs.checkpoints import Checkpoint
 from engine.runs.context import RunContext
 from engine.sphere import LatLonGrid
 
@@ -31,47 +30,35 @@ def fit_basis(settings: BasisSettings, run: RunContext) -> None:
 
     def remember(compute: Callable[[], Moments]) -> Moments:
         if kept is not None:
-            return _moments(kept)
-        found = compute()
-        arrays = {"mean": found.mean.numpy(), "covariance": found.covariance.numpy()}
-        run.checkpoint(arrays, {"fraction": found.fraction, "done": done})
-        return found
+            mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
+            return Moments(mean, covariance, kept.metadata["fraction"])
+        moments = compute()
+        arrays = {"mean": moments.mean.numpy(), "covariance": moments.covariance.numpy()}
+        run.checkpoint(arrays, {"fraction": moments.fraction, "done": done})
+        return moments
 
     kept = run.restore()
     if kept is not None:
         done = kept.metadata["done"]
     progress(done, "starting")
+    use_thread_policy()
+    grid, domain = LatLonGrid.regular(settings.step_deg), _domain(settings)
     with run.repeating():
-        basis = _fit(settings, progress, remember)
+        basis = HarmonicBasis.fit(
+            grid,
+            settings.max_degree,
+            settings.num_components,
+            where=domain.mask(grid),
+            progress=progress,
+            domain=domain.describe(),
+            remember=remember,
+        )
     run.report({"percent": 100.0, "explained_percent": 100.0 * float(basis.explained.sum())}, 1.0)
     basis.save(run.files.basis)
 
 
-def _moments(kept: Checkpoint) -> Moments:
-    mean, covariance = (torch.tensor(kept.arrays[name]) for name in ("mean", "covariance"))
-    return Moments(mean, covariance, kept.metadata["fraction"])
-
-
-def _fit(
-    settings: BasisSettings,
-    progress: Callable[[float, str], None],
-    remember: Callable[[Callable[[], Moments]], Moments],
-) -> HarmonicBasis:
-    use_thread_policy()
-    grid, domain = LatLonGrid.regular(settings.step_deg), _domain(settings)
-    return HarmonicBasis.fit(
-        grid,
-        settings.max_degree,
-        settings.num_components,
-        where=domain.mask(grid),
-        progress=progress,
-        domain=domain.describe(),
-        remember=remember,
-    )
-
-
 def _domain(settings: BasisSettings) -> Domain:
-    """The part of the Earth that the fit counts."""
+    """The cells that the fit is over."""
     if settings.box is None:
         return Domain(settings.domain)
     south, north, west, east = settings.box

@@ -1,8 +1,8 @@
-"""Several processes that train one model, on one machine or many, through Lightning Fabric.
+"""Distributed data-parallel training of one model, on one machine or many, through Lightning Fabric.
 
-The run's worker is process 0: it alone writes. It starts the others of its machine; on each further machine
-``python -m engine.training.ddp RUN_DIR --node K`` starts that machine's, with ``MASTER_ADDR`` and ``MASTER_PORT``
-naming the first one everywhere. All see the run's folder and the prepared months.
+The run's worker is rank 0, the only one that writes. It starts the other ranks of its machine; on each further machine
+``python -m engine.training.ddp RUN_DIR --node K`` starts that machine's ranks, with ``MASTER_ADDR`` and
+``MASTER_PORT`` of the first one everywhere. All can read the run's folder and the prepared months.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from engine.runs.run_folder import RunFolder
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-_END_S = 10.0
+_JOIN_S = 10.0
 _PRECISION: dict[str, Literal["bf16-mixed", "32-true"]] = {"bfloat16": "bf16-mixed", "float32": "32-true"}
 
 
-class Follower(RunContext):
-    """The run as a process other than the first sees it: it reads what is kept, and writes nothing."""
+class ReadOnlyRun(RunContext):
+    """The run of every rank but 0: it reads checkpoints and writes nothing."""
 
     def __init__(self, folder: Path, config: RunConfig) -> None:
         self.folder = folder
         self.config = config
 
     def report(self, *_: Any, **__: Any) -> None:
-        """Nothing: the first process does."""
+        """Nothing: rank 0 does."""
 
     @contextmanager
     def repeating(self) -> Generator[None]:
@@ -48,7 +48,7 @@ class Follower(RunContext):
         yield
 
     def checkpoint(self, *_: Any, **__: Any) -> None:
-        """Nothing: the first process does."""
+        """Nothing: rank 0 does."""
 
     def restore(self, name: str = "last") -> Checkpoint | None:
         """See :meth:`RunContext.restore`."""
@@ -56,14 +56,14 @@ class Follower(RunContext):
         return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
     def save(self, path: Path, **arrays: Any) -> None:
-        """Nothing: the first process does."""
+        """Nothing: rank 0 does."""
 
     def should_stop(self) -> bool:
-        """The first process hears it, and tells."""
+        """Rank 0 knows, and the trainer tells all ranks."""
         return False
 
 
-def fabric_alone(settings: SSTSettings) -> Fabric:
+def single_fabric(settings: SSTSettings) -> Fabric:
     """One process on one device, with the precision of the settings."""
     from lightning.fabric import Fabric
 
@@ -72,13 +72,13 @@ def fabric_alone(settings: SSTSettings) -> Fabric:
 
 @contextmanager
 def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
-    """What the run computes on; with several processes, the others of this machine run while the block does."""
+    """The run's devices; with several, the other ranks of this machine run while the block does."""
     from lightning.fabric import Fabric
 
     if settings.devices * settings.nodes == 1:
-        yield fabric_alone(settings)
+        yield single_fabric(settings)
         return
-    with _others(settings, run):
+    with _local_ranks(settings, run):
         fabric = Fabric(
             accelerator=settings.accelerator,
             devices=settings.devices,
@@ -91,24 +91,24 @@ def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
 
 
 @contextmanager
-def _others(settings: SSTSettings, run: RunContext) -> Generator[None]:
-    """The first process starts the others of its machine and waits for them at the end; they find their place named."""
-    others: list[subprocess.Popen[bytes]] = []
-    is_first = "LOCAL_RANK" not in os.environ
-    if is_first:
-        os.environ |= {**_meeting_place(settings), "NODE_RANK": "0", "LOCAL_RANK": "0"}
-        others = [_start(run.folder, 0, rank) for rank in range(1, settings.devices)]
+def _local_ranks(settings: SSTSettings, run: RunContext) -> Generator[None]:
+    """Rank 0 starts the others of its machine and joins them at the end; those have their rank in the environment."""
+    processes: list[subprocess.Popen[bytes]] = []
+    is_rank_zero = "LOCAL_RANK" not in os.environ
+    if is_rank_zero:
+        os.environ |= {**_rendezvous(settings), "NODE_RANK": "0", "LOCAL_RANK": "0"}
+        processes = [_start(run.folder, 0, rank) for rank in range(1, settings.devices)]
     try:
         yield
     finally:
-        _leave(others)
-        if is_first:
+        _join(processes)
+        if is_rank_zero:
             for name in ("NODE_RANK", "LOCAL_RANK"):
                 del os.environ[name]
 
 
-def _meeting_place(settings: SSTSettings) -> dict[str, str]:
-    """Where the processes meet, as environment variables."""
+def _rendezvous(settings: SSTSettings) -> dict[str, str]:
+    """Address and port of rank 0, as environment variables."""
     if settings.nodes > 1:
         if not {"MASTER_ADDR", "MASTER_PORT"} <= set(os.environ):
             raise ChoiceError(
@@ -127,25 +127,27 @@ def _start(folder: Path, node: int, rank: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=os.environ | {"NODE_RANK": str(node), "LOCAL_RANK": str(rank)})
 
 
-def _leave(others: Sequence[subprocess.Popen[bytes]]) -> None:
+def _join(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     import torch
 
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    for other in others:
+    for process in processes:
         try:
-            other.wait(_END_S)
+            process.wait(_JOIN_S)
         except subprocess.TimeoutExpired:
-            other.kill()
-            other.wait()
+            process.kill()
+            process.wait()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Follow a run on this machine; the exit code is 0 when it is done."""
+    """Be the ranks of a run on this machine; the exit code is 0 when it is done."""
     parser = argparse.ArgumentParser(prog="python -m engine.training.ddp", description="Help to train one run.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run's folder")
     parser.add_argument("--node", type=int, default=1, help="number of this machine, the first one is 0")
-    parser.add_argument("--rank", type=int, help="be this one process; without it, start all of this machine")
+    parser.add_argument(
+        "--rank", type=int, help="local rank of this process; without it, all ranks of this machine start"
+    )
     arguments = parser.parse_args(argv)
     folder: Path = arguments.run_dir.resolve()
     try:
@@ -156,9 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.rank is None:
             started = [_start(folder, arguments.node, rank) for rank in range(settings.devices)]
             return max(process.wait() for process in started)
-        from engine.training.sst.task import learn_sst
+        from engine.training.sst.task import train_sst
 
-        learn_sst(settings, Follower(folder, config))
+        train_sst(settings, ReadOnlyRun(folder, config))
     except CancelledError:
         return 1
     except EngineError as error:

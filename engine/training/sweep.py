@@ -1,7 +1,7 @@
-"""The task ``sweep``: proposes trials, launches them as runs of their own, and learns from what they score.
+"""The task ``sweep``: proposes trials, launches them as runs of their own, and learns from their scores.
 
 The study is Optuna's, in ``study.journal`` in the run's folder. Which run belongs to which trial is written on the runs
-themselves, as tags, so that nothing is lost between the two whatever is killed when.
+themselves, as tags, so that nothing is lost between the two whichever process is killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from engine.config.legacy import current_keys
+from engine.config.legacy import current_keys, current_study
 from engine.config.run_config import RunConfig
 from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
@@ -30,20 +30,18 @@ from engine.runs.store import RunStore
 if TYPE_CHECKING:
     import optuna
 
-"""What a sweep has found so far; :mod:`engine.queries.sweeps` reads it."""
-
 SCORE = "val_mae"
-"""The metric that is made small; a trial is judged by it at the end of every epoch."""
+"""The metric that is minimised; a trial is compared by it at the end of every epoch."""
 
-_LOOK_S = 0.4
+_POLL_S = 0.4
 _MAX_LAUNCHES = 2  # a trial whose process was killed is resumed once
 _PATIENCE = 50  # proposals in a row that clash, before the space is called impossible
-_HOPELESS = 5  # trials that fail before any succeeds
+_MAX_FIRST_FAILURES = 5  # trials that fail before any succeeds
 
 
 @dataclass
 class Trial:
-    """One trial as others see it.
+    """One trial, as ``trials.json`` holds it.
 
     ``state`` is that of its run, but for ``illegal`` (its choices clash, so it never became a run) and ``killed`` (its
     process was killed twice). ``value`` is its best score in K, ``scores`` those of its epochs.
@@ -69,20 +67,20 @@ def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None
         RunError: every trial fails, or the choices of the space clash whatever is proposed.
     """
     with RunStore(run.folder.parent.parent) as store:
-        conductor = _Scheduler(settings, run, store)
+        scheduler = _Scheduler(settings, run, store)
         try:
-            while not conductor.is_done:
+            while not scheduler.is_done:
                 run.stop_if_asked()
-                conductor.look()
-                wait(_LOOK_S)
+                scheduler.update()
+                wait(_POLL_S)
         except CancelledError:
-            conductor.stop_trials()
+            scheduler.stop_trials()
             raise
-        conductor.end()
+        scheduler.end()
 
 
 class _Scheduler:
-    """Keeps as many trials under way as allowed, tells the study how they fare, and writes down what is known."""
+    """Keeps as many trials running as allowed, reports their scores to the study, and writes ``trials.json``."""
 
     def __init__(self, settings: SweepSettings, run: RunContext, store: RunStore) -> None:
         self._settings = settings
@@ -93,8 +91,8 @@ class _Scheduler:
         self._readers: dict[int, MetricsReader] = {}
         self._working: dict[int, optuna.Trial] = {}
         self._importance: dict[str, float] = {}
-        self._told: dict[str, Any] = {}
-        self._find_again()
+        self._written: dict[str, Any] = {}
+        self._restore_trials()
 
     @property
     def is_done(self) -> bool:
@@ -104,8 +102,8 @@ class _Scheduler:
     def _ended(self) -> list[Trial]:
         return [trial for trial in self._trials.values() if trial.state not in ("illegal", *ACTIVE, "created")]
 
-    def _find_again(self) -> None:
-        """Take up the study where an earlier launch left it."""
+    def _restore_trials(self) -> None:
+        """Restore the trials of an earlier launch from the study and the list of runs."""
         from optuna.trial import Trial as StudyTrial
 
         runs = {record.tags[1]: record for record in self._store.records().values() if record.tags[:1] == (self._tag,)}
@@ -116,10 +114,10 @@ class _Scheduler:
                 self._trials[frozen.number] = Trial(**current_keys(kept))
                 continue
             trial = StudyTrial(self._study, frozen._trial_id)  # pyright: ignore[reportPrivateUsage]
-            if record is None:  # killed between proposing and creating: proposed, but nobody has seen it
+            if record is None:  # killed between proposing and creating: proposed, but never a run
                 self._propose(trial)
             else:
-                self._follow(trial, record)
+                self._watch(trial, record)
                 if record.can_resume or record.state == "created":
                     self._store.launch(self._store.get(record.id))
 
@@ -127,21 +125,21 @@ class _Scheduler:
     def _tag(self) -> str:
         return f"sweep {self._run.folder.name}"
 
-    def look(self) -> None:
-        """Bring everything up to date: ended trials, pruned ones, new ones, and what others read."""
+    def update(self) -> None:
+        """Update the states of all trials, propose new ones, and write ``trials.json``."""
         self._store.adopt()
         for number in list(self._working):
-            self._look_at(number)
+            self._update_trial(number)
         while self._wants_another():
             self._propose(self._study.ask())
-        self._tell_others()
+        self._write_trials()
 
     def _wants_another(self) -> bool:
         begun = len(self._working) + len(self._ended())
         return len(self._working) < self._settings.parallel and begun < self._settings.trials
 
     def _propose(self, trial: optuna.Trial) -> None:
-        """Let the study choose, and launch a run of that choice; choices that clash are told to be bad."""
+        """Let the study choose, and launch a run of that choice; choices that clash are pruned."""
         chosen = {name: _suggest(trial, name, dimension) for name, dimension in self._settings.space.items()}
         try:
             settings = self._settings.settings_of(chosen)
@@ -154,48 +152,48 @@ class _Scheduler:
         config = RunConfig(seed=seed, settings=settings)
         name = f"{self._run.folder.name[-4:]} trial {trial.number}"
         created = self._store.create(config, name, tags=(self._tag, _trial_tag(trial.number)))
-        self._follow(trial, created.record, chosen)
+        self._watch(trial, created.record, chosen)
         self._store.launch(created)
 
     def _refuse_impossible_space(self) -> None:
-        newest = list(self._trials.values())[-_PATIENCE:]
-        if len(newest) == _PATIENCE and all(trial.state == "illegal" for trial in newest):
-            raise RunError("the choices clash whatever is proposed", "space", f"change it; {newest[-1].why}")
+        last = list(self._trials.values())[-_PATIENCE:]
+        if len(last) == _PATIENCE and all(trial.state == "illegal" for trial in last):
+            raise RunError("the choices clash whatever is proposed", "space", f"change it; {last[-1].why}")
 
-    def _follow(self, trial: optuna.Trial, record: RunRecord, chosen: Mapping[str, Value] | None = None) -> None:
+    def _watch(self, trial: optuna.Trial, record: RunRecord, chosen: Mapping[str, Value] | None = None) -> None:
         if chosen is None:
             chosen = {name: _suggest(trial, name, dimension) for name, dimension in self._settings.space.items()}
         self._working[trial.number] = trial
         self._trials[trial.number] = Trial(trial.number, record.state, dict(chosen), record.id)
         self._readers[trial.number] = self._store.get(record.id).metrics()
 
-    def _look_at(self, number: int) -> None:
-        """Follow one trial: its scores, whether it is worth going on, and how it ended."""
+    def _update_trial(self, number: int) -> None:
+        """Update one trial: report its scores, prune it, or close it."""
         trial = self._trials[number]
         assert trial.run is not None
         try:
-            followed = self._store.get(trial.run)
+            trial_run = self._store.get(trial.run)
         except EngineError:
             trial.state, trial.why = "cancelled", "its run was deleted"
             self._close(trial, self._working.pop(number))
             return
-        record = followed.record
+        record = trial_run.record
         trial.state, trial.why = record.state, record.failure or ""
         self._readers[number].poll()
         self._report(number)
         if record.state in ACTIVE:
             if record.state == "running" and not record.is_stopping and self._working[number].should_prune():
                 with suppress(RunError):  # it ended in the meantime
-                    self._store.cancel(followed, prune=True)
+                    self._store.cancel(trial_run, prune=True)
         elif record.state == "interrupted" and record.launch < _MAX_LAUNCHES:
-            self._store.resume(followed)
+            self._store.resume(trial_run)
         else:
             trial.state = "killed" if record.state == "interrupted" else record.state
             trial.value = min((score for score in trial.scores if math.isfinite(score)), default=None)
             self._close(trial, self._working.pop(number))
 
     def _report(self, number: int) -> None:
-        """Tell the study the score of every epoch that has ended since."""
+        """Report the scores of the epochs that have ended since to the study."""
         trial = self._trials[number]
         for score in list(_scores(self._readers[number]))[len(trial.scores) :]:
             trial.scores.append(score)
@@ -203,30 +201,30 @@ class _Scheduler:
                 warnings.simplefilter("ignore")  # a resumed trial reports its first epochs once more
                 self._working[number].report(score, len(trial.scores))
 
-    def _close(self, trial: Trial, told: optuna.Trial) -> None:
-        """Tell the study how a trial ended; from then on it counts."""
+    def _close(self, trial: Trial, study_trial: optuna.Trial) -> None:
+        """Tell the study how a trial ended."""
         from optuna.trial import TrialState
 
         self._trials[trial.number] = trial
-        told.set_user_attr("trial", asdict(trial))
+        study_trial.set_user_attr("trial", asdict(trial))
         if trial.state == "done" and trial.value is not None:
-            self._study.tell(told, trial.value)
+            self._study.tell(study_trial, trial.value)
             self._importance = _importance(self._study)
         elif trial.state in ("pruned", "illegal"):
-            self._study.tell(told, state=TrialState.PRUNED)
+            self._study.tell(study_trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(told, state=TrialState.FAIL)
-        self._refuse_hopeless()
+            self._study.tell(study_trial, state=TrialState.FAIL)
+        self._refuse_failing_space()
 
-    def _refuse_hopeless(self) -> None:
+    def _refuse_failing_space(self) -> None:
         ended = self._ended()
         failed = [trial for trial in ended if trial.state in ("failed", "killed")]
-        if len(failed) >= min(_HOPELESS, self._settings.trials) and len(failed) == len(ended):
+        if len(failed) >= min(_MAX_FIRST_FAILURES, self._settings.trials) and len(failed) == len(ended):
             reasons = "; ".join(dict.fromkeys(trial.why or trial.state for trial in failed))
-            self._tell_others()
+            self._write_trials()
             raise RunError(f"all {len(failed)} trials failed", "trials", f"change what they have in common: {reasons}")
 
-    def _tell_others(self) -> None:
+    def _write_trials(self) -> None:
         ended = self._ended()
         done = [trial.value for trial in ended if trial.value is not None]
         metrics = {
@@ -241,28 +239,28 @@ class _Scheduler:
             "importance": self._importance,
             "trials": [asdict(self._trials[number]) for number in sorted(self._trials)],
         }
-        if content != self._told:
-            self._told = content
+        if content != self._written:
+            self._written = content
             write_atomic(self._run.files.trials, json.dumps(content).encode())
             self._run.checkpoint({}, {"finished": len(ended)})
 
     def _progress(self) -> float:
-        parts = [self._store.record(trial.run).progress for trial in self._under_way() if trial.run]
-        return (len(self._ended()) + sum(parts)) / self._settings.trials
+        fractions = [self._store.record(trial.run).progress for trial in self._under_way() if trial.run]
+        return (len(self._ended()) + sum(fractions)) / self._settings.trials
 
     def _under_way(self) -> Iterator[Trial]:
         return (self._trials[number] for number in self._working)
 
     def stop_trials(self) -> None:
-        """Ask the trials that are under way to stop; they go on when the sweep does."""
+        """Request the running trials to stop; they resume when the sweep does."""
         for trial in self._under_way():
             with suppress(EngineError):
                 assert trial.run is not None
                 self._store.cancel(self._store.get(trial.run))
 
     def end(self) -> None:
-        """Write down the end."""
-        self._tell_others()
+        """Write the last state."""
+        self._write_trials()
         if not any(trial.state == "done" for trial in self._trials.values()):
             raise RunError("no trial came to its end", "trials", "see in the list of runs why they stopped")
 
@@ -282,6 +280,8 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
         "none": optuna.pruners.NopPruner,
     }
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    if run.files.study.exists():
+        write_atomic(run.files.study, current_study(run.files.study.read_text()).encode())
     return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(run.files.study))),
         sampler=samplers[settings.sampler](seed=run.seed % 2**32),
@@ -330,6 +330,6 @@ def _importance(study: optuna.Study) -> dict[str, float]:
 
     with warnings.catch_warnings(), suppress(ValueError, RuntimeError, ZeroDivisionError):
         warnings.simplefilter("ignore")  # what is experimental in Optuna says so
-        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+        importances = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        return {name: float(value) for name, value in importances.items() if math.isfinite(value)}
     return {}

@@ -27,7 +27,7 @@ nav { box-sizing: border-box; height: 100%; padding: 14px 4px 8px; display: flex
 .pages { flex: 1; min-height: 0; display: flex; flex-direction: column; gap: 4px; overflow: hidden auto; scrollbar-width: none }
 .pages > a { flex: none }
 a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; flex-direction: column; gap: 4px;
-  align-items: center; justify-content: center; min-height: 56px; border-radius: 10px; color: var(--h-secondary);
+  align-items: center; justify-content: center; text-align: center; min-height: 56px; border-radius: 10px; color: var(--h-secondary);
   font: 500 11px/1.2 Inter, system-ui, sans-serif; transition: background 120ms, color 120ms }
 a:hover, button:hover { background: var(--h-hover); color: var(--h-text) }
 a[aria-current] { background: var(--h-selected); color: var(--h-accent) }

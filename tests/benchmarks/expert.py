@@ -10,10 +10,10 @@ import torch
 
 from engine.data.climate import NUM_CLASSES, class_fractions, climate_at, climate_raster
 from engine.data.demo_land import DemoLand
+from engine.evaluation.expert_scores import Beliefs, Truth, score
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF, even_centres
 from engine.sphere import LatLonGrid, unit_vectors
-from engine.training.expert.scores import Beliefs, Truth, score
 from tests.benchmarks import Row, seconds
 
 TILES = 64

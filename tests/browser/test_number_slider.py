@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import address_of, eventually, open_page, resting_box
+from tests.support.browser import address_of, eventually, open_page, resting_box
 
 TITLES = {"basis": "Basis", "embeddings": "Embeddings", "data": "Data", "mvmf": "MvMF", "table": "Table"}
 SPHERE = "basis&show=component&domain=sphere&L=10&K=64&k=1"

@@ -16,7 +16,7 @@ from engine.errors import CancelledError, ChoiceError
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint
 from engine.training import ddp as ranks
-from engine.training.ddp import Follower
+from engine.training.ddp import ReadOnlyRun
 from tests.support.ocean import write_days
 from tests.support.trainings import MODEL, SMALL
 
@@ -78,14 +78,14 @@ def test_two_processes_make_the_steps_of_one(place):
     assert two[-1]["val_mae_mean"] == one[-1]["val_mae_mean"]
     kept = read_checkpoint(place / "two" / "checkpoints" / "last.safetensors")
     assert kept is not None
-    assert kept.metadata["task"]["learner"]["step"] == 2
+    assert kept.metadata["task"]["module"]["step"] == 2
     assert (place / "two" / "scores.json").exists()
 
 
 def test_a_follower_reads_and_never_writes(place, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    follower = Follower(folder, RunConfig(settings=SMALL, seed=4))
+    follower = ReadOnlyRun(folder, RunConfig(settings=SMALL, seed=4))
     follower.report({"x": 1.0}, 0.5, epoch=1)
     follower.checkpoint({"x": np.ones(3)}, {})
     follower.snapshot(1, x=np.ones(3))
@@ -102,7 +102,7 @@ def test_machines_must_know_where_to_meet(monkeypatch, tmp_path):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     settings = SMALL.model_copy(update={"nodes": 2})
     with pytest.raises(ChoiceError, match="2 machines do not know where to meet"):
-        ranks._meeting_place(settings)
+        ranks._rendezvous(settings)
 
 
 def test_only_a_training_can_be_helped(tmp_path, capsys):
@@ -117,5 +117,5 @@ def test_a_follower_that_is_told_to_stop_leaves_quietly(monkeypatch, tmp_path):
     def stopped(*_: object) -> None:
         raise CancelledError("the run was asked to stop", "here", "resume it")
 
-    monkeypatch.setattr("engine.training.sst.task.learn_sst", stopped)
+    monkeypatch.setattr("engine.training.sst.task.train_sst", stopped)
     assert ranks.main([str(tmp_path), "--rank", "1"]) == 1

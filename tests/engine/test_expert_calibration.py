@@ -9,7 +9,7 @@ from engine.data.climate import GROUP_OF_CLASS, NUM_CLASSES
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import GeographicLoss, MixtureVMF, even_centres
 from engine.sphere import lat_lon
-from engine.training.expert.calibration import SHARES, temper
+from engine.training.expert.prior import FRACTIONS, temper
 
 NUM = 600
 CENTRES = even_centres(12).float()
@@ -96,4 +96,4 @@ def test_no_more_trust_than_the_most(pixels, pay):
     model = trained(0.1)
     temper(model, geolocator(), pixels, pay)
     for share in shares(model, 0.1):
-        assert share == pytest.approx(max(SHARES), abs=1e-5)
+        assert share == pytest.approx(max(FRACTIONS), abs=1e-5)

@@ -8,10 +8,7 @@ import torch
 
 from engine.data.climate import NUM_CLASSES
 from engine.data.tiles import Tiles
-from engine.mvmf import MixtureVMF, credible_region, even_centres
-from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
-from engine.training.expert.prior import day_distance, fit_prior
-from engine.training.expert.scores import (
+from engine.evaluation.expert_scores import (
     LEVELS,
     RADII_KM,
     RECALL_AREAS_KM2,
@@ -20,8 +17,12 @@ from engine.training.expert.scores import (
     _regions,
     belief_within,
     best_guess,
+    day_distance,
     score,
 )
+from engine.mvmf import MixtureVMF, credible_region, even_centres
+from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
+from engine.training.expert.prior import fit_prior
 
 K = 60
 RNG = np.random.default_rng(0)
@@ -155,7 +156,7 @@ def test_a_belief_that_knows_scores_best_and_one_row_stands_for_all():
 
 def test_sea_counts_for_climate_only():
     mix = mixture()
-    truth = truth_at(np.array([0.0, 50.0]), np.array([0.0, 10.0]))._replace(counts=np.array([False, True]))
+    truth = truth_at(np.array([0.0, 50.0]), np.array([0.0, 10.0]))._replace(is_placed=np.array([False, True]))
     alone = Truth(*(part[1:] for part in truth))
     weights = logits(2)
     both = score(mix, beliefs_about(truth, weights), truth)

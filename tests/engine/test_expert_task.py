@@ -13,13 +13,13 @@ from engine.config.sst import DemoSource
 from engine.data.climate import NUM_CLASSES, SEA
 from engine.data.tiles import SPLITS, split_of_points
 from engine.errors import CancelledError, ConfigError, DataError, RunError, StoreError
+from engine.evaluation.expert_scores import RECALL_AREAS_KM2
 from engine.runs.checkpoints import read_checkpoint
 from engine.runs.tasks import load_task
-from engine.training.expert.calibration import SHARES
-from engine.training.expert.data_module import SSTDataModule, counted, open_tiles
+from engine.training.expert.data_module import ExpertDataModule, is_placed, open_tiles
 from engine.training.expert.model_bundle import load_expert
-from engine.training.expert.scores import RECALL_AREAS_KM2
-from engine.training.expert.task import learn_expert, learning_rate
+from engine.training.expert.prior import FRACTIONS
+from engine.training.expert.task import learning_rate, train_expert
 from tests.support.run_context import context
 from tests.support.tiles import write_tiles
 
@@ -81,7 +81,7 @@ def learned(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    learn_expert(TINY, context(folder, TINY))
+    train_expert(TINY, context(folder, TINY))
     return folder
 
 
@@ -143,7 +143,7 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
     settings = expert.settings
     assert settings in (QUICK, LEARNED)
     assert "synthetic" in expert.tiles.lower()
-    lesson = SSTDataModule.of(settings, 0)
+    lesson = ExpertDataModule.of(settings, 0)
     beliefs = expert.believe(lesson.test.pixels[:50])
     nll = -float(expert.mixture.paired_log_prob(_points(lesson, 50), beliefs.log_weights).mean())
     assert abs(nll - scores["expert"]["nll"]) < 0.6
@@ -153,7 +153,7 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
         expert.believe(np.zeros((1, 4, side, side), np.float32))
 
 
-def _points(lesson: SSTDataModule, count: int) -> torch.Tensor:
+def _points(lesson: ExpertDataModule, count: int) -> torch.Tensor:
     return lesson.truth().points[:count].float()
 
 
@@ -200,12 +200,12 @@ def test_the_best_weights_are_a_copy_tempered(whole):
     best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", "expert.safetensors"))
     assert best is not None
     assert result is not None
-    start = SSTDataModule.of(TINY, 0).model().state_dict()
+    start = ExpertDataModule.of(TINY, 0).model().state_dict()
     for name, array in result.arrays.items():
         if name.startswith(("place.", "climate.")):
             learned, kept = best.arrays[name] - start[name].numpy(), array - start[name].numpy()
             share = (kept * learned).sum() / (learned * learned).sum()
-            assert share == pytest.approx(min(SHARES, key=lambda tried: abs(tried - share)), abs=1e-5)
+            assert share == pytest.approx(min(FRACTIONS, key=lambda tried: abs(tried - share)), abs=1e-5)
             np.testing.assert_allclose(kept, share * learned, atol=1e-6)
         else:
             np.testing.assert_array_equal(array, best.arrays[name])
@@ -220,17 +220,17 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, who
     for folder in (stopped, killed):
         folder.mkdir()
     with pytest.raises(CancelledError):
-        learn_expert(TINY, context(stopped, TINY, stop_after))
+        train_expert(TINY, context(stopped, TINY, stop_after))
     assert not (stopped / "expert.safetensors").exists()
-    learn_expert(TINY, context(stopped, TINY))
+    train_expert(TINY, context(stopped, TINY))
 
     run = context(killed, TINY)
     report, left = run.report, iter(range(stop_after - 1))
     run.report = lambda *arguments, **named: report(*arguments, **named) if next(left, None) is not None else 1 / 0
     with pytest.raises(ZeroDivisionError):
-        learn_expert(TINY, run, clock=itertools.count(step=1.7).__next__)
+        train_expert(TINY, run, clock=itertools.count(step=1.7).__next__)
     run.close()
-    learn_expert(TINY, context(killed, TINY))
+    train_expert(TINY, context(killed, TINY))
 
     for folder in (stopped, killed):
         assert (folder / "expert.safetensors").read_bytes() == (whole / "expert.safetensors").read_bytes()
@@ -243,17 +243,17 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, who
 def test_another_seed_is_another_run(tmp_path, whole):
     run = context(tmp_path, TINY)
     run.config = RunConfig(settings=TINY, seed=1)
-    learn_expert(TINY, run)
+    train_expert(TINY, run)
     assert (tmp_path / "expert.safetensors").read_bytes() != (whole / "expert.safetensors").read_bytes()
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
-    batch = SSTDataModule.batch
+    batch = ExpertDataModule.batch
     monkeypatch.setattr(
-        SSTDataModule, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan))
+        ExpertDataModule, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan))
     )
     with pytest.raises(RunError, match="the loss diverged"):
-        learn_expert(TINY, context(tmp_path, TINY))
+        train_expert(TINY, context(tmp_path, TINY))
 
 
 # --- other sources --------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
         settings = TINY.model_copy(update={"tiles": choice, "centres": "kmeans", "num_centres": 8, "epochs": 1})
         folder = tmp_path / choice.kind
         folder.mkdir()
-        learn_expert(settings, context(folder, settings))
+        train_expert(settings, context(folder, settings))
         scores = json.loads((folder / "scores.json").read_text())
         assert np.isfinite(scores["expert"]["nll"])
         assert load_expert(folder).settings.shows_ocean
@@ -277,7 +277,7 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
 @pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
 def test_centres_stand_where_the_settings_say(kind):
     settings = TINY.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
-    lesson = SSTDataModule.of(settings, 0)
+    lesson = ExpertDataModule.of(settings, 0)
     count = len(lesson.centres)
     assert count == 24
     torch.testing.assert_close(lesson.centres.norm(dim=1), torch.ones(count).double())
@@ -288,9 +288,9 @@ def test_centres_stand_where_the_settings_say(kind):
 def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
     sea = open_tiles(TINY, 0).at([0.0, 45.0], [-150.0, 5.0], 1)
     assert sea.climate[0, SEA] == 1.0
-    assert counted(sea, TINY).tolist() == [False, True]
+    assert is_placed(sea, TINY).tolist() == [False, True]
     ocean = TINY.model_copy(update={"tiles": OceanTiles(size=8)})
-    assert counted(sea, ocean).all()
+    assert is_placed(sea, ocean).all()
     write_tiles(tmp_path)
     for path in tmp_path.iterdir():
         path.unlink()
@@ -298,8 +298,8 @@ def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
     pixels = np.ones((lat.size, 1, 8, 8))
     np.savez(tmp_path / "sea.npz", pixels=pixels, lat=lat.ravel(), lon=lon.ravel(), day=np.ones(lat.size))
     settings = TINY.model_copy(update={"tiles": FolderTiles(path=str(tmp_path))})
-    with pytest.raises(DataError, match="all tiles of a part are sea"):
-        SSTDataModule.of(settings, 0)
+    with pytest.raises(DataError, match="all tiles of a split are sea"):
+        ExpertDataModule.of(settings, 0)
 
 
 # --- files and settings ---------------------------------------------------------------------------------------------

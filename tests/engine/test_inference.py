@@ -17,8 +17,9 @@ from engine.models.baselines import Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
-from engine.training.sst.inference import estimate_months, load_model, reconstruct
-from engine.training.sst.model_bundle import ModelBundle, on_grid
+from engine.training.sst.model_bundle import ModelBundle, load_model, on_grid
+from engine.training.sst.reconstruct import reconstruct
+from engine.training.sst.tiled_prediction import estimate_months
 from explorer.cli import main
 from tests.support.ocean import GRID, LAND, small_ocean
 from tests.support.trainings import MODEL, SMALL, untrained
@@ -46,7 +47,7 @@ def test_a_model_survives_its_file(tmp_path, home, encoder):
     else:
         assert again.basis.key == model.basis.key
     data = prepare(small_ocean(1), (2001, 2), (2001, 2))
-    estimates = [next(estimate_months(one.model, one.view(data), SMALL))[1].mean for one in (model, again)]
+    estimates = [next(estimate_months(one.model, one.model_inputs(data), SMALL))[1].mean for one in (model, again)]
     np.testing.assert_allclose(*estimates, atol=0.01)
 
 
@@ -152,7 +153,7 @@ def test_every_month_is_told_once_whatever_a_sample_holds(home):
     data = prepare(small_ocean(1), (2001, 1), (2001, 7))
     for months in (1, 3, 7, 24):
         model = untrained(months=months)
-        told = list(estimate_months(model.model, model.view(data), model.settings))
+        told = list(estimate_months(model.model, model.model_inputs(data), model.settings))
         assert [n for part, _ in told for n in part] == list(range(7))
         for part, estimate in told:
             assert estimate.mean.shape == (len(part), *GRID.shape)
@@ -163,12 +164,14 @@ def test_every_month_is_told_once_whatever_a_sample_holds(home):
 def test_the_last_sample_of_a_file_reaches_back_as_in_scoring(home):
     source, model = small_ocean(1), untrained(months=3)
     data = prepare(source, (2001, 1), (2001, 5))
-    expected = np.concatenate([part.mean for _, part in estimate_months(model.model, model.view(data), model.settings)])
+    expected = np.concatenate(
+        [part.mean for _, part in estimate_months(model.model, model.model_inputs(data), model.settings)]
+    )
     found = reconstruct(model, source, (2001, 1), (2001, 5))
     assert found["time"].dt.month.values.tolist() == [1, 2, 3, 4, 5]
     np.testing.assert_array_equal(found["sst"].values, expected)
     short = prepare(source, (2001, 4), (2001, 5))
-    alone = next(estimate_months(model.model, model.view(short), model.settings))[1].mean
+    alone = next(estimate_months(model.model, model.model_inputs(short), model.settings))[1].mean
     assert (alone[:, ~LAND] != expected[3:, ~LAND]).any()
 
 
@@ -176,7 +179,11 @@ def test_turns_share_the_months(home):
     data = prepare(small_ocean(1), (2001, 1), (2001, 5))
     model = untrained()
     parts = [
-        [n for part, _ in estimate_months(model.model, model.view(data), SMALL, turn=(rank, 2)) for n in part]
+        [
+            n
+            for part, _ in estimate_months(model.model, model.model_inputs(data), SMALL, rank=rank, world_size=2)
+            for n in part
+        ]
         for rank in range(2)
     ]
     assert parts == [[0, 2, 4], [1, 3]]
@@ -198,7 +205,7 @@ def test_the_model_says_the_same_through_windows_as_at_once(home):
     data = prepare(small_ocean(1), (2001, 2), (2001, 2))
     small = untrained(model=local, window=(6, 6), overlap=0)
     whole = replace(small, settings=small.settings.model_copy(update={"window": (18, 36)}))
-    one, other = (next(estimate_months(m.model, m.view(data), m.settings))[1].mean for m in (small, whole))
+    one, other = (next(estimate_months(m.model, m.model_inputs(data), m.settings))[1].mean for m in (small, whole))
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 
@@ -207,7 +214,7 @@ def test_a_month_without_any_observation_has_an_answer(home):
     model = untrained()
     for days in (np.full_like(data.daily, np.nan), np.where(np.arange(31)[:, None, None] == 3, data.daily, np.nan)):
         blind = replace(data, daily=days.astype(np.float32))
-        found = next(estimate_months(model.model, model.view(blind), SMALL))[1].mean
+        found = next(estimate_months(model.model, model.model_inputs(blind), SMALL))[1].mean
         assert np.isfinite(found[:, ~LAND]).all()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from engine.config import RunConfig, TableSettings
-from engine.config.legacy import current_key, current_keys, current_trials
+from engine.config.legacy import current_key, current_keys, current_study, current_trials
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.embedding import HarmonicBasis
@@ -167,6 +167,9 @@ def test_a_sweep_is_read_with_todays_names(store):
     assert set(view.importance) == set(view.fields)
     assert all(set(trial.chosen) == set(view.fields) for trial in view.scored)
     assert len(view.scored) == 2
+    journal = current_study(run_named(store, "sweep").files.study.read_text())
+    assert journal.count('"param_name":"ema_decay"') == 2
+    assert '"param_name":"average"' not in journal
 
 
 def test_deleted_runs_of_before_can_be_restored_and_deleted_for_good(store):

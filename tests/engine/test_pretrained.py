@@ -14,8 +14,8 @@ from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
 from engine.evaluation.scores import score, score_table
 from engine.models.baselines import BASELINES, Baselines, Climatology
-from engine.training.sst.inference import estimate_months, pretrained
-from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle
+from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle, load_model
+from engine.training.sst.tiled_prediction import estimate_months
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def july(tmp_path_factory) -> MonthlyData:
 
 def table_of(data: MonthlyData, trained: ModelBundle, baselines: Baselines) -> dict:
     """Scores of a model and of baselines."""
-    ((_, found),) = estimate_months(trained.model, trained.view(data), trained.settings)
+    ((_, found),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
     assert np.isfinite(found.mean[:, ~data.land]).all()
     return score_table(score(data, {"model": found.mean, **baselines.predict(data)}))
 
@@ -44,12 +44,12 @@ def test_it_is_small_and_has_a_card():
     path = asset(PRETRAINED)
     assert path.stat().st_size <= 3_000_000
     card = path.with_suffix(".md").read_text(encoding="utf-8")
-    num_parameters = sum(value.numel() for value in pretrained().model.parameters())
+    num_parameters = sum(value.numel() for value in load_model("pretrained").model.parameters())
     assert f"{num_parameters:,} parameters" in card
 
 
 def test_it_beats_its_rivals_on_an_ocean_it_has_not_seen(july):
-    table = table_of(july, pretrained(), shipped_rivals())
+    table = table_of(july, load_model("pretrained"), shipped_rivals())
     assert mae(table, "model") < 0.65 * mae(table, "mean")
     assert mae(table, "model") < 0.7 * mae(table, "mean_debiased")
     assert mae(table, "model") < 0.75 * mae(table, "climatology_anomaly")
@@ -79,7 +79,7 @@ def test_it_reconstructs_the_real_august_of_2012_under_clouds(july):
     coeffs[0] = np.where(land, np.nan, np.nan_to_num(field).sum(axis=1, keepdims=True) / sea)
     parallels = Climatology(coeffs, data.grid)
     baselines = Baselines(parallels, {name: BASELINES[name](parallels) for name in ("mean", "climatology")})
-    table = table_of(data, replace(pretrained(), climatology=parallels), baselines)
+    table = table_of(data, replace(load_model("pretrained"), climatology=parallels), baselines)
     unseen = {name: mae(table, name, "observations", "0") for name in table}
     assert unseen["model"] < 0.6 * unseen["mean"] == 0.6 * unseen["climatology"]
     assert mae(table, "model") < 0.15 * mae(table, "climatology")
@@ -89,7 +89,7 @@ def test_it_reconstructs_the_real_august_of_2012_under_clouds(july):
 def test_it_reads_a_source_on_another_grid(tmp_path):
     ocean = demo_ocean(2.0, seed=11, years=1)
     data = prepare(ocean, (2001, 7), (2001, 7), folder=tmp_path)
-    trained = pretrained()
-    ((_, found),) = estimate_months(trained.model, trained.view(data), trained.settings)
+    trained = load_model("pretrained")
+    ((_, found),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
     error = np.abs(found.mean - data.target)[:, ~data.land]
     assert error.mean() < 1.0

@@ -20,7 +20,7 @@ from engine.queries.mvmf import sandbox as mvmf
 from engine.queries.mvmf.centres import CentreChoice, Component, Components, PlacedComponent
 from engine.queries.mvmf.sandbox import Mixture
 from engine.sphere import great_circle_km, unit_vectors
-from engine.training.expert.task import learn_expert
+from engine.training.expert.task import train_expert
 from tests.support.run_context import context
 
 EARTH_KM = 6371.0
@@ -296,7 +296,7 @@ def test_a_file_of_too_much_is_refused():
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("expert")
     (folder / "config.json").write_bytes(RunConfig(settings=TINY).to_json())
-    learn_expert(TINY, context(folder, TINY))
+    train_expert(TINY, context(folder, TINY))
     return folder
 
 

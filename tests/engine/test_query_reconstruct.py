@@ -32,9 +32,8 @@ from engine.queries.reconstruct import scores as reconstruct_scores
 from engine.sphere import LatLonGrid
 from engine.training.sst import data_module as lesson
 from engine.training.sst import reconstruct as reconstruct_task
-from engine.training.sst.inference import estimate_months
 from engine.training.sst.model_bundle import ModelBundle
-from engine.training.sst.tiled_prediction import answer
+from engine.training.sst.tiled_prediction import estimate_months, predict
 from tests.support.ocean import GRID, LAND, small_ocean
 from tests.support.run_context import context
 from tests.support.trainings import MODEL, SMALL, learn
@@ -85,25 +84,25 @@ def trained() -> ModelBundle:
 
 def test_answers_are_those_of_the_whole_archive() -> None:
     data = prepare(small_ocean(4), (2004, 6), (2004, 7))
-    found = answer(trained(), data).estimate
-    ((_, expected),) = estimate_months(trained().model, trained().view(data), SETTINGS)
+    found = predict(trained(), data).estimate
+    ((_, expected),) = estimate_months(trained().model, trained().model_inputs(data), SETTINGS)
     np.testing.assert_array_equal(found.mean, expected.mean)
     np.testing.assert_array_equal(found.std, expected.std)
 
 
 def test_after_a_change_only_what_it_touches_is_asked_again_and_the_answer_is_that_of_asking_all() -> None:
     data = prepare(small_ocean(4), (2004, 6), (2004, 7))
-    known = answer(trained(), data)
+    known = predict(trained(), data)
     days = np.array(data.daily)
     days[1, :, 12:14, 3:6] = np.nan
     changed = np.zeros(GRID.shape, bool)
     changed[12:14, 3:6] = True
     other = replace(data, daily=days)
-    again = answer(trained(), other, known=known, changed=changed)
+    again = predict(trained(), other, known=known, changed=changed)
     kept = [corner for corner in known.windows if again.windows[corner] is known.windows[corner]]
     assert kept
     assert len(kept) < len(known.windows)
-    whole = answer(trained(), other).estimate
+    whole = predict(trained(), other).estimate
     np.testing.assert_allclose(again.estimate.mean, whole.mean, atol=1e-5)
     assert np.nanmax(np.abs(whole.mean - known.estimate.mean)) > 1e-3
 
@@ -114,7 +113,7 @@ def test_day_weights_sum_to_one_and_vanish_where_nothing_was_seen(patch_days: in
     if patch_days > 1:
         model = small_model_of(patch_days)
     data = prepare(small_ocean(4), (2004, 2), (2004, 2))
-    answers = answer(model, data)
+    answers = predict(model, data)
     for row, column in ((12, 3), (8, 20), (14, 35), (17, 0)):
         weights = answers.day_weights(0, row, column)
         seen = np.isfinite(data.daily[0, :, row, column])
@@ -136,8 +135,10 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
     found = reconstruct.score_months(months)
     data = prepare(small_ocean(4), (2004, 5), (2004, 7))
     estimates = {name: np.stack([month.estimates[name] for month in months]) for name in months[0].estimates}
-    usual = {month.request.month: month.climatology for month in months}
-    table = score_table(score(data, estimates, usual=usual), [name for name in estimates if name != "model"])
+    climatology = {month.request.month: month.climatology for month in months}
+    table = score_table(
+        score(data, estimates, climatology=climatology), [name for name in estimates if name != "model"]
+    )
     assert found.table == table
     assert found.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
     assert found.best == min(found.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])

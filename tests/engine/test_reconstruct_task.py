@@ -5,7 +5,6 @@ import pytest
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.errors import CancelledError
-from engine.training.sst import inference
 from engine.training.sst import reconstruct as reconstruct_task
 from tests.support.ocean import small_ocean
 from tests.support.run_context import context
@@ -27,13 +26,13 @@ def home(tmp_path, monkeypatch):
 def asked(monkeypatch):
     """The first months of the samples that the model was asked for."""
     months: list[int] = []
-    sample = inference._sample
+    sample = reconstruct_task._estimate
 
     def counted(model, data, count):
         months.append(int(data.months[-count]))
         return sample(model, data, count)
 
-    monkeypatch.setattr(inference, "_sample", counted)
+    monkeypatch.setattr(reconstruct_task, "_estimate", counted)
     return months
 
 

@@ -1,4 +1,4 @@
-"""The heartbeat hears the wish to stop, keeps the status fresh, and ends a process whose task does not come back."""
+"""The heartbeat notices a request to stop, updates the status, and ends a process whose task does not return."""
 
 import math
 import threading

@@ -73,7 +73,7 @@ def test_a_masked_spectrum_is_the_plain_sum_over_harmonics_and_cells():
     usual = np.full(grid.shape, 0.5)
     usual[counted.argmax(axis=0)[7], 7] = np.nan
     sums = SpectrumSums(grid, 6)
-    sums.add(estimate, truth, counted, usual=usual)
+    sums.add(estimate, truth, counted, climatology=usual)
     found = sums.spectrum()
 
     where = counted & np.isfinite(truth) & np.isfinite(usual)

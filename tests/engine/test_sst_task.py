@@ -21,8 +21,8 @@ from engine.training.fit import fit
 from engine.training.sst import data_module as lesson
 from engine.training.sst import task as sst_task
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
-from engine.training.sst.inference import estimate_months
 from engine.training.sst.model_bundle import ModelBundle
+from engine.training.sst.tiled_prediction import estimate_months
 from tests.support.ocean import GRID, small_ocean
 from tests.support.run_context import context
 from tests.support.trainings import MODEL, SMALL, learn, lines_of
@@ -114,7 +114,7 @@ def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
     whole, region = (json.loads((folder / name).read_text()) for name in ("scores.json", "scores-held-out.json"))
     exam, estimates, _ = judged_anew(folder, settings)
     trained = ModelBundle.load(folder / "best.safetensors")
-    parts = estimate_months(trained.model, trained.view(exam.data), settings)
+    parts = estimate_months(trained.model, trained.model_inputs(exam.data), settings)
     std = np.concatenate([part.std for _, part in parts])
     assert whole["model"]["calibration"] == calibration(exam.data, estimates["model"], std)
     assert whole["model"]["calibration"] != region["model"]["calibration"]
@@ -129,7 +129,7 @@ def judged_anew(folder, settings):
         baselines = Baselines.from_state_dict(dict(kept))
     months = settings.months_of("test")
     exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
-    parts = estimate_months(trained.model, trained.view(exam.data), settings)
+    parts = estimate_months(trained.model, trained.model_inputs(exam.data), settings)
     estimates = {"model": np.concatenate([part.mean for _, part in parts]), **baselines.predict(exam.data)}
     return exam, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
 
@@ -159,7 +159,7 @@ def test_a_run_that_was_killed_goes_back_to_a_checkpoint(tmp_path, finished, mon
 
         run.report = counted
         with pytest.raises(StopIteration):
-            sst_task.learn_sst(SMALL, run, clock=itertools.count(step=0.4).__next__)
+            sst_task.train_sst(SMALL, run, clock=itertools.count(step=0.4).__next__)
         run.close()
     learn(folder)
     assert_alike(folder, finished)
@@ -220,7 +220,7 @@ def test_it_stops_early_when_nothing_improves_and_keeps_the_best(tmp_path):
     assert lines[-1]["val_mae"] > lines[-1]["best_mae"] == best.scores["val_mae"]
     last = read_checkpoint(folder / "checkpoints" / "last.safetensors").arrays
     head = best.model.state_dict()["decoder.head.weight"].numpy()
-    assert (head != last["average:decoder.head.weight"]).any(), "the best is no view of the last"
+    assert (head != last["module:ema_model:decoder.head.weight"]).any(), "the best is no view of the last"
 
 
 def test_a_plateau_halves_the_learning_rate(tmp_path):
@@ -283,7 +283,7 @@ def test_another_seed_is_another_run(tmp_path, finished):
     folder.mkdir()
     run = context(folder, SMALL)
     run.config = RunConfig(settings=SMALL, seed=1)
-    sst_task.learn_sst(SMALL, run)
+    sst_task.train_sst(SMALL, run)
     mine, other = lines_of(folder)[-1], lines_of(finished)[-1]
     assert mine["val_mae"] != other["val_mae"]
     # yet both are judged on the same cells, so that trials of a sweep can be compared: their baselines err alike

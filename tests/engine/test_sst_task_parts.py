@@ -16,8 +16,8 @@ from engine.models import SpatioTemporalConfig
 from engine.models.baselines import ICE_FRACTION, Climatology
 from engine.sphere import LatLonGrid
 from engine.training.sst.holdout import HoldOutSet, clouds_beside
-from engine.training.sst.loss import weighted_loss
-from engine.training.sst.positions import Places, fit_basis
+from engine.training.sst.module import weighted_error
+from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import Batch, ModelInputs, Samples, counted_area, in_box
 from engine.training.sst.windows import Corner, Windows
 from tests.support.ocean import GRID, LAND, small_ocean
@@ -33,10 +33,9 @@ def test_the_loss_by_hand():
     mean, target = torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.tensor([[[[2.0, 4.0, math.nan]]]])
     weight = torch.tensor([[[[0.5, 1.0, 0.0]]]])
     for kind, expected in {"l1": 0.5 * 1.0 + 1.0 * 2.0, "l2": 0.5 * 1.0 + 1.0 * 4.0}.items():
-        total, area = weighted_loss(kind, mean, None, target, weight)
-        assert (float(total), float(area)) == (expected, 1.5)
+        assert float(weighted_error(kind, mean, None, target, weight)) == expected
     std = torch.tensor([[[[1.0, 2.0, 1.0]]]])
-    total, _ = weighted_loss("gaussian", mean, std, target, weight)
+    total = weighted_error("gaussian", mean, std, target, weight)
     # −log N: ½·1² + log 1 + ½ log 2π and ½·1² + log 2 + ½ log 2π
     log2pi = math.log(2.0 * math.pi)
     assert float(total) == pytest.approx(0.5 * (0.5 + log2pi / 2) + (0.5 + math.log(2.0) + log2pi / 2))
@@ -46,7 +45,7 @@ def test_the_loss_by_hand():
 def test_what_does_not_count_has_no_gradient(kind):
     mean, std = torch.zeros(1, 1, 1, 3, requires_grad=True), torch.ones(1, 1, 1, 3, requires_grad=True)
     target = torch.tensor([[[[1.0, math.nan, math.inf]]]])
-    total, _ = weighted_loss(kind, mean, std, target, torch.tensor([[[[1.0, 0.0, 0.0]]]]))
+    total = weighted_error(kind, mean, std, target, torch.tensor([[[[1.0, 0.0, 0.0]]]]))
     total.backward()
     assert mean.grad[0, 0, 0, 0] != 0.0
     assert mean.grad[0, 0, 0, 1:].tolist() == [0.0, 0.0]
@@ -58,8 +57,8 @@ def test_a_spread_learns_from_the_errors_and_never_excuses_the_mean(kind):
     target, weight = torch.tensor([[[[1.0, -3.0]]]]), torch.ones(1, 1, 1, 2)
     alone, together = (torch.zeros(1, 1, 1, 2, requires_grad=True) for _ in range(2))
     std = torch.full((1, 1, 1, 2), 2.0, requires_grad=True)
-    expected, _ = weighted_loss(kind, alone, None, target, weight)
-    found, _ = weighted_loss(kind, together, std, target, weight)
+    expected = weighted_error(kind, alone, None, target, weight)
+    found = weighted_error(kind, together, std, target, weight)
     expected.backward()
     found.backward()
     assert found.item() == expected.item()
@@ -78,7 +77,7 @@ def test_a_window_knows_the_places_of_the_whole_grid():
     grid, patch = LatLonGrid.regular(5.0), (2, 3)
     config = SpatioTemporalConfig.preset("tiny", patch=(1, *patch), overlap=1, num_components=12)
     basis = fit_basis(config, 5)
-    places = Places(config, Windows.of(grid, (6, 9), 2, patch), basis)
+    places = PatchPositions(config, Windows.of(grid, (6, 9), 2, patch), basis)
     whole = position_embedding(basis, grid, patch).numpy()
     scale = scale_features(grid, patch).numpy()
     for row, column in ((0, 0), (15, 12), (30, 66), (12, 69)):
@@ -113,7 +112,7 @@ def samples_of(folder, settings=SMALL, monthly: bool = True, seed: int = 0) -> S
     data = prepare(source, (2001, 1), (2001, 12), folder=folder)
     windows = Windows.of(GRID, settings.window, settings.overlap, settings.model.patch[1:])
     usual = Climatology(np.where(LAND, np.nan, np.ones((5, *GRID.shape))).astype(np.float32), GRID)
-    places = Places(settings.model, windows, fit_basis(settings.model, 3))
+    places = PatchPositions(settings.model, windows, fit_basis(settings.model, 3))
     return Samples(ModelInputs.of(data, usual, windows, places), settings, seed)
 
 
@@ -157,7 +156,7 @@ def test_all_months_take_turns(folder):
 def test_land_ice_and_a_box_held_out_teach_nothing(folder):
     box = (-40.0, 20.0, 150.0, 200.0)
     samples = samples_of(folder, SMALL.model_copy(update={"held_out_box": box}))
-    windows = samples.view.windows
+    windows = samples.inputs.windows
     held = in_box(GRID, box)
     assert held[GRID.lat.searchsorted(0.0)][[0, 1, -1]].tolist() == [True, True, True]
     for number in range(12):
@@ -166,10 +165,10 @@ def test_land_ice_and_a_box_held_out_teach_nothing(folder):
         corner = next(
             corner
             for corner in (Corner(*pair) for pair in samples._corners)
-            if np.array_equal(samples.view.places.of(corner)[0], sample["lonlat"])
+            if np.array_equal(samples.inputs.positions.of(corner)[0], sample["lonlat"])
         )
         assert not weight[windows.cut(LAND | held, corner)].any()
-        assert not weight[windows.cut(samples.view.data.ice[month], corner) > ICE_FRACTION].any()
+        assert not weight[windows.cut(samples.inputs.data.ice[month], corner) > ICE_FRACTION].any()
         area = np.cos(np.deg2rad(GRID.lat))[corner.row : corner.row + 12, None]
         np.testing.assert_allclose(weight, np.where(weight > 0, area, 0.0), rtol=1e-6)
         assert weight.any()
@@ -182,10 +181,10 @@ def test_without_a_truth_the_target_is_the_mean_of_what_was_hidden(folder):
     corner = next(
         corner
         for corner in (Corner(*pair) for pair in samples._corners)
-        if np.array_equal(samples.view.places.of(corner)[0], sample["lonlat"])
+        if np.array_equal(samples.inputs.positions.of(corner)[0], sample["lonlat"])
     )
     month = samples._months(0, 3)[0]
-    days = samples.view.windows.cut(samples.view.data.daily[month], corner)
+    days = samples.inputs.windows.cut(samples.inputs.data.daily[month], corner)
     hidden = np.isfinite(days) & sample["missing"][0, 0]
     counts = hidden.any(axis=0)
     np.testing.assert_array_equal(sample["weight"][0] > 0, counts)
@@ -274,5 +273,5 @@ def test_without_a_truth_the_withheld_days_are_the_target(folder):
 def test_nothing_to_judge_by(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 1), folder=folder)
     icy = replace(data, ice=np.ones_like(data.ice))
-    with pytest.raises(DataError, match="no cell can be judged"):
+    with pytest.raises(DataError, match="no cell can be scored"):
         HoldOutSet.of(icy, 0.0, seed=0).mae(np.zeros_like(icy.target))

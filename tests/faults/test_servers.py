@@ -190,14 +190,14 @@ def test_sigterm_of_the_worker_keeps_a_checkpoint_and_reads_as_interrupted(store
 
 def test_launching_again_waits_while_the_end_of_the_process_before_is_written_down(store, monkeypatch):
     writing, go_on = threading.Event(), threading.Event()
-    why = supervise._why
+    failure_of = supervise._failure_of
 
     def slow(*arguments):
         writing.set()
         assert go_on.wait(PATIENCE_S)
-        return why(*arguments)
+        return failure_of(*arguments)
 
-    monkeypatch.setattr(supervise, "_why", slow)
+    monkeypatch.setattr(supervise, "_failure_of", slow)
     run = store.create(LONG)
     store.launch(run)
     wait_for(lambda: run.state == "running", "the run to work")

@@ -136,7 +136,7 @@ def test_a_cancelled_training_goes_on_to_the_same_curves(store, trained):
 def assert_left_in_order_of_training(run: Run) -> None:
     """A cancelled training that stops in time loses no step; one that does not loses those since its checkpoint."""
     kept = read_checkpoint(run.folder / "checkpoints" / "last.safetensors")
-    kept_step = 0 if kept is None else kept.metadata["task"]["learner"]["step"]
+    kept_step = 0 if kept is None else kept.metadata["task"]["module"]["step"]
     lost = max(line["iteration"] for line in lines_of(run.folder)) - kept_step
     assert lost == 0 or any("did not stop in time" in line for line in run.log_tail()), lost
 
@@ -186,4 +186,4 @@ def test_memory_that_ends(store, trained, monkeypatch):
     assert "ran out of memory" in (run.record.failure or ""), run.log_tail()
     leave(run)
     kept = read_checkpoint(run.folder / "checkpoints" / "last.safetensors")
-    assert kept is None or kept.metadata["task"]["learner"]["step"] == 0
+    assert kept is None or kept.metadata["task"]["module"]["step"] == 0

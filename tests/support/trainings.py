@@ -50,7 +50,7 @@ def learn(folder: Path, settings: SSTSettings = SMALL, stop_after: int | None = 
     folder.mkdir(exist_ok=True)
     run = context(folder, settings, stop_after)
     try:
-        sst_task.learn_sst(settings, run, **keywords)
+        sst_task.train_sst(settings, run, **keywords)
     finally:
         run.close()
     return folder

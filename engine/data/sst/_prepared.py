@@ -93,10 +93,10 @@ def _variable(dataset: xr.Dataset, variable: str | None, where: str) -> str:
 
 def _field(files: Sequence[File], variable: str, known: Periods) -> Field:
     where = str(files[0][0])
-    variable = variable_grid(files[0][1], variable, where, steps=_STEPS)
+    grid = variable_grid(files[0][1], variable, where, steps=_STEPS)
     for location, dataset in files[1:]:
         same_grid(dataset, files[0][1], variable, str(location), apart=_STEPS)
-    return Field(variable, segments_of(files, variable, variable), variable.layout, known)
+    return Field(variable, segments_of(files, variable, grid), grid.layout, known)
 
 
 def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
@@ -125,8 +125,8 @@ def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
         offset += int(padded.size)
     if not steps:
         raise DataError("all days are padded", where, "prepare it again")
-    variable = periods(TimeAxis(np.concatenate(starts), "standard"), unit, where)
-    return replace(variable, steps=np.concatenate(steps)[variable.steps])
+    days = periods(TimeAxis(np.concatenate(starts), "standard"), unit, where)
+    return replace(days, steps=np.concatenate(steps)[days.steps])
 
 
 def _next_month(first: Ints) -> Ints:

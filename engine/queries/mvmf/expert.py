@@ -21,15 +21,15 @@ from engine.data.climate import CLASSES, SEA, climate_at
 from engine.data.demo_land import DemoLand
 from engine.data.tiles import Pixels, Tiles
 from engine.errors import ChoiceError, StoreError
+from engine.evaluation.expert_scores import Beliefs, best_guess
 from engine.queries.cache import CACHE
 from engine.queries.mvmf.centres import Components, Floats
 from engine.queries.mvmf.sandbox import MapField
 from engine.queries.text import place
 from engine.runs.run_folder import RunFolder
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon
-from engine.training.expert.data_module import counted
+from engine.training.expert.data_module import is_placed
 from engine.training.expert.model_bundle import Expert, load_expert
-from engine.training.expert.scores import Beliefs, best_guess
 
 SCENE_SIDE = 3
 """Tiles along each side of a scene."""
@@ -193,7 +193,7 @@ def _predict(folder: Path) -> TestPredictions:
     beliefs = expert.believe(tiles.pixels)
     guess = best_guess(expert.mixture, beliefs.log_weights)
     error_km = great_circle_km(tiles.lat, tiles.lon, *guess).numpy()
-    return TestPredictions(expert.tiles, tiles, beliefs, error_km, counted(tiles, expert.settings))
+    return TestPredictions(expert.tiles, tiles, beliefs, error_km, is_placed(tiles, expert.settings))
 
 
 def _prediction(expert: Expert, tiles: Tiles, beliefs: Beliefs, is_scored: bool) -> TilePrediction:

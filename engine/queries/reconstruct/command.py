@@ -11,7 +11,8 @@ from engine.compute import use_thread_policy
 from engine.config.sst import FileSource
 from engine.data.source import Quality
 from engine.data.sst import open_sst
-from engine.training.sst.inference import load_model, reconstruct
+from engine.training.sst.model_bundle import load_model
+from engine.training.sst.reconstruct import reconstruct
 
 
 def reconstruct_file(
@@ -25,7 +26,7 @@ def reconstruct_file(
     last: tuple[int, int] | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> xr.Dataset:
-    """Write the monthly means of ``source`` to ``out``; see :func:`engine.training.sst.inference.reconstruct`.
+    """Write the monthly means of ``source`` to ``out``; see :func:`engine.training.sst.reconstruct.reconstruct`.
 
     Args:
         model: a run's id or folder, a model file, or ``"pretrained"``.

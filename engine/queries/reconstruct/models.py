@@ -48,7 +48,7 @@ class ModelWithBaselines:
 
     def __init__(self, name: str) -> None:
         from engine.models.baselines import Baselines
-        from engine.training.sst.inference import load_model
+        from engine.training.sst.model_bundle import load_model
 
         folder = None if name == PRETRAINED else RunFolder.of(name)
         self.bundle = load_model(PRETRAINED if folder is None else folder.path)

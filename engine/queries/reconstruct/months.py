@@ -207,25 +207,25 @@ def _month_number(month: Month) -> int:
 
 def prediction_of(request: MonthRequest, progress: Progress) -> tuple[Any, Any, int]:
     """The tiled prediction for all months of the sample, the hold-out set, and the index of the requested month."""
-    from engine.training.sst.tiled_prediction import answer
+    from engine.training.sst.tiled_prediction import predict
 
     holdout, index = holdout_set(request, progress)
     bundle = model_of(request.model).bundle
 
-    def predict() -> Any:
+    def compute() -> Any:
         if not request.clouds:
-            return answer(bundle, holdout.data, progress=lambda done: progress(done, "Reconstructing the month"))
+            return predict(bundle, holdout.data, progress=lambda done: progress(done, "Reconstructing the month"))
         known, _, _ = prediction_of(replace(request, clouds=()), progress)
         hidden = _hidden_days(request, holdout.data, index)
         days = np.array(holdout.data.daily)
         days[index][hidden] = np.nan
-        return answer(bundle, replace(holdout.data, daily=days), known=known, changed=np.asarray(hidden.any(axis=0)))
+        return predict(bundle, replace(holdout.data, daily=days), known=known, changed=np.asarray(hidden.any(axis=0)))
 
     def size(prediction: Any) -> int:
         fields = 2 * 4 * holdout.data.land.size * len(holdout.data.months)
-        return 3 * fields + (prediction.view.data.daily.nbytes if request.clouds or request.hidden_percent else 0)
+        return 3 * fields + (prediction.inputs.data.daily.nbytes if request.clouds or request.hidden_percent else 0)
 
-    return CACHE.get(("tiled prediction", _key(request)), predict, size), holdout, index
+    return CACHE.get(("tiled prediction", _key(request)), compute, size), holdout, index
 
 
 def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
@@ -234,7 +234,7 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
     prediction, holdout, index = prediction_of(request, progress)
     progress(0.95, "Computing the baselines")
     model = model_of(request.model)
-    data = _single_month(prediction.view.data, index)
+    data = _single_month(prediction.inputs.data, index)
     month = next(iter(observed_months(data)))
     baselines = {name: field[0] for name, field in model.baselines_on(data.grid, data.land).predict(data).items()}
     estimate = prediction.estimate
@@ -252,7 +252,7 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
         estimates={"model": estimate.mean[index], **baselines},
         titles={"model": "Model", **model.title},
         std=None if estimate.std is None else estimate.std[index],
-        climatology=np.where(data.land, np.float32(np.nan), prediction.view.usual[request.month - 1]),
+        climatology=np.where(data.land, np.float32(np.nan), prediction.inputs.climatology[request.month - 1]),
         hidden=hidden,
         in_stripes=holdout.pattern == "swath",
         knows_truth=model_source(request).monthly is not None,

@@ -110,7 +110,7 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
             num_observed=month.count,
             num_withheld=month.withheld,
             ice=month.data.ice[0],
-            usual=month.climatology,
+            climatology=month.climatology,
         )
     baselines = names[1:]
     table = score_table(sums, baselines)

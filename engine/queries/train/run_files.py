@@ -56,7 +56,7 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     """The snapshot of a run of the task ``sst`` after ``epoch`` passes, fields (lat, lon) float32.
 
     ``reconstruction``, ``target``, ``observed`` (°C), ``error`` (K), ``count`` (days), ``std`` (K) where it is
-    predicted, as :func:`engine.training.sst.snapshots.snapshot` explains; and ``mean_error`` (K), what the mean of the
+    predicted, as :func:`engine.training.sst.task.snapshot` explains; and ``mean_error`` (K), what the mean of the
     valid days is wrong by.
 
     Raises:

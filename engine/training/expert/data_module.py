@@ -1,4 +1,4 @@
-"""What the geographic expert learns from and is judged on: tiles, centres, the prior, and the truth."""
+"""The data module of the geographic expert: tiles by split, centres, the prior, and the truth of the test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from engine.data.ocean_tiles import ocean_tiles
 from engine.data.tile_files import folder_tiles
 from engine.data.tiles import Split, Tiles, TileSource
 from engine.errors import DataError
+from engine.evaluation.expert_scores import Truth
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import (
     MixtureVMF,
@@ -30,39 +31,38 @@ from engine.mvmf.loss import SEA_FRACTION
 from engine.sphere import LatLonGrid, unit_vectors
 from engine.training.expert.model_bundle import build
 from engine.training.expert.prior import Prior, fit_prior
-from engine.training.expert.scores import Truth
 
 _MASK_STEP_DEG = 0.5
-_FIT_TILES = 2048  # that prior and standardisation are taken from, at most
+_MAX_FIT_TILES = 2048  # of prior and standardisation
 
 
 def open_tiles(settings: ExpertSettings, seed: int) -> TileSource:
     """The tiles that the settings name; ``seed`` cuts the Earth into training, validation and test.
 
-    Synthetic land is cut by its own seed, so that runs of other seeds are judged on the same places.
+    Synthetic land is cut by its own seed, so that runs of other seeds are scored on the same places.
     """
     tiles = settings.tiles
     if isinstance(tiles, LandTiles):
         return DemoLand(tiles.size, tiles.pixel_km, tiles.seed)
     if isinstance(tiles, FolderTiles):
         return folder_tiles(tiles.path, seed)
-    from engine.training.sst.data_module import open_source  # brings all that a reconstruction needs
+    from engine.training.sst.data_module import open_source  # imports all that a reconstruction needs
 
     return ocean_tiles(open_source(tiles.source), tiles.size, tiles.num_days, seed)
 
 
 def place_centres(settings: ExpertSettings, seed: int, sample: Tiles) -> Tensor:
     """Centres (K, 3) of the components, by the kind that the settings name; "near-data" may give fewer."""
-    num, places = settings.num_centres, unit_vectors(sample.lat, sample.lon)
+    num, points = settings.num_centres, unit_vectors(sample.lat, sample.lon)
     match settings.centres:
         case "fibonacci":
             return even_centres(num)
         case "hierarchy":
             return hierarchy_centres(num)
         case "near-data":
-            return centres_near(places, num, settings.separation_km, seed)
+            return centres_near(points, num, settings.separation_km, seed)
         case "kmeans":
-            return kmeans_centres(places, num, seed)
+            return kmeans_centres(points, num, seed)
         case "land" | "ocean" as kind:
             grid = LatLonGrid.regular(_MASK_STEP_DEG)
             land = land_mask(grid)
@@ -71,7 +71,7 @@ def place_centres(settings: ExpertSettings, seed: int, sample: Tiles) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ExpertDataModule:
-    """Everything of a run that is settled before the first step; the same settings and seed, the same lesson."""
+    """All data of a run before the first step; the same for the same settings and seed."""
 
     settings: ExpertSettings
     seed: int
@@ -86,23 +86,23 @@ class ExpertDataModule:
     def of(cls, settings: ExpertSettings, seed: int) -> ExpertDataModule:
         """Draw the tiles that are kept, place the centres, fit the prior.
 
-        Raises :class:`DataError` where no tile of some part counts.
+        Raises :class:`DataError` where all tiles of a split are sea.
         """
         source = open_tiles(settings, seed)
-        sample = _first(source, "train", _FIT_TILES)
+        sample = _first(source, "train", _MAX_FIT_TILES)
         validation = _first(source, "validation", settings.num_validation)
         test = _first(source, "test", settings.num_test)
         for tiles in (sample, validation, test):
-            if not counted(tiles, settings).any():
+            if not is_placed(tiles, settings).any():
                 raise DataError(
-                    "all tiles of a part are sea", source.name, "bring tiles of land, or say that they show the sea"
+                    "all tiles of a split are sea", source.name, "bring tiles of land, or say that they show the sea"
                 )
         centres = place_centres(settings, seed, sample)
-        placed = (tiles.take(counted(tiles, settings)) for tiles in (sample, validation))
+        placed = (tiles.take(is_placed(tiles, settings)) for tiles in (sample, validation))
         return cls(settings, seed, source, centres, fit_prior(centres, *placed), sample, validation, test)
 
     def model(self) -> GeographicExpert:
-        """The network as it is before the first step: it believes what the prior does."""
+        """The network before the first step: its belief is the prior."""
         mixture = MixtureVMF(
             self.centres.float(),
             self.prior.log_kappa,
@@ -120,18 +120,18 @@ class ExpertDataModule:
         return self.source.tiles("train", np.arange(step * size, (step + 1) * size))
 
     def truth(self) -> Truth:
-        """What is true of the test."""
+        """The truth of the test."""
         tiles = self.test
-        return Truth(tiles.lat, tiles.lon, tiles.day, tiles.climate, counted(tiles, self.settings))
+        return Truth(tiles.lat, tiles.lon, tiles.day, tiles.climate, is_placed(tiles, self.settings))
 
 
-def counted(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
-    """(N,), True = place and date can be asked for: all tiles of an ocean, and those of land that are not all sea."""
+def is_placed(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
+    """(N,), True = place and date are scored: all tiles of an ocean, and those of land that are not all sea."""
     if settings.shows_ocean:
         return np.ones(len(tiles.lat), bool)
     return tiles.climate[:, SEA] < SEA_FRACTION
 
 
-def _first(source: TileSource, part: Split, most: int) -> Tiles:
-    there = source.count(part)
-    return source.tiles(part, np.arange(most if there is None else min(most, there)))
+def _first(source: TileSource, split: Split, limit: int) -> Tiles:
+    count = source.count(split)
+    return source.tiles(split, np.arange(limit if count is None else min(limit, count)))

@@ -117,8 +117,8 @@ def _append_netcdf(path: Path, dataset: xr.Dataset, is_first: bool) -> None:
     import netCDF4
 
     with netCDF4.Dataset(path, "a") as file:
-        there = file.dimensions["time"].size
-        new = slice(there, there + dataset.sizes["time"])
+        num_written = file.dimensions["time"].size
+        new = slice(num_written, num_written + dataset.sizes["time"])
         days = {name: _days(dataset[name].values) for name in ("time", "time_bounds")}
         for name, variable in dataset.variables.items():
             if "time" in variable.dims:

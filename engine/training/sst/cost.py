@@ -21,8 +21,8 @@ from engine.compute import use_thread_policy
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
 from engine.embedding import SCALE_FEATURES
-from engine.training.ddp import fabric_alone
-from engine.training.sst.learner import Learner
+from engine.training.ddp import single_fabric
+from engine.training.sst.module import SSTModule
 from engine.training.sst.samples import Batch
 
 _DAYS = 31
@@ -41,17 +41,17 @@ def measure(settings: SSTSettings) -> dict[str, float]:
     use_thread_policy()
     alone = settings.model_copy(update={"devices": 1, "nodes": 1})
     before = _peak_bytes()
-    fabric = fabric_alone(alone)
-    learner = Learner(alone, fabric, 0, 2)
+    fabric = single_fabric(alone)
+    module = SSTModule(alone, fabric, 0, 2)
     batches = [_batch(alone, fabric.device) for _ in range(settings.accumulate)]
-    learner.learn(batches)
+    module.training_step(batches)
     began = time.perf_counter()
-    learner.learn(batches)  # its loss is read, so that a GPU has finished
+    module.training_step(batches)  # its loss is read, so that a GPU has finished
     seconds = time.perf_counter() - began
     memory = _peak_bytes() - before
     if fabric.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated(fabric.device)
-    parameters = sum(parameter.numel() for parameter in learner.judged.parameters())
+    parameters = sum(parameter.numel() for parameter in module.model.parameters())
     return {"num_parameters": parameters, "memory_bytes": memory, "seconds_per_step": seconds}
 
 

@@ -1,4 +1,4 @@
-"""Everything a run learns from and is judged by, made from its settings."""
+"""The data module of the task ``sst``: samples, hold-out months, climatology and baselines of a run's settings."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.context import RunContext
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
 from engine.training.sst.model_bundle import ModelBundle, stored_precision
-from engine.training.sst.positions import Places, fit_basis
+from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
 
-_PARTS: tuple[Split, ...] = get_args(Split)
+_SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, eq=False)
 class SSTDataModule:
-    """What is learned from, and what is judged on, with the baselines' answers.
+    """The data of a run, by split, with the fitted baselines.
 
     Attributes:
-        samples: what the model sees.
+        samples: training samples.
         validation: months that decide which weights are kept.
-        validation_view: the same as the model sees them.
-        test: months of the scores.
+        validation_inputs: the same as the model reads them.
+        test: months of the final scores.
         baselines: fitted to the years of the climatology and of training, tuned on validation.
         baselines_mae: area-weighted mean absolute error of each baseline on validation, K.
     """
@@ -41,7 +41,7 @@ class SSTDataModule:
     source: SSTSource
     samples: Samples
     validation: HoldOutSet
-    validation_view: ModelInputs
+    validation_inputs: ModelInputs
     test: MonthlyData
     baselines: Baselines
     baselines_mae: dict[str, float]
@@ -50,41 +50,41 @@ class SSTDataModule:
 
     @classmethod
     def of(cls, settings: SSTSettings, run: RunContext) -> SSTDataModule:
-        """Read what is not prepared yet, fit climatology, basis and baselines.
+        """Prepare the months that are not yet, fit climatology, basis and baselines.
 
-        While it works the run reports ``preparing``, the share of that part of the work that is done.
+        Meanwhile the run reports ``preparing``, the fraction that is done.
         """
         source = open_source(settings.source)
-        parts = _prepared(source, settings, run)
+        data = _prepared(source, settings, run)
         with run.repeating():
             climatology = stored_precision(
-                Climatology.fit(list(observed_months(parts["climatology"])), source.land, source.grid)
+                Climatology.fit(list(observed_months(data["climatology"])), source.land, source.grid)
             )
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
-            places = Places(settings.model, windows, basis)
-            validation = HoldOutSet.of(parts["validation"], settings.withheld_fraction, VALIDATION_SEED)
-            baselines = Baselines.fit(parts["learning"], parts["validation"])
+            positions = PatchPositions(settings.model, windows, basis)
+            validation = HoldOutSet.of(data["validation"], settings.withheld_fraction, VALIDATION_SEED)
+            baselines = Baselines.fit(data["learning"], data["validation"])
             errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data).items()}
-            samples = Samples(ModelInputs.of(parts["train"], climatology, windows, places), settings, run.seed)
+            samples = Samples(ModelInputs.of(data["train"], climatology, windows, positions), settings, run.seed)
         return cls(
             settings,
             run.seed,
             source,
             samples,
             validation,
-            ModelInputs.of(validation.data, climatology, windows, places),
-            parts["test"],
+            ModelInputs.of(validation.data, climatology, windows, positions),
+            data["test"],
             baselines,
             errors,
             basis,
             climatology,
         )
 
-    def trained(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
-        """``model`` with its companions; ``scores`` say how far it has learned."""
-        facts = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
-        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, facts | scores)
+    def bundle(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
+        """``model`` with basis and climatology; ``scores`` are those of its validation."""
+        origin = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
+        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, origin | scores)
 
 
 def open_source(choice: DemoSource | FileSource) -> SSTSource:
@@ -95,20 +95,20 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
 
 
 def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
-    """The months of every part; ``learning`` are those of climatology and training together."""
-    months: dict[str, list[tuple[int, int]]] = {name: settings.months_of(name) for name in _PARTS}
+    """The months of every split; ``learning`` are those of climatology and training together."""
+    months: dict[str, list[tuple[int, int]]] = {name: settings.months_of(name) for name in _SPLITS}
     months["learning"] = sorted({*months["climatology"], *months["train"]})
-    num_months = sum(len(months[name]) for name in _PARTS)
+    num_months = sum(len(months[name]) for name in _SPLITS)
     done = 0
-    parts: dict[str, MonthlyData] = {}
-    for name, wanted in months.items():
+    data: dict[str, MonthlyData] = {}
+    for name, span in months.items():
 
-        def progress(share: float, _: str, base: int = done, size: int = len(wanted)) -> None:
+        def progress(fraction: float, _: str, base: int = done, size: int = len(span)) -> None:
             run.stop_if_asked()
-            run.report({"preparing": (base + share * size) / num_months}, 0.0)
+            run.report({"preparing": (base + fraction * size) / num_months}, 0.0)
 
         with run.repeating():
-            parts[name] = prepare(source, wanted[0], wanted[-1], progress=progress)
-        done = min(num_months, done + len(wanted))
+            data[name] = prepare(source, span[0], span[-1], progress=progress)
+        done = min(num_months, done + len(span))
     run.report({"preparing": 1.0}, 0.0)
-    return parts
+    return data

@@ -1,4 +1,4 @@
-"""Months to be judged on: what the model may see of them, and what it should say."""
+"""Hold-out sets: months with withheld observations, that models and baselines are scored on."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from engine.models.baselines import ICE_FRACTION
 from engine.training.sst.samples import hide, mean_of
 
 VALIDATION_SEED, TEST_SEED = 0, 1
-"""Of what is withheld from a run's exams, whatever the run's own seed: trials of a sweep sit the same ones."""
+"""Seeds of what is withheld, whatever the run's own seed: all trials of a sweep have the same hold-out sets."""
 
 
 @dataclass(frozen=True, eq=False)
 class HoldOutSet:
-    """Months with some cell-months withheld: all their observations are hidden from what is judged.
+    """Months with some cell-months withheld: all their observations are hidden from model and baselines.
 
     Attributes:
         data: the months without what is withheld. Its ``target`` is the source's own, or, where the source knows none,
             the mean of the withheld days, known in withheld cell-months only.
         num_withheld: (N, H, W), days that were observed, and are hidden.
-        area: (H, W), what a cell counts, the grid's ``area_weights``; 0 on land.
+        area: (H, W), the weight of a cell in the scores, the grid's ``area_weights``; 0 on land.
         pattern: how it was withheld: by clouds, or in stripes where there were too few of them.
     """
 
@@ -35,32 +35,32 @@ class HoldOutSet:
     pattern: GapPattern = "clouds"
 
     @classmethod
-    def of(cls, data: MonthlyData, share: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> HoldOutSet:
-        """Withhold ``share`` of the observed cell-months by the clouds of other months.
+    def of(cls, data: MonthlyData, fraction: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> HoldOutSet:
+        """Withhold ``fraction`` of the observed cell-months by the clouds of other months.
 
         ``clouds`` (D, H, W), True = missing: days of a month beside those of ``data`` to take clouds from, which are
         otherwise those of the other months of ``data``: :func:`clouds_beside`.
 
         Raises:
-            DataError: the source knows no month's mean and nothing is withheld, so there is nothing to judge by.
+            DataError: the source knows no month's mean and nothing is withheld, so there is no target.
         """
-        if data.target is None and not share:
+        if data.target is None and not fraction:
             raise DataError(
-                "the true means of the months are not known, and no days are withheld to judge by",
+                "the true means of the months are not known, and no days are withheld to score on",
                 "withheld_fraction",
-                "choose a share above 0",
+                "choose a fraction above 0",
             )
         area = data.grid.area_weights[:, None] * ~data.land
-        nothing = np.zeros((len(data.months), *data.grid.shape), np.int64)
-        if not share:
-            return cls(data, nothing, area)
-        hidden, pattern = hide(np.isnan(data.daily), data.land, share, seed, clouds, whole_month=True)
+        none_withheld = np.zeros((len(data.months), *data.grid.shape), np.int64)
+        if not fraction:
+            return cls(data, none_withheld, area)
+        hidden, pattern = hide(np.isnan(data.daily), data.land, fraction, seed, clouds, whole_month=True)
         target = data.target
         if target is None:
             means, known = mean_of(data.daily, hidden)
             target = np.where(known, means, np.float32(np.nan))
-        seen = replace(data, daily=np.where(hidden, np.float32(np.nan), data.daily), target=target)
-        return cls(seen, hidden.sum(axis=1), area, pattern)
+        visible = replace(data, daily=np.where(hidden, np.float32(np.nan), data.daily), target=target)
+        return cls(visible, hidden.sum(axis=1), area, pattern)
 
     @property
     def target(self) -> NDArray[np.float32]:
@@ -68,22 +68,22 @@ class HoldOutSet:
         assert self.data.target is not None
         return self.data.target
 
-    def counts(self, months: slice = slice(None)) -> NDArray[np.bool_]:
-        """(N, H, W), True = the cell-month is judged: sea, with a known target and little ice."""
+    def is_scored(self, months: slice = slice(None)) -> NDArray[np.bool_]:
+        """(N, H, W), True = the cell-month is scored: sea, with a known target and little ice."""
         return np.isfinite(self.target[months]) & (self.data.ice[months] <= ICE_FRACTION) & (self.area > 0)
 
     def error_sums(self, estimate: NDArray[np.float32], months: slice = slice(None)) -> tuple[float, float]:
-        """Σ w |estimate − target| and Σ w over the judged cells of some months; their ratio is the MAE."""
-        counts = self.counts(months)
-        weight = np.where(counts, self.area, 0.0)
-        error = np.abs(np.where(counts, estimate.astype(np.float64) - self.target[months], 0.0))
+        """Σ w |estimate − target| and Σ w over the scored cells of some months; their ratio is the MAE."""
+        is_scored = self.is_scored(months)
+        weight = np.where(is_scored, self.area, 0.0)
+        error = np.abs(np.where(is_scored, estimate.astype(np.float64) - self.target[months], 0.0))
         return float((weight * error).sum()), float(weight.sum())
 
     def mae(self, estimate: NDArray[np.float32]) -> float:
-        """Area-weighted mean absolute error of ``estimate`` (N, H, W), K; DataError where nothing is judged."""
+        """Area-weighted mean absolute error of ``estimate`` (N, H, W), K; DataError where nothing is scored."""
         error, weight = self.error_sums(estimate)
         if not weight:
-            raise DataError("no cell can be judged", "the validation or test years", "choose other years")
+            raise DataError("no cell can be scored", "the validation or test years", "choose other years")
         return error / weight
 
 

@@ -25,11 +25,12 @@ from engine.errors import ConfigError, DataError, StoreError
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from engine.runs.run_folder import RunFolder, runs_folder
 from engine.sphere import LatLonGrid
-from engine.training.sst.learner import load_weights
-from engine.training.sst.positions import Places
+from engine.training.sst.positions import PatchPositions
 from engine.training.sst.samples import ModelInputs
 from engine.training.sst.windows import Windows
+from engine.training.trainer import load_weights
 
 FORMAT = "harmonia.sst_model"
 VERSION = 1
@@ -47,15 +48,15 @@ _BASIS = ("mean", "components", "eigenvalues", "std")
 
 @dataclass(frozen=True, eq=False)
 class ModelBundle:
-    """A model that has learned, and what it was told beside the days.
+    """A trained model, and all that it needs beside the days.
 
     Attributes:
         model: the weights, in ``eval`` mode.
         settings: how it was trained.
         seed: of that run.
         basis: what its position embedding is made of; None for other encoders.
-        climatology: the usual course of the year that it takes off, on the grid it was trained on.
-        scores: how far it had learned: ``epoch``, ``val_mae`` and so on; and from what: ``data_name``, ``data_key``.
+        climatology: subtracted from the days; on the grid it was trained on.
+        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
     """
 
     model: SpatioTemporalModel
@@ -73,18 +74,18 @@ class ModelBundle:
             digest.update(name.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:32]
 
-    def view(self, data: MonthlyData) -> ModelInputs:
-        """``data`` as the model sees it, on whatever grid it lies."""
+    def model_inputs(self, data: MonthlyData) -> ModelInputs:
+        """``data`` as the model reads it, on whatever grid it lies."""
         settings = self.settings
         windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
         climatology = on_grid(self.climatology, data.grid, data.land)
-        return ModelInputs.of(data, climatology, windows, Places(settings.model, windows, self.basis))
+        return ModelInputs.of(data, climatology, windows, PatchPositions(settings.model, windows, self.basis))
 
     def save(self, path: Path) -> None:
         """Write everything as safetensors, whole or not at all."""
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         arrays |= {f"climatology:{name}": value for name, value in _packed(self.climatology).items()}
-        facts: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "code_version": code_version(),
@@ -96,8 +97,8 @@ class ModelBundle:
             arrays |= {"basis:lat": self.basis.grid.lat, "basis:lon": self.basis.grid.lon}
             if self.basis.where is not None:
                 arrays["basis:where"] = np.packbits(self.basis.where.numpy())
-            facts["basis"] = {"max_degree": self.basis.max_degree, "domain": self.basis.domain}
-        write_checkpoint(path, arrays, facts)
+            metadata["basis"] = {"max_degree": self.basis.max_degree, "domain": self.basis.domain}
+        write_checkpoint(path, arrays, metadata)
 
     @classmethod
     def load(cls, path: Path) -> ModelBundle:
@@ -123,7 +124,8 @@ class ModelBundle:
             ) from error
         assert isinstance(config.settings, SSTSettings)
         model = SpatioTemporalModel(config.settings.model)
-        load_weights(model, _below("weights:", kept), str(path))
+        weights = {name: torch.tensor(array) for name, array in _below("weights:", kept).items()}
+        load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),
             config.settings,
@@ -134,9 +136,19 @@ class ModelBundle:
         )
 
 
-def pretrained() -> ModelBundle:
-    """The small model that comes with Harmonia, trained on the demo ocean; its card lies beside it in ``assets``."""
-    return ModelBundle.load(asset(PRETRAINED))
+def load_model(path_or_run: str | Path) -> ModelBundle:
+    """A trained model: a run's id, a run's folder, or a model file; ``"pretrained"`` is the one that comes with us,
+    trained on the demo ocean; its card lies beside it in ``assets``.
+
+    Raises:
+        StoreError: there is none, or the file is damaged, of another version or architecture.
+    """
+    if str(path_or_run) == "pretrained":
+        return ModelBundle.load(asset(PRETRAINED))
+    path = Path(path_or_run)
+    if not path.exists() and len(path.parts) == 1:
+        path = runs_folder() / path
+    return ModelBundle.load(RunFolder(path).model if path.is_dir() else path)
 
 
 def code_version() -> str:
@@ -206,17 +218,17 @@ def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_])
     south, west = np.floor(rows).astype(int), np.floor(columns).astype(int)
     for north in (0, 1):
         row = np.minimum(south + north, own.lat.size - 1)
-        share = np.abs(1.0 - north - (rows - south))[:, None]
+        row_weight = np.abs(1.0 - north - (rows - south))[:, None]
         for east in (0, 1):
             column = (west + east) % own.lon.size
-            near = share * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
+            near = row_weight * np.abs(1.0 - east - (columns - west)) * known[row][:, column]
             total += near * np.nan_to_num(coeffs[:, row][:, :, column])
             weight += near
     around = np.ix_(np.rint(rows).astype(int), np.rint(columns).astype(int) % own.lon.size)
-    found = np.where(
+    coeffs_there = np.where(
         weight > 0, total / np.where(weight > 0, weight, 1.0), _filled(coeffs, known, own.is_periodic)[:, *around]
     )
-    return Climatology(np.where(land, np.nan, found).astype(np.float32), grid)
+    return Climatology(np.where(land, np.nan, coeffs_there).astype(np.float32), grid)
 
 
 def _columns(own: LatLonGrid, lon: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -234,9 +246,9 @@ def _filled(coeffs: NDArray[np.float32], known: NDArray[np.bool_], is_periodic: 
     width = known.shape[1]
     columns = np.arange(width, dtype=np.float64)
     for row in np.flatnonzero(known.any(axis=1)):
-        there: NDArray[np.float64] = columns[known[row]]
+        known_columns: NDArray[np.float64] = columns[known[row]]
         for kept, values in zip(filled[:, row], coeffs[:, row, known[row]], strict=True):
-            kept[:] = np.interp(columns, there, values, period=width if is_periodic else None)
+            kept[:] = np.interp(columns, known_columns, values, period=width if is_periodic else None)
     return filled
 
 

@@ -1,4 +1,4 @@
-"""What a model is told of where its patches are."""
+"""Positions of patches as inputs of a model: centres, and the features of the encoder ``harmonic``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fit_basis(config: SpatioTemporalConfig, max_degree: int) -> HarmonicBasis | 
     return HarmonicBasis.fit(grid, max_degree, config.num_components, where=ocean.mask(grid), domain=ocean.describe())
 
 
-class Places:
+class PatchPositions:
     """Centres and features of the patches of any window, as a model of ``config`` reads them.
 
     The scale features are given relative to those of a patch of as many cells of 1° on the equator, so that they are of

@@ -1,7 +1,7 @@
 """Make the model that comes with Harmonia: ``python -m engine.training.sst.pretrain RUN_DIR``.
 
-It trains :data:`CONFIG` on the demo ocean, judges it on oceans it has never seen, and writes the model and its card to
-``assets/pretrained``. Called again with the same folder, it goes on where it was stopped.
+It trains :data:`CONFIG` on the demo ocean, evaluates it on demo oceans of other seeds, and writes the model and its
+card to ``assets/pretrained``. Called again with the same folder, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -11,24 +11,31 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from engine.assets import FOLDERS
 from engine.compute import describe_device
 from engine.config.model import SpatioTemporalConfig
 from engine.config.run_config import RunConfig
-from engine.config.sst import DemoSource, SSTSettings
-from engine.evaluation.scores import Table, over_seeds
+from engine.config.sst import DemoSource, Split, SSTSettings
+from engine.data.prepare import prepare
+from engine.data.source import MonthlyData
+from engine.evaluation.scores import Table, calibration, over_seeds, score, score_table
+from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.heartbeat import log
 from engine.runs.run_folder import RunFolder
 from engine.training.fit import fit
-from engine.training.sst.evaluate import Evaluation, evaluate
+from engine.training.sst.data_module import open_source
+from engine.training.sst.holdout import HoldOutSet
 from engine.training.sst.model_bundle import (
     PRETRAINED,
     PRETRAINED_BASELINES,
     ModelBundle,
     code_version,
 )
+from engine.training.sst.tiled_prediction import estimate_all
 
 CONFIG = RunConfig(
     seed=0,
@@ -51,7 +58,7 @@ CONFIG = RunConfig(
 """How the model is trained: within half an hour of two cores."""
 
 UNSEEN = tuple(SSTSettings(source=DemoSource(step_deg=1.0, seed=seed), withheld_fraction=0.0) for seed in (1, 2, 3))
-"""What it is judged on: the last year of demo oceans that it did not learn from, every observation given."""
+"""What it is evaluated on: the last year of demo oceans that it was not trained on, no observation withheld."""
 
 _CLASSES = ("0", "1–3", "4–8", ">8")
 
@@ -64,16 +71,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of the run; goes on with what is there")
     folder: Path = parser.parse_args(argv).run_dir.resolve()
     fit(CONFIG, folder)
-    trained = ModelBundle.load(RunFolder(folder).model)
-    log("judging")
-    judged = [evaluate(trained, settings) for settings in UNSEEN]
-    place = FOLDERS[0] / PRETRAINED
-    place.parent.mkdir(exist_ok=True)
-    shutil.copyfile(RunFolder(folder).model, place)
+    bundle = ModelBundle.load(RunFolder(folder).model)
+    log("evaluating")
+    evaluations = [evaluate(bundle, settings) for settings in UNSEEN]
+    target = FOLDERS[0] / PRETRAINED
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(RunFolder(folder).model, target)
     shutil.copyfile(RunFolder(folder).baselines, FOLDERS[0] / PRETRAINED_BASELINES)
-    place.with_suffix(".md").write_text(card(trained, judged, _minutes(folder)), encoding="utf-8")
-    log(f"made {place}")
+    target.with_suffix(".md").write_text(card(bundle, evaluations, _minutes(folder)), encoding="utf-8")
+    log(f"wrote {target}")
     return 0
+
+
+class Evaluation(NamedTuple):
+    """``table`` of :func:`score_table`; ``calibration`` (:func:`engine.evaluation.scores.calibration`), or None."""
+
+    table: Table
+    calibration: dict[str, Any] | None
+
+
+def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evaluation:
+    """Model and baselines on the test years of ``settings.source``.
+
+    The baselines are fitted to the source's years of climatology and training and tuned on its validation; the model
+    is used as it is, but subtracts the climatology of the source's own years, as the baselines do. Observations are
+    withheld as ``settings.withheld_fraction`` says; with 0 none are.
+
+    Raises:
+        DataError: the source cannot be read, or knows no true monthly means.
+    """
+    source = open_source(settings.source)
+
+    def read(*splits: Split) -> MonthlyData:
+        months = sorted({month for split in splits for month in settings.months_of(split)})
+        return prepare(source, months[0], months[-1])
+
+    climatology = Climatology.fit(list(observed_months(read("climatology"))), source.land, source.grid)
+    baselines = Baselines.fit(read("climatology", "train"), read("validation"))
+    holdout = HoldOutSet.of(read("test"), settings.withheld_fraction, seed)
+    mean, std = estimate_all(replace(bundle, climatology=climatology), holdout.data)
+    estimates = {"model": mean, **baselines.predict(holdout.data)}
+    by_month = {month: climatology.at(month) for month in range(1, 13)}
+    sums = score(holdout.data, estimates, num_withheld=holdout.num_withheld, climatology=by_month)
+    table = score_table(sums, tuple(baselines.fitted), seed)
+    return Evaluation(table, None if std is None else calibration(holdout.data, mean, std))
 
 
 def _minutes(folder: Path) -> float:
@@ -88,13 +129,13 @@ climatology that belong to it; `{baselines}`: the baselines fitted to the same y
 Made by `python -m engine.training.sst.pretrain`, Harmonia {version}, in {minutes:.0f} minutes on {device}, beside other
 work. Licence: that of Harmonia.
 
-**Learned from** the demo ocean, {step:g}°, seed {seed}: an invented one. It shows what the method does and is no
-product to work with. ModelBundle on {train[0]} to {train[1]}, chosen by {validation[0]}, climatology of
+**Trained on** the demo ocean, {step:g}°, seed {seed}: an invented one. It shows what the method does and is no
+product to work with. Trained on {train[0]} to {train[1]}, chosen by {validation[0]}, climatology of
 {climatology[0]} to {climatology[1]}; best after epoch {epoch} of {epochs}.
 
-**Judged on** the last year of {count} other demo oceans (seeds 1 to {count}), ice apart: mean ± standard deviation over
-the oceans, of the area-weighted error of the month's true mean, by number of valid days in the month. The baselines
-were fitted to the earlier years of the very ocean they are judged on.
+**Evaluated on** the last year of {count} other demo oceans (seeds 1 to {count}), ice apart: mean ± standard deviation
+over the oceans, of the area-weighted error of the month's true mean, by number of valid days in the month. The
+baselines were fitted to the earlier years of the same ocean that they are evaluated on.
 
 | MAE, K | all sea | {classes} |
 |{rule}|
@@ -110,16 +151,16 @@ not trained.
 """
 
 
-def card(trained: ModelBundle, judged: Sequence[Evaluation], minutes: float) -> str:
+def card(bundle: ModelBundle, evaluations: Sequence[Evaluation], minutes: float) -> str:
     """What people should know before they use the model, as Markdown."""
-    settings = trained.settings
-    table = over_seeds([one.table for one in judged])
-    coverages = [one.calibration["coverage"] for one in judged if one.calibration is not None]
+    settings = bundle.settings
+    table = over_seeds([evaluation.table for evaluation in evaluations])
+    coverages = [each.calibration["coverage"] for each in evaluations if each.calibration is not None]
     assert isinstance(settings.source, DemoSource)
     return _CARD.format(
         file=Path(PRETRAINED).name,
         baselines=Path(PRETRAINED_BASELINES).name,
-        size=sum(value.numel() for value in trained.model.parameters()),
+        size=sum(value.numel() for value in bundle.model.parameters()),
         version=code_version(),
         minutes=minutes,
         device=describe_device(),
@@ -128,7 +169,7 @@ def card(trained: ModelBundle, judged: Sequence[Evaluation], minutes: float) -> 
         train=settings.train_years,
         validation=settings.validation_years,
         climatology=settings.climatology_years,
-        epoch=trained.scores["epoch"],
+        epoch=bundle.scores["epoch"],
         epochs=settings.epochs,
         count=len(UNSEEN),
         classes=" | ".join(f"{name} days" for name in _CLASSES),
@@ -138,7 +179,7 @@ def card(trained: ModelBundle, judged: Sequence[Evaluation], minutes: float) -> 
         debiased=_ratio(table, "mean_debiased"),
         levels=", ".join(coverages[0]),
         coverage=", ".join(
-            f"{100 * sum(one[level] for one in coverages) / len(coverages):.1f}" for level in coverages[0]
+            f"{100 * sum(coverage[level] for coverage in coverages) / len(coverages):.1f}" for level in coverages[0]
         ),
     )
 

@@ -1,30 +1,108 @@
-"""The task ``reconstruct``: all months of an archive, one after another, streamed to a NetCDF file."""
+"""From days with gaps to whole months of a source, streamed to a file; the task ``reconstruct``."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import xarray as xr
 
 from engine.compute import use_thread_policy
 from engine.config.reconstruct import ReconstructSettings
+from engine.data.prepare import Month, available, prepare
 from engine.data.resample import resampled
+from engine.data.source import MonthlyData, SSTSource
+from engine.errors import DataError
 from engine.runs.context import RunContext
+from engine.training.sst.cf import month_dataset, write_months
 from engine.training.sst.data_module import open_source
-from engine.training.sst.inference import MonthlyEstimate, load_model, reconstruct
+from engine.training.sst.model_bundle import ModelBundle, load_model
+from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_months
 
-"""The file of a run."""
+Progress = Callable[[float, str], None]
+Remember = Callable[[str, Callable[[], MonthlyEstimate]], MonthlyEstimate]
+
+
+def reconstruct(
+    model: ModelBundle | str | Path,
+    source: SSTSource,
+    first: tuple[int, int] | None = None,
+    last: tuple[int, int] | None = None,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    remember: Remember | None = None,
+) -> xr.Dataset:
+    """The monthly means of ``source`` as a CF dataset; :func:`engine.training.sst.cf.month_dataset` says what it holds.
+
+    Args:
+        model: a model, or the argument of :func:`engine.training.sst.model_bundle.load_model`.
+        source: daily fields on any grid.
+        first, last: (year, month), both included; all of the source's months by default.
+        out: ``*.nc`` or ``*.zarr``: written month by month, so that never more than one sample is in memory; it appears
+            when it is whole, and is opened lazily. Without it everything is held.
+        progress: called with the fraction that is done and the month; may raise to abandon the work.
+        remember: ``remember(month, compute)`` gives the estimate of a sample by its first month ("2001-03"), which it
+            may have kept from an earlier call; the model is run only when it calls ``compute``.
+
+    Raises:
+        ChoiceError: an ``out`` of another kind.
+        DataError: no days, or none in these months; a sea that the model has no climatology of.
+        StoreError: no model, or ``out`` cannot be written.
+    """
+    bundle = model if isinstance(model, ModelBundle) else load_model(model)
+    span = available(source)
+    ends = first or span[0], last or span[1]
+    if not span[0] <= ends[0] <= ends[1] <= span[1]:
+        raise DataError(
+            f"months from {Month(*ends[0])} to {Month(*ends[1])} cannot be reconstructed",
+            source.name,
+            f"choose months from {span[0]} to {span[1]}",
+        )
+    months = _reconstructed(bundle, source, *ends, progress, remember or (lambda _, compute: compute()))
+    if out is None:
+        return cast(Any, xr).concat(list(months), "time", data_vars="minimal", combine_attrs="override")
+    return write_months(out, months)
+
+
+def _reconstructed(
+    bundle: ModelBundle,
+    source: SSTSource,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    progress: Progress | None,
+    remember: Remember,
+) -> Iterator[xr.Dataset]:
+    """The months, one sample of consecutive ones at a time; the last reaches back as in :func:`estimate_months`."""
+    numbers = range(12 * first[0] + first[1] - 1, 12 * last[0] + last[1])
+    months, size = [Month(number // 12, number % 12 + 1) for number in numbers], bundle.settings.months
+    for start in range(0, len(months), size):
+        block = months[start : start + size]
+        if progress is not None:
+            progress(start / len(months), str(block[0]))
+        data = prepare(source, block[0], block[-1])
+        sample = data if len(block) == size else prepare(source, months[-size:][0], block[-1])
+        estimate = remember(str(block[0]), partial(_estimate, bundle, sample, len(block)))
+        yield month_dataset(bundle, source, data, estimate.mean, estimate.std)
+
+
+def _estimate(bundle: ModelBundle, sample: MonthlyData, count: int) -> MonthlyEstimate:
+    """The last ``count`` months of a sample."""
+    _, estimate = next(estimate_months(bundle.model, bundle.model_inputs(sample), bundle.settings))
+    return estimate.months(slice(-count, None))
 
 
 def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
     """Reconstruct what :class:`engine.config.reconstruct.ReconstructSettings` names.
 
     Metrics: ``percent`` of the months that are done. Result: ``reconstruction.nc``, which appears when it is whole;
-    :func:`engine.training.sst.cf.month_dataset` says what it holds. Until then every sample of months that the model
-    has
-    answered is kept as ``parts/YYYY-MM.npz``: a run that was stopped writes those again without asking the model, as
-    long as model and source are the same.
+    :func:`engine.training.sst.cf.month_dataset` says what it holds. Until then every sample of months that is
+    reconstructed is kept as ``parts/YYYY-MM.npz``: a run that was stopped writes those again without running the model,
+    as long as model and source are the same.
 
     Raises:
         DataError, ChoiceError: the archive cannot be read or does not go with the model. StoreError: no such model.
@@ -32,47 +110,34 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
     use_thread_policy()
     run.report({"percent": 0.0}, 0.0)
 
-    def progress(share: float, _: str) -> None:
+    def progress(fraction: float, _: str) -> None:
         run.stop_if_asked()
-        run.report({"percent": 100.0 * share}, share)
+        run.report({"percent": 100.0 * fraction}, fraction)
 
     with run.repeating():
-        trained = load_model(settings.model)
+        bundle = load_model(settings.model)
         source = open_source(settings.source)
         if settings.resample:
-            source = resampled(source, trained.climatology.grid)
+            source = resampled(source, bundle.climatology.grid)
         months = (_month(settings.first), _month(settings.last))
-        parts = _Parts(run, f"{trained.key} {source.key}")
-        reconstruct(
-            trained, source, *months, out=run.files.reconstruction, progress=progress, remember=parts.remember
-        ).close()
-        parts.remove()
+        run.files.reconstruction_parts.mkdir(exist_ok=True)
+        remember = partial(_remember, run, f"{bundle.key} {source.key}")
+        reconstruct(bundle, source, *months, out=run.files.reconstruction, progress=progress, remember=remember).close()
+        shutil.rmtree(run.files.reconstruction_parts)
     run.report({"percent": 100.0}, 1.0)
 
 
-class _Parts:
-    """Estimates of samples as files of the run, each whole or not there; those of another ``key`` are made anew."""
-
-    def __init__(self, run: RunContext, key: str) -> None:
-        self._run = run
-        self._key = key
-        run.files.reconstruction_parts.mkdir(exist_ok=True)
-
-    def remember(self, month: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
-        """The sample that begins with ``month``."""
-        path = self._run.files.reconstruction_parts / f"{month}.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                if str(kept["key"]) == self._key:
-                    return MonthlyEstimate(kept["mean"], kept.get("std"))
-        found = compute()
-        std = {} if found.std is None else {"std": found.std}
-        self._run.save(path, key=np.array(self._key), mean=found.mean, **std)
-        return found
-
-    def remove(self) -> None:
-        """The result is whole."""
-        shutil.rmtree(self._run.files.reconstruction_parts)
+def _remember(run: RunContext, key: str, month: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
+    """The sample that begins with ``month``, from its file in the run's folder if that has the same ``key``."""
+    path = run.files.reconstruction_parts / f"{month}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept["key"]) == key:
+                return MonthlyEstimate(kept["mean"], kept.get("std"))
+    estimate = compute()
+    std = {} if estimate.std is None else {"std": estimate.std}
+    run.save(path, key=np.array(key), mean=estimate.mean, **std)
+    return estimate
 
 
 def _month(text: str | None) -> tuple[int, int] | None:

@@ -1,9 +1,10 @@
-"""What a model sees in a step: windows of months with clouds laid over them, and what it should have said."""
+"""Training samples: windows of months under additional clouds, and their targets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -18,10 +19,10 @@ from engine.errors import ChoiceError, DataError
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.observed import ICE_FRACTION
 from engine.sphere import LatLonGrid
-from engine.training.sst.positions import Places
+from engine.training.sst.positions import PatchPositions
 from engine.training.sst.windows import Corner, Windows
 
-_MOST = 0.95  # of the observations of a sample may be hidden
+_MAX_HIDDEN = 0.95  # of the observations of a sample may be hidden
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,39 @@ class Batch:
 
     def inputs(self) -> tuple[Any, ...]:
         """The arguments of the model."""
-        place = (self.lonlat, self.features)
-        return self.daily, self.missing, self.land, self.padded, self.phases, place, self.baseline
+        position = (self.lonlat, self.features)
+        return self.daily, self.missing, self.land, self.padded, self.phases, position, self.baseline
 
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
-    """The months of one data set as a model sees them, window by window."""
+    """The months of one data set as a model reads them, window by window."""
 
     data: MonthlyData
-    usual: NDArray[np.float32]
+    climatology: NDArray[np.float32]
     """(12, H, W), the climatology of every month of the year, °C; 0 on land"""
     windows: Windows
-    places: Places
+    positions: PatchPositions
 
     @classmethod
-    def of(cls, data: MonthlyData, climatology: Climatology, windows: Windows, places: Places) -> ModelInputs:
+    def of(
+        cls, data: MonthlyData, climatology: Climatology, windows: Windows, positions: PatchPositions
+    ) -> ModelInputs:
         """The months of ``data`` as differences from ``climatology``."""
-        return cls(data, np.nan_to_num(climatology.at(np.arange(1, 13))), windows, places)
+        return cls(data, np.nan_to_num(climatology.at(np.arange(1, 13))), windows, positions)
 
-    def inputs(self, months: range, corner: Corner) -> dict[str, Any]:
-        """Everything of a sample but its target: arrays without the leading B."""
+    @cached_property
+    def sea_corners(self) -> tuple[Corner, ...]:
+        """The corners of the windows that hold sea."""
+        return tuple(at for at in self.windows.corners if not self.windows.cut(self.data.land, at).all())
+
+    def window(self, months: range, corner: Corner) -> dict[str, Any]:
+        """The arrays of :class:`Batch` but target and weight, without the leading B."""
         span = slice(months.start, months.stop)
         daily = self.windows.cut(self.data.daily[span], corner)
         land = self.windows.cut(self.data.land, corner)
         missing = np.isnan(daily) | land | self.data.padded[span, :, None, None]
-        lonlat, features = self.places.of(corner)
+        lonlat, features = self.positions.of(corner)
         return {
             "daily": np.where(missing, np.float32(0.0), daily)[None],
             "missing": missing[None],
@@ -95,12 +103,12 @@ class ModelInputs:
             "phases": np.asarray(self.data.phases[span]),
             "lonlat": lonlat,
             "features": features,
-            "baseline": self.windows.cut(self.usual, corner)[self.data.months[span] - 1],
+            "baseline": self.windows.cut(self.climatology, corner)[self.data.months[span] - 1],
         }
 
 
 def counted_area(data: MonthlyData, held_out_box: tuple[float, float, float, float] | None) -> NDArray[np.float32]:
-    """(H, W), the area of the cells that are learned from, as the grid's ``area_weights``; 0 on land and in the box."""
+    """(H, W), the area of the cells in the loss, as the grid's ``area_weights``; 0 on land and in the box."""
     area = data.grid.area_weights[:, None] * ~data.land
     if held_out_box is not None:
         area = area * ~in_box(data.grid, held_out_box)
@@ -115,22 +123,22 @@ def in_box(grid: LatLonGrid, box: tuple[float, float, float, float]) -> NDArray[
 
 
 class Samples:
-    """The samples of every epoch. Each is made from its own seed (run, epoch, number), so no order matters.
+    """The samples of every epoch. Each has its own seed (run, epoch, number), so they can be drawn in any order.
 
     A sample is a window at a random place, more often where there is more ocean, of months that take turns, under
     clouds of another time. Where the source knows the month's mean, that is the target; else it is the mean of the days
     that those clouds hide, in the cells where they hide any.
 
     Raises:
-        ChoiceError: nothing could be learned: no truth and no clouds to hide days by, or no cell with a target.
+        ChoiceError: nothing can be learned: no truth and no clouds to hide days by, or no cell with a target.
         DataError: fewer months than a sample has.
     """
 
-    def __init__(self, view: ModelInputs, settings: SSTSettings, seed: int) -> None:
-        self.view = view
+    def __init__(self, inputs: ModelInputs, settings: SSTSettings, seed: int) -> None:
+        self.inputs = inputs
         self.settings = settings
         self.seed = seed
-        data = view.data
+        data = inputs.data
         num_blocks = len(data.months) - settings.months + 1
         if num_blocks < 1:
             raise DataError(
@@ -147,12 +155,12 @@ class Samples:
         self._num_blocks = num_blocks
         self._area = counted_area(data, settings.held_out_box)
         known = self._has_target()
-        self._corners, chances = view.windows.likely_corners((self._area * known).astype(np.float64))
+        self._corners, chances = inputs.windows.likely_corners((self._area * known).astype(np.float64))
         self._cumulated = np.cumsum(chances)
 
     def _has_target(self) -> NDArray[np.bool_]:
-        """(H, W), True = some month has something to learn from there."""
-        data = self.view.data
+        """(H, W), True = some month has a target there."""
+        data = self.inputs.data
         known = np.zeros(data.grid.shape, bool)
         for n, days in enumerate(data.daily):  # never all days at once
             fields = days if data.target is None else data.target[n : n + 1]
@@ -164,18 +172,18 @@ class Samples:
         rng = np.random.default_rng((self.seed, epoch, number))
         months = self._months(epoch, number)
         corner = Corner(*self._corners[np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1])])
-        sample = self.view.inputs(months, corner)
+        sample = self.inputs.window(months, corner)
         hidden = self._clouds(sample, months, corner, rng)
-        target, counts = self._target(sample, months, corner, hidden)
-        weight = self.view.windows.cut(self._area, corner) * counts
+        target, is_known = self._target(sample, months, corner, hidden)
+        weight = self.inputs.windows.cut(self._area, corner) * is_known
         sample["missing"] = sample["missing"] | hidden
         sample["daily"] = np.where(hidden, np.float32(0.0), sample["daily"])
-        return sample | {"target": np.where(counts, target, 0.0).astype(np.float32), "weight": weight}
+        return sample | {"target": np.where(is_known, target, 0.0).astype(np.float32), "weight": weight}
 
     def _months(self, epoch: int, number: int) -> range:
         """The months of a sample: all blocks take turns, in an order of their own for each turn."""
-        turn, place = divmod(number, self._num_blocks)
-        first = int(np.random.default_rng((self.seed, epoch, turn, 1)).permutation(self._num_blocks)[place])
+        turn, position = divmod(number, self._num_blocks)
+        first = int(np.random.default_rng((self.seed, epoch, turn, 1)).permutation(self._num_blocks)[position])
         return range(first, first + self.settings.months)
 
     def _clouds(
@@ -183,44 +191,44 @@ class Samples:
     ) -> NDArray[np.bool_]:
         """(1, M, T, h, w), True = hidden: by the clouds that the window had at another time, days and whole months.
 
-        Up to twice the share of days and of cell-months, so that a model sees skies of all kinds.
+        Up to twice the fraction of days and of cell-months, so that all kinds of cloud cover occur.
         """
         missing: NDArray[np.bool_] = sample["missing"][0]
         land: NDArray[np.bool_] = sample["land"]
-        data, windows = self.view.data, self.view.windows
+        data, windows = self.inputs.data, self.inputs.windows
         others = [n for n in range(len(data.months)) if n not in months] or list(months)
         clouds = np.isnan(windows.cut(data.daily[int(rng.choice(others))], corner))
         hidden = np.zeros(missing.shape, bool)
-        for share, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_fraction, True)):
-            chosen, seed = min(_MOST, share * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
+        for fraction, whole_month in ((self.settings.extra_clouds, False), (self.settings.withheld_fraction, True)):
+            chosen, seed = min(_MAX_HIDDEN, fraction * 2.0 * rng.random()), int(cast(Any, rng).integers(2**31))
             hidden |= hide(missing | hidden, land, chosen, seed, clouds, whole_month=whole_month)[0]
         return hidden[None]
 
     def _target(
         self, sample: dict[str, Any], months: range, corner: Corner, hidden: NDArray[np.bool_]
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-        """Target (M, h, w) and where it counts."""
-        data, span = self.view.data, slice(months.start, months.stop)
+        """Target (M, h, w) and where it is known and weighted."""
+        data, span = self.inputs.data, slice(months.start, months.stop)
         if data.target is not None:
-            target = self.view.windows.cut(data.target[span], corner)
-            return target, np.isfinite(target) & (self.view.windows.cut(data.ice[span], corner) <= ICE_FRACTION)
+            target = self.inputs.windows.cut(data.target[span], corner)
+            return target, np.isfinite(target) & (self.inputs.windows.cut(data.ice[span], corner) <= ICE_FRACTION)
         return mean_of(sample["daily"][0], hidden[0])
 
 
 def hide(
     missing: NDArray[np.bool_],
     land: NDArray[np.bool_],
-    share: float,
+    fraction: float,
     seed: int,
     clouds: NDArray[np.bool_] | None = None,
     *,
     whole_month: bool = False,
 ) -> tuple[NDArray[np.bool_], GapPattern]:
-    """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few; and which it was."""
+    """:func:`engine.data.gaps.withhold` by clouds, or by swaths where those are too few; and which pattern it was."""
     try:
-        return withhold(missing, land, share, seed, clouds=clouds, whole_month=whole_month), "clouds"
-    except DataError:  # a sky that is nearly always clear, or nearly always covered, has no clouds to lend
-        return withhold(missing, land, share, seed, "swath", whole_month=whole_month), "swath"
+        return withhold(missing, land, fraction, seed, clouds=clouds, whole_month=whole_month), "clouds"
+    except DataError:  # where it is nearly always clear, or nearly always overcast, there are no clouds to take
+        return withhold(missing, land, fraction, seed, "swath", whole_month=whole_month), "swath"
 
 
 def mean_of(daily: NDArray[np.float32], chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -1,55 +1,56 @@
-"""The task ``sst``: a model learns to reconstruct months from days with gaps, and is judged beside its baselines."""
+"""The task ``sst``: a model learns to reconstruct months from days with gaps, and is scored beside its baselines."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from engine.compute import use_thread_policy
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
-from engine.errors import CancelledError
 from engine.evaluation.report import report
 from engine.files import write_atomic
+from engine.models.baselines import observed_months
 from engine.runs.context import RunContext
 from engine.training.ddp import fabric_of
 from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
-from engine.training.sst.inference import MonthlyEstimate, estimate_months
-from engine.training.sst.learner import Learner, Step
 from engine.training.sst.model_bundle import ModelBundle
+from engine.training.sst.module import SSTModule
 from engine.training.sst.samples import Batch, in_box
-from engine.training.sst.snapshots import snapshot
+from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_all, estimate_months
+from engine.training.trainer import Clock, Metrics, Trainer, TrainingTask
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
 
-"""Scores on the test years; of all the sea, and of the region held out alone where there is one."""
-
-Clock = Callable[[], float]
+_MAX_SNAPSHOT_CELLS = 64_800
 
 
-def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monotonic) -> None:
-    """Learn and be judged; see :class:`engine.config.sst.SSTSettings` for what can be chosen.
+def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monotonic) -> None:
+    """Train and score a model; see :class:`engine.config.sst.SSTSettings` for the choices.
 
     Metrics, one line a step: ``iteration`` (steps made), ``epoch`` (passes finished), ``train_loss``,
     ``learning_rate``, ``gradient_norm``, ``samples_per_s``, ``memory_mb``; ``val_mae`` and ``best_mae`` of the last
     validation, beside the baselines' own ``val_mae_NAME``, and ``skill_NAME`` = 1 − val_mae/val_mae_NAME; all
-    area-weighted, K. While data is read: ``preparing``, the share of it that is done.
+    area-weighted, K. While data is read: ``preparing``, the fraction of it that is done.
 
-    Snapshots: see :func:`engine.training.sst.snapshots.snapshot`; one after each epoch, and one before the first.
+    Snapshots: see :func:`snapshot`; one after each epoch, and one before the first.
 
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
-    that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, what the
-    baselines learned (:meth:`engine.models.baselines.Baselines.arrays`); ``scores.json``, what
-    :func:`engine.evaluation.report.report` tells of model and baselines on the test years, and
+    that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, the fitted
+    baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``scores.json``, what
+    :func:`engine.evaluation.report.report` gives for model and baselines on the test years, and
     ``scores-held-out.json``, the same of the region held out, if there is one.
 
     Raises:
@@ -58,214 +59,128 @@ def learn_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     """
     use_thread_policy()
     with fabric_of(settings, run) as fabric:
-        lesson = SSTDataModule.of(settings, run)
-        learner = Learner(settings, fabric, run.seed, settings.epochs * settings.steps_per_epoch)
+        data = SSTDataModule.of(settings, run)
+        task = _SSTTask(settings, run, data, fabric)
         if fabric.global_rank == 0:
-            run.save(run.files.baselines, **lesson.baselines.state_dict())
-        course = _Course(settings, run, lesson, learner, clock)
-        course.restore()
-        course.follow()
+            run.save(run.files.baselines, **data.baselines.state_dict())
+        Trainer(run, CHECKPOINT_S, clock).fit(task)
         if fabric.global_rank == 0:
-            _score(run, lesson, settings)
+            _score(run, data, settings)
 
 
-class _Course:
-    """The epochs of a run, from wherever it was left."""
+class _SSTTask(TrainingTask):
+    """What the trainer needs of a run: samples, validation months, and the files that are left."""
 
-    def __init__(
-        self, settings: SSTSettings, run: RunContext, lesson: SSTDataModule, learner: Learner, clock: Clock
-    ) -> None:
-        self._settings = settings
-        self._run = run
-        self._lesson = lesson
-        self._learner = learner
-        self._clock = clock
-        self._kept_at = clock()
-        self._epoch = 0
-        self._position = 0  # steps of the epoch that are done
-        self._since_best = 0
-        self._val_mae: float | None = None
-        self._best_mae: float | None = None
-        self._best_epoch = 0
-        self._halved_at = 0
-        self._last = Step(float("nan"), float("nan"))
-        self._rate = 0.0
+    monitor = "val_mae"
+
+    def __init__(self, settings: SSTSettings, run: RunContext, data: SSTDataModule, fabric: Fabric) -> None:
+        self.num_epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
+        self.patience = settings.patience
+        self.module = self._sst_module = SSTModule(settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch)
+        self._settings, self._run, self._data, self._fabric = settings, run, data, fabric
+        self._first_estimate: MonthlyEstimate | None = None
         self._process = psutil.Process()
 
-    # --- keeping and going on ---------------------------------------------------------------------------------------
+    def train_batch(self, step: int) -> list[Batch]:
+        """This process's windows of a step, as many batches as their gradients are accumulated over."""
+        settings, fabric = self._settings, self._fabric
+        epoch, position = divmod(step, self.steps_per_epoch)
+        size = settings.batch * settings.accumulate
+        first = (position * fabric.world_size + fabric.global_rank) * size
+        drawn = [self._data.samples.sample(epoch, number) for number in range(first, first + size)]
+        return [Batch.of(drawn[at : at + settings.batch], fabric.device) for at in range(0, size, settings.batch)]
 
-    def restore(self) -> None:
-        kept = self._run.restore()
-        if kept is None:
-            return
-        self._learner.restore(kept.arrays, kept.metadata)
-        course = kept.metadata["course"]
-        self._epoch, self._position = course["epoch"], course["position"]
-        self._since_best, self._halved_at = course["since_best"], course["halved_at"]
-        self._val_mae, self._best_mae, self._best_epoch = course["val_mae"], course["best_mae"], course["best_epoch"]
-        self._last = Step(*course["last"])
-
-    def _keep(self) -> None:
-        course = {
-            "epoch": self._epoch,
-            "position": self._position,
-            "since_best": self._since_best,
-            "halved_at": self._halved_at,
-            "val_mae": self._val_mae,
-            "best_mae": self._best_mae,
-            "best_epoch": self._best_epoch,
-            "last": list(self._last),
-        }
-        self._run.checkpoint(self._learner.arrays(), {**self._learner.facts(), "course": course})
-        self._kept_at = self._clock()
-
-    # --- epochs -----------------------------------------------------------------------------------------------------
-
-    def follow(self) -> None:
-        if self._epoch == 0 and self._position == 0:
-            self._show(self._validate())
-        while self._epoch < self._settings.epochs and not self._is_patience_over():
-            for batches in self._batches():
-                self._keep_if_due()
-                self._learn(batches)
-            self._keep()
-            self._finish_epoch()
-            self._keep()
-
-    def _is_patience_over(self) -> bool:
-        return 0 < self._settings.patience <= self._since_best
-
-    def _keep_if_due(self) -> None:
-        """Keep where we are when it is time, or when somebody asked the run to stop: then all processes do."""
-        stop = bool(self._learner.sum_of_all(np.array([self._run.should_stop()], float))[0])
-        if stop or self._clock() - self._kept_at > CHECKPOINT_S:
-            self._keep()
-        if stop:  # the first process has left by now
-            raise CancelledError("the run was asked to stop", str(self._run.folder), "resume it to go on")
-
-    def _learn(self, batches: list[Batch]) -> None:
-        began = time.monotonic()
-        with self._run.repeating():
-            self._last = self._learner.learn(batches)
-        num_samples = sum(len(batch.land) for batch in batches) * self._learner.fabric.world_size
-        self._rate = num_samples / max(1e-9, time.monotonic() - began)
-        self._position += 1
-        self._report()
-
-    def _batches(self) -> Iterator[list[Batch]]:
-        """What is left of the epoch, step by step; the next step's samples are made while this one is learned."""
-        settings, fabric, samples = self._settings, self._learner.fabric, self._lesson.samples
-        share = settings.batch * settings.accumulate
-        epoch = self._epoch
-
-        def made(step: int) -> list[list[dict[str, Any]]]:
-            first = (step * fabric.world_size + fabric.global_rank) * share
-            numbers = range(first, first + share)
-            drawn = [samples.sample(epoch, number) for number in numbers]
-            return [drawn[at : at + settings.batch] for at in range(0, share, settings.batch)]
-
-        with ThreadPoolExecutor(1, "samples") as pool:
-            steps = range(self._position, settings.steps_per_epoch)
-            ahead = pool.submit(made, steps[0]) if steps else None
-            for step in steps:
-                assert ahead is not None
-                drawn = ahead.result()
-                ahead = pool.submit(made, step + 1) if step + 1 in steps else None
-                yield [Batch.of(part, fabric.device) for part in drawn]
-
-    def _finish_epoch(self) -> None:
-        found = self._validate()
-        self._epoch, self._position = self._epoch + 1, 0
-        assert self._val_mae is not None
-        if self._best_mae is None or self._val_mae < self._best_mae:
-            self._best_mae, self._best_epoch, self._since_best = self._val_mae, self._epoch, 0
-            self._halved_at = self._epoch
-            if self._learner.fabric.global_rank == 0:
-                self._lesson.trained(self._learner.judged, self._facts()).save(self._run.files.model)
-        else:
-            self._since_best += 1
-            if self._epoch - self._halved_at >= self._settings.plateau_patience:
-                self._learner.halvings += 1
-                self._halved_at = self._epoch
-        self._report()
-        self._show(found)
-
-    def _facts(self) -> dict[str, Any]:
-        return {"epoch": self._epoch, "iteration": self._learner.step, "val_mae": self._val_mae}
-
-    # --- judging ----------------------------------------------------------------------------------------------------
-
-    def _validate(self) -> MonthlyEstimate | None:
-        """Judge the averaged weights on validation; returns the estimate of its first month, if that was ours."""
-        lesson, fabric = self._lesson, self._learner.fabric
-        first: MonthlyEstimate | None = None
+    def validate(self) -> Metrics:
+        """Error of the averaged weights; the process that has the first month keeps its estimate for the snapshot."""
+        data, fabric = self._data, self._fabric
+        self._first_estimate = None
         sums = np.zeros(2)
-        with self._run.repeating():
-            for months, found in estimate_months(
-                self._learner.judged,
-                lesson.validation_view,
-                self._settings,
-                between=self._run.stop_if_asked,
-                turn=(fabric.global_rank, fabric.world_size),
-            ):
-                first = found if months.start == 0 else first
-                sums += lesson.validation.error_sums(found.mean, slice(months.start, months.stop))
-            error, weight = self._learner.sum_of_all(sums)
-        self._val_mae = error / weight
-        return first
+        for months, estimate in estimate_months(
+            self._sst_module.ema_model,
+            data.validation_inputs,
+            self._settings,
+            progress=lambda _: self._run.stop_if_asked(),
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+        ):
+            if months.start == 0:
+                self._first_estimate = estimate
+            sums += data.validation.error_sums(estimate.mean, slice(months.start, months.stop))
+        error, weight = self.module.all_sum(sums)
+        return {"val_mae": error / weight}
 
-    def _report(self) -> None:
-        learner, settings = self._learner, self._settings
-        seen = self._epoch + self._position / settings.steps_per_epoch
-        metrics: dict[str, float | int | None] = {
-            "iteration": learner.step,
-            "epoch": self._epoch,
-            "train_loss": self._last.loss,
-            "gradient_norm": self._last.gradient_norm,
-            "learning_rate": learner.learning_rate,
-            "samples_per_s": self._rate,
+    def save_best(self, epoch: int, metrics: Metrics) -> None:
+        """Write the bundle of the averaged weights."""
+        if self._fabric.global_rank == 0:
+            scores = {"epoch": epoch, "iteration": self.module.step, "val_mae": metrics["val_mae"]}
+            self._data.bundle(self._sst_module.ema_model, scores).save(self._run.files.model)
+
+    def snapshot(self, epoch: int) -> None:
+        """Leave :func:`snapshot` of the last validation."""
+        if self._first_estimate is not None:
+            self._run.snapshot(epoch, **snapshot(self._data.validation, self._first_estimate))
+
+    def extra_metrics(self, metrics: Metrics, steps_per_s: float) -> Mapping[str, float | None]:
+        """Speed, memory, the rate of the next step, and the errors of the baselines."""
+        settings, val_mae = self._settings, metrics["val_mae"]
+        errors = self._data.baselines_mae
+        return {
+            "learning_rate": self.module.learning_rate,
+            "samples_per_s": steps_per_s * settings.batch * settings.accumulate * self._fabric.world_size,
             "memory_mb": self._process.memory_info().rss / 1e6,
-            "val_mae": self._val_mae,
-            "best_mae": self._best_mae,
+            **{f"val_mae_{name}": error for name, error in errors.items()},
+            **{f"skill_{name}": 1.0 - val_mae / error for name, error in errors.items()},
         }
-        for name, error in self._lesson.baselines_mae.items():
-            metrics[f"val_mae_{name}"] = error
-            metrics[f"skill_{name}"] = None if self._val_mae is None else 1.0 - self._val_mae / error
-        self._run.report(
-            metrics, seen / settings.epochs, epoch=self._epoch, num_epochs=settings.epochs, best=self._best_mae
-        )
-
-    def _show(self, found: MonthlyEstimate | None) -> None:
-        if found is not None:
-            self._run.snapshot(self._epoch, **snapshot(self._lesson.validation, found))
 
 
-def _score(run: RunContext, lesson: SSTDataModule, settings: SSTSettings) -> None:
-    """Judge the best model and all baselines on the test months, and write the tables."""
+def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArray[Any]]:
+    """The first month of ``holdout`` as small arrays by name, below a megabyte.
+
+    ``lat`` (H,), ``lon`` (W,) float64; ``reconstruction``, ``observed`` (mean of the observed days), ``target``,
+    ``error`` (reconstruction − target) and, where it is predicted, ``std``, all (H, W) float16, °C or K, NaN = unknown;
+    ``count`` (H, W) uint8, number of observed days. Of grids finer than 1° every n-th cell is kept.
+    """
+    month = next(observed_months(holdout.data))
+    target = holdout.target[0]
+    fields = {
+        "reconstruction": estimate.mean[0],
+        "observed": month.mean,
+        "target": target,
+        "error": estimate.mean[0] - target,
+    }
+    if estimate.std is not None:
+        fields["std"] = estimate.std[0]
+    grid = holdout.data.grid
+    every = slice(None, None, max(1, round((grid.lat.size * grid.lon.size / _MAX_SNAPSHOT_CELLS) ** 0.5)))
+    thinned = {name: values[every, every].astype(np.float16) for name, values in fields.items()}
+    count = month.num_days[every, every].astype(np.uint8)
+    return {"lat": grid.lat[every], "lon": grid.lon[every], "count": count, **thinned}
+
+
+def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
+    """Score the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
-        trained = ModelBundle.load(run.files.model)
-        exam = HoldOutSet.of(lesson.test, settings.withheld_fraction, TEST_SEED)
-        view = trained.view(exam.data)
-        found = [part for _, part in estimate_months(trained.model, view, settings, between=run.stop_if_asked)]
-        spreads = [part.std for part in found if part.std is not None]
-        estimates = {"model": np.concatenate([part.mean for part in found]), **lesson.baselines.predict(exam.data)}
+        bundle = ModelBundle.load(run.files.model)
+        holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
+        estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
+        estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data)}
 
-        def told(data: MonthlyData) -> dict[str, dict[str, Any]]:
+        def tables(months: MonthlyData) -> dict[str, dict[str, Any]]:
             return report(
-                data,
+                months,
                 estimates,
-                np.concatenate(spreads) if spreads else None,
-                baselines=tuple(lesson.baselines.fitted),
-                num_withheld=exam.num_withheld,
-                usual={month: trained.climatology.at(month) for month in range(1, 13)},
+                estimate.std,
+                baselines=tuple(data.baselines.fitted),
+                num_withheld=holdout.num_withheld,
+                climatology={month: bundle.climatology.at(month) for month in range(1, 13)},
                 seed=run.seed,
-                with_spectra=lesson.test.target is not None,
+                with_spectra=data.test.target is not None,
             )
 
-        results = {run.files.scores: told(exam.data)}
+        results = {run.files.scores: tables(holdout.data)}
         if settings.held_out_box is not None:
-            inside = in_box(exam.data.grid, settings.held_out_box)
-            target = np.where(inside, exam.target, np.float32(np.nan))
-            results[run.files.held_out_scores] = told(replace(exam.data, target=target))
+            inside = in_box(holdout.data.grid, settings.held_out_box)
+            target = np.where(inside, holdout.target, np.float32(np.nan))
+            results[run.files.held_out_scores] = tables(replace(holdout.data, target=target))
     for path, content in results.items():
         write_atomic(path, json.dumps(content, indent=1).encode() + b"\n")

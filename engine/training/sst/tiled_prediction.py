@@ -1,11 +1,11 @@
-"""What a model says of a few months, kept window by window, so that a change in one place is answered there only.
+"""A model over any extent: it predicts window by window, and overlapping windows are blended into whole months.
 
 Legend as in :mod:`engine.training.sst.windows`; M months, T = 31 day slots, t tokens of Pt days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,128 +14,193 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
-from engine.training.sst.inference import MonthlyEstimate
+from engine.models import SpatioTemporalModel
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Corner, Stitcher
 
 Floats = NDArray[np.float32]
 
-_CELLS_AT_ONCE = 31 * 60 * 120 * 2  # of all days together; so few that the work can be abandoned within a moment
+_WINDOW_CELLS = 31 * 60 * 120  # of all days together; a few windows of so many stay below half a gigabyte
+_WINDOWS_AT_ONCE = 4
+_WINDOWS_AT_ONCE_ON_A_PAGE = 2  # so few that the work can be abandoned within a moment
 
 
-class _Window(NamedTuple):
-    """What was said of one window: mean and standard deviation (M, h, w), and weights (M, t, h/Ph, w/Pw) of tokens."""
+class MonthlyEstimate(NamedTuple):
+    """Reconstructed months (N, H, W) float32, °C, NaN on land, and their standard deviations or None."""
 
     mean: Floats
     std: Floats | None
-    weights: Floats
+
+    def months(self, months: slice) -> MonthlyEstimate:
+        """Some of the months."""
+        return MonthlyEstimate(self.mean[months], None if self.std is None else self.std[months])
+
+
+class WindowPrediction(NamedTuple):
+    """Of one window: mean and standard deviation (M, h, w), and weights (M, t, h/Ph, w/Pw) of the tokens."""
+
+    mean: Floats
+    std: Floats | None
+    day_weights: Floats
+
+
+def predict_windows(
+    model: SpatioTemporalModel,
+    inputs: ModelInputs,
+    months: range,
+    corners: Sequence[Corner],
+    *,
+    precision: str,
+    windows_at_once: int = _WINDOWS_AT_ONCE,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[tuple[Corner, WindowPrediction]]:
+    """Predict the windows at ``corners``, some at a time.
+
+    ``windows_at_once`` is their number for windows of 60 × 120 cells and one month; of larger ones fewer are taken.
+    ``progress`` is called before each batch with the fraction that is done, and may raise to abandon the work.
+    """
+    device = next(model.parameters()).device
+    height, width = inputs.windows.size
+    batch_size = max(1, windows_at_once * _WINDOW_CELLS // (31 * height * width * len(months)))
+    for first in range(0, len(corners), batch_size):
+        if progress is not None:
+            progress(first / len(corners))
+        chosen = corners[first : first + batch_size]
+        batch = Batch.of([inputs.window(months, corner) for corner in chosen], device)
+        low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+        with torch.inference_mode(), low:
+            output = model.forward_details(*batch.inputs(), attention=False)
+        means, weights = _array(output.mean), _array(output.day_weights)
+        stds = [None] * len(chosen) if output.std is None else list(_array(output.std))
+        yield from zip(chosen, map(WindowPrediction, means, stds, weights), strict=True)
+
+
+def stitch(inputs: ModelInputs, num_months: int, windows: Iterable[tuple[Corner, WindowPrediction]]) -> MonthlyEstimate:
+    """Whole months of predicted windows; overlaps are blended (:class:`Stitcher`)."""
+    mean, std = (Stitcher(inputs.windows, (num_months,)) for _ in range(2))
+    has_std = False
+    for corner, window in windows:
+        mean.add(corner, window.mean)
+        if window.std is not None:
+            has_std = True
+            std.add(corner, window.std)
+    for stitcher in (mean, std):
+        stitcher.field[:, inputs.data.land] = np.nan
+    return MonthlyEstimate(mean.field, std.field if has_std else None)
+
+
+def estimate_months(
+    model: SpatioTemporalModel,
+    inputs: ModelInputs,
+    settings: SSTSettings,
+    *,
+    progress: Callable[[float], None] | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Iterator[tuple[range, MonthlyEstimate]]:
+    """All months of ``inputs``, a sample's at a time: which ones, and their :class:`MonthlyEstimate` (M, H, W).
+
+    When the number of months is no multiple of a sample's, the last sample reaches back. ``progress`` is as in
+    :func:`predict_windows`, for each sample. Of several processes each takes every ``world_size``-th sample.
+    """
+    num_months = len(inputs.data.months)
+    size = min(settings.months, num_months)
+    for first in range(rank * size, num_months, world_size * size):
+        block = range(min(first, num_months - size), min(first, num_months - size) + size)
+        windows = predict_windows(
+            model, inputs, block, inputs.sea_corners, precision=settings.precision, progress=progress
+        )
+        yield range(first, block.stop), stitch(inputs, size, windows).months(slice(first - block.start, None))
+
+
+def estimate_all(
+    bundle: ModelBundle, data: MonthlyData, progress: Callable[[float], None] | None = None
+) -> MonthlyEstimate:
+    """All months of ``data``, as :func:`estimate_months` gives them, in one piece."""
+    inputs = bundle.model_inputs(data)
+    blocks = [block for _, block in estimate_months(bundle.model, inputs, bundle.settings, progress=progress)]
+    stds = [block.std for block in blocks if block.std is not None]
+    return MonthlyEstimate(np.concatenate([block.mean for block in blocks]), np.concatenate(stds) if stds else None)
 
 
 @dataclass(frozen=True, eq=False)
 class TiledPrediction:
-    """The months of ``view`` as ``trained`` reconstructs them; make it by :func:`answer`."""
+    """The months of ``inputs`` as ``bundle`` reconstructs them, kept window by window, so that a change of the days is
+    predicted only where it is; make it by :func:`predict`."""
 
-    trained: ModelBundle
-    view: ModelInputs
-    windows: Mapping[Corner, _Window]
+    bundle: ModelBundle
+    inputs: ModelInputs
+    windows: Mapping[Corner, WindowPrediction]
 
     @cached_property
     def estimate(self) -> MonthlyEstimate:
-        """All months, as :func:`engine.training.sst.inference.estimate_months` puts them together."""
-        fields: list[Floats | None] = []
-        for part in (0, 1):
-            stitcher = Stitcher(self.view.windows, (len(self.view.data.months),))
-            for corner, window in self.windows.items():
-                values = window[part]
-                if values is None:
-                    break
-                stitcher.add(corner, values)
-            else:
-                stitcher.field[:, self.view.data.land] = np.nan
-                fields.append(stitcher.field)
-                continue
-            fields.append(None)
-        mean, std = fields
-        assert mean is not None
-        return MonthlyEstimate(mean, std)
+        """All months, as :func:`estimate_months` puts them together."""
+        return stitch(self.inputs, len(self.inputs.data.months), self.windows.items())
 
     def day_weights(self, month: int, row: int, column: int) -> Floats:
-        """How much each day slot (31,) counted for the patch that holds a cell: sum 1, 0 on days it was not seen.
+        """The weight of each day slot (31,) for the patch that holds a cell: sum 1, 0 on days without observations.
 
-        All 0 where the patch was not seen in the month. Where windows overlap, the mean of theirs by the taper; the
+        All 0 where the patch has no observation in the month. Where windows overlap, their mean by the taper; the
         weight of a token of several days goes to its days by how much of the patch each of them shows.
         """
-        total = np.zeros(self.view.data.daily.shape[1])
-        height, width = self.view.windows.size
+        total = np.zeros(self.inputs.data.daily.shape[1])
+        height, width = self.inputs.windows.size
         for corner, window in self.windows.items():
             y = row - corner.row
-            x = (column - corner.column) % self.view.data.grid.shape[1]
+            x = (column - corner.column) % self.inputs.data.grid.shape[1]
             if 0 <= y < height and x < width:
-                total += self.view.windows.taper[y, x] * self._in_window(corner, window, month, y, x)
+                total += self.inputs.windows.taper[y, x] * self._in_window(corner, window, month, y, x)
         return (total / total.sum() if total.any() else total).astype(np.float32)
 
-    def _in_window(self, corner: Corner, window: _Window, month: int, y: int, x: int) -> NDArray[np.float64]:
-        days, high, wide = self.trained.settings.model.patch
+    def _in_window(self, corner: Corner, window: WindowPrediction, month: int, y: int, x: int) -> NDArray[np.float64]:
+        days, high, wide = self.bundle.settings.model.patch
         top, left = y // high * high, x // wide * wide
-        daily = self.view.windows.cut(self.view.data.daily[month], corner)[:, top : top + high, left : left + wide]
-        seen = np.isfinite(daily).sum(axis=(1, 2)).astype(np.float64)
-        tokens = window.weights[month, :, y // high, x // wide]
-        owner = np.repeat(np.arange(tokens.size), days)[: seen.size]  # the token of each day
-        return tokens[owner] * seen / np.maximum(np.bincount(owner, seen, tokens.size), 1.0)[owner]
+        daily = self.inputs.windows.cut(self.inputs.data.daily[month], corner)[:, top : top + high, left : left + wide]
+        observed = np.isfinite(daily).sum(axis=(1, 2)).astype(np.float64)
+        tokens = window.day_weights[month, :, y // high, x // wide]
+        owner = np.repeat(np.arange(tokens.size), days)[: observed.size]  # the token of each day
+        return tokens[owner] * observed / np.maximum(np.bincount(owner, observed, tokens.size), 1.0)[owner]
 
 
-def answer(
-    trained: ModelBundle,
+def predict(
+    bundle: ModelBundle,
     data: MonthlyData,
     *,
     known: TiledPrediction | None = None,
     changed: NDArray[np.bool_] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> TiledPrediction:
-    """Reconstruct the months of ``data``, not more than a sample of ``trained`` has.
+    """Reconstruct the months of ``data``, not more than a sample of ``bundle`` has.
 
     Args:
-        trained: the model.
+        bundle: the model.
         data: the months.
-        known: what was said of the same months before their days were ``changed``.
-        changed: (H, W) bool, True = a day of the cell is another; windows without such a cell are not asked again.
-        progress: hears the share that is done between batches; may raise to abandon the work.
+        known: the prediction of the same months before their days were ``changed``.
+        changed: (H, W) bool, True = a day of the cell is another; windows without such a cell are not predicted again.
+        progress: called between batches with the fraction that is done; may raise to abandon the work.
 
     Raises:
-        DataError: a sea that the model knows nothing of. ChoiceError: a grid smaller than a patch.
+        DataError: a sea that the model has no climatology of. ChoiceError: a grid smaller than a patch.
     """
-    view = trained.view(data) if known is None else replace(known.view, data=data)
-    cut = view.windows.cut
-    corners = [corner for corner in view.windows.corners if not cut(data.land, corner).all()]
-    kept: dict[Corner, _Window] = {}
+    inputs = bundle.model_inputs(data) if known is None else replace(known.inputs, data=data)
+    kept: dict[Corner, WindowPrediction] = {}
     if known is not None and changed is not None:
-        kept = {corner: known.windows[corner] for corner in corners if not cut(changed, corner).any()}
-    wanted = [corner for corner in corners if corner not in kept]
-    height, width = view.windows.size
-    at_once = max(1, _CELLS_AT_ONCE // (31 * height * width * len(data.months)))
-    found: dict[Corner, _Window] = {}
-    for first in range(0, len(wanted), at_once):
-        if progress is not None:
-            progress(first / len(wanted))
-        chosen = wanted[first : first + at_once]
-        found |= dict(zip(chosen, _ask(trained, view, chosen), strict=True))
-    # in the order of the corners, so that overlaps are blended as when all are asked at once
-    everything = kept | found
-    return TiledPrediction(trained, view, {corner: everything[corner] for corner in corners})
-
-
-def _ask(trained: ModelBundle, view: ModelInputs, corners: list[Corner]) -> list[_Window]:
-    place = next(trained.model.parameters()).device
-    block = range(len(view.data.months))
-    batch = Batch.of([view.inputs(block, corner) for corner in corners], place)
-    low = torch.autocast(place.type, torch.bfloat16, enabled=trained.settings.precision == "bfloat16")
-    with torch.inference_mode(), low:
-        said = trained.model.forward_details(*batch.inputs(), attention=False)
-    means, weights = _array(said.mean), _array(said.day_weights)
-    stds = [None] * len(corners) if said.std is None else list(_array(said.std))
-    return [_Window(*window) for window in zip(means, stds, weights, strict=True)]
+        kept = {at: window for at, window in known.windows.items() if not inputs.windows.cut(changed, at).any()}
+    predicted = predict_windows(
+        bundle.model,
+        inputs,
+        range(len(data.months)),
+        [corner for corner in inputs.sea_corners if corner not in kept],
+        precision=bundle.settings.precision,
+        windows_at_once=_WINDOWS_AT_ONCE_ON_A_PAGE,
+        progress=progress,
+    )
+    windows = kept | dict(predicted)
+    # in the order of the corners, so that overlaps are blended as when all are predicted at once
+    return TiledPrediction(bundle, inputs, {corner: windows[corner] for corner in inputs.sea_corners})
 
 
 def _array(values: Any) -> Floats:

@@ -110,15 +110,15 @@ class Windows:
         wrapped = np.concatenate((ocean_area, ocean_area[:, :width]), axis=1)
         sums = np.pad(wrapped.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
         south, north, west, east = rows[:, None], rows[:, None] + height, columns, columns + width
-        seen = sums[north, east] - sums[south, east] - sums[north, west] + sums[south, west]
+        area = sums[north, east] - sums[south, east] - sums[north, west] + sums[south, west]
         # differences of sums leave rounding noise where there is nothing
-        seen[seen < 1e-9 * sums[-1, -1]] = 0.0
-        if not seen.any():
+        area[area < 1e-9 * sums[-1, -1]] = 0.0
+        if not area.any():
             raise ChoiceError(
                 "no window sees a cell to learn from", "the training set", "choose other years or regions"
             )
         corners = np.stack(np.broadcast_arrays(rows[:, None], columns), axis=-1).reshape(-1, 2)
-        return corners, (seen / seen.sum()).reshape(-1)
+        return corners, (area / area.sum()).reshape(-1)
 
 
 class Stitcher:

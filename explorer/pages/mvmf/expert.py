@@ -87,7 +87,7 @@ class ExpertSide:
             row(*step),
             self._num_pictures,
             controls.group(model, ["spot"], lambda: model.spot is not None, self._of_spot),
-            section("Shown"),
+            section("Map quantity"),
             controls.segments(model.param.quantity, _QUANTITIES),
         ]
 

@@ -108,7 +108,7 @@ def captions(percent: int, num_points: int | None, iteration: int | None, is_ove
     """Headings of the three fields."""
     points = "" if num_points is None else f", {number(num_points)} points"
     step = "" if iteration is None else number(iteration)
-    learned = f"done after {step} steps" if is_over else f"at step {step}" if step else "not trained"
+    learned = f"done after {step} steps" if is_over else f"at step {step}" if step else "no run yet"
     return "True", f"Sample, {percent} %{points}", f"Learned, {learned}"
 
 

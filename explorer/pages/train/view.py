@@ -67,7 +67,7 @@ class TrainView:
         tabs = controls.segments(model.param.tab, _TABS)
         drawer = [tabs, self._forms, self._runs]
         self.view = PageView(drawer, self.stage.parts, [self._side], self.stage.read, self._actions(), model)
-        model.param.watch(lambda *_: self._turn(), ["face", "run", "compared"])
+        model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
         model.param.watch(lambda *_: self._again.soon(), _CURVE_OPTIONS)
         REGISTRY.subscribe(lambda _: self._changed())
         session.param.watch(lambda event: event.new == _PAGE and self._changed(), "page")

@@ -1,4 +1,4 @@
-"""How good beliefs are: distances, likelihood, regions and their coverage, climate and date.
+"""Scores of beliefs about pictures: distances, likelihood, regions and their coverage, climate and date.
 
 Legend: N pictures, K components.
 """
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from engine.data.climate import GROUP_OF_CLASS, NUM_GROUPS
 from engine.mvmf import MixtureVMF, decode_date, log_normaliser
+from engine.mvmf.loss import DAYS
 from engine.sphere import EARTH_RADIUS_M, great_circle_km, lat_lon, unit_vectors
-from engine.training.expert.prior import day_distance
 
 Floats = NDArray[np.float64]
 
@@ -32,12 +32,12 @@ _EARTH_KM2 = 4.0 * math.pi * _EARTH_KM**2
 RECALL_AREAS_KM2 = (*(float(f"{area:.4g}") for area in np.geomspace(1e4, _EARTH_KM2, 25)[:-1]), _EARTH_KM2)
 """Areas at which recall is read; the last is the whole Earth."""
 
-_DRAWN = 1024  # points that stand for a belief where its regions are measured
+_NUM_DRAWN = 1024  # points drawn from a belief to measure its regions
 _CANDIDATES_AT_ONCE = 1024
 
 
 class Beliefs(NamedTuple):
-    """Beliefs about N pictures: ``log_weights`` (N, K), shares of ``climate`` (N, 31), ``day`` (N,) of the year.
+    """Beliefs about N pictures: ``log_weights`` (N, K), fractions of ``climate`` (N, 31), ``day`` (N,) of the year.
 
     One row instead of N is one belief about all of them.
     """
@@ -52,13 +52,13 @@ class Beliefs(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What is true of N pictures; only those with ``counts`` True are scored by place and date (the sea rule)."""
+    """The truth of N pictures; only those with ``is_placed`` True are scored by place and date (the sea rule)."""
 
     lat: Floats
     lon: Floats
     day: Floats
     climate: NDArray[np.float32]
-    counts: NDArray[np.bool_]
+    is_placed: NDArray[np.bool_]
 
     @property
     def points(self) -> Tensor:
@@ -68,25 +68,25 @@ class Truth(NamedTuple):
 
 @torch.no_grad()
 def score(mixture: MixtureVMF, beliefs: Beliefs, truth: Truth) -> dict[str, Any]:
-    """Every score of some beliefs, by name; kilometres, days, nats per steradian, shares from 0 to 1.
+    """Every score of some beliefs, by name; kilometres, days, nats per steradian, fractions from 0 to 1.
 
     ``error_km``: great-circle distance from the truth to :func:`best_guess`, its quartiles and mean. ``within_km``: the
-    share of guesses inside each of :data:`RADII_KM`; ``belief_within_km``: the mean probability inside, exact, which
-    tells beliefs apart where no guess comes so close. ``nll``: mean −log density at the truth. ``area_km2``: median
+    fraction of guesses inside each of :data:`RADII_KM`; ``belief_within_km``: the mean probability inside, exact, which
+    separates beliefs where no guess comes so close. ``nll``: mean −log density at the truth. ``area_km2``: median
     area of the smallest region that holds each of :data:`LEVELS`; ``coverage``: how often the truth lies in it.
     ``recall``: how often it lies in the smallest region of each of :data:`RECALL_AREAS_KM2`; ``area_to_truth_km2``: the
     median of the area that has to be searched, likeliest first. ``climate_accuracy``: whether the likeliest class, or
     group, is the largest in the picture. ``date_error_days``: mean distance round the year.
     """
-    placed = np.flatnonzero(truth.counts)
-    there, (log_weights, _, day) = truth.points[placed], beliefs.of(placed)
+    placed = np.flatnonzero(truth.is_placed)
+    points, (log_weights, _, day) = truth.points[placed], beliefs.of(placed)
     guess = best_guess(mixture, log_weights)
     errors = great_circle_km(truth.lat[placed], truth.lon[placed], *guess).numpy()
-    regions = _regions(mixture, log_weights, there)
-    inside = belief_within(mixture, log_weights, there).mean(0)
+    regions = _regions(mixture, log_weights, points)
+    inside = belief_within(mixture, log_weights, points).mean(0)
     low, middle, high = np.quantile(errors, (0.25, 0.5, 0.75))
-    shares, told = beliefs.climate.double().numpy(), truth.climate
-    groups, told_groups = _grouped(shares), _grouped(told)
+    fractions, groups = beliefs.climate.double().numpy(), _grouped(beliefs.climate.double().numpy())
+    true_class, true_group = truth.climate.argmax(1), _grouped(truth.climate).argmax(1)
     return {
         "num_placed": len(placed),
         "error_km": {"median": float(middle), "q25": float(low), "q75": float(high), "mean": float(errors.mean())},
@@ -97,8 +97,8 @@ def score(mixture: MixtureVMF, beliefs: Beliefs, truth: Truth) -> dict[str, Any]
         "coverage": {f"{level:g}": float((regions.mass_before < level).mean()) for level in LEVELS},
         "area_to_truth_km2": float(np.median(regions.area_to_truth)),
         "recall": [float((regions.area_to_truth <= area).mean()) for area in RECALL_AREAS_KM2],
-        "climate_accuracy": float((shares.argmax(1) == told.argmax(1)).mean()),
-        "climate_accuracy_coarse": float((groups.argmax(1) == told_groups.argmax(1)).mean()),
+        "climate_accuracy": float((fractions.argmax(1) == true_class).mean()),
+        "climate_accuracy_coarse": float((groups.argmax(1) == true_group).mean()),
         "date_error_days": float(day_distance(day, truth.day[placed]).mean()),
     }
 
@@ -112,14 +112,14 @@ def best_guess(mixture: MixtureVMF, log_weights: Tensor) -> tuple[Tensor, Tensor
     centres = mixture.centres.detach().double()
     weights = torch.softmax(log_weights.double(), 1)
     least = torch.full((len(weights),), math.inf, dtype=torch.float64)
-    where = torch.zeros(len(weights), dtype=torch.long)
+    index = torch.zeros(len(weights), dtype=torch.long)
     for first in range(0, len(centres), _CANDIDATES_AT_ONCE):
         some = centres[first : first + _CANDIDATES_AT_ONCE]
         angles = 2.0 * torch.asin((torch.cdist(some, centres) / 2.0).clamp(max=1.0))
         expected, nearest = (weights @ angles.T).min(1)
         better = expected < least
-        least, where = torch.where(better, expected, least), torch.where(better, first + nearest, where)
-    return lat_lon(centres[where])
+        least, index = torch.where(better, expected, least), torch.where(better, first + nearest, index)
+    return lat_lon(centres[index])
 
 
 def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> T
     factor = torch.softmax(log_weights.double(), 1) * torch.exp(log_normaliser(kappa)) * (2.0 * math.pi)
     theta = 2.0 * torch.asin((torch.cdist(points, centres) / 2.0).clamp(max=1.0))
     sine, mass = torch.sin(theta), torch.zeros(len(points), dtype=torch.float64)
-    found: list[Tensor] = []
+    masses: list[Tensor] = []
     for inner, outer in zip((0.0, *RADII_KM), RADII_KM, strict=False):
         psi, step = _nodes(inner / _EARTH_KM, outer / _EARTH_KM)
         for angle, width in zip(psi, step, strict=True):
@@ -140,14 +140,20 @@ def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> T
             around = cast(Any, torch.special).i0e(kappa * sine * math.sin(angle))
             ring = near * around
             mass = mass + width * math.sin(angle) * (factor * ring).sum(1)
-        found.append(mass)
-    return torch.stack(found, 1)
+        masses.append(mass)
+    return torch.stack(masses, 1)
 
 
 def beliefs_of(place: Tensor, climate: Tensor, date: Tensor) -> Beliefs:
     """Beliefs, on the CPU, of a network's outputs: logits (N, K) and (N, 31), and codes of the date (N, 2)."""
     place, climate, date = place.cpu(), climate.cpu(), date.cpu()
     return Beliefs(torch.log_softmax(place, 1), torch.softmax(climate, 1), decode_date(date.double()).numpy())
+
+
+def day_distance(first: Floats, second: Floats) -> Floats:
+    """Days between two days of the year, the shorter way round: 0 to 182.5; the arguments broadcast."""
+    apart = np.abs(first - second) % DAYS
+    return np.minimum(apart, DAYS - apart)
 
 
 def _nodes(inner: float, outer: float) -> tuple[Floats, Floats]:
@@ -182,14 +188,14 @@ def _regions(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> _Regio
     for number, truth in enumerate(truths):
         if number < len(log_weights):
             drawn = _drawn_densities(mixture, log_weights[number], seed=number)
-        searched = (torch.exp(-drawn).cumsum(0) * (_EARTH_KM**2 / _DRAWN)).clamp(max=_EARTH_KM2)
+        searched = (torch.exp(-drawn).cumsum(0) * (_EARTH_KM**2 / _NUM_DRAWN)).clamp(max=_EARTH_KM2)
         for level in LEVELS:
-            areas[level].append(float(searched[math.ceil(level * _DRAWN) - 1]))
+            areas[level].append(float(searched[math.ceil(level * _NUM_DRAWN) - 1]))
         likelier = int(torch.count_nonzero(drawn > truth))
-        before.append(likelier / _DRAWN)
+        before.append(likelier / _NUM_DRAWN)
         to_truth.append(float(searched[max(likelier, 1) - 1]))
     return _Regions(
-        {level: np.array(found) for level, found in areas.items()},
+        {level: np.array(values) for level, values in areas.items()},
         np.array(before),
         np.array(to_truth),
         truths.numpy(),
@@ -199,10 +205,10 @@ def _regions(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> _Regio
 def _drawn_densities(mixture: MixtureVMF, log_weights: Tensor, seed: int) -> Tensor:
     """Log-densities of points drawn from one belief (K,), likeliest first: float64."""
     belief = MixtureVMF(mixture.centres, mixture.kappa.log(), log_weights)
-    points = belief.sample(_DRAWN, seed).to(log_weights.dtype)
+    points = belief.sample(_NUM_DRAWN, seed).to(log_weights.dtype)
     return belief.log_prob(points).double().sort(descending=True).values
 
 
-def _grouped(shares: NDArray[Any]) -> NDArray[Any]:
-    """Shares (N, 6) of the groups from those (N, 31) of the classes."""
-    return shares @ np.eye(NUM_GROUPS)[GROUP_OF_CLASS]
+def _grouped(fractions: NDArray[Any]) -> NDArray[Any]:
+    """Fractions (N, 6) of the groups from those (N, 31) of the classes."""
+    return fractions @ np.eye(NUM_GROUPS)[GROUP_OF_CLASS]
