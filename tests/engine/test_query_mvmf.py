@@ -227,7 +227,7 @@ def test_what_is_set_by_hand_stands_in_its_place():
     [
         (Component(0.0, 0.0, 0.0, 1.0), ChoiceError, "κ = 0"),
         (Component(0.0, 0.0, 1e300, 1.0), ChoiceError, "out of range"),
-        (Component(math.nan, 0.0, 1.0, 1.0), DataError, "no place"),
+        (Component(math.nan, 0.0, 1.0, 1.0), DataError, "no position"),
         (Component(95.0, 0.0, 1.0, 1.0), DataError, r"a latitude of 95 \(centre 1\)"),
         (Component(-90.01, 0.0, 1.0, 1.0), DataError, "a latitude of -90.01"),
         (Component(0.0, 0.0, 1.0, -1.0), DataError, "no weight"),
@@ -285,7 +285,7 @@ def test_a_file_of_none_or_too_many_is_told_the_pages_own_limit(content):
 
 
 def test_a_file_of_too_much_is_refused():
-    with pytest.raises(DataError, match=r"MB of centres \(pasted.csv\)"):
+    with pytest.raises(DataError, match=r"MB \(pasted.csv\)"):
         mvmf_centres.points_of_text(b"1" * (mvmf_centres.MAX_FILE_BYTES + 1))
 
 
@@ -330,7 +330,7 @@ def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
 
 
 def test_where_no_picture_can_be_taken_it_is_said(run, tmp_path):
-    with pytest.raises(ChoiceError, match="only sea"):
+    with pytest.raises(ChoiceError, match="is sea"):
         expert.new_prediction(run, 0.0, -150.0, 100, False)
     with pytest.raises(StoreError, match="not trained yet"):
         expert.test_predictions(tmp_path)

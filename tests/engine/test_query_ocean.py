@@ -150,7 +150,7 @@ def test_a_source_of_months_takes_the_place_of_days(given_source: Callable[..., 
     assert "truth" not in found.layers
     assert "withheld" not in found.layers
     np.testing.assert_array_equal(ocean.day_map(DEMO, "observed", 1).values, values_of(held)[31])
-    with pytest.raises(ChoiceError, match="knows no truth"):
+    with pytest.raises(ChoiceError, match="has no truth"):
         ocean.day_map(DEMO, "truth", 0)
 
 

@@ -111,7 +111,7 @@ def verdict_of(mean: float, best: float, spread: float | None = None, **changes:
         "best": "other",
         "error_kelvin": {"model": 0.2, "mean": 0.3, "other": 0.25},
         "skill": {"mean": mean, "other": best},
-        "spread": {"mean": spread, "other": spread},
+        "skill_error": {"mean": spread, "other": spread},
         "withheld_only": False,
     }
     return ModelScores(**{**values, **changes})  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ class SourceChoice:
         if self.kind not in KINDS:
             raise ChoiceError(f"there is no source {self.kind!r}", "source", f"choose one of {', '.join(KINDS)}")
         if self.kind != "demo" and not self.path.strip():
-            raise ChoiceError("no file is chosen", "source", "choose one")
+            raise ChoiceError("no file is named", "source", "choose one")
         check_quality(self.quality)
         if self.step_deg not in DEMO_STEPS:
             steps = ", ".join(f"{step:g}" for step in DEMO_STEPS)

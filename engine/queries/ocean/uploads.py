@@ -51,8 +51,8 @@ def uploaded(name: str) -> Path:
             os.utime(path.parent)
         return path
     raise DataError(
-        f"there is no such upload, or it was removed: uploads are kept for {KEPT_DAYS} days after their last use, "
-        f"and up to {uploads_kept_mb()} MB in all",
+        f"there is no such upload, or no longer: uploads are kept for {KEPT_DAYS} days after their last use, "
+        f"and the oldest go where they take more than {uploads_kept_mb()} MB",
         name[:120],
         "upload the file again",
     )
