@@ -17,7 +17,7 @@ log = logging.getLogger("harmonia")
 
 
 class Debouncer:
-    """Calls ``action`` once, ``delay_ms`` after the last ``soon()``: for what may lag behind a slider."""
+    """Calls ``action`` once, ``delay_ms`` after the last ``soon()``: for updates that may lag behind a slider."""
 
     def __init__(self, action: Callable[[], None], delay_ms: int) -> None:
         self._action = action
@@ -90,7 +90,7 @@ class LatestTask:
         ticket.task = asyncio.ensure_future(self._run(ticket, work, then))
 
     def cancel(self) -> None:
-        """Cancel what is running."""
+        """Cancel the running work."""
         if self._current is not None:
             self._current.cancelled = True
             self._current = None
@@ -107,7 +107,7 @@ class LatestTask:
         except CancelledError:
             return
         except EngineError as error:
-            # an impossible choice of the person: shown on screen, and no error in the log
+            # an impossible choice of the user: shown on screen, not an error in the log
             answer, failure = None, error
             log.warning("background work was refused: %s", error)
         except Exception as error:

@@ -1,7 +1,7 @@
 """Layout: the grid of the shell and of a page at three widths, as plain CSS.
 
-Boxes are Panel's own columns, not Material ones: a box has no looks, and a Material box costs ten milliseconds on both
-sides of the wire.
+Boxes are Panel's own columns, not Material ones: a box has no visible style, and a Material box costs ten milliseconds
+on server and client each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import panel as pn
 _NARROW = "@media (max-width: 899px)"
 _MEDIUM = "@media (min-width: 900px) and (max-width: 1179px)"
 
-# On very large screens text and controls grow. Figures and globes draw in pixels and get the room instead.
+# On very large screens text and controls grow. Figures and globes draw in pixels and get the space instead.
 _LEAVES = """
 :host > .bk-panel-models-markup-HTML, :host > .bk-panel-models-esm-ReactComponent,
 :host > .bk-panel-models-esm-ReactiveESM:not(.drawing) { zoom: var(--h-zoom) }
@@ -43,7 +43,7 @@ def row(*parts: Any, gap_px: int = 8, **params: Any) -> pn.Column:
 
 
 def fill(part: pn.Column, *contents: Any) -> None:
-    """Put ``contents`` into a box; what lies there already is left as it is."""
+    """Put ``contents`` into a box; unchanged contents are left alone."""
     if list(part) != list(contents):
         part[:] = list(contents)
 
@@ -61,8 +61,8 @@ def tiles(num_columns: int | None = None) -> dict[str, Any]:
 
 
 def show(part: pn.Column, wanted: bool) -> None:
-    """Show a box or take it away. (``visible`` would lose against the ``display`` of the box's own CSS.)"""
-    # an empty value takes the property back; a missing one would leave it as it was
+    """Show or hide a box. (``visible`` would lose against the ``display`` of the box's own CSS.)"""
+    # an empty value resets the property; a missing one would leave it unchanged
     part.styles = {**part.styles, "display": "" if wanted else "none"}
 
 
@@ -136,13 +136,13 @@ _CARD = """
 :host > .scroll-button { display: none }
 """
 
-#: Below the globe, in a row of its own, for which the globe gives way: what is asked, and the run that answers it.
+#: A row of its own below the globe, which shrinks for it: a question, or the run that computes the answer.
 CARD = f"""{_CARD}
 :host {{ grid-column: 1 / -1; gap: 16px; margin: 0 24px 12px; padding: 10px 14px }}
 {_NARROW} {{ :host {{ margin: 0 16px 8px }} }}
 """
 
-#: In the corner beside the globe's foot: what takes a moment. The globe would jump if it gave way each time.
+#: In the lower corner of the globe: short progress. The globe would jump if it shrank for it each time.
 PASSING = f"""{_CARD}
 :host {{ grid-area: 1 / 1; place-self: end start; gap: 8px; margin: 0 0 6px 8px; padding: 2px 2px 2px 10px;
   max-width: 244px }}

@@ -1,8 +1,8 @@
-// What leans on the inside of Panel and Bokeh in the browser, for panel 1.9.4 and bokeh 3.9.2. NEEDLES of panel_compat.py
-// lists what of their source this relies on; a piece that is missing in the browser is an error in the console.
+// The code that depends on internals of Panel and Bokeh in the browser, for panel 1.9.4 and bokeh 3.9.2. NEEDLES of
+// panel_compat.py lists the pieces of their source that it needs; a missing piece is an error in the console.
 
 const harmoniaCompat = {
-  // `is_idle` of the only root says that everything has been laid out. Bokeh has no event for it.
+  // `is_idle` of the only root means that everything has been laid out. Bokeh has no event for it.
   isIdle: () => typeof Bokeh !== 'undefined' && Boolean(Bokeh.index?.roots?.[0]?.is_idle),
 }
 
@@ -12,8 +12,8 @@ if (typeof Bokeh !== 'undefined') {
 
   // Panel writes a component's state back to its model after it is drawn. Where one value follows another quickly, the
   // earlier one overwrites the later one and stays, here and on the server. (It concerns every Material control whose
-  // value the server changes: range sliders, choices, switches.) Here the model leads: what a component sets goes to it
-  // at once, and what came before the component listened is caught up with.
+  // value the server changes: range sliders, choices, switches.) Here the model leads: a value that a component sets
+  // goes to it at once, and changes from before the component listened are applied.
   const replacements = {
     'targetModel.setv({ [resolvedProp]: value })': '',
     'return [value, setValue]': `return [value, React.useCallback((next) => {
@@ -34,7 +34,7 @@ if (typeof Bokeh !== 'undefined') {
     }
   }
 
-  // Where the children of a box change while its page still opens, Panel renders a component again that is not mounted
+  // When the children of a box change while its page is opening, Panel renders a component again that is not mounted
   // yet, and reads the root it does not have.
   const view = component?.default_view?.prototype
   if (patch(view?.render, 'render')) {

@@ -1,4 +1,4 @@
-"""What one browser session shares between its pages, and the form every page takes."""
+"""The state that one browser session shares between its pages, and the structure of a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Query = Mapping[str, str]
 class Session(param.Parameterized):
     """One browser tab: the page it shows, its theme, and the ocean data that its pages use.
 
-    Pages reach the shell, and what they share, through it, never each other.
+    Pages reach the shell and the shared state through it, never each other.
     """
 
     page = param.String(doc="name of the page on screen")
@@ -28,7 +28,7 @@ class Session(param.Parameterized):
     busy = param.Boolean(default=False, doc="whether long work is under way for this session")
 
     say: Callable[[str, str], None]
-    """``say(severity, sentence)`` shows a short message; the shell puts it in place."""
+    """``say(severity, sentence)`` shows a short message; set by the shell."""
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
@@ -40,17 +40,17 @@ class Session(param.Parameterized):
         """Keep the upload in use from being evicted."""
         self.release()
         if self.source.kind == "upload":
-            with suppress(DataError):  # gone already: its reader reports that
+            with suppress(DataError):  # already evicted: its reader reports that
                 self._hold = UploadHold(self.source.path)
 
     def release(self) -> None:
-        """Release what is held for this tab."""
+        """Release the upload held for this tab."""
         if self._hold is not None:
             self._hold.release()
             self._hold = None
 
     def say_changed(self, notes: Sequence[str]) -> None:
-        """Report what of an address was changed, if anything."""
+        """Report the changes to the keys of an address, if any."""
         if notes:
             self.say("warning", f"Changed in this address: {'; '.join(notes)}.")
 
@@ -66,7 +66,7 @@ class PageView:
     actions: list[Any]
     model: Any
     """The page's view-model. The shell watches its ``address`` (its keys of the address bar, as text) and calls its
-    ``restore(query)`` when the person goes back."""
+    ``restore(query)`` after the browser's Back."""
 
 
 @dataclass(frozen=True)

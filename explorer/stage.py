@@ -17,7 +17,7 @@ from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
 from explorer.widgets.readout import ColorScale, HoverReadout
-from explorer.widgets.text import facts, html, progress, sentence
+from explorer.widgets.text import html, progress, readout_html, sentence
 
 _ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px }"
 
@@ -26,7 +26,7 @@ class Stage:
     """The parts for the page: ``parts`` (the stage), ``flat`` (beside the globe) and ``read`` (the read-out).
 
     ``content`` names what is drawn, for a screen reader. ``cancel`` is called by the button beside the progress bar.
-    ``cards`` stand in a row of their own below the globe.
+    ``cards`` are placed in a row of their own below the globe.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Stage:
         self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()
-        self.facts = html("")
+        self.readout = html("")
         self.download = Download()
         self._failure = pmui.Alert(severity="error", variant="outlined", closeable=True, visible=False, margin=(8, 12))
         self._failure.param.watch(lambda event: event.new and self.clear_failure(), "closed")
@@ -69,7 +69,7 @@ class Stage:
         button = controls.button("Cancel", on_click=lambda _: cancel())
         self._waiting = box(self._progress, button, css=layout.PASSING, styles={"display": "none"})
         self.parts = [self._failure, self.globe, self.captions, self._waiting, *cards, self.download]
-        self.read = [self.bar, self.hover, self.facts]
+        self.read = [self.bar, self.hover, self.readout]
         model.param.watch(lambda _: self._turn(), "camera")
         self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
         self._turn()
@@ -104,9 +104,9 @@ class Stage:
         """The captions left and right of the globe's divider; none without a divider."""
         self.captions.object = captions_html(*captions)
 
-    def say_facts(self, pairs: list[tuple[str, str, str]]) -> None:
+    def show_readout(self, pairs: list[tuple[str, str, str]]) -> None:
         """Labelled values at the end of the read-out."""
-        self.facts.object = facts(pairs)
+        self.readout.object = readout_html(pairs)
 
     def show_progress(self, fraction: float | None, text: str) -> None:
         """The fraction of the work that is done; None when idle."""

@@ -121,7 +121,7 @@ def stylesheet() -> str:
 
     The variables begin with ``--h-``: Bokeh defines ``--divider``, ``--error`` and others anew in every shadow root.
     """
-    faces = _face("inter-latin-wght-normal.woff2", "U+0000-036F, U+2000-2FFF") + _face(
+    faces = _font_face("inter-latin-wght-normal.woff2", "U+0000-036F, U+2000-2FFF") + _font_face(
         "inter-greek-wght-normal.woff2", "U+0370-03FF"
     )
     modes = "".join(
@@ -139,7 +139,7 @@ def stylesheet() -> str:
     )
 
 
-def _face(file: str, characters: str) -> str:
+def _font_face(file: str, characters: str) -> str:
     data = base64.b64encode(asset(file).read_bytes()).decode()
     return (
         f"@font-face{{font-family:Inter;font-weight:100 900;font-display:swap;unicode-range:{characters};"

@@ -190,9 +190,9 @@ class DemoLand:
         axis = np.abs(points).argmax(axis=-1)
         depth = np.take_along_axis(points, axis[..., None], -1)[..., 0]
         across = [np.take_along_axis(points, ((axis + k) % 3)[..., None], -1)[..., 0] for k in (1, 2)]
-        face = 2 * axis + (depth > 0.0)
+        cube_face = 2 * axis + (depth > 0.0)
         row, column = (
-            (np.arctan(side / np.abs(depth)) * (_EARTH_KM / _TEXTURE_KM)).astype(np.int64) + shift * face
+            (np.arctan(side / np.abs(depth)) * (_EARTH_KM / _TEXTURE_KM)).astype(np.int64) + shift * cube_face
             for side, shift in zip(across, (691, 1009), strict=True)
         )
         sheet, cells = _texture(self.seed), _TEXTURE_CELLS

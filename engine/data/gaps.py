@@ -17,7 +17,7 @@ from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, dask_array, dot
 
 GapPattern = Literal["clouds", "swath", "random"]
-Counts = NDArray[np.int32]
+Integers = NDArray[np.int32]
 
 APART_DAYS = 10
 """Least distance in days between a day and the day whose clouds are laid over it: nearer clouds overlap its own."""
@@ -120,7 +120,7 @@ def _longest_gap(missing: xr.DataArray) -> xr.DataArray:
     return missing.isel(time=0, drop=True).copy(data=longest.astype(np.float32))
 
 
-def _stretch(missing: Mask, axis: Any = 0, keepdims: bool = True) -> Counts:
+def _stretch(missing: Mask, axis: Any = 0, keepdims: bool = True) -> Integers:
     """Summary (4, H, W) of days (T, H, W): number of days, missing run at the start and at the end, longest gap."""
     current, first, longest = (np.zeros(missing.shape[1:], np.int32) for _ in range(3))
     for day, gone in enumerate(missing):
@@ -131,7 +131,7 @@ def _stretch(missing: Mask, axis: Any = 0, keepdims: bool = True) -> Counts:
     return np.stack((np.full_like(current, len(missing)), first, current, longest))
 
 
-def _joined(stretches: Counts, axis: Any = 0, keepdims: bool = True) -> Counts:
+def _joined(stretches: Integers, axis: Any = 0, keepdims: bool = True) -> Integers:
     """Combine consecutive summaries (4S, H, W) into one (4, H, W)."""
     stretches_4HW = stretches.reshape(-1, 4, *stretches.shape[1:])
     whole = stretches_4HW[0].copy()
@@ -145,7 +145,7 @@ def _joined(stretches: Counts, axis: Any = 0, keepdims: bool = True) -> Counts:
     return whole
 
 
-def _longest(stretches: Counts, axis: Any = 0, keepdims: bool = False) -> Counts:
+def _longest(stretches: Integers, axis: Any = 0, keepdims: bool = False) -> Integers:
     return _joined(stretches)[3]
 
 

@@ -35,7 +35,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.floating]
-Counts = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 class ScoreSums:
@@ -164,7 +164,7 @@ def calibration(data: MonthlyData, mean: NDArray[np.float32], std: NDArray[np.fl
     return None if is_empty else sums.table()
 
 
-def _sums(where: Counts, area: Floats, estimate: Floats, truth: Floats, climatology: Floats) -> Floats:
+def _sums(where: Integers, area: Floats, estimate: Floats, truth: Floats, climatology: Floats) -> Floats:
     """Sums over P cells by joint stratum (joint, 9): area, then area times |e|, e, e², p, p², t, t², pt."""
     error, p, t = estimate - truth, estimate - climatology, truth - climatology
     terms = (np.ones_like(error), np.abs(error), error, error**2, p, p**2, t, t**2, p * t)

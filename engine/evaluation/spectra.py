@@ -30,7 +30,7 @@ RESOLVED = 0.5
 MAX_DEGREE = 180
 """Highest degree by default: 222 km wavelength, finer than daily observations of the sea through clouds tell."""
 
-_SMOOTHED = 2  # degrees on either side that the resolution is judged over, so that one noisy degree decides nothing
+_SMOOTHED = 2  # degrees on either side over which the coherence is averaged, against the noise of single degrees
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Where a score is looked at apart: kinds of observation, latitude, distance to the coast, ice."""
+"""Classes that are scored separately: kinds of observation, latitude, distance to the coast, ice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.sphere import EARTH_RADIUS_M, LatLonGrid
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Counts = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Numbers = NDArray[np.integer[Any]]
 
 _LAT_EDGES = (-60.0, -40.0, -20.0, 20.0, 40.0, 60.0)
@@ -57,7 +57,7 @@ class Strata:
         """The strata of the sea cells of ``land`` (H, W)."""
         return cls(grid, land, coast_distance_km(grid, land))
 
-    def joint(self, num_observed: Numbers, num_withheld: Numbers, ice: NDArray[np.floating]) -> Counts:
+    def joint(self, num_observed: Numbers, num_withheld: Numbers, ice: NDArray[np.floating]) -> Indices:
         """(H, W) in which of the joint strata a cell lies that month, as one flat index."""
         visibility = np.where(num_observed > 0, 0, np.where(num_withheld > 0, 1, 2))
         indices = (

@@ -106,8 +106,8 @@ def hierarchy_centres(num: int) -> Tensor:
     side = 2 ** int(math.log2(num / 6) / 2.0 + 1e-9)
     u = torch.tan(math.pi / 4.0 * ((2.0 * torch.arange(side, dtype=torch.float64) + 1.0) / side - 1.0))
     a, b = (v.flatten() for v in torch.meshgrid(u, u, indexing="ij"))
-    face = torch.stack((torch.ones_like(a), a, b), 1)
-    faces = [sign * face.roll(axis, 1) for axis in range(3) for sign in (1.0, -1.0)]
+    first_face = torch.stack((torch.ones_like(a), a, b), 1)
+    faces = [sign * first_face.roll(axis, 1) for axis in range(3) for sign in (1.0, -1.0)]
     return functional.normalize(torch.cat(faces), dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Reading the runs of a home folder: cheap to do once a second, however many there are and whoever writes them."""
+"""Reading the runs of a home folder: cheap to do once a second, whatever their number and whichever process writes."""
 
 from __future__ import annotations
 

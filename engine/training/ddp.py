@@ -2,7 +2,7 @@
 
 The run's worker is rank 0, the only one that writes. It starts the other ranks of its machine; on each further machine
 ``python -m engine.training.ddp RUN_DIR --node K`` starts that machine's ranks, with ``MASTER_ADDR`` and
-``MASTER_PORT`` of the first one everywhere. All can read the run's folder and the prepared months.
+``MASTER_PORT`` of the first one everywhere. Every machine must have access to the run's folder and the prepared months.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class ReadOnlyRun(RunContext):
         self.config = config
 
     def report(self, *_: Any, **__: Any) -> None:
-        """Nothing: rank 0 does."""
+        """Does nothing: rank 0 does it."""
 
     @contextmanager
     def repeating(self) -> Generator[None]:
-        """Nothing to repeat."""
+        """Does nothing: there is no metric to repeat."""
         yield
 
     def checkpoint(self, *_: Any, **__: Any) -> None:
-        """Nothing: rank 0 does."""
+        """Does nothing: rank 0 does it."""
 
     def restore(self, name: str = "last") -> Checkpoint | None:
         """See :meth:`RunContext.restore`."""
@@ -56,10 +56,10 @@ class ReadOnlyRun(RunContext):
         return Checkpoint(kept.arrays, kept.metadata["task"]) if kept else None
 
     def save(self, path: Path, **arrays: Any) -> None:
-        """Nothing: rank 0 does."""
+        """Does nothing: rank 0 does it."""
 
     def should_stop(self) -> bool:
-        """Rank 0 knows, and the trainer tells all ranks."""
+        """False: rank 0 checks, and the trainer broadcasts the answer to all ranks."""
         return False
 
 
@@ -72,7 +72,7 @@ def single_fabric(settings: SSTSettings) -> Fabric:
 
 @contextmanager
 def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
-    """The run's devices; with several, the other ranks of this machine run while the block does."""
+    """The run's devices; with several, the other ranks of this machine run as long as the block."""
     from lightning.fabric import Fabric
 
     if settings.devices * settings.nodes == 1:
@@ -92,7 +92,7 @@ def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
 
 @contextmanager
 def _local_ranks(settings: SSTSettings, run: RunContext) -> Generator[None]:
-    """Rank 0 starts the others of its machine and joins them at the end; those have their rank in the environment."""
+    """Start the other ranks of this machine from rank 0 and join them at the end; the environment holds their rank."""
     processes: list[subprocess.Popen[bytes]] = []
     is_rank_zero = "LOCAL_RANK" not in os.environ
     if is_rank_zero:
@@ -141,7 +141,7 @@ def _join(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Be the ranks of a run on this machine; the exit code is 0 when it is done."""
+    """Run the ranks of a run on this machine; the exit code is 0 when it is done."""
     parser = argparse.ArgumentParser(prog="python -m engine.training.ddp", description="Help to train one run.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run's folder")
     parser.add_argument("--node", type=int, default=1, help="number of this machine, the first one is 0")

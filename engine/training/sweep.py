@@ -1,7 +1,7 @@
-"""The task ``sweep``: proposes trials, launches them as runs of their own, and learns from their scores.
+"""The task ``sweep``: proposes trials, launches each as a run of its own, and uses their scores for the next proposals.
 
-The study is Optuna's, in ``study.journal`` in the run's folder. Which run belongs to which trial is written on the runs
-themselves, as tags, so that nothing is lost between the two whichever process is killed.
+The study is Optuna's, in ``study.journal`` in the run's folder. Tags of the runs say which run belongs to which
+trial, so that nothing is lost if a process is killed between the two writes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SCORE = "val_mae"
 
 _POLL_S = 0.4
 _MAX_LAUNCHES = 2  # a trial whose process was killed is resumed once
-_PATIENCE = 50  # proposals in a row that clash, before the space is called impossible
+_PATIENCE = 50  # clashing proposals in a row after which the space counts as impossible
 _MAX_FIRST_FAILURES = 5  # trials that fail before any succeeds
 
 
@@ -43,7 +43,7 @@ _MAX_FIRST_FAILURES = 5  # trials that fail before any succeeds
 class Trial:
     """One trial, as ``trials.json`` holds it.
 
-    ``state`` is that of its run, but for ``illegal`` (its choices clash, so it never became a run) and ``killed`` (its
+    ``state`` is that of its run, except ``illegal`` (its choices clash, so it never became a run) and ``killed`` (its
     process was killed twice). ``value`` is its best score in K, ``scores`` those of its epochs.
     """
 
@@ -61,10 +61,10 @@ def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None
 
     Metrics: ``finished`` and ``working`` trials, ``best`` score in K, and ``value`` of the trial that ended last. The
     result is ``trials.json``: ``trials`` (see :class:`Trial`), ``importance`` of each choice (0..1, sums to 1) and
-    ``fields``, the dimensions in order. A sweep that is resumed goes on with the trials that it had begun.
+    ``fields``, the dimensions in order. A resumed sweep continues the trials that it had begun.
 
     Raises:
-        RunError: every trial fails, or the choices of the space clash whatever is proposed.
+        RunError: every trial fails, or all proposed choices of the space clash.
     """
     with RunStore(run.folder.parent.parent) as store:
         scheduler = _Scheduler(settings, run, store)
@@ -96,7 +96,7 @@ class _Scheduler:
 
     @property
     def is_done(self) -> bool:
-        """Whether every trial that was asked for has ended."""
+        """Whether every requested trial has ended."""
         return not self._working and len(self._ended()) >= self._settings.trials
 
     def _ended(self) -> list[Trial]:
@@ -329,7 +329,7 @@ def _importance(study: optuna.Study) -> dict[str, float]:
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     with warnings.catch_warnings(), suppress(ValueError, RuntimeError, ZeroDivisionError):
-        warnings.simplefilter("ignore")  # what is experimental in Optuna says so
+        warnings.simplefilter("ignore")  # warnings about experimental features of Optuna
         importances = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
         return {name: float(value) for name, value in importances.items() if math.isfinite(value)}
     return {}

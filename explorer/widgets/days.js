@@ -1,5 +1,5 @@
-// Days under the globe: play, step, drag. The date is written here, so that it follows a drag without the server.
-// pmui's Player does not hold: it steps by a timer whether or not the last day has been drawn, and names no calendar.
+// Days under the globe: play, step, drag. The date is formatted here, so that it follows a drag without the server.
+// pmui's Player does not suffice: it steps by a timer whether or not the last day has been drawn, and shows no dates.
 
 const CSS = `
 :host { display: block }
@@ -62,7 +62,7 @@ export function render({model, el}) {
   const halt = () => { clearInterval(timer); timer = null }
   play.addEventListener('click', () => {
     if (timer) halt()
-    // a day follows when the last one has been drawn
+    // the next day is shown once the last one has been drawn
     else timer = setInterval(() => { if (model.drawn === model.day) go(model.day + 1) }, model.pace_ms)
     paint()
   })

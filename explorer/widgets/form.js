@@ -1,4 +1,4 @@
-// A form of many fields. Rows are kept and changed, not made anew, so that focus and what is being typed stay.
+// A form of many fields. Rows are changed in place, so that focus and typed text are kept.
 
 const CSS = `
 :host { display: block }
@@ -110,7 +110,7 @@ export function render({model, el}) {
       const {input} = parts
       if (field.kind === 'choice') options(input, field.options)
       if (field.kind === 'switch') input.checked = field.text === 'true'
-      // an answer to an earlier change must not undo what has been put in since
+      // an answer to an earlier change must not undo a later input
       else if (parts.drawn !== field.text) input.value = parts.drawn = field.text
       if (field.suggestions?.length) {
         parts.list.replaceChildren(...field.suggestions.map(text => element('option', {value: text})))

@@ -1,4 +1,4 @@
-// A number: its label, a field to type in and a slider. What is chosen is shown at once; the server has the last word.
+// A number: its label, a field to type in and a slider. A choice is shown at once; the server decides its final value.
 
 const CSS = `
 :host { display: block }
@@ -24,7 +24,7 @@ p { grid-column: 1 / -1; margin: 0; font-size: 12px; color: var(--mui-palette-wa
 @media (prefers-reduced-motion: reduce) { * { transition: none !important } }`
 
 const THUMB_PX = 14
-const UNIT = /^(.*), (\S{1,3})$/ // a short unit after the label's comma stands behind the number
+const UNIT = /^(.*), (\S{1,3})$/ // a short unit after the label's comma is shown behind the number
 
 export function render({model, el}) {
   const {label, step, decimals, is_whole: isWhole, control} = model
@@ -38,7 +38,7 @@ export function render({model, el}) {
 
   let shown = model.state // value, low and high on screen
   let serial = Math.max(model.choice.serial ?? 0, shown.serial)
-  let isDirty = false // the field holds what has not been taken yet
+  let isDirty = false // the field holds text that has not been taken yet
   let typed = null // a number that was typed and waits for the server's answer
 
   const round = (value) => (isWhole ? Math.round(value) : Number(value.toFixed(6)))
@@ -59,7 +59,7 @@ export function render({model, el}) {
     setAttribute(slider, 'aria-valuetext', unit ? `${format(value)} ${unit}` : format(value))
     if (!isDirty) number.value = format(value)
   }
-  // Every choice passes here. Beyond the limits known here the server decides, which may know of wider ones.
+  // Every choice passes here. Beyond the limits known here the server decides, whose limits may be wider.
   const choose = (value) => {
     serial += 1
     isDirty = false

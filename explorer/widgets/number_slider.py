@@ -36,7 +36,7 @@ class NumberSlider(Component):
     def __init__(
         self, parameter: param.Parameter, label: str, step: float = 1.0, format: str = "0", **params: Any
     ) -> None:
-        """Of ``parameter``, a number of its owner; ``format`` ("0.00") says how many decimals stand there at least."""
+        """Of ``parameter``, a number of its owner; ``format`` ("0.00") gives the minimum number of decimals."""
         self._model: Any = parameter.owner
         is_whole = isinstance(parameter, param.Integer) or float(step).is_integer()
         super().__init__(
@@ -48,8 +48,8 @@ class NumberSlider(Component):
             **params,
         )
         self._show()
-        for what in ("value", "bounds"):
-            self._model.param.watch(self._show, self.control, what=what)
+        for attribute in ("value", "bounds"):
+            self._model.param.watch(self._show, self.control, what=attribute)
         self.param.watch(lambda event: self._take(event.new), "choice")
 
     def _limits(self) -> tuple[float, float]:

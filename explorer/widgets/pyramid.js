@@ -1,5 +1,5 @@
-// All tiles are one image, and the pyramid is painted once for each size: one to degree 40 has 1681 tiles, and the mark
-// that follows the pointer or a slider must not wait for them.
+// All tiles are one image, and the pyramid is painted once for each size: up to degree 40 it has 1681 tiles, and the
+// mark that follows the pointer or a slider must not wait for them.
 
 const CSS = `
 :host { display: block; width: 100% }
@@ -26,7 +26,7 @@ export function render({model, el}) {
     const header = new DataView(bytes.buffer, bytes.byteOffset, 6)
     degree = header.getUint16(0, true)
     const [h, w] = [header.getUint16(2, true), header.getUint16(4, true)]
-    const colors = new Uint32Array(256) // as the pixels lie in memory; 0 stays clear
+    const colors = new Uint32Array(256) // in the byte order of the pixels; 0 is transparent
     const channels = new Uint8Array(colors.buffer)
     for (let level = 1; level < 256; level++) channels.set([lut[3 * level], lut[3 * level + 1], lut[3 * level + 2], 255], 4 * level)
     const image = new ImageData((2 * degree + 1) * w, (degree + 1) * h)

@@ -23,7 +23,7 @@ class Pyramid(Component):
     tiles = param.Bytes(default=b"", doc="see pack_tiles")
     colormap = param.Bytes(default=b"", doc="256 RGB triples")
     selected = param.List(default=[0, 0], doc="degree and order of the marked tile")
-    label = param.String(default="Pyramid of spherical harmonics")
+    label = param.String(default="Triangle of spherical harmonics")
 
     css_classes = param.List(default=["drawing"])
 

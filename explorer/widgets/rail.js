@@ -44,7 +44,7 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 .count[hidden] { display: none }
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
-  /* a shade at an edge says that there is more beyond it: it stays, and what scrolls with the links covers it at the end */
+  /* a shade at an edge shows that there are more links: it is fixed, and a cover that scrolls with the links hides it at the end */
   .pages { flex-direction: row; min-width: 0; overflow: auto hidden; background:
     linear-gradient(to right, var(--h-panel) 40%, transparent) left / 40px 100% no-repeat local,
     linear-gradient(to left, var(--h-panel) 40%, transparent) right / 40px 100% no-repeat local,
@@ -78,7 +78,7 @@ export function render({model, el}) {
   const pages = element('div', {className: 'pages'}, ...links.map(([, a]) => a))
   nav.append(element('div', {className: 'logo', innerHTML: icon('logo', 28)}), pages, runs, controls, theme)
 
-  // Not scrollIntoView: from where that was called the browser goes on with Tab, and the first links would be passed over.
+  // Not scrollIntoView: the browser continues with Tab from its target, so that the first links would be skipped.
   const bringIn = a => {
     const [box, own] = [pages, a].map(part => part.getBoundingClientRect())
     const beyond = (low, high, from, to) => Math.min(0, low - from) + Math.max(0, high - to)
@@ -104,16 +104,16 @@ export function render({model, el}) {
   }
   let wasOpen = false
   const showRuns = () => {
-    if (wasOpen && !model.runs_open) runs.focus()  // the panel took the focus when it opened
+    if (wasOpen && !model.runs_open) runs.focus()  // the panel has taken the focus when it opened
     wasOpen = model.runs_open
     runs.setAttribute('aria-expanded', String(model.runs_open))
     count.textContent = model.runs_count || ''
     count.hidden = !model.runs_count
     runs.setAttribute('aria-label', model.runs_count ? `Runs, ${model.runs_count} active` : 'Runs')
   }
-  // The page's name decides whether this is a new place (Back returns to the old one) or the same place seen otherwise.
+  // Another page is a new entry of the history (Back returns to the old one); the same page replaces its entry.
   const pageOf = query => new URLSearchParams(query).get('page')
-  // A click marks its page at once; the address follows when that page stands there.
+  // A click marks its page at once; the address follows when that page is shown.
   const showBusy = () => {
     const isComing = Boolean(model.address) && pageOf(model.address) !== model.page
     busy.classList.toggle('on', model.busy || isComing)
@@ -132,7 +132,7 @@ export function render({model, el}) {
   for (const [name, show] of Object.entries({
     page: showPage, dark: showTheme, runs_open: showRuns, runs_count: showRuns, drawer_open: showDrawer, busy: showBusy, address: showAddress,
   })) { model.on(name, show); show() }
-  // On a narrow screen the drawer would cover the page. What is asked before the page stands remains unanswered.
+  // On a narrow screen the drawer would cover the page. A request before the page is ready gets no answer.
   const closeDrawer = () => {
     if (document.documentElement.dataset.ready) model.drawer_open = false
     else setTimeout(closeDrawer, 30)

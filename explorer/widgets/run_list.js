@@ -1,4 +1,4 @@
-// The list of runs. Rows are kept and changed, not made anew, so that focus and scroll stay.
+// The list of runs. Rows are changed in place, so that focus and scroll are kept.
 
 const CSS = `
 :host { display: block; height: 100% }
@@ -63,7 +63,7 @@ const ORDERS = {
   Name: (a, b) => a.title.localeCompare(b.title),
   State: (a, b) => a.state.localeCompare(b.state) || b.created - a.created,
 }
-// action, its label, what a row must allow ("" = always there)
+// action, its label, what a row must allow ("" = always shown)
 const ACTIONS = [['cancel', 'Cancel', 'cancel'], ['resume', 'Resume', 'resume'], ['earlier', 'Earlier', 'move'], ['later', 'Later', 'move'],
   ['use', 'Use as config', ''], ['duplicate', 'Duplicate', ''], ['edit', 'Rename, note, tags', ''], ['delete', 'Delete', 'delete']]
 const PANEL_ACTIONS = ACTIONS.slice(0, 2)
@@ -131,14 +131,14 @@ export function render({model, el}) {
 function panel(model, request, draw, {problem, empty, list}) {
   const close = button('Close', () => request('close'))
   const older = button('', () => request('more'))
-  const facts = make('dl')
+  const properties = make('dl')
   const dashboard = element('a', {textContent: 'Dask dashboard', target: '_blank', rel: 'noreferrer'})
-  const machine = element('div', {className: 'machine'}, make('h3', '', 'This machine'), facts, dashboard)
+  const machine = element('div', {className: 'machine'}, make('h3', '', 'This machine'), properties, dashboard)
   const head = element('header', {}, make('h2', '', 'Runs'), close)
   const root = element('section', {className: 'list', 'aria-label': 'Runs'}, head, problem, empty, list, older, machine)
   const setPairs = (node, pairs) => node.replaceChildren(...pairs.flatMap(([label, value]) => [make('dt', '', label), make('dd', '', value)]))
 
-  // The page shows and hides the panel. Opening brings the focus into it; the rail takes it back.
+  // The page shows and hides the panel. Opening moves the focus into it; the rail takes it back.
   let isOpen = false
   const visibility = new IntersectionObserver((entries) => {
     const opens = entries.at(-1).isIntersecting
@@ -149,7 +149,7 @@ function panel(model, request, draw, {problem, empty, list}) {
   const onKey = (event) => { if (event.key === 'Escape' && isOpen) request('close') }
   addEventListener('keydown', onKey)
   model.on('remove', () => { visibility.disconnect(); removeEventListener('keydown', onKey) })
-  setText(empty, 'No run yet. Long work that a page starts appears here and goes on when you close the browser.')
+  setText(empty, 'No run yet. Long work that a page starts appears here and continues when you close the browser.')
 
   return {
     root,
@@ -175,7 +175,7 @@ function panel(model, request, draw, {problem, empty, list}) {
     finish: () => {
       older.hidden = model.num_older === 0
       setText(older, `${model.num_older} older`)
-      setPairs(facts, model.machine)
+      setPairs(properties, model.machine)
       dashboard.hidden = !model.dashboard
       if (/^https?:/.test(model.dashboard)) dashboard.href = model.dashboard
     },
@@ -193,7 +193,7 @@ function selection(model, request, draw, {problem, empty, list}) {
   const trashed = make('div')
   const trash = element('details', {}, trashHead, trashed)
   const root = element('div', {className: 'list'}, element('div', {className: 'tools'}, filter, order), trials, problem, empty, list, trash)
-  // a tick stays as the person left it until the server has answered that very tick, and not an earlier one
+  // a tick keeps its state until the server has answered this tick, not an earlier one
   const ticked = new Map()
 
   const save = (parts, id) => {

@@ -1,4 +1,4 @@
-"""Text on the screen as HTML: titles, sections, facts. What comes from outside is escaped."""
+"""Text on the screen as HTML: titles, sections, labelled values. Text from outside is escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 import panel as pn
 
 #: A label, a value and its unit.
-Fact = tuple[str, str, str]
+LabelledValue = tuple[str, str, str]
 #: A sentence, and whether it is set apart as a caution.
 Sentence = tuple[str, bool]
 
@@ -63,7 +63,7 @@ def section(heading: str) -> pn.pane.HTML:
     return html(f"<h2>{escape(heading)}</h2>")
 
 
-def facts(pairs: Iterable[tuple[str, str, str]]) -> str:
+def readout_html(pairs: Iterable[tuple[str, str, str]]) -> str:
     """HTML of labelled values: ``(label, value, unit)``, as in the read-out."""
     items = "".join(
         f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"

@@ -1,4 +1,4 @@
-// One file to the server, a chunk at a time: the next one leaves when the last has arrived, so that nothing piles up.
+// One file to the server, a chunk at a time: the next one is sent when the last has arrived, so that none queue up.
 
 const CSS = `
 :host { display: block }

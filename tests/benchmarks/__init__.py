@@ -24,7 +24,7 @@ MOST_REPEATS = 15
 class Row:
     """One line of the table. ``target`` is a limit on ``ratio`` (at least) or on ``figure`` (at most)."""
 
-    what: str
+    label: str
     figure: float
     unit: str
     naive: float | None = None

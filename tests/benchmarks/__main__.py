@@ -16,7 +16,7 @@ HEADINGS = ("", "here", "naive", "ratio", "target", "", "")
 def cells(row: Row) -> tuple[str, ...]:
     naive = "" if row.naive is None else f"{row.naive:.3g} {row.unit}"
     ratio = "" if row.ratio is None else f"{row.ratio:.3g} ×"
-    return row.what, f"{row.figure:.3g} {row.unit}", naive, ratio, row.target, row.verdict, row.note
+    return row.label, f"{row.figure:.3g} {row.unit}", naive, ratio, row.target, row.verdict, row.note
 
 
 def print_table(name: str, rows: list[Row]) -> None:

@@ -53,8 +53,8 @@ def rows() -> Iterable[Row]:
             component = f"{server.url}?page=basis&show=component&L={{}}&K=200&k=1&domain=ocean"
             yield slider_row(browser, harmonic, "Order m", "a harmonic, slider → pixels at 721×1440", 100)
             for degree in (20, 40):
-                what = f"a PCA component at L={degree}, slider → pixels at 721×1440"
-                yield slider_row(browser, component.format(degree), "Component k", what, 150)
+                label = f"a PCA component at L={degree}, slider → pixels at 721×1440"
+                yield slider_row(browser, component.format(degree), "Component k", label, 150)
             yield _click(
                 browser, f"{server.url}?page=embeddings&show=similarity&step=0.25&ph=4&pw=4&L=10&K=64&at=0,0,1"
             )
@@ -65,8 +65,8 @@ def rows() -> Iterable[Row]:
 
 def start_browser(playwright: Playwright) -> Browser:
     """The Chromium of the tests."""
-    found = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
-    return playwright.chromium.launch(executable_path=found, args=QUIET)
+    executable = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
+    return playwright.chromium.launch(executable_path=executable, args=QUIET)
 
 
 def _visit(browser: Browser, url: str, who: str, target_s: float) -> Row:
@@ -99,7 +99,7 @@ def _click(browser: Browser, url: str) -> Row:
     return _row(page, "similarity map after a click, 0.25° and 4×4 patches", 100)
 
 
-def slider_row(browser: Browser, url: str, label: str, what: str, target_ms: float) -> Row:
+def slider_row(browser: Browser, url: str, label: str, row_label: str, target_ms: float) -> Row:
     """From each of many steps of a slider of the Basis page to its pixels."""
     page, _ = open_page(browser, url)
     page.wait_for_load_state("networkidle")
@@ -111,7 +111,7 @@ def slider_row(browser: Browser, url: str, label: str, what: str, target_ms: flo
     for count in range(1, MOVES + 1):
         page.keyboard.press("ArrowRight")
         _wait_moved(page, canvas, count)
-    return _row(page, what, target_ms)
+    return _row(page, row_label, target_ms)
 
 
 def _wait_moved(page: Page, canvas: object, count: int) -> None:
@@ -123,8 +123,8 @@ def _wait_moved(page: Page, canvas: object, count: int) -> None:
     page.evaluate(FINISH, canvas)
 
 
-def _row(page: Page, what: str, target_ms: float) -> Row:
+def _row(page: Page, label: str, target_ms: float) -> Row:
     times = sorted(page.evaluate("window.moved"))
     page.context.close()
     p50 = statistics.median(times)
-    return Row(f"{what}, p95", times[int(0.95 * len(times)) - 1], "ms", target_figure=target_ms, note=f"p50 {p50:.0f}")
+    return Row(f"{label}, p95", times[int(0.95 * len(times)) - 1], "ms", target_figure=target_ms, note=f"p50 {p50:.0f}")

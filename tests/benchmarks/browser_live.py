@@ -1,4 +1,4 @@
-"""What a person waits for while something moves: a training beside the page, a centre in the hand, a turning globe."""
+"""Delays on screen while something moves: a training in the background, a dragged centre, a turning globe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.benchmarks.browser import FINISH, WATCH, open_page, slider_row, start
 from tests.support.browser import start_server
 
 LONG_S = 300.0
-LOOKS = 5
+NUM_MEASURED = 5
 MOVES = 40
 TURNED_MS = 3000
 FLUENT = 1.2  # times the display's own time a frame
@@ -58,7 +58,7 @@ def rows() -> Iterator[Row]:
             server.stop()
 
 
-# a globe that turns, and a divider that is drawn across it
+# a turning globe, and a moving divider
 
 
 def moving(browser: Browser, url: str) -> Iterator[Row]:
@@ -71,14 +71,14 @@ def moving(browser: Browser, url: str) -> Iterator[Row]:
         "two fields are swiped": "view.scene.second ??= view.scene.first;"
         "view.model.data.setv({swipe: 0.5 + 0.4 * Math.sin(3 * seconds)})",
     }
-    for what, act in acts.items():
+    for motion, act in acts.items():
         taken = page.evaluate(_FRAMES, [act, TURNED_MS])
         note = f"{1000 / taken:.0f} of the display's {1000 / display:.0f} frames a second"
-        yield Row(f"{what} at 721×1440, a frame", taken, "ms", target_figure=FLUENT * display, note=note)
+        yield Row(f"{motion} at 721×1440, a frame", taken, "ms", target_figure=FLUENT * display, note=note)
     page.context.close()
 
 
-# a centre in the hand
+# a dragged centre
 
 
 def dragged(browser: Browser, url: str) -> Row:
@@ -105,11 +105,11 @@ def dragged(browser: Browser, url: str) -> Row:
     return Row("one of 4,096 centres dragged, p95", times[int(0.95 * MOVES) - 1], "ms", target_figure=100, note=note)
 
 
-# a training beside the page
+# a training in the background
 
 
 def training(browser: Browser, url: str, home: Path) -> Iterator[Row]:
-    """The preset `tiny` on the demo ocean: its first sign of life, its news on screen, and the slider beside it."""
+    """The preset `tiny` on the demo ocean: its first output, its updates on screen, and a slider meanwhile."""
     idle = slider_row(browser, f"{url}?{HARMONIC}", "Order m", "idle", 100)
     page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
     with RunStore(home) as store:
@@ -119,14 +119,14 @@ def training(browser: Browser, url: str, home: Path) -> Iterator[Row]:
         page.context.close()  # a tab that nobody sees draws nothing
         beside = slider_row(browser, f"{url}?{HARMONIC}", "Order m", "beside", 100)
         still = "" if run.state in ACTIVE else "; the training ended on the way"
-        what = "a harmonic, slider → pixels beside a training, p95"
-        yield Row(what, beside.figure, "ms", target_figure=1.3 * idle.figure, note=f"idle {idle.figure:.0f}{still}")
+        label = "a harmonic, slider → pixels beside a training, p95"
+        yield Row(label, beside.figure, "ms", target_figure=1.3 * idle.figure, note=f"idle {idle.figure:.0f}{still}")
         run.cancel()
         _until(lambda: run.state not in ACTIVE)
 
 
 def launched(page: Page, url: str, store: RunStore, home: Path) -> tuple[Run, float]:
-    """The demo training, many times as long, launched by a click: and seconds until its process has said something."""
+    """The demo training, many times as long, launched by a click: and seconds until its first output."""
     path = home / "config.json"
     settings = RunConfig.demo("sst").settings.model_dump(mode="json") | {"epochs": 500}
     path.write_text(json.dumps({"version": 1, "settings": settings}))
@@ -149,15 +149,21 @@ def news(page: Page, url: str, run: Run) -> Iterator[Row]:
     globe.wait_for(state="attached", timeout=1000 * LONG_S)
     canvas = globe.locator("canvas").first.element_handle()
     points, maps = [], []
-    for _ in range(LOOKS):
+    for _ in range(NUM_MEASURED):
         step = _next_step(run)
         began = time.perf_counter()
         page.wait_for_function(_LAST_SEEN, arg=step, timeout=1000 * LONG_S)
         points.append(time.perf_counter() - began)
         maps.append(_seconds_to_map(page, canvas, run))
-    yield Row("metric line written → point on screen", max(points), "s", target_figure=1, note=f"worst of {LOOKS}")
     yield Row(
-        "snapshot of a live run written → map on screen", max(maps), "s", target_figure=2, note=f"worst of {LOOKS}"
+        "metric line written → point on screen", max(points), "s", target_figure=1, note=f"worst of {NUM_MEASURED}"
+    )
+    yield Row(
+        "snapshot of a live run written → map on screen",
+        max(maps),
+        "s",
+        target_figure=2,
+        note=f"worst of {NUM_MEASURED}",
     )
 
 

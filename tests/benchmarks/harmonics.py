@@ -76,11 +76,11 @@ def error_at_1000() -> float:
     lat = np.linspace(-90.0, 90.0, 61)
     largest = 0.0
     for order in ORDERS_AT_1000:
-        found = [rows[0].numpy().copy() for rows in legendre_rows(lat, 1000, torch.tensor([order])) if rows.numel()]
+        computed = [rows[0].numpy().copy() for rows in legendre_rows(lat, 1000, torch.tensor([order])) if rows.numel()]
         # the equator splits the latitudes into mirror images: |Q(−φ)| = |Q(φ)|
         exact = np.array([legendre_column(1000, order, value) for value in lat[30:]]).T
         sizes = np.sqrt((2.0 * np.arange(order, 1001) + 1.0) / (4.0 * np.pi))[:, None]
-        errors = np.abs(np.abs(np.array(found)[:, 30:]) - np.abs(exact)) / sizes
-        mirrored = np.abs(np.abs(np.array(found)[:, 30::-1]) - np.abs(exact)) / sizes
+        errors = np.abs(np.abs(np.array(computed)[:, 30:]) - np.abs(exact)) / sizes
+        mirrored = np.abs(np.abs(np.array(computed)[:, 30::-1]) - np.abs(exact)) / sizes
         largest = max(largest, float(errors.max()), float(mirrored.max()))
     return largest

@@ -68,21 +68,21 @@ def direct_rows(mixture: MixtureVMF, grid: LatLonGrid, chosen: list[int]) -> tor
     return torch.cat(parts).view(len(chosen), -1)
 
 
-def map_row(what: str, mixture: MixtureVMF, grid: LatLonGrid, limit_ms: float | None) -> Row:
+def map_row(label: str, mixture: MixtureVMF, grid: LatLonGrid, limit_ms: float | None) -> Row:
     figure = 1e3 * seconds(lambda: mixture.log_prob_map(grid))
     sample = [grid.shape[0] // 3]
     naive = 1e3 * seconds(lambda: direct_rows(mixture, grid, sample)) * grid.shape[0]
-    return Row(what, figure, "ms", naive=naive, target_figure=limit_ms, note="naive: one row of the direct sum × rows")
+    return Row(label, figure, "ms", naive=naive, target_figure=limit_ms, note="naive: one row of the direct sum × rows")
 
 
-def error_row(what: str, mixture: MixtureVMF, grid: LatLonGrid) -> Row:
-    found = mixture.log_prob_map(grid)
-    top = float(found.max())
-    chosen = sorted({0, grid.shape[0] // 2, int(found.amax(1).argmax())})
+def error_row(label: str, mixture: MixtureVMF, grid: LatLonGrid) -> Row:
+    log_prob = mixture.log_prob_map(grid)
+    top = float(log_prob.max())
+    chosen = sorted({0, grid.shape[0] // 2, int(log_prob.amax(1).argmax())})
     exact = direct_rows(mixture, grid, chosen)
-    error = (torch.exp(found[chosen] - top) - torch.exp(exact - top)).abs().max()
+    error = (torch.exp(log_prob[chosen] - top) - torch.exp(exact - top)).abs().max()
     return Row(
-        what, float(error), "of the maximum", target_figure=ERROR_LIMIT, note="three rows, that of the maximum too"
+        label, float(error), "of the maximum", target_figure=ERROR_LIMIT, note="three rows, that of the maximum too"
     )
 
 

@@ -95,8 +95,8 @@ def browser_rows(folder: Path) -> Iterator[Row]:
     """From the key that moves the slider of days to finished pixels."""
     with sync_playwright() as playwright:
         server = start_server(Path("explorer"), folder / "log.txt", home=folder / "home")
-        found = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        executable = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
         try:
             url = f"{server.url}?page=data"
             yield _days(browser, f"{url}&src=demo&step=1&day=2003-05-01", "the demo ocean at 1°")
@@ -106,7 +106,7 @@ def browser_rows(folder: Path) -> Iterator[Row]:
             server.stop()
 
 
-def _days(browser: Browser, url: str, what: str) -> Row:
+def _days(browser: Browser, url: str, label: str) -> Row:
     page: Page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
     page.goto(url)
     page.locator("[data-key]:not([data-key=''])").first.wait_for(state="attached")
@@ -125,4 +125,4 @@ def _days(browser: Browser, url: str, what: str) -> Row:
     page.context.close()
     p50 = statistics.median(times)
     p95 = times[int(0.95 * len(times)) - 1]
-    return Row(f"{what}, next day → pixels, p95", p95, "ms", target_figure=150, note=f"p50 {p50:.0f}")
+    return Row(f"{label}, next day → pixels, p95", p95, "ms", target_figure=150, note=f"p50 {p50:.0f}")

@@ -90,8 +90,8 @@ def browser_rows(home: Path) -> Iterator[Row]:
     """From the key that moves the months to finished pixels, once the server knows them."""
     with sync_playwright() as playwright:
         server = start_server(Path("explorer"), home / "log.txt", home=home)
-        found = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        executable = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
         try:
             yield _months(browser, f"{server.url}?page=reconstruct&run={RUN}&src=demo&month={MONTHS[0]}")
         finally:

@@ -27,7 +27,7 @@ READ_STEP = 0.5
 
 def rows() -> Iterator[Row]:
     yield from gap_rows()
-    yield from rival_rows()
+    yield from baseline_rows()
     yield from score_rows()
 
 
@@ -68,7 +68,7 @@ def gap_rows() -> Iterator[Row]:
     )
 
 
-def rival_rows() -> Iterator[Row]:
+def baseline_rows() -> Iterator[Row]:
     train, validation = made_up(36), made_up(12, 1)
     fitted = Baselines.fit(train, validation)
     yield Row("all baselines fitted, 36 + 12 months at 1°", seconds(lambda: Baselines.fit(train, validation)), "s")

@@ -28,7 +28,7 @@ FAST_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD
 
 
 def rows() -> Iterator[Row]:
-    """Step and peak memory of the published model and of ours, and the memory said beforehand."""
+    """Step and peak memory of the published model and of ours, and the estimated memory."""
     published = in_its_own_process("published", "published")
     for name, least in (("published", 3.0), ("tiny", 3.0), ("small", None)):
         fast = in_its_own_process(name, "fast")
@@ -41,9 +41,13 @@ def rows() -> Iterator[Row]:
             note=f"naive: 'published' in float32 with checkpointing; {cores()} threads",
         )
         yield Row("the same, memory above base", fast["peak_mb"], "MB", naive=published["peak_mb"], target_ratio=1.0)
-        said = estimate(SpatioTemporalConfig.preset(name), (SIDE, SIDE), MONTHS).memory_bytes / 1e6
+        estimated_mb = estimate(SpatioTemporalConfig.preset(name), (SIDE, SIDE), MONTHS).memory_bytes / 1e6
         yield Row(
-            "the same, estimate beside it (1 ± 0.25)", said, "MB", naive=fast["peak_mb"], note="ratio: measured / said"
+            "the same, estimate beside it (1 ± 0.25)",
+            estimated_mb,
+            "MB",
+            naive=fast["peak_mb"],
+            note="ratio: measured / estimated",
         )
 
 

@@ -79,7 +79,7 @@ def skill_rows() -> Iterator[Row]:
     ]
     table = over_seeds(tables)
     for baseline, most in (("mean", 0.45), ("mean_debiased", 0.55), ("climatology_anomaly", None)):
-        ratios = [mae(one, "model") / mae(one, baseline) for one in tables]
+        ratios = [mae(ocean_table, "model") / mae(ocean_table, baseline) for ocean_table in tables]
         note = f"± {np.std(ratios, ddof=1):.3f} over {len(SEEDS)} oceans"
         yield Row(f"model's error over that of '{baseline}'", float(np.mean(ratios)), "", target_figure=most, note=note)
     for name in table:

@@ -37,22 +37,22 @@ def rows() -> Iterable[Row]:
 
 def _comparison() -> Iterable[Row]:
     with tempfile.TemporaryDirectory() as folder, RunStore(folder) as store:
-        made = [_long_run(store, seed) for seed in range(NUM_RUNS)]
-        records = {run.id: RunRecord(id=run.id, state="done", best=0.2, name=run.id[-4:]) for run in made}
-        look = CurveOptions("val_mae", "step", 0.8)
+        created = [_long_run(store, seed) for seed in range(NUM_RUNS)]
+        records = {run.id: RunRecord(id=run.id, state="done", best=0.2, name=run.id[-4:]) for run in created}
+        options = CurveOptions("val_mae", "step", 0.8)
 
         def draw(runs: list[RunReader]) -> None:
-            found = read_compared(runs, records, look)
-            hv.render(figures.curves(found.lines, False, "Step", "K", 320))
-            markup.differences(found.comparison, [(run.run.id, "red") for run in runs])
+            compared = read_compared(runs, records, options)
+            hv.render(figures.curves(compared.lines, False, "Step", "K", 320))
+            markup.differences(compared.comparison, [(run.run.id, "red") for run in runs])
 
         began = time.perf_counter()
-        runs = [RunReader(run) for run in made]
+        runs = [RunReader(run) for run in created]
         draw(runs)
         first = time.perf_counter() - began
-        what = f"{NUM_RUNS} runs of {NUM_LINES:,} points compared"
-        yield Row(f"{what}, read from their files", 1000 * first, "ms", target_figure=500)
-        yield Row(f"{what}, looked at anew", 1000 * seconds(lambda: draw(runs)), "ms", target_figure=500)
+        label = f"{NUM_RUNS} runs of {NUM_LINES:,} points compared"
+        yield Row(f"{label}, read from their files", 1000 * first, "ms", target_figure=500)
+        yield Row(f"{label}, drawn again", 1000 * seconds(lambda: draw(runs)), "ms", target_figure=500)
 
 
 def _long_run(store: RunStore, seed: int) -> Run:
@@ -76,10 +76,10 @@ def _sweep() -> Row:
     view = SweepSummary(names, trials, dict.fromkeys(names, 1 / len(names)))
 
     def draw() -> None:
-        found = trainings.parallel_coordinates(view)
-        hv.render(figures.parallel(found, [*names, "Score"], 0))
-        hv.render(figures.best_so_far(found, view.best_so_far, "K"))
-        hv.render(figures.slice_of(found, 0, names[0], "K"))
+        coordinates = trainings.parallel_coordinates(view)
+        hv.render(figures.parallel(coordinates, [*names, "Score"], 0))
+        hv.render(figures.best_so_far(coordinates, view.best_so_far, "K"))
+        hv.render(figures.slice_of(coordinates, 0, names[0], "K"))
         markup.trials_table(view)
 
     return Row(f"a sweep of {NUM_TRIALS} trials drawn", seconds(draw), "s", target_figure=1)

@@ -27,10 +27,10 @@ def serve(servers: dict[tuple[str, ...], Server], tmp_path_factory: pytest.TempP
     """serve(app, *args) -> address. One server for all tests that ask for the same app and arguments."""
 
     def start(app: str | Path, *args: str) -> str:
-        asked = (str(app), *args)
-        if asked not in servers:
-            servers[asked] = start_server(Path(app), tmp_path_factory.mktemp("server") / "log.txt", *args)
-        return servers[asked].url
+        key = (str(app), *args)
+        if key not in servers:
+            servers[key] = start_server(Path(app), tmp_path_factory.mktemp("server") / "log.txt", *args)
+        return servers[key].url
 
     return start
 
@@ -42,8 +42,8 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
-    found = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
-    chosen = {"executable_path": found} if found else {}
+    executable = os.environ.get("HARMONIA_CHROMIUM") or shutil.which("chromium")
+    chosen = {"executable_path": executable} if executable else {}
     return {**browser_type_launch_args, **chosen, "args": QUIET}
 
 
@@ -59,22 +59,22 @@ def context(context: BrowserContext) -> BrowserContext:
 
 @pytest.fixture
 def page(page: Page, servers: dict[tuple[str, ...], Server]) -> Iterator[Page]:
-    """A page that fails the test when it raised an error, asked another host, or the server's log shows a fault."""
+    """A page that fails the test when it raises an error, requests another host, or the server's log shows an error."""
     faults: list[str] = []
-    before = {asked: len(server.said()) for asked, server in servers.items()}
+    before = {key: len(server.log_text()) for key, server in servers.items()}
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
     page.on("console", lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None)
 
     def watch(url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.hostname not in ("localhost", "127.0.0.1"):
-            faults.append(f"asked another host: {url}")
+            faults.append(f"another host was requested: {url}")
 
     page.on("request", lambda request: watch(request.url))
     page.on("websocket", lambda socket: watch(socket.url))
     yield page
-    for asked, server in servers.items():
-        said = server.said()[before.get(asked, 0) :]
-        if SERVER_FAULTS.search(said):
-            faults.append(f"server log of {asked[0]}:\n{said}")
+    for key, server in servers.items():
+        output = server.log_text()[before.get(key, 0) :]
+        if SERVER_FAULTS.search(output):
+            faults.append(f"server log of {key[0]}:\n{output}")
     assert not faults, "\n".join(faults)

@@ -73,8 +73,8 @@ def product() -> np.ndarray:
 
 def build() -> pn.viewable.Viewable:
     """The globe of a case, what the server knows of it, and in `pair` another one that follows it."""
-    asked = pn.state.session_args
-    case = asked.get("case", [b"points"])[0].decode()
+    arguments = pn.state.session_args
+    case = arguments.get("case", [b"points"])[0].decode()
     registration = "points" if case in ("points", "pair", "harmonics", "product", "colour_points") else "cells"
     lat, lon = coordinates(registration)
     axes = Axes.of(lat, lon)
@@ -115,8 +115,8 @@ def build() -> pn.viewable.Viewable:
     views = pn.Row(left, *([right] if case == "pair" else []), margin=0)
     drop = pn.widgets.Button(name="Drop", on_click=lambda _: views.pop(1))
     scale = ColorScale(colormap=RAMP.tobytes(), vmin=-1.0, vmax=1.0, label="Field", units="K", group="pair", width=200)
-    words = HoverReadout(span=2.0, units="K", group="pair", width=300)
-    return pn.Column(views, pn.Row(scale, words, save, drop), seen, margin=0)
+    readout = HoverReadout(span=2.0, units="K", group="pair", width=300)
+    return pn.Column(views, pn.Row(scale, readout, save, drop), seen, margin=0)
 
 
 if pn.state.served:

@@ -131,15 +131,15 @@ def values_in(page: Page, places: list[tuple[float, float]]) -> list[float | Non
     )
 
 
-def told(page: Page, ready: str = "true") -> dict:
-    """What the server knows, once `ready` (JavaScript on `it`) holds."""
-    found = page.wait_for_function(
+def server_state(page: Page, ready: str = "true") -> dict:
+    """The state of the server, once `ready` (JavaScript on `it`) holds."""
+    handle = page.wait_for_function(
         "([element, ready]) => {"
         " const text = element.shadowRoot.querySelector('pre')?.textContent.trim();"
         " return text && new Function('it', `return ${ready}`)(JSON.parse(text)) ? text : null }",
         arg=[page.locator(".seen").element_handle(), ready],
     )
-    return json.loads(found.json_value())
+    return json.loads(handle.json_value())
 
 
 def open_globe(page: Page, url: str, case: str) -> Page:

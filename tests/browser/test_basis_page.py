@@ -94,7 +94,7 @@ def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) ->
     expect(fact(page, "Zero meridians")).to_have_text("6")
     wavelength = f"{basis.harmonic_properties(6, 3).wavelength_km:.0f}"
     expect(fact(page, "Wavelength")).to_have_text(re.compile("^" + "\u202f?".join(wavelength)))
-    expect(page.get_by_label("Pyramid of spherical harmonics")).to_be_visible()
+    expect(page.get_by_label("Triangle of spherical harmonics")).to_be_visible()
 
 
 def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) -> None:
@@ -108,12 +108,12 @@ def test_the_flat_map_shows_the_field_at_ten_places(page: Page, address: str) ->
         seen = picture(page)
         height, width = seen.shape[:2]
         scale = 0.985 * min(width / 360, height / 180)
-        found = []
+        deviations = []
         for lat, lon in PLACES:
             turn = (lon + 30 + 180) % 360 - 180
             x, y = round(width / 2 + turn * scale - 0.5), round(height / 2 - lat * scale - 0.5)
-            found.append(float(np.abs(seen[y, x] - colour(shown, lat, lon)).max()))
-        return found
+            deviations.append(float(np.abs(seen[y, x] - colour(shown, lat, lon)).max()))
+        return deviations
 
     # the last redraw without coast and graticule may still be under way
     eventually(lambda: max(errors()) <= 8, lambda: f"colours off by {errors()}")
@@ -172,8 +172,8 @@ def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, a
     lat, lon, _ = (float(part) for part in address_of(page)["at"].split(","))
     assert lon > 50
     page.mouse.click(x, y)
-    said = page.get_by_text(re.compile(r"Along the meridian \d+° [EW]"))
-    expect(said).to_contain_text(f"{abs(round(lon))}° {'E' if lon >= 0 else 'W'}")
+    heading = page.get_by_text(re.compile(r"Along the meridian \d+° [EW]"))
+    expect(heading).to_contain_text(f"{abs(round(lon))}° {'E' if lon >= 0 else 'W'}")
     expect(page.locator(".item .place")).to_contain_text("°")
     read = float(page.locator(".item .value").inner_text().replace("−", "-"))
     assert read == pytest.approx(value_at(basis.harmonic(7, 4), lat, lon), abs=0.02)
@@ -184,12 +184,12 @@ def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_
     page.get_by_role("button", name="PCA component").click()
     wait_drawn(page, "basis-ocean-L10-k1")
     config = BasisConfig(10, 64, Domain("ocean"), 1.0)
-    found = basis.spectrum(config)
-    expect(fact(page, "Explains")).to_have_text(re.compile(f"^{100 * found.explained[0]:.3g}"))
+    spectrum = basis.spectrum(config)
+    expect(fact(page, "Explains")).to_have_text(re.compile(f"^{100 * spectrum.explained[0]:.3g}"))
     move(page, "Component k", "ArrowRight", 4)
     wait_drawn(page, "basis-ocean-L10-k5")
     page.get_by_role("button", name="Spectrum").click()
-    expect(page.get_by_text(f"explain {100 * found.explained[:64].sum():.1f} %")).to_be_visible()
+    expect(page.get_by_text(f"explain {100 * spectrum.explained[:64].sum():.1f} %")).to_be_visible()
     page.get_by_role("button", name="Accuracy and limits").click()
     passport = basis.accuracy(config, lambda share, text: None)
     expect(page.get_by_text(f"{passport['effective_rank']:.1f}", exact=True)).to_be_visible()

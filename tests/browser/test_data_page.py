@@ -204,7 +204,7 @@ def test_enter_opens_a_path_and_a_refusal_can_be_closed(page: Page, house: tuple
     expect(refused).to_be_hidden()
     path.press("Enter")
     expect(refused).to_be_visible()
-    # whoever goes on has read it
+    # the person has read the message before going on
     page.get_by_role("button", name="Gaps", exact=True).click()
     expect(refused).to_be_hidden()
     path.fill(str(folder / "allowed" / "sst.nc"))

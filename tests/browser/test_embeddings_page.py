@@ -79,8 +79,8 @@ def test_two_choices_under_a_divider_and_their_differences(page: Page, address: 
     divider = page.get_by_role("slider", name="Divider between the two fields").first
     expect(divider).to_be_visible()
     other = EmbeddingConfig(BasisConfig(7, 20, Domain("sphere"), 1.0), 4.0, (3, 3), 3.0, "harmonic")
-    found = {one.name: one for one in embeddings.compare(other, CONFIG)}
-    shown = f"{found['variance explained'].a:.3g} → {found['variance explained'].b:.3g}"
+    differences = {difference.name: difference for difference in embeddings.compare(other, CONFIG)}
+    shown = f"{differences['variance explained'].a:.3g} → {differences['variance explained'].b:.3g}"
     expect(page.get_by_text(shown)).to_be_visible()
     page.wait_for_function("location.search.includes('L=7') && location.search.includes('b=')")
     page.reload()
@@ -100,11 +100,11 @@ def test_files_rebuild_the_embedding(page: Page, address: str, tmp_path: Path) -
         assert download.value.suggested_filename == f"{STEM}.{ending}"
         download.value.save_as(tmp_path / ending)
         saved[ending] = (tmp_path / ending).read_bytes()
-    made = embeddings.embedding(CONFIG)
+    embedding = embeddings.embedding(CONFIG)
     with xr.open_dataset(io.BytesIO(saved["nc"]), engine="h5netcdf") as dataset:
-        np.testing.assert_array_equal(dataset["embedding"], made.values)
+        np.testing.assert_array_equal(dataset["embedding"], embedding.values)
     with np.load(io.BytesIO(saved["npz"])) as arrays:
-        np.testing.assert_array_equal(arrays["embedding"], made.values)
+        np.testing.assert_array_equal(arrays["embedding"], embedding.values)
     assert embeddings.config_from_json(saved["json"]) == CONFIG
     assert json.loads(saved["json"])["patch"] == [3, 3]
 

@@ -342,9 +342,9 @@ def test_the_value_of_a_block_is_its_cells(opened: Opener, case: str) -> None:
     edges = [(pole, at) for pole in (90.0, -90.0) for at in (-177.0, 3.0, 91.0)]
     places = [*borders, *edges, *np.column_stack([random.uniform(-90, 90, 99), random.uniform(-180, 180, 99)]).tolist()]
     change(page, blocks=True)
-    found = values_in(page, places)
+    values = values_in(page, places)
     expected = [smooth(lat, lon)[cell_at(case, *place)] for place in places]
-    np.testing.assert_allclose(found, expected, atol=2e-5)  # the 16-bit step
+    np.testing.assert_allclose(values, expected, atol=2e-5)  # the 16-bit step
 
 
 def test_a_grid_that_ends_at_the_pole_has_the_pole(opened: Opener) -> None:

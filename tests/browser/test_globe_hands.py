@@ -26,7 +26,7 @@ from tests.browser.globe_page import (
     globe_pixel,
     open_globe,
     pixels,
-    told,
+    server_state,
     value_at,
 )
 
@@ -50,7 +50,7 @@ def test_click_reads_back_the_value_and_the_place(opened: Opener, case: str) -> 
         at = globe_pixel(*place, centre)
         assert at is not None
         click(page, *at)
-        clicked = told(page, f"it.clicked.serial === {serial}")["clicked"]
+        clicked = server_state(page, f"it.clicked.serial === {serial}")["clicked"]
         assert abs(clicked["lat"] - place[0]) < 0.4  # one pixel is a quarter of a degree
         assert abs(clicked["lon"] - place[1]) * math.cos(math.radians(place[0])) < 0.4
         assert abs(clicked["value"] - value_at(field, clicked["lat"], clicked["lon"])) < 2e-5  # the 16-bit step
@@ -60,7 +60,7 @@ def test_click_on_a_missing_cell_says_so(opened: Opener) -> None:
     page = opened("hole")
     change(page, center_lat=45, center_lon=20)
     click(page, SIDE / 2, SIDE / 2)
-    assert told(page, "it.clicked.serial === 1")["clicked"]["value"] is None
+    assert server_state(page, "it.clicked.serial === 1")["clicked"]["value"] is None
 
 
 def test_click_on_a_block_reads_its_cell(opened: Opener) -> None:
@@ -72,7 +72,9 @@ def test_click_on_a_block_reads_its_cell(opened: Opener) -> None:
         assert at is not None
         click(page, *at)
         value = values[cell_at("cells", *place)]
-        assert told(page, f"it.clicked.serial === {serial}")["clicked"]["value"] == pytest.approx(value, abs=2e-5)
+        assert server_state(page, f"it.clicked.serial === {serial}")["clicked"]["value"] == pytest.approx(
+            value, abs=2e-5
+        )
         assert page.locator(".item .value").inner_text() == f"{value:.2f}".replace("-", "−")
 
 
@@ -81,7 +83,7 @@ def test_colours_have_no_value(opened: Opener) -> None:
     change(page, projection="plate_carree", center_lat=0, center_lon=0, swipe=0.5)
     for serial, (x, ready) in enumerate([(100, "typeof it.clicked.value === 'number'"), (400, "true")], 1):
         click(page, x, SIDE / 2)
-        clicked = told(page, f"it.clicked.serial === {serial} && {ready}")["clicked"]
+        clicked = server_state(page, f"it.clicked.serial === {serial} && {ready}")["clicked"]
     assert clicked["value"] is None
     assert page.locator(".item .value").inner_text() == "–"
     assert page.locator(".item small").inner_text() == ""
@@ -106,7 +108,9 @@ def test_drag_keeps_the_place_under_the_pointer(opened: Opener) -> None:
     landed = globe_pixel(20, 10, (held["lat"], held["lon"]))
     assert landed is not None
     assert math.hypot(landed[0] - grabbed[0] - 70, landed[1] - grabbed[1] - 30) < 1.0
-    told(page, f"Math.abs(it.camera[0] - {held['lat']}) < 1e-6 && Math.abs(it.camera[1] - {held['lon']}) < 1e-6")
+    server_state(
+        page, f"Math.abs(it.camera[0] - {held['lat']}) < 1e-6 && Math.abs(it.camera[1] - {held['lon']}) < 1e-6"
+    )
 
 
 def test_wheel_zooms_to_the_pointer(opened: Opener) -> None:
@@ -118,9 +122,9 @@ def test_wheel_zooms_to_the_pointer(opened: Opener) -> None:
     assert box is not None
     page.mouse.move(box["x"] + at[0], box["y"] + at[1])
     page.mouse.wheel(0, -300)
-    told(page, "it.camera[2] > 1.5")
+    server_state(page, "it.camera[2] > 1.5")
     click(page, *at)
-    clicked = told(page, "it.clicked.serial === 1")["clicked"]
+    clicked = server_state(page, "it.clicked.serial === 1")["clicked"]
     assert clicked["lat"] == pytest.approx(30, abs=0.4)
     assert clicked["lon"] == pytest.approx(40, abs=0.4)
 
@@ -131,20 +135,20 @@ def test_keyboard(opened: Opener) -> None:
     canvas(page).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    assert told(page, "it.camera[0] < 20")["camera"] == pytest.approx([10, -20, 1])
+    assert server_state(page, "it.camera[0] < 20")["camera"] == pytest.approx([10, -20, 1])
     page.keyboard.press("+")
-    told(page, "it.camera[2] === 1.25")
+    server_state(page, "it.camera[2] === 1.25")
     page.keyboard.press("Enter")
-    assert told(page, "it.clicked.serial === 1")["clicked"]["lat"] == pytest.approx(10, abs=1e-6)
+    assert server_state(page, "it.clicked.serial === 1")["clicked"]["lat"] == pytest.approx(10, abs=1e-6)
     page.keyboard.press("Home")
-    assert told(page, "it.camera[2] === 1")["camera"][:2] == [20, -30]
+    assert server_state(page, "it.camera[2] === 1")["camera"][:2] == [20, -30]
 
 
 def test_views_of_a_group_move_together_and_share_the_pointer(opened: Opener) -> None:
     page = opened("pair")
     canvas(page, "Right").focus()
     page.keyboard.press("ArrowLeft")
-    told(page, "it.camera[1] === -40")
+    server_state(page, "it.camera[1] === -40")
     apart = np.abs(pixels(page, "Left") - pixels(page, "Right"))
     assert apart[8:-8, 8:-8].max() <= 2.0  # the follower draws the leader's field; round the edge runs the focus ring
     box = canvas(page, "Right").bounding_box()
@@ -225,7 +229,7 @@ def test_swipe_shows_one_field_on_each_side(opened: Opener) -> None:
     page.mouse.down()
     page.mouse.move(x + 100, box["y"] + 60, steps=4)
     page.mouse.up()
-    assert told(page, "it.swipe > 0.69")["swipe"] == pytest.approx(0.7, abs=0.005)
+    assert server_state(page, "it.swipe > 0.69")["swipe"] == pytest.approx(0.7, abs=0.005)
     image = pixels(page)
     for lat, lon in ((30, -120), (-40, 50), (10, 100), (-50, 150)):
         at = flat_pixel("plate_carree", lat, lon, 0)

@@ -96,7 +96,7 @@ def test_a_centre_is_dragged_and_its_area_is_read(page: Page, house: tuple[Serve
 
 
 def belief(*rows: Component) -> Mixture:
-    return Mixture(mvmf_centres.components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, one) for one in rows]))
+    return Mixture(mvmf_centres.components(CentreChoice("none", 1, 0, 1.0), [PlacedComponent(-1, row) for row in rows]))
 
 
 def test_what_is_read_follows_what_is_drawn_under_a_pointer_that_rests(page: Page, house: tuple[Server, Path]) -> None:
@@ -144,7 +144,7 @@ def test_a_picture_of_regions_names_their_colours(page: Page, house: tuple[Serve
     page.evaluate(KEEP_WORDS)
     save(page, "Picture, PNG", tmp_path / "regions.png")
     written = page.evaluate("window.written")
-    assert [said for said in written if said in text.REGION_NAMES] == list(text.REGION_NAMES)
+    assert [name for name in written if name in text.REGION_NAMES] == list(text.REGION_NAMES)
     assert {"0", "50", "100"}.isdisjoint(written)
 
 
@@ -168,7 +168,7 @@ def test_pasted_centres_are_read_and_a_mix_up_is_said(page: Page, house: tuple[S
     expect(page.get_by_role("button", name=re.compile("^Centre 1 at 48.0° N 8.0° E"))).to_have_count(1)
 
 
-def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: tuple[Server, Path]) -> None:
+def test_an_expert_predicts_its_test_pictures_and_a_clicked_place(page: Page, house: tuple[Server, Path]) -> None:
     server, folder = house
     open_page(page, server.url + "?page=mvmf&mode=expert&tile=2&at=10,20,1", "Geolocation")
     case = expert.tile_prediction(folder, 2)
@@ -204,8 +204,8 @@ def test_an_expert_is_asked_about_its_test_and_about_a_click(page: Page, house: 
     expect(fact(page, "Error")).to_have_count(0)
     expect(page.get_by_role("button", name="Logarithmic")).to_have_count(0)
     page.mouse.move(*middle(page.locator(".hg canvas").first))
-    said = text.cell_error(float(errors.values[row, column]))
-    expect(page.locator(".hr.items .value").first).to_have_text(said)
+    expected = text.cell_error(float(errors.values[row, column]))
+    expect(page.locator(".hr.items .value").first).to_have_text(expected)
 
 
 def test_every_one_of_many_quick_clicks_counts(page: Page, house: tuple[Server, Path]) -> None:

@@ -136,7 +136,7 @@ def test_a_number_of_a_wide_range_is_typed(
     expect(field(page, label)).to_have_accessible_description("")
 
 
-SAID = [
+CORRECTIONS = [
     ("99999", "180", "A whole number from 0 to 180: set to 180."),
     ("-5", "0", "A whole number from 0 to 180: set to 0."),
     ("−5", "0", "A whole number from 0 to 180: set to 0."),
@@ -151,7 +151,7 @@ SAID = [
 def test_a_number_that_cannot_be_is_explained(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, f"{serve('explorer')}?page=basis&L=20", "Basis")
     label = "Max. degree L"
-    for text, value, sentence in SAID:
+    for text, value, sentence in CORRECTIONS:
         type_number(page, label, text)
         expect(field(page, label)).to_have_value(value)
         expect(field(page, label)).to_have_accessible_description(sentence)

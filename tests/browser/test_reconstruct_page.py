@@ -77,14 +77,16 @@ def paint(page: Page, radius_km: int) -> None:
 
 def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: House) -> None:
     page.goto(f"{house.server.url}?page=reconstruct&at=0,-150,2")
-    said = page.get_by_text(re.compile(r"[12]\d{3}: the model has \d+ % lower error than the mean of observed days"))
-    expect(said).to_be_visible(timeout=LONG_MS)
-    text = said.inner_text()
+    sentence = page.get_by_text(
+        re.compile(r"[12]\d{3}: the model has \d+ % lower error than the mean of observed days")
+    )
+    expect(sentence).to_be_visible(timeout=LONG_MS)
+    text = sentence.inner_text()
     month = datetime.strptime(text.split(":")[0].strip(), "%B %Y")
-    # the same month, judged without the page
+    # the same month, scored without the page
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(house.home))
-        found = reconstruct.score_months(
+        scores = reconstruct.score_months(
             [
                 reconstruct.reconstruct_month(
                     reconstruct.MonthRequest(
@@ -93,16 +95,16 @@ def test_a_newcomer_sees_the_shipped_model_on_the_demo_ocean(page: Page, house: 
                 )
             ]
         )
-    assert f"has {100 * found.skill['mean']:.0f} % lower error" in text
-    assert f"{found.error_kelvin['model']:.2f} K against {found.error_kelvin['mean']:.2f} K" in text
+    assert f"has {100 * scores.skill['mean']:.0f} % lower error" in text
+    assert f"{scores.error_kelvin['model']:.2f} K against {scores.error_kelvin['mean']:.2f} K" in text
 
     paint(page, 600)
     under = page.get_by_text(re.compile("Error under the painted clouds: model"))
     expect(under).to_be_visible(timeout=LONG_MS)
 
 
-def test_the_whole_story(page: Page, house: House, tmp_path: Path) -> None:
-    # a source without truth says so, and is judged by what is withheld
+def test_withheld_days_clouds_exports_and_a_live_training(page: Page, house: House, tmp_path: Path) -> None:
+    # a source without truth is labelled so, and scored on the withheld days
     open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2")
     expect(page.get_by_text("has no truth")).to_be_visible(timeout=LONG_MS)
     open_case(page, house, f"run={house.run}&month=2004-07&at=0,-150,2&hide=20")
@@ -171,14 +173,14 @@ def screen_and_picture(page: Page, count: int, folder: Path) -> tuple[np.ndarray
     drawn = f"count => {{ const panes = ({PANES})(); return panes?.length === count && panes }}"
     boxes, screen = np.empty(0), np.empty(0)
 
-    def look() -> list[list[float]]:
+    def pane_boxes() -> list[list[float]]:
         return page.wait_for_function(drawn, arg=count, timeout=LONG_MS).json_value()
 
     def stays() -> bool:
         nonlocal boxes, screen
-        boxes, screen = np.array(look()), colours_in(page.screenshot())
+        boxes, screen = np.array(pane_boxes()), colours_in(page.screenshot())
         save(page, "Picture, PNG", folder / "month.png")
-        return np.array_equal(boxes, look()) and have_stayed(boxes, screen, colours_in(page.screenshot()))
+        return np.array_equal(boxes, pane_boxes()) and have_stayed(boxes, screen, colours_in(page.screenshot()))
 
     eventually(stays, lambda: f"the maps do not come to rest: {boxes}")
     return boxes, screen, colours_in((folder / "month.png").read_bytes())
@@ -214,7 +216,7 @@ def assert_sheet(boxes: np.ndarray, screen: np.ndarray, picture: np.ndarray) -> 
         seen.append(screen[np.rint(top + ys).astype(int), np.rint(left + xs).astype(int)])
         kept.append(picture[np.rint(2 * (down + ys)).astype(int), np.rint(2 * (right + xs)).astype(int)])
         assert len(np.unique(kept[-1].reshape(-1, 3), axis=0)) > 20
-    apart = np.array([[np.abs(one - other).mean() for other in kept] for one in seen])
+    apart = np.array([[np.abs(seen_map - kept_map).mean() for kept_map in kept] for seen_map in seen])
     assert apart.argmin(axis=1).tolist() == list(range(len(boxes)))
     assert np.diag(apart).max() < 12
     bar = picture[int(picture.shape[0] - 2 * 43 * large), int(inner - 280 * large) : int(inner + 280 * large)]

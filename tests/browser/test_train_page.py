@@ -195,8 +195,10 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     page.get_by_role("button", name="Use this configuration").click()
     expect(page.get_by_text("is in the form.")).to_be_visible()
     with RunStore(home) as store:
-        trials = {one.id: one for one in store.records().values() if any("sweep" in tag for tag in one.tags)}
-        best = min(trials.values(), key=lambda one: one.best or 9.0)
+        trials = {
+            record.id: record for record in store.records().values() if any("sweep" in tag for tag in record.tags)
+        }
+        best = min(trials.values(), key=lambda record: record.best or 9.0)
         rate = store.get(best.id).config.settings.learning_rate  # type: ignore[union-attr]
     page.get_by_text("Training", exact=True).click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value(f"{rate:.6g}")

@@ -13,7 +13,7 @@ from engine.models.baselines.bias import RIDGES
 from engine.models.baselines.climatology import season
 from engine.models.baselines.observed import area_mae
 from engine.sphere import LatLonGrid
-from tests.support.months import GRID, LAND, months_of, usual
+from tests.support.months import GRID, LAND, climatology_field, months_of
 
 SEA = ~LAND
 AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
@@ -44,15 +44,15 @@ def test_the_mean_is_that_of_the_valid_days():
 
 def test_days_are_read_one_month_at_a_time(fitted):
     data = months_of(1, 2)
-    asked = []
+    months_read = []
 
     class Days:
         def __getitem__(self, month):
-            asked.append(month)
+            months_read.append(month)
             return data.daily[month]
 
     estimates = fitted.predict(replace(data, daily=Days()))
-    assert asked == list(range(12))
+    assert months_read == list(range(12))
     for name, values in fitted.predict(data).items():
         np.testing.assert_array_equal(estimates[name], values)
 
@@ -61,16 +61,16 @@ def test_days_are_read_one_month_at_a_time(fitted):
 
 
 def test_climatology_finds_the_year_that_the_truth_was_made_of():
-    found = Climatology.fit(list(observed_months(months_of(3, anomaly=0.0))), LAND, GRID).at(np.arange(1, 13))
-    wanted = usual(np.arange(1, 13))
-    np.testing.assert_allclose(found[:, SEA], wanted[:, SEA], atol=5e-3)
-    assert np.isnan(found[:, LAND]).all()
+    climatology = Climatology.fit(list(observed_months(months_of(3, anomaly=0.0))), LAND, GRID).at(np.arange(1, 13))
+    wanted = climatology_field(np.arange(1, 13))
+    np.testing.assert_allclose(climatology[:, SEA], wanted[:, SEA], atol=5e-3)
+    assert np.isnan(climatology[:, LAND]).all()
 
 
 def test_climatology_of_gappy_means_is_the_weighted_least_squares_fit():
     data = months_of(2, truth=False)
     months = list(observed_months(data))
-    found = Climatology.fit(months, LAND, GRID).coeffs
+    coeffs = Climatology.fit(months, LAND, GRID).coeffs
     # the ridge of 0.01 on the four harmonics as four more equations
     ridge = np.diag([0.0, 0.1, 0.1, 0.1, 0.1])
     for i, j in ((0, 0), (1, 20), (5, 11), (11, 3)):
@@ -79,7 +79,7 @@ def test_climatology_of_gappy_means_is_the_weighted_least_squares_fit():
         root = np.sqrt(count / (count + 1.0))[count > 0]
         left = np.vstack((root[:, None] * season(data.months[count > 0]), ridge))
         right = np.concatenate((root * mean[count > 0], np.zeros(5)))
-        np.testing.assert_allclose(found[:, i, j], np.linalg.lstsq(left, right, rcond=None)[0], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(coeffs[:, i, j], np.linalg.lstsq(left, right, rcond=None)[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_cell_that_was_never_seen_takes_its_rows_mean_or_its_neighbours():
@@ -88,11 +88,11 @@ def test_a_cell_that_was_never_seen_takes_its_rows_mean_or_its_neighbours():
     blind = data.target.copy()
     blind[:, 0, 5], blind[:, 6] = np.nan, np.nan
     daily = np.where(np.isnan(blind)[:, None], np.float32(np.nan), data.daily)
-    found = Climatology.fit(list(observed_months(replace(data, target=blind, daily=daily))), LAND, GRID).coeffs
-    assert np.isfinite(found[:, SEA]).all()
-    np.testing.assert_allclose(found[:, 0, 5], np.delete(found[:, 0], 5, axis=1).mean(axis=1), rtol=1e-5)
-    rows = [found[:, row, SEA[row]].mean(axis=1) for row in (5, 7)]
-    np.testing.assert_allclose(found[:, 6, 0], np.mean(rows, axis=0), rtol=1e-4, atol=1e-5)
+    coeffs = Climatology.fit(list(observed_months(replace(data, target=blind, daily=daily))), LAND, GRID).coeffs
+    assert np.isfinite(coeffs[:, SEA]).all()
+    np.testing.assert_allclose(coeffs[:, 0, 5], np.delete(coeffs[:, 0], 5, axis=1).mean(axis=1), rtol=1e-5)
+    rows = [coeffs[:, row, SEA[row]].mean(axis=1) for row in (5, 7)]
+    np.testing.assert_allclose(coeffs[:, 6, 0], np.mean(rows, axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_to_learn_from_is_refused():
@@ -123,7 +123,7 @@ def test_a_bias_of_the_assumed_form_is_found():
 
 def test_the_bias_is_the_ridge_regression_on_every_cell():
     train, validation = list(observed_months(months_of(1))), list(observed_months(months_of(1, 1)))
-    found = Bias.fit(train, validation, GRID)
+    bias = Bias.fit(train, validation, GRID)
     predictors, weights, error = [], [], []
     polynomials = np.polynomial.legendre.legvander(np.sin(np.deg2rad(GRID.lat)), 6)
     for month in train:
@@ -137,7 +137,7 @@ def test_the_bias_is_the_ridge_regression_on_every_cell():
     free = np.diag(np.arange(70) > 0)
     fits = [Bias(np.linalg.solve(gram + r * free, left.T @ (share * error)).reshape(7, 5, 2)) for r in RIDGES]
     scores = [area_mae(validation, GRID, lambda month, b=fit: month.mean - b.of(month, GRID)) for fit in fits]
-    np.testing.assert_allclose(found.coeffs, fits[int(np.argmin(scores))].coeffs, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(bias.coeffs, fits[int(np.argmin(scores))].coeffs, rtol=1e-5, atol=1e-8)
 
 
 def test_ice_teaches_nothing_about_the_bias():
@@ -171,10 +171,10 @@ def test_every_estimate_is_whole_on_the_sea_and_falls_back_to_climatology(fitted
         np.testing.assert_array_equal(values[unseen], estimates["climatology"][unseen])
 
 
-def test_each_rival_beats_the_one_that_knows_less(fitted):
-    found = errors(fitted, months_of(2, 5, bias=0.4))
-    assert found["mean_debiased"] < found["mean"]
-    assert found["climatology_anomaly"] < 0.9 * min(found["mean_debiased"], found["climatology"])
+def test_each_baseline_beats_the_one_that_knows_less(fitted):
+    mae = errors(fitted, months_of(2, 5, bias=0.4))
+    assert mae["mean_debiased"] < mae["mean"]
+    assert mae["climatology_anomaly"] < 0.9 * min(mae["mean_debiased"], mae["climatology"])
 
 
 @pytest.mark.parametrize(("noise", "anomaly"), [(1.0, 0.5), (0.5, 0.5), (2.0, 0.5)])

@@ -74,11 +74,11 @@ def test_moments_agree_with_brute_force(grid: LatLonGrid, where: np.ndarray, dty
     lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
     areas = np.broadcast_to(grid.cell_area_m2[:, None], grid.shape)[where]
     mean, covariance = weighted_moments(real_harmonics(lat[where], lon[where], L), areas)
-    found = moments(grid, torch.tensor(where), L, dtype=dtype)
-    assert found.mean.dtype == dtype
-    assert np.abs(found.mean.numpy() - mean).max() < TOLERANCES[dtype].moment
-    assert np.abs(found.covariance.numpy() - covariance).max() < TOLERANCES[dtype].moment
-    assert found.fraction == pytest.approx(areas.sum() / (4.0 * math.pi * 6_371_000.0**2), rel=1e-12)
+    computed = moments(grid, torch.tensor(where), L, dtype=dtype)
+    assert computed.mean.dtype == dtype
+    assert np.abs(computed.mean.numpy() - mean).max() < TOLERANCES[dtype].moment
+    assert np.abs(computed.covariance.numpy() - covariance).max() < TOLERANCES[dtype].moment
+    assert computed.fraction == pytest.approx(areas.sum() / (4.0 * math.pi * 6_371_000.0**2), rel=1e-12)
 
 
 def test_components_are_orthonormal_and_standardised_over_the_domain() -> None:
@@ -173,7 +173,7 @@ def test_a_degree_cut_in_two_depends_on_the_axis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_components", "words", "clean"),
+    ("num_components", "prefix", "clean"),
     [
         (63, "K = 63 holds degrees 1 to 7 whole", True),
         (64, "K = 64 ends inside degree 8: 1 of its 17 orders is kept", False),
@@ -181,9 +181,9 @@ def test_a_degree_cut_in_two_depends_on_the_axis() -> None:
         (80, "K = 80 holds degrees 1 to 8 whole", True),
     ],
 )
-def test_the_passport_says_which_degree_is_cut(num_components: int, words: str, clean: bool) -> None:
+def test_the_passport_says_which_degree_is_cut(num_components: int, prefix: str, clean: bool) -> None:
     cut = HarmonicBasis.fit(COARSE, 10, num_components).passport(COARSE)["cut"]
-    assert cut["text"].startswith(words)
+    assert cut["text"].startswith(prefix)
     assert cut["clean"] is clean
 
 
@@ -238,21 +238,21 @@ def test_the_tie_rule_is_what_holds_the_components_under_noise(ocean_basis: Harm
 def test_the_passport_of_the_ocean(ocean_basis: HarmonicBasis) -> None:
     basis = HarmonicBasis.fit(ocean_basis.grid, 10, 64, ocean_basis.where, domain={"kind": "ocean"})
     land = HarmonicBasis.fit(ocean_basis.grid, 10, 64, ~ocean(ocean_basis.grid), domain={"kind": "land"})
-    found = basis.passport(LatLonGrid.regular(10.0), versus=land)
-    json.dumps(found)
+    passport = basis.passport(LatLonGrid.regular(10.0), versus=land)
+    json.dumps(passport)
     ceiling = 1.0 / basis.domain["fraction"]
-    assert found["plateau"]["level"] == pytest.approx(ceiling)
-    assert found["plateau"]["first"] == 0
-    assert found["plateau"]["last"] > 5
-    assert f"{ceiling:.2f}" in found["plateau"]["text"]
-    assert found["spectrum"][0] == pytest.approx(ceiling, rel=0.01)
-    assert 64 < found["effective_rank"] < 120
-    assert 0.65 < found["explained"] < 0.8
+    assert passport["plateau"]["level"] == pytest.approx(ceiling)
+    assert passport["plateau"]["first"] == 0
+    assert passport["plateau"]["last"] > 5
+    assert f"{ceiling:.2f}" in passport["plateau"]["text"]
+    assert passport["spectrum"][0] == pytest.approx(ceiling, rel=0.01)
+    assert 64 < passport["effective_rank"] < 120
+    assert 0.65 < passport["explained"] < 0.8
     # ocean and land share out the sphere, so the leading spaces shun each other
-    assert found["agreement"]["land"] < found["agreement"]["chance"]
-    assert found["agreement"]["land"] == pytest.approx(agreement(land, basis), abs=1e-14)
-    assert found["resolution_note"] is None
-    assert all(value == pytest.approx(1.0, abs=0.1) for value in found["precision"]["correlations"][-3:])
+    assert passport["agreement"]["land"] < passport["agreement"]["chance"]
+    assert passport["agreement"]["land"] == pytest.approx(agreement(land, basis), abs=1e-14)
+    assert passport["resolution_note"] is None
+    assert all(value == pytest.approx(1.0, abs=0.1) for value in passport["precision"]["correlations"][-3:])
 
 
 def test_the_passport_tells_which_components_are_rounding_noise() -> None:
@@ -278,13 +278,13 @@ def test_components_below_rounding_do_not_blow_up_in_the_domain() -> None:
 
 
 def test_the_whole_sphere_is_one_plateau() -> None:
-    found = HarmonicBasis.fit(COARSE, 8, 40).passport(COARSE)
-    assert found["plateau"]["last"] == 79
-    assert found["ties"] == [(0, 79)]
-    assert found["plateau"]["text"].startswith("All 80 components tie")
-    assert found["effective_rank"] == pytest.approx(80.0, rel=1e-12)
-    assert len(found["precision"]["unstable"]) > 20
-    assert found["agreement"]["whole sphere"] == 1.0
+    passport = HarmonicBasis.fit(COARSE, 8, 40).passport(COARSE)
+    assert passport["plateau"]["last"] == 79
+    assert passport["ties"] == [(0, 79)]
+    assert passport["plateau"]["text"].startswith("All 80 components tie")
+    assert passport["effective_rank"] == pytest.approx(80.0, rel=1e-12)
+    assert len(passport["precision"]["unstable"]) > 20
+    assert passport["agreement"]["whole sphere"] == 1.0
     assert "alias" in HarmonicBasis.fit(COARSE, 60, 5).passport(COARSE)["resolution_note"]
 
 
@@ -297,7 +297,7 @@ def test_agreement_of_different_degrees_counts_the_common_harmonics() -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_degree", "num_components", "where", "words"),
+    ("max_degree", "num_components", "where", "message"),
     [
         (0, 1, None, "choose L ≥ 1"),
         (10, 0, None, "choose 1 ≤ K ≤ (L+1)² − 1 = 120"),
@@ -307,10 +307,12 @@ def test_agreement_of_different_degrees_counts_the_common_harmonics() -> None:
         (MAX_MASKED_DEGREE + 1, 5, blobs(COARSE), f"choose L ≤ {MAX_MASKED_DEGREE}"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(max_degree: int, num_components: int, where: object, words: str) -> None:
+def test_choices_that_cannot_work_are_refused(
+    max_degree: int, num_components: int, where: object, message: str
+) -> None:
     with pytest.raises(ChoiceError) as refusal:
         HarmonicBasis.fit(COARSE, max_degree, num_components, where)
-    assert words in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_a_component_that_is_not_there_is_refused() -> None:
@@ -375,7 +377,7 @@ def test_files_that_are_not_a_whole_basis_of_ours_are_refused(tmp_path: Path) ->
     good = path.read_bytes()
     flipped = bytearray(good)
     flipped[-100] ^= 1
-    for data, words in (
+    for data, message in (
         (b"", "damaged"),
         (b"\x89PNG and so on, not ours at all", "damaged"),
         (good[: len(good) // 2], "damaged"),
@@ -386,7 +388,7 @@ def test_files_that_are_not_a_whole_basis_of_ours_are_refused(tmp_path: Path) ->
         (rewritten_header(good, version="99"), "newer version"),
     ):
         path.write_bytes(data)
-        with pytest.raises(StoreError, match=words):
+        with pytest.raises(StoreError, match=message):
             HarmonicBasis.load(path)
     with pytest.raises(StoreError, match="the folder is gone"):
         HarmonicBasis.fit(COARSE, 4, 10).save(tmp_path / "nowhere" / "basis.safetensors")

@@ -103,7 +103,7 @@ def test_phases_turn_with_the_calendar(daily: xr.DataArray) -> None:
     assert months.phases.min() >= 0.0
     assert months.phases.max() < TURN
     month, slot = np.nonzero(months.daily["in_source"].values)
-    found = months.phases[month, slot]
+    phases = months.phases[month, slot]
     calendar = str(daily.time.dt.calendar)
     years, numbers, days = (getattr(daily.time.dt, part).values for part in ("year", "month", "dayofyear"))
     for index in range(0, daily.sizes["time"], 17):
@@ -111,7 +111,7 @@ def test_phases_turn_with_the_calendar(daily: xr.DataArray) -> None:
         length = cftime.datetime(y, 12, 30 if calendar == "360_day" else 31, calendar=calendar).dayofyr
         day = (int(days[index]) - 1) / length
         hour = float(daily["hour"][index]) / 24.0 if "hour" in daily.coords else 0.0
-        np.testing.assert_allclose(found[index], [TURN * (m - 1) / 12.0, TURN * day, TURN * hour], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(phases[index], [TURN * (m - 1) / 12.0, TURN * day, TURN * hour], rtol=0, atol=1e-12)
 
 
 def test_a_missing_day_is_not_a_padded_one() -> None:
@@ -130,10 +130,10 @@ def test_a_missing_day_is_not_a_padded_one() -> None:
 
 
 def test_nothing_is_computed_before_it_is_asked_for() -> None:
-    asked: list[int] = []
+    days_read: list[int] = []
 
     def block(block_info: dict) -> np.ndarray:
-        asked.append(block_info[None]["chunk-location"][0])
+        days_read.append(block_info[None]["chunk-location"][0])
         return np.full(block_info[None]["chunk-shape"], 1.0, np.float32)
 
     lazy = dask.array.map_blocks(
@@ -145,19 +145,19 @@ def test_nothing_is_computed_before_it_is_asked_for() -> None:
         "lon": [0.0, 1.0, 2.0],
     }
     months = by_month(xr.DataArray(lazy, coords, ("time", "lat", "lon")))
-    assert asked == []
+    assert days_read == []
     months.daily[1].compute(scheduler="synchronous")
-    assert sorted(asked) == list(range(31, 60))
+    assert sorted(days_read) == list(range(31, 60))
 
 
 @pytest.mark.parametrize(
-    ("days", "words"),
+    ("days", "message"),
     [
         (np.array([], np.int64), "there is no day"),
         (np.array([5, 4]), "1970-01-06 is followed by 1970-01-05"),
         (np.array([5, 5]), "1970-01-06 is followed by 1970-01-06"),
     ],
 )
-def test_times_that_make_no_months_are_refused(days: np.ndarray, words: str) -> None:
-    with pytest.raises(DataError, match=words):
+def test_times_that_make_no_months_are_refused(days: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         by_month(series(days))

@@ -43,10 +43,10 @@ def test_the_classes_are_those_of_the_packages_own_look_up(tmp_path):
         row, column = np.argwhere(climate_raster() == number)[7]
         lat, lon = np.append(lat, 90.0 - (row + 0.5) / 12.0), np.append(lon, (column + 0.5) / 12.0 - 180.0)
     np.save(tmp_path / "places.npy", np.stack((lat, lon)))
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", LOOK_UP, str(tmp_path / "places.npy")], capture_output=True, text=True, check=True
     )
-    known = [{"As": "Aw", "Ocean": "Sea"}.get(code, code) for code in told.stdout.split()]
+    known = [{"As": "Aw", "Ocean": "Sea"}.get(code, code) for code in process.stdout.split()]
     assert set(known) == set(CODES)
     assert [CODES[number] for number in climate_at(lat, lon)] == known
 
@@ -106,8 +106,8 @@ def counted(south: float, north: float, west: float, east: float, steps: int = 3
     middles = (np.arange(steps) + 0.5) / steps
     low, high = np.sin(np.deg2rad([south, north]))
     lat = np.rad2deg(np.arcsin(low + (high - low) * middles))
-    found = climate_at(lat[:, None], west + (east - west) * middles)
-    return np.bincount(found.ravel(), minlength=NUM_CLASSES) / found.size
+    classes = climate_at(lat[:, None], west + (east - west) * middles)
+    return np.bincount(classes.ravel(), minlength=NUM_CLASSES) / classes.size
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_boxes_keep_their_order():
     west = np.array([0.0, 120.0, 10.0, -100.0])
     shares = box_fractions(south, south + 5.0, west, west + 5.0)
     for number in range(4):
-        one = slice(number, number + 1)
-        np.testing.assert_array_equal(shares[one], box_fractions(south[one], south[one] + 5, west[one], west[one] + 5))
+        box = slice(number, number + 1)
+        np.testing.assert_array_equal(shares[box], box_fractions(south[box], south[box] + 5, west[box], west[box] + 5))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_patch_that_does_not_divide_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("lat", "lon", "words"),
+    ("lat", "lon", "message"),
     [
         (np.nan, 0.0, "latitude of nan"),
         (0.0, np.nan, "longitude of nan"),
@@ -191,8 +191,8 @@ def test_a_patch_that_does_not_divide_is_refused():
         ([0.0, -90.5, 99.0], [[0.0], [1.0]], "latitude of -90.5"),
     ],
 )
-def test_what_is_no_place_has_no_climate(lat, lon, words):
-    with pytest.raises(DataError, match=words) as refusal:
+def test_what_is_no_place_has_no_climate(lat, lon, message):
+    with pytest.raises(DataError, match=message) as refusal:
         climate_at(lat, lon)
     assert refusal.value.remedy
 

@@ -68,14 +68,14 @@ def environment() -> dict[str, str]:
 
 
 def test_two_processes_make_the_steps_of_one(place):
-    one = trained(place, "one", batch=4)
-    two = trained(place, "two", batch=2, devices=2, accelerator="cpu")
-    assert [line["iteration"] for line in one] == [line["iteration"] for line in two] == [1, 2, 2]
+    single = trained(place, "one", batch=4)
+    parallel = trained(place, "two", batch=2, devices=2, accelerator="cpu")
+    assert [line["iteration"] for line in single] == [line["iteration"] for line in parallel] == [1, 2, 2]
     for name, tolerance in {"train_loss": 1e-4, "gradient_norm": 1e-3}.items():
-        assert two[0][name] == pytest.approx(one[0][name], rel=tolerance)
+        assert parallel[0][name] == pytest.approx(single[0][name], rel=tolerance)
     # weights whose gradient is rounding noise part ways under Adam, so the rest agrees less closely
-    assert two[-1]["val_mae"] == pytest.approx(one[-1]["val_mae"], rel=0.02)
-    assert two[-1]["val_mae_mean"] == one[-1]["val_mae_mean"]
+    assert parallel[-1]["val_mae"] == pytest.approx(single[-1]["val_mae"], rel=0.02)
+    assert parallel[-1]["val_mae_mean"] == single[-1]["val_mae_mean"]
     kept = read_checkpoint(place / "two" / "checkpoints" / "last.safetensors")
     assert kept is not None
     assert kept.metadata["task"]["module"]["step"] == 2

@@ -87,13 +87,13 @@ def test_a_box_has_the_part_of_all_points_in_it(tile_deg):
     size = rng.uniform(0.2, 1.0, (2, count)) * tile_deg
     south, west = rng.uniform(-90.0, 90.0 - size[0]), rng.uniform(-180.0, 180.0, count)
     north, east = south + size[0], west + size[1]
-    found = split_of_boxes(south, north, west, east, 7, tile_deg)
+    split = split_of_boxes(south, north, west, east, 7, tile_deg)
     steps = np.concatenate(([1e-6], np.linspace(0.01, 0.99, 99), [1.0 - 1e-6]))
     lat = (south + size[0] * steps[:, None])[:, None]
     lon = (west + size[1] * steps[:, None])[None]
     inside = split_of_points(lat, lon, 7, tile_deg).reshape(-1, count)
-    np.testing.assert_array_equal(found, np.where((inside == inside[0]).all(axis=0), inside[0], NO_SPLIT))
-    assert 0 < (found == NO_SPLIT).sum() < count
+    np.testing.assert_array_equal(split, np.where((inside == inside[0]).all(axis=0), inside[0], NO_SPLIT))
+    assert 0 < (split == NO_SPLIT).sum() < count
 
 
 # --- synthetic land -------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ GOOD = {"pixels": np.ones((2, 8, 8)), "lat": 1.0, "lon": 2.0, "day": 3.0}
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"lat": 91.0}, "no point on Earth"),
         ({"lon": np.nan}, "no point on Earth"),
@@ -306,10 +306,10 @@ GOOD = {"pixels": np.ones((2, 8, 8)), "lat": 1.0, "lon": 2.0, "day": 3.0}
         ({"bounds": [10.0, 5.0, 0.0, 1.0]}, "the bounds are no box"),
     ],
 )
-def test_files_that_are_no_tiles_are_told_by_name(tmp_path, changes, words):
+def test_files_that_are_no_tiles_are_refused_by_name(tmp_path, changes, message):
     held = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
     np.savez(tmp_path / "wrong.npz", **held)
-    with pytest.raises(DataError, match=words) as refusal:
+    with pytest.raises(DataError, match=message) as refusal:
         folder_tiles(tmp_path)
     assert "wrong.npz" in str(refusal.value)
 

@@ -36,14 +36,14 @@ def ocean() -> DemoOcean:
 
 def test_a_day_is_the_same_to_the_last_bit_whatever_was_asked_before(ocean: DemoOcean) -> None:
     first = np.datetime64("2003-12-20")
-    asked = [first + int(k) for k in np.random.default_rng(0).permutation(20)]
+    dates = [first + int(k) for k in np.random.default_rng(0).permutation(20)]
     in_order = {day.date: day for day in ocean.days(first, first + 19)}
     with ThreadPoolExecutor(2) as pool:
         at_random = DemoOcean(STEP, seed=4)
-        shuffled = dict(zip(asked, pool.map(at_random.day, asked), strict=True))
-    for date in asked:
-        for one, other in zip(fields(in_order[date]), fields(shuffled[date]), strict=True):
-            np.testing.assert_array_equal(one, other)
+        shuffled = dict(zip(dates, pool.map(at_random.day, dates), strict=True))
+    for date in dates:
+        for expected, actual in zip(fields(in_order[date]), fields(shuffled[date]), strict=True):
+            np.testing.assert_array_equal(expected, actual)
     alone = DemoOcean(STEP, seed=4)
     np.testing.assert_array_equal(alone.truth("2003-12-31"), in_order[np.datetime64("2003-12-31")].truth)
 
@@ -146,8 +146,8 @@ def test_vortices_are_drawn_as_the_slow_way_draws_them(step: float) -> None:
         anomaly += seen * core_K * np.cos(a) ** 2 * np.cos(b) ** 2
         east -= seen * swirl * np.sin(2.0 * b) * np.cos(a) ** 2
         north += seen * swirl * np.sin(2.0 * a) * np.cos(b) ** 2
-    for found, expected in zip(rasterise(cores, grid), (anomaly, east, north), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for drawn, expected in zip(rasterise(cores, grid), (anomaly, east, north), strict=True):
+        np.testing.assert_allclose(drawn, expected, atol=1e-5)
 
 
 def test_vortices_hold_as_much_on_any_grid() -> None:
@@ -295,7 +295,7 @@ def test_the_docstring_names_every_parameter_and_every_claim() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "words"),
+    ("choice", "message"),
     [
         ({"step_deg": 0.1}, "choose 0.25° to 2°"),
         ({"step_deg": 5.0}, "choose 0.25° to 2°"),
@@ -308,10 +308,10 @@ def test_the_docstring_names_every_parameter_and_every_claim() -> None:
         ({"start": "soon"}, "is no date"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(choice: dict[str, object], words: str) -> None:
+def test_choices_that_cannot_work_are_refused(choice: dict[str, object], message: str) -> None:
     with pytest.raises((ChoiceError, GridError)) as refusal:
         demo_ocean(**choice)  # type: ignore[arg-type]
-    assert words in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_a_kilometre_is_a_kilometre() -> None:

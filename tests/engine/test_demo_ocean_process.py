@@ -20,10 +20,10 @@ def test_days_are_correlated_as_an_ornstein_uhlenbeck_process(memory_days: float
     samples = 20_000
     process = OrnsteinUhlenbeck(np.full(samples, memory_days), seed=3, stream=Stream.BASIN)
     values = np.stack([process.at(int(day)) for day in days]).astype(np.float64)
-    found = values @ values.T / samples
+    correlation = values @ values.T / samples
     expected = np.exp(-np.abs(days[:, None] - days) / memory_days)
     # the standard error of a correlation r between normal values is √((1 + r²)/n)
-    error = (found - expected) / np.sqrt((1.0 + expected**2) / samples)
+    error = (correlation - expected) / np.sqrt((1.0 + expected**2) / samples)
     assert np.abs(error).max() < 6.0
     assert np.sqrt((error**2).mean()) < 1.5
 
@@ -87,8 +87,8 @@ def test_what_is_remembered_is_the_weighted_past() -> None:
     weights = np.array([0.5, -0.25, 2.0])
     synthesis = Synthesis(GRID, 12)
     expected = sum(weight * process.on(50 - lag)[:9, :9] for lag, weight in enumerate(weights))
-    found = process.remembered(50, weights, 8)
-    assert np.abs(synthesis(found) - synthesis(expected)).max() < 1e-5
+    remembered = process.remembered(50, weights, 8)
+    assert np.abs(synthesis(remembered) - synthesis(expected)).max() < 1e-5
 
 
 def test_spectra_are_scaled_to_unit_variance_and_unit_gradient() -> None:
@@ -109,8 +109,8 @@ def test_spectra_are_scaled_to_unit_variance_and_unit_gradient() -> None:
 def test_synthesis_is_that_of_the_sphere() -> None:
     coeffs = np.random.default_rng(0).standard_normal((2, 50**2)).astype(np.float32)
     expected = HarmonicGrid(GRID, 49, dtype=torch.float64).synthesise(torch.tensor(coeffs)).numpy()
-    found = Synthesis(GRID, 49)(*by_order(coeffs))
-    assert np.abs(found - expected).max() < 2e-5 * np.abs(expected).max()
+    field = Synthesis(GRID, 49)(*by_order(coeffs))
+    assert np.abs(field - expected).max() < 2e-5 * np.abs(expected).max()
 
 
 def test_degrees_beyond_the_grid_are_left_out_and_sets_may_differ() -> None:
@@ -134,9 +134,9 @@ def test_the_gradient_is_the_limit_of_differences() -> None:
 
     northward = (field(h, 0.0) - field(-h, 0.0)) / np.deg2rad(2.0 * h) * np.cos(np.deg2rad(lat))[:, None]
     eastward = (field(0.0, h) - field(0.0, -h)) / np.deg2rad(2.0 * h)
-    found = [as_field(part, lat, lon) for part in gradient(by_order(coeffs.astype(np.float32)))]
-    assert np.abs(found[0] - northward).max() < 2e-4 * np.abs(northward).max()
-    assert np.abs(found[1] - eastward).max() < 2e-4 * np.abs(eastward).max()
+    components = [as_field(part, lat, lon) for part in gradient(by_order(coeffs.astype(np.float32)))]
+    assert np.abs(components[0] - northward).max() < 2e-4 * np.abs(northward).max()
+    assert np.abs(components[1] - eastward).max() < 2e-4 * np.abs(eastward).max()
 
 
 def as_field(by_order_coeffs: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

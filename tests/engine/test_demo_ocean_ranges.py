@@ -21,12 +21,12 @@ BANDS = ((60, 70), (40, 50), (20, 30), (-5, 5), (-40, -30), (-65, -55))
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_claim_holds(seed: int) -> None:
-    found = measured(seed)
-    assert found.keys() == EXPECTED_RANGES.keys()
+    values = measured(seed)
+    assert values.keys() == EXPECTED_RANGES.keys()
     outside = [
-        f"{name}: {found[name].min():.3g} to {found[name].max():.3g}, claimed {expected.low:g} to {expected.high:g}"
+        f"{name}: {values[name].min():.3g} to {values[name].max():.3g}, claimed {expected.low:g} to {expected.high:g}"
         for name, expected in EXPECTED_RANGES.items()
-        if not (expected.low <= found[name].min() and found[name].max() <= expected.high)
+        if not (expected.low <= values[name].min() and values[name].max() <= expected.high)
     ]
     assert not outside
 
@@ -43,7 +43,7 @@ def measured(seed: int) -> dict[str, NDArray[np.float64]]:
     variance = (anomaly**2 * weights).sum()
     lag = 40 // EVERY_DAYS
     tomorrow = np.stack([np.nan_to_num(ocean.truth(day + 1)) for day in days[::8]])
-    found = {
+    measurements = {
         "global mean": (truth * weights).sum(axis=(1, 2)),
         "distance from the real August": np.array([distance_from_the_real_august(ocean, weights)]),
         "anomaly": np.sqrt((anomaly**2 * weights).sum(axis=(1, 2)).mean(keepdims=True)),
@@ -56,8 +56,8 @@ def measured(seed: int) -> dict[str, NDArray[np.float64]]:
     }
     for south, north in BANDS:
         band = weights * ((ocean.grid.lat > south) & (ocean.grid.lat < north))[:, None]
-        found[f"season {south}° to {north}°"] = (half_range * band).sum(keepdims=True) / band.sum()
-    return found | fine_scales(seed) | seen(ocean, weights)
+        measurements[f"season {south}° to {north}°"] = (half_range * band).sum(keepdims=True) / band.sum()
+    return measurements | fine_scales(seed) | seen(ocean, weights)
 
 
 def seasonal_fit(days: NDArray[np.datetime64], truth: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
@@ -112,7 +112,7 @@ def seen(ocean: DemoOcean, weights: NDArray) -> dict[str, NDArray[np.float64]]:
         first = np.datetime64(month)
         days = list(ocean.days(first, np.datetime64(first + 1, "D") - 1))
         valid = np.stack([np.isfinite(day.observed) for day in days])
-        missing += [1.0 - (one * weights).sum() for one in valid]
+        missing += [1.0 - (mask * weights).sum() for mask in valid]
         ice.append((days[0].ice * weights).sum())
         number = valid.sum(axis=0)
         classes = (number == 0, (number > 0) & (number < 4), (number > 3) & (number < 9), number > 8)

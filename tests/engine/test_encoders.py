@@ -99,7 +99,7 @@ def test_a_row_depends_on_its_place_only(lon: float, lat: float, where: int, tur
 
 
 @pytest.mark.parametrize(
-    ("choices", "words"),
+    ("choices", "message"),
     [
         ({"kind": "fourier"}, "choose one of harmonic, sinusoidal, table, none"),
         ({"width": 0}, "choose 1 or more"),
@@ -108,8 +108,8 @@ def test_a_row_depends_on_its_place_only(lon: float, lat: float, where: int, tur
         ({"num_components": 0}, "choose 1 or more"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(choices: dict, words: str) -> None:
-    with pytest.raises(ChoiceError, match=words):
+def test_choices_that_cannot_work_are_refused(choices: dict, message: str) -> None:
+    with pytest.raises(ChoiceError, match=message):
         EncoderConfig(**choices)
 
 

@@ -51,21 +51,21 @@ def pay(pixels):
     shares = torch.nn.functional.one_hot(climate, NUM_CLASSES).float()
     loss = GeographicLoss(torch.tensor(GROUP_OF_CLASS), mixture, sea_class=None)
     day = torch.full((NUM,), 100.0)
-    return lambda given: loss(*given, lat_deg=lat, lon_deg=lon, climate_fractions=shares, day_of_year=day)
+    return lambda prediction: loss(*prediction, lat_deg=lat, lon_deg=lon, climate_fractions=shares, day_of_year=day)
 
 
 def shares(model: GeographicExpert, times: float) -> tuple[float, float]:
     """How much is left of what place and climate said, of each the share of the sure network's."""
     start, before = geolocator(), trained(times)
-    found = [
+    ratios = [
         float((getattr(model, name).weight / getattr(before, name).weight).mean().detach())
         for name in ("place", "climate")
     ]
     for name in ("place", "climate"):
-        kept, learned, first = (getattr(one, name).bias.detach() for one in (model, before, start))
-        share = found[("place", "climate").index(name)]
+        kept, learned, first = (getattr(expert, name).bias.detach() for expert in (model, before, start))
+        share = ratios[("place", "climate").index(name)]
         torch.testing.assert_close(kept - first, share * (learned - first), atol=1e-5, rtol=1e-4)
-    return found[0], found[1]
+    return ratios[0], ratios[1]
 
 
 @pytest.mark.parametrize("times", [0.7, 1.0, 3.0, 10.0])

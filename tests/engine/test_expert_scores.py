@@ -57,16 +57,16 @@ def beliefs_about(truth: Truth, log_weights: torch.Tensor) -> Beliefs:
 def test_mass_in_caps_is_what_sampling_finds():
     mix, weights = mixture(), logits(3)
     points = unit_vectors(*(RNG.uniform(-60, 60, 3) for _ in range(2)))
-    found = belief_within(mix, weights, points)
+    mass = belief_within(mix, weights, points)
     for row in range(3):
         drawn = belief(mix, weights[row]).sample(200_000, seed=1)
         angle = 2.0 * torch.asin((drawn - points[row]).norm(dim=1) / 2.0)
         for column, radius in ((2, 200.0), (3, 750.0), (4, 2500.0)):
             share = float((angle < radius / 6371.0).double().mean())
-            assert float(found[row, column]) == pytest.approx(share, abs=4.0 * math.sqrt((share + 1e-4) / 200_000))
+            assert float(mass[row, column]) == pytest.approx(share, abs=4.0 * math.sqrt((share + 1e-4) / 200_000))
     # tiny caps: density at the point times area
     density = torch.stack([belief(mix, weights[row]).log_prob(points[row : row + 1])[0] for row in range(3)]).exp()
-    torch.testing.assert_close(found[:, 0], density * math.pi * (1.0 / 6371.0) ** 2, rtol=1e-3, atol=0)
+    torch.testing.assert_close(mass[:, 0], density * math.pi * (1.0 / 6371.0) ** 2, rtol=1e-3, atol=0)
     assert RADII_KM == (1.0, 25.0, 200.0, 750.0, 2500.0)
 
 
@@ -74,26 +74,26 @@ def test_mass_in_caps_is_what_sampling_finds():
 def test_caps_around_a_component_hold_their_closed_form(log_kappa):
     """Around the centre: P(angle < r) = (1 − e^(−κ(1 − cos r))) / (1 − e^(−2κ))."""
     centre, kappa = torch.tensor([[0.0, 0.6, 0.8]]).double(), math.exp(log_kappa)
-    one = MixtureVMF(centre, torch.tensor([log_kappa]).double(), torch.zeros(1).double())
-    found = belief_within(one, torch.zeros(1, 1).double(), centre)[0]
+    component = MixtureVMF(centre, torch.tensor([log_kappa]).double(), torch.zeros(1).double())
+    mass = belief_within(component, torch.zeros(1, 1).double(), centre)[0]
     expected = [math.expm1(-2 * kappa * math.sin(r / 6371.0 / 2) ** 2) / math.expm1(-2 * kappa) for r in RADII_KM]
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(mass, expected, rtol=1e-9)
 
 
 def test_regions_are_those_of_a_fine_grid():
     mix, weights = mixture(), logits(6, spread=2.0)
     grid = LatLonGrid.regular(1.0)
     lat, lon = np.floor(RNG.uniform(-60, 60, 6)) + 0.5, np.floor(RNG.uniform(-179, 179, 6)) + 0.5
-    found = _regions(mix, weights, unit_vectors(lat, lon))
+    regions = _regions(mix, weights, unit_vectors(lat, lon))
     for row in range(6):
         mass = belief(mix, weights[row]).cell_mass(grid)
         for level in LEVELS:
-            assert found.areas[level][row] == pytest.approx(credible_region(mass, grid, level)[1], rel=0.12)
+            assert regions.areas[level][row] == pytest.approx(credible_region(mass, grid, level)[1], rel=0.12)
         density = mass / torch.tensor(grid.cell_area_m2)[:, None]
         likelier = density > density[int(lat[row] + 90.0), int(lon[row] + 180.0)]
-        assert found.mass_before[row] == pytest.approx(float(mass[likelier].sum()), abs=0.06)
+        assert regions.mass_before[row] == pytest.approx(float(mass[likelier].sum()), abs=0.06)
         area = float((likelier * torch.tensor(grid.cell_area_m2)[:, None]).sum() / 1e6)
-        assert found.area_to_truth[row] == pytest.approx(area, rel=0.25, abs=2e5)
+        assert regions.area_to_truth[row] == pytest.approx(area, rel=0.25, abs=2e5)
 
 
 def test_the_best_guess_has_the_least_expected_distance():
@@ -119,15 +119,15 @@ def test_the_truth_drawn_from_a_belief_is_covered_as_often_as_it_says():
     points = torch.cat([belief(mix, row).sample(1, seed=900 + number) for number, row in enumerate(weights)])
     lat, lon = (v.numpy() for v in lat_lon(points))
     truth = truth_at(lat, lon)
-    found = score(mix, beliefs_about(truth, weights), truth)
+    scores = score(mix, beliefs_about(truth, weights), truth)
     for level in LEVELS:
         error = 3.0 * math.sqrt(level * (1.0 - level) / 400)
-        assert found["coverage"][f"{level:g}"] == pytest.approx(level, abs=error)
+        assert scores["coverage"][f"{level:g}"] == pytest.approx(level, abs=error)
     # log-loss of the truth under its own belief is the mean entropy; three standard errors of both means
     entropy = float(torch.stack([belief(mix, row).entropy() for row in weights[:60]]).mean())
-    assert found["nll"] == pytest.approx(entropy, abs=0.33)
-    assert found["recall"] == sorted(found["recall"])
-    assert found["recall"][-1] == 1.0
+    assert scores["nll"] == pytest.approx(entropy, abs=0.33)
+    assert scores["recall"] == sorted(scores["recall"])
+    assert scores["recall"][-1] == 1.0
     assert RECALL_AREAS_KM2[-1] == pytest.approx(5.1e8, rel=1e-3)
 
 
@@ -136,22 +136,22 @@ def test_a_belief_that_knows_scores_best_and_one_row_stands_for_all():
     lat, lon = (v.numpy() for v in lat_lon(mix.centres))
     truth = truth_at(lat, lon)
     sure = torch.log_softmax(50.0 * torch.eye(K, dtype=torch.float64), 1)
-    found = score(mix, beliefs_about(truth, sure), truth)
-    assert found["error_km"]["q75"] < 1e-6
-    assert set(found["within_km"].values()) == {1.0}
-    assert found["belief_within_km"]["750"] > 0.999
-    assert found["climate_accuracy"] == found["climate_accuracy_coarse"] == 1.0
-    assert found["date_error_days"] == 0.0
+    scores = score(mix, beliefs_about(truth, sure), truth)
+    assert scores["error_km"]["q75"] < 1e-6
+    assert set(scores["within_km"].values()) == {1.0}
+    assert scores["belief_within_km"]["750"] > 0.999
+    assert scores["climate_accuracy"] == scores["climate_accuracy_coarse"] == 1.0
+    assert scores["date_error_days"] == 0.0
     # the 90 % region of one component is a cap: 2πR² ln(10)/κ
     areas = [2 * math.pi * 6371.0**2 * math.log(10) / math.exp(k) for k in mix.log_kappa.tolist()]
-    assert found["area_km2"]["0.9"] == pytest.approx(float(np.median(areas)), rel=0.1)
+    assert scores["area_km2"]["0.9"] == pytest.approx(float(np.median(areas)), rel=0.1)
 
     constant = Beliefs(torch.full((1, K), -math.log(K)).double(), torch.tensor(truth.climate[:1]), np.array([100.0]))
     repeated = Beliefs(*(part.expand(K, -1) for part in constant[:2]), np.repeat(constant.day, K))
-    one, many = score(mix, constant, truth), score(mix, repeated, truth)
+    constant_scores, repeated_scores = score(mix, constant, truth), score(mix, repeated, truth)
     for name in ("error_km", "within_km", "nll", "climate_accuracy", "date_error_days"):
-        assert one[name] == pytest.approx(many[name])
-    assert one["nll"] > found["nll"] + 3.0
+        assert constant_scores[name] == pytest.approx(repeated_scores[name])
+    assert constant_scores["nll"] > scores["nll"] + 3.0
 
 
 def test_sea_counts_for_climate_only():

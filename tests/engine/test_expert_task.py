@@ -111,7 +111,7 @@ def test_a_short_training_beats_the_prior_on_every_score(learned):
         assert expert["coverage"][level] == pytest.approx(float(level), abs=0.05)
     assert _misjudged(expert) < _misjudged(prior)
     assert expert["area_to_truth_km2"] < 0.5 * prior["area_to_truth_km2"]
-    assert all(found >= given for found, given in zip(expert["recall"], prior["recall"], strict=True))
+    assert all(recall >= prior_recall for recall, prior_recall in zip(expert["recall"], prior["recall"], strict=True))
     assert expert["climate_accuracy"] > prior["climate_accuracy"] + margins["climate_accuracy"]
     assert expert["climate_accuracy_coarse"] > prior["climate_accuracy_coarse"] + margins["climate_accuracy_coarse"]
     assert expert["date_error_days"] < prior["date_error_days"] - margins["date_error_days"]
@@ -143,9 +143,9 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
     settings = expert.settings
     assert settings in (QUICK, LEARNED)
     assert "synthetic" in expert.tiles.lower()
-    lesson = ExpertDataModule.of(settings, 0)
-    beliefs = expert.believe(lesson.test.pixels[:50])
-    nll = -float(expert.mixture.paired_log_prob(_points(lesson, 50), beliefs.log_weights).mean())
+    data_module = ExpertDataModule.of(settings, 0)
+    beliefs = expert.believe(data_module.test.pixels[:50])
+    nll = -float(expert.mixture.paired_log_prob(_points(data_module, 50), beliefs.log_weights).mean())
     assert abs(nll - scores["expert"]["nll"]) < 0.6
     torch.testing.assert_close(beliefs.climate.sum(1), torch.ones(50))
     side = settings.tiles.size
@@ -153,8 +153,8 @@ def test_the_trained_expert_comes_back_from_its_file(learned):
         expert.believe(np.zeros((1, 4, side, side), np.float32))
 
 
-def _points(lesson: ExpertDataModule, count: int) -> torch.Tensor:
-    return lesson.truth().points[:count].float()
+def _points(data_module: ExpertDataModule, count: int) -> torch.Tensor:
+    return data_module.truth().points[:count].float()
 
 
 def test_neither_coordinates_nor_climate_are_inputs(learned):
@@ -250,7 +250,7 @@ def test_another_seed_is_another_run(tmp_path, whole):
 def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
     batch = ExpertDataModule.batch
     monkeypatch.setattr(
-        ExpertDataModule, "batch", lambda *given: batch(*given)._replace(climate=np.full((16, 31), np.nan))
+        ExpertDataModule, "batch", lambda *arguments: batch(*arguments)._replace(climate=np.full((16, 31), np.nan))
     )
     with pytest.raises(RunError, match="the loss diverged"):
         train_expert(TINY, context(tmp_path, TINY))
@@ -277,12 +277,12 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
 @pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
 def test_centres_stand_where_the_settings_say(kind):
     settings = TINY.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
-    lesson = ExpertDataModule.of(settings, 0)
-    count = len(lesson.centres)
+    data_module = ExpertDataModule.of(settings, 0)
+    count = len(data_module.centres)
     assert count == 24
-    torch.testing.assert_close(lesson.centres.norm(dim=1), torch.ones(count).double())
+    torch.testing.assert_close(data_module.centres.norm(dim=1), torch.ones(count).double())
     if kind == "near-data":
-        assert torch.pdist(lesson.centres).min() > 499.0 / 6371.0
+        assert torch.pdist(data_module.centres).min() > 499.0 / 6371.0
 
 
 def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):

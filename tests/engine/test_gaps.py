@@ -41,28 +41,32 @@ def longest_run(flags: np.ndarray) -> int:
 
 def test_coverage_is_what_counting_by_hand_gives():
     missing = cloudy(50)
-    found = coverage(daily(missing), LAND)
+    statistics = coverage(daily(missing), LAND)
     sea = np.argwhere(~LAND)
     for i, j in sea:
-        assert found["observations"][i, j] == 50 - missing[:, i, j].sum()
-        assert found["longest_gap"][i, j] == longest_run(missing[:, i, j])
+        assert statistics["observations"][i, j] == 50 - missing[:, i, j].sum()
+        assert statistics["longest_gap"][i, j] == longest_run(missing[:, i, j])
     weights = np.where(LAND, 0.0, GRID.cell_area_m2[:, None])
-    np.testing.assert_allclose(found["day_share"], [np.average(~day, weights=weights) for day in missing], rtol=1e-12)
-    np.testing.assert_allclose(found["share"], found["observations"] / 50)
-    assert bool(np.isnan(found["share"].values[LAND]).all())
+    np.testing.assert_allclose(
+        statistics["day_share"], [np.average(~day, weights=weights) for day in missing], rtol=1e-12
+    )
+    np.testing.assert_allclose(statistics["share"], statistics["observations"] / 50)
+    assert bool(np.isnan(statistics["share"].values[LAND]).all())
     # 20 January to 10 March: 12, 28 and 10 days
     months = [slice(0, 12), slice(12, 40), slice(40, 50)]
-    assert [str(day)[:10] for day in found["month"].values] == ["2001-01-20", "2001-02-01", "2001-03-01"]
+    assert [str(day)[:10] for day in statistics["month"].values] == ["2001-01-20", "2001-02-01", "2001-03-01"]
     for n, days in enumerate(months):
         count = (~missing[days] & ~LAND).sum(axis=0)
-        np.testing.assert_array_equal(found["month_observations"][n], count)
-        assert float(found["month_share"][n]) == pytest.approx(float(found["day_share"][days].mean()), rel=1e-12)
-        assert float(found["month_unseen"][n]) == pytest.approx(np.average(count == 0, weights=weights), rel=1e-12)
+        np.testing.assert_array_equal(statistics["month_observations"][n], count)
+        assert float(statistics["month_share"][n]) == pytest.approx(
+            float(statistics["day_share"][days].mean()), rel=1e-12
+        )
+        assert float(statistics["month_unseen"][n]) == pytest.approx(np.average(count == 0, weights=weights), rel=1e-12)
 
 
 def test_coverage_knows_other_calendars():
-    found = coverage(daily(cloudy(65), "2001-01-30", "360_day"), LAND)
-    assert [(day.year, day.month, day.day) for day in found["month"].values] == [
+    statistics = coverage(daily(cloudy(65), "2001-01-30", "360_day"), LAND)
+    assert [(day.year, day.month, day.day) for day in statistics["month"].values] == [
         (2001, 1, 30),
         (2001, 2, 1),
         (2001, 3, 1),
@@ -87,8 +91,8 @@ def test_chunks_change_nothing(chunks: list[int], shares: list[float], seed: int
 def test_a_long_gap_runs_through_whole_chunks():
     missing = np.broadcast_to(LAND, (30, *LAND.shape)).copy()
     missing[3:27] = True
-    found = coverage(daily(missing).chunk(time=4), LAND)["longest_gap"].compute(scheduler="synchronous")
-    assert set(found.values[~LAND]) == {24.0}
+    longest_gap = coverage(daily(missing).chunk(time=4), LAND)["longest_gap"].compute(scheduler="synchronous")
+    assert set(longest_gap.values[~LAND]) == {24.0}
 
 
 def test_asking_reads_nothing_and_computing_reads_each_chunk_once():
@@ -102,9 +106,9 @@ def test_asking_reads_nothing_and_computing_reads_each_chunk_once():
     lazy = da.map_blocks(
         read, chunks=((8,) * 5, *((n,) for n in GRID.shape)), dtype=bool, meta=np.empty((0, 0, 0), bool)
     )
-    found = coverage(daily(missing).copy(data=lazy), LAND)
+    statistics = coverage(daily(missing).copy(data=lazy), LAND)
     assert not reads
-    found.compute(scheduler="synchronous")
+    statistics.compute(scheduler="synchronous")
     assert sorted(reads) == [0, 8, 16, 24, 32]
 
 
@@ -130,10 +134,10 @@ def test_withholding_touches_only_what_was_observed(pattern: GapPattern, share: 
     if whole_month:
         gone = hidden.any(axis=1)
         assert not np.any(observed & ~hidden & gone[:, None])
-        whole, found = observed.any(axis=1), gone
+        whole, withheld = observed.any(axis=1), gone
     else:
-        whole, found = observed.reshape(62, *GRID.shape), hidden.reshape(62, *GRID.shape)
-    for available, taken in zip(whole, found, strict=True):
+        whole, withheld = observed.reshape(62, *GRID.shape), hidden.reshape(62, *GRID.shape)
+    for available, taken in zip(whole, withheld, strict=True):
         assert abs(taken.sum() - share * available.sum()) <= 0.5 + 1e-9
     np.testing.assert_array_equal(hidden, withhold(missing, LAND, share, seed, pattern, whole_month))
 
@@ -199,7 +203,7 @@ def test_too_few_clouds_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("missing", "share", "pattern", "clouds", "said"),
+    ("missing", "share", "pattern", "clouds", "message"),
     [
         (cloudy(30), 1.2, "clouds", None, "a fraction of 1.2"),
         (cloudy(30), float("nan"), "clouds", None, "a fraction of nan"),
@@ -208,6 +212,6 @@ def test_too_few_clouds_are_refused():
         (cloudy(30), 0.2, "clouds", cloudy(3)[0], "do not fit a land mask"),
     ],
 )
-def test_choices_that_cannot_be_are_refused(missing, share, pattern, clouds, said):
-    with pytest.raises(ChoiceError, match=said):
+def test_choices_that_cannot_be_are_refused(missing, share, pattern, clouds, message):
+    with pytest.raises(ChoiceError, match=message):
         withhold(missing, LAND, share, 0, pattern, clouds=clouds)

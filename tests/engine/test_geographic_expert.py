@@ -23,8 +23,8 @@ def shares() -> torch.Tensor:
 
 
 def network(**choices) -> GeographicExpert:
-    given = {"bands": 3, "size": 16, "prior": mixture(), "climate_prior": shares(), "width": 16, "head_degree": 6}
-    return GeographicExpert(**{**given, **choices})
+    defaults = {"bands": 3, "size": 16, "prior": mixture(), "climate_prior": shares(), "width": 16, "head_degree": 6}
+    return GeographicExpert(**{**defaults, **choices})
 
 
 def pictures(count: int = 5, size: int = 16) -> torch.Tensor:
@@ -58,8 +58,8 @@ def test_each_picture_is_read_by_itself(encoder):
     model = stirred(network(encoder=encoder)).eval()
     images = pictures()
     together, alone = model(images), model(images[2:3])
-    for many, one in zip(together, alone, strict=True):
-        torch.testing.assert_close(many[2:3], one, atol=1e-5, rtol=1e-5)
+    for batch, single in zip(together, alone, strict=True):
+        torch.testing.assert_close(batch[2:3], single, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(together.place_logits[0], together.place_logits[1], atol=1e-3)
 
 
@@ -120,13 +120,13 @@ def test_every_parameter_learns(encoder):
 
 
 @pytest.mark.parametrize(
-    ("choices", "words"),
+    ("choices", "message"),
     [
         ({"encoder": "mixer", "size": 18}, "do not divide 18.*choose 16 or 20"),
         ({"size": 4}, "too small"),
         ({"width": 12}, "multiple of 8"),
     ],
 )
-def test_sizes_that_cannot_work_are_refused(choices, words):
-    with pytest.raises(ChoiceError, match=words):
+def test_sizes_that_cannot_work_are_refused(choices, message):
+    with pytest.raises(ChoiceError, match=message):
         network(**choices)

@@ -39,8 +39,8 @@ def write(path: Path, pixels: np.ndarray = PICTURE, date: str = "2020:03:01 10:1
     """A GeoTIFF of ``pixels`` (C, h, w); the profile may bring ``bands``, ``scales``, ``mask`` and ``colors``."""
     extra = {name: profile.pop(name, None) for name in ("bands", "scales", "offsets", "mask", "colors")}
     count, height, width = pixels.shape
-    given = {"crs": "EPSG:4326", "transform": DEGREES, "dtype": pixels.dtype, "driver": "GTiff", **profile}
-    with rasterio.open(path, "w", count=count, height=height, width=width, **given) as raster:
+    options = {"crs": "EPSG:4326", "transform": DEGREES, "dtype": pixels.dtype, "driver": "GTiff", **profile}
+    with rasterio.open(path, "w", count=count, height=height, width=width, **options) as raster:
         raster.write(pixels)
         if date:
             raster.update_tags(TIFFTAG_DATETIME=date)
@@ -261,7 +261,7 @@ def test_a_folder_may_mix_geotiff_and_netcdf_of_the_same_channels(tmp_path):
         assert {*part.day[from_utm]} <= {*range(32, 60)}
 
 
-def test_channels_of_other_names_are_told_by_name(tmp_path):
+def test_channels_of_other_names_are_refused_by_name(tmp_path):
     write(tmp_path / "a.tif", bands=("red", "green"))
     write(tmp_path / "b.tif")
     with pytest.raises(DataError, match="channels band 1, band 2 are mixed with tiles with red, green") as refusal:
@@ -270,7 +270,7 @@ def test_channels_of_other_names_are_told_by_name(tmp_path):
     assert "same names" in refusal.value.remedy
 
 
-def test_shapes_that_differ_are_told_by_name(tmp_path):
+def test_shapes_that_differ_are_refused_by_name(tmp_path):
     write(tmp_path / "a.tif")
     write(tmp_path / "b.tif", PICTURE[:1])
     with pytest.raises(DataError, match=r"1 × 8 × 8 are mixed with tiles of 2 × 8 × 8 .*b\.tif"):
@@ -281,7 +281,7 @@ def test_shapes_that_differ_are_told_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("profile", "words"),
+    ("profile", "message"),
     [
         ({"crs": None}, "no coordinate system"),
         ({"transform": Affine.identity()}, "no transform"),
@@ -296,19 +296,19 @@ def test_shapes_that_differ_are_told_by_name(tmp_path):
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_rasters_that_are_no_tiles_are_told_by_name(tmp_path, profile, words):
+def test_rasters_that_are_no_tiles_are_refused_by_name(tmp_path, profile, message):
     write(tmp_path / "wrong.tif", **profile)
-    with pytest.raises(DataError, match=words) as refusal:
+    with pytest.raises(DataError, match=message) as refusal:
         folder_tiles(tmp_path)
     assert "wrong.tif" in refusal.value.where
     assert "vsimem" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("end", "words"), [(0, "no TIFF"), (100, "damaged"), (-100, "damaged")])
-def test_damaged_files_are_told_by_name(tmp_path, end, words):
+@pytest.mark.parametrize(("end", "message"), [(0, "no TIFF"), (100, "damaged"), (-100, "damaged")])
+def test_damaged_files_are_refused_by_name(tmp_path, end, message):
     path = write(tmp_path / "wrong.tif")
     path.write_bytes(path.read_bytes()[:end])
-    with pytest.raises(DataError, match=words) as refusal:
+    with pytest.raises(DataError, match=message) as refusal:
         folder_tiles(tmp_path)
     assert "wrong.tif" in refusal.value.where
     assert "vsimem" not in str(refusal.value)
@@ -350,8 +350,8 @@ band='1'><SimpleSource><SourceFilename>{tmp_path}/secret.tif</SourceFilename></S
 
 def test_a_small_file_of_a_huge_raster_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "bomb.tif"
-    given = {"driver": "GTiff", "crs": "EPSG:4326", "transform": DEGREES, "dtype": "uint8", "tiled": True}
-    with rasterio.open(path, "w", count=1, width=200_000, height=200_000, SPARSE_OK=True, **given) as raster:
+    options = {"driver": "GTiff", "crs": "EPSG:4326", "transform": DEGREES, "dtype": "uint8", "tiled": True}
+    with rasterio.open(path, "w", count=1, width=200_000, height=200_000, SPARSE_OK=True, **options) as raster:
         raster.update_tags(TIFFTAG_DATETIME="2020:03:01 10:11:12")
     assert path.stat().st_size < 20e6
     with pytest.raises(DataError, match=r"takes 160\.0 GB .*cut smaller tiles"):

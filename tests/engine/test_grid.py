@@ -112,7 +112,7 @@ def test_a_grid_does_not_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lat", "lon", "words"),
+    ("lat", "lon", "message"),
     [
         ([], LON, "0 latitudes"),
         (LAT, [5.0], "1 longitude"),
@@ -134,10 +134,10 @@ def test_a_grid_does_not_change() -> None:
         (LAT, np.arange(0.0, 360.0, 7.0), "52 columns of 7° overlap"),
     ],
 )
-def test_bad_coordinates_are_refused_in_words(lat: object, lon: object, words: str) -> None:
+def test_bad_coordinates_are_refused_in_words(lat: object, lon: object, message: str) -> None:
     with pytest.raises(GridError) as refusal:
         LatLonGrid(lat, lon)
-    assert words in str(refusal.value)
+    assert message in str(refusal.value)
     assert refusal.value.remedy
 
 

@@ -47,7 +47,9 @@ def test_a_model_survives_its_file(tmp_path, home, encoder):
     else:
         assert again.basis.key == model.basis.key
     data = prepare(small_ocean(1), (2001, 2), (2001, 2))
-    estimates = [next(estimate_months(one.model, one.model_inputs(data), SMALL))[1].mean for one in (model, again)]
+    estimates = [
+        next(estimate_months(bundle.model, bundle.model_inputs(data), SMALL))[1].mean for bundle in (model, again)
+    ]
     np.testing.assert_allclose(*estimates, atol=0.01)
 
 
@@ -71,12 +73,12 @@ def test_what_is_no_model_is_refused(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(StoreError, match="damaged"):
             ModelBundle.load(path)
-    for facts, words in {
+    for metadata, message in {
         "other kind": ({**kept.metadata, "format": "harmonia.table"}, "something other than a trained model"),
         "newer": ({**kept.metadata, "version": 99}, "newer Harmonia"),
     }.values():
-        write_checkpoint(path, kept.arrays, facts)
-        with pytest.raises(StoreError, match=words):
+        write_checkpoint(path, kept.arrays, metadata)
+        with pytest.raises(StoreError, match=message):
             ModelBundle.load(path)
     config = json.loads(json.dumps(kept.metadata["config"]))
     config["settings"]["model"]["decoder_width"] = 32
@@ -98,10 +100,10 @@ def test_a_climatology_is_interpolated_among_sea_cells():
     coeffs = np.broadcast_to(lat, (5, *GRID.shape)).astype(np.float32).copy()
     own = Climatology(coeffs, GRID)
     fine = LatLonGrid.regular(2.5)
-    found = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
+    interpolated = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
     inner = np.abs(fine.lat) <= 85.0
-    np.testing.assert_allclose(found[inner], np.broadcast_to(fine.lat[:, None], fine.shape)[inner], atol=1e-4)
-    np.testing.assert_allclose(np.ptp(found, axis=1), 0.0, atol=1e-4)
+    np.testing.assert_allclose(interpolated[inner], np.broadcast_to(fine.lat[:, None], fine.shape)[inner], atol=1e-4)
+    np.testing.assert_allclose(np.ptp(interpolated, axis=1), 0.0, atol=1e-4)
     west_to_east = Climatology(np.broadcast_to(np.cos(np.deg2rad(GRID.lon)), coeffs.shape).astype(np.float32), GRID)
     seam = on_grid(west_to_east, fine, np.zeros(fine.shape, bool)).coeffs[0]
     np.testing.assert_allclose(seam, np.broadcast_to(np.cos(np.deg2rad(fine.lon)), fine.shape), atol=0.02)
@@ -111,8 +113,8 @@ def test_land_does_not_leak_into_an_interpolated_climatology():
     coeffs = np.full((5, *GRID.shape), 7.0, np.float32)
     coeffs[:, LAND] = np.nan
     fine = LatLonGrid.regular(5.0)
-    found = on_grid(Climatology(coeffs, GRID), fine, np.zeros(fine.shape, bool)).coeffs
-    np.testing.assert_allclose(found, 7.0, atol=1e-5)
+    interpolated = on_grid(Climatology(coeffs, GRID), fine, np.zeros(fine.shape, bool)).coeffs
+    np.testing.assert_allclose(interpolated, 7.0, atol=1e-5)
 
 
 def test_a_sea_beyond_the_climatology_is_refused():
@@ -128,11 +130,11 @@ def test_a_coast_further_out_takes_the_climatology_of_the_sea_beside_it():
     """Cells that are sea to the data and land to the model must never become 0 °C."""
     coeffs = np.broadcast_to(20.0 + GRID.lon.astype(np.float32) / 100.0, (5, *GRID.shape)).copy()
     coeffs[:, LAND] = np.nan
-    found = on_grid(Climatology(coeffs, GRID), GRID, np.zeros(GRID.shape, bool)).coeffs
-    np.testing.assert_array_equal(found[:, ~LAND], coeffs[:, ~LAND])
-    inside = found[:, 2:7, 5:12]
+    interpolated = on_grid(Climatology(coeffs, GRID), GRID, np.zeros(GRID.shape, bool)).coeffs
+    np.testing.assert_array_equal(interpolated[:, ~LAND], coeffs[:, ~LAND])
+    inside = interpolated[:, 2:7, 5:12]
     np.testing.assert_allclose(inside, np.broadcast_to(20.0 + GRID.lon[5:12] / 100.0, inside.shape), atol=1e-4)
-    np.testing.assert_allclose(found[:, 0], coeffs[:, ~LAND].mean(), atol=1e-3)
+    np.testing.assert_allclose(interpolated[:, 0], coeffs[:, ~LAND].mean(), atol=1e-3)
 
 
 @pytest.mark.parametrize("west", [100.0, 170.0, -10.0])
@@ -141,21 +143,21 @@ def test_a_region_s_edges_are_not_neighbours(west):
     region = LatLonGrid(np.arange(0.0, 20.0), west + np.arange(40.0))
     own = Climatology(np.broadcast_to(np.arange(40.0, dtype=np.float32), (5, *region.shape)), region)
     fine = LatLonGrid(np.arange(0.0, 20.0), west - 0.25 + np.arange(80) / 2.0)
-    found = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
+    interpolated = on_grid(own, fine, np.zeros(fine.shape, bool)).coeffs[0]
     expected = np.clip(np.arange(80) / 2.0 - 0.25, 0.0, 39.0)
-    np.testing.assert_allclose(found, np.broadcast_to(expected, fine.shape), atol=1e-4)
+    np.testing.assert_allclose(interpolated, np.broadcast_to(expected, fine.shape), atol=1e-4)
 
 
 # --- months ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_month_is_told_once_whatever_a_sample_holds(home):
+def test_every_month_is_estimated_once_whatever_a_sample_holds(home):
     data = prepare(small_ocean(1), (2001, 1), (2001, 7))
     for months in (1, 3, 7, 24):
         model = untrained(months=months)
-        told = list(estimate_months(model.model, model.model_inputs(data), model.settings))
-        assert [n for part, _ in told for n in part] == list(range(7))
-        for part, estimate in told:
+        estimates = list(estimate_months(model.model, model.model_inputs(data), model.settings))
+        assert [n for part, _ in estimates for n in part] == list(range(7))
+        for part, estimate in estimates:
             assert estimate.mean.shape == (len(part), *GRID.shape)
             assert (np.isnan(estimate.mean) == LAND).all()
             assert estimate.std is None
@@ -167,9 +169,9 @@ def test_the_last_sample_of_a_file_reaches_back_as_in_scoring(home):
     expected = np.concatenate(
         [part.mean for _, part in estimate_months(model.model, model.model_inputs(data), model.settings)]
     )
-    found = reconstruct(model, source, (2001, 1), (2001, 5))
-    assert found["time"].dt.month.values.tolist() == [1, 2, 3, 4, 5]
-    np.testing.assert_array_equal(found["sst"].values, expected)
+    dataset = reconstruct(model, source, (2001, 1), (2001, 5))
+    assert dataset["time"].dt.month.values.tolist() == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(dataset["sst"].values, expected)
     short = prepare(source, (2001, 4), (2001, 5))
     alone = next(estimate_months(model.model, model.model_inputs(short), model.settings))[1].mean
     assert (alone[:, ~LAND] != expected[3:, ~LAND]).any()
@@ -205,8 +207,10 @@ def test_the_model_says_the_same_through_windows_as_at_once(home):
     data = prepare(small_ocean(1), (2001, 2), (2001, 2))
     small = untrained(model=local, window=(6, 6), overlap=0)
     whole = replace(small, settings=small.settings.model_copy(update={"window": (18, 36)}))
-    one, other = (next(estimate_months(m.model, m.model_inputs(data), m.settings))[1].mean for m in (small, whole))
-    np.testing.assert_allclose(one, other, atol=1e-4)
+    windowed, at_once = (
+        next(estimate_months(m.model, m.model_inputs(data), m.settings))[1].mean for m in (small, whole)
+    )
+    np.testing.assert_allclose(windowed, at_once, atol=1e-4)
 
 
 def test_a_month_without_any_observation_has_an_answer(home):
@@ -214,8 +218,8 @@ def test_a_month_without_any_observation_has_an_answer(home):
     model = untrained()
     for days in (np.full_like(data.daily, np.nan), np.where(np.arange(31)[:, None, None] == 3, data.daily, np.nan)):
         blind = replace(data, daily=days.astype(np.float32))
-        found = next(estimate_months(model.model, model.model_inputs(blind), SMALL))[1].mean
-        assert np.isfinite(found[:, ~LAND]).all()
+        mean = next(estimate_months(model.model, model.model_inputs(blind), SMALL))[1].mean
+        assert np.isfinite(mean[:, ~LAND]).all()
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
@@ -298,7 +302,7 @@ def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["no-such-run", "days.nc", "out.nc"], "there is no trained model"),
         (["model.safetensors", "no-such.nc", "out.nc"], "no-such.nc"),
@@ -306,8 +310,8 @@ def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
         (["model.safetensors", "days.nc", "out.nc", "--last", "2009-01"], "choose months from 2001-01 to 2001-03"),
     ],
 )
-def test_the_command_says_what_is_wrong(tmp_path, home, days, capsys, monkeypatch, arguments, words):
+def test_the_command_says_what_is_wrong(tmp_path, home, days, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     untrained().save(tmp_path / "model.safetensors")
     assert main(["reconstruct", *arguments]) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err

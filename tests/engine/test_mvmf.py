@@ -121,8 +121,8 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     whole = run()
     monkeypatch.setattr("engine.mvmf._likelihood._PAIRS_AT_ONCE", 70)
-    for one, other in zip(whole, run(), strict=True):
-        assert torch.allclose(one, other, rtol=1e-11, atol=1e-11)
+    for gradient, chunked_gradient in zip(whole, run(), strict=True):
+        assert torch.allclose(gradient, chunked_gradient, rtol=1e-11, atol=1e-11)
 
 
 def test_logits_a_thousand_times_too_large_are_no_harm() -> None:
@@ -194,9 +194,9 @@ def test_samples_repeat_with_their_seed_and_share_out_by_weight() -> None:
     assert torch.equal(mixture.sample(500, 1), mixture.sample(500, 1))
     assert not torch.equal(mixture.sample(500, 1), mixture.sample(500, 2))
     nearest = torch.argmax(mixture.sample(4000, 3) @ mixture.centres.T, 1)
-    counts = torch.bincount(nearest, minlength=3)
-    assert counts[2] == 0
-    assert abs(int(counts[0]) - 2000) < 150
+    num_nearest = torch.bincount(nearest, minlength=3)
+    assert num_nearest[2] == 0
+    assert abs(int(num_nearest[0]) - 2000) < 150
 
 
 @settings(max_examples=25)
@@ -242,8 +242,8 @@ def test_bad_input_is_refused_with_a_remedy() -> None:
         (DataError, "1 of 3 components have no direction", (at * torch.tensor([[1.0], [nan], [1.0]]), zero, zero)),
         (DataError, "no direction", (at * torch.tensor([[1.0], [0.0], [1.0]]), zero, zero)),
     ]
-    for kind, words, parts in cases:
-        with pytest.raises(kind, match=words) as refusal:
+    for kind, message, parts in cases:
+        with pytest.raises(kind, match=message) as refusal:
             MixtureVMF(*parts)
         assert refusal.value.remedy
     good = MixtureVMF(at, zero, zero)
@@ -255,8 +255,8 @@ def test_bad_input_is_refused_with_a_remedy() -> None:
         (DataError, "for 3 points", lambda: good.paired_log_prob(at, torch.zeros(3, 4))),
         (ChoiceError, "-1 points", lambda: good.sample(-1, 0)),
     ]
-    for kind, words, call in later:
-        with pytest.raises(kind, match=words) as refusal:
+    for kind, message, call in later:
+        with pytest.raises(kind, match=message) as refusal:
             call()
         assert refusal.value.remedy
     assert good.log_prob(at[:0]).shape == (0,)

@@ -68,8 +68,8 @@ def test_kmeans_finds_groups_and_improves_on_where_it_began() -> None:
     hubs = unit_vectors(torch.tensor([80.0, 0.0, -60.0]), torch.tensor([0.0, 179.0, 20.0]))
     noise = 0.05 * torch.randn(600, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     points = torch.nn.functional.normalize(hubs.repeat(200, 1) + noise, dim=1)
-    found = kmeans_centres(points, 3, seed=2)
-    assert float((found @ hubs.T).amax(0).min()) > 0.999
+    group_centres = kmeans_centres(points, 3, seed=2)
+    assert float((group_centres @ hubs.T).amax(0).min()) > 0.999
     cloud = directions(2000)
     centres = kmeans_centres(cloud, 50, seed=0)
     groups = torch.argmax(cloud @ centres.T, 1)
@@ -154,17 +154,17 @@ def table(values: np.ndarray, header: str = "", mark: str = ",") -> str:
     ],
 )
 def test_a_file_is_understood_and_says_how(tmp_path: Path, text: str, note: str) -> None:
-    found = read_centres(written(tmp_path, text))
+    loaded = read_centres(written(tmp_path, text))
     expected = unit_vectors(PLACES[:, 0], PLACES[:, 1])
-    assert torch.allclose(found.centres[:4], expected, rtol=0, atol=1e-7)
-    assert any(note in said for said in found.notes)
+    assert torch.allclose(loaded.centres[:4], expected, rtol=0, atol=1e-7)
+    assert any(note in remark for remark in loaded.notes)
 
 
 def test_small_numbers_in_degrees_stay_degrees(tmp_path: Path) -> None:
     gulf_of_guinea = np.array([[0.2, 0.1], [-1.2, 2.9], [1.3, -2.0]])
-    found = read_centres(written(tmp_path, table(gulf_of_guinea, "lat_deg,lon_deg\n")))
-    assert torch.allclose(found.centres, unit_vectors(gulf_of_guinea[:, 0], gulf_of_guinea[:, 1]), atol=1e-9)
-    assert not any("radians" in said for said in found.notes)
+    loaded = read_centres(written(tmp_path, table(gulf_of_guinea, "lat_deg,lon_deg\n")))
+    assert torch.allclose(loaded.centres, unit_vectors(gulf_of_guinea[:, 0], gulf_of_guinea[:, 1]), atol=1e-9)
+    assert not any("radians" in remark for remark in loaded.notes)
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_small_numbers_in_degrees_stay_degrees(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_all_be_sea_beside_africa_is_radians(text: str, lat: float, lon: float) -> None:
-    found = centres_of_bytes(text.encode(), "pasted text")
-    assert torch.allclose(found.centres[0], unit_vectors(math.degrees(lat), math.degrees(lon)), rtol=0, atol=1e-12)
-    (said,) = (note for note in found.notes if "radians" in note)
-    assert "Gulf of Guinea" in said
+    loaded = centres_of_bytes(text.encode(), "pasted text")
+    assert torch.allclose(loaded.centres[0], unit_vectors(math.degrees(lat), math.degrees(lon)), rtol=0, atol=1e-12)
+    (remark,) = (note for note in loaded.notes if "radians" in note)
+    assert "Gulf of Guinea" in remark
     # the remedy that is named is one
     as_degrees = centres_of_bytes(b"lat_deg,lon_deg\n" + text.encode(), "pasted text")
     expected = unit_vectors(*(np.loadtxt(text.splitlines()[:1], delimiter=",")))
@@ -189,7 +189,7 @@ def test_what_would_all_be_sea_beside_africa_is_radians(text: str, lat: float, l
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "is_noted"),
     [
         ("0.85,0.04\n", True),  # a single point
         ("2.5,0.8\n", True),  # a single one, exchanged
@@ -201,12 +201,12 @@ def test_what_would_all_be_sea_beside_africa_is_radians(text: str, lat: float, l
         ("0.85,7.1\n0.2,0.1\n", False),
     ],
 )
-def test_what_is_not_surely_radians_stays_degrees_and_it_is_said(text: str, told: bool) -> None:
-    found = centres_of_bytes(text.encode(), "pasted text")
+def test_what_is_not_surely_radians_stays_degrees_and_it_is_noted(text: str, is_noted: bool) -> None:
+    loaded = centres_of_bytes(text.encode(), "pasted text")
     expected = unit_vectors(*(float(number) for number in text.splitlines()[0].split(",")))
-    assert torch.allclose(found.centres[0], expected, rtol=0, atol=1e-12)
-    assert any("may be radians" in said for said in found.notes) == told
-    assert not any("read as radians" in said for said in found.notes)
+    assert torch.allclose(loaded.centres[0], expected, rtol=0, atol=1e-12)
+    assert any("may be radians" in remark for remark in loaded.notes) == is_noted
+    assert not any("read as radians" in remark for remark in loaded.notes)
 
 
 def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "0 points"),
         ("lat,lon\n", "0 points"),
@@ -238,8 +238,8 @@ def test_an_array_file_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:
         ("1\n2\n", "not two numbers"),
     ],
 )
-def test_a_file_that_gives_no_centres_says_why(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(DataError, match=words) as refusal:
+def test_a_file_that_gives_no_centres_says_why(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as refusal:
         read_centres(written(tmp_path, text, "My sites.txt"))
     assert refusal.value.remedy
     assert "My sites.txt" in str(refusal.value)

@@ -25,12 +25,12 @@ def start() -> MixtureVMF:
 
 
 def assert_recovered(fit: Fit) -> None:
-    found = fit.mixture
-    match = torch.argmax(TRUTH.centres @ found.centres.double().T, 1)
+    mixture = fit.mixture
+    match = torch.argmax(TRUTH.centres @ mixture.centres.double().T, 1)
     assert sorted(match.tolist()) == [0, 1, 2]
-    assert torch.allclose(found.kappa.double()[match], TRUTH.kappa, rtol=0.1)
-    assert torch.allclose(found.log_weights.double().exp()[match], f64([0.5, 0.2, 0.3]), atol=0.02)
-    cosines = (TRUTH.centres * found.centres.double()[match]).sum(1)
+    assert torch.allclose(mixture.kappa.double()[match], TRUTH.kappa, rtol=0.1)
+    assert torch.allclose(mixture.log_weights.double().exp()[match], f64([0.5, 0.2, 0.3]), atol=0.02)
+    cosines = (TRUTH.centres * mixture.centres.double()[match]).sum(1)
     assert float(torch.rad2deg(torch.acos(cosines.clamp(max=1.0))).max()) < 1.5
     # the truth is never better on its own sample than the best fit
     assert fit.log_likelihood[-1] > float(TRUTH.log_prob(POINTS).mean())
@@ -53,9 +53,9 @@ def test_gradient_steps_recover_a_mixture(dtype: torch.dtype) -> None:
 def test_one_component_is_scipys_fit() -> None:
     points = single(unit_vectors(70.0, -120.0), 55.0).sample(2000, 0)
     centre, kappa = vonmises_fisher.fit(points.numpy())
-    found = fit_em(points, single(directions(1)[0], 1.0)).mixture
-    assert torch.allclose(found.centres[0], torch.tensor(centre), atol=1e-9)
-    assert float(found.kappa) == pytest.approx(kappa, rel=1e-6)
+    mixture = fit_em(points, single(directions(1)[0], 1.0)).mixture
+    assert torch.allclose(mixture.centres[0], torch.tensor(centre), atol=1e-9)
+    assert float(mixture.kappa) == pytest.approx(kappa, rel=1e-6)
 
 
 def test_concentration_inverts_its_definition() -> None:
@@ -70,15 +70,15 @@ def test_a_component_without_points_keeps_its_place() -> None:
     far = MixtureVMF(
         torch.cat((TRUTH.centres, -TRUTH.centres[:1])), torch.cat((TRUTH.log_kappa, f64([13.0]))), f64([0.0] * 4)
     )
-    found = fit_em(TRUTH.sample(500, 0), far).mixture
-    assert float(found.log_weights[3].exp()) < 1e-6
-    assert torch.isfinite(found.log_prob(directions(50))).all()
+    mixture = fit_em(TRUTH.sample(500, 0), far).mixture
+    assert float(mixture.log_weights[3].exp()) < 1e-6
+    assert torch.isfinite(mixture.log_prob(directions(50))).all()
 
 
 def test_points_all_in_one_place_meet_the_limit() -> None:
     point = directions(1).repeat(20, 1)
-    found = fit_em(point, single(directions(1, 3)[0], 10.0)).mixture
-    assert float(found.kappa) == pytest.approx(MAX_KAPPA)
+    mixture = fit_em(point, single(directions(1, 3)[0], 10.0)).mixture
+    assert float(mixture.kappa) == pytest.approx(MAX_KAPPA)
     assert float(fit_em(point, single(directions(1, 3)[0], 10.0), max_kappa=500.0).mixture.kappa) == pytest.approx(
         500.0
     )

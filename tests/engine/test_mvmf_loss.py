@@ -83,9 +83,9 @@ def test_coarse_probabilities_are_sums_of_fine_ones() -> None:
     logits = 5.0 * torch.randn(9, NUM_FINE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     fine = torch.softmax(logits, 1)
     expected = torch.stack([fine[:, coarse == COARSE].sum(1) for coarse in range(6)], 1)
-    found = coarse_log_probabilities(logits, COARSE, 6).exp()
-    assert torch.allclose(found, expected, rtol=1e-12, atol=0)
-    assert torch.allclose(found.sum(1), torch.ones(9, dtype=torch.float64), atol=1e-12)
+    coarse_probabilities = coarse_log_probabilities(logits, COARSE, 6).exp()
+    assert torch.allclose(coarse_probabilities, expected, rtol=1e-12, atol=0)
+    assert torch.allclose(coarse_probabilities.sum(1), torch.ones(9, dtype=torch.float64), atol=1e-12)
 
 
 def test_the_parts_are_what_they_say() -> None:

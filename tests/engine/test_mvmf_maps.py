@@ -27,9 +27,9 @@ MASS_TOLERANCE = 1e-4
 def map_error(mixture: MixtureVMF, grid: LatLonGrid, tolerance: float = 1e-6) -> float:
     """Largest error of the density, as a share of the largest density on the map."""
     exact = mixture_log_map(grid, *as_numpy(mixture))
-    found = mixture.log_prob_map(grid, tolerance).numpy()
-    assert found.shape == grid.shape
-    return float(np.abs(np.exp(found - exact.max()) - np.exp(exact - exact.max())).max())
+    log_map = mixture.log_prob_map(grid, tolerance).numpy()
+    assert log_map.shape == grid.shape
+    return float(np.abs(np.exp(log_map - exact.max()) - np.exp(exact - exact.max())).max())
 
 
 @pytest.mark.parametrize("grid", [LatLonGrid.regular(2.0), LatLonGrid.poles(2.5), SHIFTED, BOX], ids=repr)
@@ -76,10 +76,10 @@ def test_a_draft_is_a_draft() -> None:
 
 def test_below_the_tolerance_the_map_is_level_and_descending_rows_are_rows() -> None:
     mixture = single(unit_vectors(40.0, 30.0), 3000.0)
-    found = mixture.log_prob_map(DEGREE)
-    assert float(found.max() - found.min()) == pytest.approx(-math.log(1e-6), rel=1e-12)
+    log_map = mixture.log_prob_map(DEGREE)
+    assert float(log_map.max() - log_map.min()) == pytest.approx(-math.log(1e-6), rel=1e-12)
     flipped = LatLonGrid(DEGREE.lat[::-1], DEGREE.lon)
-    assert torch.allclose(mixture.log_prob_map(flipped).flip(0), found, rtol=0, atol=1e-4)
+    assert torch.allclose(mixture.log_prob_map(flipped).flip(0), log_map, rtol=0, atol=1e-4)
     assert torch.allclose(mixture.cell_mass(flipped).flip(0), mixture.cell_mass(DEGREE), rtol=0, atol=1e-7)
 
 
@@ -113,8 +113,8 @@ def test_cell_masses_are_quadrature(kappa: float, lat: float, lon: float, row: i
     # the cells around the one it stands in, clear of the date line
     rows, columns = range(row - 1, row + 2), range(column, column + 2)
     expected = cell_mass_by_midpoints(DEGREE, rows, columns, centre.numpy(), kappa)
-    found = masses[rows.start : rows.stop, columns.start : columns.stop]
-    assert np.abs(found - expected).max() < MASS_TOLERANCE * expected.max()
+    nearby = masses[rows.start : rows.stop, columns.start : columns.stop]
+    assert np.abs(nearby - expected).max() < MASS_TOLERANCE * expected.max()
 
 
 def test_a_peak_on_a_corner_is_in_four_cells() -> None:

@@ -111,10 +111,10 @@ def test_the_clipped_fraction_is_the_area_beyond_the_clip(basis: HarmonicBasis) 
     beyond = np.abs(position_pixels(basis, COARSE, None)) > 1.7
     area = COARSE.cell_area_m2 / (COARSE.cell_area_m2.sum() * COARSE.shape[1])
     expected = np.einsum("h,hwk->k", area, beyond)
-    found = clipped_fraction(basis, COARSE, 1.7).numpy()
+    fraction = clipped_fraction(basis, COARSE, 1.7).numpy()
     assert expected.max() > 0.05
     # a cell whose value meets the clip to rounding may fall on either side
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(fraction, expected, atol=1e-3)
 
 
 def test_the_poles_are_points_and_the_date_line_is_no_edge(basis: HarmonicBasis) -> None:
@@ -180,7 +180,7 @@ def test_patches_over_the_date_line_lie_where_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patch", "words"),
+    ("patch", "message"),
     [
         ((7, 4), r"patch height 7 does not divide 180 latitudes \(grid \(180, 360\)\). Remedy: 6 and 9 do\."),
         ((4, 7), "patch width 7 does not divide 360 longitudes .* 6 and 8 do"),
@@ -188,6 +188,6 @@ def test_patches_over_the_date_line_lie_where_they_are() -> None:
         ((200, 4), "180 does"),
     ],
 )
-def test_patches_that_do_not_fill_the_grid_are_refused(patch: tuple[int, int], words: str) -> None:
-    with pytest.raises(ChoiceError, match=words):
+def test_patches_that_do_not_fill_the_grid_are_refused(patch: tuple[int, int], message: str) -> None:
+    with pytest.raises(ChoiceError, match=message):
         Patches(LatLonGrid.regular(1.0), patch)

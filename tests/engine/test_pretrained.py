@@ -26,12 +26,12 @@ def july(tmp_path_factory) -> MonthlyData:
 
 def table_of(data: MonthlyData, trained: ModelBundle, baselines: Baselines) -> dict:
     """Scores of a model and of baselines."""
-    ((_, found),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
-    assert np.isfinite(found.mean[:, ~data.land]).all()
-    return score_table(score(data, {"model": found.mean, **baselines.predict(data)}))
+    ((_, estimate),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
+    assert np.isfinite(estimate.mean[:, ~data.land]).all()
+    return score_table(score(data, {"model": estimate.mean, **baselines.predict(data)}))
 
 
-def shipped_rivals() -> Baselines:
+def shipped_baselines() -> Baselines:
     with np.load(asset(PRETRAINED_BASELINES)) as kept:
         return Baselines.from_state_dict(dict(kept))
 
@@ -48,8 +48,8 @@ def test_it_is_small_and_has_a_card():
     assert f"{num_parameters:,} parameters" in card
 
 
-def test_it_beats_its_rivals_on_an_ocean_it_has_not_seen(july):
-    table = table_of(july, load_model("pretrained"), shipped_rivals())
+def test_it_beats_its_baselines_on_an_ocean_it_has_not_seen(july):
+    table = table_of(july, load_model("pretrained"), shipped_baselines())
     assert mae(table, "model") < 0.65 * mae(table, "mean")
     assert mae(table, "model") < 0.7 * mae(table, "mean_debiased")
     assert mae(table, "model") < 0.75 * mae(table, "climatology_anomaly")
@@ -90,6 +90,6 @@ def test_it_reads_a_source_on_another_grid(tmp_path):
     ocean = demo_ocean(2.0, seed=11, years=1)
     data = prepare(ocean, (2001, 7), (2001, 7), folder=tmp_path)
     trained = load_model("pretrained")
-    ((_, found),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
-    error = np.abs(found.mean - data.target)[:, ~data.land]
+    ((_, estimate),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
+    error = np.abs(estimate.mean - data.target)[:, ~data.land]
     assert error.mean() < 1.0

@@ -84,19 +84,19 @@ def test_makeup_tiles_hold_the_loadings() -> None:
 
 
 def test_spectrum_and_its_table_agree() -> None:
-    found = basis.spectrum(OCEAN)
+    spectrum = basis.spectrum(OCEAN)
     rows = list(csv.DictReader(io.StringIO(basis.spectrum_csv(OCEAN).decode())))
     assert len(rows) == 48
-    assert float(rows[4]["eigenvalue"]) == pytest.approx(found.eigenvalues[4])
+    assert float(rows[4]["eigenvalue"]) == pytest.approx(spectrum.eigenvalues[4])
     assert sum(float(row["explained"]) for row in rows) == pytest.approx(1.0, abs=1e-6)
-    assert np.all(np.diff(found.eigenvalues) <= 1e-15)
+    assert np.all(np.diff(spectrum.eigenvalues) <= 1e-15)
 
 
 def test_passport_compares_with_the_other_domains() -> None:
-    found = basis.accuracy(OCEAN, lambda share, text: None)
-    assert found["num_components"] == 10
-    assert 0 < found["agreement"]["land"] < 1
-    assert found["agreement"]["chance"] == pytest.approx(10 / 48)
+    accuracy = basis.accuracy(OCEAN, lambda share, text: None)
+    assert accuracy["num_components"] == 10
+    assert 0 < accuracy["agreement"]["land"] < 1
+    assert accuracy["agreement"]["chance"] == pytest.approx(10 / 48)
 
 
 def test_files_reopen_as_what_was_shown(tmp_path) -> None:

@@ -30,8 +30,8 @@ NAMES = ["sphere", "ocean", "box", "sinusoidal"]
 
 
 def flat_areas(config: EmbeddingConfig) -> np.ndarray:
-    made = queries.embedding(config)
-    return np.repeat(made.area_m2, made.lon.size)
+    embedding = queries.embedding(config)
+    return np.repeat(embedding.area_m2, embedding.lon.size)
 
 
 # --- the embedding --------------------------------------------------------------------------------------------------
@@ -41,15 +41,15 @@ def test_the_embedding_is_the_engines_and_is_kept() -> None:
     grid = LatLonGrid.regular(3.0)
     basis = HarmonicBasis.fit(grid, 6, 20, Domain("ocean").mask(grid))
     expected = position_embedding(basis, grid, (4, 6), 1.5).numpy()
-    made = queries.embedding(OCEAN)
-    assert made.values.dtype == np.float32
-    np.testing.assert_allclose(made.values, expected, atol=1e-5)
+    embedding = queries.embedding(OCEAN)
+    assert embedding.values.dtype == np.float32
+    np.testing.assert_allclose(embedding.values, expected, atol=1e-5)
     assert queries.is_embedded(OCEAN)
-    assert queries.embedding(OCEAN) is made
-    np.testing.assert_array_equal(queries.dimension(OCEAN, 7), made.values[:, :, 7])
-    np.testing.assert_allclose(made.lat, np.arange(-84.0, 90.0, 12.0))
-    np.testing.assert_allclose(made.lon, np.arange(-171.0, 180.0, 18.0))
-    assert made.area_m2.sum() * 20 == pytest.approx(4 * math.pi * 6_371_000.0**2, rel=1e-12)
+    assert queries.embedding(OCEAN) is embedding
+    np.testing.assert_array_equal(queries.dimension(OCEAN, 7), embedding.values[:, :, 7])
+    np.testing.assert_allclose(embedding.lat, np.arange(-84.0, 90.0, 12.0))
+    np.testing.assert_allclose(embedding.lon, np.arange(-171.0, 180.0, 18.0))
+    assert embedding.area_m2.sum() * 20 == pytest.approx(4 * math.pi * 6_371_000.0**2, rel=1e-12)
 
 
 def test_progress_rises_over_fit_and_embedding_and_may_abandon() -> None:
@@ -79,7 +79,7 @@ def test_only_patches_that_divide_are_offered(step: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "error", "words"),
+    ("choices", "error", "message"),
     [
         ({"patch": (7, 4)}, ChoiceError, "patch height 7 does not divide 180 latitudes .* 6 and 9 do"),
         ({"patch": (4, 11)}, ChoiceError, "patch width 11 does not divide 360 longitudes .* 10 and 12 do"),
@@ -90,8 +90,8 @@ def test_only_patches_that_divide_are_offered(step: float) -> None:
         ({"step_deg": 0.7}, GridError, "does not divide 180°"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(choices: dict, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+def test_choices_that_cannot_work_are_refused(choices: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         EmbeddingConfig(**choices)
 
 
@@ -140,9 +140,9 @@ def test_two_dimensions_leave_one_channel_grey() -> None:
 
 @pytest.mark.parametrize("config", ALL, ids=NAMES)
 def test_similarity_and_its_extremes(config: EmbeddingConfig) -> None:
-    made = queries.embedding(config)
-    rows, columns, width = made.values.shape
-    matrix = cosine_matrix(torch.tensor(made.values).view(-1, width).double()).numpy()
+    embedding = queries.embedding(config)
+    rows, columns, width = embedding.values.shape
+    matrix = cosine_matrix(torch.tensor(embedding.values).view(-1, width).double()).numpy()
     row, col = rows // 3, columns // 2
     shown = queries.similarity(config, row, col)
     np.testing.assert_allclose(shown.ravel(), matrix[row * columns + col], atol=1e-6)
@@ -152,8 +152,8 @@ def test_similarity_and_its_extremes(config: EmbeddingConfig) -> None:
     np.testing.assert_array_equal([patch.similarity for patch in farthest], np.sort(others)[:4])
     for patch in nearest + farthest:
         assert patch.similarity == shown[patch.row, patch.col]
-        assert (patch.lat, patch.lon) == (made.lat[patch.row], made.lon[patch.col])
-        km = great_circle_km(made.lat[row], made.lon[col], patch.lat, patch.lon)
+        assert (patch.lat, patch.lon) == (embedding.lat[patch.row], embedding.lon[patch.col])
+        km = great_circle_km(embedding.lat[row], embedding.lon[col], patch.lat, patch.lon)
         assert patch.km == pytest.approx(float(km))
 
 
@@ -166,24 +166,24 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 @pytest.mark.parametrize("encoder", ["harmonic", "sinusoidal"])
 def test_similarity_against_distance_is_that_of_all_pairs(encoder: str) -> None:
     config = EmbeddingConfig(BasisConfig(4, 12), step_deg=3.0, patch=(2, 2), encoder=encoder)
-    found = curves.similarity_by_distance(config)
-    assert found.overall.count.sum() == sum(band.count.sum() for band in found.bands)
-    assert [band.name for band in found.bands][::5] == ["60–90° S", "60–90° N"]
-    made = queries.embedding(config)
-    lat, lon = (torch.tensor(axis).reshape(-1) for axis in np.meshgrid(made.lat, made.lon, indexing="ij"))
+    similarity = curves.similarity_by_distance(config)
+    assert similarity.overall.count.sum() == sum(band.count.sum() for band in similarity.bands)
+    assert [band.name for band in similarity.bands][::5] == ["60–90° S", "60–90° N"]
+    embedding = queries.embedding(config)
+    lat, lon = (torch.tensor(axis).reshape(-1) for axis in np.meshgrid(embedding.lat, embedding.lon, indexing="ij"))
     first, second = np.triu_indices(lat.numel(), k=1)
     km = great_circle_km(lat[first], lon[first], lat[second], lon[second]).numpy()
-    cosines = cosine_matrix(torch.tensor(made.values).flatten(0, 1)).numpy()[first, second]
+    cosines = cosine_matrix(torch.tensor(embedding.values).flatten(0, 1)).numpy()[first, second]
     weights = flat_areas(config)[first] * flat_areas(config)[second]
-    edges = np.linspace(0.0, math.pi * 6371.0, found.km.size + 1)
+    edges = np.linspace(0.0, math.pi * 6371.0, similarity.km.size + 1)
     bins = np.searchsorted(edges, km) - 1
-    spread = found.overall
+    spread = similarity.overall
     assert (spread.count[2:] > 300).all()
-    for index in range(2, found.km.size):
+    for index in range(2, similarity.km.size):
         inside = bins == index
         assert spread.low[index] <= spread.median[index] <= spread.high[index]
         assert spread.median[index] == pytest.approx(weighted_median(cosines[inside], weights[inside]), abs=0.06)
-    assert curves.similarity_by_distance(config) is found
+    assert curves.similarity_by_distance(config) is similarity
 
 
 def test_a_basis_of_the_sphere_is_even_and_falls_and_sines_are_not() -> None:
@@ -255,11 +255,11 @@ def test_the_cost_knows_the_size_and_what_is_at_hand() -> None:
 def test_only_numbers_that_differ_are_compared() -> None:
     assert curves.compare(SPHERE, SPHERE) == []
     other = EmbeddingConfig(SPHERE.basis, 3.0, (6, 6))
-    found = {row.name: (row.a, row.b) for row in curves.compare(SPHERE, other)}
-    assert found["patches"] == (300.0, 200.0)
-    assert found["largest patch"][0] < found["largest patch"][1]
-    assert "dimensions" not in found
-    assert "values clipped" not in found
+    numbers = {row.name: (row.a, row.b) for row in curves.compare(SPHERE, other)}
+    assert numbers["patches"] == (300.0, 200.0)
+    assert numbers["largest patch"][0] < numbers["largest patch"][1]
+    assert "dimensions" not in numbers
+    assert "values clipped" not in numbers
 
 
 # --- to take away ---------------------------------------------------------------------------------------------------
@@ -267,30 +267,30 @@ def test_only_numbers_that_differ_are_compared() -> None:
 
 @pytest.mark.parametrize("config", ALL, ids=NAMES)
 def test_the_snippet_makes_exactly_this_embedding(config: EmbeddingConfig) -> None:
-    made = queries.embedding(config)
+    embedding = queries.embedding(config)
     names: dict = {}
     exec(compile(files.snippet(config), "snippet", "exec"), names)
     assert names["embedding"].dtype == np.float32
-    assert np.array_equal(names["embedding"], made.values)
-    assert np.array_equal(names["lat"], made.lat)
-    assert np.array_equal(names["lon"], made.lon)
+    assert np.array_equal(names["embedding"], embedding.values)
+    assert np.array_equal(names["lat"], embedding.lat)
+    assert np.array_equal(names["lon"], embedding.lon)
 
 
 @pytest.mark.parametrize("config", ALL, ids=NAMES)
 def test_files_come_back_as_they_were(config: EmbeddingConfig) -> None:
-    made = queries.embedding(config)
+    embedding = queries.embedding(config)
     assert files.config_from_json(files.config_json(config)) == config
     with np.load(io.BytesIO(files.embedding_npz(config)), allow_pickle=False) as arrays:
         assert files.config_from_json(str(arrays["config"])) == config
         for name, field in {"embedding": "values", "lat": "lat", "lon": "lon", "area_m2": "area_m2"}.items():
-            assert np.array_equal(arrays[name], getattr(made, field))
+            assert np.array_equal(arrays[name], getattr(embedding, field))
     with xr.open_dataset(io.BytesIO(files.embedding_netcdf(config)), engine="h5netcdf") as dataset:
-        assert np.array_equal(dataset["embedding"].values, made.values)
+        assert np.array_equal(dataset["embedding"].values, embedding.values)
         assert files.config_from_json(dataset.attrs["config"]) == config
-        assert dataset["scale"].sel(feature="ln(area / m²)").values == pytest.approx(np.log(made.area_m2))
-        assert LatLonGrid.from_dataset(dataset).shape == made.values.shape[:2]
+        assert dataset["scale"].sel(feature="ln(area / m²)").values == pytest.approx(np.log(embedding.area_m2))
+        assert LatLonGrid.from_dataset(dataset).shape == embedding.values.shape[:2]
         assert float(dataset["area"].sum()) == pytest.approx(4 * math.pi * 6_371_000.0**2, rel=1e-9)
-        np.testing.assert_allclose(dataset["lat_bounds"].mean("bound"), made.lat)
+        np.testing.assert_allclose(dataset["lat_bounds"].mean("bound"), embedding.lat)
 
 
 def test_files_that_are_not_ours_or_damaged_are_refused() -> None:

@@ -19,11 +19,11 @@ def test_columns_come_back_from_csv_to_nine_figures():
 
 
 def test_a_dataset_comes_back_from_netcdf_and_says_whence_it_is():
-    made = table.true_fields("force", 6, 4).assign_attrs(title="A field")
-    with xr.open_dataset(BytesIO(export.netcdf_file(made)), engine="h5netcdf") as found:
-        xr.testing.assert_equal(found.load(), made)
-        assert found.attrs == {"title": "A field", "Conventions": "CF-1.11", "source": "Harmonia"}
-        assert found["lat"].attrs["units"] == "degrees_north"
+    dataset = table.true_fields("force", 6, 4).assign_attrs(title="A field")
+    with xr.open_dataset(BytesIO(export.netcdf_file(dataset)), engine="h5netcdf") as restored:
+        xr.testing.assert_equal(restored.load(), dataset)
+        assert restored.attrs == {"title": "A field", "Conventions": "CF-1.11", "source": "Harmonia"}
+        assert restored["lat"].attrs["units"] == "degrees_north"
 
 
 def test_true_fields_are_the_true_table_with_its_places():

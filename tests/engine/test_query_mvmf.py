@@ -47,10 +47,12 @@ def belief(*placed: PlacedComponent) -> Mixture:
 def test_the_density_per_km2_is_scipys():
     of = belief()
     point = unit_vectors(46.0, 9.0).numpy()
-    weights = np.array([one.component.weight for one in THREE])
+    weights = np.array([placed.component.weight for placed in THREE])
     peaks = [
-        vonmises_fisher(unit_vectors(one.component.lat, one.component.lon).numpy(), one.component.kappa).pdf(point)
-        for one in THREE
+        vonmises_fisher(unit_vectors(placed.component.lat, placed.component.lon).numpy(), placed.component.kappa).pdf(
+            point
+        )
+        for placed in THREE
     ]
     expected = float(weights / weights.sum() @ np.array(peaks).ravel()) / EARTH_KM**2
     assert of.per_km2(46.0, 9.0) == pytest.approx(expected, rel=1e-10)
@@ -114,18 +116,18 @@ def test_the_draft_and_one_component_belong_to_the_map():
 def test_the_pull_is_how_the_loss_falls():
     """A centre one kilometre nearer to the truth, a weight and a κ a thousandth larger: differences of the loss."""
     truth = 45.0, 12.0
-    lesson = belief().loss_gradient(*truth)
-    assert lesson.responsibility.sum() == pytest.approx(1.0)
-    assert lesson.times_uniform == pytest.approx(belief().per_km2(*truth) * EARTH_KM2, rel=1e-9)
-    for index, one in enumerate(THREE):
-        centre = one.component
+    gradient = belief().loss_gradient(*truth)
+    assert gradient.responsibility.sum() == pytest.approx(1.0)
+    assert gradient.times_uniform == pytest.approx(belief().per_km2(*truth) * EARTH_KM2, rel=1e-9)
+    for index, placed in enumerate(THREE):
+        centre = placed.component
         lat, lon = nearer(centre, truth, 1.0)
-        fallen = lesson.loss - changed(index, centre._replace(lat=lat, lon=lon)).loss_gradient(*truth).loss
-        assert 100.0 * fallen == pytest.approx(lesson.centre_gradient[index], rel=0.01, abs=1e-9)
+        fallen = gradient.loss - changed(index, centre._replace(lat=lat, lon=lon)).loss_gradient(*truth).loss
+        assert 100.0 * fallen == pytest.approx(gradient.centre_gradient[index], rel=0.01, abs=1e-9)
         heavier = changed(index, centre._replace(weight=centre.weight * math.exp(1e-4))).loss_gradient(*truth).loss
-        assert (lesson.loss - heavier) / 1e-4 == pytest.approx(lesson.weight_gradient[index], rel=0.01, abs=1e-6)
+        assert (gradient.loss - heavier) / 1e-4 == pytest.approx(gradient.weight_gradient[index], rel=0.01, abs=1e-6)
         sharper = changed(index, centre._replace(kappa=centre.kappa * math.exp(1e-4))).loss_gradient(*truth).loss
-        assert (lesson.loss - sharper) / 1e-4 == pytest.approx(lesson.kappa_gradient[index], rel=0.01, abs=1e-6)
+        assert (gradient.loss - sharper) / 1e-4 == pytest.approx(gradient.kappa_gradient[index], rel=0.01, abs=1e-6)
 
 
 def nearer(centre: Component, truth: tuple[float, float], km: float) -> tuple[float, float]:
@@ -137,35 +139,35 @@ def nearer(centre: Component, truth: tuple[float, float], km: float) -> tuple[fl
 
 
 def changed(index: int, component: Component) -> Mixture:
-    return belief(*(one if at != index else PlacedComponent(-1, component) for at, one in enumerate(THREE)))
+    return belief(*(placed if at != index else PlacedComponent(-1, component) for at, placed in enumerate(THREE)))
 
 
-def lines_km(placed: list[PlacedComponent], lesson: mvmf.LossGradient) -> np.ndarray:
-    lat, lon = np.array([one.component[:2] for one in placed]).T
-    return great_circle_km(lat, lon, lesson.end_lat, lesson.end_lon).numpy()
+def lines_km(placed: list[PlacedComponent], gradient: mvmf.LossGradient) -> np.ndarray:
+    lat, lon = np.array([expert.component[:2] for expert in placed]).T
+    return great_circle_km(lat, lon, gradient.end_lat, gradient.end_lon).numpy()
 
 
 @pytest.mark.parametrize(
     ("components", "truth"),
     [
-        ([one.component for one in THREE], (45.0, 12.0)),
+        ([placed.component for placed in THREE], (45.0, 12.0)),
         ([Component(0.0, 1.0, 400.0, 1.0), Component(0.0, -30.0, 20.0, 20.0)], (0.0, 0.0)),  # the near one pulls more
         ([Component(0.0, 0.1, 1e6, 1.0), Component(0.0, -30.0, 20.0, 20.0)], (0.0, 0.0)),
         ([Component(0.0, 120.0, 1.0, 1.0), Component(0.0, -150.0, 1.0, 2.0)], (0.0, 0.0)),  # all far away
     ],
 )
 def test_lines_are_as_long_as_the_pulls_are_strong(components, truth):
-    placed = [PlacedComponent(-1, one) for one in components]
-    lesson = belief(*placed).loss_gradient(*truth)
-    length, strongest = lines_km(placed, lesson), lesson.centre_gradient.argmax()
+    placed = [PlacedComponent(-1, component) for component in components]
+    gradient = belief(*placed).loss_gradient(*truth)
+    length, strongest = lines_km(placed, gradient), gradient.centre_gradient.argmax()
     np.testing.assert_allclose(
-        length, lesson.centre_gradient / lesson.centre_gradient[strongest] * length[strongest], rtol=1e-6, atol=1e-3
+        length, gradient.centre_gradient / gradient.centre_gradient[strongest] * length[strongest], rtol=1e-6, atol=1e-3
     )
     assert 300.0 - 1e-3 <= length[strongest] <= 3000.0 + 1e-3
     # along the way to the truth, and beyond it by little
-    left = great_circle_km(lesson.end_lat, lesson.end_lon, *truth).numpy()
-    np.testing.assert_allclose(left, np.abs(lesson.distance_km - length), atol=0.1)
-    assert (length <= np.maximum(lesson.distance_km, 300.0) + 1e-3).all()
+    left = great_circle_km(gradient.end_lat, gradient.end_lon, *truth).numpy()
+    np.testing.assert_allclose(left, np.abs(gradient.distance_km - length), atol=0.1)
+    assert (length <= np.maximum(gradient.distance_km, 300.0) + 1e-3).all()
 
 
 def test_what_does_not_pull_has_no_line():
@@ -185,8 +187,8 @@ def test_a_peak_between_the_points_of_the_map_is_drawn_at_its_height():
     ]
     of = belief(*placed)
     field = of.map()
-    for one, row, column in zip(placed[:2], (200, 100), (400, 0), strict=True):
-        exact = of.per_km2(*one.component[:2])
+    for peak, row, column in zip(placed[:2], (200, 100), (400, 0), strict=True):
+        exact = of.per_km2(*peak.component[:2])
         assert field.values[row, column] == pytest.approx(exact, rel=1e-6)
     assert field.values.max() == pytest.approx(of.per_km2(10.0, 20.0), rel=1e-6)
     assert of.coarse_map().values.max() == pytest.approx(field.values.max(), rel=1e-6)
@@ -246,7 +248,7 @@ def test_no_centre_is_refused():
 
 def test_poles_doubles_and_antipodes_are_as_good_as_any():
     odd = [Component(90.0, 0.0, 1e6, 1.0), Component(-90.0, 77.0, 5.0, 1.0), Component(-90.0, 0.0, 5.0, 0.0)]
-    of = belief(*(PlacedComponent(-1, one) for one in odd))
+    of = belief(*(PlacedComponent(-1, component) for component in odd))
     assert np.isfinite(of.map().values).all()
     assert of.summary().mass.values.sum() == pytest.approx(1.0, abs=1e-4)
     assert np.isfinite(of.loss_gradient(-90.0, 0.0).centre_gradient).all()
@@ -261,7 +263,7 @@ def test_logarithms_span_five_decades():
 
 def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
     points, _ = mvmf_centres.points_of_text(belief().csv())
-    assert np.allclose(points, [one.component[:2] for one in THREE])
+    assert np.allclose(points, [placed.component[:2] for placed in THREE])
     swapped, notes = mvmf_centres.points_of_text(b"8,48\n175,-36\n")
     assert swapped[1] == pytest.approx((-36.0, 175.0))
     assert "taken as the longitude" in " ".join(notes)

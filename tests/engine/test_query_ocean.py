@@ -64,24 +64,24 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 def given_source(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SSTSource]:
     """Puts a source in the place of the demo ocean."""
 
-    def give(found: SSTSource | None = None) -> SSTSource:
-        held = found or made_up()
+    def give(source: SSTSource | None = None) -> SSTSource:
+        held = source or made_up()
         monkeypatch.setattr(ocean_sources, "_demo", lambda choice: held)
         return held
 
     return give
 
 
-def values_of(found: SSTSource) -> np.ndarray:
-    assert found.daily is not None
-    return found.daily.values
+def values_of(source: SSTSource) -> np.ndarray:
+    assert source.daily is not None
+    return source.daily.values
 
 
 # ---------------------------------------------------------------- choices
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"kind": "cloud"}, "there is no source 'cloud'"),
         ({"kind": "path"}, "no file is named"),
@@ -93,19 +93,19 @@ def values_of(found: SSTSource) -> np.ndarray:
         ({"quality": True}, "True is no choice of quality"),
     ],
 )
-def test_a_choice_that_cannot_be_is_refused(fields: dict[str, object], said: str) -> None:
-    with pytest.raises(ChoiceError, match=said):
+def test_a_choice_that_cannot_be_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ChoiceError, match=message):
         SourceChoice(**fields)  # type: ignore[arg-type]
 
 
 def test_the_demo_ocean_opens_with_all_that_it_knows() -> None:
-    found = ocean.open_source(DEMO)
-    assert found.shape == (90, 180)
-    assert found.unit == "day"
-    assert (found.days[0], found.days[-1], len(found.days)) == ("2001-01-01", "2001-12-31", 365)
-    assert found.layers == tuple(ocean.LAYERS)
-    assert found.limits == (-2.0, 32.0)
-    assert 25 < found.land_percent < 35
+    source = ocean.open_source(DEMO)
+    assert source.shape == (90, 180)
+    assert source.unit == "day"
+    assert (source.days[0], source.days[-1], len(source.days)) == ("2001-01-01", "2001-12-31", 365)
+    assert source.layers == tuple(ocean.LAYERS)
+    assert source.limits == (-2.0, 32.0)
+    assert 25 < source.land_percent < 35
     truth, seen = (ocean.day_map(DEMO, layer, 40).values for layer in ("truth", "observed"))
     held = ocean.source(DEMO)
     assert held.truth is not None
@@ -144,11 +144,11 @@ def test_a_source_of_months_takes_the_place_of_days(given_source: Callable[..., 
     held = made_up()
     months = held.daily[::31] if held.daily is not None else None
     given_source(replace(held, daily=None, monthly=months, truth=None))
-    found = ocean.open_source(DEMO)
-    assert found.unit == "month"
-    assert found.days == ("2001-12-20", "2002-01-20", "2002-02-20")
-    assert "truth" not in found.layers
-    assert "withheld" not in found.layers
+    source = ocean.open_source(DEMO)
+    assert source.unit == "month"
+    assert source.days == ("2001-12-20", "2002-01-20", "2002-02-20")
+    assert "truth" not in source.layers
+    assert "withheld" not in source.layers
     np.testing.assert_array_equal(ocean.day_map(DEMO, "observed", 1).values, values_of(held)[31])
     with pytest.raises(ChoiceError, match="has no truth"):
         ocean.day_map(DEMO, "truth", 0)
@@ -182,10 +182,10 @@ def test_days_of_other_calendars_keep_their_names(given_source: Callable[..., SS
     assert held.daily is not None
     time = xr.date_range("2001-12-20", periods=NUM_DAYS, calendar="360_day", use_cftime=True)
     given_source(replace(held, daily=held.daily.assign_coords(time=time)))
-    found = ocean.open_source(DEMO)
-    assert found.calendar == "360_day"
-    assert "2002-02-30" in found.days
-    assert ocean.span_of(found.days, found.days.index("2002-02-30"), "month") == slice(41, 71)
+    source = ocean.open_source(DEMO)
+    assert source.calendar == "360_day"
+    assert "2002-02-30" in source.days
+    assert ocean.span_of(source.days, source.days.index("2002-02-30"), "month") == slice(41, 71)
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
@@ -215,17 +215,17 @@ def test_statistics_are_those_of_the_whole_cube(
     held = given_source(made_up(chunks))
     cube = values_of(held)[span].astype(np.float64)
     shares: list[float] = []
-    found = ocean.statistics(DEMO, span, lambda share, text: shares.append(share))
+    statistics = ocean.statistics(DEMO, span, lambda share, text: shares.append(share))
     count = np.isfinite(cube).sum(axis=0)
-    np.testing.assert_array_equal(found.count, count)
+    np.testing.assert_array_equal(statistics.count, count)
     expected = np.where(count > 0, np.nansum(cube, axis=0) / np.maximum(count, 1), np.nan)
-    np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
+    np.testing.assert_allclose(statistics.mean, expected, rtol=1e-6)
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] <= shares[-1] < 1.0
     assert held.daily is not None
     of_gaps = coverage(held.daily[span].isnull(), held.land)
     sea = ~held.land
-    np.testing.assert_array_equal(found.count[sea], of_gaps["observations"].values[sea])
+    np.testing.assert_array_equal(statistics.count[sea], of_gaps["observations"].values[sea])
 
 
 def test_maps_of_a_span(given_source: Callable[..., SSTSource]) -> None:
@@ -276,8 +276,8 @@ def test_a_series_is_that_of_the_nearest_cell(
 
 def test_cost_counts_whole_chunks(given_source: Callable[..., SSTSource]) -> None:
     given_source(made_up((13, 18, 36)))
-    found = replace(ocean.open_source(DEMO), bytes_per_second=1e6)
-    cost = ocean.read_cost(found, slice(12, 14))
+    source = replace(ocean.open_source(DEMO), bytes_per_second=1e6)
+    cost = ocean.read_cost(source, slice(12, 14))
     # two days that lie in two chunks of 13
     assert cost.read_bytes == 2 * 13 * 18 * 36 * 4
     assert (cost.num_days, cost.memory_bytes) == (2, 2 * 18 * 36 * 4)
@@ -353,16 +353,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_folders_offer_folders_and_data_only(root: Path) -> None:
     top = ocean.list_folder()
-    assert [one.path for one in top.entries] == [str(root)]
+    assert [entry.path for entry in top.entries] == [str(root)]
     assert top.parent is None
-    found = ocean.list_folder(str(root))
-    assert [(one.name, one.is_data) for one in found.entries] == [
+    listing = ocean.list_folder(str(root))
+    assert [(entry.name, entry.is_data) for entry in listing.entries] == [
         ("2012", False),
         ("a.nc", True),
         ("b.nc", True),
         ("store.zarr", True),
     ]
-    assert found.parent == ""
+    assert listing.parent == ""
     assert ocean.list_folder(str(root / "2012")).parent == str(root)
 
 
@@ -385,7 +385,7 @@ def test_what_is_outside_is_not_there(root: Path, path: str) -> None:
         ocean_files.resolved(path.format(parent=root.parent))
     assert "secret.nc" not in str(failure.value) or "secret.nc" in path
     assert [
-        one.name for one in ocean.list_folder(str(root)).entries if "link" in one.name or one.name == "folder"
+        entry.name for entry in ocean.list_folder(str(root)).entries if "link" in entry.name or entry.name == "folder"
     ] == []
 
 
@@ -429,8 +429,8 @@ def test_an_upload_is_kept_by_its_content_whatever_its_name(
 def test_uploads_have_a_limit_and_leave_nothing_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARMONIA_UPLOAD_MB", "1")
     folder = root.parent / "home" / "uploads"
-    for size, said in ((1_000_001, "the limit is 1"), (0, "the file is empty"), (-5, "the file is empty")):
-        with pytest.raises(DataError, match=said):
+    for size, message in ((1_000_001, "the limit is 1"), (0, "the file is empty"), (-5, "the file is empty")):
+        with pytest.raises(DataError, match=message):
             ocean.Upload("large.nc", size)
     arriving = ocean.Upload("x.nc", 3)
     with pytest.raises(DataError, match="larger than announced"):
@@ -470,8 +470,8 @@ def write(path: Path, offset: float = 0.0, levels: tuple[int, ...] = ()) -> np.n
 def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
     first = write(root / "sst.nc")
     choice = SourceChoice("path", path="sst.nc")
-    found = ocean.open_source(choice)
-    assert found.days[0] == "2001-12-20"
+    source = ocean.open_source(choice)
+    assert source.days[0] == "2001-12-20"
     held = ocean.source(choice)
     assert ocean.source(choice) is held
     np.testing.assert_allclose(ocean.day_map(choice, "observed", 3).values, first[3], atol=1e-6)
@@ -484,11 +484,11 @@ def test_a_file_is_opened_once_until_it_changes(root: Path) -> None:
 def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
     values = write(root / "sst.nc", levels=(5, 3))
     good, every, three = (SourceChoice("path", path="sst.nc", quality=quality) for quality in ("good", "all", 3))
-    found = [ocean.open_source(choice) for choice in (good, every, three)]
-    assert [one.grading[:30] for one in found] == [
+    sources = [ocean.open_source(choice) for choice in (good, every, three)]
+    assert [source.grading[:30] for source in sources] == [
         "kept quality_level ≥ 4: 50% of", "all observations are used; 'qu", "kept quality_level ≥ 3: 0% of "
     ]  # fmt: skip
-    assert len({one.key for one in found}) == 3
+    assert len({source.key for source in sources}) == 3
     for choice, rows in ((good, slice(0, None, 2)), (every, slice(None)), (good, slice(0, None, 2))):
         seen = ocean.day_map(choice, "observed", 3).values
         wanted = np.full(GRID.shape, np.nan, np.float32)

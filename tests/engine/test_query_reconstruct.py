@@ -30,7 +30,7 @@ from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
 from engine.sphere import LatLonGrid
-from engine.training.sst import data_module as lesson
+from engine.training.sst import data_module
 from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import estimate_months, predict
@@ -58,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("reconstruct")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(home))
-        patched.setattr(lesson, "open_source", lambda _: small_ocean(4))
+        patched.setattr(data_module, "open_source", lambda _: small_ocean(4))
         (home / "runs").mkdir()
         learn(home / "runs" / RUN, SETTINGS)
     return home
@@ -67,7 +67,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _house(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARMONIA_HOME", str(home))
-    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4))
+    monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4))
     for module in (reconstruct_months, reconstruct_models, reconstruct_files):
         monkeypatch.setattr(module, "CACHE", Cache(64 * 2**20))
     give(monkeypatch, small_ocean(4))
@@ -84,10 +84,10 @@ def trained() -> ModelBundle:
 
 def test_answers_are_those_of_the_whole_archive() -> None:
     data = prepare(small_ocean(4), (2004, 6), (2004, 7))
-    found = predict(trained(), data).estimate
+    estimate = predict(trained(), data).estimate
     ((_, expected),) = estimate_months(trained().model, trained().model_inputs(data), SETTINGS)
-    np.testing.assert_array_equal(found.mean, expected.mean)
-    np.testing.assert_array_equal(found.std, expected.std)
+    np.testing.assert_array_equal(estimate.mean, expected.mean)
+    np.testing.assert_array_equal(estimate.std, expected.std)
 
 
 def test_after_a_change_only_what_it_touches_is_asked_again_and_the_answer_is_that_of_asking_all() -> None:
@@ -132,19 +132,19 @@ def small_model_of(patch_days: int) -> ModelBundle:
 
 def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
     months = [reconstruct.reconstruct_month(replace(JULY, month=month)) for month in (5, 6, 7)]
-    found = reconstruct.score_months(months)
+    scores = reconstruct.score_months(months)
     data = prepare(small_ocean(4), (2004, 5), (2004, 7))
     estimates = {name: np.stack([month.estimates[name] for month in months]) for name in months[0].estimates}
     climatology = {month.request.month: month.climatology for month in months}
     table = score_table(
         score(data, estimates, climatology=climatology), [name for name in estimates if name != "model"]
     )
-    assert found.table == table
-    assert found.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
-    assert found.best == min(found.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
-    assert found.num_months == 3
-    assert all(error is not None for error in found.skill_error.values())
-    rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", found)]).decode())))
+    assert scores.table == table
+    assert scores.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
+    assert scores.best == min(scores.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
+    assert scores.num_months == 3
+    assert all(error is not None for error in scores.skill_error.values())
+    rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", scores)]).decode())))
     mine = next(
         row
         for row in rows
@@ -167,8 +167,8 @@ def test_the_worst_places_are_the_largest_errors_apart() -> None:
     worst = reconstruct.largest_errors(month)
     error = np.abs(month.estimates["model"] - month.truth)
     assert abs(worst[0].error) == pytest.approx(float(np.nanmax(error)))
-    assert [abs(one.error) for one in worst] == sorted((abs(one.error) for one in worst), reverse=True)
-    assert len({(one.lat, one.lon) for one in worst}) == len(worst) == 10
+    assert [abs(place.error) for place in worst] == sorted((abs(place.error) for place in worst), reverse=True)
+    assert len({(place.lat, place.lon) for place in worst}) == len(worst) == 10
 
 
 def test_a_cloud_hides_what_lies_below_it_and_the_error_is_of_those_cells() -> None:
@@ -190,10 +190,10 @@ def test_a_cloud_hides_what_lies_below_it_and_the_error_is_of_those_cells() -> N
 
 def test_a_cloud_over_everything_leaves_an_answer() -> None:
     poles = Cloud(((90.0, 0.0), (-90.0, 0.0)), 20_000.0)
-    found = reconstruct.reconstruct_month(replace(JULY, clouds=(poles,)))
-    assert not found.count.any()
-    assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert not reconstruct.cell_detail(found.request, (30.0, -100.0)).weights.any()
+    month = reconstruct.reconstruct_month(replace(JULY, clouds=(poles,)))
+    assert not month.count.any()
+    assert np.isfinite(month.estimates["model"][~LAND]).all()
+    assert not reconstruct.cell_detail(month.request, (30.0, -100.0)).weights.any()
 
 
 def test_a_cell_tells_its_days_and_what_was_hidden_of_them() -> None:
@@ -216,10 +216,10 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
     assert set(reconstruct.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
     with pytest.raises(DataError, match="not known"):
         reconstruct.score_months([blind])
-    judged = reconstruct.reconstruct_month(replace(JULY, hidden_percent=20))
-    found = reconstruct.score_months([judged])
-    assert found.withheld_only
-    assert found.num_cells == int(np.isfinite(judged.truth).sum()) == int((judged.withheld > 0).sum())
+    month = reconstruct.reconstruct_month(replace(JULY, hidden_percent=20))
+    scores = reconstruct.score_months([month])
+    assert scores.withheld_only
+    assert scores.num_cells == int(np.isfinite(month.truth).sum()) == int((month.withheld > 0).sum())
 
 
 @pytest.mark.parametrize("month", ["2004-07", "2004-12"])
@@ -228,10 +228,10 @@ def test_a_month_seen_alone_is_hidden_by_the_clouds_of_another(monkeypatch: pyte
     model = reconstruct_models.model_of(RUN)
     alone = replace(model.bundle, settings=SETTINGS.model_copy(update={"months": 1}))
     monkeypatch.setattr(model, "bundle", alone)
-    found = reconstruct.reconstruct_month(replace(JULY, year=year, month=number, hidden_percent=20))
-    assert not found.in_stripes
+    reconstructed = reconstruct.reconstruct_month(replace(JULY, year=year, month=number, hidden_percent=20))
+    assert not reconstructed.in_stripes
     seen = prepare(small_ocean(4), (year, number), (year, number))
-    expected = found.withheld[~LAND] > 0
+    expected = reconstructed.withheld[~LAND] > 0
     assert expected.sum() / np.isfinite(seen.daily[0]).any(axis=0).sum() == pytest.approx(0.2, abs=0.02)
 
 
@@ -247,12 +247,12 @@ def test_a_source_of_one_month_is_hidden_in_stripes_and_says_so(monkeypatch: pyt
 def test_quantiles_by_number_of_observations_are_of_the_area() -> None:
     """The smallest error that the share of the area does not exceed, by sorting."""
     month = reconstruct.reconstruct_month(JULY)
-    found = reconstruct.errors_by_observations([month], "mean")
+    errors = reconstruct.errors_by_observations([month], "mean")
     counted = np.isfinite(month.truth) & ~LAND & (month.data.ice[0] <= 0.15)
     size = np.abs(month.estimates["model"].astype(float) - month.truth)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
-    assert len(found.count) > 2
-    for row, count in zip(found.model, found.count, strict=True):
+    assert len(errors.count) > 2
+    for row, count in zip(errors.model, errors.count, strict=True):
         here = counted & (month.count == count)
         order = np.argsort(size[here])
         reached = np.cumsum(area[here][order]) / area[here].sum()
@@ -267,21 +267,21 @@ def test_a_month_outside_the_source_is_refused() -> None:
 
 def test_a_month_without_any_observation_is_reconstructed(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, small_ocean(4, cloudy=1.0, seed=5))
-    found = reconstruct.reconstruct_month(JULY)
-    assert not found.count.any()
-    assert np.isfinite(found.estimates["model"][~LAND]).all()
-    assert reconstruct.score_months([found]).error_kelvin["mean"] > 0.0
+    month = reconstruct.reconstruct_month(JULY)
+    assert not month.count.any()
+    assert np.isfinite(month.estimates["model"][~LAND]).all()
+    assert reconstruct.score_months([month]).error_kelvin["mean"] > 0.0
 
 
-def test_another_grid_is_told_and_resampled_by_area(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_grid_is_reported_and_resampled_by_area(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = LatLonGrid.regular(5.0)
     ocean = small_ocean(4, grid=fine, land=LAND.repeat(2, axis=0).repeat(2, axis=1))
     assert not reconstruct.needs_resampling(RUN, JULY.source)
     give(monkeypatch, ocean)
     assert reconstruct.needs_resampling(RUN, JULY.source)
     assert "18 × 36" in reconstruct.source_differences(RUN, JULY.source)[0]
-    found = reconstruct.reconstruct_month(replace(JULY, resample=True))
-    assert found.data.grid == GRID
+    month = reconstruct.reconstruct_month(replace(JULY, resample=True))
+    assert month.data.grid == GRID
     moved = resampled(ocean, GRID)
     np.testing.assert_array_equal(moved.land, LAND)
     day, old = moved.daily.isel(time=4).values, ocean.daily.isel(time=4).values
@@ -329,7 +329,7 @@ def test_a_model_that_is_gone_or_damaged_is_refused(home: Path) -> None:
         reconstruct.model_card("broken")
 
 
-def test_a_model_without_its_rivals_stands_beside_the_plain_ones(home: Path, tmp_path: Path) -> None:
+def test_a_model_without_its_baselines_stands_beside_the_plain_ones(home: Path, tmp_path: Path) -> None:
     kept = home / "runs" / RUN / "baselines.npz"
     kept.rename(tmp_path / "baselines.npz")
     try:
@@ -362,20 +362,20 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
-    found = reconstruct.reconstruct_month(JULY)
+    month = reconstruct.reconstruct_month(JULY)
     path = tmp_path / "month.nc"
-    path.write_bytes(reconstruct.month_netcdf(found))
+    path.write_bytes(reconstruct.month_netcdf(month))
     with xr.open_dataset(path) as saved:
         assert saved.attrs["Conventions"] == "CF-1.11"
         assert saved["sst"].attrs["standard_name"] == "sea_surface_temperature"
         assert saved["time"].attrs["bounds"] in saved
         assert set(saved["sst"].attrs["ancillary_variables"].split()) <= set(saved)
         assert saved.cf["latitude"].attrs["units"] == "degrees_north"
-        np.testing.assert_allclose(saved["sst"].values[0], found.estimates["model"], atol=1e-5)
+        np.testing.assert_allclose(saved["sst"].values[0], month.estimates["model"], atol=1e-5)
     reopened = open_sst(path, "sst")
     assert reopened.grid == GRID
     field = (reopened.monthly if reopened.monthly is not None else reopened.daily).values[0]
-    np.testing.assert_allclose(field, found.estimates["model"], atol=1e-5)
+    np.testing.assert_allclose(field, month.estimates["model"], atol=1e-5)
 
 
 def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,10 +394,10 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_reliability_counts_the_truths_inside_the_interval() -> None:
     month = reconstruct.reconstruct_month(JULY)
-    found = reconstruct.reliability([month])
-    assert found is not None
+    reliability = reconstruct.reliability([month])
+    assert reliability is not None
     inside = np.abs(month.estimates["model"] - month.truth) <= 1.6448536 * month.std
     counted = np.isfinite(month.truth) & (month.data.ice[0] <= 0.15)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
     expected = area[counted & inside].sum() / area[counted].sum()
-    assert found["coverage"]["90"] == pytest.approx(expected, rel=1e-6)
+    assert reliability["coverage"]["90"] == pytest.approx(expected, rel=1e-6)

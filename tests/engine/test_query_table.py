@@ -37,37 +37,37 @@ def ocean(tmp_path_factory):
 
 
 def test_true_sampled_and_learned_fields(finished):
-    found = query.table_fields(finished)
+    fields = query.table_fields(finished)
     field = force_field()
     drawn = field.sampled(0.5, seed=0)
     for index, name in enumerate(("u", "v")):
-        np.testing.assert_array_equal(found.true[name], field.values[..., index])
-        np.testing.assert_array_equal(found.sampled[name], np.where(drawn, field.values[..., index], np.nan))
-        assert found.learned is not None
-        assert found.learned[name].dims == ("lat", "lon")
-    assert found.iteration == 40
-    assert found.table is not None
-    assert found.table.shape == (20, 10, 2)
+        np.testing.assert_array_equal(fields.true[name], field.values[..., index])
+        np.testing.assert_array_equal(fields.sampled[name], np.where(drawn, field.values[..., index], np.nan))
+        assert fields.learned is not None
+        assert fields.learned[name].dims == ("lat", "lon")
+    assert fields.iteration == 40
+    assert fields.table is not None
+    assert fields.table.shape == (20, 10, 2)
     last = query.loss_curves(reader_of(finished)).train[-1]
-    errors = np.abs((found.learned - found.sampled).to_array())
+    errors = np.abs((fields.learned - fields.sampled).to_array())
     assert float(errors.mean()) == pytest.approx(last, rel=1e-4)
 
 
 def test_the_ocean_has_units_and_is_not_drawn_on_land(ocean):
-    found = query.table_fields(ocean)
-    assert set(found.true) == {"value"}
-    assert found.true["value"].attrs["units"] == "°C"
-    assert found.learned is not None
-    np.testing.assert_array_equal(np.isnan(found.learned["value"]), np.isnan(found.true["value"]))
-    assert found.sampled["value"].count() == round(0.1 * int(found.true["value"].count()))
+    fields = query.table_fields(ocean)
+    assert set(fields.true) == {"value"}
+    assert fields.true["value"].attrs["units"] == "°C"
+    assert fields.learned is not None
+    np.testing.assert_array_equal(np.isnan(fields.learned["value"]), np.isnan(fields.true["value"]))
+    assert fields.sampled["value"].count() == round(0.1 * int(fields.true["value"].count()))
 
 
 def test_before_the_first_snapshot_there_is_nothing_learned(tmp_path):
     folder = folder_of(tmp_path / "run", SMALL, seed=3)
-    found = query.table_fields(folder)
-    assert (found.learned, found.table, found.iteration) == (None, None, 0)
+    fields = query.table_fields(folder)
+    assert (fields.learned, fields.table, fields.iteration) == (None, None, 0)
     drawn = force_field().sampled(0.5, seed=3)
-    np.testing.assert_array_equal(found.sampled["u"].notnull(), drawn)
+    np.testing.assert_array_equal(fields.sampled["u"].notnull(), drawn)
     assert query.loss_curves(MetricsReader(folder / "metrics.jsonl")).train.size == 0
 
 
@@ -110,26 +110,26 @@ def test_loss_curves_keep_their_extremes_when_thinned(finished):
 
 
 @pytest.mark.parametrize("run", ["finished", "ocean"])
-def test_the_rival_is_scored_where_the_run_is(run, request):
+def test_the_baseline_is_scored_where_the_run_is(run, request):
     folder = request.getfixturevalue(run)
-    found, fields = query.nearest_baseline(folder), query.table_fields(folder)
-    assert query.nearest_baseline(folder) is found
+    baseline, fields = query.nearest_baseline(folder), query.table_fields(folder)
+    assert query.nearest_baseline(folder) is baseline
     known = query._target("force" if run == "finished" else "august")
     drawn = fields.sampled[known.names[0]].notnull().values
     error = np.abs(known.nearest(drawn) - known.values).mean(-1)
     rest = known.observed & ~drawn
     lat = np.broadcast_to(known.lat[:, None], rest.shape)[rest]
-    assert found.test_l1 == pytest.approx(error[rest].mean())
-    assert found.test_area_l1 == pytest.approx(error[rest] @ np.cos(np.deg2rad(lat)) / np.cos(np.deg2rad(lat)).sum())
-    assert 0.0 < found.test_area_l1 < 2.0
+    assert baseline.test_l1 == pytest.approx(error[rest].mean())
+    assert baseline.test_area_l1 == pytest.approx(error[rest] @ np.cos(np.deg2rad(lat)) / np.cos(np.deg2rad(lat)).sum())
+    assert 0.0 < baseline.test_area_l1 < 2.0
 
 
 # --- beyond the edges -----------------------------------------------------------------------------------------------
 
 
 def test_the_true_table_holds_the_field_in_the_middle_of_its_cells():
-    found = query.true_table("force", 12, 6)
-    np.testing.assert_allclose(found[0, 5], force(np.array(75.0), np.array(-165.0)))
+    table = query.true_table("force", 12, 6)
+    np.testing.assert_allclose(table[0, 5], force(np.array(75.0), np.array(-165.0)))
     ocean = query.true_table("august", 360, 180)
     sst = query._target("august")
     np.testing.assert_array_equal(ocean[:, :, 0], sst.values[::-1, :, 0].T)
@@ -137,29 +137,29 @@ def test_the_true_table_holds_the_field_in_the_middle_of_its_cells():
 
 def test_close_ups_of_the_north_pole():
     """Twelve columns, six rows of 30°: at 0° E the cell of 15° E, 75° N; beyond the pole 165° W on the sphere."""
-    found = query.close_ups(query.true_table("force", 12, 6), query.PLACES["North Pole"], (1, 1))
-    assert list(found) == list(TOPOLOGIES)
-    np.testing.assert_allclose(found["sphere"].lat, [[45] * 3, [75] * 3, [75] * 3])
-    np.testing.assert_allclose(found["sphere"].lon, [[-15, 15, 45], [-15, 15, 45], [165, -165, -135]])
-    np.testing.assert_allclose(found["clamp"].lat[2], 75)
-    np.testing.assert_allclose(found["clamp"].lon[2], [-15, 15, 45])
+    views = query.close_ups(query.true_table("force", 12, 6), query.PLACES["North Pole"], (1, 1))
+    assert list(views) == list(TOPOLOGIES)
+    np.testing.assert_allclose(views["sphere"].lat, [[45] * 3, [75] * 3, [75] * 3])
+    np.testing.assert_allclose(views["sphere"].lon, [[-15, 15, 45], [-15, 15, 45], [165, -165, -135]])
+    np.testing.assert_allclose(views["clamp"].lat[2], 75)
+    np.testing.assert_allclose(views["clamp"].lon[2], [-15, 15, 45])
     # a torus takes the North Pole for the South Pole
-    np.testing.assert_allclose(found["torus"].lat, [[75] * 3, [-75] * 3, [-45] * 3])
-    for seen in found.values():
+    np.testing.assert_allclose(views["torus"].lat, [[75] * 3, [-75] * 3, [-45] * 3])
+    for seen in views.values():
         np.testing.assert_allclose(seen.values, force(seen.lat, seen.lon), atol=1e-12)
 
 
 def test_close_ups_of_the_date_line():
-    found = query.close_ups(query.true_table("force", 12, 6), query.PLACES["Date line"], (1, 0))
-    assert found["sphere"].lon.round(6).tolist() == found["torus"].lon.round(6).tolist() == [[165, -165, -135]]
-    assert found["clamp"].lon.round(6).tolist() == [[135, 165, 165]]
+    views = query.close_ups(query.true_table("force", 12, 6), query.PLACES["Date line"], (1, 0))
+    assert views["sphere"].lon.round(6).tolist() == views["torus"].lon.round(6).tolist() == [[165, -165, -135]]
+    assert views["clamp"].lon.round(6).tolist() == [[135, 165, 165]]
 
 
 def test_a_place_between_two_columns_is_their_middle_also_over_the_date_line():
     """Five columns: opposite the middle one (0° E) lies 180°, the border of the last and the first (144° E and W)."""
-    found = query.close_ups(query.true_table("force", 5, 4), (0.0, 80.0), (0, 1))["sphere"]
-    assert abs(found.lon[2, 0]) == pytest.approx(180.0)
-    assert found.values[2, 0].tolist() == pytest.approx(force(np.array(67.5), np.array(144.0)).tolist())
+    view = query.close_ups(query.true_table("force", 5, 4), (0.0, 80.0), (0, 1))["sphere"]
+    assert abs(view.lon[2, 0]) == pytest.approx(180.0)
+    assert view.values[2, 0].tolist() == pytest.approx(force(np.array(67.5), np.array(144.0)).tolist())
 
 
 def test_places_and_paddings_that_cannot_be_are_refused():

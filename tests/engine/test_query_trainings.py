@@ -47,10 +47,10 @@ def test_a_curve_per_epoch_has_each_epochs_last_value(reader):
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 1000])
 def test_smoothing_is_the_weighted_mean_of_what_came_before(size):
     values = np.random.default_rng(size).standard_normal(size)
-    found = trainings.smoothed(values, 0.9)
+    smoothed = trainings.smoothed(values, 0.9)
     for n in {0, size // 2, size - 1}:
         weights = 0.9 ** np.arange(n, -1, -1)
-        assert found[n] == pytest.approx(np.average(values[: n + 1], weights=weights), rel=1e-12, abs=1e-12)
+        assert smoothed[n] == pytest.approx(np.average(values[: n + 1], weights=weights), rel=1e-12, abs=1e-12)
 
 
 def test_a_metric_that_is_not_there_gives_an_empty_curve(reader):
@@ -58,8 +58,8 @@ def test_a_metric_that_is_not_there_gives_an_empty_curve(reader):
 
 
 def test_runs_that_differ_only_in_their_seed_make_one_bar():
-    one = RunConfig.demo("table")
-    configs = {"a": one, "b": one.model_copy(update={"seed": 1}), "c": RunConfig.demo("land")}
+    config = RunConfig.demo("table")
+    configs = {"a": config, "b": config.model_copy(update={"seed": 1}), "c": RunConfig.demo("land")}
     bars = trainings.score_bars({"a": 1.0, "c": 5.0, "b": 3.0}, configs)
     assert [bar.runs for bar in bars] == [("a", "b"), ("c",)]
     assert (bars[0].mean, bars[0].std) == (2.0, pytest.approx(2**0.5))
@@ -80,7 +80,7 @@ def trial(number, state="done", value=None, **chosen):
 
 def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
     assert trainings.sweep_summary(tmp_path).trials == ()
-    found = {
+    sweep = {
         "fields": ["width", "rate", "encoder"],
         "importance": {"width": 0.7, "rate": 0.3},
         "trials": [
@@ -91,7 +91,7 @@ def test_a_sweep_is_read_with_its_best_and_its_improvements(tmp_path):
             trial(4, "failed", width=6, rate=1e-3, encoder="none"),
         ],
     }
-    (tmp_path / "trials.json").write_text(json.dumps(found))
+    (tmp_path / "trials.json").write_text(json.dumps(sweep))
     view = trainings.sweep_summary(tmp_path)
     assert view.best.number == 3
     assert view.best_so_far == ((0, 3.0), (3, 2.0))
@@ -157,17 +157,17 @@ def test_presets_are_found_again():
 
 
 def test_configurations_are_compared_with_what_differs_first():
-    one = RunConfig(settings=SSTSettings())
+    config = RunConfig(settings=SSTSettings())
     other = RunConfig(settings=SSTSettings(learning_rate=1e-4), seed=3)
-    found = forms.compare_configs([one, other])
-    assert found.rows[: found.num_differing] == (("seed", ("0", "3")), ("learning_rate", ("0.002", "0.0001")))
-    assert not found.on_other_data
+    comparison = forms.compare_configs([config, other])
+    assert comparison.rows[: comparison.num_differing] == (("seed", ("0", "3")), ("learning_rate", ("0.002", "0.0001")))
+    assert not comparison.on_other_data
     elsewhere = RunConfig(
         settings=SSTSettings(train_years=(2003, 2003), validation_years=(2004, 2004), test_years=(2005, 2005))
     )
-    found = forms.compare_configs([one, elsewhere])
-    assert found.on_other_data
-    assert "train_years" in [name for name, _ in found.rows[: found.num_differing]]
+    comparison = forms.compare_configs([config, elsewhere])
+    assert comparison.on_other_data
+    assert "train_years" in [name for name, _ in comparison.rows[: comparison.num_differing]]
 
 
 def test_the_snippet_is_the_same_configuration():
@@ -188,13 +188,13 @@ SMALL = SSTSettings(
 
 
 def test_a_dry_run_counts_parameters_and_measures_a_step():
-    found = dry_run(RunConfig(settings=SMALL))
-    assert found.num_parameters == count_parameters(SMALL.model)
-    assert 0.0 < found.seconds_per_step < 60.0
-    assert found.seconds_total == pytest.approx(3 * found.seconds_per_epoch)
-    assert found.memory_bytes > 0
-    assert found.disk_bytes > 5 * 4 * found.num_parameters
-    assert dry_run(RunConfig(settings=SMALL)) is found
+    estimate = dry_run(RunConfig(settings=SMALL))
+    assert estimate.num_parameters == count_parameters(SMALL.model)
+    assert 0.0 < estimate.seconds_per_step < 60.0
+    assert estimate.seconds_total == pytest.approx(3 * estimate.seconds_per_epoch)
+    assert estimate.memory_bytes > 0
+    assert estimate.disk_bytes > 5 * 4 * estimate.num_parameters
+    assert dry_run(RunConfig(settings=SMALL)) is estimate
 
 
 def test_a_dry_run_can_be_abandoned():

@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def first_months(monkeypatch):
     """The first months of the samples that the model was asked for."""
     months: list[int] = []
     sample = reconstruct_task._estimate
@@ -52,33 +52,33 @@ def work(folder, stop_after: int | None = None) -> bytes:
 
 @pytest.mark.parametrize("uncertainty", [False, True])
 @pytest.mark.parametrize("months", [1, 3])
-def test_a_stopped_one_goes_on_to_the_same_file(tmp_path, home, asked, months, uncertainty):
+def test_a_stopped_one_goes_on_to_the_same_file(tmp_path, home, first_months, months, uncertainty):
     model = MODEL.model_copy(update={"uncertainty": uncertainty})
     save_model(home, months=months, model=model, loss="gaussian" if uncertainty else "l1")
     expected = work(tmp_path / "whole")
-    assert asked == list(range(2, 10, months))
-    asked.clear()
+    assert first_months == list(range(2, 10, months))
+    first_months.clear()
     with pytest.raises(CancelledError):
         work(tmp_path / "parts", stop_after=2)  # the first report is before any month
-    assert asked == [2]
+    assert first_months == [2]
     assert not (tmp_path / "parts" / "reconstruction.nc").exists()
     assert work(tmp_path / "parts") == expected
-    assert asked == list(range(2, 10, months))
+    assert first_months == list(range(2, 10, months))
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == sorted(
         path.name for path in (tmp_path / "whole").iterdir()
     )
     assert not (tmp_path / "parts" / "parts").exists()
 
 
-def test_months_of_another_model_are_made_anew(tmp_path, home, asked):
+def test_months_of_another_model_are_made_anew(tmp_path, home, first_months):
     save_model(home)
     with pytest.raises(CancelledError):
         work(tmp_path / "parts", stop_after=5)
     torn = [path.name for path in (tmp_path / "parts" / "parts").iterdir()]
     assert sorted(torn) == ["2001-02.npz", "2001-03.npz", "2001-04.npz", "2001-05.npz"]
-    asked.clear()
+    first_months.clear()
     save_model(home, model=MODEL.model_copy(update={"encoder": "none"}))
-    found = work(tmp_path / "parts")
-    assert asked == list(range(2, 10))
-    assert found == work(tmp_path / "whole")
-    assert np.unique(asked[8:]).tolist() == list(range(2, 10))
+    content = work(tmp_path / "parts")
+    assert first_months == list(range(2, 10))
+    assert content == work(tmp_path / "whole")
+    assert np.unique(first_months[8:]).tolist() == list(range(2, 10))

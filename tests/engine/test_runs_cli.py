@@ -67,9 +67,9 @@ def test_train_tells_json_a_line_at_a_time(home, tmp_path, capsys):
 def test_what_is_wrong_is_told_in_a_sentence(home, tmp_path, capsys):
     (tmp_path / "bad.json").write_text('{"settings": {"task": "land", "step_deg": 99, "x": 1}}')
     assert main(["train", str(tmp_path / "bad.json")]) == 2
-    told = capsys.readouterr().err
-    assert "settings.step_deg" in told
-    assert "settings.x" in told
+    errors = capsys.readouterr().err
+    assert "settings.step_deg" in errors
+    assert "settings.x" in errors
     assert main(["cancel", "../x"]) == 2
     assert main(["resume", "20260101-000000-abcdefabcd"]) == 2
     assert "there is no such run" in capsys.readouterr().err
@@ -152,14 +152,14 @@ def test_durations_are_told_in_words(seconds, text):
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("given", "taken"), [((), None), (("--quality", "all"), "all"), (("--quality", "3"), 3)])
-def test_reconstruct_takes_a_quality(home, monkeypatch, given, taken):
-    asked = []
+@pytest.mark.parametrize(("options", "taken"), [((), None), (("--quality", "all"), "all"), (("--quality", "3"), 3)])
+def test_reconstruct_takes_a_quality(home, monkeypatch, options, taken):
+    qualities = []
     monkeypatch.setattr(
-        "engine.queries.reconstruct.command.reconstruct_file", lambda *_, quality, **__: asked.append(quality)
+        "engine.queries.reconstruct.command.reconstruct_file", lambda *_, quality, **__: qualities.append(quality)
     )
-    assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", *given]) == 0
-    assert asked == [taken]
+    assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", *options]) == 0
+    assert qualities == [taken]
 
 
 def test_reconstruct_refuses_what_is_no_quality(home, capsys):

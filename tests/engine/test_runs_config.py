@@ -39,18 +39,18 @@ def test_a_demo_of_an_unknown_task_names_the_tasks():
 
 
 def test_all_problems_are_listed_at_once_by_field():
-    found = problems_of(
+    problems = problems_of(
         {
             "seed": -1,
             "colour": "red",
             "settings": {"task": "basis", "max_degree": 999, "num_components": "many", "step_deg": 0.7, "L": 3},
         }
     )
-    fields = sorted(problem.split(":")[0] for problem in found)
+    fields = sorted(problem.split(":")[0] for problem in problems)
     assert fields == sorted(
         ["seed", "colour", "settings.max_degree", "settings.num_components", "settings.step_deg", "settings.L"]
     )
-    text = "\n".join(found)
+    text = "\n".join(problems)
     assert "less than or equal to 60 (it is 999)" in text
     assert "'max_degree'" in text  # the unknown field's message lists those there are
     assert "180° must be a whole number of steps; 0.700389 would do" in text
@@ -94,7 +94,7 @@ def test_the_quality_of_observations_survives_its_file(quality):
     again = RunConfig.from_json(config.to_json())
     assert again == config
     assert again.settings.source.quality == quality
-    assert [config == RunConfig.checked(of_a_file(quality=one)) for one in ("good", "all", 0, 4)].count(True) == 1
+    assert [config == RunConfig.checked(of_a_file(quality=choice)) for choice in ("good", "all", 0, 4)].count(True) == 1
 
 
 @pytest.mark.parametrize("quality", ["best", "4", -1, True, 2.5, None, [4], {}])

@@ -29,7 +29,7 @@ def wait_for(condition) -> None:
         time.sleep(0.005)
 
 
-def told(folder) -> Status:
+def read_status(folder) -> Status:
     status = load(Status, folder / "status.json")
     assert status is not None
     return status
@@ -54,26 +54,26 @@ def heartbeat(tmp_path, monkeypatch):
 
 
 def test_the_heart_beats_and_news_are_written(heartbeat, tmp_path):
-    beat = told(tmp_path).beat
-    wait_for(lambda: told(tmp_path).beat > beat + 1)
+    beat = read_status(tmp_path).beat
+    wait_for(lambda: read_status(tmp_path).beat > beat + 1)
     heartbeat.update(progress=0.5, epoch=3, best=None)
-    wait_for(lambda: told(tmp_path).progress == 0.5)
-    assert told(tmp_path).epoch == 3
-    assert told(tmp_path).seconds > 100.0
+    wait_for(lambda: read_status(tmp_path).progress == 0.5)
+    assert read_status(tmp_path).epoch == 3
+    assert read_status(tmp_path).seconds > 100.0
 
 
 def test_the_end_is_written_once(heartbeat, tmp_path):
     heartbeat.finish("failed")
     heartbeat.finish("done")
-    assert told(tmp_path).state == "failed"
-    assert told(tmp_path).ended is not None
+    assert read_status(tmp_path).state == "failed"
+    assert read_status(tmp_path).ended is not None
 
 
 def test_a_task_that_does_not_come_back_is_ended_as_cancelled(heartbeat, tmp_path):
     cancel(tmp_path)
     wait_for(heartbeat.stop_requested.is_set)
     wait_for(heartbeat.ended.is_set)
-    assert told(tmp_path).state == "cancelled"
+    assert read_status(tmp_path).state == "cancelled"
 
 
 def test_a_write_is_let_finish_before_the_process_is_ended(heartbeat, tmp_path):

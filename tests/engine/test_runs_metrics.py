@@ -85,9 +85,9 @@ def test_values_that_are_no_usual_numbers_among_alike_lines(value, num_lines):
 
 def test_a_damaged_value_among_alike_lines_hides_nothing_else():
     text = b'{"step":1,"time":0,"loss":1.5}\n{"step":2,"time":1,"loss":1.2.3}\n{"step":3,"time":2,"loss":0.5}\n'
-    found = read_lines(text)
-    np.testing.assert_array_equal(found.column("loss"), [1.5, math.nan, 0.5])
-    np.testing.assert_array_equal(found.column("step"), [1, 2, 3])
+    metrics = read_lines(text)
+    np.testing.assert_array_equal(metrics.column("loss"), [1.5, math.nan, 0.5])
+    np.testing.assert_array_equal(metrics.column("step"), [1, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def status(state: str, launch: int = 1, **fields) -> Status:
 
 
 @pytest.mark.parametrize(
-    ("launch", "told", "cancel", "alive", "expected"),
+    ("launch", "run_status", "cancel", "alive", "expected"),
     [
         (0, None, None, False, "created"),
         (1, None, None, False, "queued"),
@@ -55,9 +55,9 @@ def status(state: str, launch: int = 1, **fields) -> Status:
         (0, status("done"), None, False, "done"),
     ],
 )
-def test_the_state_follows_from_the_files(launch, told, cancel, alive, expected):
+def test_the_state_follows_from_the_files(launch, run_status, cancel, alive, expected):
     wish = None if cancel is None else CancelRequest(launch=cancel)
-    assert derive_state(meta(launch), told, wish, alive) == expected
+    assert derive_state(meta(launch), run_status, wish, alive) == expected
 
 
 def test_the_record_of_a_run_that_is_stopping():

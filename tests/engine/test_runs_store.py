@@ -252,8 +252,8 @@ def test_the_store_needs_neither_torch_nor_panel():
     code = """
 import sys, engine.runs, engine.runs.worker, engine.training.land, explorer.cli
 print([name for name in ("torch", "panel", "xarray") if name in sys.modules])"""
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_a_deleted_run_lies_in_the_bin_and_comes_back_as_it_was(store):

@@ -36,9 +36,9 @@ def test_a_land_task_that_was_stopped_goes_on_to_the_same_mask(tmp_path, stop_af
     with pytest.raises(CancelledError):
         load_task("land")(settings, context(parts, settings, stop_after))
     load_task("land")(settings, context(parts, settings))
-    with np.load(whole / "land.npz") as expected, np.load(parts / "land.npz") as found:
+    with np.load(whole / "land.npz") as expected, np.load(parts / "land.npz") as resumed:
         for name in expected:
-            np.testing.assert_array_equal(found[name], expected[name])
+            np.testing.assert_array_equal(resumed[name], expected[name])
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_land_task_that_was_stopped_goes_on_to_the_same_mask(tmp_path, stop_af
 )
 def test_the_basis_task_gives_the_basis_of_fit(tmp_path, settings):
     load_task("basis")(settings, context(tmp_path, settings))
-    found = HarmonicBasis.load(tmp_path / "basis.safetensors")
+    basis = HarmonicBasis.load(tmp_path / "basis.safetensors")
     grid = LatLonGrid.regular(4.0)
     if settings.domain == "box":
         lon = np.where(grid.lon < 0, grid.lon + 360, grid.lon)
         where = torch.tensor(((np.abs(grid.lat) <= 30)[:, None]) & ((lon >= 170) & (lon <= 200)))
     else:
         where = land_mask(grid) if settings.domain == "land" else ~land_mask(grid)
-    assert found.domain["kind"] == settings.domain
-    torch.testing.assert_close(found.components, HarmonicBasis.fit(grid, 6, 10, where=where).components)
+    assert basis.domain["kind"] == settings.domain
+    torch.testing.assert_close(basis.components, HarmonicBasis.fit(grid, 6, 10, where=where).components)
 
 
 def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
@@ -81,8 +81,8 @@ def test_a_basis_task_goes_on_with_the_moments_it_kept(tmp_path, monkeypatch):
     assert not (parts / "basis.safetensors").exists()
     monkeypatch.setattr("engine.embedding.basis.moments", lambda *_, **__: pytest.fail("the moments were kept"))
     load_task("basis")(settings, context(parts, settings))
-    found, expected = (HarmonicBasis.load(folder / "basis.safetensors") for folder in (parts, whole))
-    assert found.key == expected.key  # of every bit
+    resumed, expected = (HarmonicBasis.load(folder / "basis.safetensors") for folder in (parts, whole))
+    assert resumed.key == expected.key  # of every bit
     reader = MetricsReader(parts / "metrics.jsonl")
     reader.poll()
     assert reader.columns["step"].tolist() == list(range(1, len(reader.columns["step"]) + 1))

@@ -23,10 +23,10 @@ def sizes_by_name(grid: LatLonGrid, patch: tuple[int, int], row: int) -> dict[st
 
 def test_a_patch_at_the_equator_by_hand() -> None:
     # two rows from 0° to 2° north, four columns of 1°: area = R² (sin 2° − sin 0°) · 4° in radians
-    found = sizes_by_name(LatLonGrid.regular(1.0), (2, 4), 45)
+    sizes = sizes_by_name(LatLonGrid.regular(1.0), (2, 4), 45)
     height = RADIUS_M * math.radians(2.0)
     area = RADIUS_M**2 * math.sin(math.radians(2.0)) * math.radians(4.0)
-    assert found == pytest.approx(
+    assert sizes == pytest.approx(
         {
             "width": area / height,
             "height": height,
@@ -53,10 +53,10 @@ def test_the_areas_are_those_of_the_sphere(patch: tuple[int, int], whole_circle:
 
 
 def test_rows_on_the_poles_are_half_cells() -> None:
-    found = sizes_by_name(LatLonGrid.poles(2.0), (1, 1), 0)
-    assert found["height"] == pytest.approx(RADIUS_M * math.radians(1.0), rel=1e-12)
+    sizes = sizes_by_name(LatLonGrid.poles(2.0), (1, 1), 0)
+    assert sizes["height"] == pytest.approx(RADIUS_M * math.radians(1.0), rel=1e-12)
     cap = RADIUS_M**2 * 2.0 * math.sin(math.radians(0.5)) ** 2 * math.radians(2.0)
-    assert found["area"] == pytest.approx(cap, rel=1e-12)
+    assert sizes["area"] == pytest.approx(cap, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from engine.evaluation.scores import (
     table_rows,
 )
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
-from tests.support.months import GRID, LAND, months_of, usual
+from tests.support.months import GRID, LAND, climatology_field, months_of
 
 SEA = ~LAND
 AREA = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
@@ -107,9 +107,9 @@ def averages(estimate: np.ndarray, truth: np.ndarray, base: np.ndarray, where: n
 
 
 def test_sums_month_by_month_are_averages_over_the_whole(data, withheld, estimates):
-    climatology = {month: usual(np.array(month)) for month in range(1, 13)}
+    climatology = {month: climatology_field(np.array(month)) for month in range(1, 13)}
     table = score_table(score(data, estimates, withheld, climatology), baselines=["worse"])
-    base = usual(data.months)
+    base = climatology_field(data.months)
     counted = SEA & np.isfinite(data.target) & np.isfinite(estimates["better"])
     icy = data.ice > 0.15
     strata = {"surface": {"sea": ~icy, "ice": icy}} | {
@@ -179,7 +179,7 @@ def test_a_cell_that_one_estimate_lacks_counts_for_none(data, estimates):
 # --- skill and bars -------------------------------------------------------------------------------------------------
 
 
-def test_a_perfect_estimate_has_skill_one_and_a_rival_none_over_itself(data, estimates):
+def test_a_perfect_estimate_has_skill_one_and_a_baseline_none_over_itself(data, estimates):
     table = score_table(score(data, {"truth": data.target, **estimates}), ["worse"])
     assert table["truth"]["surface"]["sea"]["skill_mae_vs_worse"] == 1.0
     assert table["worse"]["surface"]["sea"]["skill_mae_vs_worse"] == 0.0
@@ -232,8 +232,8 @@ def test_seeds_make_a_mean_a_deviation_and_a_number():
         metrics = {"mae": mae, "mae_bar": 9.0} | ({} if skill is None else {"skill": skill})
         return {"it": {"surface": {"sea": metrics}}}
 
-    found = over_seeds([table(1.0, 0.5), table(2.0, None), table(6.0, 0.7)])["it"]["surface"]["sea"]
-    assert found == {
+    summary = over_seeds([table(1.0, 0.5), table(2.0, None), table(6.0, 0.7)])["it"]["surface"]["sea"]
+    assert summary == {
         "mae": 3.0,
         "mae_n": 3.0,
         "mae_std": pytest.approx(np.sqrt(7.0)),

@@ -26,9 +26,9 @@ def cosine(x: np.ndarray, y: np.ndarray) -> float:
 @pytest.mark.parametrize("centre", [False, True])
 def test_cosines_are_those_of_each_pair(centre: bool) -> None:
     tokens = TOKENS.numpy() - (TOKENS.numpy().mean(axis=0) if centre else 0.0)
-    found = cosine_matrix(TOKENS, centre=centre)
+    cosines = cosine_matrix(TOKENS, centre=centre)
     expected = [[cosine(x, y) for y in tokens] for x in tokens]
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(cosines.numpy(), expected, atol=1e-12)
 
 
 def test_whitened_cosines_are_mahalanobis_and_know_no_units() -> None:
@@ -36,20 +36,20 @@ def test_whitened_cosines_are_mahalanobis_and_know_no_units() -> None:
     inverse = np.linalg.inv(centred.T @ centred)
     length = np.sqrt(np.einsum("nd,de,ne->n", centred, inverse, centred))
     expected = centred @ inverse @ centred.T / length[:, None] / length
-    found = cosine_matrix(TOKENS, whiten=True)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-10)
+    cosines = cosine_matrix(TOKENS, whiten=True)
+    np.testing.assert_allclose(cosines.numpy(), expected, atol=1e-10)
     mixed = TOKENS @ torch.randn(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    np.testing.assert_allclose(cosine_matrix(mixed, whiten=True).numpy(), found.numpy(), atol=1e-9)
+    np.testing.assert_allclose(cosine_matrix(mixed, whiten=True).numpy(), cosines.numpy(), atol=1e-9)
     flat = torch.cat((TOKENS, TOKENS[:, :1]), dim=1)
-    np.testing.assert_allclose(cosine_matrix(flat, whiten=True).numpy(), found.numpy(), atol=1e-9)
+    np.testing.assert_allclose(cosine_matrix(flat, whiten=True).numpy(), cosines.numpy(), atol=1e-9)
 
 
 def test_a_token_without_length_has_no_cosine() -> None:
     tokens = TOKENS.clone()
     tokens[3] = 0.0
-    found = cosine_matrix(tokens)
-    assert torch.isnan(found[3]).all()
-    assert int(torch.isnan(found).sum()) == 79
+    cosines = cosine_matrix(tokens)
+    assert torch.isnan(cosines[3]).all()
+    assert int(torch.isnan(cosines).sum()) == 79
 
 
 def test_a_map_is_a_row_of_the_matrix() -> None:

@@ -190,9 +190,9 @@ def test_land_is_neither_missing_water_nor_water_at_zero() -> None:
     land = changed(window)
     land["land"][:, 1, 1] = True
     maps = [unseen, model(**zero), model(**land)]
-    for one in range(3):
-        for other in range(one):
-            assert moved(maps[one], maps[other])[0, 0]
+    for first in range(3):
+        for second in range(first):
+            assert moved(maps[first], maps[second])[0, 0]
 
 
 # --- what may move what ---------------------------------------------------------------------------------------------

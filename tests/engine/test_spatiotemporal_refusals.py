@@ -12,7 +12,7 @@ from tests.support.windows import model_of, window_of
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"heads": 3}, "heads: 3 heads do not divide width 64; 2 and 4 do"),
         ({"heads": 65, "width": 130}, "heads"),
@@ -28,10 +28,10 @@ from tests.support.windows import model_of, window_of
         ({"residual": 1}, "residual"),
     ],
 )
-def test_choices_that_cannot_work_are_refused_with_their_field(changes: dict[str, Any], words: str) -> None:
+def test_choices_that_cannot_work_are_refused_with_their_field(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         SpatioTemporalConfig.preset("tiny", **changes)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -43,7 +43,7 @@ def test_all_problems_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "words"),
+    ("changes", "kind", "message"),
     [
         ({"daily": torch.zeros(1, 2, 31, 8, 12)}, DataError, r"give \(sample, 1, month, slot, H, W\)"),
         ({"daily": torch.zeros(1, 1, 0, 31, 8, 12)}, DataError, r"give \(sample, 1, month, slot, H, W\)"),
@@ -60,9 +60,9 @@ def test_all_problems_are_named_at_once() -> None:
         ({"place": (torch.zeros(1, 6, 2), torch.zeros(1, 6, 12))}, DataError, "'place features' has shape"),
     ],
 )
-def test_windows_that_cannot_be_read_are_refused(changes: dict[str, Any], kind: type[Exception], words: str) -> None:
+def test_windows_that_cannot_be_read_are_refused(changes: dict[str, Any], kind: type[Exception], message: str) -> None:
     model = model_of()
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=message):
         model(**window_of(model.config) | changes)
 
 
@@ -78,15 +78,15 @@ def test_a_value_that_counts_must_be_finite(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "words"),
+    ("rows", "columns", "message"),
     [
         (10, 12, "a patch of 4 rows does not divide the window's 10; 2 and 5 do"),
         (8, 7, "a patch of 4 columns does not divide the window's 7; 1 and 7 do"),
     ],
 )
-def test_a_patch_that_does_not_divide_the_window_is_refused(rows: int, columns: int, words: str) -> None:
+def test_a_patch_that_does_not_divide_the_window_is_refused(rows: int, columns: int, message: str) -> None:
     model = model_of()
-    with pytest.raises(ChoiceError, match=words):
+    with pytest.raises(ChoiceError, match=message):
         model(**window_of(model.config, rows=rows, columns=columns))
 
 

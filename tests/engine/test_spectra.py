@@ -13,8 +13,7 @@ from engine.errors import ChoiceError, DataError
 from engine.evaluation.scores import LEVELS, CalibrationSums, calibration
 from engine.evaluation.spectra import Spectrum, SpectrumSums, spectra
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
-from tests.support.months import months_of
-from tests.support.months import usual as usual_field
+from tests.support.months import climatology_field, months_of
 from tests.support.reference import real_harmonics
 
 GRID = LatLonGrid.regular(3.0)
@@ -50,18 +49,18 @@ def spectrum_of(*pairs: tuple[np.ndarray, np.ndarray], counted: np.ndarray = EVE
 
 def test_the_power_of_a_degree_is_that_of_its_coefficients():
     a, b = red(0), red(1)
-    found = spectrum_of((synthesised(a), synthesised(b)))
+    spectrum = spectrum_of((synthesised(a), synthesised(b)))
     largest = by_degree(b**2).max() / (4 * np.pi)
-    for power, coeffs in ((found.estimate, a), (found.truth, b), (found.error, a - b)):
+    for power, coeffs in ((spectrum.estimate, a), (spectrum.truth, b), (spectrum.error, a - b)):
         np.testing.assert_allclose(power, by_degree(coeffs**2) / (4 * np.pi), atol=5e-3 * largest)
 
 
 def test_power_adds_up_to_the_mean_square():
     field = synthesised(red(2))
     weights = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
-    found = spectrum_of((np.zeros_like(field), field), top=GRID.max_resolved_degree)
+    spectrum = spectrum_of((np.zeros_like(field), field), top=GRID.max_resolved_degree)
     centred = field - np.average(field, weights=weights)
-    assert found.truth.sum() == pytest.approx(np.average(centred**2, weights=weights), rel=1e-3)
+    assert spectrum.truth.sum() == pytest.approx(np.average(centred**2, weights=weights), rel=1e-3)
 
 
 def test_a_masked_spectrum_is_the_plain_sum_over_harmonics_and_cells():
@@ -70,22 +69,22 @@ def test_a_masked_spectrum_is_the_plain_sum_over_harmonics_and_cells():
     estimate, truth = rng.normal(size=(2, *grid.shape))
     counted = rng.random(grid.shape) < 0.6
     truth[4, 5] = np.nan
-    usual = np.full(grid.shape, 0.5)
-    usual[counted.argmax(axis=0)[7], 7] = np.nan
+    climatology = np.full(grid.shape, 0.5)
+    climatology[counted.argmax(axis=0)[7], 7] = np.nan
     sums = SpectrumSums(grid, 6)
-    sums.add(estimate, truth, counted, climatology=usual)
-    found = sums.spectrum()
+    sums.add(estimate, truth, counted, climatology=climatology)
+    spectrum = sums.spectrum()
 
-    where = counted & np.isfinite(truth) & np.isfinite(usual)
+    where = counted & np.isfinite(truth) & np.isfinite(climatology)
     assert where.sum() < (counted & np.isfinite(truth)).sum()
     lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
     harmonics = real_harmonics(lat[where], lon[where], 6)
     area = np.broadcast_to(grid.cell_area_m2[:, None] / EARTH_RADIUS_M**2, grid.shape)[where]
     a, b = ((values[where] - 0.5) * area @ harmonics for values in (estimate, truth))
-    np.testing.assert_allclose(found.estimate, by_degree(a * a) / area.sum(), rtol=1e-9)
-    np.testing.assert_allclose(found.error, by_degree((a - b) ** 2) / area.sum(), rtol=1e-9)
+    np.testing.assert_allclose(spectrum.estimate, by_degree(a * a) / area.sum(), rtol=1e-9)
+    np.testing.assert_allclose(spectrum.error, by_degree((a - b) ** 2) / area.sum(), rtol=1e-9)
     coherence = by_degree(a * b) ** 2 / (by_degree(a * a) * by_degree(b * b))
-    np.testing.assert_allclose(found.coherence, coherence, rtol=1e-9)
+    np.testing.assert_allclose(spectrum.coherence, coherence, rtol=1e-9)
 
 
 def test_half_an_ocean_shows_the_power_of_the_whole():
@@ -107,24 +106,24 @@ def test_half_an_ocean_shows_the_power_of_the_whole():
 def test_the_resolution_is_where_the_truth_ends(cut: int):
     truth, noise = red(5), red(6)
     degree = np.repeat(np.arange(TOP + 1), 2 * np.arange(TOP + 1) + 1)
-    found = spectrum_of((synthesised(np.where(degree <= cut, truth, noise)), synthesised(truth)))
-    assert found.effective_degree == pytest.approx(cut, abs=1)
-    assert found.effective_km == pytest.approx(wavelength_km(found.effective_degree) / 2.0)
+    spectrum = spectrum_of((synthesised(np.where(degree <= cut, truth, noise)), synthesised(truth)))
+    assert spectrum.effective_degree == pytest.approx(cut, abs=1)
+    assert spectrum.effective_km == pytest.approx(wavelength_km(spectrum.effective_degree) / 2.0)
 
 
 def test_the_coherence_sees_the_pattern_and_the_ratio_the_strength():
     field = synthesised(red(7))
-    found = spectrum_of((0.5 * field, field))
-    np.testing.assert_allclose(found.coherence[1:], 1.0, rtol=1e-9)
-    np.testing.assert_allclose(found.ratio[1:], 0.25, rtol=0.05)
-    assert found.effective_degree == TOP
+    spectrum = spectrum_of((0.5 * field, field))
+    np.testing.assert_allclose(spectrum.coherence[1:], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(spectrum.ratio[1:], 0.25, rtol=0.05)
+    assert spectrum.effective_degree == TOP
 
 
 def test_an_estimate_of_nothing_resolves_nothing():
     field = synthesised(red(8))
-    found = spectrum_of((np.zeros_like(field), field))
-    assert found.effective_degree == 0
-    assert np.isinf(found.effective_km)
+    spectrum = spectrum_of((np.zeros_like(field), field))
+    assert spectrum.effective_degree == 0
+    assert np.isinf(spectrum.effective_km)
 
 
 def test_the_spectra_of_months_count_the_open_sea_only():
@@ -134,19 +133,19 @@ def test_the_spectra_of_months_count_the_open_sea_only():
     better, worse = data.target.copy(), data.target.copy()
     better[icy], worse[:, 0] = np.float32(99.0), np.float32(99.0)
     better[3] = np.nan
-    usual = {month: usual_field(np.array(month)) for month in range(1, 13)}
+    climatology = {month: climatology_field(np.array(month)) for month in range(1, 13)}
     months = replace(data, ice=icy.astype(np.float32), target=better)
-    found = spectra(months, {"better": better, "worse": worse}, usual)
-    assert found["better"].effective_degree == data.grid.max_resolved_degree
-    assert found["worse"].effective_degree < data.grid.max_resolved_degree
-    np.testing.assert_array_equal(found["better"].error, 0.0)
+    by_name = spectra(months, {"better": better, "worse": worse}, climatology)
+    assert by_name["better"].effective_degree == data.grid.max_resolved_degree
+    assert by_name["worse"].effective_degree < data.grid.max_resolved_degree
+    np.testing.assert_array_equal(by_name["better"].error, 0.0)
 
     sums = SpectrumSums(data.grid)
     for n in [*range(3), *range(4, 12)]:
-        sums.add(worse[n], better[n], ~data.land & ~icy[n], usual[n + 1])
-    np.testing.assert_allclose(found["worse"].coherence, sums.spectrum().coherence, rtol=1e-12)
+        sums.add(worse[n], better[n], ~data.land & ~icy[n], climatology[n + 1])
+    np.testing.assert_allclose(by_name["worse"].coherence, sums.spectrum().coherence, rtol=1e-12)
 
-    table = found["better"].table()
+    table = by_name["better"].table()
     assert json.loads(json.dumps(table, allow_nan=False)) == table
     with pytest.raises(DataError, match="truth of the months is not known"):
         spectra(replace(data, target=None), {"worse": worse})
@@ -178,11 +177,11 @@ def draws(spread: float, size: int = 200_000) -> dict:
 def test_right_deviations_cover_what_they_say():
     table = draws(1.0)
     assert list(table["coverage"]) == ["50", "68", "90", "95"]
-    for level, found in zip(LEVELS, table["coverage"].values(), strict=True):
-        assert found == pytest.approx(level, abs=0.005)
-    for bin_ in table["spread_skill"]:
-        assert bin_["error"] == pytest.approx(bin_["spread"], rel=0.05)
-    assert sum(bin_["area"] for bin_ in table["spread_skill"]) == pytest.approx(1.0)
+    for level, share in zip(LEVELS, table["coverage"].values(), strict=True):
+        assert share == pytest.approx(level, abs=0.005)
+    for spread_bin in table["spread_skill"]:
+        assert spread_bin["error"] == pytest.approx(spread_bin["spread"], rel=0.05)
+    assert sum(spread_bin["area"] for spread_bin in table["spread_skill"]) == pytest.approx(1.0)
 
 
 def test_wrong_deviations_are_seen_and_cost():
@@ -222,10 +221,10 @@ def test_fields_one_by_one_are_as_all_at_once():
     whole.add(estimate, std, target, area)
     for n in range(6):
         parts.add(estimate[n], std[n], target[n], area[n])
-    one, other = whole.table(), parts.table()
-    assert one["crps"] == pytest.approx(other["crps"])
-    assert one["coverage"] == pytest.approx(other["coverage"])
-    for a, b in zip(one["spread_skill"], other["spread_skill"], strict=True):
+    at_once, in_parts = whole.table(), parts.table()
+    assert at_once["crps"] == pytest.approx(in_parts["crps"])
+    assert at_once["coverage"] == pytest.approx(in_parts["coverage"])
+    for a, b in zip(at_once["spread_skill"], in_parts["spread_skill"], strict=True):
         assert a == pytest.approx(b)
 
 
@@ -249,10 +248,10 @@ def test_the_calibration_of_months_counts_the_open_sea_whose_truth_is_known():
     area = np.broadcast_to(data.grid.cell_area_m2[:, None], target.shape)[counted]
     sums = CalibrationSums()
     sums.add(*(field[counted].astype(float) for field in (mean, std, target)), area)
-    expected, found = sums.table(), calibration(data, mean, std)
-    assert found["crps"] == pytest.approx(expected["crps"])
-    assert found["coverage"] == pytest.approx(expected["coverage"])
-    assert len(found["spread_skill"]) == len(expected["spread_skill"])
+    expected, table = sums.table(), calibration(data, mean, std)
+    assert table["crps"] == pytest.approx(expected["crps"])
+    assert table["coverage"] == pytest.approx(expected["coverage"])
+    assert len(table["spread_skill"]) == len(expected["spread_skill"])
 
 
 def test_months_of_which_nothing_is_known_have_no_calibration():

@@ -63,9 +63,9 @@ def test_a_layout_gives_the_field_that_was_written(opened: tuple[str, SSTSource]
     cloudy = name.startswith(("MODIS", "Zarr", "published", "prepared"))
     tolerance = KELVIN_32_C if name.startswith(("ERA5", "published", "prepared hours")) else EXACT_C
     for day in (0, days // 2, days - 1):
-        found, wanted = source.daily[day].values, expected(source, day, cloudy)
-        np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
-        assert np.nanmax(np.abs(found - wanted)) <= tolerance
+        values, wanted = source.daily[day].values, expected(source, day, cloudy)
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(wanted))
+        assert np.nanmax(np.abs(values - wanted)) <= tolerance
 
 
 def test_times_grid_and_mask_are_those_of_the_file(opened: tuple[str, SSTSource]) -> None:
@@ -87,7 +87,7 @@ def test_times_grid_and_mask_are_those_of_the_file(opened: tuple[str, SSTSource]
 def test_notes_say_what_was_understood(opened: tuple[str, SSTSource]) -> None:
     name, source = opened
     notes = " | ".join(source.notes)
-    said = {
+    expected_notes = {
         "NOAA OISST v2.1": [
             "'sst', Daily sea surface temperature",
             "zlev",
@@ -104,8 +104,8 @@ def test_notes_say_what_was_understood(opened: tuple[str, SSTSource]) -> None:
         "published hours": ["24 steps a day"],
         "prepared days": ["no unit is given", "prepared in 1 folders"],
     }.get(name, ["40 days, 2020-02-20 to 2020-03-30, standard calendar"])
-    for words in said:
-        assert any(option in notes for option in words.split("|")), (words, notes)
+    for note in expected_notes:
+        assert any(option in notes for option in note.split("|")), (note, notes)
 
 
 def test_the_hour_of_day_is_kept(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_prepared_months_are_means_though_stored_as_residuals(residual: bool, tm
     full = producers.dataset(name="tos", gaps=False)["tos"]
     for index, month in enumerate((2, 3)):
         wanted = full.sel(time=full.time.dt.month == month).mean("time")
-        found = monthly[index].sel(lon=(wanted.lon.values + 180.0) % 360.0 - 180.0).values
-        valid = np.isfinite(found)
+        values = monthly[index].sel(lon=(wanted.lon.values + 180.0) % 360.0 - 180.0).values
+        valid = np.isfinite(values)
         assert valid.sum() == np.isfinite(wanted.values).sum()
-        np.testing.assert_allclose(found[valid], wanted.values[valid], rtol=0, atol=2e-5)
+        np.testing.assert_allclose(values[valid], wanted.values[valid], rtol=0, atol=2e-5)
 
 
 def test_days_and_months_of_one_file_or_of_two(tmp_path: Path) -> None:
@@ -168,13 +168,13 @@ def test_days_and_months_of_one_file_or_of_two(tmp_path: Path) -> None:
     months.to_netcdf(tmp_path / "months.nc")
     xr.merge([days, months]).to_netcdf(tmp_path / "both.nc4")
     two = open_sst([tmp_path / "days.nc", tmp_path / "months.nc"])
-    one = open_sst(tmp_path / "both.nc4")
-    for source in (one, two):
+    both = open_sst(tmp_path / "both.nc4")
+    for source in (both, two):
         assert source.daily is not None
         assert source.monthly is not None
         assert source.daily.sizes["time"] == NUM_DAYS
         assert source.monthly.sizes["time"] == 2
-    assert one.key != two.key
+    assert both.key != two.key
 
 
 def test_the_real_month_that_comes_with_cartopy() -> None:
@@ -182,9 +182,9 @@ def test_the_real_month_that_comes_with_cartopy() -> None:
     assert source.daily is None
     assert source.monthly is not None
     assert [str(t)[:10] for t in source.monthly.time.values] == ["2012-08-01"]
-    found, known = source.monthly[0].values, august_sst().values[::-1]
-    assert np.isfinite(found).mean() == pytest.approx(0.661, abs=1e-3)
-    np.testing.assert_array_equal(found, known)
+    values, known = source.monthly[0].values, august_sst().values[::-1]
+    assert np.isfinite(values).mean() == pytest.approx(0.661, abs=1e-3)
+    np.testing.assert_array_equal(values, known)
 
 
 @pytest.mark.parametrize("dims", [("time", "lon", "lat"), ("lat", "lon", "time"), ("time", "lat", "lon")])
@@ -222,9 +222,9 @@ def test_packing_by_file_and_fill_values(tmp_path: Path) -> None:
     source = open_sst(f"{tmp_path}/day*.nc")
     assert source.daily is not None
     for day, step in enumerate((0.0, 0.01)):
-        found, wanted = source.daily[day].values, expected(source, day, clouds=True)
-        np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
-        assert np.nanmax(np.abs(found - wanted)) <= step + EXACT_C
+        values, wanted = source.daily[day].values, expected(source, day, clouds=True)
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(wanted))
+        assert np.nanmax(np.abs(values - wanted)) <= step + EXACT_C
 
 
 def test_unsorted_times_are_sorted_and_noted(tmp_path: Path) -> None:
@@ -250,16 +250,16 @@ def test_infinities_are_missing(tmp_path: Path) -> None:
 
 def test_nothing_is_read_twice_as_wide_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = open_sst(producers.zarr(tmp_path, 3))
-    asked: list[tuple] = []
+    indices: list[tuple] = []
     read = _field.read
     monkeypatch.setattr(
-        _field, "read", lambda location, name, index: asked.append(index) or read(location, name, index)
+        _field, "read", lambda location, name, index: indices.append(index) or read(location, name, index)
     )
     assert source.daily is not None
-    assert asked == []
+    assert indices == []
     with dask.config.set(scheduler="synchronous"):
         source.daily[7].load()
-    assert {(index[0].start, index[0].stop) for index in asked} == {(7, 8)}
+    assert {(index[0].start, index[0].stop) for index in indices} == {(7, 8)}
 
 
 def test_a_source_travels_to_another_process(tmp_path: Path) -> None:
@@ -318,9 +318,9 @@ def test_a_store_chunked_in_space_opens_without_reading_maps(tmp_path: Path, mon
     assert source.daily is not None
     assert source.daily.encoding["chunksizes"] == (NUM_DAYS, 12, 12)
     assert "coastlines" in source.notes[-1]
-    found = source.daily[:, 18, 5].values
+    values = source.daily[:, 18, 5].values
     wanted = [expected(source, day, clouds=True)[18, 5] for day in range(NUM_DAYS)]
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=EXACT_C)
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=EXACT_C)
 
 
 def test_a_sentence_about_chunks_where_a_map_must_be_slow() -> None:

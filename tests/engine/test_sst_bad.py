@@ -177,10 +177,10 @@ BAD: dict[str, tuple[Callable[[Path], object], type[EngineError], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_in_words(case: str, tmp_path: Path) -> None:
-    make, kind, words = BAD[case]
-    given = make(tmp_path)
-    with pytest.raises(kind, match=words) as refusal:
-        open_sst(given)
+    make, kind, message = BAD[case]
+    paths = make(tmp_path)
+    with pytest.raises(kind, match=message) as refusal:
+        open_sst(paths)
     assert refusal.value.where
     assert refusal.value.remedy
 

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[str, dict[str, object], int, int, tuple[int, ...], str]] 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("layout", ["netcdf", "zarr"])
 def test_only_good_observations_count(case: str, layout: str, tmp_path: Path) -> None:
-    name, attrs, best, worst, good, words = CASES[case]
+    name, attrs, best, worst, good, criterion = CASES[case]
     ds = graded(name, attrs, best, worst)
     if layout == "netcdf":
         path = written(ds.transpose("time", "lon", "lat"), tmp_path / "a.nc")
@@ -96,9 +96,9 @@ def test_only_good_observations_count(case: str, layout: str, tmp_path: Path) ->
         ds.to_zarr(path, zarr_format=3, consolidated=False)
     wet = ~producers.land(ds["lat"].values, ds["lon"].values)
     kept = np.isin(ds[name].values, good)
-    found, notes = seen(path)
-    np.testing.assert_array_equal(found, kept & wet)
-    assert f"kept {words}: {1 - kept[:, wet].mean():.0%} of observations left out" in notes
+    observed, notes = seen(path)
+    np.testing.assert_array_equal(observed, kept & wet)
+    assert f"kept {criterion}: {1 - kept[:, wet].mean():.0%} of observations left out" in notes
     everything, notes = seen(path, quality="all")
     np.testing.assert_array_equal(everything, np.broadcast_to(wet, kept.shape))
     assert f"all observations are used; '{name}' is ignored" in notes
@@ -120,9 +120,9 @@ def test_a_level_and_better_ones_may_be_asked_for(
     name: str, best: int, worst: int, level: int, good: Sequence[int], tmp_path: Path
 ) -> None:
     ds = graded(name, {}, best, worst)
-    found, _ = seen(written(ds, tmp_path / "a.nc"), quality=level)
+    observed, _ = seen(written(ds, tmp_path / "a.nc"), quality=level)
     wet = ~producers.land(ds["lat"].values, ds["lon"].values)
-    np.testing.assert_array_equal(found, np.isin(ds[name].values, list(good)) & wet)
+    np.testing.assert_array_equal(observed, np.isin(ds[name].values, list(good)) & wet)
 
 
 def test_bits_that_warn_are_left_out_where_there_are_no_levels(tmp_path: Path) -> None:
@@ -130,22 +130,22 @@ def test_bits_that_warn_are_left_out_where_there_are_no_levels(tmp_path: Path) -
     rng = np.random.default_rng(0)
     bits = rng.choice([0, 1, 2, 4, 5, 8, 33, -1], ds["sst"].shape, p=[0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
     ds["l2p_flags"] = (ds["sst"].dims, bits.astype("i2"), {"_FillValue": np.int16(-1), **L2P})
-    found, notes = seen(written(ds, tmp_path / "a.nc"))
+    observed, notes = seen(written(ds, tmp_path / "a.nc"))
     wet = ~producers.land(ds["lat"].values, ds["lon"].values)
-    np.testing.assert_array_equal(found, ~np.isin(bits, (2, 4, 5)) & wet)
+    np.testing.assert_array_equal(observed, ~np.isin(bits, (2, 4, 5)) & wet)
     assert "kept l2p_flags without land, ice: 15% of observations left out" in notes
     assert "own mask" not in notes
     ds["quality_level"] = (ds["sst"].dims, np.full(ds["sst"].shape, 5, "i1"))
-    found, notes = seen(written(ds, tmp_path / "b.nc"))
-    np.testing.assert_array_equal(found, np.broadcast_to(wet, found.shape))
+    observed, notes = seen(written(ds, tmp_path / "b.nc"))
+    np.testing.assert_array_equal(observed, np.broadcast_to(wet, observed.shape))
     assert "kept quality_level ≥ 4: 0% of observations left out" in notes
 
 
 def test_what_is_not_understood_is_left_alone_and_said(tmp_path: Path) -> None:
     odd = {"standard_name": "quality_flag", "flag_meanings": "red green blue", "flag_values": values(0, 1, 2)}
     ds = graded("colour", odd, 2, 0)
-    found, notes = seen(written(ds, tmp_path / "a.nc"))
-    assert found[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
+    observed, notes = seen(written(ds, tmp_path / "a.nc"))
+    assert observed[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
     assert "the flags 'colour' are not understood and were left alone" in notes
     assert open_sst(tmp_path / "a.nc").grading == open_sst(tmp_path / "a.nc", quality="all").grading == ""
 
@@ -182,12 +182,12 @@ def test_flags_of_many_files_follow_their_files(tmp_path: Path) -> None:
         with netCDF4.Dataset(path, "a") as file:
             file["qual_sst"][:, 10:20] = 2 + day % 3
             file["qual_sst"][:, 20:30] = 1
-    found, notes = seen(folder)
+    observed, notes = seen(folder)
     lat, lon = producers.regular(east_first=-180.0)
     for day in range(9):
         wanted = ~producers.land(lat, lon) & ~producers.clouds(lat, lon, day)
         wanted[:, 10:20] = False
-        np.testing.assert_array_equal(found[day], wanted[:, np.argsort(lon % 360.0)])
+        np.testing.assert_array_equal(observed[day], wanted[:, np.argsort(lon % 360.0)])
     assert re.search(r"kept qual_sst ≤ 1: \d\d% of observations left out \(on 6 of 9 days\)", notes)
 
 
@@ -195,8 +195,8 @@ def test_a_file_without_the_flags_of_the_first_leaves_all_in(tmp_path: Path) -> 
     ds = graded("quality_level", {})
     written(ds.isel(time=slice(0, 2)), tmp_path / "day1.nc")
     written(ds.isel(time=slice(2, 4)).drop_vars("quality_level"), tmp_path / "day2.nc")
-    found, notes = seen(tmp_path)
-    assert found[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
+    observed, notes = seen(tmp_path)
+    assert observed[:, ~producers.land(ds["lat"].values, ds["lon"].values)].all()
     assert "all observations are used, because day2.nc has no 'quality_level'" in notes
 
 
@@ -242,17 +242,17 @@ def test_the_key_tells_what_counts(tmp_path: Path) -> None:
     assert len(set(keys)) == 3
 
 
-@pytest.mark.parametrize(("quality", "kind", "words"), [
+@pytest.mark.parametrize(("quality", "kind", "message"), [
     (9, QualityError, "'quality_level' has no level 9.*choose from 0 to 5, 'good' or 'all'"),
     (-1, ChoiceError, "-1 is no choice of quality"),
     ("fine", ChoiceError, "'fine' is no choice of quality"),
     (True, ChoiceError, "no choice of quality"),
 ])  # fmt: skip
 def test_a_quality_that_cannot_be_is_refused(
-    quality: object, kind: type[Exception], words: str, tmp_path: Path
+    quality: object, kind: type[Exception], message: str, tmp_path: Path
 ) -> None:
     path = written(graded("quality_level", {}), tmp_path / "a.nc")
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=message):
         open_sst(path, quality=quality)  # type: ignore[arg-type]
 
 
@@ -268,8 +268,8 @@ def test_a_level_where_nothing_is_graded_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_good_at_all_is_refused_in_words(tmp_path: Path) -> None:
     path = written(graded("quality_level", {}, best=2), tmp_path / "a.nc")
-    words = r"kept quality_level ≥ 4: 100% of observations left out.*choose all observations \(quality 'all'\)"
-    with pytest.raises(QualityError, match=words):
+    message = r"kept quality_level ≥ 4: 100% of observations left out.*choose all observations \(quality 'all'\)"
+    with pytest.raises(QualityError, match=message):
         open_sst(path)
     assert open_sst(path, quality="all").daily is not None
 
@@ -313,21 +313,23 @@ def test_months_prepared_of_one_quality_are_not_taken_for_another(tmp_path: Path
     assert np.isfinite(first.daily).sum() < np.isfinite(every.daily).sum()
 
 
-@pytest.mark.parametrize(("asked", "learned", "taken"), [
+@pytest.mark.parametrize(("choice", "learned", "taken"), [
     (None, FileSource(path="b.nc", quality="all"), "all"), (None, FileSource(path="b.nc", quality=3), 3),
     ("good", FileSource(path="b.nc", quality="all"), "good"), (None, DemoSource(), "good"), (5, DemoSource(), 5),
 ])  # fmt: skip
 def test_a_file_is_reconstructed_from_what_the_model_learned_to_see(
-    asked: Quality | None, learned: object, taken: Quality, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    choice: Quality | None, learned: object, taken: Quality, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(graded("quality_level", {}), tmp_path / "a.nc")
-    opened, told = [], []
+    opened, messages = [], []
     trained = SimpleNamespace(settings=SimpleNamespace(source=learned))
     monkeypatch.setattr(reconstruct_module, "load_model", lambda _: trained)
     monkeypatch.setattr(reconstruct_module, "reconstruct", lambda _, source, *__, **___: opened.append(source))
-    reconstruct_file("run", str(path), tmp_path / "out.nc", quality=asked, progress=lambda _, text: told.append(text))
+    reconstruct_file(
+        "run", str(path), tmp_path / "out.nc", quality=choice, progress=lambda _, text: messages.append(text)
+    )
     assert [source.key for source in opened] == [open_sst(path, quality=taken).key]
-    assert told == [opened[0].grading]
+    assert messages == [opened[0].grading]
 
 
 @pytest.mark.parametrize(("text", "quality"), [("good", "good"), ("all", "all"), ("0", 0), ("12", 12)])

@@ -18,7 +18,7 @@ from engine.models.baselines import Baselines
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.training.fit import fit
-from engine.training.sst import data_module as lesson
+from engine.training.sst import data_module
 from engine.training.sst import task as sst_task
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
 from engine.training.sst.model_bundle import ModelBundle
@@ -32,14 +32,14 @@ from tests.support.trainings import MODEL, SMALL, learn, lines_of
 def ocean(tmp_path_factory, monkeypatch):
     """The small ocean stands in for the demo ocean, and prepared months are kept for this module's tests."""
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path_factory.getbasetemp() / "sst-home"))
-    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4))
+    monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(tmp_path_factory.getbasetemp() / "sst-home"))
-        patched.setattr(lesson, "open_source", lambda _: small_ocean(4))
+        patched.setattr(data_module, "open_source", lambda _: small_ocean(4))
         return learn(tmp_path_factory.mktemp("whole"))
 
 
@@ -83,27 +83,27 @@ def test_the_model_file_holds_all_that_is_needed(finished):
     assert best.scores["data_key"] == small_ocean(4).key
 
 
-def test_the_rivals_of_the_run_are_kept(finished):
+def test_the_baselines_of_the_run_are_kept(finished):
     with np.load(finished / "baselines.npz") as kept:
         baselines = Baselines.from_state_dict(dict(kept))
     assert set(baselines.fitted) == {"mean", "mean_debiased", "climatology", "climatology_anomaly"}
 
 
-def test_the_scores_compare_the_model_with_its_rivals_on_the_test_year(finished):
+def test_the_scores_compare_the_model_with_its_baselines_on_the_test_year(finished):
     table = json.loads((finished / "scores.json").read_text())
     assert set(table) == {"model", "mean", "mean_debiased", "climatology", "climatology_anomaly"}
     assert {"observed", "withheld"} <= set(table["model"]["class"])
     assert table["model"]["surface"]["sea"]["mae"] > 0.0
 
 
-def test_the_scores_hold_the_spectra_of_model_and_rivals(finished):
-    """The same as judging the kept model by the functions themselves."""
+def test_the_scores_hold_the_spectra_of_model_and_baselines(finished):
+    """The same as evaluating the kept model by the functions themselves."""
     scores = json.loads((finished / "scores.json").read_text())
-    exam, estimates, usual = judged_anew(finished, SMALL)
-    for name, spectrum in spectra(exam.data, estimates, usual).items():
+    hold_out, estimates, climatology = evaluated_again(finished, SMALL)
+    for name, spectrum in spectra(hold_out.data, estimates, climatology).items():
         assert scores[name]["spectrum"] == spectrum.table()
         assert len(scores[name]["spectrum"]["truth"]) == GRID.max_resolved_degree + 1
-    assert not any("calibration" in found for found in scores.values())
+    assert not any("calibration" in table for table in scores.values())
 
 
 def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
@@ -112,26 +112,26 @@ def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
     settings = SMALL.model_copy(update={"epochs": 1, "model": model, "held_out_box": box})
     folder = learn(tmp_path / "unsure", settings)
     whole, region = (json.loads((folder / name).read_text()) for name in ("scores.json", "scores-held-out.json"))
-    exam, estimates, _ = judged_anew(folder, settings)
+    hold_out, estimates, _ = evaluated_again(folder, settings)
     trained = ModelBundle.load(folder / "best.safetensors")
-    parts = estimate_months(trained.model, trained.model_inputs(exam.data), settings)
+    parts = estimate_months(trained.model, trained.model_inputs(hold_out.data), settings)
     std = np.concatenate([part.std for _, part in parts])
-    assert whole["model"]["calibration"] == calibration(exam.data, estimates["model"], std)
+    assert whole["model"]["calibration"] == calibration(hold_out.data, estimates["model"], std)
     assert whole["model"]["calibration"] != region["model"]["calibration"]
     assert set(region["model"]["spectrum"]) == set(whole["mean"]["spectrum"])
     assert "calibration" not in whole["mean"]
 
 
-def judged_anew(folder, settings):
-    """The exam of a finished run, all estimates of it, and the climatology by month."""
+def evaluated_again(folder, settings):
+    """The hold-out set of a finished run, all estimates of it, and the climatology by month."""
     trained = ModelBundle.load(folder / "best.safetensors")
     with np.load(folder / "baselines.npz") as kept:
         baselines = Baselines.from_state_dict(dict(kept))
     months = settings.months_of("test")
-    exam = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
-    parts = estimate_months(trained.model, trained.model_inputs(exam.data), settings)
-    estimates = {"model": np.concatenate([part.mean for _, part in parts]), **baselines.predict(exam.data)}
-    return exam, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
+    hold_out = HoldOutSet.of(prepare(small_ocean(4), months[0], months[-1]), settings.withheld_fraction, TEST_SEED)
+    parts = estimate_months(trained.model, trained.model_inputs(hold_out.data), settings)
+    estimates = {"model": np.concatenate([part.mean for _, part in parts]), **baselines.predict(hold_out.data)}
+    return hold_out, estimates, {month: trained.climatology.at(month) for month in range(1, 13)}
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 5, 10])
@@ -198,7 +198,7 @@ def test_it_learns_what_the_mean_of_the_valid_days_cannot_know(tmp_path):
 
 
 def test_without_a_known_truth_it_learns_from_hidden_days(tmp_path, monkeypatch):
-    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4, monthly=False))
+    monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4, monthly=False))
     folder = learn(tmp_path / "gappy", SMALL.model_copy(update={"epochs": 2}))
     last = lines_of(folder)[-1]
     assert "val_mae_mean" in last
@@ -286,7 +286,7 @@ def test_another_seed_is_another_run(tmp_path, finished):
     sst_task.train_sst(SMALL, run)
     mine, other = lines_of(folder)[-1], lines_of(finished)[-1]
     assert mine["val_mae"] != other["val_mae"]
-    # yet both are judged on the same cells, so that trials of a sweep can be compared: their baselines err alike
+    # yet both are evaluated on the same cells, so that trials of a sweep can be compared: their baselines err alike
     baselines = [name for name in mine if name.startswith("val_mae_")]
     assert baselines
     assert all(mine[name] == other[name] for name in baselines)
@@ -328,13 +328,13 @@ def test_a_training_set_without_a_valid_cell(tmp_path, monkeypatch):
     box = SMALL.model_copy(update={"held_out_box": (-90.0, 90.0, -180.0, 180.0)})
     with pytest.raises(ChoiceError, match="no window sees a cell to learn from"):
         learn(tmp_path / "nothing", box)
-    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4, cloudy=1.1, monthly=False, seed=5))
+    monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4, cloudy=1.1, monthly=False, seed=5))
     with pytest.raises((DataError, ChoiceError)):
         learn(tmp_path / "clouds", SMALL)
 
 
 def test_nothing_to_learn_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(lesson, "open_source", lambda _: small_ocean(4, monthly=False))
+    monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4, monthly=False))
     with pytest.raises(ChoiceError, match=r"nothing to learn from: .*extra_clouds"):
         learn(tmp_path / "a", SMALL.model_copy(update={"extra_clouds": 0.0}))
     with pytest.raises(DataError, match=r"no days are withheld .*withheld_fraction"):

@@ -1,4 +1,4 @@
-"""What a training is made of: the loss, places, samples and exams, each against what can be worked out by hand."""
+"""What a training is made of: the loss, places, samples and hold-out sets, each against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_a_spread_learns_from_the_errors_and_never_excuses_the_mean(kind):
     alone, together = (torch.zeros(1, 1, 1, 2, requires_grad=True) for _ in range(2))
     std = torch.full((1, 1, 1, 2), 2.0, requires_grad=True)
     expected = weighted_error(kind, alone, None, target, weight)
-    found = weighted_error(kind, together, std, target, weight)
+    error = weighted_error(kind, together, std, target, weight)
     expected.backward()
-    found.backward()
-    assert found.item() == expected.item()
+    error.backward()
+    assert error.item() == expected.item()
     assert torch.equal(together.grad, alone.grad)
     # d/dσ (½ e²/σ² + log σ) = 1/σ − e²/σ³: an error of 1 asks for a smaller spread, one of 3 for a larger
     direction = np.array([1.0 / 2.0 - 1.0 / 8.0, 1.0 / 2.0 - 9.0 / 8.0])
@@ -111,19 +111,19 @@ def samples_of(folder, settings=SMALL, monthly: bool = True, seed: int = 0) -> S
     source = small_ocean(1, monthly=monthly)
     data = prepare(source, (2001, 1), (2001, 12), folder=folder)
     windows = Windows.of(GRID, settings.window, settings.overlap, settings.model.patch[1:])
-    usual = Climatology(np.where(LAND, np.nan, np.ones((5, *GRID.shape))).astype(np.float32), GRID)
+    climatology = Climatology(np.where(LAND, np.nan, np.ones((5, *GRID.shape))).astype(np.float32), GRID)
     places = PatchPositions(settings.model, windows, fit_basis(settings.model, 3))
-    return Samples(ModelInputs.of(data, usual, windows, places), settings, seed)
+    return Samples(ModelInputs.of(data, climatology, windows, places), settings, seed)
 
 
 def test_a_sample_is_the_same_whenever_it_is_asked_for(folder):
-    one, other = samples_of(folder), samples_of(folder)
-    ahead = one.sample(2, 5)
-    other.sample(0, 0)
-    later = other.sample(2, 5)
+    samples, again = samples_of(folder), samples_of(folder)
+    ahead = samples.sample(2, 5)
+    again.sample(0, 0)
+    later = again.sample(2, 5)
     for name, array in ahead.items():
         np.testing.assert_array_equal(array, later[name])
-    assert any((one.sample(2, 6)[name] != ahead[name]).any() for name in ("daily", "baseline"))
+    assert any((samples.sample(2, 6)[name] != ahead[name]).any() for name in ("daily", "baseline"))
     assert (samples_of(folder, seed=1).sample(2, 5)["daily"] != ahead["daily"]).any()
 
 
@@ -186,10 +186,10 @@ def test_without_a_truth_the_target_is_the_mean_of_what_was_hidden(folder):
     month = samples._months(0, 3)[0]
     days = samples.inputs.windows.cut(samples.inputs.data.daily[month], corner)
     hidden = np.isfinite(days) & sample["missing"][0, 0]
-    counts = hidden.any(axis=0)
-    np.testing.assert_array_equal(sample["weight"][0] > 0, counts)
-    expected = np.nanmean(np.where(hidden, days, np.nan)[:, counts], axis=0)
-    np.testing.assert_allclose(sample["target"][0][counts], expected, rtol=1e-5)
+    is_scored = hidden.any(axis=0)
+    np.testing.assert_array_equal(sample["weight"][0] > 0, is_scored)
+    expected = np.nanmean(np.where(hidden, days, np.nan)[:, is_scored], axis=0)
+    np.testing.assert_allclose(sample["target"][0][is_scored], expected, rtol=1e-5)
 
 
 def test_a_batch_is_its_samples_on_top_of_each_other(folder):
@@ -202,30 +202,30 @@ def test_a_batch_is_its_samples_on_top_of_each_other(folder):
     assert len(batch.inputs()) == 7
 
 
-# --- exams ----------------------------------------------------------------------------------------------------------
+# --- hold-out sets --------------------------------------------------------------------------------------------------
 
 
 def test_withheld_cell_months_are_hidden_whole(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 12), folder=folder)
-    exam = HoldOutSet.of(data, 0.2, seed=0)
-    withheld = exam.num_withheld > 0
-    seen = np.isfinite(exam.data.daily).any(axis=1)
+    hold_out = HoldOutSet.of(data, 0.2, seed=0)
+    withheld = hold_out.num_withheld > 0
+    seen = np.isfinite(hold_out.data.daily).any(axis=1)
     observed = np.isfinite(data.daily).any(axis=1)
     assert not (withheld & seen).any()
     np.testing.assert_array_equal(withheld | seen, observed)
     assert withheld.sum() / observed.sum() == pytest.approx(0.2, abs=0.02)
-    np.testing.assert_array_equal(exam.num_withheld[withheld], np.isfinite(data.daily).sum(axis=1)[withheld])
-    np.testing.assert_array_equal(exam.target, data.target)
+    np.testing.assert_array_equal(hold_out.num_withheld[withheld], np.isfinite(data.daily).sum(axis=1)[withheld])
+    np.testing.assert_array_equal(hold_out.target, data.target)
 
 
 def test_the_error_is_weighted_by_area_and_leaves_ice_and_land_out(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 3), folder=folder)
-    exam = HoldOutSet.of(data, 0.0, seed=0)
+    hold_out = HoldOutSet.of(data, 0.0, seed=0)
     estimate = np.where(np.isfinite(data.target), data.target, 99.0) + np.abs(GRID.lat)[:, None] / 90.0
     area = np.cos(np.deg2rad(GRID.lat))[:, None] * ~LAND * (data.ice <= ICE_FRACTION)
     expected = (area * (np.abs(GRID.lat)[:, None] / 90.0)).sum() / area.sum()
-    assert exam.mae(estimate.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
-    parts = np.sum([exam.error_sums(estimate[n : n + 1], slice(n, n + 1)) for n in range(3)], axis=0)
+    assert hold_out.mae(estimate.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
+    parts = np.sum([hold_out.error_sums(estimate[n : n + 1], slice(n, n + 1)) for n in range(3)], axis=0)
     assert parts[0] / parts[1] == pytest.approx(expected, rel=1e-5)
 
 
@@ -247,30 +247,30 @@ def test_the_error_is_weighted_by_area_where_rows_are_not_equally_high(folder):
     )
 
 
-def test_a_month_alone_is_judged_under_the_clouds_of_its_neighbour(folder):
+def test_a_month_alone_is_evaluated_under_the_clouds_of_its_neighbour(folder):
     source = small_ocean(1)
     july, august = (prepare(source, (2001, month), (2001, month), folder=folder) for month in (7, 8))
     stripes = HoldOutSet.of(july, 0.2, seed=0)
     clouds = clouds_beside(august, is_later=True)
-    exam = HoldOutSet.of(july, 0.2, seed=0, clouds=clouds)
-    assert (stripes.pattern, exam.pattern) == ("swath", "clouds")
+    hold_out = HoldOutSet.of(july, 0.2, seed=0, clouds=clouds)
+    assert (stripes.pattern, hold_out.pattern) == ("swath", "clouds")
     np.testing.assert_array_equal(clouds, np.isnan(august.daily[0, 9:]))
     np.testing.assert_array_equal(clouds_beside(july, is_later=False), np.isnan(july.daily[0, :22]))
-    withheld = exam.num_withheld[0] > 0
+    withheld = hold_out.num_withheld[0] > 0
     assert withheld.sum() / np.isfinite(july.daily[0]).any(axis=0).sum() == pytest.approx(0.2, abs=0.02)
 
 
 def test_without_a_truth_the_withheld_days_are_the_target(folder):
     data = prepare(small_ocean(1, monthly=False), (2001, 1), (2001, 12), folder=folder)
-    exam = HoldOutSet.of(data, 0.3, seed=0)
-    hidden = np.isfinite(data.daily) & np.isnan(exam.data.daily)
+    hold_out = HoldOutSet.of(data, 0.3, seed=0)
+    hidden = np.isfinite(data.daily) & np.isnan(hold_out.data.daily)
     known = hidden.any(axis=1)
-    np.testing.assert_array_equal(np.isfinite(exam.target), known)
+    np.testing.assert_array_equal(np.isfinite(hold_out.target), known)
     n, y, x = np.argwhere(known)[10]
-    assert exam.target[n, y, x] == pytest.approx(data.daily[n, hidden[n, :, y, x], y, x].mean(), rel=1e-5)
+    assert hold_out.target[n, y, x] == pytest.approx(data.daily[n, hidden[n, :, y, x], y, x].mean(), rel=1e-5)
 
 
-def test_nothing_to_judge_by(folder):
+def test_nothing_to_evaluate_against(folder):
     data = prepare(small_ocean(1), (2001, 1), (2001, 1), folder=folder)
     icy = replace(data, ice=np.ones_like(data.ice))
     with pytest.raises(DataError, match="no cell can be scored"):

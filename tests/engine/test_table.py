@@ -44,14 +44,14 @@ def scattered(table: Embedding2d, count: int = 60) -> np.ndarray:
 def test_neighbourhoods_and_their_gradient_agree_with_the_slow_reference(shape, topology, dtype):
     table = filled(shape, (min(4, shape[0]), min(4, shape[1])), topology, dtype=dtype)
     points = scattered(table)
-    found = table(torch.tensor(points))
-    assert found.dtype == dtype
+    values = table(torch.tensor(points))
+    assert values.dtype == dtype
     weight = table.weight.detach().numpy()
     expected = table_windows(weight, points, GLOBE, table.padding, topology)
-    np.testing.assert_array_equal(found.detach().numpy(), expected)
+    np.testing.assert_array_equal(values.detach().numpy(), expected)
 
     gradient = np.random.default_rng(3).normal(size=expected.shape)
-    found.backward(torch.tensor(gradient, dtype=dtype))
+    values.backward(torch.tensor(gradient, dtype=dtype))
     assert table.weight.grad is not None
     np.testing.assert_allclose(
         table.weight.grad.numpy(),
@@ -156,11 +156,11 @@ def test_west_of_the_first_column(topology, expected):
     ],
 )
 def test_points_on_an_edge(topology, lon, lat, cell):
-    found = divmod(
+    row_and_column = divmod(
         int(Embedding2d((8, 4, 1), topology=topology).cells(torch.tensor([lon, lat], dtype=torch.float64))), 4
     )
-    assert 0 <= found[0] < 8
-    assert cell is None or found == cell
+    assert 0 <= row_and_column[0] < 8
+    assert cell is None or row_and_column == cell
 
 
 @given(st.floats(-180.0, 179.999), st.floats(-90.0, 90.0), st.integers(-3, 3))
@@ -192,7 +192,7 @@ def test_the_sphere_looks_alike_from_both_poles(shape):
 
 
 @pytest.mark.parametrize(
-    ("points", "words"),
+    ("points", "message"),
     [
         ([[0.0, math.nan], [0.0, 0.0]], "1 of 2 points are not finite"),
         ([[math.inf, 0.0]], "1 of 1 points are not finite"),
@@ -202,12 +202,12 @@ def test_the_sphere_looks_alike_from_both_poles(shape):
     ],
 )
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_points_that_lie_nowhere_are_refused(points, words, topology):
+def test_points_that_lie_nowhere_are_refused(points, message, topology):
     table = Embedding2d((6, 4, 1), padding=(1, 1), topology=topology)
     for look_up in (table, table.cells):
         with pytest.raises(DataError) as refusal:
             look_up(torch.tensor(points))
-        assert words in str(refusal.value)
+        assert message in str(refusal.value)
 
 
 def test_longitude_is_an_angle_on_the_sphere_only():
@@ -219,7 +219,7 @@ def test_longitude_is_an_angle_on_the_sphere_only():
 
 
 @pytest.mark.parametrize(
-    ("choice", "words"),
+    ("choice", "message"),
     [
         (
             {"padding": (7, 1)},
@@ -237,10 +237,10 @@ def test_longitude_is_an_angle_on_the_sphere_only():
         ({"exterior": (0.0, 0.0, math.nan, 10.0), "topology": "clamp"}, "give w, h > 0"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(choice, words):
+def test_sizes_that_cannot_be_are_refused(choice, message):
     with pytest.raises(ChoiceError) as refusal:
         Embedding2d(**{"manifold": (6, 4, 1), **choice})
-    assert words in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

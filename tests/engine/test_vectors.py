@@ -13,8 +13,8 @@ from engine.sphere import LatLonGrid, great_circle_km
 
 def test_the_force_by_hand():
     """U = cos 2λ is −1 at 90° E and 90° W, 1 on the date line; V = sin 2φ is 1 at 45° N, 0 at the poles."""
-    found = force(np.array([0.0, 45.0, -45.0, 90.0]), np.array([90.0, 180.0, -90.0, 0.0]))
-    np.testing.assert_allclose(found, [[-1, 0], [1, 1], [-1, -1], [1, 0]], atol=1e-15)
+    vectors = force(np.array([0.0, 45.0, -45.0, 90.0]), np.array([90.0, 180.0, -90.0, 0.0]))
+    np.testing.assert_allclose(vectors, [[-1, 0], [1, 1], [-1, -1], [1, 0]], atol=1e-15)
 
 
 def test_the_guides_grid_puts_one_point_in_every_cell_of_its_table():
@@ -46,13 +46,13 @@ def test_a_sample_is_the_asked_share_of_the_observed_points(name):
 
 def test_a_sample_favours_no_place():
     """Each quarter of the 2,016 points holds 252 of 1,008 drawn ones, give or take four times σ = 9.7."""
-    counts = [
+    num_drawn = [
         part.sum()
         for seed in range(4)
         for half in np.array_split(force_field().sampled(0.5, seed), 2, axis=0)
         for part in np.array_split(half, 2, axis=1)
     ]
-    assert all(abs(count - 252) < 39 + 8 for count in counts), counts  # the halves differ by a column of 16
+    assert all(abs(count - 252) < 39 + 8 for count in num_drawn), num_drawn  # the halves differ by a column of 16
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1e-6])
@@ -61,18 +61,18 @@ def test_a_share_that_leaves_nothing_to_learn_or_to_score_is_refused(share):
         force_field().sampled(share, seed=0)
 
 
-def test_the_nearest_rival_takes_the_nearest_sampled_point_on_the_sphere():
+def test_the_nearest_baseline_takes_the_nearest_sampled_point_on_the_sphere():
     field = force_field()
     sampled = field.sampled(0.05, seed=1)
     points = field.points().reshape(-1, 2)
     near = points[sampled.ravel()]
     km = great_circle_km(points[:, None, 1], points[:, None, 0], near[None, :, 1], near[None, :, 0]).numpy()
     choices = field.values[sampled][km.argmin(axis=1)].reshape(field.values.shape)
-    found = field.nearest(sampled)
-    np.testing.assert_array_equal(found[sampled], field.values[sampled])
+    nearest = field.nearest(sampled)
+    np.testing.assert_array_equal(nearest[sampled], field.values[sampled])
     alone = np.sort(km, axis=1)[:, 1] - km.min(axis=1) > 10.0  # km: elsewhere two points tie
     assert alone.mean() > 0.9
-    np.testing.assert_array_equal(found.reshape(-1, 2)[alone], choices.reshape(-1, 2)[alone])
+    np.testing.assert_array_equal(nearest.reshape(-1, 2)[alone], choices.reshape(-1, 2)[alone])
 
 
 def test_an_unknown_field_is_refused():

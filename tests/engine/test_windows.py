@@ -107,7 +107,7 @@ def test_a_window_larger_than_the_grid_takes_the_patches_that_fit():
 
 
 @pytest.mark.parametrize(
-    ("size", "overlap", "patch", "words"),
+    ("size", "overlap", "patch", "message"),
     [
         ((10, 16), 0, (4, 4), "patch height 4 does not divide a window height of 10 .* 8 or 12"),
         ((16, 3), 0, (4, 4), "patch width 4 does not divide a window width of 3 .* 4"),
@@ -115,8 +115,8 @@ def test_a_window_larger_than_the_grid_takes_the_patches_that_fit():
         ((60, 60), 0, (60, 60), "patch height 60 is larger than the grid's 36"),
     ],
 )
-def test_windows_that_cannot_be_are_told_in_words(size, overlap, patch, words):
-    with pytest.raises(ChoiceError, match=words):
+def test_windows_that_cannot_be_are_told_in_words(size, overlap, patch, message):
+    with pytest.raises(ChoiceError, match=message):
         Windows.of(GLOBE, size, overlap, patch)
 
 

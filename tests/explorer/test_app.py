@@ -57,22 +57,22 @@ def test_a_page_that_fails_shows_a_sentence_and_can_be_tried_again(
     assert "broken" in shell._views
 
 
-def test_an_exception_in_a_callback_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_in_a_callback_is_logged_and_shown(caplog: pytest.LogCaptureFixture) -> None:
     shell = app.Shell(Session())
-    told = []
-    shell._say = lambda severity, sentence: told.append((severity, sentence))
+    messages = []
+    shell._say = lambda severity, sentence: messages.append((severity, sentence))
     shell._failed(ChoiceError("K is 0", "K", "choose K ≥ 1"))
-    assert told == [("error", "K is 0 (K). Remedy: choose K ≥ 1.")]
+    assert messages == [("error", "K is 0 (K). Remedy: choose K ≥ 1.")]
     assert "ChoiceError" in caplog.text
 
 
-def test_an_unknown_page_leads_to_the_first_and_is_said() -> None:
+def test_an_unknown_page_opens_the_first_with_a_message() -> None:
     shell = app.Shell(Session())
-    told = []
-    shell._say = lambda severity, sentence: told.append(sentence)
+    messages = []
+    shell._say = lambda severity, sentence: messages.append(sentence)
     shell.visit({"page": "../x", "L": "9"})
     assert shell.session.page == "basis"
-    assert told == ["There is no page “../x”. This is Basis."]
+    assert messages == ["There is no page “../x”. This is Basis."]
     assert shell.rail.address.startswith("?page=basis&")
 
 

@@ -28,7 +28,7 @@ class Document:
 
 
 class Recorder:
-    """What the page was told."""
+    """The progress, results and errors that the page receives."""
 
     def __init__(self) -> None:
         self.progress: list[tuple[float | None, str]] = []
@@ -67,22 +67,22 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_an_answer_arrives_with_its_progress_before_it(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: LatestTask) -> None:
+    async def scene(recorder: Recorder, work: LatestTask) -> None:
         def job(report: Callable[[float, str], None]) -> int:
             report(0.5, "half way")
             return 42
 
-        work.start(job, told.answered)
-        await told.done.wait()
-        assert told.answers == [42]
-        assert told.progress == [(0.5, "half way"), (None, "")]
+        work.start(job, recorder.answered)
+        await recorder.done.wait()
+        assert recorder.answers == [42]
+        assert recorder.progress == [(0.5, "half way"), (None, "")]
         assert not work.running
 
     in_session(scene)
 
 
 def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: LatestTask) -> None:
+    async def scene(recorder: Recorder, work: LatestTask) -> None:
         started, stopped, go = threading.Event(), threading.Event(), threading.Event()
 
         def old(report: Callable[[float, str], None]) -> str:
@@ -95,29 +95,29 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
                 raise
             return "old"
 
-        work.start(old, told.answered)
+        work.start(old, recorder.answered)
         await asyncio.to_thread(started.wait, 120)
-        work.start(lambda report: "new", told.answered)
+        work.start(lambda report: "new", recorder.answered)
         go.set()
-        await told.done.wait()
+        await recorder.done.wait()
         assert await asyncio.to_thread(stopped.wait, 120)
-        assert told.answers == ["new"]
-        assert not told.errors
+        assert recorder.answers == ["new"]
+        assert not recorder.errors
 
     in_session(scene)
 
 
-def test_a_failure_is_told_and_leaves_the_way_free(in_session: Callable[..., None]) -> None:
-    async def scene(told: Recorder, work: LatestTask) -> None:
+def test_a_failure_is_reported_and_the_next_task_runs(in_session: Callable[..., None]) -> None:
+    async def scene(recorder: Recorder, work: LatestTask) -> None:
         def fails(report: Callable[[float, str], None]) -> None:
             raise ChoiceError("no cell counts", "box", "make it larger")
 
-        work.start(fails, told.answered)
-        await told.done.wait()
-        assert [str(error) for error in told.errors] == ["no cell counts (box). Remedy: make it larger."]
-        told.done.clear()
-        work.start(lambda report: "fine", told.answered)
-        await told.done.wait()
-        assert told.answers == ["fine"]
+        work.start(fails, recorder.answered)
+        await recorder.done.wait()
+        assert [str(error) for error in recorder.errors] == ["no cell counts (box). Remedy: make it larger."]
+        recorder.done.clear()
+        work.start(lambda report: "fine", recorder.answered)
+        await recorder.done.wait()
+        assert recorder.answers == ["fine"]
 
     in_session(scene)

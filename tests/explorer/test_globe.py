@@ -154,7 +154,7 @@ def test_colormap_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("arguments", "expected"),
     [
         ((-1.0, 3.0, False), (-1.0, 3.0)),
         ((-1.0, 3.0, True), (-3.0, 3.0)),
@@ -162,10 +162,10 @@ def test_colormap_that_does_not_exist() -> None:
         ((0.0, 0.0, True), (0.0, 1.0)),
     ],
 )
-def test_range(asked: tuple[float, float, bool], got: tuple[float, float]) -> None:
+def test_range(arguments: tuple[float, float, bool], expected: tuple[float, float]) -> None:
     globe = Globe()
-    globe.use_range(*asked)
-    assert (globe.vmin, globe.vmax) == got
+    globe.use_range(*arguments)
+    assert (globe.vmin, globe.vmax) == expected
 
 
 def test_the_coast_comes_with_its_meaning_and_only_once() -> None:

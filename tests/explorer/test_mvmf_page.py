@@ -199,7 +199,7 @@ def moved(page: view.MvmfView, action: str, index: int, lat: float = 0.0, lon: f
 def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfView) -> None:
     globe = page.stage.globe
     assert [(handle["lat"], handle["lon"]) for handle in globe.handles] == [(48.0, 8.0), (-36.0, 175.0)]
-    assert "50 % within" in page.stage.facts.object
+    assert "50 % within" in page.stage.readout.object
     assert globe.field
     assert not globe.domain
     page.model.outline = "90"
@@ -207,7 +207,7 @@ def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfVi
 
 
 def test_a_centre_is_moved_selected_and_deleted(page: view.MvmfView) -> None:
-    before, facts = page.stage.globe.field, page.stage.facts.object
+    before, readout = page.stage.globe.field, page.stage.readout.object
     moved(page, "move", 0, 30.0, 8.0)
     assert page.stage.globe.field != before
     assert page.model.placed[0].component.lat == 48.0
@@ -216,7 +216,7 @@ def test_a_centre_is_moved_selected_and_deleted(page: view.MvmfView) -> None:
     assert (page.model.selected, page.model.own_weight) == (0, 2.0)
     page.model.own_log_kappa = 3.0
     assert page.model.placed[0].component.kappa == pytest.approx(1000.0)
-    assert page.stage.facts.object != facts
+    assert page.stage.readout.object != readout
     moved(page, "delete", 0)
     assert len(page.model.placed) == 1
     assert len(page.stage.globe.handles) == 1
@@ -291,20 +291,20 @@ def test_the_pointer_reads_errors_on_their_map(page: view.MvmfView) -> None:
     page.model.mode = "expert"
     page.expert._take(tile_result(512))
     assert read(page, 48.0, 8.0) == density([HERE._replace(weight=1.0)], 48.0, 8.0)
-    assert "Error</dt>" in page.stage.facts.object
+    assert "Error</dt>" in page.stage.readout.object
     assert page.model.has_scale
     assert page.model.has_density
     page.model.quantity = "errors"
     assert page._map.probe.label == "Median error here"
     assert read(page, 48.0, 8.0, value=812.0) == "812 km"
     assert read(page, 48.0, 8.0) == "no picture"
-    assert "Error</dt>" not in page.stage.facts.object
-    assert "within" not in page.stage.facts.object
+    assert "Error</dt>" not in page.stage.readout.object
+    assert "within" not in page.stage.readout.object
     assert not page.model.has_scale
     assert not page.model.has_density
     page.model.quantity = "belief"
     assert page._map.probe.label == text.PER_KM2
-    assert "Error</dt>" in page.stage.facts.object
+    assert "Error</dt>" in page.stage.readout.object
 
 
 def test_the_number_of_kept_pictures_is_shown(page: view.MvmfView) -> None:
@@ -312,7 +312,7 @@ def test_the_number_of_kept_pictures_is_shown(page: view.MvmfView) -> None:
     page.expert._take(tile_result(512))
     assert "keeps 200 of its 512 test pictures" in page.expert._num_pictures.object
     page.model.quantity = "errors"
-    assert "190 <small>of 512 test pictures" in page.stage.facts.object
+    assert "190 <small>of 512 test pictures" in page.stage.readout.object
     page.expert._take(tile_result(200))
     assert "All 200 test pictures" in page.expert._num_pictures.object
 

@@ -22,10 +22,10 @@ def drafted(**source: Any) -> TrainModel:
 
 def offered(model: TrainModel, name: str = NAME) -> tuple[str, dict[str, bool]]:
     """What is chosen, and what may be."""
-    row = next(one for one in fields.form_rows(model) if one["name"] == name)
+    row = next(row for row in fields.form_rows(model) if row["name"] == name)
     assert row["kind"] == "choice"
     assert not row["problem"]
-    return row["text"], {one["text"]: one["is_legal"] for one in row["options"]}
+    return row["text"], {option["text"]: option["is_legal"] for option in row["options"]}
 
 
 def test_good_and_all_are_offered_for_files_only() -> None:
@@ -66,8 +66,8 @@ def test_a_sweep_takes_the_quality_along() -> None:
     assert model.checked().settings.trial.source.quality == "all"  # type: ignore[union-attr]
 
 
-def test_a_wrong_quality_of_an_address_is_told_and_not_offered() -> None:
+def test_a_wrong_quality_of_an_address_is_reported_and_not_offered() -> None:
     model = TrainModel({"task": "sst", "set": '{"source.kind":"file","source.path":"a.nc","source.quality":"best"}'})
-    row = next(one for one in fields.form_rows(model) if one["name"] == NAME)
+    row = next(row for row in fields.form_rows(model) if row["name"] == NAME)
     assert "should be 'good', 'all', or the number of a level" in row["problem"]
-    assert [one["text"] for one in row["options"]] == ["good", "all"]
+    assert [option["text"] for option in row["options"]] == ["good", "all"]

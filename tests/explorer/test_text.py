@@ -13,7 +13,7 @@ NASTY = "<img src=x onerror=alert(1)>"
         text.text_pane(NASTY).object,
         text.title(NASTY, NASTY).object,
         text.section(NASTY).object,
-        text.facts([(NASTY, NASTY, NASTY)]),
+        text.readout_html([(NASTY, NASTY, NASTY)]),
         text.paragraphs([(NASTY, True)]),
         text.progress(0.5, NASTY + '"'),
         text.table([(NASTY, NASTY)]),

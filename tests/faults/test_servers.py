@@ -41,12 +41,12 @@ def test_a_run_outlives_its_server_and_is_found_again(home, new_server, undistur
         pid = run.record.pid
         server.kill()
         with fresh(home) as after:
-            found = after.get(run.id)
-            assert (found.state, found.record.pid) == ("running", pid)
-            found.cancel()
-            wait_until_ended(found)
-            assert found.state == "cancelled"
-            assert_left_in_order(found)
+            same_run = after.get(run.id)
+            assert (same_run.state, same_run.record.pid) == ("running", pid)
+            same_run.cancel()
+            wait_until_ended(same_run)
+            assert same_run.state == "cancelled"
+            assert_left_in_order(same_run)
 
 
 def test_sigterm_of_the_server_leaves_runs_alone_and_the_server_ends_at_once(home, new_server):

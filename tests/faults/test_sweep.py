@@ -39,17 +39,17 @@ def trials(run: Run) -> list[dict]:
 
 
 def trial_runs(store: RunStore, run: Run) -> list[Run]:
-    return [found for found in store.list() if found.record.tags[:1] == (f"sweep {run.id}",)]
+    return [trial_run for trial_run in store.list() if trial_run.record.tags[:1] == (f"sweep {run.id}",)]
 
 
 def check(store: RunStore, run: Run, count: int) -> None:
-    """Every trial is one run, and says what its run says."""
-    told = trials(run)
-    assert [trial["number"] for trial in told] == list(range(len(told)))
-    by_run = {found.id: found for found in trial_runs(store, run)}
-    assert sorted(by_run) == sorted(trial["run"] for trial in told if trial["run"])
+    """Every trial is one run and agrees with its record."""
+    listed = trials(run)
+    assert [trial["number"] for trial in listed] == list(range(len(listed)))
+    by_run = {trial_run.id: trial_run for trial_run in trial_runs(store, run)}
+    assert sorted(by_run) == sorted(trial["run"] for trial in listed if trial["run"])
     assert len(by_run) == count
-    for trial in told:
+    for trial in listed:
         if trial["state"] == "done":
             record = by_run[trial["run"]].record
             assert record.state == "done"
@@ -63,12 +63,12 @@ def test_a_sweep_on_one_slot_finishes_all_its_trials_and_finds_the_better_choice
     run = launch(store, settings(4, 8, 64, trials=8))
     assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
     check(store, run, 8)
-    told = trials(run)
-    assert run.record.best == min(trial["value"] for trial in told)
+    listed = trials(run)
+    assert run.record.best == min(trial["value"] for trial in listed)
     assert run.record.progress == 1.0
-    found = json.loads(run.files.trials.read_text())
-    assert found["fields"] == ["model.width", "learning_rate"]
-    assert sum(found["importance"].values()) == pytest.approx(1.0)
+    content = json.loads(run.files.trials.read_text())
+    assert content["fields"] == ["model.width", "learning_rate"]
+    assert sum(content["importance"].values()) == pytest.approx(1.0)
     assert all(num_begun(trial) == 1 for trial in trial_runs(store, run))
 
 
@@ -95,7 +95,7 @@ def test_a_trial_that_falls_behind_is_pruned(store, monkeypatch):
     assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
     pruned = [trial for trial in trials(run) if trial["state"] == "pruned"]
     assert pruned
-    states = {found.id: found.state for found in trial_runs(store, run)}
+    states = {trial_run.id: trial_run.state for trial_run in trial_runs(store, run)}
     assert all(states[trial["run"]] == "pruned" for trial in pruned)
     assert all(trial["value"] is not None for trial in pruned)
 

@@ -39,8 +39,8 @@ def killed_and_resumed(store: RunStore, config: RunConfig, when: Callable[[Run],
 def test_a_basis_fit_killed_among_its_eigenvectors(store):
     whole = undisturbed(store, BASIS)
     run = killed_and_resumed(store, BASIS, lambda run: (run.folder / "checkpoints" / "last.safetensors").exists())
-    found, expected = (HarmonicBasis.load(one.folder / "basis.safetensors") for one in (run, whole))
-    assert found.key == expected.key  # of every bit
+    resumed, expected = (HarmonicBasis.load(finished.folder / "basis.safetensors") for finished in (run, whole))
+    assert resumed.key == expected.key  # of every bit
 
 
 def test_a_killed_reconstruction_of_an_archive(store, home, tmp_path):
@@ -52,6 +52,6 @@ def test_a_killed_reconstruction_of_an_archive(store, home, tmp_path):
     config = RunConfig(settings=ReconstructSettings(model=trained.name, source=source, last="2001-12"))
     whole = undisturbed(store, config)
     run = killed_and_resumed(store, config, lambda run: len(list((run.folder / "parts").glob("*.npz"))) > 2)
-    found, expected = ((one.folder / "reconstruction.nc").read_bytes() for one in (run, whole))
-    assert found == expected
+    resumed, expected = ((finished.folder / "reconstruction.nc").read_bytes() for finished in (run, whole))
+    assert resumed == expected
     assert not (run.folder / "parts").exists()

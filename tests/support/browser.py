@@ -50,13 +50,13 @@ SERVER_FAULTS = re.compile(
 
 @dataclass
 class Server:
-    """A running `panel serve`: where it answers, and what it has said so far."""
+    """A running `panel serve`: its address, its log and its process."""
 
     url: str
     log: Path
     process: subprocess.Popen[bytes]
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text(errors="replace")
 
     def stop(self) -> None:
@@ -88,7 +88,7 @@ def wait_ready(page: Page, title: str) -> None:
 
 
 def address_of(page: Page) -> dict[str, str]:
-    """What the address says now, asked of the page itself: Playwright's `page.url` may lag behind."""
+    """The current query of the address, read from the page itself: Playwright's `page.url` may lag behind."""
     return dict(parse_qsl(page.evaluate("location.search").removeprefix("?")))
 
 
@@ -130,7 +130,7 @@ def resting_box(thing: Locator) -> FloatRect:
 
 
 def click_twice(button: Locator) -> None:
-    """An impatient hand: both clicks are on their way before anybody answers."""
+    """Click twice at once: the server receives both clicks before it answers the first."""
     expect(button).to_be_enabled()
     button.evaluate("button => { button.click(); button.click() }")
 
@@ -151,7 +151,7 @@ def click_until(button: Locator, sign: Locator) -> None:
 
 
 def hold(run: Run, reached: Callable[[RunRecord], bool]) -> psutil.Process:
-    """The run's process, at a standstill once its record is as asked: it cannot end before somebody has looked."""
+    """The run's process, suspended once ``reached(record)`` holds, so that it cannot end before it is checked."""
     eventually(lambda: reached(run.record), lambda: f"{run.record}: {run.log_tail()}", LONG_MS)
     pid = run.record.pid
     assert pid is not None, run.record
@@ -190,13 +190,13 @@ def start_server(app: Path, log: Path, *args: str, home: Path | None = None) -> 
     server = Server("", log, process)
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while time.monotonic() < deadline and process.poll() is None:
-        said = re.search(r"running at: (http://\S+)", server.said())
-        if said and _answers(said[1]):
-            server.url = said[1]
+        match = re.search(r"running at: (http://\S+)", server.log_text())
+        if match and _answers(match[1]):
+            server.url = match[1]
             return server
         time.sleep(0.05)
     server.stop()
-    raise RuntimeError(f"panel serve {app} is not ready:\n{server.said()}")
+    raise RuntimeError(f"panel serve {app} is not ready:\n{server.log_text()}")
 
 
 def end_runs(home: Path) -> None:
@@ -219,11 +219,13 @@ def serving(folder: Path) -> Iterator[Server]:
         server.stop()
         end_runs(home)
     # not every trace is a fault: Tornado leaves one when a tab is reloaded in the middle of an update
-    assert not re.search("Error running application handler|callback failed|work failed", server.said()), server.said()
+    assert not re.search("Error running application handler|callback failed|work failed", server.log_text()), (
+        server.log_text()
+    )
 
 
 def patient(context: BrowserContext) -> BrowserContext:
-    """A browser's window that bears with a slow machine."""
+    """A browser context with timeouts for a slow machine."""
     context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(STAYING)
     return context

@@ -12,7 +12,7 @@ LAND = np.zeros(GRID.shape, bool)
 LAND[3:8, 4:9] = True
 
 
-def usual(month: np.ndarray, grid: LatLonGrid = GRID) -> np.ndarray:
+def climatology_field(month: np.ndarray, grid: LatLonGrid = GRID) -> np.ndarray:
     """(..., H, W): a mean and two annual harmonics that differ from cell to cell."""
     lat, lon = np.deg2rad(grid.lat)[:, None], np.deg2rad(grid.lon)[None]
     theta = 2.0 * np.pi * (np.asarray(month, float)[..., None, None] - 0.5) / 12.0
@@ -29,14 +29,14 @@ def months_of(
     clear: tuple[float, ...] = (0.0, 0.05, 0.3),
     truth: bool = True,
 ) -> MonthlyData:
-    """``years`` of months: usual + anomaly (one number a month and cell), seen with noise, bias and gaps.
+    """``years`` of months: climatology + anomaly (one number a month and cell), seen with noise, bias and gaps.
 
     The share of clear days of a cell-month is drawn from ``clear``.
     """
     rng = np.random.default_rng(seed)
     num_months = 12 * years
     month = np.arange(num_months) % 12 + 1
-    target = usual(month) + anomaly * rng.normal(size=(num_months, *GRID.shape))
+    target = climatology_field(month) + anomaly * rng.normal(size=(num_months, *GRID.shape))
     days = target[:, None] + bias + noise * rng.normal(size=(num_months, 31, *GRID.shape))
     seen = rng.random(days.shape) < rng.choice(clear, (num_months, 1, *GRID.shape))
     return MonthlyData(

@@ -22,7 +22,9 @@ def made_once_in(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     def made_once(name: str, make: Callable[[Path], object]) -> Path:
         folder, done = root / name, root / f"{name}.done"
         with (root / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # until whoever makes it is ready; freed when its process dies
+            fcntl.flock(
+                lock, fcntl.LOCK_EX
+            )  # until the process that makes it is ready; released when that process dies
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # somebody failed half way
                 folder.mkdir()

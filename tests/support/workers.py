@@ -40,16 +40,16 @@ MEMORY_DISK = Path("/dev/shm")
 """Where the disk costs nothing: a SIGKILL loses nothing there that it would not lose on a real one."""
 
 
-def wait_for(condition: Callable[[], object], what: str, run: Run | None = None) -> None:
-    """Poll until ``condition()`` is true; in vain, it tells how ``run`` stands."""
+def wait_for(condition: Callable[[], object], description: str, run: Run | None = None) -> None:
+    """Poll until ``condition()`` is true; on a timeout, fail with the state of ``run``."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}\n{run and describe(run)}"
+        assert time.monotonic() < deadline, f"timed out waiting for: {description}\n{run and describe(run)}"
         time.sleep(0.005)
 
 
 def describe(run: Run) -> str:
-    """All that can be known of a run, for somebody who was not there."""
+    """The record of a run and the end of its log."""
     return "\n".join([str(run.record), *run.log_tail()])
 
 
@@ -60,13 +60,13 @@ def wait_until_ended(run: Run) -> str:
 
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Living worker processes of one run's folder, or of any run below a home folder."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline", "status"]):
         command = process.info["cmdline"] or []
         is_worker = "engine.runs.worker" in command and any(part.startswith(str(folder)) for part in command)
         if is_worker and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def assert_left_in_order(run: Run) -> None:

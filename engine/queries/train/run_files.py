@@ -27,7 +27,7 @@ _NAMES = {
 
 
 def latest_metrics(folder: Path) -> dict[str, float]:
-    """The values of the last whole line of a run's metrics, without reading the lines before; empty before the first.
+    """The values of the last whole line of a run's metrics, without reading earlier lines; empty before the first.
 
     Read again only when the file has changed.
     """
@@ -48,7 +48,7 @@ def _last_line(path: Path) -> dict[str, float]:
 
 
 def snapshot_epochs(folder: Path) -> list[int]:
-    """The epochs of which there is a snapshot, ascending."""
+    """The epochs that have a snapshot, ascending."""
     return RunFolder(folder).snapshot_epochs()
 
 
@@ -56,28 +56,28 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     """The snapshot of a run of the task ``sst`` after ``epoch`` passes, fields (lat, lon) float32.
 
     ``reconstruction``, ``target``, ``observed`` (°C), ``error`` (K), ``count`` (days), ``std`` (K) where it is
-    predicted, as :func:`engine.training.sst.task.snapshot` explains; and ``mean_error`` (K), what the mean of the
-    valid days is wrong by.
+    predicted, as :func:`engine.training.sst.task.snapshot` explains; and ``mean_error`` (K), the error of the mean of
+    the valid days.
 
     Raises:
         StoreError: there is none, it is damaged, or the task makes no maps.
     """
-    held = RunFolder(folder).read_snapshot(epoch)
-    if "reconstruction" not in held:
+    snapshot = RunFolder(folder).read_snapshot(epoch)
+    if "reconstruction" not in snapshot:
         raise StoreError("this snapshot holds no map", str(folder), "choose a run of the task 'sst'")
     fields: dict[str, Any] = {
-        name: (("lat", "lon"), held[name].astype(np.float32), {"long_name": said, "units": units})
-        for name, (said, units) in _NAMES.items()
-        if name in held
+        name: (("lat", "lon"), snapshot[name].astype(np.float32), {"long_name": long_name, "units": units})
+        for name, (long_name, units) in _NAMES.items()
+        if name in snapshot
     }
-    wrong = held["observed"].astype(np.float32) - held["target"].astype(np.float32)
-    fields["mean_error"] = (("lat", "lon"), wrong, {"long_name": "mean of the valid days − truth", "units": "K"})
-    return xr.Dataset(fields, {"lat": held["lat"], "lon": held["lon"]}, {"epoch": epoch})
+    mean_error = snapshot["observed"].astype(np.float32) - snapshot["target"].astype(np.float32)
+    fields["mean_error"] = (("lat", "lon"), mean_error, {"long_name": "mean of the valid days − truth", "units": "K"})
+    return xr.Dataset(fields, {"lat": snapshot["lat"], "lon": snapshot["lon"]}, {"epoch": epoch})
 
 
 def final_scores(folder: Path) -> dict[str, Any]:
-    """What :func:`engine.evaluation.report.report` told of model and baselines on the test years; empty while there
-    is none.
+    """The final scores of model and baselines on the test years (:func:`engine.evaluation.report.report`); empty while
+    there are none.
 
     Raises:
         StoreError: the file is damaged.
@@ -86,9 +86,9 @@ def final_scores(folder: Path) -> dict[str, Any]:
     try:
         stat = path.stat()
         key = ("final scores", str(path), stat.st_mtime_ns, stat.st_size)
-        found = CACHE.get(key, lambda: json.loads(path.read_bytes()), lambda _: 8 * stat.st_size)
+        scores = CACHE.get(key, lambda: json.loads(path.read_bytes()), lambda _: 8 * stat.st_size)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise StoreError("the scores are damaged", str(path), "train once more") from error
-    return found if "model" in found else {}
+    return scores if "model" in scores else {}

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.queries.basis import DOMAINS, BasisConfig, EigenvalueSpectrum, HarmonicProperties
-from explorer.widgets.text import Fact, Sentence, number
+from explorer.widgets.text import LabelledValue, Sentence, number
 
 
-def harmonic_facts(facts: HarmonicProperties) -> list[Fact]:
+def harmonic_readout(properties: HarmonicProperties) -> list[LabelledValue]:
     """The read-out of one harmonic."""
-    wave = facts.wavelength_km
+    wave = properties.wavelength_km
     return [
         ("Smallest scale", "–" if wave is None else number(wave / 2), "km"),
         ("Wavelength", "–" if wave is None else number(wave), "km"),
-        ("Zero parallels", str(facts.parallels), ""),
-        ("Zero meridians", str(2 * facts.meridians), ""),
+        ("Zero parallels", str(properties.parallels), ""),
+        ("Zero meridians", str(2 * properties.meridians), ""),
     ]
 
 
-def component_facts(config: BasisConfig, index: int, spectrum: EigenvalueSpectrum) -> list[Fact]:
+def component_readout(config: BasisConfig, index: int, spectrum: EigenvalueSpectrum) -> list[LabelledValue]:
     """The read-out of one component; ``index`` counts from 0."""
     return [
         ("Explains", number(100 * spectrum.explained[index]), "%"),

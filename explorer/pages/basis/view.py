@@ -135,12 +135,12 @@ class BasisView:
         if self._shown is None:
             return
         if model.show == HARMONIC:
-            pairs = text.harmonic_facts(basis.harmonic_properties(model.degree, model.order))
+            pairs = text.harmonic_readout(basis.harmonic_properties(model.degree, model.order))
         elif basis.is_fitted(model.config):
-            pairs = text.component_facts(model.config, model.component - 1, basis.spectrum(model.config))
+            pairs = text.component_readout(model.config, model.component - 1, basis.spectrum(model.config))
         else:
             return
-        self.stage.say_facts(pairs)
+        self.stage.show_readout(pairs)
         self.panel.show(self._shown)
 
     def _pick_place(self, lat: float, lon: float) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary
 from engine.queries.text import duration, place
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import Fact, number, sentence
+from explorer.widgets.text import LabelledValue, number, sentence
 
 _CALENDARS = {
     "standard": "Gregorian",
@@ -125,18 +125,18 @@ def histogram_sentence(layer: str) -> str:
     return f"{name}: fraction of the map's area{f', {units}' if units else ''}."
 
 
-def map_facts(field: xr.DataArray, second: xr.DataArray | None, percent: float) -> list[Fact]:
+def map_readout(field: xr.DataArray, second: xr.DataArray | None, percent: float) -> list[LabelledValue]:
     """The read-out of a map: the fraction of the sea with a value, and the range or the withheld fraction."""
     values = field.values[np.isfinite(field.values)]
     # every cell has a count
-    facts: list[Fact] = [] if field.name in ("coverage", "count") else [("Sea seen", number(percent), "%")]
+    readout: list[LabelledValue] = [] if field.name in ("coverage", "count") else [("Sea seen", number(percent), "%")]
     if second is not None:
         left = int(np.isfinite(second.values).sum())
-        facts.append(("Withheld", number(100 * (1 - left / max(1, values.size))), "%"))
+        readout.append(("Withheld", number(100 * (1 - left / max(1, values.size))), "%"))
     elif values.size:
         ends = f"{number(float(values.min()))} … {number(float(values.max()))}"
-        facts.append(("Range", ends, field.attrs["units"]))
-    return facts
+        readout.append(("Range", ends, field.attrs["units"]))
+    return readout
 
 
 def kept(name: str) -> str:

@@ -271,10 +271,10 @@ class DataView:
             return
         self._cost.object = paragraph(text.cost(ocean.read_cost(source, self.model.span_days)))
         if drawn.field.name == "gaps":
-            self.stage.facts.object = colour_key(text.GAPS_KEY)
+            self.stage.readout.object = colour_key(text.GAPS_KEY)
         else:
             percent = ocean.coverage_percent(source.choice, drawn.field)
-            self.stage.say_facts(text.map_facts(drawn.field, drawn.second, percent))
+            self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent))
         self.panel.show(source, drawn.field, drawn.limits)
 
     def _show_failure(self, error: Exception) -> None:

@@ -14,7 +14,7 @@ from engine.queries.embeddings import (
     ScaleTable,
 )
 from engine.queries.text import place
-from explorer.widgets.text import Fact, number
+from explorer.widgets.text import LabelledValue, number
 
 DISTANCE = (
     "Similarity of 100\u202f000 pairs of patches against their distance: density of the pairs, their median and, "
@@ -33,7 +33,7 @@ def estimate(cost: EmbeddingCost) -> str:
     return f"{number(size)} MB, about {number(max(cost.seconds, 0.01))} s on one core and {number(peak)} MB of memory."
 
 
-def facts(config: EmbeddingConfig, embedding: PatchEmbedding, clipped: float) -> list[Fact]:
+def readout(config: EmbeddingConfig, embedding: PatchEmbedding, clipped: float) -> list[LabelledValue]:
     """The read-out of one embedding."""
     size = math.sqrt(float(embedding.area_m2.max())) / 1000
     return [

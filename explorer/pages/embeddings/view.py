@@ -168,7 +168,7 @@ class EmbeddingsView:
             return
         embedding = embeddings.embedding(self._drawn)
         clipped = float(embeddings.clipped_fraction(self._drawn).mean())
-        self.stage.say_facts(text.facts(self._drawn, embedding, clipped))
+        self.stage.show_readout(text.readout(self._drawn, embedding, clipped))
         self.panel.show(self._drawn)
 
     def _pick(self, lat: float, lon: float) -> None:

@@ -204,10 +204,10 @@ class ExpertSide:
         pins: list[dict[str, Any]] = []
         if model.quantity == ERRORS:
             self._map.draw_errors(result.errors)
-            self.stage.say_facts(expert_text.error_facts(result.num_mapped, result.num_tested))
+            self.stage.show_readout(expert_text.error_readout(result.num_mapped, result.num_tested))
         else:
             self._map.draw(DrawnDensity(result.field, result.mixture.per_km2), result.summary, DENSITY)
-            self.stage.say_facts(expert_text.case_facts(case, result.summary))
+            self.stage.show_readout(expert_text.case_readout(case, result.summary))
             guess = {"lat": case.guess[0], "lon": case.guess[1], "label": "Prediction", "color": GUESS_COLOUR}
             truth = {"lat": case.truth[0], "lon": case.truth[1], "label": "True location", "color": TRUTH_COLOUR}
             pins = [guess, truth] if case.is_scored else [guess]

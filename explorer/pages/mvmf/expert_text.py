@@ -13,7 +13,7 @@ from engine.queries.mvmf.sandbox import MixtureSummary
 from engine.queries.text import place
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.probability_map import GUESS_COLOUR, TRUTH_COLOUR
-from explorer.widgets.text import Fact, Sentence, number
+from explorer.widgets.text import LabelledValue, Sentence, number
 
 SCORES = "Test scores of the expert, and of the constant prediction with the lowest loss."
 SCORE_HEADS = ("Expert", "Constant")
@@ -22,13 +22,13 @@ NO_EXPERT = "Train an expert to predict where a picture was taken."
 NO_RUN = "The run of this address does not exist or is not finished. Choose another."
 
 
-def case_facts(case: TilePrediction, summary: MixtureSummary | None) -> list[Fact]:
+def case_readout(case: TilePrediction, summary: MixtureSummary | None) -> list[LabelledValue]:
     """The read-out of a picture."""
     error = [("Error", number(round(case.error_km)), "km")] if case.is_scored else []
-    return [*error, *(() if summary is None else text.region_facts(summary))]
+    return [*error, *(() if summary is None else text.region_readout(summary))]
 
 
-def error_facts(mapped: int, tested: int) -> list[Fact]:
+def error_readout(mapped: int, tested: int) -> list[LabelledValue]:
     """The read-out of the map of errors."""
     return [("On this map", number(mapped), f"of {number(tested)} test pictures")]
 

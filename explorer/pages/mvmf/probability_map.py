@@ -127,7 +127,7 @@ class ProbabilityMap:
         self._stage.globe.param.update(field=b"", field_b=b"", domain=b"")
         self._stage.caption()
         self._stage.bar.visible = False
-        self._stage.say_facts([])
+        self._stage.show_readout([])
         self.mark([], [])
 
 

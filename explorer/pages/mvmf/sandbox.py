@@ -162,7 +162,7 @@ class Sandbox:
             alone = DrawnDensity(state.mixture.component_map(index), partial(state.mixture.component_per_km2, index))
         self._map.draw(DrawnDensity(state.field, state.mixture.per_km2), state.summary, model.show, alone)
         if state.summary is not None:
-            self.stage.say_facts(text.region_facts(state.summary))
+            self.stage.show_readout(text.region_readout(state.summary))
         self._rest.soon()
 
     def _after_rest(self) -> None:

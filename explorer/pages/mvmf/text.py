@@ -9,7 +9,7 @@ from html import escape
 from engine.queries.mvmf.centres import Component
 from engine.queries.mvmf.sandbox import LossGradient, MixtureSummary, Region
 from engine.queries.text import place
-from explorer.widgets.text import Fact, Sentence, number, sentence
+from explorer.widgets.text import LabelledValue, Sentence, number, sentence
 
 FEW_CELLS = 50
 _SMALL_GRADIENT = 1e-6
@@ -60,7 +60,7 @@ def distribution_sentences(summary: MixtureSummary, count: int, travels: bool) -
     return sentences
 
 
-def region_facts(summary: MixtureSummary) -> list[Fact]:
+def region_readout(summary: MixtureSummary) -> list[LabelledValue]:
     """The read-out of a distribution."""
     return [(f"{100 * region.level:g} % within", *split_area(region)) for region in summary.regions]
 

@@ -39,7 +39,7 @@ class MvmfView:
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [*self.stage.parts, self.expert.run.card],
             [self.stage.flat, box(self.sandbox.panel.part, self.expert.panel.part)],
-            [self.stage.bar, self._map.probe, self.stage.facts],
+            [self.stage.bar, self._map.probe, self.stage.readout],
             self._actions(),
             model,
         )

@@ -132,7 +132,7 @@ class VerdictPanel:
         detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(now, whole, region)
         result = text.verdict(now, self.model.iso) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
-        self.stage.say_facts(text.read_out(month))
+        self.stage.show_readout(text.read_out(month))
         self._changed()
         self._follow.soon()
 

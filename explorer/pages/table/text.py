@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.queries.table import BaselineScore
 from engine.queries.text import duration
-from explorer.widgets.text import Fact, Sentence, number
+from explorer.widgets.text import LabelledValue, Sentence, number
 
 NAMES = {"force": "Vector field (synthetic)", "august": "SST of August 2012"}
 _FIELDS = {"force": "synthetic vector field", "august": "sea-surface temperature of August 2012"}
@@ -61,7 +61,7 @@ def score_rows(last: Mapping[str, float], baseline: BaselineScore | None, units:
     return [(name, f"{number(value)} {unit(units)}".strip()) for name, value in scores if value is not None]
 
 
-def facts(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[Fact]:
+def readout(last: Mapping[str, float], baseline: BaselineScore | None, units: str) -> list[LabelledValue]:
     """The read-out of a run."""
     errors = [
         ("Error, test", number(last["test_l1"]), unit(units)),

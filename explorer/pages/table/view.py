@@ -182,7 +182,7 @@ class TableView:
             return
         self._stamp = stamp
         self._shown = shown
-        self.stage.say_facts(text.facts(shown.last, shown.baseline, shown.units) if shown.last else [])
+        self.stage.show_readout(text.readout(shown.last, shown.baseline, shown.units) if shown.last else [])
         self._draw_globe()
         self.panel.show(shown)
 

@@ -165,7 +165,7 @@ class RunTab:
         if snapshot is None or fields is None:
             stage.globe.param.update(field=b"", field_b=b"")
             stage.bar.visible = False
-            stage.say_facts([])
+            stage.show_readout([])
             return
         self._offer_epochs(list(snapshot.epochs))
         layer = self._model.layer if self._model.layer in fields or self._model.layer == "against" else "error"
@@ -177,7 +177,7 @@ class RunTab:
         packed = [b"" if name is None else pack_field(fields[name].values, axes, key) for name in (first, second)]
         stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
         stage.scale(colours, low, high, *_LABELS[layer])
-        stage.say_facts(
+        stage.show_readout(
             [
                 ("Map after epoch", str(fields.attrs["epoch"]), f"of {snapshot.record.num_epochs or '–'}"),
                 *_truth(fields),

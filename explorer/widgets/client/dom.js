@@ -1,7 +1,7 @@
-// What our components share: elements, requests to the server, numbers as text. Text is always set as text: nothing that
-// came from outside becomes markup.
+// Shared by our components: elements, requests to the server, numbers as text. Text is always set as text content, so
+// that text from outside never becomes markup.
 
-// An element; what is no property of it becomes an attribute, "on…" a listener
+// An element; a name that is not one of its properties becomes an attribute, "on…" a listener
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,7 +15,7 @@ function element(tag, attributes = {}, ...children) {
 
 const styleSheet = (css) => element("style", { textContent: css })
 
-// Only what differs is written: a text that is set anew loses its selection, and a screen reader says it again
+// Only a difference is written: text that is set again loses its selection, and a screen reader repeats it
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
@@ -28,8 +28,8 @@ function placeChild(parent, index, node) {
   if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null)
 }
 
-// send(what, fields) → serial. The last few requests travel together: of two quick messages the server may see the second
-// only. `isKept` says which of the earlier ones go along.
+// send(what, fields) → serial. The last few requests are sent together, because of two quick messages the server may
+// see only the second. `isKept` selects the earlier ones that are sent again.
 function requestSender(model, isKept = () => true) {
   return (what, fields = {}) => {
     const serial = (model.requests.at(-1)?.serial ?? 0) + 1

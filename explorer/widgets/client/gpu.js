@@ -1,8 +1,8 @@
-// The WebGL2 side of one view: programs, a few textures, one polygon round the map. globe.py puts FRAGMENT and HALO in
+// The WebGL2 side of one view: programs, a few textures, one polygon around the map. globe.py puts FRAGMENT and HALO in
 // front.
 
-// A regular polygon round the middle as a fan: the disc of the globe, or with four sides a rectangle. Fewer pixels than
-// the whole canvas, since a software renderer pays for each.
+// A regular polygon around the middle as a fan: the disc of the globe, or with four sides a rectangle. Fewer pixels
+// than the whole canvas, since a software renderer pays for each.
 const VERTEX = `#version 300 es
 uniform vec2 uReach; // half width and height, 1 = the canvas
 uniform int uSides;
@@ -70,13 +70,13 @@ class Gpu {
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE)
   }
 
-  // A program is made when its features are first asked for, and kept
+  // A program is compiled at the first use of its features, and kept
   use(source, features) {
     const key = `${source.length} ${Object.values(features).map(Number)}`
     if (!this.programs.has(key)) this.programs.set(key, link(this.gl, source, features))
-    const made = this.programs.get(key)
-    this.gl.useProgram(made.program)
-    return made.at
+    const program = this.programs.get(key)
+    this.gl.useProgram(program.program)
+    return program.at
   }
 
   layer(name, layer, at) {

@@ -1,4 +1,4 @@
-// Handles on one view: places that a hand or the arrow keys move. Each is a button, so that it can be tabbed to.
+// Handles on one view: places that the pointer or the arrow keys move. Each is a button, so that Tab reaches it.
 
 const HANDLE_STYLE = `
   .hg .handles { position: absolute; inset: 0; pointer-events: none; overflow: hidden }
@@ -9,7 +9,7 @@ const HANDLE_STYLE = `
   .hg .handle:focus-visible { outline: 2px solid var(--mui-palette-primary-main, #3FD0B6); outline-offset: 1px }
   .hg .handle:active { cursor: grabbing }`
 
-const HANDLE_WAIT = 400 // ms after which the next place is told although the last one has not been drawn
+const HANDLE_WAIT = 400 // ms after which the next place is sent although the last one has not been drawn
 
 class Handles {
   constructor(view) {
@@ -20,7 +20,7 @@ class Handles {
     view.root.append(this.layer)
   }
 
-  // The same elements go on as long as their ids do: one of them may be in a hand or have the focus
+  // An element is kept as long as its id exists: it may be dragged or have the focus
   set(handles) {
     const kept = new Set(handles.map(({ id }) => id))
     for (const [id, { button, line }] of this.held) {
@@ -45,7 +45,7 @@ class Handles {
     const handle = { button, line, place: null, to: null, label: "", color: "#3FD0B6" } // as savePng draws pins
     button.addEventListener("pointerdown", (event) => this.down(id, event))
     button.addEventListener("pointermove", (event) => this.move(id, event))
-    // one that comes to lie under a resting pointer takes it from the canvas, which tells that it left
+    // a handle that appears under a resting pointer takes it from the canvas, which then gets pointerleave
     button.addEventListener("pointerenter", (event) => this.view.hover(this.view.input.offset(event)))
     button.addEventListener("pointerup", () => this.up(id))
     button.addEventListener("pointercancel", () => this.up(id))
@@ -66,10 +66,10 @@ class Handles {
       line.style.width = `${length}px`
       line.style.transform = `translate(${from.x}px, ${-from.y}px) rotate(${Math.atan2(from.y - end.y, end.x - from.x)}rad)`
     }
-    if (this.busy && view.scene.drawn !== this.toldAt) this.rest()
+    if (this.busy && view.scene.drawn !== this.sentAt) this.rest()
   }
 
-  // ------------------------------------------------------------ hand and keys
+  // ------------------------------------------------------------ pointer and keys
 
   down(id, event) {
     if (event.button !== 0) return
@@ -114,25 +114,25 @@ class Handles {
   }
 
   put(id, place, what) {
-    Object.assign(this.held.get(id), { place, to: null }) // its line led from where it was
+    Object.assign(this.held.get(id), { place, to: null }) // the line started at its previous place
     this.waiting = { id, what }
     this.place()
-    if (this.waiting && (what === "drop" || !this.busy)) this.tell()
+    if (this.waiting && (what === "drop" || !this.busy)) this.send()
   }
 
-  // What is told next waits until the last of it was drawn: a slow server gets fewer places, not a queue of them
-  tell() {
+  // The next place is sent once the last one has been drawn: a slow server gets fewer places, not a queue of them
+  send() {
     const { id, what } = this.waiting
     this.waiting = null
     this.busy = true
-    this.toldAt = this.view.scene.drawn
+    this.sentAt = this.view.scene.drawn
     this.say(id, what)
     this.view.after("handles", HANDLE_WAIT, () => this.rest())
   }
 
   rest() {
     this.busy = false
-    if (this.waiting) this.tell()
+    if (this.waiting) this.send()
   }
 
   say(id, what) {

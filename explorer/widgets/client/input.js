@@ -1,7 +1,7 @@
-// Pointer, wheel, touch and keyboard on one view. The view moves its camera; this file says how far.
+// Pointer, wheel, touch and keyboard on one view. The view moves its camera by the amounts computed here.
 
 const FRICTION = 0.93 // share of the speed left after one frame of 1/60 s
-const CLICK_SLOP = 4 // CSS pixels a pointer may wander and still click
+const CLICK_SLOP = 4 // CSS pixels a pointer may move in a click
 
 class Input {
   constructor(view) {
@@ -104,7 +104,7 @@ class Input {
     }
   }
 
-  // The brush touches the map here, unless it has hardly moved since it last did
+  // Apply the brush here, unless it has moved less than a third of its radius
   dab([x, y]) {
     const { view } = this
     const place = view.placeAt(x, y)
@@ -121,7 +121,7 @@ class Input {
     if (points.length) this.view.paint(points)
   }
 
-  // A brush is used where a click would be told
+  // Enter: apply the brush in the middle of the view if there is one, else click there
   press() {
     const { view } = this
     if (!(view.model.brush > 0)) return view.click(0, 0)
@@ -130,7 +130,7 @@ class Input {
     this.endStroke()
   }
 
-  // Degrees per frame over the last moments of the drag, nothing when the pointer rested before it was lifted
+  // Degrees per frame over the last 90 ms of a drag; null when the pointer rested before it was released
   speed(now) {
     const first = this.trail[0], last = this.trail.at(-1)
     if (!first || now - last.time > 60 || last.time - first.time < 8) return null

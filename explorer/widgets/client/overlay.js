@@ -1,4 +1,4 @@
-// The DOM over the canvas: markers, the echo of another view's pointer, the divider between two fields, a sentence.
+// The DOM over the canvas: markers, the position of another view's pointer, the divider between two fields, a message.
 
 const STYLE = `
   .hg { position: relative; isolation: isolate; width: 100%; height: 100%; min-height: 0; overflow: hidden; font: 500 calc(12px * var(--h-zoom, 1))/1.2 Inter, system-ui, sans-serif }
@@ -90,7 +90,7 @@ class Overlay {
     this.place()
   }
 
-  // Where a brush has touched, until the field that answers it is drawn
+  // The strokes of the brush, until the field computed from them is drawn
   dab(x, y, radius) {
     const mark = element("div", { className: "dab" })
     Object.assign(mark.style, { width: `${2 * radius}px`, height: `${2 * radius}px`, transform: `translate(${x}px, ${-y}px)` })
@@ -106,8 +106,8 @@ class Overlay {
     for (const mark of this.pins) {
       const point = this.placeAt(mark.pin, mark.place)
       if (!point?.visible) continue
-      mark.reach ||= mark.label ? mark.pin.lastChild.offsetWidth : 0 // asked once: every answer costs a layout
-      // it would stick out
+      mark.reach ||= mark.label ? mark.pin.lastChild.offsetWidth : 0 // measured once: each measurement forces a layout
+      // at the lower or right edge the label is put on the other side
       mark.pin.classList.toggle("under", point.y + PIN_HEIGHT > height / 2)
       mark.pin.classList.toggle("before", point.x + PIN_SIDE + mark.reach > width / 2)
     }

@@ -1,13 +1,13 @@
 // A view, or all views of its group as they lie on the screen, as a picture with title, colour bar and units.
 
 const PICTURE_RATIO = 2
-const SHEET_WIDTH = 640 // CSS pixels from which on the letters of a sheet grow with it, to be read from the back row
+const SHEET_WIDTH = 640 // CSS pixels from which on the letters of a sheet grow with its width, for projectors
 const PAGE = {
   dark: { stage: "#0B0E14", text: "#E8EBF1", secondary: "#9DA7B8" },
   light: { stage: "#F4F6F8", text: "#151A23", secondary: "#566072" },
 }
 
-// What is drawn, and where: row by row as on the screen, the first one's corner at 0, 0
+// The panes and their positions: row by row as on the screen, the corner of the first at 0, 0
 function panesOf(views) {
   const boxes = views.map((view) => ({ view, box: view.root.getBoundingClientRect() }))
   const left = Math.min(...boxes.map(({ box }) => box.left))
@@ -17,7 +17,7 @@ function panesOf(views) {
     .sort((one, other) => one.row - other.row || one.x - other.x)
 }
 
-// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it stands
+// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is
 function savePicture(view, { file, title, label, units, captions, names }) {
   const isSheet = captions.length > 0
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
@@ -65,11 +65,11 @@ function savePicture(view, { file, title, label, units, captions, names }) {
   }, "image/png")
 }
 
-// The map of a view at x, y, its divider and its places, named by `name(words, x, y)`
+// The map of a view at x, y, its divider and its places, named by `name(text, x, y)`
 function drawPane(context, view, dark, x, y, name) {
   const { canvas, size, shown, model } = view
   if (!view.gpu) return
-  view.gpu.draw(shown, view.shot(PICTURE_RATIO, dark)) // in this very task, so that the drawing buffer is still there to copy
+  view.gpu.draw(shown, view.shot(PICTURE_RATIO, dark)) // in the same task, while the drawing buffer can still be copied
   context.drawImage(canvas, x, y, size.width, size.height)
   view.touch()
   for (const { place, label, color } of [...view.overlay.pins, ...view.handles.held.values()]) {

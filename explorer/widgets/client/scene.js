@@ -1,7 +1,7 @@
-// What is drawn, as plain arrays: fields, mask, colour table, coast. Knows neither the screen nor WebGL.
+// The drawn data as plain arrays: fields, mask, colour table, coast. Independent of screen and WebGL.
 
 const MISSING = 3.0e38 // globe.frag compares with the same number
-const REACH = 0.5001 // steps that a grid reaches beyond its last sample: half, and what rounding adds
+const REACH = 0.5001 // steps that a grid reaches beyond its last sample: half a step and a margin for rounding
 const PREVIEW_WORK = 2.5e7 // multiplications above which harmonics are first expanded at half resolution
 
 // bytes: uint32 length of the header, the header as JSON, the payload (see globe.py)
@@ -69,8 +69,8 @@ function expandFactors(latTable, trig, height, rank, width) {
   return values
 }
 
-// The waves of harmonic orders on a circle of columns, cos mλ or, for m < 0, sin |m|λ; the last few are kept, because
-// one slider asks for the same ones again and again
+// The waves of harmonic orders on a circle of columns, cos mλ or, for m < 0, sin |m|λ; the last few are cached, because
+// one slider uses the same ones repeatedly
 const WAVES = new Map()
 
 function wavesOf({ orders, lon0, dlon, width }) {
@@ -130,8 +130,8 @@ function rowAround({ values, grid }, row, u) {
   return { sum: (wa && wa * a) + (wb && wb * b), weight: wa + wb, valid: (f < 0.5 ? a : b) < MISSING }
 }
 
-// Column and row of a place, in samples; null where the grid does not reach. This and the three below are the rules of
-// globe.frag, step by step.
+// Column and row of a place, in samples; null where the grid does not reach. This and the three functions below repeat
+// the rules of globe.frag.
 function locate({ lat0, dlat, lon0, dlon, periodic, height, width, gaps }, lat, lon) {
   let u = (lon - lon0) / dlon
   if (periodic) {
@@ -169,14 +169,14 @@ function blockAt({ values, grid }, { u, v }) {
   return value < MISSING ? value : null
 }
 
-// The value drawn at a place, or null where it is missing and where colours are drawn
+// The value drawn at a place; null where it is missing or colours are drawn
 function valueAt(layer, lat, lon, blocks) {
   const at = layer.colours ? null : locate(layer.grid, lat, lon)
   if (at === null) return null
   return blocks ? blockAt(layer, at) : smoothAt(layer, at)
 }
 
-// The colour table as RGBA, 256 entries; grey until one is given
+// The colour table as RGBA, 256 entries; grey until one is set
 function readLut(bytes) {
   const rgb = bytes && bytes.byteLength === 768 ? new Uint8Array(bytes) : null
   const rgba = new Uint8Array(1024).fill(255)
@@ -193,19 +193,19 @@ async function readCoast(bytes) {
   return { coast, coastScale: [255 / packet.levels_per_degree, packet.zero / 255] }
 }
 
-// Everything that one view gives to those that follow it
+// All data that a view shares with the views that follow it
 class Scene {
   first = null
   second = null
   domain = null
-  dimmed = true // whether what lies outside the domain is
+  dimmed = true // whether cells outside the domain are dimmed
   coast = null
   coastScale = [1, 0]
   lut = readLut(null)
   vmin = 0
   vmax = 1
   blocks = false
-  drawn = 0 // how many fields were given so far
+  drawn = 0 // number of fields set so far
 
   // Whether the colour table and its range are in use
   get mapped() {

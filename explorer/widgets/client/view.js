@@ -1,10 +1,10 @@
-// One view of a scene: a canvas, a camera, what lies on top, and when to draw.
+// One view of a scene: a canvas, a camera, the overlay, and the schedule of drawing.
 
 const VIEWS = (window.harmoniaGlobes ??= new Set()) // every view in this page, so that views can follow one another
 
 const GRATICULE_STEPS = [30, 10, 5, 1]
 const FRAME_BUDGET = 30 // ms a frame may take while something moves; slower machines get fewer pixels until it rests
-const REST = 300 // ms without change until the sharp picture: more than lies between two steps of a dragged slider
+const REST = 300 // ms without change until the sharp picture: longer than the time between two steps of a dragged slider
 const FOLLOW = 160 // ms until a follower draws what its leader has drawn
 const PIXELS_MAX = 8e6
 const EARTH_KM = 6371
@@ -31,7 +31,7 @@ class View {
     const { signal } = this.stopped
     this.canvas.addEventListener("webglcontextlost", (event) => (event.preventDefault(), (this.gpu = null)), { signal })
     this.canvas.addEventListener("webglcontextrestored", () => this.openGpu(), { signal })
-    // also while the pointer turns the map and Input tells of no hover
+    // also while the pointer turns the map and Input reports no hover
     this.canvas.addEventListener("pointermove", (event) => this.pointed && (this.pointed = this.input.offset(event)), { signal })
     document.addEventListener("harmonia:hover", (event) => this.overlay.echo(event.detail), { signal })
     this.resized = new ResizeObserver(() => this.resize())
@@ -66,9 +66,9 @@ class View {
     this.timers[name] = setTimeout(action, delay)
   }
 
-  // ------------------------------------------------------------ what is drawn
+  // ------------------------------------------------------------ scene
 
-  // The scene of the view this one follows, or its own
+  // The scene of the view that this one follows, or its own
   get shown() {
     const { leader } = this.model
     if (!leader) return this.scene
@@ -76,8 +76,8 @@ class View {
     return this.scene
   }
 
-  // Something in the scene is new: draw it here at once, and a few times a second wherever it is followed, so that the
-  // hand on a slider waits for one picture only
+  // The scene has changed: draw it here at once and in its followers a few times a second, so that a dragged slider
+  // waits for one picture only
   sceneChanged() {
     this.touch()
     for (const view of VIEWS) if (view.model.leader && view.model.leader === this.model.group) view.followSoon()
@@ -125,7 +125,7 @@ class View {
     this.camera = next
     Object.assign(this.camera, this.projection.limit(next, this.scale, this.size.height))
     this.touch()
-    this.after("tell", 200, () => this.tellCamera())
+    this.after("camera", 200, () => this.sendCamera())
     if (linked || !this.model.group) return
     for (const view of VIEWS) {
       const same = view !== this && view.model.group === this.model.group && view.model.projection === this.model.projection
@@ -133,7 +133,7 @@ class View {
     }
   }
 
-  tellCamera() {
+  sendCamera() {
     const { lat, lon, zoom } = this.camera
     this.model.data.setv({ center_lat: lat, center_lon: lon, zoom })
   }
@@ -191,7 +191,7 @@ class View {
     return layer ? valueAt(layer, place.lat, place.lon, blocks) : null
   }
 
-  // The pointer is here, null = elsewhere. What is read there is told again whenever something new is drawn under it
+  // The pointer is here, null = elsewhere. The value there is sent again whenever the picture under it changes
   hover(offset) {
     this.pointed = offset
     const place = offset && this.placeAt(...offset)
@@ -210,7 +210,7 @@ class View {
     this.model.clicked = { lat: place.lat, lon: place.lon, value: this.valueAt(place, x), serial }
   }
 
-  // CSS pixels that the brush reaches in the middle of the view
+  // Radius of the brush in CSS pixels, in the middle of the view
   get brushRadius() {
     return (this.model.brush / EARTH_KM) * this.scale
   }
@@ -228,7 +228,7 @@ class View {
     this.touch()
   }
 
-  // Draw soon, with as many pixels as keep it fluent; once it rests, draw it sharp
+  // Draw soon, with as many pixels as the frame budget allows; at rest, draw at full resolution
   touch() {
     this.moving = true
     this.stale = true
@@ -295,20 +295,20 @@ class View {
     Object.assign(dataset, { drawn: scene.drawn, key: scene.first?.key ?? "", detail: sharp ? "full" : "quick" })
   }
 
-  // How long the whole frame takes, from the call to the finished pixels: a fence says when, nothing waits for it
+  // The time of a whole frame, from the call to the finished pixels; a fence reports its end without blocking
   measure(started) {
     const { gl } = this.gpu
     const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
     gl.flush()
     this.measured = started
-    const look = () => {
+    const check = () => {
       if (!this.gpu || this.gpu.gl !== gl || gl.isContextLost()) return
       const pending = gl.clientWaitSync(fence, 0, 0) === gl.TIMEOUT_EXPIRED
-      if (pending) return this.after("fence", 4, look)
+      if (pending) return this.after("fence", 4, check)
       gl.deleteSync(fence)
       this.moveShare = Math.min(1, Math.sqrt(FRAME_BUDGET / (performance.now() - started)))
     }
-    this.after("fence", 4, look)
+    this.after("fence", 4, check)
   }
 
   shot(ratio, dark = this.model.dark) {
