@@ -1,5 +1,3 @@
 """Configurations of runs: the settings of every task and model, validated before a run starts."""
 
 from engine.config.run_config import BasisSettings, LandSettings, RunConfig, TableSettings
-
-__all__ = ["BasisSettings", "LandSettings", "RunConfig", "TableSettings"]

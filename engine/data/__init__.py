@@ -13,19 +13,6 @@ if TYPE_CHECKING:
     from engine.data.source import MonthlyData, SSTSource
     from engine.data.sst import open_sst
 
-__all__ = [
-    "DOMAINS",
-    "Domain",
-    "MonthlyData",
-    "Months",
-    "SSTSource",
-    "by_month",
-    "coastlines",
-    "demo_ocean",
-    "land_mask",
-    "open_sst",
-]
-
 _LAZY = {
     "Months": "calendar",
     "by_month": "calendar",

@@ -8,22 +8,3 @@ from engine.embedding.patches import Patches
 from engine.embedding.position import clipped_fraction, position_embedding, position_field
 from engine.embedding.scale import SCALE_FEATURES, scale_features
 from engine.embedding.table import Embedding2d
-
-__all__ = [
-    "ENCODERS",
-    "MAX_MASKED_DEGREE",
-    "SCALE_FEATURES",
-    "Embedding2d",
-    "EncoderConfig",
-    "GeoPositionScale",
-    "HarmonicBasis",
-    "Moments",
-    "Patches",
-    "agreement",
-    "build_encoder",
-    "clipped_fraction",
-    "position_embedding",
-    "position_field",
-    "scale_features",
-    "sinusoidal_embedding",
-]

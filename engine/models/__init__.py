@@ -8,21 +8,3 @@ from engine.models.spatiotemporal.model import Reconstruction, SpatioTemporalMod
 from engine.models.spatiotemporal.spatial import SpatialPositionalEncoding2D, SpatialTransformer
 from engine.models.spatiotemporal.temporal import TemporalAttentionAggregator, TemporalPositionalEncoding
 from engine.models.spatiotemporal.video import VideoEncoder
-
-__all__ = [
-    "PRESETS",
-    "MonthlyConvDecoder",
-    "Reconstruction",
-    "ResourceEstimate",
-    "SpatialConv",
-    "SpatialPositionalEncoding2D",
-    "SpatialTransformer",
-    "SpatioTemporalConfig",
-    "SpatioTemporalModel",
-    "TemporalAttentionAggregator",
-    "TemporalPositionalEncoding",
-    "VideoEncoder",
-    "count_parameters",
-    "encoder_config",
-    "estimate",
-]

@@ -22,32 +22,3 @@ from engine.mvmf.loss import (
 from engine.mvmf.mixture import MAX_KAPPA, MIN_KAPPA, MixtureVMF, log_normaliser
 from engine.mvmf.regions import credible_region
 from engine.mvmf.running import RunningMap
-
-__all__ = [
-    "MAX_KAPPA",
-    "MIN_KAPPA",
-    "MOST_CENTRES",
-    "CentreFile",
-    "Fit",
-    "GeographicLoss",
-    "LossTerms",
-    "MixtureVMF",
-    "RunningMap",
-    "centres_near",
-    "centres_of_bytes",
-    "centres_within",
-    "coarse_log_probabilities",
-    "concentration",
-    "credible_region",
-    "decode_coordinates",
-    "decode_date",
-    "encode_coordinates",
-    "encode_date",
-    "even_centres",
-    "fit_em",
-    "fit_gradient",
-    "hierarchy_centres",
-    "kmeans_centres",
-    "log_normaliser",
-    "read_centres",
-]

@@ -4,19 +4,3 @@ from engine.config import BasisSettings, LandSettings, RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader
 from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes
 from engine.runs.store import Run, RunStore
-
-__all__ = [
-    "ACTIVE",
-    "ENDED",
-    "RESUMABLE",
-    "BasisSettings",
-    "Change",
-    "LandSettings",
-    "MetricsReader",
-    "Run",
-    "RunConfig",
-    "RunRecord",
-    "RunStore",
-    "TableSettings",
-    "changes",
-]

@@ -2,5 +2,3 @@
 
 from engine.similarity.cosine import cosine_matrix, similarity_map
 from engine.similarity.pairs import PairSample, pair_histogram, sample_pairs
-
-__all__ = ["PairSample", "cosine_matrix", "pair_histogram", "sample_pairs", "similarity_map"]

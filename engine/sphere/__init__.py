@@ -11,20 +11,3 @@ from engine.sphere.harmonics import (
     resolution_note,
     wavelength_km,
 )
-
-__all__ = [
-    "EARTH_RADIUS_M",
-    "HarmonicGrid",
-    "LatLonGrid",
-    "degree_and_order",
-    "fibonacci_sphere",
-    "flat_index",
-    "great_circle_km",
-    "grid_from_dataset",
-    "harmonics_at",
-    "lat_lon",
-    "nodal_lines",
-    "resolution_note",
-    "unit_vectors",
-    "wavelength_km",
-]

@@ -1,5 +1,3 @@
 """Work that takes long: what a run can do, by name."""
 
 from engine.training.fit import fit
-
-__all__ = ["fit"]

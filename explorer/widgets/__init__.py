@@ -2,15 +2,3 @@
 
 from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_colours, pack_field, pack_harmonics, pack_mask
 from explorer.widgets.readout import ColorScale, HoverReadout
-
-__all__ = [
-    "Axes",
-    "ColorScale",
-    "Globe",
-    "HoverReadout",
-    "colormap_bytes",
-    "pack_colours",
-    "pack_field",
-    "pack_harmonics",
-    "pack_mask",
-]

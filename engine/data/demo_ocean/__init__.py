@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from engine.data.demo_ocean.ocean import DemoDay, DemoOcean
     from engine.data.source import SSTSource
 
-__all__ = ["EXPECTED_RANGES", "PARAMETERS", "DemoDay", "DemoOcean", "ExpectedRange", "Parameter", "demo_ocean"]
-
 
 def __getattr__(name: str) -> Any:
     """Import modules that need torch on first access only."""

@@ -2,5 +2,3 @@
 
 from engine.data.sst._cost import map_note, series_note
 from engine.data.sst._open import open_sst
-
-__all__ = ["map_note", "open_sst", "series_note"]

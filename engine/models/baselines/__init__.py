@@ -18,18 +18,6 @@ from engine.models.baselines.observed import ICE_FRACTION, ObservedMonth, mean_o
 from engine.sphere import LatLonGrid
 from engine.typed import Singles
 
-__all__ = [
-    "BASELINES",
-    "ICE_FRACTION",
-    "Baseline",
-    "Baselines",
-    "Bias",
-    "Climatology",
-    "ObservedMonth",
-    "mean_of_observed_days",
-    "observed_months",
-]
-
 BASELINES: dict[str, type[Baseline]] = {
     "mean": ObservedMean,
     "mean_debiased": DebiasedMean,
