@@ -1,6 +1,6 @@
 """Errors of the engine: what is wrong, where, and the remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class EngineError(Exception):
@@ -28,6 +28,12 @@ class GridError(EngineError):
 
 class ChoiceError(EngineError):
     """A choice that cannot work with the other choices."""
+
+
+def check_choice(kind: str, choice: object, known: Iterable[str], where: str = "") -> None:
+    """Raise :class:`ChoiceError` where ``choice`` is not among the ``known`` ones of its ``kind``."""
+    if choice not in (known := tuple(known)):
+        raise ChoiceError(f"there is no {kind} {choice!r}", where or kind, f"choose one of {', '.join(known)}")
 
 
 class DataError(EngineError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import param
@@ -11,6 +12,7 @@ from engine.queries.basis import DOMAINS, Domain
 from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, SourceChoice, quality_of
 from explorer.session import Query
 
+_RUN = re.compile(r"[\w.-]{1,80}")
 _MAX_PATH, _MAX_VARIABLE = 1000, 100
 
 
@@ -107,6 +109,13 @@ class PageModel(param.Parameterized):
             changes[name or key] = place
         else:
             self.notes.append(f"{key}={query[key][:30]} in the address is not a place: degrees north, degrees east")
+
+    def read_run(self, query: Query, changes: dict[str, Any]) -> None:
+        """Read ``run``, the id of a run, for the parameter of that name."""
+        if _RUN.fullmatch(query.get("run", "")):
+            changes["run"] = query["run"]
+        elif "run" in query:
+            self.notes.append(f"run={query['run'][:30]} in the address is no run")
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(self.param[name], param.Integer):
@@ -235,6 +244,12 @@ class SourceModel(PageModel):
         if not low <= value <= high:
             self.notes.append(f"{name} {value} was clamped to {low} … {high}")
         return min(max(value, low), high)
+
+
+def address_keys(keys: str) -> dict[str, str]:
+    """``KEYS`` of a page from ``"key=parameter …"``; a key alone has the name of its parameter."""
+    pairs = (item.partition("=") for item in keys.split())
+    return {key: name or key for key, _, name in pairs}
 
 
 def numbers(text: str, count: int) -> tuple[float, ...] | None:

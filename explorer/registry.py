@@ -44,6 +44,11 @@ class Registry:
                 self._store = self._open_store()
             return self._store
 
+    def is_active(self, run_id: str) -> bool:
+        """Whether the run is queued or running."""
+        record = self.records.get(run_id)
+        return record is not None and record.state in ACTIVE
+
     def start(self) -> None:
         """Start polling, and supervise queued runs that an earlier server left."""
         if self._thread is None:

@@ -133,18 +133,19 @@ def row(record: RunRecord) -> dict[str, Any]:
         "title": title(record),
         "state": record.state,
         "label": "stopping" if record.is_stopping else record.state,
-        "detail": " · ".join(part for part in _details(record) if part),
+        "detail": " · ".join(part for part in (record.task, *progress_texts(record)) if part),
         "share": record.progress if known and record.started else None,
         "failure": record.failure or "",
         "can": ["cancel"] * record.can_cancel + ["resume"] * record.can_resume,
     }
 
 
-def _details(record: RunRecord) -> list[str]:
-    left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
+def progress_texts(record: RunRecord) -> tuple[str, str, str]:
+    """The progress, the time left and the run time, each empty where it is unknown."""
     percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
+    left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
     took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
-    return [record.task, percent, left, took]
+    return percent, left, took
 
 
 def figures(metrics: MetricsReader) -> list[tuple[str, str]]:

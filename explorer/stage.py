@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 from explorer import layout
 from explorer.layout import box, show
 from explorer.page_model import PageModel
-from explorer.session import Session
+from explorer.session import PageView, Session
 from explorer.widgets import controls
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
@@ -26,7 +26,7 @@ class Stage:
     """The parts for the page: ``parts`` (the stage), ``flat`` (beside the globe) and ``read`` (the read-out).
 
     ``content`` names what is drawn, for a screen reader. ``cancel`` is called by the button beside the progress bar.
-    ``cards`` are placed in a row of their own below the globe.
+    ``cards`` are placed in a row of their own below the globe. Changes to the keys of the address are reported.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Stage:
     ) -> None:
         self._session = session
         self._model = model
+        session.say_changed(model.notes)
         group = type(model).__name__
         common: dict[str, Any] = {"group": group, "dark": session.param.dark, "margin": 0, **globe}
         self.globe = Globe(
@@ -74,9 +75,28 @@ class Stage:
         self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
         self._turn()
 
-    def actions(self, files: Mapping[str, Callable[[], None]]) -> list[Any]:
-        """The buttons of the page's head: copy the address, export one of ``files``."""
-        return [controls.copy_link(self._session.say), controls.export_menu(files)]
+    def page_view(
+        self,
+        drawer: list[Any],
+        plots: list[Any],
+        files: Mapping[str, Callable[[], None]],
+        *,
+        parts: list[Any] | None = None,
+        read: list[Any] | None = None,
+    ) -> PageView:
+        """The page: its controls, what goes beside the globe, the files to export (``{label: action}``).
+
+        ``parts`` and ``read`` replace the stage's own.
+        """
+        actions = [controls.copy_link(self._session.say), controls.export_menu(files)]
+        return PageView(drawer, parts or self.parts, plots, read or self.read, actions, self._model)
+
+    def offer(self, name: str, content: bytes | None, missing: str) -> None:
+        """Offer a file; ``missing`` is the message where there is no content yet."""
+        if content is None:
+            self._session.say("info", missing)
+        else:
+            self.download.offer(name, content)
 
     def _turn(self) -> None:
         lat, lon, zoom = self._model.camera
@@ -85,7 +105,7 @@ class Stage:
     def _note_camera(self) -> None:
         self._model.camera = (self.globe.center_lat, self.globe.center_lon, self.globe.zoom)
 
-    def on_click(self, pick: Callable[[float, float], None]) -> None:
+    def on_click(self, pick: Callable[[float, float], object]) -> None:
         """Call ``pick(lat, lon)`` after a click on globe or map."""
         for globe in (self.globe, self.flat):
             globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config.fields import Checked
-from engine.config.sst import DemoSource, FileSource
+from engine.config.sst import DailySource, DemoSource
 
 
 class LandTiles(Checked):
@@ -23,9 +23,7 @@ class OceanTiles(Checked):
     """Windows of sea-surface temperature: temperature, anomaly, missing cells and coast."""
 
     kind: Literal["ocean"] = "ocean"
-    source: Annotated[
-        DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")
-    ] = DemoSource(step_deg=2.0, years=3)
+    source: DailySource = DemoSource(step_deg=2.0, years=3)
     size: int = Field(default=16, ge=8, le=128, description="cells along each side of a window")
     num_days: int = Field(default=120, ge=1, le=10_000, description="number of days, evenly spaced over the source")
 

@@ -11,6 +11,10 @@ class Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
 
 
+Box = tuple[float, float, float, float]
+"""South, north, west and east in degrees."""
+
+
 def whole_rows(step_deg: float) -> float:
     """``step_deg`` as it is; ValueError where it does not divide 180°."""
     rows = round(180.0 / step_deg)
@@ -19,9 +23,9 @@ def whole_rows(step_deg: float) -> float:
     return step_deg
 
 
-def checked_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """South, north, west, east in degrees as they are; ValueError where they make no box."""
-    south, north, west, east = box
+def checked_box(box: Box | None) -> Box | None:
+    """``box`` as it is; ValueError where it is none on the sphere."""
+    south, north, west, east = box or (-90, 90, -180, 180)
     if not (-90 <= south < north <= 90 and -180 <= west < east <= 360 and east - west <= 360):
         raise ValueError("must be south < north within −90..90 and west < east ≤ west + 360 within −180..360")
     return box

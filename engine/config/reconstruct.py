@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config.fields import Checked
-from engine.config.sst import DemoSource, FileSource
+from engine.config.sst import DailySource, DemoSource
 
 _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 
@@ -17,9 +17,7 @@ class ReconstructSettings(Checked):
 
     task: Literal["reconstruct"] = "reconstruct"
     model: str = Field(default="pretrained", pattern=r"^[\w.-]{1,80}$", description="id of a run, or 'pretrained'")
-    source: Annotated[
-        DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")
-    ] = DemoSource()
+    source: DailySource = DemoSource()
     first: str | None = Field(default=None, pattern=_MONTH, description="first month, as 2001-01")
     last: str | None = Field(default=None, pattern=_MONTH, description="last month, as 2001-12")
     resample: bool = Field(default=False, description="resample the source to the model's grid")

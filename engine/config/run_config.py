@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engine.config.expert import ExpertSettings
-from engine.config.fields import Checked, checked_box, whole_rows
+from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.legacy import current_keys
 from engine.config.model import SpatioTemporalConfig
 from engine.config.reconstruct import ReconstructSettings
@@ -49,7 +49,7 @@ class BasisSettings(Checked):
     max_degree: int = Field(default=40, ge=1, le=60, description="maximum harmonic degree L")
     num_components: int = Field(default=64, ge=1, description="components kept, K ≤ (L+1)²−1")
     domain: Literal["ocean", "land", "box"] = Field(default="ocean", description="region of the fit")
-    box: tuple[float, float, float, float] | None = Field(
+    box: Box | None = Field(
         default=None, description="south, north (−90..90), west, east (−180..360), degrees; with domain 'box' only"
     )
 
@@ -65,12 +65,10 @@ class BasisSettings(Checked):
 
     @field_validator("box")
     @classmethod
-    def _is_box(
-        cls, value: tuple[float, float, float, float] | None, info: ValidationInfo
-    ) -> tuple[float, float, float, float] | None:
+    def _is_box(cls, value: Box | None, info: ValidationInfo) -> Box | None:
         if (info.data.get("domain") == "box") != (value is not None):
             raise ValueError("give it with domain 'box', and only then")
-        return None if value is None else checked_box(value)
+        return checked_box(value)
 
 
 class TableSettings(Checked):
@@ -236,13 +234,14 @@ def _locate(location: tuple[int | str, ...]) -> tuple[list[str], dict[str, Field
 
 def _kinds(field: FieldInfo) -> dict[str, type[BaseModel]]:
     """The models that a field may hold, by discriminator; the key of a single model is ""."""
-    models = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if _is_model(kind)]
+    models = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if is_model(kind)]
     if not isinstance(field.discriminator, str):
         return dict(zip([""], models, strict=False))
     return {get_args(model.model_fields[field.discriminator].annotation)[0]: model for model in models}
 
 
-def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+def is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether ``kind`` is a class of settings."""
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from engine.config.fields import Checked, checked_box, whole_rows
+from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.model import SpatioTemporalConfig
 
 Years = tuple[int, int]
@@ -53,13 +53,14 @@ class FileSource(Checked):
         return value
 
 
+DailySource = Annotated[DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")]
+
+
 class SSTSettings(Checked):
     """Train a model that reconstructs monthly mean sea-surface temperature from daily fields with gaps."""
 
     task: Literal["sst"] = "sst"
-    source: Annotated[
-        DemoSource | FileSource, Field(discriminator="kind", description="source of the daily fields")
-    ] = DemoSource()
+    source: DailySource = DemoSource()
 
     climatology_years: tuple[_Year, _Year] = Field(
         default=(2001, 2002), description="first and last year of the climatology"
@@ -68,7 +69,7 @@ class SSTSettings(Checked):
     validation_years: tuple[_Year, _Year] = Field(default=(2005, 2005), description="first and last validation year")
     test_years: tuple[_Year, _Year] = Field(default=(2006, 2006), description="first and last test year")
     gap_months: int = Field(default=1, ge=0, le=11, description="months left out between adjacent splits")
-    held_out_box: tuple[float, float, float, float] | None = Field(
+    held_out_box: Box | None = Field(
         default=None,
         description="south, north (−90..90), west, east (−180..360), degrees: excluded from the loss; climatology, "
         "baselines and validation include it",
@@ -145,10 +146,7 @@ class SSTSettings(Checked):
                 raise ValueError(f"shares years with {name} {other[0]} to {other[1]}")
         return value
 
-    @field_validator("held_out_box")
-    @classmethod
-    def _is_box(cls, value: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
-        return None if value is None else checked_box(value)
+    _is_box = field_validator("held_out_box")(checked_box)
 
     @field_validator("window")
     @classmethod

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from engine.errors import ChoiceError, DataError
-from engine.sphere import LatLonGrid
+from engine.errors import DataError
 from engine.typed import Floats, Ints, Singles
 
 Fractions = Singles
@@ -142,23 +140,6 @@ def climate_at(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.uint8]:
     return climate_raster()[row, column]
 
 
-def class_fractions(grid: LatLonGrid, patch: tuple[int, int] = (1, 1)) -> Fractions:
-    """Area fraction of every class in every patch of a grid, (H/ph, W/pw, 31) float32; each sums to 1.
-
-    Exact on the sphere: raster cells cut by a patch are weighted by the area inside.
-
-    Raises :class:`ChoiceError` when the patch does not divide the grid.
-    """
-    for size, cells, name in zip(patch, grid.shape, ("height", "width"), strict=True):
-        if size < 1 or cells % size:
-            raise ChoiceError(
-                f"patch {name} {size} does not divide {cells} cells", f"grid {grid.shape}", "choose a divisor"
-            )
-    lat, lon = grid.lat_bounds[:: patch[0]], grid.lon_bounds[:: patch[1]]
-    bands = [_band_fractions(min(edges), max(edges), lon[:-1], lon[1:]) for edges in pairwise(lat)]
-    return np.stack(bands)
-
-
 def box_fractions(south: Floats, north: Floats, west: Floats, east: Floats) -> Fractions:
     """Area fraction of every class in N boxes with edges (N,) in degrees: (N, 31) float32, each sums to 1.
 
@@ -170,11 +151,6 @@ def box_fractions(south: Floats, north: Floats, west: Floats, east: Floats) -> F
         inside = member == number
         fractions[inside] = _band_fractions(low, high, west[inside], east[inside])
     return fractions
-
-
-def group_fractions(fractions: Fractions) -> Fractions:
-    """Area fractions (..., 6) of the groups from those of the classes (..., 31)."""
-    return fractions @ np.eye(NUM_GROUPS, dtype=fractions.dtype)[GROUP_OF_CLASS]
 
 
 def _check_points(lat: NDArray[Any], lon: NDArray[Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.errors import ChoiceError, DataError
+from engine.errors import ChoiceError, DataError, check_choice
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, dask_array, dot
 
@@ -195,16 +195,13 @@ def withhold(
     rng = np.random.default_rng(seed)
     targets = [round(fraction * _count(unit)) for unit in units]
     if pattern == "clouds":
-        span = months.shape[1] if whole_month else 1
-        cloud_days = (
-            _CloudDays.of(months.reshape(-1, *land.shape), land, span)
-            if clouds is None
-            else _CloudDays.of(clouds, land)
-        )
+        span = 0 if clouds is not None else months.shape[1] if whole_month else 1
+        cloud_days = _CloudDays.of(months.reshape(-1, *land.shape) if clouds is None else clouds, land, span)
         orders = (cloud_days.order(units[i], i, count, rng) for i, count in enumerate(targets))
+    elif pattern == "swath":
+        orders = (_swath_order(land.shape, rng) for _ in targets)
     else:
-        draw = _swath_order if pattern == "swath" else _random_order
-        orders = (draw(land.shape, rng) for _ in targets)
+        orders = (rng.random(land.shape) for _ in targets)
     hidden = np.stack(
         [_first(units[i], order, count) for i, (order, count) in enumerate(zip(orders, targets, strict=True))]
     )
@@ -227,10 +224,6 @@ def _first(where: Mask, order: Floats, count: int) -> Mask:
     return chosen.reshape(where.shape)
 
 
-def _random_order(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    return rng.random(shape)
-
-
 def _swath_order(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """Position of a cell between two tracks, 0..1 (H, W), periodic in the columns."""
     rows, columns = np.arange(shape[0])[:, None] / shape[0], np.arange(shape[1])[None] / shape[1]
@@ -248,7 +241,7 @@ class _CloudDays(NamedTuple):
     """Days of a unit where the units are these same days; 0 for other days."""
 
     @classmethod
-    def of(cls, days: Mask, land: Mask, span: int = 0) -> _CloudDays:
+    def of(cls, days: Mask, land: Mask, span: int) -> _CloudDays:
         sea = np.flatnonzero(~land)
         missing = np.count_nonzero(days.reshape(len(days), -1)[:, sea], axis=1)
         return cls(days, np.flatnonzero((missing > 0) & (missing < sea.size)), span)
@@ -287,8 +280,7 @@ class _CloudDays(NamedTuple):
 def _check(missing: Mask, land: Mask, fraction: float, pattern: str, clouds: Mask | None) -> None:
     if not 0.0 <= fraction <= 1.0:
         raise ChoiceError(f"a fraction of {fraction:g} cannot be withheld", "fraction", "choose one from 0 to 1")
-    if pattern not in get_args(GapPattern):
-        raise ChoiceError(f"there is no pattern {pattern!r}", "pattern", f"choose {', '.join(get_args(GapPattern))}")
+    check_choice("pattern", pattern, get_args(GapPattern))
     if missing.ndim not in (3, 4) or missing.shape[-2:] != land.shape:
         raise ChoiceError(
             f"days of shape {missing.shape} do not fit a land mask of {land.shape}",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, check_choice
 from engine.typed import Floats, Mask
 
 if TYPE_CHECKING:  # draw_rows must not import torch
@@ -74,9 +74,7 @@ def coastlines(resolution: Resolution = "50m") -> tuple[Floats, ...]:
 
 
 def _check(resolution: str) -> None:
-    known = get_args(Resolution)
-    if resolution not in known:
-        raise ChoiceError(f"there is no coastline {resolution!r}", "resolution", f"choose {' or '.join(known)}")
+    check_choice("coastline", resolution, get_args(Resolution), "resolution")
 
 
 @lru_cache
@@ -184,8 +182,7 @@ class Domain:
     east: float = -80.0
 
     def __post_init__(self) -> None:
-        if self.kind not in DOMAINS:
-            raise ChoiceError(f"there is no domain {self.kind!r}", "domain", f"choose one of {', '.join(DOMAINS)}")
+        check_choice("domain", self.kind, DOMAINS)
         if self.kind == "box" and not (-90 <= self.south < self.north <= 90):
             raise ChoiceError(
                 f"the box runs from {self.south:g}° to {self.north:g}° north", "domain", "choose south below north"

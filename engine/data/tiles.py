@@ -76,19 +76,14 @@ class TileSource(Protocol):
         ...
 
 
-def split_of_points(lat_deg: ArrayLike, lon_deg: ArrayLike, seed: int, tile_deg: float = 0.0) -> NDArray[np.uint8]:
-    """The split, as index into :data:`SPLITS`, of the block that contains each point; the arguments broadcast.
-
-    A block belongs as a whole to training (80 % of them), validation or test, at least one to each. It is at least
-    three tiles of height ``tile_deg`` high and about as wide, provided that six of them fit on the Earth.
-    """
-    return split_of_boxes(lat_deg, lat_deg, lon_deg, lon_deg, seed, tile_deg)
-
-
 def split_of_boxes(
     south: ArrayLike, north: ArrayLike, west: ArrayLike, east: ArrayLike, seed: int, tile_deg: float
 ) -> NDArray[np.uint8]:
-    """The split of the blocks that each box, in degrees, overlaps; :data:`NO_SPLIT` where they belong to several.
+    """The split, as index into :data:`SPLITS`, of the blocks that each box, in degrees, overlaps.
+
+    A block belongs as a whole to training (80 % of them), validation or test, at least one to each. It is at least
+    three tiles of height ``tile_deg`` high and about as wide, provided that six of them fit on the Earth. Where a box
+    overlaps blocks of several splits: :data:`NO_SPLIT`.
 
     Without the latter no area of a test tile occurs in training. A box is not higher than ``tile_deg``; the arguments
     broadcast.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from engine.data.august import august_sst
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, check_choice
 from engine.sphere import unit_vectors
 from engine.typed import Floats, Mask
 
@@ -107,8 +107,7 @@ def august_field() -> Target:
 
 def target(name: str) -> Target:
     """The field called ``name``: ``"force"`` or ``"august"``."""
-    if name not in TARGETS:
-        raise ChoiceError(f"there is no field {name!r}", "target", f"choose {', '.join(TARGETS)}")
+    check_choice("field", name, TARGETS, "target")
     return TARGETS[name]()
 
 

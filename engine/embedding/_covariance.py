@@ -87,15 +87,18 @@ def moments(
     return Moments(mean, covariance, total / (4.0 * torch.pi))
 
 
-def principal_axes(covariance: Tensor) -> tuple[Tensor, Tensor]:
+def principal_axes(covariance: Tensor, rank: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Eigenvalues (D,) descending and axes (D, D) in columns, made unique where the matrix leaves a choice.
 
     Neighbouring eigenvalues within ``TIE_TOLERANCE`` of the largest form a group; inside a group U any rotation is as
-    good, and the one taken diagonalises Uᵀ diag(canonical rank) U, ascending. Signs by :func:`with_signs`.
+    good, and the one taken diagonalises Uᵀ diag(rank) U, ascending (``rank`` (D,): by default the place in
+    the canonical order). Signs by :func:`with_signs`.
     """
     values, axes = eigh(covariance)
     values, axes = values.flip(0), axes.flip(1).contiguous()
-    rank = torch.argsort(canonical_order(_degree_of(covariance))).to(axes)
+    if rank is None:
+        rank = torch.argsort(canonical_order(round(covariance.shape[0] ** 0.5) - 1))
+    rank = rank.to(axes)
     for first, last in tie_groups(values):
         group = axes[:, first : last + 1]
         axes[:, first : last + 1] = group @ eigh(group.T @ (rank[:, None] * group))[1]
@@ -126,10 +129,6 @@ def canonical_order(max_degree: int) -> Tensor:
         for order in sorted(range(-degree, degree + 1), key=lambda m: (abs(m), m))
     ]
     return torch.tensor([*indices, 0])
-
-
-def _degree_of(covariance: Tensor) -> int:
-    return round(covariance.shape[0] ** 0.5) - 1
 
 
 def _by_order(max_degree: int) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ class HarmonicBasis:
         Raises :class:`ChoiceError` for an L or K outside its range and for a ``where`` that does not fit the grid or
         contains no cell.
         """
-        _check_sizes(max_degree, num_components)
+        check_sizes(max_degree, num_components)
         mask = None if where is None and grid.is_global else _checked_domain(grid, where)
         if mask is None or (grid.is_global and bool(mask.all())):
             described = {"kind": "sphere", **(domain or {}), "fraction": 1.0}
@@ -138,25 +138,14 @@ class HarmonicBasis:
     def component_factors(self, grid: LatLonGrid, component: int) -> tuple[Tensor, Tensor]:
         """One component on any grid as factors: a latitude table (H, 2L+1) and the orders (2L+1,), −L … L.
 
-        The field is ``table @ trig(orders)``, trig_m = cos mλ or, for m < 0, sin |m|λ. It is the standardised one:
-        centred and scaled by the moments of the *fit domain*, (Y − mean) · v / std, whatever the grid.
+        The field (H, W) is ``table @ HarmonicGrid(grid, L).trig``, trig_m = cos mλ or, for m < 0, sin |m|λ. It is the
+        standardised one: centred and scaled by the moments of the *fit domain*, (Y − mean) · v / std, on every grid.
         """
         self._check_component(component)
         coeffs = self.components[:, component] / self.std[component]
         table = HarmonicGrid(grid, self.max_degree, device=coeffs.device).lat_tables(coeffs).contiguous()
         table[:, self.max_degree] -= self.mean @ coeffs
         return table, torch.arange(-self.max_degree, self.max_degree + 1, device=coeffs.device)
-
-    def component_field(self, grid: LatLonGrid, component: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """One component on any grid, (H, W): standardised, that is mean 0 and variance 1 over the fit domain."""
-        table, _ = self.component_factors(grid, component)
-        trig = HarmonicGrid(grid, self.max_degree, device=table.device).trig
-        return table.to(dtype) @ trig.to(dtype)
-
-    def makeup(self, component: int) -> Tensor:
-        """Fraction (D,) of every harmonic in one component, by flat index: squared loadings, which sum to 1."""
-        self._check_component(component)
-        return self.components[:, component] ** 2
 
     def passport(self, grid: LatLonGrid, versus: HarmonicBasis | None = None) -> dict[str, Any]:
         """Accuracy and limits of this basis on ``grid``; see :func:`engine.embedding.passport.passport`."""
@@ -199,7 +188,8 @@ def _whole_sphere(grid: LatLonGrid, max_degree: int, num_components: int, domain
     return HarmonicBasis(max_degree, mean, components, eigenvalues, std, grid, None, domain)
 
 
-def _check_sizes(max_degree: int, num_components: int) -> None:
+def check_sizes(max_degree: int, num_components: int) -> None:
+    """Raise :class:`ChoiceError` where a basis of this degree cannot have so many components."""
     if max_degree < 1:
         raise ChoiceError(
             "degree 0 alone is a constant and has no components", f"max_degree L = {max_degree}", "choose L ≥ 1"

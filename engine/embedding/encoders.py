@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.embedding.scale import SCALE_FEATURES
 from engine.embedding.table import Embedding2d, Topology
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, check_choice
 
 ENCODERS = {
     "harmonic": "Harmonic components of the place and the ten sizes of the patch, mixed by a small learned network.",
@@ -42,8 +42,7 @@ class EncoderConfig:
     """How the ``table`` closes: ``sphere``, ``torus`` or ``clamp``."""
 
     def __post_init__(self) -> None:
-        if self.kind not in ENCODERS:
-            raise ChoiceError(f"there is no encoder {self.kind!r}", "encoder", f"choose one of {', '.join(ENCODERS)}")
+        check_choice("encoder", self.kind, ENCODERS)
         if self.width < 1:
             raise ChoiceError(f"an output of width {self.width} holds nothing", "encoder width", "choose 1 or more")
         if self.kind == "sinusoidal":

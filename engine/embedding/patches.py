@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.config.model import divisors_near
 from engine.errors import ChoiceError
 from engine.sphere.geometry import EARTH_RADIUS_M
 from engine.sphere.grid import LatLonGrid
@@ -28,7 +29,9 @@ class Patches:
         ):
             if size < 1 or cells % size:
                 raise ChoiceError(
-                    f"patch {name} {size} does not divide {cells} {of}", f"grid {self.grid.shape}", _near(size, cells)
+                    f"patch {name} {size} does not divide {cells} {of}",
+                    f"grid {self.grid.shape}",
+                    divisors_near(cells, size),
                 )
 
     @property
@@ -77,10 +80,3 @@ class Patches:
 def divisors(cells: int) -> list[int]:
     """The patch sizes that divide ``cells``, ascending."""
     return [size for size in range(1, cells + 1) if cells % size == 0]
-
-
-def _near(size: int, cells: int) -> str:
-    """``"6 and 9 do"``: the nearest sizes that divide, below and above."""
-    fits = divisors(cells)
-    nearest = [*[fit for fit in fits if fit < size][-1:], *[fit for fit in fits if fit > size][:1]]
-    return " and ".join(str(fit) for fit in nearest) + (" do" if len(nearest) > 1 else " does")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.errors import ChoiceError, DataError
+from engine.errors import ChoiceError, DataError, check_choice
 
 Topology = Literal["sphere", "torus", "clamp"]
 
@@ -180,8 +180,7 @@ def _check(
 ) -> None:
     if min(manifold) < 1:
         raise ChoiceError(f"a table of {manifold} holds nothing", "manifold (W, H, N)", "give sizes of 1 or more")
-    if topology not in TOPOLOGIES:
-        raise ChoiceError(f"there is no topology {topology!r}", "topology", f"choose {', '.join(TOPOLOGIES)}")
+    check_choice("topology", topology, TOPOLOGIES)
     for name, pad, size in zip(("columns", "rows"), padding, manifold[:2], strict=True):
         if not 0 <= pad <= size:
             raise ChoiceError(

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.errors import DataError
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 """Of the central intervals whose coverage is counted."""

@@ -17,8 +17,7 @@ from engine.data.climate import GROUP_OF_CLASS, NUM_GROUPS
 from engine.mvmf import MixtureVMF, decode_date, log_normaliser
 from engine.mvmf.loss import DAYS
 from engine.sphere import EARTH_RADIUS_M, great_circle_km, lat_lon, unit_vectors
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats, Ints, Mask, Singles
 
 RADII_KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
 """Street, city, region, country, continent: the usual radii of geolocation."""
@@ -46,7 +45,7 @@ class Beliefs(NamedTuple):
     climate: Tensor
     day: Floats
 
-    def of(self, chosen: NDArray[np.int64]) -> Beliefs:
+    def of(self, chosen: Ints) -> Beliefs:
         """Those about some of the pictures."""
         return self if len(self.day) == 1 else Beliefs(self.log_weights[chosen], self.climate[chosen], self.day[chosen])
 
@@ -57,8 +56,8 @@ class Truth(NamedTuple):
     lat: Floats
     lon: Floats
     day: Floats
-    climate: NDArray[np.float32]
-    is_placed: NDArray[np.bool_]
+    climate: Singles
+    is_placed: Mask
 
     @property
     def points(self) -> Tensor:

@@ -6,24 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.data.source import MonthlyData
-from engine.evaluation.scores import Numbers, calibration, score, score_table
+from engine.evaluation.scores import calibration, score, score_table
 from engine.evaluation.spectra import spectra
+from engine.evaluation.strata import Numbers
 from engine.models.baselines import ICE_FRACTION
-
-Fields = NDArray[np.float32]
+from engine.typed import Singles
 
 
 def report(
     data: MonthlyData,
-    estimates: Mapping[str, Fields],
-    std: Fields | None,
+    estimates: Mapping[str, Singles],
+    std: Singles | None,
     *,
     baselines: Sequence[str],
     num_withheld: Numbers,
-    climatology: Mapping[int, Fields],
+    climatology: Mapping[int, Singles],
     seed: int,
     with_spectra: bool = True,
 ) -> dict[str, dict[str, Any]]:

@@ -20,8 +20,8 @@ from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.models.baselines import ICE_FRACTION
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
+from engine.typed import Floats, Mask, Singles
 
-Floats = NDArray[np.float64]
 Field = NDArray[np.floating]
 
 RESOLVED = 0.5
@@ -108,7 +108,7 @@ class SpectrumSums:
         self._sums = np.zeros((4, top + 1))
         self._months = 0
 
-    def add(self, estimate: Field, truth: Field, counted: NDArray[np.bool_], climatology: Field | None = None) -> None:
+    def add(self, estimate: Field, truth: Field, counted: Mask, climatology: Field | None = None) -> None:
         """Add a month of fields (H, W), °C; ``counted`` (H, W), True = open sea. Cells without a value are left out.
 
         ``climatology`` (H, W), the month's, is taken off both, and only cells where it has a value are counted; without
@@ -148,7 +148,7 @@ class SpectrumSums:
 
 def spectra(
     data: MonthlyData,
-    estimates: Mapping[str, NDArray[np.float32]],
+    estimates: Mapping[str, Singles],
     climatology: Mapping[int, Field] | None = None,
     max_degree: int | None = None,
 ) -> dict[str, Spectrum]:

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from engine.models.baselines import ICE_FRACTION
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid
+from engine.typed import Floats, Ints, Mask
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Indices = NDArray[np.int64]
 Numbers = NDArray[np.integer[Any]]
 
 _LAT_EDGES = (-60.0, -40.0, -20.0, 20.0, 40.0, 60.0)
@@ -57,7 +55,7 @@ class Strata:
         """The strata of the sea cells of ``land`` (H, W)."""
         return cls(grid, land, coast_distance_km(grid, land))
 
-    def joint(self, num_observed: Numbers, num_withheld: Numbers, ice: NDArray[np.floating]) -> Indices:
+    def joint(self, num_observed: Numbers, num_withheld: Numbers, ice: NDArray[np.floating]) -> Ints:
         """(H, W) in which of the joint strata a cell lies that month, as one flat index."""
         visibility = np.where(num_observed > 0, 0, np.where(num_withheld > 0, 1, 2))
         indices = (

@@ -4,6 +4,7 @@ from engine.mvmf.centre_file import CentreFile, centres_of_bytes, read_centres
 from engine.mvmf.centres import (
     MOST_CENTRES,
     centres_near,
+    centres_of_kind,
     centres_within,
     even_centres,
     hierarchy_centres,

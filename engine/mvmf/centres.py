@@ -6,6 +6,7 @@ All makers give unit vectors (K, 3) float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -109,6 +110,29 @@ def hierarchy_centres(num: int) -> Tensor:
     first_face = torch.stack((torch.ones_like(a), a, b), 1)
     faces = [sign * first_face.roll(axis, 1) for axis in range(3) for sign in (1.0, -1.0)]
     return functional.normalize(torch.cat(faces), dim=1)
+
+
+def centres_of_kind(
+    kind: str,
+    num: int,
+    points: Callable[[], Tensor],
+    land: Callable[[], tuple[LatLonGrid, Mask]],
+    separation_km: float,
+    seed: int,
+) -> Tensor:
+    """``num`` centres by the name of their kind; "near-data" and "kmeans" are near ``points`` (N, 3)."""
+    match kind:
+        case "fibonacci":
+            return even_centres(num)
+        case "hierarchy":
+            return hierarchy_centres(num)
+        case "near-data":
+            return centres_near(points(), num, separation_km, seed)
+        case "kmeans":
+            return kmeans_centres(points(), num, seed)
+        case _:
+            grid, is_land = land()
+            return centres_within(is_land if kind == "land" else ~is_land, grid, num, seed)
 
 
 def _spread_out(points: Tensor, num: int, generator: torch.Generator) -> Tensor:

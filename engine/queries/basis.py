@@ -11,26 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.compute import use_thread_policy
 from engine.data import DOMAINS as DOMAINS
 from engine.data import Domain as Domain
-from engine.embedding.basis import HarmonicBasis
+from engine.embedding.basis import HarmonicBasis, check_sizes
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE, Progress
 from engine.queries.export import csv_file, lat_lon_coords, netcdf_file
-from engine.sphere import (
-    HarmonicGrid,
-    LatLonGrid,
-    harmonics_at,
-    nodal_lines,
-    wavelength_km,
-)
+from engine.sphere import HarmonicGrid, LatLonGrid, harmonics_at, nodal_lines, wavelength_km
 from engine.sphere.harmonics import legendre_rows
-
-Floats = NDArray[np.float64]
+from engine.typed import Floats, Ints, Singles
 
 #: Degree up to which a PCA over part of the sphere is fitted in the session; the eigenproblem has (L+1)² unknowns.
 MAX_FIT_DEGREE = 40
@@ -66,15 +58,15 @@ class SeparableField:
 
     lat: Floats
     lon: Floats
-    lat_table: NDArray[np.float32]
-    orders: NDArray[np.int64]
-    trig: NDArray[np.float32]
+    lat_table: Singles
+    orders: Ints
+    trig: Singles
     limit: float
     peak: tuple[float, float]
     name: str
     units: str
 
-    def field(self) -> NDArray[np.float32]:
+    def field(self) -> Singles:
         """The field itself, ``(H, W)``."""
         return self.lat_table @ self.trig
 
@@ -90,7 +82,7 @@ def _display(max_degree: int) -> HarmonicGrid:
     return HarmonicGrid(display_grid(), max_degree)
 
 
-def _profiles() -> NDArray[np.float32]:
+def _profiles() -> Singles:
     """The latitude profiles of all harmonics on the display grid, order |m| of degree l in row l(l+1)/2 + |m|: 47 MB.
 
     The recursion runs over all orders together, so computing all takes little longer than computing one.
@@ -122,7 +114,7 @@ def harmonic(degree: int, order: int) -> SeparableField:
     )
 
 
-def harmonic_tiles(max_degree: int, size: int = 40) -> NDArray[np.float32]:
+def harmonic_tiles(max_degree: int, size: int = 40) -> Singles:
     """Thumbnails of all harmonics up to ``max_degree``: ``((L+1)², size, size)`` in [-1, 1], NaN outside the disc.
 
     Each is an orthographic view of the globe centred on 25° N, 20° E, divided by its largest magnitude.
@@ -192,7 +184,7 @@ def fitted(config: BasisConfig, progress: Progress | None = None) -> HarmonicBas
 
     Raises :class:`ChoiceError` when the domain contains no cell, K is not possible, or :func:`needs_run`.
     """
-    _check(config)
+    check_sizes(config.max_degree, config.num_components)
     if needs_run(config) and not is_fitted(config):
         raise ChoiceError(
             "this fit is too large to run in the session",
@@ -216,16 +208,6 @@ def fitted(config: BasisConfig, progress: Progress | None = None) -> HarmonicBas
 
 def _basis_bytes(basis: HarmonicBasis) -> int:
     return 8 * (basis.components.numel() + 4 * basis.mean.numel())
-
-
-def _check(config: BasisConfig) -> None:
-    max_components = (config.max_degree + 1) ** 2 - 1
-    if not 1 <= config.num_components <= max_components:
-        raise ChoiceError(
-            f"K = {config.num_components} components are not possible",
-            f"max_degree L = {config.max_degree}",
-            f"choose K from 1 to (L+1)² − 1 = {max_components}",
-        )
 
 
 def component(config: BasisConfig, index: int) -> SeparableField:
@@ -309,7 +291,7 @@ def _truncated(basis: HarmonicBasis, config: BasisConfig) -> HarmonicBasis:
     return replace(basis, components=basis.components[:, :count].contiguous(), std=basis.std[:count].contiguous())
 
 
-def loading_tiles(config: BasisConfig, index: int) -> NDArray[np.float32]:
+def loading_tiles(config: BasisConfig, index: int) -> Singles:
     """Loading of component ``index`` on every harmonic, ``((L+1)², 1, 1)``, divided by the largest magnitude."""
     loading = fitted(config).components[:, index].numpy()
     return (loading / np.abs(loading).max()).astype(np.float32)[:, None, None]

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.embedding._covariance import tie_groups, with_signs
-from engine.typed import eigh
+from engine.embedding._covariance import principal_axes
+from engine.typed import Floats, Singles
 
 _PERCENTILES = (0.02, 0.98)
 _GREY = 128
 
 
-def principal_colours(values: NDArray[np.float32], row_areas: NDArray[np.float64]) -> NDArray[np.uint8]:
+def principal_colours(values: Singles, row_areas: Floats) -> NDArray[np.uint8]:
     """Vectors (Hp, Wp, K) as colours (Hp, Wp, 3), the rows weighted by their area (Hp,).
 
     The channels are the first three principal components, each scaled from its 2nd to its 98th percentile by area.
@@ -23,7 +23,8 @@ def principal_colours(values: NDArray[np.float32], row_areas: NDArray[np.float64
     tokens = torch.as_tensor(values).to(torch.float64)
     weights = torch.tensor(row_areas / (row_areas.sum() * values.shape[1]))[:, None].expand(values.shape[:2])
     centred = tokens - torch.einsum("hw,hwk->k", weights, tokens)
-    axes = _leading_axes(torch.einsum("hw,hwk,hwj->kj", weights, centred, centred))
+    covariance = torch.einsum("hw,hwk,hwj->kj", weights, centred, centred)
+    axes = principal_axes(covariance, torch.arange(covariance.shape[0]))[1][:, :3].contiguous()
     channels = (centred @ axes).numpy()
     colours = np.full((*values.shape[:2], 3), _GREY, np.uint8)
     for index in range(channels.shape[2]):
@@ -34,18 +35,7 @@ def principal_colours(values: NDArray[np.float32], row_areas: NDArray[np.float64
     return colours
 
 
-def _leading_axes(covariance: torch.Tensor) -> torch.Tensor:
-    """The first three axes (K, ≤ 3); inside a tie U those that diagonalise Uᵀ diag(0 … K−1) U, ascending."""
-    values, axes = eigh(covariance)
-    values, axes = values.flip(0), axes.flip(1).contiguous()
-    rank = torch.arange(values.numel(), dtype=axes.dtype)
-    for first, last in tie_groups(values):
-        group = axes[:, first : last + 1]
-        axes[:, first : last + 1] = group @ eigh(group.T @ (rank[:, None] * group))[1]
-    return with_signs(axes[:, :3])
-
-
-def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _quantiles(values: Floats, weights: Floats) -> Floats:
     """The 2nd and 98th percentile of ``values``, weighted by ``weights``."""
     order = np.argsort(values)
     below = np.cumsum(weights[order]) - weights[order] / 2.0

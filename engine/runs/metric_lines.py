@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-Floats = NDArray[np.float64]
+from engine.typed import Floats
 
 _QUOTE, _COMMA, _COLON, _BRACE, _NEWLINE, _SPACE = b'",:}\n '
 

@@ -6,6 +6,7 @@ store. Each start of a run is a *launch*, counted from 1; every file names its l
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -93,6 +94,14 @@ class Status(_VersionedFile):
     num_epochs: int | None = None
     best: float | None = None
     failure: Failure | None = None
+
+    @classmethod
+    def of_launch(cls, launch: int, before: Status | None) -> Status:
+        """The first status of a launch in this process; ``before`` is the last one of the launch before it."""
+        status = cls(launch=launch, state="running", process=ProcessId.own(), started=time.time())
+        return status.model_copy(
+            update=before.model_dump(include={"started", "seconds", "best", "beat"}) if before else {}
+        )
 
 
 class CancelRequest(_VersionedFile):

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,7 +20,6 @@ from engine.errors import CancelledError, EngineError, RunError, StoreError
 from engine.files import load, locked
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import Heartbeat, log
-from engine.runs.process import ProcessId
 from engine.runs.record import OUT_OF_MEMORY, Failure, Meta, Status, current_launch
 from engine.runs.run_folder import RunFolder
 
@@ -85,15 +83,7 @@ def _first_status(folder: Path) -> Status:
     launch = current_launch(meta, before)
     if before is not None and before.launch == launch:  # started by hand, beside the store
         launch += 1
-    return Status(
-        launch=max(launch, 1),
-        state="running",
-        process=ProcessId.own(),
-        started=before.started if before else time.time(),
-        seconds=before.seconds if before else 0.0,
-        best=before.best if before else None,
-        beat=before.beat if before else 0,
-    )
+    return Status.of_launch(max(launch, 1), before)
 
 
 def _listen_for_signals() -> int:

@@ -119,11 +119,6 @@ class LatLonGrid:
         return self.is_periodic and {float(self.lat_bounds[0]), float(self.lat_bounds[-1])} == {-90.0, 90.0}
 
     @cached_property
-    def is_regular(self) -> bool:
-        """Whether the rows, too, are equally spaced."""
-        return bool(np.ptp(np.diff(self.lat)) < 1e-9)
-
-    @cached_property
     def cell_area_m2(self) -> Floats:
         """Area (H,) in m² of one cell of each row: R² (sin φ_north − sin φ_south) Δλ, exact on the sphere."""
         edges = np.deg2rad(self.lat_bounds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from engine.config.run_config import RunConfig
@@ -10,7 +9,6 @@ from engine.errors import EngineError
 from engine.files import load, write_atomic
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import Heartbeat
-from engine.runs.process import ProcessId
 from engine.runs.record import Failure, Status
 from engine.runs.run_folder import RunFolder
 from engine.runs.tasks import load_task
@@ -29,15 +27,7 @@ def fit(config: RunConfig, run_dir: Path) -> None:
     files = RunFolder(run_dir)
     write_atomic(files.config, config.to_json())
     before = load(Status, files.status)
-    status = Status(
-        launch=before.launch + 1 if before else 1,
-        state="running",
-        process=ProcessId.own(),
-        started=before.started if before else time.time(),
-        seconds=before.seconds if before else 0.0,
-        best=before.best if before else None,
-    )
-    heartbeat = Heartbeat(run_dir, status)
+    heartbeat = Heartbeat(run_dir, Status.of_launch(before.launch + 1 if before else 1, before))
     context = RunContext(run_dir, config, heartbeat)
     heartbeat.start()
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.config import LandSettings
 from engine.data.land import draw_rows
 from engine.runs.context import RunContext
+from engine.typed import Ints
 
 
 def draw_land(settings: LandSettings, run: RunContext) -> None:
@@ -52,6 +52,6 @@ def draw_land(settings: LandSettings, run: RunContext) -> None:
     )
 
 
-def _split(joined: bytes, lengths: NDArray[np.int64]) -> list[bytes]:
+def _split(joined: bytes, lengths: Ints) -> list[bytes]:
     ends = np.cumsum(lengths)
     return [joined[start:end] for start, end in zip(ends - lengths, ends, strict=True)]

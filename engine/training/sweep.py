@@ -293,14 +293,11 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Choices | Range) -> Value:
     if isinstance(dimension, Choices):  # as JSON, because a patch is no single number
-        return _plain(json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in dimension.values])))
+        value = json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in dimension.values]))
+        return tuple(cast("list[int]", value)) if isinstance(value, list) else value
     if dimension.whole:
         return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
     return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
-
-
-def _plain(value: Any) -> Value:
-    return tuple(cast("list[int]", value)) if isinstance(value, list) else value
 
 
 def _scores(reader: MetricsReader) -> Iterator[float]:

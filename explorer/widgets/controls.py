@@ -57,6 +57,18 @@ def segments(parameter: param.Parameter, choices: Mapping[str, Any], **options: 
     )
 
 
+def segments_of(
+    parameter: param.Parameter, choices: Callable[[], Mapping[str, Any]], names: list[str], **options: Any
+) -> pmui.RadioButtonGroup:
+    """The :func:`segments` of ``choices()``, evaluated again when a parameter of ``names`` changes."""
+    model: Any = parameter.owner
+    buttons = segments(parameter, choices(), **options)
+    model.param.watch(
+        lambda *_: buttons.param.update(options=dict(choices()), value=getattr(model, parameter.name)), names
+    )
+    return buttons
+
+
 def select(parameter: param.Parameter, label: str, choices: Mapping[str, Any], **options: Any) -> pmui.Select:
     """One of several choices, ``{label: value}``."""
     return pmui.Select.from_param(
@@ -114,6 +126,13 @@ def group(
     model.param.watch(show, names)
     show()
     return column
+
+
+def only_if(parameter: param.Parameter, values: Any, build: Callable[[], list[Any]]) -> pn.Column:
+    """A :func:`group` that is visible while the parameter has this value, or one of a tuple of values."""
+    model, name = parameter.owner, str(parameter.name)
+    wanted = values if isinstance(values, tuple) else (values,)
+    return group(model, [name], lambda: getattr(model, name) in wanted, build)
 
 
 def copy_link(say: Callable[[str, str], None]) -> pmui.Button:

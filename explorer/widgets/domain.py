@@ -13,7 +13,7 @@ def domain_controls(model: DomainModel) -> list[Any]:
     """A choice of domain and, for a box, its edges."""
     return [
         controls.select(model.param.domain, "Domain", {label: kind for kind, label in DOMAINS.items()}),
-        controls.group(model, ["domain"], lambda: model.domain == "box", lambda: _box(model)),
+        controls.only_if(model.param.domain, "box", lambda: _box(model)),
     ]
 
 

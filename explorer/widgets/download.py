@@ -2,7 +2,13 @@
 
 import param
 
-from explorer.widgets.component import Component
+from explorer.widgets.component import Component, client_code
+
+_RENDER = """
+export function render({model}) {
+  model.on('_file', () => saveFile(model._file.name, new Blob([model._file.content])))
+}
+"""
 
 
 class Download(Component):
@@ -10,17 +16,7 @@ class Download(Component):
 
     _file = param.Dict(default={}, doc="name, content and a serial number that makes equal files different events")
 
-    _esm = """
-    export function render({model}) {
-      model.on('_file', () => {
-        const {name, content} = model._file
-        const href = URL.createObjectURL(new Blob([content]))
-        const link = Object.assign(document.createElement('a'), {href, download: name})
-        link.click()
-        setTimeout(() => URL.revokeObjectURL(link.href), 10000)
-      })
-    }
-    """
+    _esm = f"{client_code('dom.js')}\n{_RENDER}"
 
     def offer(self, name: str, content: bytes) -> None:
         """Let the person save ``content`` under ``name``."""

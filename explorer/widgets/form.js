@@ -29,7 +29,6 @@ input[type=checkbox] { width: 18px; height: 18px; accent-color: var(--h-accent);
 .file input { position: absolute; opacity: 0; width: 1px; height: 1px }
 @media (prefers-reduced-motion: reduce) { summary::before { transition: none } }`
 
-const make = (tag, className = '', text = '') => element(tag, {className, textContent: text})
 
 export function render({model, el}) {
   const send = requestSender(model, request => request.what !== 'file') // a file is large

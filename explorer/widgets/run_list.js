@@ -68,7 +68,6 @@ const ACTIONS = [['cancel', 'Cancel', 'cancel'], ['resume', 'Resume', 'resume'],
   ['use', 'Use as config', ''], ['duplicate', 'Duplicate', ''], ['edit', 'Rename, note, tags', ''], ['delete', 'Delete', 'delete']]
 const PANEL_ACTIONS = ACTIONS.slice(0, 2)
 
-const make = (tag, className = '', text = '') => element(tag, {className, textContent: text})
 const button = (label, onclick) => element('button', {type: 'button', textContent: label, onclick})
 
 export function render({model, el}) {

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from engine.data.climate import NUM_CLASSES, class_fractions, climate_at, climate_raster
+from engine.data.climate import NUM_CLASSES, climate_at, climate_raster
 from engine.data.demo_land import DemoLand
 from engine.evaluation.expert_scores import Beliefs, Truth, score
 from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF, even_centres
 from engine.sphere import LatLonGrid, unit_vectors
 from tests.benchmarks import Row, seconds
+from tests.support.climate import patch_fractions
 
 TILES = 64
 CENTRES = 608
@@ -27,12 +28,12 @@ def rows() -> Iterator[Row]:
     coarse, fine = LatLonGrid.regular(1.0), LatLonGrid.regular(0.25)
     yield Row(
         "climate shares, 180 × 360",
-        seconds(lambda: class_fractions(coarse)),
+        seconds(lambda: patch_fractions(coarse)),
         "s",
         naive=seconds(lambda: naive_shares(coarse)),
         note="naive: 144 points in each cell, counted; only nearly right",
     )
-    yield Row("the same, 720 × 1440", seconds(lambda: class_fractions(fine)), "s")
+    yield Row("the same, 720 × 1440", seconds(lambda: patch_fractions(fine)), "s")
     land = DemoLand()
     yield Row(f"{TILES} synthetic tiles, 32 × 32", 1e3 * seconds(lambda: land.tiles("train", range(TILES))), "ms")
     tiles = land.tiles("train", range(TILES))

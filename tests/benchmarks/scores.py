@@ -14,8 +14,9 @@ import xarray as xr
 from engine.data.gaps import coverage, withhold
 from engine.data.land import land_mask
 from engine.data.source import MonthlyData
-from engine.evaluation.scores import ScoreSums, Strata, coast_distance_km, score, score_table
+from engine.evaluation.scores import ScoreSums, score, score_table
 from engine.evaluation.spectra import SpectrumSums
+from engine.evaluation.strata import Strata, coast_distance_km
 from engine.models.baselines import Baselines
 from engine.sphere import HarmonicGrid, LatLonGrid, unit_vectors
 from tests.benchmarks import Row, peak_mb_above_base, seconds

@@ -13,10 +13,10 @@ from engine.data.demo_land import BANDS, DemoLand
 from engine.data.ocean_tiles import ocean_tiles
 from engine.data.source import SSTSource
 from engine.data.tile_files import folder_tiles
-from engine.data.tiles import BLOCK_DEG, NO_SPLIT, SPLITS, split_of_boxes, split_of_points
+from engine.data.tiles import BLOCK_DEG, NO_SPLIT, SPLITS, split_of_boxes
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid, great_circle_km
-from tests.support.tiles import write_tiles
+from tests.support.tiles import split_of_points, write_tiles
 
 BLUE, GREEN, RED, NEAR, SHORT = range(5)
 

@@ -207,7 +207,7 @@ def test_too_few_clouds_are_refused():
     [
         (cloudy(30), 1.2, "clouds", None, "a fraction of 1.2"),
         (cloudy(30), float("nan"), "clouds", None, "a fraction of nan"),
-        (cloudy(30), 0.2, "rain", None, "choose clouds, swath, random"),
+        (cloudy(30), 0.2, "rain", None, "choose one of clouds, swath, random"),
         (cloudy(30)[:, :2], 0.2, "clouds", None, "do not fit a land mask"),
         (cloudy(30), 0.2, "clouds", cloudy(3)[0], "do not fit a land mask"),
     ],

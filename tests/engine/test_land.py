@@ -156,7 +156,7 @@ def test_the_mask_is_cached_and_the_callers_own() -> None:
 
 
 def test_an_unknown_resolution_is_refused() -> None:
-    with pytest.raises(ChoiceError, match=r"10m.*choose 110m or 50m"):
+    with pytest.raises(ChoiceError, match=r"10m.*choose one of 110m, 50m"):
         land_mask(LatLonGrid.regular(4.0), "10m")  # type: ignore[arg-type]
     with pytest.raises(ChoiceError):
         coastlines("10m")  # type: ignore[arg-type]

@@ -52,9 +52,9 @@ def test_an_impossible_box_or_domain_is_refused_in_words() -> None:
         Domain("box", 30, -30)
     with pytest.raises(ChoiceError, match="choose one of sphere, ocean, land, box"):
         Domain("moon")
-    with pytest.raises(ChoiceError, match="counts no cell"):
+    with pytest.raises(ChoiceError, match="contains no cell"):
         basis.fitted(BasisConfig(3, 3, Domain("box", 0.1, 0.2, 10.1, 10.2), 2.0))
-    with pytest.raises(ChoiceError, match=r"choose K from 1 to \(L\+1\)² − 1 = 48"):
+    with pytest.raises(ChoiceError, match=r"choose 1 ≤ K ≤ \(L\+1\)² − 1 = 48"):
         basis.fitted(BasisConfig(6, 49, Domain("ocean"), 2.0))
 
 

@@ -12,11 +12,11 @@ import xarray as xr
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, position_embedding, scale_features
 from engine.errors import ChoiceError, GridError, StoreError
+from engine.queries import embeddings as queries
 from engine.queries.basis import BasisConfig
 from engine.queries.cache import CACHE
 from engine.queries.embeddings import curves, files
-from engine.queries.embeddings import embedding as queries
-from engine.queries.embeddings.embedding import EmbeddingConfig
+from engine.queries.embeddings.patches import EmbeddingConfig, domain_fraction
 from engine.similarity import cosine_matrix
 from engine.sphere import LatLonGrid, great_circle_km
 from tests.support.reference import position_pixels
@@ -85,7 +85,7 @@ def test_only_patches_that_divide_are_offered(step: float) -> None:
         ({"patch": (4, 11)}, ChoiceError, "patch width 11 does not divide 360 longitudes .* 10 and 12 do"),
         ({"clip_sigma": 0.0}, ChoiceError, "choose more than 0"),
         ({"clip_sigma": math.nan}, ChoiceError, "choose more than 0"),
-        ({"encoder": "table"}, ChoiceError, "nothing to show before it is trained"),
+        ({"encoder": "table"}, ChoiceError, "has no values before it is trained"),
         ({"encoder": "fourier"}, ChoiceError, "choose one of harmonic, sinusoidal"),
         ({"step_deg": 0.7}, GridError, "does not divide 180°"),
     ],
@@ -97,7 +97,7 @@ def test_choices_that_cannot_work_are_refused(choices: dict, error: type[Excepti
 
 def test_too_many_components_are_refused_and_nothing_is_kept() -> None:
     config = EmbeddingConfig(BasisConfig(6, 49), 3.0, (4, 6))
-    with pytest.raises(ChoiceError, match=r"choose K from 1 to \(L\+1\)² − 1 = 48"):
+    with pytest.raises(ChoiceError, match=r"choose 1 ≤ K ≤ \(L\+1\)² − 1 = 48"):
         queries.embedding(config)
     assert not queries.is_embedded(config)
     with pytest.raises(ChoiceError, match="a multiple of 4: 48 or 52"):
@@ -226,7 +226,7 @@ def test_the_scale_table_is_the_engines_with_names_and_units() -> None:
 
 
 def test_a_patch_outside_the_domain_says_so() -> None:
-    share = queries.domain_fraction(OCEAN)
+    share = domain_fraction(OCEAN)
     mask = Domain("ocean").mask(OCEAN.grid())
     area = np.repeat(OCEAN.grid().cell_area_m2, 120).reshape(60, 120)
     assert share[3, 9] == pytest.approx(np.average(mask[12:16, 54:60], weights=area[12:16, 54:60]))

@@ -108,7 +108,7 @@ def test_a_dragged_map_is_the_map_made_afresh():
 def test_the_draft_and_one_component_belong_to_the_map():
     of = belief()
     whole = of.map().values
-    parts = sum(of.component(index).values for index in range(3))
+    parts = sum(of.component_map(index).values for index in range(3))
     assert np.abs(parts - whole).max() < 3e-5 * whole.max()
     assert of.coarse_map().values.max() == pytest.approx(whole.max(), rel=0.05)
 
@@ -192,7 +192,7 @@ def test_a_peak_between_the_points_of_the_map_is_drawn_at_its_height():
         assert field.values[row, column] == pytest.approx(exact, rel=1e-6)
     assert field.values.max() == pytest.approx(of.per_km2(10.0, 20.0), rel=1e-6)
     assert of.coarse_map().values.max() == pytest.approx(field.values.max(), rel=1e-6)
-    assert of.component(1).values.max() == pytest.approx(of.per_km2(-40.0, 180.0), rel=1e-6)
+    assert of.component_map(1).values.max() == pytest.approx(of.per_km2(-40.0, 180.0), rel=1e-6)
     # elsewhere it is the density at the cells' middles
     assert field.values[359, 7] == pytest.approx(of.per_km2(field.lat[359], field.lon[7]), rel=1e-4)
     moved = of.live_map().move(0, Component(15.0, 25.0, 9e5, 1.0)).values

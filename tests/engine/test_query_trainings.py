@@ -15,6 +15,13 @@ from engine.queries.train.cost import dry_run
 from engine.runs import MetricsReader, RunConfig
 
 
+def defaults(task):
+    """The default settings of a task; those of its demo where some field has no default."""
+    settings = RunConfig.demo(task).settings
+    is_whole = not any(field.is_required() for field in type(settings).model_fields.values())
+    return (type(settings)() if is_whole else settings).model_dump(mode="json")
+
+
 @pytest.fixture
 def reader(tmp_path):
     rng = np.random.default_rng(0)
@@ -115,7 +122,7 @@ def test_a_damaged_sweep_says_so(tmp_path, content):
 
 def test_the_form_has_every_field_of_the_file():
     names = {field.name for field in forms.form_fields("sst")}
-    values = forms.defaults("sst")
+    values = defaults("sst")
     assert {name for name in names if forms.value_of(values, name) is not None} <= names
     for field in forms.form_fields("sst"):
         if field.only_if is None and not field.is_optional:
@@ -128,11 +135,11 @@ def test_the_form_has_every_field_of_the_file():
 
 @pytest.mark.parametrize("task", ["land", "basis", "table", "sst", "expert", "sweep"])
 def test_the_defaults_of_every_task_are_a_run(task):
-    assert forms.checked_config(forms.defaults(task)).task == task
+    assert forms.checked_config(defaults(task)).task == task
 
 
 def test_only_what_can_work_is_legal():
-    values = forms.defaults("sst")
+    values = defaults("sst")
     assert forms.valid_values(values, "model.heads", (1, 2, 3, 4, 5, 8)) == (1, 2, 4, 8)
     assert forms.valid_values(values, "model.width", (32, 33, 62, 64)) == (32, 64)
     # a problem elsewhere does not make every candidate illegal
@@ -141,7 +148,7 @@ def test_only_what_can_work_is_legal():
 
 
 def test_every_wrong_field_is_told_by_its_name():
-    values = forms.with_value(forms.with_value(forms.defaults("sst"), "model.width", 7), "learning_rate", -1)
+    values = forms.with_value(forms.with_value(defaults("sst"), "model.width", 7), "learning_rate", -1)
     values = forms.with_value(values, "source.step_deg", 0.7)
     with pytest.raises(ConfigError) as caught:
         forms.checked_config(values)
@@ -151,7 +158,7 @@ def test_every_wrong_field_is_told_by_its_name():
 
 
 def test_presets_are_found_again():
-    values = forms.with_preset(forms.defaults("sst"), "published")
+    values = forms.with_preset(defaults("sst"), "published")
     assert forms.preset_of(values) == "published"
     assert forms.preset_of(forms.with_value(values, "model.width", 64)) is None
 

@@ -13,17 +13,8 @@ from scipy.spatial import cKDTree
 
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
-from engine.evaluation.scores import (
-    STRATA,
-    ScoreSums,
-    Strata,
-    Table,
-    coast_distance_km,
-    over_seeds,
-    score,
-    score_table,
-    table_rows,
-)
+from engine.evaluation.scores import ScoreSums, Table, over_seeds, score, score_table, table_rows
+from engine.evaluation.strata import STRATA, Strata, coast_distance_km
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
 from tests.support.months import GRID, LAND, climatology_field, months_of
 

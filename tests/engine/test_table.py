@@ -231,7 +231,7 @@ def test_longitude_is_an_angle_on_the_sphere_only():
         ),
         ({"padding": (-1, 0)}, "choose 0 to 6"),
         ({"manifold": (6, 0, 1)}, "holds nothing"),
-        ({"topology": "cube"}, "choose sphere, torus, clamp"),
+        ({"topology": "cube"}, "choose one of sphere, torus, clamp"),
         ({"exterior": (0.0, 0.0, 10.0, 10.0)}, "the topology 'sphere' needs the whole sphere"),
         ({"exterior": (0.0, 0.0, 0.0, 10.0), "topology": "clamp"}, "give w, h > 0"),
         ({"exterior": (0.0, 0.0, math.nan, 10.0), "topology": "clamp"}, "give w, h > 0"),

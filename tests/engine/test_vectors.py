@@ -76,7 +76,7 @@ def test_the_nearest_baseline_takes_the_nearest_sampled_point_on_the_sphere():
 
 
 def test_an_unknown_field_is_refused():
-    with pytest.raises(ChoiceError, match="choose force, august"):
+    with pytest.raises(ChoiceError, match="choose one of force, august"):
         target("wind")
 
 

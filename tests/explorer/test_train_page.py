@@ -16,8 +16,9 @@ from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, StoreError
 from engine.queries.train import curves as trainings
 from engine.queries.train import forms
-from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_epochs, snapshot_fields
+from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
+from engine.runs.run_folder import RunFolder
 from explorer.pages.train import form_fields as fields
 from explorer.pages.train import markup, text
 from explorer.pages.train.comparisons import read_compared
@@ -279,7 +280,7 @@ def test_snapshots_are_fields_and_a_damaged_one_is_an_error(store: RunStore) -> 
         observed=3 * field, error=field, count=field.astype(np.uint8),
     )  # fmt: skip
     (folder / "snapshots" / "epoch-0004.npz").write_bytes(b"no archive")
-    assert snapshot_epochs(folder) == [3, 4]
+    assert RunFolder(folder).snapshot_epochs() == [3, 4]
     result = snapshot_fields(folder, 3)
     assert (result["mean_error"] == 2).all()
     with pytest.raises(StoreError, match="cannot be read"):

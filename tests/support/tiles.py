@@ -6,6 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from engine.data.tiles import split_of_boxes
+
+
+def split_of_points(lat_deg: ArrayLike, lon_deg: ArrayLike, seed: int, tile_deg: float = 0.0) -> NDArray[np.uint8]:
+    """The split of the block that contains each point; the arguments broadcast."""
+    return split_of_boxes(lat_deg, lat_deg, lon_deg, lon_deg, seed, tile_deg)
 
 
 def write_tiles(folder: Path, count: int = 60) -> None:

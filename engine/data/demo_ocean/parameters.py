@@ -15,6 +15,9 @@ VERSION = 1
 _CHELTON = "Chelton, Schlax & Samelson 2011, doi:10.1016/j.pocean.2011.01.002"
 _FRANKIGNOUL = "red noise as in Frankignoul & Hasselmann 1977, doi:10.1111/j.2153-3490.1977.tb00740.x; number chosen"
 _AQUA = "Aqua/MODIS, NASA Goddard"
+_MCPHADEN = "2 to 7 years, McPhaden et al. 2006, doi:10.1126/science.1132588"
+_LEGECKIS = "around the 1000 km of Legeckis 1977; chosen"
+_GENTEMANN = "order of Gentemann et al. 2003, doi:10.1029/2002GL016291; number chosen"
 _KING = "MODIS, King et al. 2013, doi:10.1109/TGRS.2012.2227333: 72 % of the sea is cloudy"
 
 
@@ -61,9 +64,7 @@ BASIN_MEMORY_DAYS = _parameter("their memory at degree 5", 110.0, "days", _FRANK
 BASIN_MEMORY_POWER = _parameter("power of 5/l in their memory", 0.75, "1")
 BASIN_LONGEST_DAYS = _parameter("their longest memory", 120.0, "days", _FRANKIGNOUL)
 ENSO_K = _parameter("rms of the El Niño mode in the eastern equatorial Pacific", 1.1, "K")
-ENSO_PERIOD_DAYS = _parameter(
-    "its mean period", 3.6 * 365.0, "days", "2 to 7 years, McPhaden et al. 2006, doi:10.1126/science.1132588"
-)
+ENSO_PERIOD_DAYS = _parameter("its mean period", 3.6 * 365.0, "days", _MCPHADEN)
 ENSO_MEMORY_DAYS = _parameter("its memory", 400.0, "days")
 ENSO_SKEWNESS = _parameter("share of its square, which makes warm events the stronger", 0.15, "1")
 ENSO_SEASONALITY = _parameter("how much stronger it is at the end of a year than in the mean", 0.3, "1")
@@ -91,9 +92,7 @@ FINE_POWER = _parameter("power of l in its variance", 3.0, "1")
 FINE_MEMORY_DAYS = _parameter("its memory at degree 100", 8.0, "days")
 WAVE_DEG = _parameter("rms displacement by tropical instability waves", 1.3, "° of arc")
 WAVE_LENGTHS_DEG = tuple(
-    _parameter(
-        f"length of the {which} of them", length, "° of longitude", "around the 1000 km of Legeckis 1977; chosen"
-    )
+    _parameter(f"length of the {which} of them", length, "° of longitude", _LEGECKIS)
     for which, length in (("shortest", 9.0), ("middle", 11.0), ("longest", 14.0))
 )
 WAVE_SPEED = _parameter("their speed", -0.42, "°/day east", "Legeckis 1977, doi:10.1126/science.197.4309.1179")
@@ -146,12 +145,7 @@ NOISE_K = _parameter("sensor noise of a cell, whatever its size", 0.25, "K", "or
 SWATH_BIAS_K = _parameter("rms of a swath's bias", 0.10, "K")
 EDGE_K = _parameter("mean cold error at the very edge of a cloud", 0.35, "K")
 EDGE_WIDTH = _parameter("how far it reaches, in standard deviations of cloud thickness", 0.15, "1")
-DIURNAL_K = _parameter(
-    "warming of a calm clear noon under an overhead sun",
-    1.6,
-    "K",
-    "order of Gentemann et al. 2003, doi:10.1029/2002GL016291; number chosen",
-)
+DIURNAL_K = _parameter("warming of a calm clear noon under an overhead sun", 1.6, "K", _GENTEMANN)
 DIURNAL_POWER = _parameter("power of the noon's insolation in it", 1.5, "1")
 DIURNAL_CALM = _parameter("wind, in units of its median, that leaves 1/e of it", 0.45, "1")
 WIND_SPREAD = _parameter("standard deviation of the wind's logarithm", 0.5, "1")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.queries.basis import spectrum
-from engine.queries.embeddings.embedding import EmbeddingConfig, Floats, Singles, cached, clipped_fraction, embedding
+from engine.queries.embeddings.patches import EmbeddingConfig, Floats, Singles, cached, clipped_fraction, embedding
 from engine.similarity import pair_histogram, sample_pairs
 from engine.similarity.pairs import HALF_CIRCUMFERENCE_KM
 

@@ -15,7 +15,7 @@ from engine.embedding import SCALE_FEATURES
 from engine.errors import EngineError, StoreError
 from engine.queries.basis import BasisConfig
 from engine.queries.cache import Progress
-from engine.queries.embeddings.embedding import EmbeddingConfig, embedding, scale
+from engine.queries.embeddings.patches import EmbeddingConfig, embedding, scale
 from engine.queries.export import netcdf_file
 
 FORMAT = "harmonia.patch_embedding"

@@ -11,25 +11,14 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.land import land_mask
-from engine.errors import ChoiceError, DataError
-from engine.mvmf import (
-    MAX_KAPPA,
-    MIN_KAPPA,
-    centres_near,
-    centres_of_bytes,
-    centres_within,
-    even_centres,
-    hierarchy_centres,
-    kmeans_centres,
-)
+from engine.errors import DataError, check_choice
+from engine.mvmf import MAX_KAPPA, MIN_KAPPA, centres_of_bytes, centres_of_kind, centres_within
 from engine.queries.cache import CACHE
-from engine.sphere import LatLonGrid, great_circle_km, lat_lon
-
-Floats = NDArray[np.float64]
+from engine.sphere import great_circle_km, lat_lon
+from engine.training.expert.data_module import land_cells
+from engine.typed import Floats
 
 KAPPA_RANGE = (MIN_KAPPA, MAX_KAPPA)
 """Range of κ."""
@@ -43,7 +32,6 @@ CENTRE_KINDS: dict[str, int] = {
 MAX_FILE_BYTES = 8 * 2**20
 NUM_SITES = 4000  # points on land used as training data for centres near data
 
-_MASK_STEP_DEG = 0.5
 _SITE_SEED = 20_250
 
 
@@ -108,10 +96,7 @@ def initial_centres(choice: CentreChoice) -> tuple[Floats, Floats]:
 
     Raises :class:`ChoiceError` for an unknown kind or an impossible count.
     """
-    if choice.kind not in CENTRE_KINDS:
-        raise ChoiceError(
-            f"there is no kind of centres {choice.kind!r}", "centres", f"choose one of {', '.join(CENTRE_KINDS)}"
-        )
+    check_choice("kind of centres", choice.kind, CENTRE_KINDS, "centres")
     if choice.kind == "none":
         return np.empty(0), np.empty(0)
     if choice.kind == "file":
@@ -159,31 +144,13 @@ def points_of_text(content: bytes, name: str = "pasted.csv") -> tuple[tuple[tupl
 
 
 def _generated(choice: CentreChoice) -> tuple[Floats, Floats]:
-    count, seed = choice.count, choice.seed
-    match choice.kind:
-        case "fibonacci":
-            centres = even_centres(count)
-        case "hierarchy":
-            centres = hierarchy_centres(count)
-        case "near-data":
-            centres = centres_near(_sites(), count, choice.separation_km, seed)
-        case "kmeans":
-            centres = kmeans_centres(_sites(), count, seed)
-        case kind:
-            grid, land = _land()
-            centres = centres_within(land if kind == "land" else ~land, grid, count, seed)
+    centres = centres_of_kind(choice.kind, choice.count, _sites, land_cells, choice.separation_km, choice.seed)
     lat, lon = (angle.numpy() for angle in lat_lon(centres))
     return lat, lon
 
 
 @cache
-def _land() -> tuple[LatLonGrid, NDArray[np.bool_]]:
-    grid = LatLonGrid.regular(_MASK_STEP_DEG)
-    return grid, np.asarray(land_mask(grid))
-
-
-@cache
 def _sites() -> Tensor:
     """Points on land (N, 3) used as training data."""
-    grid, land = _land()
+    grid, land = land_cells()
     return centres_within(land, grid, NUM_SITES, _SITE_SEED)

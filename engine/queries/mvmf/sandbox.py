@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.errors import ChoiceError, DataError
@@ -19,6 +18,7 @@ from engine.mvmf import MixtureVMF, RunningMap, credible_region, log_normaliser
 from engine.queries.export import csv_file
 from engine.queries.mvmf.centres import Component, Components, Floats
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon, unit_vectors
+from engine.typed import Mask
 
 LEVELS = (0.5, 0.9)
 """Probabilities of the credible regions."""
@@ -45,7 +45,7 @@ class Region(NamedTuple):
     """The smallest region with probability ``level``: its mask (H, W), area and number of cells."""
 
     level: float
-    mask: NDArray[np.bool_]
+    mask: Mask
     area_km2: float
     num_cells: int
 

@@ -9,13 +9,11 @@ from typing import cast
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.data.source import SSTSource
 from engine.errors import ChoiceError, DataError
 from engine.queries.cache import CACHE, Progress, no_progress, sub_progress
-
-Singles = NDArray[np.float32]
+from engine.typed import Singles
 
 KEPT_BYTES = 64 * 2**20
 """A month of at most this size is cached whole; a larger one is read in chunks that are not kept."""

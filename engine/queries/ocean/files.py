@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.files import home_folder
 from engine.queries.export import csv_file, lat_lon_coords, netcdf_file
+from engine.typed import Singles
 
 ROOTS = "HARMONIA_DATA"
 
@@ -169,6 +168,6 @@ def map_netcdf(field: xr.DataArray) -> bytes:
     return netcdf_file(xr.Dataset({str(field.name): variable}, coords, {"title": str(field.attrs["long_name"])}))
 
 
-def series_csv(days: tuple[str, ...], columns: dict[str, NDArray[np.float32]]) -> bytes:
+def series_csv(days: tuple[str, ...], columns: dict[str, Singles]) -> bytes:
     """Values (N,) by day as CSV, a column each; empty where there is none."""
     return csv_file({"date": days, **columns}, missing="")

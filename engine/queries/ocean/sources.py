@@ -13,7 +13,7 @@ import xarray as xr
 
 from engine.data.gaps import GapPattern
 from engine.data.source import Quality, SSTSource, check_quality
-from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError
+from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
 from engine.queries.ocean.files import is_zarr, resolved
@@ -66,8 +66,7 @@ class SourceChoice:
     quality: Quality = "good"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ChoiceError(f"there is no source {self.kind!r}", "source", f"choose one of {', '.join(KINDS)}")
+        check_choice("source", self.kind, KINDS)
         if self.kind != "demo" and not self.path.strip():
             raise ChoiceError("no file is named", "source", "choose one")
         check_quality(self.quality)

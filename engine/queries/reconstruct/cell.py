@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.queries.cache import Progress, no_progress
 from engine.queries.reconstruct.months import MonthRequest, holdout_set, prediction_of, reconstruct_month
-
-Singles = NDArray[np.float32]
+from engine.typed import Singles
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
@@ -23,8 +22,7 @@ from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_s
 from engine.queries.reconstruct.scores import ModelScores
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
-
-Singles = NDArray[np.float32]
+from engine.typed import Floats, Singles
 
 _FRAME_MS = 350
 _LAST_MS = 1500
@@ -41,8 +39,8 @@ class Snapshot:
     """
 
     epoch: int
-    lat: NDArray[np.float64]
-    lon: NDArray[np.float64]
+    lat: Floats
+    lon: Floats
     reconstruction: Singles
     observed: Singles
     truth: Singles

@@ -19,9 +19,9 @@ from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
+from engine.typed import Mask
 
 Arrays = dict[str, NDArray[Any]]
-Mask = NDArray[np.bool_]
 
 PRETRAINED = "pretrained"
 """The name of the model that comes with Harmonia; every other name is the id of a run."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.data.prepare import Month, available, prepare
 from engine.data.source import MonthlyData, SSTSource
@@ -16,9 +15,7 @@ from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.sources import SourceChoice, source
 from engine.queries.reconstruct.models import PRETRAINED, model_of
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
-
-Singles = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from engine.typed import Floats, Ints, Mask, Singles
 
 LAYER_KINDS: dict[str, tuple[str, ...]] = {
     "temperature": ("day", "observed", "reconstruction", "truth"),
@@ -82,8 +79,8 @@ class MonthResult:
     request: MonthRequest
     data: MonthlyData
     observed: Singles
-    count: NDArray[np.int64]
-    withheld: NDArray[np.int64]
+    count: Ints
+    withheld: Ints
     estimates: dict[str, Singles]
     titles: dict[str, str]
     std: Singles | None
@@ -93,12 +90,12 @@ class MonthResult:
     knows_truth: bool
 
     @property
-    def lat(self) -> NDArray[np.float64]:
+    def lat(self) -> Floats:
         """(H,) degrees north, ascending."""
         return self.data.grid.lat
 
     @property
-    def lon(self) -> NDArray[np.float64]:
+    def lon(self) -> Floats:
         """(W,) degrees east."""
         return self.data.grid.lon
 

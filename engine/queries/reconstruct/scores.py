@@ -15,17 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.source import MonthlyData
-from engine.errors import ChoiceError, DataError
-from engine.evaluation.scores import STRATA, ScoreSums, Strata, Table, calibration, score_table
+from engine.errors import DataError, check_choice
+from engine.evaluation.scores import ScoreSums, Table, calibration, score_table
 from engine.evaluation.spectra import Spectrum, spectra
+from engine.evaluation.strata import STRATA, Strata
 from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
 from engine.queries.reconstruct.months import MonthResult
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.training.sst.samples import in_box
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from engine.typed import Floats, Ints, Mask
 
 REGIONS: dict[str, tuple[float, float, float, float] | None] = {
     "World": None,
@@ -88,7 +87,7 @@ class LargeError:
 class ErrorsByObservations:
     """Magnitude of the errors by number of observations: ``count`` (B,), :data:`QUANTILES` by area (B, 5), K."""
 
-    count: NDArray[np.int64]
+    count: Ints
     model: Floats
     baseline: Floats
 
@@ -224,8 +223,7 @@ def largest_errors(month: MonthResult, region: str = "World", number: int = 10) 
 
 def _in_region(month: MonthResult, region: str) -> MonthResult:
     """The month without its truth outside the region."""
-    if region not in REGIONS:
-        raise ChoiceError(f"there is no region {region!r}", "region", f"choose {', '.join(REGIONS)}")
+    check_choice("region", region, REGIONS)
     box = REGIONS[region]
     if month.truth is None:
         raise DataError(

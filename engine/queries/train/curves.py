@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
-from numpy.typing import NDArray
 
 from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
 from engine.runs.metrics import MetricsReader, decimate
 from engine.runs.run_folder import RunFolder
+from engine.training.sweep import Trial as SweepTrial
+from engine.typed import Floats
 
-Floats = NDArray[np.float64]
 Axis = Literal["step", "epoch", "time"]
 
 
@@ -86,19 +86,6 @@ def score_bars(scores: Mapping[str, float], configs: Mapping[str, RunConfig]) ->
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         bars.append(ScoreBar(tuple(runs), float(np.mean(values)), spread, tuple(values)))
     return bars
-
-
-@dataclass(frozen=True)
-class SweepTrial:
-    """A trial of a sweep: see :class:`engine.training.sweep.Trial`."""
-
-    number: int
-    state: str
-    chosen: dict[str, Any]
-    run: str | None
-    value: float | None
-    scores: list[float]
-    why: str
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from engine.config.model import PRESETS, Preset, SpatioTemporalConfig
-from engine.config.run_config import RunConfig, Settings
+from engine.config.run_config import RunConfig, Settings, is_model
 from engine.errors import ConfigError
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
@@ -58,14 +58,6 @@ def form_fields(task: str) -> tuple[FormField, ...]:
     if task not in _MODELS:
         raise ConfigError([f"task: there is no {task!r}"], "the form", f"choose {', '.join(_MODELS)}")
     return tuple(field for field in _fields(_MODELS[task], "") if field.name != "task")
-
-
-def defaults(task: str) -> Values:
-    """The default settings of a task; those of its demo where some field has no default."""
-    form_fields(task)
-    model = _MODELS[task]
-    is_whole = not any(field.is_required() for field in model.model_fields.values())
-    return (model() if is_whole else RunConfig.demo(task).settings).model_dump(mode="json")
 
 
 def with_value(values: Values, name: str, value: Any) -> Values:
@@ -188,7 +180,7 @@ def config_snippet(config: RunConfig) -> str:
 
 def _fields(model: type[BaseModel], prefix: str, only_if: tuple[str, Any] | None = None) -> Iterator[FormField]:
     for name, info in model.model_fields.items():
-        kinds = [kind for kind in _alternatives(info.annotation) if _is_model(kind)]
+        kinds = [kind for kind in _alternatives(info.annotation) if is_model(kind)]
         if isinstance(info.discriminator, str):
             tag = f"{prefix}{name}.{info.discriminator}"
             tags = tuple(get_args(kind.model_fields[info.discriminator].annotation)[0] for kind in kinds)
@@ -225,10 +217,6 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _limits(metadata: Iterable[Any]) -> tuple[float | None, float | None]:

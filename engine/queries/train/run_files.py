@@ -47,11 +47,6 @@ def _last_line(path: Path) -> dict[str, float]:
     return SingleLines.of(whole).last()
 
 
-def snapshot_epochs(folder: Path) -> list[int]:
-    """The epochs that have a snapshot, ascending."""
-    return RunFolder(folder).snapshot_epochs()
-
-
 def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     """The snapshot of a run of the task ``sst`` after ``epoch`` passes, fields (lat, lon) float32.
 

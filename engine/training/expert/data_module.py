@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config.expert import ExpertSettings, FolderTiles, LandTiles
@@ -19,18 +19,12 @@ from engine.data.tiles import Split, Tiles, TileSource
 from engine.errors import DataError
 from engine.evaluation.expert_scores import Truth
 from engine.models.geographic_expert import GeographicExpert
-from engine.mvmf import (
-    MixtureVMF,
-    centres_near,
-    centres_within,
-    even_centres,
-    hierarchy_centres,
-    kmeans_centres,
-)
+from engine.mvmf import MixtureVMF, centres_of_kind
 from engine.mvmf.loss import SEA_FRACTION
 from engine.sphere import LatLonGrid, unit_vectors
 from engine.training.expert.model_bundle import build
 from engine.training.expert.prior import Prior, fit_prior
+from engine.typed import Mask
 
 _MASK_STEP_DEG = 0.5
 _MAX_FIT_TILES = 2048  # of prior and standardisation
@@ -53,20 +47,17 @@ def open_tiles(settings: ExpertSettings, seed: int) -> TileSource:
 
 def place_centres(settings: ExpertSettings, seed: int, sample: Tiles) -> Tensor:
     """Centres (K, 3) of the components, by the kind that the settings name; "near-data" may give fewer."""
-    num, points = settings.num_centres, unit_vectors(sample.lat, sample.lon)
-    match settings.centres:
-        case "fibonacci":
-            return even_centres(num)
-        case "hierarchy":
-            return hierarchy_centres(num)
-        case "near-data":
-            return centres_near(points, num, settings.separation_km, seed)
-        case "kmeans":
-            return kmeans_centres(points, num, seed)
-        case "land" | "ocean" as kind:
-            grid = LatLonGrid.regular(_MASK_STEP_DEG)
-            land = land_mask(grid)
-            return centres_within(land if kind == "land" else ~land, grid, num, seed)
+    kind, num = settings.centres, settings.num_centres
+    return centres_of_kind(
+        kind, num, lambda: unit_vectors(sample.lat, sample.lon), land_cells, settings.separation_km, seed
+    )
+
+
+@cache
+def land_cells() -> tuple[LatLonGrid, Mask]:
+    """A grid and its land mask, for centres on land or in the sea."""
+    grid = LatLonGrid.regular(_MASK_STEP_DEG)
+    return grid, np.asarray(land_mask(grid))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +116,7 @@ class ExpertDataModule:
         return Truth(tiles.lat, tiles.lon, tiles.day, tiles.climate, is_placed(tiles, self.settings))
 
 
-def is_placed(tiles: Tiles, settings: ExpertSettings) -> NDArray[np.bool_]:
+def is_placed(tiles: Tiles, settings: ExpertSettings) -> Mask:
     """(N,), True = place and date are scored: all tiles of an ocean, and those of land that are not all sea."""
     if settings.shows_ocean:
         return np.ones(len(tiles.lat), bool)

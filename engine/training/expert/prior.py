@@ -43,16 +43,12 @@ def fit_prior(centres: Tensor, train: Tiles, validation: Tiles) -> Prior:
     rounds as raise the likelihood of the places of validation. Climate: the mean fraction of each class. Day: the one
     with the least mean distance to the tiles' days, round the year.
     """
-    log_weights, log_kappa = _fit_places(centres.double(), _places(train), _places(validation))
+    places = (unit_vectors(tiles.lat, tiles.lon) for tiles in (train, validation))
+    log_weights, log_kappa = _fit_places(centres.double(), *places)
     climate = torch.tensor(train.climate.mean(axis=0))
     days = np.arange(1.0, 366.0)
-    return Prior(
-        log_weights, log_kappa, climate, float(days[day_distance(days[:, None], train.day).mean(axis=1).argmin()])
-    )
-
-
-def _places(tiles: Tiles) -> Tensor:
-    return unit_vectors(tiles.lat, tiles.lon)
+    day = float(days[day_distance(days[:, None], train.day).mean(axis=1).argmin()])
+    return Prior(log_weights, log_kappa, climate, day)
 
 
 def _fit_places(centres: Tensor, train: Tensor, validation: Tensor) -> tuple[Tensor, Tensor]:

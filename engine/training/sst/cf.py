@@ -17,8 +17,7 @@ from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.training.sst.model_bundle import ModelBundle, code_version
-
-Fields = NDArray[np.float32]
+from engine.typed import Singles
 
 _DIMS = ("time", "lat", "lon")
 _COORDINATES = {
@@ -29,7 +28,7 @@ _EPOCH = "days since 1970-01-01"
 
 
 def month_dataset(
-    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Fields, std: Fields | None
+    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Singles, std: Singles | None
 ) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 

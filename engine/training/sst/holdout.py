@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.data.gaps import APART_DAYS, GapPattern
 from engine.data.source import MonthlyData
 from engine.errors import DataError
 from engine.models.baselines import ICE_FRACTION
 from engine.training.sst.samples import hide, mean_of
+from engine.typed import Floats, Ints, Mask, Singles
 
 VALIDATION_SEED, TEST_SEED = 0, 1
 """Seeds of what is withheld, whatever the run's own seed: all trials of a sweep have the same hold-out sets."""
@@ -30,12 +30,12 @@ class HoldOutSet:
     """
 
     data: MonthlyData
-    num_withheld: NDArray[np.int64]
-    area: NDArray[np.float64]
+    num_withheld: Ints
+    area: Floats
     pattern: GapPattern = "clouds"
 
     @classmethod
-    def of(cls, data: MonthlyData, fraction: float, seed: int, clouds: NDArray[np.bool_] | None = None) -> HoldOutSet:
+    def of(cls, data: MonthlyData, fraction: float, seed: int, clouds: Mask | None = None) -> HoldOutSet:
         """Withhold ``fraction`` of the observed cell-months by the clouds of other months.
 
         ``clouds`` (D, H, W), True = missing: days of a month beside those of ``data`` to take clouds from, which are
@@ -63,23 +63,23 @@ class HoldOutSet:
         return cls(visible, hidden.sum(axis=1), area, pattern)
 
     @property
-    def target(self) -> NDArray[np.float32]:
+    def target(self) -> Singles:
         """(N, H, W) °C, NaN = unknown."""
         assert self.data.target is not None
         return self.data.target
 
-    def is_scored(self, months: slice = slice(None)) -> NDArray[np.bool_]:
+    def is_scored(self, months: slice = slice(None)) -> Mask:
         """(N, H, W), True = the cell-month is scored: sea, with a known target and little ice."""
         return np.isfinite(self.target[months]) & (self.data.ice[months] <= ICE_FRACTION) & (self.area > 0)
 
-    def error_sums(self, estimate: NDArray[np.float32], months: slice = slice(None)) -> tuple[float, float]:
+    def error_sums(self, estimate: Singles, months: slice = slice(None)) -> tuple[float, float]:
         """Σ w |estimate − target| and Σ w over the scored cells of some months; their ratio is the MAE."""
         is_scored = self.is_scored(months)
         weight = np.where(is_scored, self.area, 0.0)
         error = np.abs(np.where(is_scored, estimate.astype(np.float64) - self.target[months], 0.0))
         return float((weight * error).sum()), float(weight.sum())
 
-    def mae(self, estimate: NDArray[np.float32]) -> float:
+    def mae(self, estimate: Singles) -> float:
         """Area-weighted mean absolute error of ``estimate`` (N, H, W), K; DataError where nothing is scored."""
         error, weight = self.error_sums(estimate)
         if not weight:
@@ -87,7 +87,7 @@ class HoldOutSet:
         return error / weight
 
 
-def clouds_beside(neighbour: MonthlyData, is_later: bool) -> NDArray[np.bool_]:
+def clouds_beside(neighbour: MonthlyData, is_later: bool) -> Mask:
     """(D, H, W), True = missing: days of the month after (or before) another that lie far enough from it.
 
     Clouds persist: those of the days next to a month would hide what they hid in it anyway.

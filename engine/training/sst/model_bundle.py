@@ -203,8 +203,10 @@ def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_])
     known = np.isfinite(coeffs[0])
     if own == grid and (known | land).all():
         return climatology
-    rows = np.interp(grid.lat, *_ascending(own.lat, np.arange(own.lat.size)))
-    beyond = (np.abs(grid.lat - np.clip(grid.lat, *sorted((own.lat[0], own.lat[-1])))) > 1.5 * _spacing(own))[:, None]
+    ascending = slice(None, None, 1 if own.lat[0] < own.lat[-1] else -1)
+    rows = np.interp(grid.lat, own.lat[ascending], np.arange(own.lat.size)[ascending])
+    spacing = float(np.abs(np.diff(own.lat)).max())
+    beyond = (np.abs(grid.lat - np.clip(grid.lat, *sorted((own.lat[0], own.lat[-1])))) > 1.5 * spacing)[:, None]
     columns = _columns(own, grid.lon)
     if not own.is_periodic:
         inside = columns.clip(0, own.lon.size - 1)
@@ -250,11 +252,3 @@ def _filled(coeffs: NDArray[np.float32], known: NDArray[np.bool_], is_periodic: 
         for kept, values in zip(filled[:, row], coeffs[:, row, known[row]], strict=True):
             kept[:] = np.interp(columns, known_columns, values, period=width if is_periodic else None)
     return filled
-
-
-def _ascending(x: NDArray[np.float64], y: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    return (x, y) if x[0] < x[-1] else (x[::-1], y[::-1])
-
-
-def _spacing(grid: LatLonGrid) -> float:
-    return float(np.abs(np.diff(grid.lat)).max())

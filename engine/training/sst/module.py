@@ -6,9 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -16,6 +14,7 @@ from engine.config.sst import SSTSettings
 from engine.models import SpatioTemporalModel
 from engine.training.sst.samples import Batch
 from engine.training.trainer import Metrics, StateDict, TrainingModule, load_weights
+from engine.typed import Floats
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -108,7 +107,7 @@ class SSTModule(TrainingModule):
                 loss += error.detach()
         return {"train_loss": float(self._sum(loss))}
 
-    def all_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def all_sum(self, values: Floats) -> Floats:
         """``values`` (n,) added up over all processes."""
         return self._sum(torch.tensor(values, device=self.fabric.device)).cpu().numpy()
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.config.model import SpatioTemporalConfig
 from engine.data.land import Domain
 from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
 from engine.sphere import LatLonGrid
 from engine.training.sst.windows import Corner, Windows
-
-Floats = NDArray[np.float32]
+from engine.typed import Singles
 
 _FIT_STEP_DEG = 1.0
 _REFERENCE_STEP_DEG = 1.0
@@ -45,7 +43,7 @@ class PatchPositions:
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
 
-    def _of(self, corner: Corner) -> tuple[Floats, Floats | None]:
+    def _of(self, corner: Corner) -> tuple[Singles, Singles | None]:
         grid = self._windows.coordinates(corner)
         lat = grid.lat.reshape(-1, self._patch[0]).mean(axis=1)
         lon = grid.lon.reshape(-1, self._patch[1]).mean(axis=1)
@@ -54,7 +52,7 @@ class PatchPositions:
         centres[..., 0] = (centres[..., 0] + 180.0) % 360.0 - 180.0
         return centres.reshape(-1, 2).astype(np.float32), self._features(grid)
 
-    def _features(self, grid: LatLonGrid) -> Floats | None:
+    def _features(self, grid: LatLonGrid) -> Singles | None:
         if self._basis is None:
             return None
         position = position_embedding(self._basis, grid, self._patch)

@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(RunFolder(folder).model, target)
     shutil.copyfile(RunFolder(folder).baselines, FOLDERS[0] / PRETRAINED_BASELINES)
-    target.with_suffix(".md").write_text(card(bundle, evaluations, _minutes(folder)), encoding="utf-8")
+    minutes = json.loads(RunFolder(folder).status.read_text())["seconds"] / 60.0
+    target.with_suffix(".md").write_text(card(bundle, evaluations, minutes), encoding="utf-8")
     log(f"wrote {target}")
     return 0
 
@@ -115,10 +116,6 @@ def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evalu
     sums = score(holdout.data, estimates, num_withheld=holdout.num_withheld, climatology=by_month)
     table = score_table(sums, tuple(baselines.fitted), seed)
     return Evaluation(table, None if std is None else calibration(holdout.data, mean, std))
-
-
-def _minutes(folder: Path) -> float:
-    return json.loads(RunFolder(folder).status.read_text())["seconds"] / 60.0
 
 
 _CARD = """# The model that comes with Harmonia

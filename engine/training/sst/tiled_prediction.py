@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
@@ -20,8 +19,7 @@ from engine.models import SpatioTemporalModel
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Corner, Stitcher
-
-Floats = NDArray[np.float32]
+from engine.typed import Floats, Mask, Singles
 
 _WINDOW_CELLS = 31 * 60 * 120  # of all days together; a few windows of so many stay below half a gigabyte
 _WINDOWS_AT_ONCE = 4
@@ -31,8 +29,8 @@ _WINDOWS_AT_ONCE_ON_A_PAGE = 2  # so few that the work can be abandoned within a
 class MonthlyEstimate(NamedTuple):
     """Reconstructed months (N, H, W) float32, °C, NaN on land, and their standard deviations or None."""
 
-    mean: Floats
-    std: Floats | None
+    mean: Singles
+    std: Singles | None
 
     def months(self, months: slice) -> MonthlyEstimate:
         """Some of the months."""
@@ -42,9 +40,9 @@ class MonthlyEstimate(NamedTuple):
 class WindowPrediction(NamedTuple):
     """Of one window: mean and standard deviation (M, h, w), and weights (M, t, h/Ph, w/Pw) of the tokens."""
 
-    mean: Floats
-    std: Floats | None
-    day_weights: Floats
+    mean: Singles
+    std: Singles | None
+    day_weights: Singles
 
 
 def predict_windows(
@@ -140,7 +138,7 @@ class TiledPrediction:
         """All months, as :func:`estimate_months` puts them together."""
         return stitch(self.inputs, len(self.inputs.data.months), self.windows.items())
 
-    def day_weights(self, month: int, row: int, column: int) -> Floats:
+    def day_weights(self, month: int, row: int, column: int) -> Singles:
         """The weight of each day slot (31,) for the patch that holds a cell: sum 1, 0 on days without observations.
 
         All 0 where the patch has no observation in the month. Where windows overlap, their mean by the taper; the
@@ -155,7 +153,7 @@ class TiledPrediction:
                 total += self.inputs.windows.taper[y, x] * self._in_window(corner, window, month, y, x)
         return (total / total.sum() if total.any() else total).astype(np.float32)
 
-    def _in_window(self, corner: Corner, window: WindowPrediction, month: int, y: int, x: int) -> NDArray[np.float64]:
+    def _in_window(self, corner: Corner, window: WindowPrediction, month: int, y: int, x: int) -> Floats:
         days, high, wide = self.bundle.settings.model.patch
         top, left = y // high * high, x // wide * wide
         daily = self.inputs.windows.cut(self.inputs.data.daily[month], corner)[:, top : top + high, left : left + wide]
@@ -170,7 +168,7 @@ def predict(
     data: MonthlyData,
     *,
     known: TiledPrediction | None = None,
-    changed: NDArray[np.bool_] | None = None,
+    changed: Mask | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> TiledPrediction:
     """Reconstruct the months of ``data``, not more than a sample of ``bundle`` has.
@@ -203,5 +201,5 @@ def predict(
     return TiledPrediction(bundle, inputs, {corner: windows[corner] for corner in inputs.sea_corners})
 
 
-def _array(values: Any) -> Floats:
+def _array(values: Any) -> Singles:
     return values.float().cpu().numpy()

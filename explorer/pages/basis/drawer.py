@@ -19,9 +19,9 @@ _PLAY_MS = 900
 
 
 def drawer(model: BasisModel, globe: Globe, domain_text: Any) -> list[Any]:
-    """All controls, from the function down to the map; ``domain_words`` stands below the domain's choices."""
-    harmonic = controls.group(model, ["show"], lambda: model.show == HARMONIC, lambda: _harmonic(model))
-    component = controls.group(model, ["show"], lambda: model.show == COMPONENT, lambda: _component(model, domain_text))
+    """All controls, from the function down to the map; ``domain_text`` stands below the domain's choices."""
+    harmonic = controls.only_if(model.param.show, HARMONIC, lambda: _harmonic(model))
+    component = controls.only_if(model.param.show, COMPONENT, lambda: _component(model, domain_text))
     return [
         section("Function"),
         controls.segments(model.param.show, {"One harmonic": HARMONIC, "PCA component": COMPONENT}),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import param
 
 from engine.queries.basis import MAX_DEGREE, MAX_FIT_DEGREE, MAX_RUN_DEGREE, BasisConfig
-from explorer.page_model import DomainModel
+from explorer.page_model import DomainModel, address_keys
 
 HARMONIC, COMPONENT = "harmonic", "component"
 STEPS = (2.0, 1.0, 0.5, 0.25)
@@ -17,18 +17,9 @@ PANELS = ("pyramid", "profile", "spectrum", "passport")
 class BasisModel(DomainModel):
     """State, clamped so that every choice can be drawn."""
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "show": "show",
-        "L": "max_degree",
-        "l": "degree",
-        "m": "order",
-        "K": "num_components",
-        "k": "component",
-        "domain": "domain",
-        "step": "step_deg",
-        "panel": "panel",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "show L=max_degree l=degree m=order K=num_components k=component domain step=step_deg panel map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = ("show", "domain", "max_degree", "degree", "num_components")
 
     # state

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from engine.queries import basis
 from engine.queries.basis import BasisConfig, SeparableField
@@ -26,9 +25,7 @@ _FUNCTION_PARTS = ["show", "max_degree", "degree", "order", "num_components", "c
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = BasisModel(query)
-    session.say_changed(model.notes)
-    return BasisView(session, model).view
+    return BasisView(session, BasisModel(query)).view
 
 
 class BasisView:
@@ -46,27 +43,18 @@ class BasisView:
         self._fit = LatestTask(self.stage.show_progress, self._show_failure)
         self.panel = BasisPanel(model, self._show_failure)
         self._domain_text = html("")
-        self.view = PageView(
-            drawer(model, self.stage.globe, self._domain_text),
-            self.stage.parts,
-            [self.stage.flat, *self.panel.parts],
-            self.stage.read,
-            self._actions(),
-            model,
-        )
+        files = {
+            "Picture, PNG": self._offer_picture,
+            "Field, NetCDF": self._offer_field,
+            "Basis, safetensors": lambda: self._offer("basis", "safetensors", basis.basis_file),
+            "Spectrum, CSV": lambda: self._offer("spectrum", "csv", basis.spectrum_csv),
+        }
+        controls = drawer(model, self.stage.globe, self._domain_text)
+        self.view = self.stage.page_view(controls, [self.stage.flat, *self.panel.parts], files)
         model.param.watch(lambda *_: self._show_function(), _FUNCTION_PARTS + _DOMAIN_PARTS)
         model.param.watch(lambda *_: self._show_domain(), ["show", "max_degree", *_DOMAIN_PARTS])
         self._show_domain()
         self._show_function()
-
-    def _actions(self) -> list[Any]:
-        files = {
-            "Picture, PNG": self._offer_picture,
-            "Field, NetCDF": self._offer_field,
-            "Basis, safetensors": self._offer_basis,
-            "Spectrum, CSV": self._offer_spectrum,
-        }
-        return self.stage.actions(files)
 
     # what is shown
 
@@ -173,15 +161,7 @@ class BasisView:
         if self._shown is not None:
             self.stage.download.offer(f"{self._file_stem()}.nc", basis.field_netcdf(self._shown))
 
-    def _offer_basis(self) -> None:
-        self._offer("basis", "safetensors", basis.basis_file)
-
-    def _offer_spectrum(self) -> None:
-        self._offer("spectrum", "csv", basis.spectrum_csv)
-
     def _offer(self, stem: str, ending: str, content: Callable[..., bytes]) -> None:
         config = self.model.config
         name = f"{stem}-{config.domain.kind}-L{config.max_degree}.{ending}"
-        self._fit.start(
-            lambda report: content(config, report), lambda content: self.stage.download.offer(name, content)
-        )
+        self._fit.start(partial(content, config), partial(self.stage.download.offer, name))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import panel as pn
-
 from engine.queries.ocean import DEMO_STEPS, SourceSummary
 from explorer.background import Debouncer
 from explorer.layout import tiles
@@ -42,16 +40,13 @@ class SourceForm:
         return [
             section("Ocean"),
             controls.segments(self.model.param.form, _FORMS),
-            self._group(DEMO, self._demo),
-            self._group(PATH, self._path),
-            self._group(UPLOAD, self._upload),
+            controls.only_if(self.model.param.form, DEMO, self._demo),
+            controls.only_if(self.model.param.form, PATH, self._path),
+            controls.only_if(self.model.param.form, UPLOAD, self._upload),
             controls.group(
                 self.model, ["opened", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
             ),
         ]
-
-    def _group(self, name: str, build: Callable[[], list[Any]]) -> pn.Column:
-        return controls.group(self.model, ["form"], lambda: self.model.form == name, build)
 
     def _demo(self) -> list[Any]:
         model = self.model
@@ -74,11 +69,7 @@ class SourceForm:
         entered = Debouncer(lambda: self._open_path(model.path), 200)
         for field in fields:
             field.param.watch(lambda _: entered.soon(), "enter_pressed")
-        return [
-            browser,
-            *fields,
-            controls.button("Open", on_click=lambda _: self._open_path(model.path)),
-        ]
+        return [browser, *fields, controls.button("Open", on_click=lambda _: self._open_path(model.path))]
 
     def _upload(self) -> list[Any]:
         return [
@@ -106,10 +97,12 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
     return [
         *form.parts(),
         section("Layer"),
-        _layers(model),
+        controls.segments_of(
+            model.param.layer, lambda: {name.capitalize(): name for name in model.layers}, ["opened"], sx=tiles(3)
+        ),
         controls.sentence(model, ["layer"], lambda: text.LAYER_TEXT[model.layer], margin=(2, 0, 8, 0)),
-        controls.group(model, ["layer"], lambda: model.layer == "difference", lambda: _difference(model)),
-        controls.group(model, ["layer"], lambda: model.layer == "withheld", lambda: _withheld(model)),
+        controls.only_if(model.param.layer, "difference", lambda: _difference(model)),
+        controls.only_if(model.param.layer, "withheld", lambda: _withheld(model)),
         controls.group(
             model,
             ["layer", "panel"],
@@ -123,17 +116,6 @@ def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[
         section("Map"),
         *map_controls(model, globe),
     ]
-
-
-def _layers(model: DataModel) -> Any:
-    """The layers of the open source."""
-    buttons = controls.segments(model.param.layer, _offered(model), sx=tiles(3))
-    model.param.watch(lambda _: buttons.param.update(options=_offered(model), value=model.layer), "opened")
-    return buttons
-
-
-def _offered(model: DataModel) -> dict[str, str]:
-    return {text.LAYER_NAMES[name]: name for name in model.layers}
 
 
 def _difference(model: DataModel) -> list[Any]:

@@ -20,7 +20,7 @@ from engine.queries.ocean import (
     SourceSummary,
     span_of,
 )
-from explorer.page_model import SourceModel
+from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
 DEMO, PATH, UPLOAD = "demo", "path", "upload"
@@ -37,15 +37,9 @@ class DataModel(SourceModel):
     ``choice`` is the selected source and ``opened`` the open one; while they differ, days of an address wait.
     """
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "layer": "layer",
-        "span": "span",
-        "hide": "hidden_percent",
-        "how": "pattern",
-        "draw": "hidden_seed",
-        "panel": "panel",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "layer span hide=hidden_percent how=pattern draw=hidden_seed panel map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = ("choice",)
 
     # state

@@ -24,16 +24,6 @@ _CALENDARS = {
     "366_day": "every year with a leap day",
     "360_day": "months of 30 days",
 }
-LAYER_NAMES = {
-    "observed": "Observed",
-    "truth": "Truth",
-    "gaps": "Gaps",
-    "mean": "Mean",
-    "coverage": "Coverage",
-    "count": "Count",
-    "difference": "Difference",
-    "withheld": "Withheld",
-}
 LAYER_TEXT = {
     "observed": "The observations of this day. Cells without a value were cloudy or between swaths.",
     "truth": "The field without gaps and observation errors. Only a synthetic ocean has it.",
@@ -99,13 +89,6 @@ def cost(estimate: ReadCost) -> str:
 def ask(estimate: ReadCost) -> str:
     """The question before a long read."""
     return f"Reads {number(estimate.num_days)} days, about {duration(estimate.seconds)}."
-
-
-def span_label(days: tuple[str, ...], unit: str, span: str) -> str:
-    """The period of ``days`` in a few words."""
-    if span == "month":
-        return date(days[0], "month")
-    return days[0][:4] if span == "year" else f"{date(days[0], unit)} to {date(days[-1], unit)}"
 
 
 def series_sentence(series: PointSeries, unit: str) -> str:

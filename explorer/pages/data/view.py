@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
 
 import numpy as np
 import xarray as xr
@@ -34,9 +33,7 @@ _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = DataModel(query, choice=session.source)
-    session.say_changed(model.notes)
-    return DataView(session, model).view
+    return DataView(session, DataModel(query, choice=session.source)).view
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class DataView:
         self.stage = Stage(
             session, model, "the ocean", self._abandon, (self._question_card,), blocks=True, land_shade=True
         )
-        self.stage.on_click(self._pick)
+        self.stage.on_click(lambda lat, lon: model.param.update(place=(lat, lon)))
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
         self._reading = LatestTask(self.stage.show_progress, self._show_failure)
         self._form = Debouncer(self._choose_demo, 250)
@@ -85,17 +82,16 @@ class DataView:
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
         self.panel = DataPanel(model, self._show_failure)
-        self.form = SourceForm(model, self._open_path, self._open_upload, self._show_refusal)
-        self.view = PageView(
+        self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
+        self.view = self.stage.page_view(
             drawer(model, self.stage.globe, self.form, self._cost),
-            [
-                box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"),
-                self._bar,
-            ],
             [self.stage.flat, *self.panel.parts],
-            self.stage.read,
-            self._actions(),
-            model,
+            {
+                "Picture, PNG": self._offer_picture,
+                "Map, NetCDF": self._offer_map,
+                "Series at the place, CSV": self._offer_series,
+            },
+            parts=[box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"), self._bar],
         )
         self._bar.link(model, day="day", bidirectional=True)
         model.show_choice()
@@ -111,14 +107,6 @@ class DataView:
         self._mark()
         self._open(model.choice)
 
-    def _actions(self) -> list[Any]:
-        files = {
-            "Picture, PNG": self._offer_picture,
-            "Map, NetCDF": self._offer_map,
-            "Series at the place, CSV": self._offer_series,
-        }
-        return self.stage.actions(files)
-
     # the source
 
     def _choose_demo(self) -> None:
@@ -129,9 +117,6 @@ class DataView:
     def _open_path(self, path: str) -> None:
         self.model.path = path
         self._try(PATH, path)
-
-    def _open_upload(self, name: str) -> None:
-        self._try(UPLOAD, name)
 
     def _try(self, kind: str, path: str) -> None:
         try:
@@ -258,9 +243,6 @@ class DataView:
         if model.layer not in OF_SPAN:
             return model.iso("day")
         return model.iso("day")[: {"month": 7, "year": 4, "all": 0}[model.span]] or "all"
-
-    def _pick(self, lat: float, lon: float) -> None:
-        self.model.place = (lat, lon)
 
     def _mark(self) -> None:
         self.stage.globe.markers = [{"lat": self.model.place[0], "lon": self.model.place[1]}]

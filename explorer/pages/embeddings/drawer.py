@@ -23,15 +23,8 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
     return [
         section("Map quantity"),
         controls.segments(model.param.show, _SHOWN),
-        controls.group(
-            model,
-            ["show"],
-            lambda: model.show == DIMENSION,
-            lambda: [controls.slider(model.param.dimension, "Dimension")],
-        ),
-        controls.group(
-            model, ["show"], lambda: model.show == SCALE, lambda: [controls.slider(model.param.feature, "Feature")]
-        ),
+        controls.only_if(model.param.show, DIMENSION, lambda: [controls.slider(model.param.dimension, "Dimension")]),
+        controls.only_if(model.param.show, SCALE, lambda: [controls.slider(model.param.feature, "Feature")]),
         section("Embedding A"),
         controls.select(
             model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
@@ -40,7 +33,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),
         controls.slider(model.param.num_components, "Dimensions K"),
-        controls.group(model, ["encoder"], lambda: model.encoder == "harmonic", lambda: _basis(model)),
+        controls.only_if(model.param.encoder, "harmonic", lambda: _basis(model)),
         estimate,
         _compare(model),
         section("Map"),

@@ -10,7 +10,7 @@ import param
 from engine.errors import EngineError
 from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
 from engine.queries.embeddings import SHOWN_ENCODERS, EmbeddingConfig, config_from_json, config_json, divisors
-from explorer.page_model import DomainModel
+from explorer.page_model import DomainModel, address_keys
 from explorer.session import Query
 
 DIMENSION, COLOURS, SIMILARITY, SCALE = "dimension", "colours", "similarity", "scale"
@@ -24,21 +24,10 @@ MAX_COMPONENTS = 512
 class EmbeddingsModel(DomainModel):
     """The state is choice A; choice B is a kept copy of it, if any."""
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "show": "show",
-        "encoder": "encoder",
-        "step": "step_deg",
-        "ph": "patch_height",
-        "pw": "patch_width",
-        "L": "max_degree",
-        "K": "num_components",
-        "clip": "clip_sigma",
-        "domain": "domain",
-        "k": "dimension",
-        "feature": "feature",
-        "panel": "panel",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
+        "domain k=dimension feature panel map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,7 @@ _CHOICE = [
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = EmbeddingsModel(query)
-    session.say_changed(model.notes)
-    return EmbeddingsView(session, model).view
+    return EmbeddingsView(session, EmbeddingsModel(query)).view
 
 
 class EmbeddingsView:
@@ -47,42 +46,29 @@ class EmbeddingsView:
         self.model = model
         self._drawn: EmbeddingConfig | None = None
         self._question = html("")
-        self._question_card = self._build_question_card()
+        go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
+        self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
         overlays = (self._question_card,)
         self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
-        self.stage.on_click(self._pick)
+        self.stage.on_click(lambda lat, lon: model.param.update(picked=(lat, lon)))
         self._work = LatestTask(self.stage.show_progress, self._show_failure)
         self._choice = Debouncer(self._compute, 60)
         self._rest = Debouncer(self._after_rest, 160)
         self._estimate = html("")
         self.panel = EmbeddingsPanel(model, self._show_failure)
-        self.view = PageView(
-            drawer(model, self.stage.globe, self._estimate),
-            self.stage.parts,
-            [self.stage.flat, *self.panel.parts],
-            self.stage.read,
-            self._actions(),
-            model,
-        )
-        model.param.watch(lambda *_: self._choice.soon(), [*_CHOICE, "other"])
-        model.param.watch(lambda *_: self._draw(), ["show", "dimension", "feature", "picked"])
-        model.param.watch(lambda *_: self._rest.soon(), ["panel"])
-        self._compute()
-
-    def _build_question_card(self) -> Any:
-        """The question before a large embedding."""
-        go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
-        return box(self._question, go, css=layout.CARD, styles={"display": "none"})
-
-    def _actions(self) -> list[Any]:
         files = {
             "Picture, PNG": self._offer_picture,
             "Embedding, NetCDF": lambda: self._offer("nc", embeddings.embedding_netcdf),
             "Embedding, npz": lambda: self._offer("npz", embeddings.embedding_npz),
-            "Choices, JSON": lambda: self._offer("json", lambda config: embeddings.config_json(config)),
+            "Choices, JSON": lambda: self._offer("json", embeddings.config_json),
             "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode()),
         }
-        return self.stage.actions(files)
+        parts = drawer(model, self.stage.globe, self._estimate)
+        self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
+        model.param.watch(lambda *_: self._choice.soon(), [*_CHOICE, "other"])
+        model.param.watch(lambda *_: self._draw(), ["show", "dimension", "feature", "picked"])
+        model.param.watch(lambda *_: self._rest.soon(), ["panel"])
+        self._compute()
 
     # computing
 
@@ -171,9 +157,6 @@ class EmbeddingsView:
         self.stage.show_readout(text.readout(self._drawn, embedding, clipped))
         self.panel.show(self._drawn)
 
-    def _pick(self, lat: float, lon: float) -> None:
-        self.model.picked = (lat, lon)
-
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This embedding cannot be computed", error)
 
@@ -186,7 +169,5 @@ class EmbeddingsView:
 
     def _offer(self, ending: str, content: Any) -> None:
         config = self.model.config
-        self._work.start(
-            lambda report: content(config),
-            lambda content: self.stage.download.offer(f"{text.file_stem(config)}.{ending}", content),
-        )
+        name = f"{text.file_stem(config)}.{ending}"
+        self._work.start(lambda _: content(config), partial(self.stage.download.offer, name))

@@ -55,8 +55,8 @@ def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, expert_controls: Ca
     """All controls; those of the other mode are built when it is first selected."""
     return [
         controls.segments(model.param.mode, {"Sandbox": SANDBOX, "Expert": EXPERT}),
-        controls.group(model, ["mode"], lambda: model.mode == SANDBOX, lambda: _of_sandbox(model, sandbox)),
-        controls.group(model, ["mode"], lambda: model.mode == EXPERT, expert_controls),
+        controls.only_if(model.param.mode, SANDBOX, lambda: _of_sandbox(model, sandbox)),
+        controls.only_if(model.param.mode, EXPERT, expert_controls),
         section("Map"),
         controls.group(
             model, _DEPENDENCIES, lambda: model.has_scale, lambda: [controls.segments(model.param.scale, _SCALES)]
@@ -85,7 +85,7 @@ def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
         section("Initial centres"),
         controls.select(model.param.start, "Start", _STARTS),
         _of_start(model),
-        controls.group(model, ["start"], lambda: model.start == "file", lambda: _file(sandbox)),
+        controls.only_if(model.param.start, "file", lambda: _file(sandbox)),
     ]
 
 
@@ -100,28 +100,14 @@ def _own(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
 
 def _of_start(model: MvmfModel) -> Any:
     """Controls of the initial centres."""
-    drawn = ["start"]
+    start, drawn = model.param.start, tuple(kind for kind in _STARTS.values() if kind not in ("none", "file"))
+    data = f"The data are {NUM_SITES:,} places on land, drawn uniformly by area."
     return box(
-        controls.group(
-            model,
-            drawn,
-            lambda: model.is_enabled("count"),
-            lambda: [controls.slider(model.param.count, "Centres K")],
-        ),
-        controls.group(
-            model, drawn, lambda: model.start in _SEEDED, lambda: [controls.slider(model.param.seed, "Seed")]
-        ),
-        controls.group(
-            model,
-            drawn,
-            lambda: model.start in ("near-data", "kmeans"),
-            lambda: [text_pane(f"The data are {NUM_SITES:,} places on land, drawn uniformly by area.")],
-        ),
-        controls.group(
-            model,
-            drawn,
-            lambda: model.start == "near-data",
-            lambda: [controls.slider(model.param.separation_km, "Minimum distance, km", step=10)],
+        controls.only_if(start, drawn, lambda: [controls.slider(model.param.count, "Centres K")]),
+        controls.only_if(start, _SEEDED, lambda: [controls.slider(model.param.seed, "Seed")]),
+        controls.only_if(start, ("near-data", "kmeans"), lambda: [text_pane(data)]),
+        controls.only_if(
+            start, "near-data", lambda: [controls.slider(model.param.separation_km, "Minimum distance, km", step=10)]
         ),
         css=_CSS,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any, ClassVar
 
 import param
 
 from engine.queries.mvmf.centres import CENTRE_KINDS, KAPPA_RANGE, CentreChoice, Component, PlacedComponent
-from explorer.page_model import PageModel, numbers
+from explorer.page_model import PageModel, address_keys, numbers
 from explorer.session import Query
 
 SANDBOX, EXPERT = "sandbox", "expert"
@@ -23,7 +22,6 @@ MOST_IN_ADDRESS = 12
 MOST_PLACED = 200
 MIN_WEIGHT, MAX_WEIGHT = 0.1, 20.0
 
-_RUN = re.compile(r"[\w.-]{1,80}")
 _FIRST = (
     PlacedComponent(-1, Component(48.0, 8.0, 400.0, 2.0)),
     PlacedComponent(-1, Component(36.0, -5.0, 150.0, 1.0)),
@@ -39,24 +37,10 @@ class MvmfModel(PageModel):
     or ``weight`` applies to every component, which may get its own value afterwards.
     """
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "mode": "mode",
-        "start": "start",
-        "n": "count",
-        "seed": "seed",
-        "apart": "separation_km",
-        "show": "show",
-        "scale": "scale",
-        "outline": "outline",
-        "click": "click",
-        "panel": "panel",
-        "sel": "selected",
-        "tile": "tile",
-        "look": "quantity",
-        "scene": "scene",
-        "about": "about",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "mode start n=count seed apart=separation_km show scale outline click panel sel=selected tile "
+        "look=quantity scene about map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = (
         "mode", "start", "count", "seed", "separation_km", "log_kappa", "weight", "placed"
     )  # fmt: skip
@@ -245,11 +229,7 @@ class MvmfModel(PageModel):
             changes["placed"] = self._read_placed(query["c"])
         for name in ("truth", "spot"):
             self.read_place(query, name, changes)
-        if "run" in query:
-            if _RUN.fullmatch(query["run"]):
-                changes["run"] = query["run"]
-            else:
-                self.notes.append(f"run={query['run'][:20]} in the address is no run")
+        self.read_run(query, changes)
         if "day" in query:
             self._read("day", "day", query["day"], changes)
 

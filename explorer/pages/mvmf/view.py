@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from explorer.background import LatestTask
 from explorer.layout import box, show
 from explorer.pages.mvmf import text
@@ -18,16 +16,13 @@ from explorer.stage import Stage
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = MvmfModel(query)
-    session.say_changed(model.notes)
-    return MvmfView(session, model).view
+    return MvmfView(session, MvmfModel(query)).view
 
 
 class MvmfView:
     """Sandbox and expert share the globe, its map, the read-out and the work off the event loop."""
 
     def __init__(self, session: Session, model: MvmfModel) -> None:
-        self.session = session
         self.model = model
         self.stage = Stage(session, model, "a probability map", lambda: self._work.cancel(), dim_outside=False)
         self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
@@ -35,20 +30,15 @@ class MvmfView:
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
         self.stage.on_click(lambda lat, lon: self._side.clicked(lat, lon))
-        self.view = PageView(
+        self.view = self.stage.page_view(
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
-            [*self.stage.parts, self.expert.run.card],
             [self.stage.flat, box(self.sandbox.panel.part, self.expert.panel.part)],
-            [self.stage.bar, self._map.probe, self.stage.readout],
-            self._actions(),
-            model,
+            {"Picture, PNG": lambda: self.stage.save_picture("probability"), "Centres, CSV": self._offer_centres},
+            parts=[*self.stage.parts, self.expert.run.card],
+            read=[self.stage.bar, self._map.probe, self.stage.readout],
         )
         model.param.watch(lambda *_: self._turn_to_mode(), "mode")
         self._turn_to_mode()
-
-    def _actions(self) -> list[Any]:
-        files = {"Picture, PNG": lambda: self.stage.save_picture("probability"), "Centres, CSV": self._offer_centres}
-        return self.stage.actions(files)
 
     @property
     def _side(self) -> Sandbox | ExpertSide:
@@ -67,7 +57,4 @@ class MvmfView:
 
     def _offer_centres(self) -> None:
         mixture = self._side.mixture
-        if mixture is None:
-            self.session.say("info", text.NO_CENTRES)
-        else:
-            self.stage.download.offer("centres.csv", mixture.csv())
+        self.stage.offer("centres.csv", None if mixture is None else mixture.csv(), text.NO_CENTRES)

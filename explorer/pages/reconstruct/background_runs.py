@@ -52,7 +52,7 @@ class BackgroundRuns:
 
     def refresh(self) -> None:
         """Update the cards."""
-        has_film = bool(reconstruct.snapshot_epochs(self.model.run)) or self._is_active(self.model.run)
+        has_film = bool(reconstruct.snapshot_epochs(self.model.run)) or REGISTRY.is_active(self.model.run)
         self._switch.disabled = not has_film
         self._note.object = "" if has_film else paragraph(text.NO_FILM)
         self._refresh_training()
@@ -60,10 +60,6 @@ class BackgroundRuns:
             self._refresh_archive()
         except EngineError:
             self._archive.hide()
-
-    def _is_active(self, run: str) -> bool:
-        record = REGISTRY.records.get(run)
-        return record is not None and record.state in ACTIVE
 
     def _refresh_training(self) -> None:
         """Offer the first training of its kind that is not done."""

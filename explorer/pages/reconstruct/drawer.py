@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from engine.queries.reconstruct import PRETRAINED, REGIONS
@@ -19,16 +18,16 @@ from explorer.widgets.text import section, text_pane
 _TASK = "sst"
 
 
-def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], None]) -> list[Any]:
+def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], object]) -> list[Any]:
     """All controls; ``about`` describes the model and the source."""
     return [
         section("Model"),
         _models(model),
         about,
         section("Maps"),
-        _kinds(model),
+        controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered"]),
         controls.segments(model.param.panes, text.PANES),
-        controls.group(model, ["panes"], lambda: model.panes == SWIPE, lambda: [_sides(model)]),
+        controls.only_if(model.param.panes, SWIPE, lambda: [_sides(model)]),
         controls.group(
             model,
             ["left", "right", "panes", "kind"],
@@ -38,7 +37,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         section("Withhold observations"),
         controls.slider(model.param.hidden_percent, "Withhold, %"),
         controls.switch(model.param.painting, "Paint clouds with the pointer"),
-        controls.group(model, ["painting"], lambda: model.painting, lambda: _brush(model, clear)),
+        controls.only_if(model.param.painting, True, lambda: _brush(model, clear)),
         section("View"),
         controls.select(model.param.region, "Region of the scores", {name: name for name in REGIONS}),
         *map_controls(model, globe),
@@ -70,34 +69,24 @@ def _models(model: ReconstructModel) -> Any:
     return chosen
 
 
-def _kinds(model: ReconstructModel) -> Any:
-    def offered() -> dict[str, str]:
-        return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
-
-    buttons = controls.segments(model.param.kind, offered())
-    model.param.watch(lambda _: buttons.param.update(options=offered(), value=model.kind), "offered")
-    return buttons
+def _kinds(model: ReconstructModel) -> dict[str, str]:
+    return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
 
 
 def _sides(model: ReconstructModel) -> Any:
     """The layers left and right of the divider."""
-    parts: list[Any] = []
-    for label, name in (("Left of the divider", "left"), ("Right of the divider", "right")):
-        buttons = controls.segments(model.param[name], _layers(model), sx=tiles(2))
-        model.param.watch(partial(_renew_side, model, buttons, name), ["kind", "offered"])
-        parts += [text_pane(label), buttons]
-    return box(*parts)
+
+    def choices() -> dict[str, str]:
+        return {text.SIDES[name]: name for name in model.layers}
+
+    left, right = (
+        controls.segments_of(side, choices, ["kind", "offered"], sx=tiles(2))
+        for side in (model.param.left, model.param.right)
+    )
+    return box(text_pane("Left of the divider"), left, text_pane("Right of the divider"), right)
 
 
-def _layers(model: ReconstructModel) -> dict[str, str]:
-    return {text.SIDES[name]: name for name in model.layers}
-
-
-def _renew_side(model: ReconstructModel, buttons: Any, name: str, *_: object) -> None:
-    buttons.param.update(options=_layers(model), value=getattr(model, name))
-
-
-def _brush(model: ReconstructModel, clear: Callable[[], None]) -> list[Any]:
+def _brush(model: ReconstructModel, clear: Callable[[], object]) -> list[Any]:
     return [
         controls.segments(model.param.brush_km, {f"{size} km": size for size in BRUSHES_KM}),
         controls.switch(model.param.all_days, "On all days of the month"),

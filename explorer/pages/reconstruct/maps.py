@@ -31,6 +31,7 @@ _GRIDS = {
 class Maps:
     """``root`` goes on the stage. The first map is the stage's globe; the others are created when first needed.
 
+    A click on a map selects its place, a stroke of the brush draws a cloud.
     ``captions`` are those of each pane: one, or two for a map with a divider.
     """
 
@@ -41,26 +42,19 @@ class Maps:
         self._globes: list[Globe] = [self.stage.globe]
         self.captions: list[list[str]] = []
         self._captions = [self.stage.captions]
-        self._picks: list[Callable[[float, float], None]] = []
-        self._strokes: list[Callable[[tuple[tuple[float, float], ...]], None]] = []
         self._limits: dict[tuple[object, ...], tuple[float, float]] = {}
         self._drawn: tuple[object, ...] = ()
         self.root = box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
         model.param.watch(lambda *_: self._take_brush(), ["painting", "brush_km"])
+        model.param.watch(lambda *_: self._mark(), "place")
+        self._mark()
 
-    def on_pick(self, pick: Callable[[float, float], None]) -> None:
-        """Call ``pick(lat, lon)`` after a click on a map."""
-        self._picks.append(pick)
-
-    def on_stroke(self, painted: Callable[[tuple[tuple[float, float], ...]], None]) -> None:
-        """Call ``painted(points)`` after a cloud was drawn."""
-        self._strokes.append(painted)
-
-    def mark(self, place: tuple[float, float]) -> None:
+    def _mark(self) -> None:
         """A pin on all maps."""
+        lat, lon = self.model.place
         for globe in self._globes:
-            globe.markers = [{"lat": place[0], "lon": place[1]}]
+            globe.markers = [{"lat": lat, "lon": lon}]
 
     def show(self, month: MonthResult, best: str) -> None:
         """Draw the layers that the model selects."""
@@ -160,13 +154,10 @@ class Maps:
         globe.param.watch(lambda event: self._stroked(event.new), "stroke")
 
     def _clicked(self, clicked: dict[str, Any]) -> None:
-        for pick in self._picks:
-            pick(clicked["lat"], clicked["lon"])
+        self.model.param.update(place=(clicked["lat"], clicked["lon"]), panel="place")
 
     def _stroked(self, stroke: dict[str, Any]) -> None:
-        points = tuple((float(lat), float(lon)) for lat, lon in stroke["points"])
-        for painted in self._strokes:
-            painted(points)
+        self.model.draw_cloud(tuple((float(lat), float(lon)) for lat, lon in stroke["points"]))
 
     def _take_brush(self) -> None:
         for globe in self._globes:

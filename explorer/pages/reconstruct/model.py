@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import param
 
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthRequest
-from explorer.page_model import SourceModel
+from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
 TEMPERATURE, ERROR, SPREAD = "temperature", "error", "spread"
@@ -17,7 +17,6 @@ PANELS = ("scores", "place", "failures", "training")
 FIGURES = ("observations", "latitude", "coast", "month", "spectrum", "histogram", "reliability")
 BRUSHES_KM = (150, 300, 600, 1200)
 ALL_LAYERS = tuple(name for names in LAYER_KINDS.values() for name in names)
-_RUN = re.compile(r"[\w.-]{1,80}")
 _FIRST_MONTH = "2001-01-01"
 
 
@@ -27,19 +26,9 @@ class ReconstructModel(SourceModel):
     ``wanted_month`` is the month of the address until the months of its source are known.
     """
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "kind": "kind",
-        "panes": "panes",
-        "left": "left",
-        "right": "right",
-        "day": "day",
-        "hide": "hidden_percent",
-        "resample": "resample",
-        "region": "region",
-        "panel": "panel",
-        "figure": "figure",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "kind panes left right day hide=hidden_percent resample region panel figure map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = ("kind",)
 
     # state
@@ -141,18 +130,11 @@ class ReconstructModel(SourceModel):
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
         """Model, source, month and place of an address."""
-        if "run" in query:
-            self._read_run(query["run"], changes)
+        self.read_run(query, changes)
         self.read_source(query, changes)
         if "month" in query:
             self._read_month(query["month"], changes)
         self.read_place(query, "place", changes)
-
-    def _read_run(self, text: str, changes: dict[str, Any]) -> None:
-        if _RUN.fullmatch(text):
-            changes["run"] = text
-        else:
-            self.notes.append(f"run={text[:30]} in the address is no run")
 
     def _read_month(self, text: str, changes: dict[str, Any]) -> None:
         if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):

@@ -9,7 +9,6 @@ import numpy as np
 
 from engine.queries import reconstruct
 from engine.queries.reconstruct import Snapshot
-from engine.runs import ACTIVE
 from explorer.background import LatestTask, PeriodicTask, unseen
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.maps import Maps
@@ -42,8 +41,7 @@ class SnapshotPlayer:
     @property
     def is_live(self) -> bool:
         """Whether the run is queued or running."""
-        record = REGISTRY.records.get(self.model.run)
-        return record is not None and record.state in ACTIVE
+        return REGISTRY.is_active(self.model.run)
 
     def _start(self) -> None:
         """Start at the newest epoch, or stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -35,9 +36,9 @@ _FRAME = """
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = ReconstructModel(query, choice=session.source)
-    session.say_changed(model.notes)
-    return ReconstructView(session, model, "src" in query or session.source != SourceChoice()).view
+    return ReconstructView(
+        session, ReconstructModel(query, choice=session.source), "src" in query or session.source != SourceChoice()
+    ).view
 
 
 class ReconstructView:
@@ -61,56 +62,39 @@ class ReconstructView:
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
         self.panel = ReconstructPanel(model, self._fly, self.verdict.fail)
-        self.film = SnapshotPlayer(model, self.maps, self._say_film, self._film_over)
-        offer = self.maps.stage.download.offer
-        self.runs = BackgroundRuns(session, model, offer)
+        self.film = SnapshotPlayer(model, self.maps, self._say_film, lambda: self.runs.refresh())
+        self.runs = BackgroundRuns(session, model, self.maps.stage.download.offer)
         self.panel.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
         frame = box(self.verdict.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
-        self.view = PageView(
-            drawer(model, self.maps.stage.globe, self._about_parts(), self._clear_clouds),
-            [frame],
-            [*self.panel.parts],
-            self.maps.stage.read,
-            self._actions(),
-            model,
-        )
-        self.maps.on_pick(self._pick)
-        self.maps.on_stroke(self._painted)
-        model.param.watch(lambda *_: self._open(), ["run", "choice"])
-        model.param.watch(lambda *_: self._ask(), _CASE)
-        model.param.watch(lambda *_: self._draw(), _MAPS)
-        model.param.watch(lambda *_: self._film_switched(), "film")
-        model.param.watch(lambda *_: self._rest.soon(), ["panel", "figure", "place"])
-        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
-        self._mark()
-        self.runs.refresh()
-        self._rest.soon()
-        self._open(own_source=not is_chosen)
-
-    def _about_parts(self) -> Any:
-        self._own = controls.button(
-            "Use the source of its training data", on_click=lambda _: self._open(own_source=True)
-        )
-        self._resample = controls.button(
-            "Resample the source to its grid", on_click=lambda _: self.model.param.update(resample="yes")
-        )
-        self._as_is = controls.button(
-            "Use it on these cells", on_click=lambda _: self.model.param.update(resample="as-is")
-        )
-        for button in (self._own, self._resample, self._as_is):
-            button.visible = False
-        return box(self._about, self._own, self._resample, self._as_is, css=":host { gap: 6px; padding-bottom: 6px }")
-
-    def _actions(self) -> list[Any]:
         files = {
             "Picture, PNG": self._offer_picture,
             "Month, NetCDF": self._offer_month,
             "Scores, CSV": self._offer_scores,
             "Training animation, GIF": self._offer_film,
         }
-        return self.maps.stage.actions(files)
+        parts = drawer(model, self.maps.stage.globe, self._about_parts(), lambda: model.param.update(clouds=()))
+        self.view = self.maps.stage.page_view(parts, [*self.panel.parts], files, parts=[frame])
+        model.param.watch(lambda *_: self._open(), ["run", "choice"])
+        model.param.watch(lambda *_: self._ask(), _CASE)
+        model.param.watch(lambda *_: self._draw(), _MAPS)
+        model.param.watch(lambda *_: self._film_switched(), "film")
+        model.param.watch(lambda *_: self._rest.soon(), ["panel", "figure", "place"])
+        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
+        self.runs.refresh()
+        self._rest.soon()
+        self._open(own_source=not is_chosen)
+
+    def _about_parts(self) -> Any:
+        def button(label: str, act: Callable[[], object]) -> Any:
+            return controls.button(label, visible=False, on_click=lambda _: act())
+
+        update = self.model.param.update
+        self._own = button("Use the source of its training data", lambda: self._open(own_source=True))
+        self._resample = button("Resample the source to its grid", lambda: update(resample="yes"))
+        self._as_is = button("Use it on these cells", lambda: update(resample="as-is"))
+        return box(self._about, self._own, self._resample, self._as_is, css=":host { gap: 6px; padding-bottom: 6px }")
 
     # model and source
 
@@ -241,30 +225,8 @@ class ReconstructView:
         if self.model.film:
             self.verdict.say(content)
 
-    def _film_over(self) -> None:
-        """A followed training has ended: its model can be used."""
-        self.runs.refresh()
-
-    # places and clouds
-
-    def _pick(self, lat: float, lon: float) -> None:
-        self.model.place = (lat, lon)
-        self.model.panel = "place"
-        self._mark()
-
-    def _mark(self) -> None:
-        self.maps.mark(self.model.place)
-
     def _fly(self, lat: float, lon: float) -> None:
-        self.model.place = (lat, lon)
-        self.model.camera = (lat, lon, max(3.0, self.model.camera[2]))
-        self._mark()
-
-    def _painted(self, points: tuple[tuple[float, float], ...]) -> None:
-        self.model.draw_cloud(points)
-
-    def _clear_clouds(self) -> None:
-        self.model.clouds = ()
+        self.model.param.update(place=(lat, lon), camera=(lat, lon, max(3.0, self.model.camera[2])))
 
     # files
 
@@ -280,20 +242,15 @@ class ReconstructView:
         if month is None:
             self.session.say("info", "No month is computed yet.")
             return
-        name, download = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc", self.maps.stage.download
-        self._filing.start(lambda _: reconstruct.month_netcdf(month), lambda content: download.offer(name, content))
+        name = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc"
+        offer = partial(self.maps.stage.download.offer, name)
+        self._filing.start(lambda _: reconstruct.month_netcdf(month), offer)
 
     def _offer_scores(self) -> None:
-        if self.verdict.now is None:
-            self.session.say("info", "This month has no scores.")
-            return
-        scores = reconstruct.scores_csv(self.verdict.verdicts)
-        self.maps.stage.download.offer(f"scores-{self.model.iso[:7]}.csv", scores)
+        scores = None if self.verdict.now is None else reconstruct.scores_csv(self.verdict.verdicts)
+        self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, "This month has no scores.")
 
     def _offer_film(self) -> None:
-        run, (low, high) = self.model.run, text.WORLD
-        download, colours = self.maps.stage.download, colormap_bytes("thermal")
-        self._filing.start(
-            lambda _: reconstruct.animation_gif(run, colours, (low, high)),
-            lambda content: download.offer(f"training-{run}.gif", content),
-        )
+        run, colours = self.model.run, colormap_bytes("thermal")
+        offer = partial(self.maps.stage.download.offer, f"training-{run}.gif")
+        self._filing.start(lambda _: reconstruct.animation_gif(run, colours, text.WORLD), offer)

@@ -18,6 +18,7 @@ _TOPOLOGIES = {"Sphere": "sphere", "Torus": "torus", "Clamp": "clamp"}
 def drawer(model: TableModel, globe: Globe) -> list[Any]:
     """All controls, from the field down to the map."""
     steps, rates = {f"{count:,}": count for count in ITERATIONS}, {f"{rate:g}": rate for rate in RATES}
+    components = {text.component_name(name): name for name in ("u", "v")}
     return [
         section("Field"),
         controls.segments(model.param.target, {"Vector field (synthetic)": FORCE, "SST, August 2012": AUGUST}),
@@ -39,10 +40,6 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
         ),
         section("Globe"),
         controls.segments(model.param.show, {"Both": BOTH, "True": TRUE, "Learned": LEARNED}),
-        controls.group(model, ["target"], lambda: model.target == FORCE, lambda: [_component(model)]),
+        controls.only_if(model.param.target, FORCE, lambda: [controls.segments(model.param.component, components)]),
         *map_controls(model, globe),
     ]
-
-
-def _component(model: TableModel) -> Any:
-    return controls.segments(model.param.component, {text.component_name(name): name for name in ("u", "v")})

@@ -8,7 +8,7 @@ import param
 
 from engine.queries.table import PLACES
 from engine.runs import RunConfig, TableSettings
-from explorer.page_model import PageModel
+from explorer.page_model import PageModel, address_keys
 
 FORCE, AUGUST = "force", "august"
 TRUE, LEARNED, BOTH = "true", "learned", "both"
@@ -25,21 +25,10 @@ _START_S, _STEP_S, _CELL_S = 3.0, 2e-3, 6e-8
 class TableModel(PageModel):
     """State, clamped so that a run accepts its settings."""
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "target": "target",
-        "W": "width",
-        "H": "height",
-        "pad": "padding",
-        "topology": "topology",
-        "sample": "sample_percent",
-        "steps": "iterations",
-        "rate": "learning_rate",
-        "show": "show",
-        "part": "component",
-        "panel": "panel",
-        "place": "place",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys(
+        "target W=width H=height pad=padding topology sample=sample_percent steps=iterations rate=learning_rate "
+        "show part=component panel place map=projection"
+    )
     FIRST: ClassVar[tuple[str, ...]] = ("width", "height")
 
     # state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import xarray as xr
 
@@ -30,9 +29,7 @@ _CHOICE = [
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    model = TableModel(query)
-    session.say_changed(model.notes)
-    return TableView(session, model).view
+    return TableView(session, TableModel(query)).view
 
 
 class TableRun:
@@ -61,7 +58,6 @@ class TableView:
     """Finds the run with the settings of the choice, and reads it off the event loop while it runs."""
 
     def __init__(self, session: Session, model: TableModel) -> None:
-        self.session = session
         self.model = model
         self._runs: dict[str, TableRun] = {}
         self._is_over = False
@@ -75,27 +71,17 @@ class TableView:
         overlays = (self.run.card,)
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
         self.panel = TablePanel(model, self._train_all, self._show_failure)
-        self.view = PageView(
-            drawer(model, self.stage.globe),
-            self.stage.parts,
-            [*self.panel.parts],
-            self.stage.read,
-            self._actions(),
-            model,
-        )
-        REGISTRY.subscribe(lambda _: self._find())
-        model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
-        model.param.watch(lambda *_: self._draw_globe(), ["show", "component"])
-        self._find()
-
-    def _actions(self) -> list[Any]:
         files = {
             "Picture, PNG": lambda: self.stage.save_picture(self._stem()),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
-            "Choices, JSON": self._offer_config,
+            "Choices, JSON": lambda: self.stage.download.offer(f"{self._stem()}.json", model.config.to_json()),
         }
-        return self.stage.actions(files)
+        self.view = self.stage.page_view(drawer(model, self.stage.globe), [*self.panel.parts], files)
+        REGISTRY.subscribe(lambda _: self._find())
+        model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
+        model.param.watch(lambda *_: self._draw_globe(), ["show", "component"])
+        self._find()
 
     # the run of the choice
 
@@ -223,21 +209,13 @@ class TableView:
 
     def _offer_field(self) -> None:
         learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
-        if learned is None:
-            self.session.say("info", "There is no learned field yet. Train the table first.")
-            return
-        self.stage.download.offer(f"{self._stem()}.nc", export.netcdf_file(learned))
+        content = None if learned is None else export.netcdf_file(learned)
+        self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
 
     def _offer_losses(self) -> None:
         run = self._runs.get(self.model.topology)
-        columns = {} if run is None else run.metrics.columns
-        if not columns:
-            self.session.say("info", "There are no losses yet. Train the table first.")
-            return
-        self.stage.download.offer(f"{self._stem()}-losses.csv", export.csv_file(columns))
-
-    def _offer_config(self) -> None:
-        self.stage.download.offer(f"{self._stem()}.json", self.model.config.to_json())
+        content = export.csv_file(run.metrics.columns) if run is not None and run.metrics.columns else None
+        self.stage.offer(f"{self._stem()}-losses.csv", content, "There are no losses yet. Train the table first.")
 
 
 def _packed(field: xr.DataArray, key: str) -> bytes:

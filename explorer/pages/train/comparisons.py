@@ -15,7 +15,7 @@ from engine.queries.train.run_files import final_scores
 from engine.runs import RunRecord
 from explorer.layout import box, fill, row
 from explorer.pages.train import markup, text
-from explorer.pages.train.model import LOG, TrainModel
+from explorer.pages.train.model import TrainModel
 from explorer.pages.train.new_tab import BODY
 from explorer.pages.train.run_reader import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.runs_tab import CurveControls
@@ -111,11 +111,7 @@ class CompareTab:
         self._shown = stamp
         self._curves.offer(dict(compared.choices), compared.metric)
         self._caution.object = paragraphs([(OTHER_DATA, True)]) if compared.comparison.on_other_data else ""
-        log = model.scale == LOG
-        unit = ", K" if compared.metric == text.MODEL_ERROR else ""
-        data = compared.lines, log, text.AXES[model.axis], text.metric_name(compared.metric) + unit, 320
-        pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
-        fill(self._plot, pane)
+        fill(self._plot, self._curves.pane(self._figures, compared.lines, compared.metric, 320))
         colours = {run_id: COLOURS[place] for place, run_id in enumerate(compared.records)}
         names = [(title(record), colours[run_id]) for run_id, record in compared.records.items()]
         self._table.object = markup.differences(compared.comparison, names)

@@ -12,7 +12,7 @@ from engine.config.legacy import current_keys
 from engine.errors import ConfigError
 from engine.queries.train import forms
 from engine.runs import RunConfig
-from explorer.page_model import PageModel
+from explorer.page_model import PageModel, address_keys
 from explorer.session import Query
 
 NEW, RUNS, COMPARE = "new", "runs", "compare"
@@ -31,15 +31,7 @@ _SWEPT = "space"
 class TrainModel(PageModel):
     """State, and the draft: settings under edit, which may be invalid."""
 
-    KEYS: ClassVar[dict[str, str]] = {
-        "face": "tab",
-        "axis": "axis",
-        "scale": "scale",
-        "smooth": "smoothing",
-        "layer": "layer",
-        "epoch": "epoch",
-        "map": "projection",
-    }
+    KEYS: ClassVar[dict[str, str]] = address_keys("face=tab axis scale smooth=smoothing layer epoch map=projection")
     FIRST: ClassVar[tuple[str, ...]] = ("tab",)
 
     # state
@@ -65,7 +57,7 @@ class TrainModel(PageModel):
         """Only options of the open tab belong to the address."""
         if name in ("layer", "epoch", "projection"):
             return self.tab == RUNS
-        return name == "face" or self.tab != NEW
+        return name == "tab" or self.tab != NEW
 
     def extra_names(self) -> list[str]:
         """The draft and the runs."""

@@ -14,7 +14,7 @@ from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
-from engine.queries.train.run_files import final_scores, snapshot_epochs, snapshot_fields
+from engine.queries.train.run_files import final_scores, snapshot_fields
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
 from explorer.pages.train import text
 from explorer.pages.train.model import STEP, TrainModel
@@ -109,7 +109,7 @@ class RunReader:
         self.poll([*options.columns, *baselines])
         choices = text.metric_names(self.reader.columns)
         metric = options.metric if options.metric in choices.values() else next(iter(choices.values()), "")
-        epochs = snapshot_epochs(self.run.folder)
+        epochs = self.run.files.snapshot_epochs()
         return RunSnapshot(
             record,
             self.config,

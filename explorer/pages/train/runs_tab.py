@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -19,9 +19,11 @@ from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, text
 from explorer.pages.train.model import LOG, MAX_EPOCH, MOST_COMPARED, RUNS, TrainModel
 from explorer.pages.train.run_reader import RunSnapshot
-from explorer.plots import training as figures
+from explorer.plots import training
 from explorer.plots.live import Figures
+from explorer.plots.training import Line
 from explorer.registry import REGISTRY, store_call
+from explorer.runs_panel import row as run_row
 from explorer.runs_panel import title
 from explorer.session import Session
 from explorer.stage import Stage
@@ -69,6 +71,13 @@ class CurveControls:
             controls.segments(model.param.smoothing, {"Raw": 0, "Smooth": 80, "Smoother": 97}),
             css=":host { gap: 8px }",
         )
+
+    def pane(self, figures: Figures, lines: Sequence[Line], metric: str, height: int, top: float | None = None) -> Any:
+        """The figure of ``lines`` of a metric; see :func:`explorer.plots.training.curves`."""
+        log = self._model.scale == LOG
+        unit = ", K" if metric == text.MODEL_ERROR else ""
+        data = lines, log, text.AXES[self._model.axis], text.metric_name(metric) + unit, height, top
+        return figures.pane("curves-log" if log else "curves", training.curves, *data, linked_axes=False)
 
     def offer(self, choices: dict[str, str], metric: str) -> None:
         """Set the metrics to choose from; ``metric`` is the drawn one."""
@@ -139,14 +148,11 @@ class RunTab:
         self._draw_globe(stage, snapshot)
 
     def _draw_curves(self, snapshot: RunSnapshot) -> None:
-        model, log = self._model, self._model.scale == LOG
         if not snapshot.metric:
             fill(self._plot)
             self._key.object = ""
             return
-        unit = ", K" if snapshot.metric == text.MODEL_ERROR else ""
-        data = snapshot.lines, log, text.AXES[model.axis], text.metric_name(snapshot.metric) + unit, 220, snapshot.top
-        pane = self._figures.pane("curves-log" if log else "curves", figures.curves, *data, linked_axes=False)
+        pane = self._curves.pane(self._figures, snapshot.lines, snapshot.metric, 220, snapshot.top)
         fill(self._plot, pane)
         self._key.object = markup.key((line.name, line.colour, line.is_dashed) for line in snapshot.lines)
 
@@ -238,17 +244,12 @@ class TrainingRuns:
             "delete": record.state not in ACTIVE,
             "move": record.state == "queued",
         }
-        return {
-            "id": record.id,
-            "title": title(record),
+        return run_row(record) | {
             "name": record.name,
             "note": record.note,
             "tags": list(record.tags),
-            "state": record.state,
-            "label": "stopping" if record.is_stopping else record.state,
             "detail": text.details(record, describe_device()),
             "share": record.progress if record.state in ("running", "interrupted", "cancelled") else None,
-            "failure": record.failure or "",
             "badge": badge,
             "verdict": verdict,
             "score": record.best,

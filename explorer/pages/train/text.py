@@ -16,6 +16,7 @@ from engine.queries.train.cost import DryRun
 from engine.queries.train.curves import SweepSummary, SweepTrial
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
+from explorer.runs_panel import progress_texts
 from explorer.widgets.text import number
 
 MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
@@ -103,9 +104,7 @@ def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str
 
 def details(record: RunRecord, device: str) -> str:
     """The line under a run's title in the list."""
-    percent = f"{100 * record.progress:.0f} %" if record.state == "running" else ""
-    left = f"{duration(record.seconds_left)} left" if record.seconds_left is not None else ""
-    took = f"ran {duration(record.seconds)}" if record.seconds and record.state not in ACTIVE else ""
+    percent, left, took = progress_texts(record)
     kind, unit = ("best", " K") if record.task in ("sst", "sweep") else ("best loss", "")
     best = f"{kind} {number(record.best)}{unit}" if record.best else ""
     started = "" if not record.created else f"{record.id[6:8]}.{record.id[4:6]}. {record.id[9:11]}:{record.id[11:13]}"

@@ -8,7 +8,6 @@ from engine.errors import EngineError
 from engine.queries.export import csv_file
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
-from engine.runs import ACTIVE
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import text
@@ -31,7 +30,6 @@ _SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * {
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it; by default at the latest run."""
     model = TrainModel(query)
-    session.say_changed(model.notes)
     tasks = ("sst", "sweep")
     runs = (run.id for run in REGISTRY.records.values() if run.task in tasks and not text.is_trial(run))
     latest = next(runs, "")
@@ -66,21 +64,18 @@ class TrainView:
         self._runs = box(self.runs.part)
         tabs = controls.segments(model.param.tab, _TABS)
         drawer = [tabs, self._forms, self._runs]
-        self.view = PageView(drawer, self.stage.parts, [self._side], self.stage.read, self._actions(), model)
+        files = {
+            "Configuration, JSON": self._offer_config,
+            "Python": self._offer_snippet,
+            "Metrics, CSV": self._offer_metrics,
+            "Picture, PNG": lambda: self.stage.save_picture(model.run or "train"),
+        }
+        self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
         model.param.watch(lambda *_: self._again.soon(), _CURVE_OPTIONS)
         REGISTRY.subscribe(lambda _: self._changed())
         session.param.watch(lambda event: event.new == _PAGE and self._changed(), "page")
         self._turn()
-
-    def _actions(self) -> list[Any]:
-        files = {
-            "Configuration, JSON": self._offer_config,
-            "Python": self._offer_snippet,
-            "Metrics, CSV": self._offer_metrics,
-            "Picture, PNG": lambda: self.stage.save_picture(self.model.run or "train"),
-        }
-        return self.stage.actions(files)
 
     # what is on screen
 
@@ -116,8 +111,7 @@ class TrainView:
             return
         self._cover()
         self.runs.show()
-        selected = [REGISTRY.records.get(run_id) for run_id in self._selected_runs()]
-        self._updates.turn(any(record is not None and record.state in ACTIVE for record in selected))
+        self._updates.turn(any(REGISTRY.is_active(run_id) for run_id in self._selected_runs()))
         self._read()
 
     def _selected_runs(self) -> list[str]:
@@ -226,8 +220,6 @@ class TrainView:
 
     def _offer_metrics(self) -> None:
         run = self._readers.get(self.model.run)
-        columns = {} if run is None else run.reader.columns
-        if not columns:
-            self.session.say("info", "There are no metrics yet. Choose a run that has started.")
-            return
-        self.stage.download.offer(f"{self.model.run}.csv", csv_file(columns))
+        content = csv_file(run.reader.columns) if run is not None and run.reader.columns else None
+        missing = "There are no metrics yet. Choose a run that has started."
+        self.stage.offer(f"{self.model.run}.csv", content, missing)

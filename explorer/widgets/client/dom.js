@@ -13,6 +13,9 @@ function element(tag, attributes = {}, ...children) {
   return node
 }
 
+// An element with a class and a text
+const make = (tag, className = "", text = "") => element(tag, { className, textContent: text })
+
 const styleSheet = (css) => element("style", { textContent: css })
 
 // Only a difference is written: text that is set again loses its selection, and a screen reader repeats it
@@ -38,7 +41,22 @@ function requestSender(model, isKept = () => true) {
   }
 }
 
+// Let the browser save a file
+function saveFile(name, blob) {
+  const link = element("a", { download: name, href: URL.createObjectURL(blob) })
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000)
+}
+
 const asBytes = (value) => (value instanceof Uint8Array ? value : new Uint8Array(value ?? 0))
+
+// The colour table as RGBA, 256 entries; grey until one is set
+function readLut(bytes) {
+  const rgb = bytes && bytes.byteLength === 768 ? new Uint8Array(bytes) : null
+  const rgba = new Uint8Array(1024).fill(255)
+  for (let i = 0; i < 256; i++) for (let c = 0; c < 3; c++) rgba[4 * i + c] = rgb ? rgb[3 * i + c] : i
+  return rgba
+}
 
 // As many decimals as make a hundredth of the range visible; a true minus sign
 function formatValue(value, range) {

@@ -3,29 +3,20 @@
 export function render({ model }) {
   const root = element("div", { className: "hg" }, styleSheet(STYLE))
   const view = new View(model, root)
-  const { scene } = view
   const bind = (names, action) => {
     action()
     model.on(names, action)
   }
   bind(["field"], () => view.setField("first", model.field))
   bind(["field_b"], () => view.setField("second", model.field_b))
-  bind(["domain"], () => {
-    scene.domain = readLayer(model.domain)
+  const bindScene = (names, read) => bind(names, () => {
+    Object.assign(view.scene, read())
     view.sceneChanged()
   })
-  bind(["colormap"], () => {
-    scene.lut = readLut(model.colormap)
-    view.sceneChanged()
-  })
-  bind(["blocks", "dim_outside"], () => {
-    Object.assign(scene, { blocks: model.blocks, dimmed: model.dim_outside })
-    view.sceneChanged()
-  })
-  bind(["vmin", "vmax"], () => {
-    Object.assign(scene, { vmin: model.vmin, vmax: model.vmax })
-    view.sceneChanged()
-  })
+  bindScene(["domain"], () => ({ domain: readLayer(model.domain) }))
+  bindScene(["colormap"], () => ({ lut: readLut(model.colormap) }))
+  bindScene(["blocks", "dim_outside"], () => ({ blocks: model.blocks, dimmed: model.dim_outside }))
+  bindScene(["vmin", "vmax"], () => ({ vmin: model.vmin, vmax: model.vmax }))
   bind(["coast_image"], () => view.setCoast(model.coast_image))
   bind(["handles"], () => view.handles.set(model.handles))
   bind(["markers"], () => view.overlay.setMarkers(model.markers))

@@ -58,11 +58,7 @@ function savePicture(view, { file, title, label, units, captions, names }) {
     const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
     ends.forEach(([x, align], index) => write(said[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
-  page.toBlob((blob) => {
-    const link = element("a", { download: file, href: URL.createObjectURL(blob) })
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
-  }, "image/png")
+  page.toBlob((blob) => saveFile(file, blob), "image/png")
 }
 
 // The map of a view at x, y, its divider and its places, named by `name(text, x, y)`

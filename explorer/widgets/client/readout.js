@@ -27,11 +27,6 @@ function followPointer(model, show) {
   model.on("remove", () => stopped.abort())
 }
 
-function readLutOf(bytes) {
-  const rgb = new Uint8Array(bytes)
-  return Array.from({ length: 1024 }, (_, i) => (i % 4 === 3 ? 255 : rgb[3 * (i >> 2) + (i % 4)]))
-}
-
 function renderBar({ model }) {
   const root = shell("hr", `<div class="row"><span class="label"></span><span class="units"></span></div>
     <div class="bar"><canvas width="512" height="18"></canvas><div class="mark" hidden></div></div>
@@ -61,7 +56,7 @@ function renderBar({ model }) {
     if (canvas.hidden) return
     const context = canvas.getContext("2d")
     context.clearRect(0, 0, canvas.width, canvas.height)
-    drawBar(context, readLutOf(model.colormap), 0, 0, canvas.width, canvas.height)
+    drawBar(context, readLut(model.colormap), 0, 0, canvas.width, canvas.height)
   }
   paint()
   model.on(["colormap", "vmin", "vmax", "label", "units", "names"], paint)

@@ -176,14 +176,6 @@ function valueAt(layer, lat, lon, blocks) {
   return blocks ? blockAt(layer, at) : smoothAt(layer, at)
 }
 
-// The colour table as RGBA, 256 entries; grey until one is set
-function readLut(bytes) {
-  const rgb = bytes && bytes.byteLength === 768 ? new Uint8Array(bytes) : null
-  const rgba = new Uint8Array(1024).fill(255)
-  for (let i = 0; i < 256; i++) for (let c = 0; c < 3; c++) rgba[4 * i + c] = rgb ? rgb[3 * i + c] : i
-  return rgba
-}
-
 // The coast's signed distance as a picture, and [degrees per byte/255, byte/255 at the coast]
 async function readCoast(bytes) {
   const packet = unpack(bytes)

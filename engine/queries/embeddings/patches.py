@@ -20,9 +20,7 @@ from engine.queries.cache import CACHE, Progress, Result, no_progress, sub_progr
 from engine.queries.colours import principal_colours
 from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid, great_circle_km
-
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
+from engine.typed import Floats, Singles
 
 #: The encoders without learned parameters.
 SHOWN_ENCODERS = {name: ENCODERS[name] for name in ("harmonic", "sinusoidal")}
@@ -52,13 +50,9 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         if self.encoder not in SHOWN_ENCODERS:
-            raise ChoiceError(
-                f"the encoder {self.encoder!r} has no values before it is trained"
-                if self.encoder in ENCODERS
-                else f"there is no encoder {self.encoder!r}",
-                "encoder",
-                f"choose one of {', '.join(SHOWN_ENCODERS)}",
-            )
+            is_known, name = self.encoder in ENCODERS, f"encoder {self.encoder!r}"
+            problem = f"the {name} has no values before it is trained" if is_known else f"there is no {name}"
+            raise ChoiceError(problem, "encoder", f"choose one of {', '.join(SHOWN_ENCODERS)}")
         if self.clip_sigma is not None and not 0.0 < self.clip_sigma < math.inf:
             raise ChoiceError(
                 f"the clip is at {self.clip_sigma:g} σ", "clip_sigma", "choose more than 0, for example 3"
