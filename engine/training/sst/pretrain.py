@@ -126,25 +126,24 @@ climatology that belong to it; `{baselines}`: the baselines fitted to the same y
 Made by `python -m engine.training.sst.pretrain`, Harmonia {version}, in {minutes:.0f} minutes on {device}, beside other
 work. Licence: that of Harmonia.
 
-**Trained on** the demo ocean, {step:g}°, seed {seed}: an invented one. It shows what the method does and is no
-product to work with. Trained on {train[0]} to {train[1]}, chosen by {validation[0]}, climatology of
+**Training data**: the demo ocean, {step:g}°, seed {seed}, which is synthetic. The model demonstrates the method; it is
+not a product for operational use. Trained on {train[0]} to {train[1]}, validated on {validation[0]}, climatology of
 {climatology[0]} to {climatology[1]}; best after epoch {epoch} of {epochs}.
 
-**Evaluated on** the last year of {count} other demo oceans (seeds 1 to {count}), ice apart: mean ± standard deviation
-over the oceans, of the area-weighted error of the month's true mean, by number of valid days in the month. The
-baselines were fitted to the earlier years of the same ocean that they are evaluated on.
+**Test data**: the last year of {count} other demo oceans (seeds 1 to {count}), ice excluded. Mean ± standard deviation
+over the oceans of the area-weighted error of the month's true mean, by number of observed days in the month. The baselines
+were fitted to the earlier years of the same ocean.
 
 | MAE, K | all sea | {classes} |
 |{rule}|
 {rows}
 
-The model's error is {mean:.0%} of that of the mean of the valid days, and {debiased:.0%} of the debiased mean's.
+The model's error is {mean:.0%} of that of the mean of observed days, and {debiased:.0%} of the debiased mean's.
 
-**Its standard deviation.** On the open sea of those oceans the truth lies within the central intervals of {levels} %
-in {coverage} % of the area.
+**Standard deviation.** On the open sea of those oceans the central intervals of {levels} % contain the truth in
+{coverage} % of the area.
 
-**Limits.** It knows the errors of the demo's satellite, not those of a real one; on other grids than {step:g}° it was
-not trained.
+**Limits.** It has learned the errors of the demo's satellite, not those of a real one, and only the {step:g}° grid.
 """
 
 
