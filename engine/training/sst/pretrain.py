@@ -131,8 +131,8 @@ not a product for operational use. Trained on {train[0]} to {train[1]}, validate
 {climatology[0]} to {climatology[1]}; best after epoch {epoch} of {epochs}.
 
 **Test data**: the last year of {count} other demo oceans (seeds 1 to {count}), ice excluded. Mean ± standard deviation
-over the oceans of the area-weighted error of the month's true mean, by number of observed days in the month. The baselines
-were fitted to the earlier years of the same ocean.
+over the oceans of the area-weighted error of the month's true mean, by number of observed days in the month. The
+baselines were fitted to the earlier years of the same ocean.
 
 | MAE, K | all sea | {classes} |
 |{rule}|
