@@ -158,9 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.rank is None:
             started = [_start(folder, arguments.node, rank) for rank in range(settings.devices)]
             return max(process.wait() for process in started)
-        from engine.training.sst.task import train_sst
+        from engine.runs.tasks import load_task
 
-        train_sst(settings, ReadOnlyRun(folder, config))
+        load_task(config.task)(settings, ReadOnlyRun(folder, config))
     except CancelledError:
         return 1
     except EngineError as error:

@@ -87,7 +87,7 @@ def test_what_is_remembered_is_the_weighted_past() -> None:
     weights = np.array([0.5, -0.25, 2.0])
     synthesis = Synthesis(GRID, 12)
     expected = sum(weight * process.on(50 - lag)[:9, :9] for lag, weight in enumerate(weights))
-    remembered = process.remembered(50, weights, 8)
+    remembered = process.filtered(50, weights, 8)
     assert np.abs(synthesis(remembered) - synthesis(expected)).max() < 1e-5
 
 

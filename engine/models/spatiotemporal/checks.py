@@ -49,14 +49,14 @@ def check_place(encoder: SpatialPositionalEncoding2D, kind: str, place: Place | 
     if place is None:
         if encoder.needs_place:
             raise DataError(
-                f"the encoder '{kind}' has no place", "the model's window", "give (lonlat, features), see 'place'"
+                f"the encoder '{kind}' needs a place", "the model's window", "give (lonlat, features), see 'place'"
             )
         return
     lonlat, features = place
     _check_shape("place lonlat", lonlat, (B, N, 2))
     if encoder.num_features:
         if features is None:
-            raise DataError(f"the encoder '{kind}' has no features", "place", "give the position and the scale")
+            raise DataError(f"the encoder '{kind}' needs features", "place", "give the position and the scale")
         _check_shape("place features", features, (B, N, encoder.num_features))
 
 
