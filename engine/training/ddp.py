@@ -24,6 +24,7 @@ from engine.runs.checkpoints import Checkpoint, read_checkpoint
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import log
 from engine.runs.run_folder import RunFolder
+from engine.runs.tasks import load_task
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -158,8 +159,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.rank is None:
             started = [_start(folder, arguments.node, rank) for rank in range(settings.devices)]
             return max(process.wait() for process in started)
-        from engine.runs.tasks import load_task
-
         load_task(config.task)(settings, ReadOnlyRun(folder, config))
     except CancelledError:
         return 1
