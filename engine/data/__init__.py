@@ -1,5 +1,7 @@
 """Sources of data: sea-surface temperature, land masks, climate classes and tiles."""
 
+# pyright: reportUnusedImport=false
+
 from __future__ import annotations
 
 from importlib import import_module

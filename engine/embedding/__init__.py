@@ -1,5 +1,7 @@
 """Location embeddings: a basis of spherical-harmonic components fitted over a region, and learned encoders."""
 
+# pyright: reportUnusedImport=false
+
 from engine.embedding._covariance import Moments
 from engine.embedding.basis import MAX_MASKED_DEGREE, HarmonicBasis
 from engine.embedding.encoders import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding

@@ -1,5 +1,7 @@
 """Models of fields and images."""
 
+# pyright: reportUnusedImport=false
+
 from engine.config.model import PRESETS, SpatioTemporalConfig
 from engine.models.spatial_conv import SpatialConv
 from engine.models.spatiotemporal.decoder import MonthlyConvDecoder

@@ -1,5 +1,7 @@
 """Mixtures of von Mises–Fisher distributions: probability densities on the sphere."""
 
+# pyright: reportUnusedImport=false
+
 from engine.mvmf.centre_file import CentreFile, centres_of_bytes, read_centres
 from engine.mvmf.centres import (
     MOST_CENTRES,

@@ -1,5 +1,7 @@
 """Runs in the background: their folders, the store, and the process of a run."""
 
+# pyright: reportUnusedImport=false
+
 from engine.config import BasisSettings, LandSettings, RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader
 from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes

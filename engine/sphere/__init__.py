@@ -1,5 +1,7 @@
 """The sphere: points, latitude–longitude grids with real cell areas, and spherical harmonics."""
 
+# pyright: reportUnusedImport=false
+
 from engine.sphere.geometry import EARTH_RADIUS_M, fibonacci_sphere, great_circle_km, lat_lon, unit_vectors
 from engine.sphere.grid import LatLonGrid, grid_from_dataset
 from engine.sphere.harmonics import (

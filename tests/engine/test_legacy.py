@@ -25,7 +25,7 @@ from engine.queries.reconstruct import archive_file, has_model, model_card, snap
 from engine.queries.reconstruct.models import model_of
 from engine.queries.table import loss_curves, nearest_baseline, table_fields
 from engine.queries.train.curves import curve, sweep_summary
-from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_epochs, snapshot_fields
+from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields
 from engine.runs import Run, RunStore, worker
 from engine.runs.checkpoints import read_checkpoint
 from engine.training.sst import data_module
@@ -116,7 +116,7 @@ def test_an_interrupted_run_goes_on_to_the_result_of_the_whole_one(store, monkey
 
 def test_a_training_is_read_by_the_train_page(store):
     sst = run_named(store, "sst")
-    assert snapshot_epochs(sst.folder) == [0, 1, 2]
+    assert sst.files.snapshot_epochs() == [0, 1, 2]
     assert set(snapshot_fields(sst.folder, 2)) == {
         "reconstruction",
         "target",

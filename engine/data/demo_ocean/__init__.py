@@ -1,5 +1,7 @@
 """A synthetic ocean whose true temperature is known."""
 
+# pyright: reportUnusedImport=false
+
 from __future__ import annotations
 
 from importlib import import_module

@@ -1,4 +1,6 @@
 """Open sea-surface temperature from files as their producers write them."""
 
+# pyright: reportUnusedImport=false
+
 from engine.data.sst._cost import map_note, series_note
 from engine.data.sst._open import open_sst

@@ -1,5 +1,7 @@
 """Baselines: simple estimates of a month's mean, fitted to the same years as the model."""
 
+# pyright: reportUnusedImport=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
