@@ -140,7 +140,7 @@ def test_a_trained_model_and_its_baselines_are_read_by_the_reconstruct_page(stor
     assert card.has_baselines
     assert "baselines_val_mae" in card.scores
     model = model_of(run)
-    assert model.trained.settings.ema_decay == 0.98
+    assert model.bundle.settings.ema_decay == 0.98
     assert {"mean", "mean_debiased", "climatology", "climatology_anomaly"} <= set(model.title)
     assert archive_file(run_named(store, "reconstruct").id) is not None
 
