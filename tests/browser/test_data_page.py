@@ -280,7 +280,7 @@ def test_every_layer_and_panel(page: Page, house: tuple[Server, Path]) -> None:
     page.mouse.click(*middle(globe(page)))
     seen = ocean.series(CHOICE, (13.0, -47.0), slice(31, 59))
     count = int(np.isfinite(seen.observed).sum())
-    expect(page.get_by_text(f"{count} of 28 days observed at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(f"{count} of 28 days observed at 13.0° N 47.0° W")).to_be_visible(timeout=LONG_MS)
     for button, ending in (
         ("Truth", "truth-2001-02-15"),
         ("Gaps", "gaps-2001-02-15"),
@@ -315,7 +315,7 @@ def test_days_are_stepped_played_and_taken_away(page: Page, house: tuple[Server,
     expect(slider).to_have_attribute("aria-valuetext", "16 February 2001")
     with xr.open_dataset(save(page, "Map, NetCDF", tmp_path / "map.nc")) as saved:
         np.testing.assert_array_equal(saved["observed"], ocean.day_map(CHOICE, "observed", DAY + 1).values)
-    expect(page.get_by_text("days observed at 13° N 47° W")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("days observed at 13.0° N 47.0° W")).to_be_visible(timeout=LONG_MS)
     lines = save(page, "Series at the place, CSV", tmp_path / "series.csv").read_text().splitlines()
     assert lines[0] == "date,observed_degC,truth_degC"
     assert len(lines) == 29

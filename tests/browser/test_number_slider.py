@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import address_of, eventually, open_page, resting_box
 
-TITLES = {"basis": "Basis", "embeddings": "Embeddings", "data": "Data", "mvmf": "MvMF", "table": "Table"}
+TITLES = {"basis": "Basis", "embeddings": "Embeddings", "data": "Data", "mvmf": "Geolocation", "table": "Learned table"}
 SPHERE = "basis&show=component&domain=sphere&L=10&K=64&k=1"
 BOX = "basis&show=component&domain=box&L=6&K=20&k=1"
 DIMENSIONS = "embeddings&show=dimension&step=4&ph=3&pw=3&L=10&K=20&k=1"

@@ -200,7 +200,7 @@ def test_density_and_not_mass_ranks_cells() -> None:
 def test_regions_that_cannot_be_are_refused() -> None:
     masses = single(unit_vectors(0.0, 0.0), 5.0).cell_mass(DEGREE)
     for level in (0.0, 1.0, -0.1, math.nan):
-        with pytest.raises(ChoiceError, match="share between"):
+        with pytest.raises(ChoiceError, match="cannot hold a probability of"):
             credible_region(masses, DEGREE, level)
     with pytest.raises(ChoiceError, match=r"holds 0\.4"):
         credible_region(masses * 0.4, DEGREE, 0.5)
