@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
@@ -21,8 +19,9 @@ from explorer.panel_compat import hide_busy, page_template
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.rail import Rail
-from explorer.widgets.text import sentence, text_pane, title
+from explorer.widgets.text import sentence, title
 
 log = logging.getLogger("harmonia")
 
@@ -43,27 +42,24 @@ def build() -> pmui.Page:
     if pn.state.notifications is not None:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"
-    refusal = _refuse_foreign_host()
     session = Session(dark=dark)
     pn.state.on_session_destroyed(lambda _: session.release())
-    shell = None if refusal else Shell(session)
-    content = text_pane(refusal) if shell is None else shell.root
+    shell = Shell(session)
     page = pmui.Page(
         title="Harmonia",
-        main=[content],
+        main=[shell.root],
         dark_theme=dark,
         theme_config=theme.MATERIAL,
         theme_toggle=False,
         busy_indicator=None,
-        template=None if refusal else page_template(),
+        template=page_template(),
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
     hide_busy(page)
-    if shell is not None:
-        shell.rail.jslink(page, dark="dark_theme")
-        # not before the browser has loaded the document: changes while it loads are lost
-        pn.state.onload(shell.open_first)
+    shell.rail.jslink(page, dark="dark_theme")
+    # not before the browser has loaded the document: changes while it loads are lost
+    pn.state.onload(shell.open_first)
     return page
 
 
@@ -72,17 +68,6 @@ def warm_up() -> None:
     shell = Shell(Session())
     shell.go(PAGES[0].name, {})
     shell.root.get_root(Document())
-
-
-def _refuse_foreign_host() -> str:
-    """A sentence when the request came under a name that is not this server's (DNS rebinding), else nothing."""
-    host = str(pn.state.headers.get("Host", "localhost"))
-    name = host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() else host
-    named = {known.strip() for known in os.environ.get("HARMONIA_HOSTS", "").split(",")} - {""}
-    if name in {"localhost", "127.0.0.1", "[::1]", socket.gethostname(), socket.getfqdn()} | named:
-        return ""
-    log.warning("refused a session under the foreign host name %r", name)
-    return "This server does not answer to that name. Remedy: list the name in HARMONIA_HOSTS when you start it."
 
 
 class Shell:
@@ -169,7 +154,7 @@ class Shell:
 
     def _frame(self, page: Page, view: PageView) -> pn.Column:
         chip = pmui.Chip(
-            label=describe_device(),
+            label=describe_device() + (" · read only" if is_on(READ_ONLY) else ""),
             size="small",
             variant="outlined",
             margin=0,

@@ -16,6 +16,16 @@ from engine.errors import CancelledError, EngineError
 log = logging.getLogger("harmonia")
 
 
+def on_loop(doc: Any, action: Callable[[], object]) -> None:
+    """Call ``action`` on the event loop: at once, or next where a thread of Panel's pool (``--num-threads``) asks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        doc.add_next_tick_callback(action)
+    else:
+        action()
+
+
 class Debouncer:
     """Calls ``action`` once, ``delay_ms`` after the last ``soon()``: for updates that may lag behind a slider."""
 
@@ -30,6 +40,9 @@ class Debouncer:
         if doc is None or doc.session_context is None:
             self._action()
             return
+        on_loop(doc, lambda: self._postpone(doc))
+
+    def _postpone(self, doc: Any) -> None:
         if self._pending is not None:
             doc.remove_timeout_callback(self._pending)
         self._pending = doc.add_timeout_callback(self._run, self._delay_ms)
@@ -86,8 +99,12 @@ class LatestTask:
         """Start ``work(progress)``; call ``then(result)`` on the event loop when it is done and not cancelled."""
         self.cancel()
         self._current = ticket = _Ticket(pn.state.curdoc, self._show)
-        # the loop itself keeps only a weak reference
-        ticket.task = asyncio.ensure_future(self._run(ticket, work, then))
+
+        def begin() -> None:
+            # the loop itself keeps only a weak reference
+            ticket.task = asyncio.ensure_future(self._run(ticket, work, then))
+
+        on_loop(pn.state.curdoc, begin)
 
     def cancel(self) -> None:
         """Cancel the running work."""

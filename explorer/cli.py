@@ -18,6 +18,7 @@ from typing import TextIO
 from engine.errors import EngineError
 from engine.queries.text import duration
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
+from explorer.switches import OPEN, READ_ONLY
 
 _POLL_S = 0.2
 _STOP_S = 10.0
@@ -49,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     def add_json(add: Callable[..., argparse.Action]) -> None:
         add("--json", action="store_true", help="JSON instead of text, one object per line")
 
-    command(serve, "Open the explorer; further arguments are passed to `panel serve`.")
+    add = command(serve, "Open the explorer on this machine; further arguments are passed to `panel serve`.")
+    add("--read-only", action="store_true", help="show runs and data, change nothing")
+    add("--open", action="store_true", help="allow an --address that other machines reach without a login")
     add = command(train, "Start a run and show its progress until it ends. Ctrl-C cancels it with a checkpoint.")
     add("config", type=Path, metavar="CONFIG.json")
     add("--name", default="", help="name of the run")
@@ -71,8 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def serve(_: argparse.Namespace, rest: Sequence[str] = ()) -> int:
+def serve(arguments: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     """Replace this process by ``panel serve explorer``."""
+    if arguments.read_only:
+        os.environ[READ_ONLY] = "1"
+    if arguments.open:
+        os.environ[OPEN] = "1"
     command = [sys.executable, "-m", "panel", "serve", str(Path(__file__).resolve().parent), *rest]
     os.execv(sys.executable, command)
 

@@ -38,6 +38,23 @@ NEEDLES: dict[str, tuple[str, ...]] = {
         "busy = param.Boolean(default=False, readonly=True",
         "self.busy = state.param.busy",
     ),
+    "panel/auth.py": (
+        "self._login_template = BASIC_LOGIN_TEMPLATE",
+        "self._logout_template = LOGOUT_TEMPLATE",
+        "    self._error_template = ERROR_TEMPLATE",
+        "BasicLoginHandler._login_template = self._login_template",
+    ),
+    "panel/io/server.py": (
+        "template = ERROR_TEMPLATE",
+        "bokeh.server.server.Server = Server",
+        "class ComponentResourceHandler(StaticFileHandler):",
+    ),
+    "bokeh/server/server.py": (
+        "io_loop.add_signal_handler(signal.SIGTERM, self._sigterm)",
+        "sockets, self._port = bind_sockets(opts.address, opts.port)",
+        "self._tornado = tornado_app",
+    ),
+    "tornado/routing.py": ("self.delegate = self.router.find_handler(request)",),
     "bokeh/server/connection.py": (f"{_NO_SESSION}\n        return self._session",),
     "bokeh/server/static/js/bokeh.js": (
         "for (const root of this.roots()) {\n                if (!this._idle_roots.has(root)) {",

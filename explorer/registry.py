@@ -10,8 +10,9 @@ from typing import Any
 
 import panel as pn
 
-from engine.errors import EngineError
+from engine.errors import EngineError, RunError
 from engine.runs import ACTIVE, Change, RunRecord, RunStore, changes
+from explorer.switches import READ_ONLY, is_on
 
 log = logging.getLogger("harmonia")
 
@@ -21,10 +22,28 @@ _BUSY_S, _IDLE_S, _ADOPT_S = 0.4, 1.0, 10.0
 Listener = Callable[[list[Change]], None]
 
 
+class ReadOnlyStore(RunStore):
+    """A store for demonstrations: every call that would change a run is refused, whichever button it comes from."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise RunError("this server shows runs and changes none", READ_ONLY, "use a server that is not read-only")
+
+    create = launch = resume = cancel = annotate = move = duplicate = delete = restore = empty_trash = _refuse
+
+    def adopt(self) -> list[str]:
+        """Submit nothing: queued runs wait for another server."""
+        return []
+
+
+def open_store() -> RunStore:
+    """The store of the home folder, as ``HARMONIA_READ_ONLY`` allows."""
+    return ReadOnlyStore() if is_on(READ_ONLY) else RunStore()
+
+
 class Registry:
     """One store per server. Sessions read ``records`` and ``problem``; changes are notified on their own event loop."""
 
-    def __init__(self, open_store: Callable[[], RunStore] = RunStore) -> None:
+    def __init__(self, open_store: Callable[[], RunStore] = open_store) -> None:
         self._open_store = open_store
         self._store: RunStore | None = None
         self._listeners: dict[object, Callable[[list[Change]], None]] = {}

@@ -13,6 +13,7 @@ from explorer import layout
 from explorer.layout import box, show
 from explorer.registry import Registry
 from explorer.session import Session
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
 from explorer.widgets.text import html, number, paragraph, paragraphs, progress
 
@@ -49,6 +50,8 @@ class RunCard:
             "stop": controls.button(stop, visible=False, on_click=lambda _: self._try(self._stop)),
             "resume": controls.button("Resume", visible=False, on_click=lambda _: self._try(self._resume)),
         }
+        for button in self._buttons.values():
+            button.disabled = is_on(READ_ONLY)
         self._offered = 0.0
         self.card = box(self._text, *self._buttons.values(), css=layout.CARD, styles={"display": "none"})
 

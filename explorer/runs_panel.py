@@ -13,6 +13,7 @@ from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
 from explorer.background import LatestTask, unseen
 from explorer.registry import Registry
 from explorer.session import Session
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
 
@@ -136,7 +137,7 @@ def row(record: RunRecord) -> dict[str, Any]:
         "detail": " · ".join(part for part in (record.task, *progress_texts(record)) if part),
         "share": record.progress if known and record.started else None,
         "failure": record.failure or "",
-        "can": ["cancel"] * record.can_cancel + ["resume"] * record.can_resume,
+        "can": [] if is_on(READ_ONLY) else ["cancel"] * record.can_cancel + ["resume"] * record.can_resume,
     }
 
 

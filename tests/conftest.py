@@ -45,10 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Scheduler(LoadScopeScheduling):
-    """A file stays together, for what its tests share; the tests of faults share nothing in memory and spread."""
+    """A file stays together, for what its tests share; the tests of faults share nothing but a server and spread."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/faults/") else nodeid.split("::")[0]
+        file = nodeid.split("::")[0]
+        return nodeid if nodeid.startswith("tests/faults/") and file != "tests/faults/test_guard.py" else file
 
 
 @pytest.hookimpl(optionalhook=True)

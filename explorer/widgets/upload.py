@@ -12,8 +12,9 @@ from typing import Any
 import panel as pn
 import param
 
-from engine.errors import EngineError
+from engine.errors import DataError, EngineError
 from engine.queries.ocean import Upload, upload_limit_mb
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.component import Component, code_beside
 
 CHUNK_BYTES = 2**20
@@ -60,6 +61,8 @@ class UploadField(Component):
 
     def _add(self, chunk: dict[str, Any]) -> str | None:
         """Write one chunk down; the file's name when it was the last."""
+        if is_on(READ_ONLY):
+            raise DataError("this server takes no files", READ_ONLY, "use a server that is not read-only")
         if chunk["offset"] == 0:
             self._abandon()
             self._upload = Upload(str(chunk["name"]), int(chunk["size"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -257,8 +258,10 @@ def test_the_theme_flips_everywhere_and_is_remembered(page: Page, address: str) 
 
 def test_a_foreign_host_name_is_refused(address: str) -> None:
     request = urllib.request.Request(address, headers={"Host": "evil.example"})
-    with urllib.request.urlopen(request) as answer:
-        assert "pyramid" not in answer.read().decode().lower()
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(request)
+    with refused.value as answer:
+        assert "list that name in HARMONIA_HOSTS" in answer.read().decode()
 
 
 def test_narrow_screens_keep_globe_and_controls_within_reach(page: Page, address: str) -> None:

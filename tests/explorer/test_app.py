@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-import panel as pn
 import panel_material_ui as pmui
 import pytest
 from bokeh.server.connection import ServerConnection
@@ -74,23 +73,6 @@ def test_an_unknown_page_opens_the_first_with_a_message() -> None:
     assert shell.session.page == "basis"
     assert messages == ["There is no page “../x”. This is Basis."]
     assert shell.rail.address.startswith("?page=basis&")
-
-
-@pytest.mark.parametrize(
-    ("host", "welcome"),
-    [
-        ("localhost:5006", True),
-        ("127.0.0.1", True),
-        ("[::1]:5006", True),
-        ("evil.example:5006", False),
-        ("[::2]", False),
-    ],
-)
-def test_only_this_servers_names_are_answered(host: str, welcome: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(pn.state), "headers", property(lambda state: {"Host": host}))
-    assert (app._refuse_foreign_host() == "") == welcome
-    monkeypatch.setenv("HARMONIA_HOSTS", "other.example, evil.example")
-    assert app._refuse_foreign_host() == "" or host == "[::2]"
 
 
 def lost_session() -> AssertionError:

@@ -107,6 +107,16 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
     in_session(scene)
 
 
+def test_work_starts_from_a_thread_without_a_loop(in_session: Callable[..., None]) -> None:
+    async def scene(recorder: Recorder, work: LatestTask) -> None:
+        await asyncio.to_thread(work.start, lambda report: 42, recorder.answered)
+        await recorder.done.wait()
+        assert recorder.answers == [42]
+        assert not work.running
+
+    in_session(scene)
+
+
 def test_a_failure_is_reported_and_the_next_task_runs(in_session: Callable[..., None]) -> None:
     async def scene(recorder: Recorder, work: LatestTask) -> None:
         def fails(report: Callable[[float, str], None]) -> None:

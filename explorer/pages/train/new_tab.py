@@ -16,6 +16,7 @@ from explorer.pages.train import markup, text
 from explorer.pages.train.model import NEW, RUNS, TrainModel
 from explorer.registry import REGISTRY, store_call
 from explorer.session import Session
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
 from explorer.widgets.text import html, paragraph, paragraphs, progress, section, sentence, table
@@ -77,7 +78,7 @@ class NewTab:
             [(line, False) for line in text.plan(config)]
         )
         self._snippet.object = f'<pre tabindex=0 style="{_PRE}">{escape(forms.config_snippet(config))}</pre>'
-        self._launch.disabled = False
+        self._launch.disabled = is_on(READ_ONLY)
         self._estimate.disabled = config.task != "sst"
         self._show_cost(config)
 

@@ -27,6 +27,7 @@ from explorer.runs_panel import row as run_row
 from explorer.runs_panel import title
 from explorer.session import Session
 from explorer.stage import Stage
+from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
 from explorer.widgets.requests import Request
@@ -256,7 +257,7 @@ class TrainingRuns:
             "created": record.created,
             "is_trial": text.is_trial(record),
             "is_compared": record.id in self._model.compared,
-            "can": [name for name, holds in can.items() if holds],
+            "can": [name for name, holds in can.items() if holds and not is_on(READ_ONLY)],
         }
 
     def _do(self, request: Request) -> None:
