@@ -20,7 +20,7 @@ from panel.config import config
 from panel.io.server import AutoloadJsHandler, DocHandler, get_static_routes
 from panel.io.state import state
 from panel.util import edit_readonly
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import ErrorHandler, RedirectHandler
 
 from engine.errors import ChoiceError, DataError, RunError
@@ -52,7 +52,12 @@ class Connection:
 def request(host: str = "localhost:5006", remote_ip: str = "127.0.0.1", **headers: str) -> HTTPServerRequest:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection: Any = Connection(remote_ip)
-    return HTTPServerRequest("GET", "/explorer", headers=HTTPHeaders({"Host": host, **names}), connection=connection)
+    line = RequestStartLine("GET", "/explorer", "HTTP/1.1")
+    incoming = HTTPServerRequest(
+        start_line=line, headers=HTTPHeaders({"Host": "localhost", **names}), connection=connection
+    )
+    incoming.headers["Host"] = host  # Tornado itself refuses some
+    return incoming
 
 
 @pytest.mark.parametrize(
