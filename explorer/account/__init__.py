@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from panel.auth import BasicLoginHandler
 from panel.io.state import state
-from tornado.escape import url_escape
+from tornado.httputil import url_concat
 
 from explorer import theme
 
@@ -24,11 +24,12 @@ class LoginHandler(BasicLoginHandler):
     def post(self) -> None:
         """Log in and go back to the page that was wanted, or show the form again."""
         name = self.get_argument("username", "")
+        wanted = panel.auth._validate_next_url(self.get_cookie("next_url", state.base_url)) or state.base_url
         if name and self._validate(name, self.get_argument("password", "")):
             self.set_current_user(name)
-            self.redirect(panel.auth._validate_next_url(self.get_cookie("next_url", state.base_url)) or state.base_url)
+            self.redirect(wanted)
         else:
-            self.redirect(f".{self._login_endpoint}?error={url_escape(_WRONG)}")
+            self.redirect(url_concat(f".{self._login_endpoint}", {"error": _WRONG, "next": wanted}))
 
 
 @cache

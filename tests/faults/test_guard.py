@@ -256,6 +256,7 @@ def test_the_login_opens_the_page_that_was_wanted(closed: Server) -> None:
     body, kind = urlencode({"username": "ada", "password": PASSWORD}), "application/x-www-form-urlencoded"
     wrong = ask(closed, "/h/login", "POST", body.replace(PASSWORD, "x"), Cookie=kept, Content_Type=kind)
     assert wrong.headers["location"].startswith("./login?error=")
+    assert wrong.headers["location"].endswith("&next=%2Fh%2Fexplorer%3Fpage%3Ddata")
     assert "password are wrong" in ask(closed, "/h/" + wrong.headers["location"].removeprefix("./")).text
     right = ask(closed, "/h/login", "POST", body, Cookie=kept, Content_Type=kind)
     assert right.headers["location"] == "/h/explorer?page=data"
