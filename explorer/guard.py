@@ -17,6 +17,7 @@ import psutil
 from bokeh.server.tornado import BokehTornado
 from bokeh.server.util import check_allowlist
 from bokeh.server.views.autoload_js_handler import AutoloadJsHandler
+from bokeh.server.views.ico_handler import IcoHandler
 from bokeh.server.views.root_handler import RootHandler
 from bokeh.settings import settings
 from panel.auth import BasicLoginHandler
@@ -171,6 +172,9 @@ def _improved(app: BokehTornado, request: HTTPServerRequest, delegate: Any) -> A
         delegate.handler_class = _Websocket
     elif delegate.handler_class is BasicLoginHandler:
         delegate.handler_class = LoginHandler
+    elif request.path == f"{app.prefix}/favicon.ico":
+        # pages ask for it below the prefix, Bokeh serves it at the root only
+        return app.get_handler_delegate(request, IcoHandler, {"app": app})
     elif issubclass(delegate.handler_class, RootHandler) and len(app.applications) == 1:
         (path,) = app.applications
         # relative, because a proxy may put a prefix of its own before the address

@@ -15,6 +15,7 @@ import pytest
 from bokeh.application import Application
 from bokeh.server.auth_provider import NullAuth
 from bokeh.server.tornado import BokehTornado
+from bokeh.server.views.ico_handler import IcoHandler
 from panel.auth import BasicAuthProvider
 from panel.config import config
 from panel.io.server import AutoloadJsHandler, DocHandler, get_static_routes
@@ -142,6 +143,8 @@ def bokeh_app() -> BokehTornado:
         ("/h/explorer", DocHandler),
         ("/h/explorer/ws", guard._Websocket),
         ("/h/health", health.Health),
+        ("/h/favicon.ico", IcoHandler),
+        ("/favicon.ico", IcoHandler),
         ("/h", RedirectHandler),
         ("/h/", RedirectHandler),
         ("/components/unittest.__main__/A/_css/x", ErrorHandler),
@@ -256,7 +259,7 @@ def test_the_pages_of_the_login_ask_no_other_server_and_escape_what_they_show(
     for word in ("http:", "https:", "src=", "<b>", "<script>x"):
         assert word not in html, word
     assert "url(data:font/woff2" in html
-    assert html.count("action=") + html.count("href=") == (0 if page == "error.html" else 1)
+    assert html.count("action=") + html.count("href=") == (1 if page == "error.html" else 2)
     assert "--h-accent" in html
 
 
