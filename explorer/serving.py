@@ -41,17 +41,17 @@ def install() -> None:
     account.install()
     start = Server.__init__
 
-    def start_checked(server: Any, *arguments: Any, **options: Any) -> None:
+    def start_checked(self: Any, *arguments: Any, **options: Any) -> None:
         options = checked(options)
         parent = os.getpid()
         if options.get("num_procs", 1) != 1:
             _forward_sigterm()
         log.log(logging.INFO if _is_closed(options) else logging.WARNING, _who_may_come_in(options))
-        start(server, *arguments, **options)
+        start(self, *arguments, **options)
         if os.getpid() != parent:
             _end_with(parent)
-        guard.protect(server._tornado, options.get("address"))
-        server._sigterm = partial(_drain, server)
+        guard.protect(self._tornado, options.get("address"))
+        self._sigterm = partial(_drain, self)
 
     Server.__init__ = start_checked
 
@@ -74,7 +74,8 @@ def checked(options: dict[str, Any]) -> dict[str, Any]:
             )
     if login(options) and not options.get("cookie_secret"):
         # before the server forks: a cookie of one process must open the others
-        options["cookie_secret"] = config.cookie_secret = secrets.token_hex(32)
+        options["cookie_secret"] = secrets.token_hex(32)
+        config.cookie_secret = options["cookie_secret"]  # pyright: ignore[reportAttributeAccessIssue]
         log.info("Logins end with this server. Set PANEL_COOKIE_SECRET to keep them.")
     _complete_base_url(str(options.get("prefix") or ""))
     options["extra_patterns"] = [*options.get("extra_patterns", []), ("/health", Health)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import panel as pn
 from panel.config import config
@@ -31,6 +31,6 @@ def of_request(request: HTTPServerRequest) -> dict[str, Visitor]:
 
 def visitor() -> Visitor:
     """Of the session whose callback runs now."""
-    context = None if pn.state.curdoc is None else pn.state.curdoc.session_context
+    context: Any = None if pn.state.curdoc is None else pn.state.curdoc.session_context
     payload = {} if context is None else context.token_payload
     return payload.get(_KEY, Visitor(user="", address=""))

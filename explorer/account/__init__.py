@@ -42,7 +42,6 @@ def environment() -> Environment:
 
 def install() -> None:
     """Use these pages where the command line names no others: Panel's load their icon and style from elsewhere."""
-    error = environment().get_template("error.html")
-    panel.auth.BASIC_LOGIN_TEMPLATE = environment().get_template("login.html")
-    panel.auth.LOGOUT_TEMPLATE = environment().get_template("logout.html")
-    panel.auth.ERROR_TEMPLATE = panel.io.server.ERROR_TEMPLATE = error
+    auth, server, get = vars(panel.auth), vars(panel.io.server), environment().get_template
+    auth["BASIC_LOGIN_TEMPLATE"], auth["LOGOUT_TEMPLATE"] = get("login.html"), get("logout.html")
+    auth["ERROR_TEMPLATE"] = server["ERROR_TEMPLATE"] = get("error.html")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -74,7 +75,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOSTS", "OPEN", "EMBED", "HEALTH", "READ_ONLY"):
             patch.delenv(f"HARMONIA_{name}", raising=False)
-        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         server = start_server(Path("explorer"), folder / "log.txt")
     yield server
     server.stop()
