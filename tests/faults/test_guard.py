@@ -153,7 +153,7 @@ def other_machines(plain: Server) -> None:
 def address_without_login(plain: Server) -> None:
     command = [str(Path(sys.executable).with_name("panel")), "serve", "explorer", "--port", "0"]
     refused = subprocess.run(
-        [*command, "--address", ANY_ADDRESS], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--address", ANY_ADDRESS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
     assert refused.returncode == 1
     assert "other machines would reach this server" in refused.stderr
