@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import panel as pn
 
 from engine.errors import EngineError
-from engine.runs import ACTIVE, Change, RunRecord, RunStore, changes
+from engine.files import check_free_disk
+from engine.queries.server_files import with_checked_paths
+from engine.runs import ACTIVE, Change, Run, RunConfig, RunRecord, RunStore, changes
 
 log = logging.getLogger("harmonia")
 
@@ -21,10 +23,24 @@ _BUSY_S, _IDLE_S, _ADOPT_S = 0.4, 1.0, 10.0
 Listener = Callable[[list[Change]], None]
 
 
+class ServerStore(RunStore):
+    """The store as sessions use it. What a browser asks for is checked before a run is made of it."""
+
+    def create(self, config: RunConfig, name: str = "", note: str = "", tags: Sequence[str] = ()) -> Run:
+        """As :meth:`RunStore.create`, for a configuration from a browser; a duplicate is one too.
+
+        Raises:
+            DataError: it names a file outside the folders that may be used.
+            StoreError: the disk is nearly full.
+        """
+        check_free_disk(self.home)
+        return super().create(with_checked_paths(config), name, note, tags)
+
+
 class Registry:
     """One store per server. Sessions read ``records`` and ``problem``; changes are notified on their own event loop."""
 
-    def __init__(self, open_store: Callable[[], RunStore] = RunStore) -> None:
+    def __init__(self, open_store: Callable[[], RunStore] = ServerStore) -> None:
         self._open_store = open_store
         self._store: RunStore | None = None
         self._listeners: dict[object, Callable[[list[Change]], None]] = {}

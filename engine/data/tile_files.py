@@ -15,18 +15,24 @@ File types may be mixed if size and channel names are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from engine.data.climate import NUM_CLASSES, Fractions, box_fractions, climate_at
 from engine.data.geotiff import read_geotiff
 from engine.data.tiles import FiniteTiles, Pixels
 from engine.errors import DataError, EngineError
+from engine.formats.headers import check_netcdf, netcdf_variables
+from engine.formats.limits import check_field, check_file
+from engine.formats.npz import read_npz
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, open_dataset
 
@@ -100,11 +106,12 @@ class _File(NamedTuple):
 
 
 def _read(path: Path) -> _File:
+    check_file(path)
     try:
         file = _READERS[path.suffix.lower()](path)
     except EngineError as error:
         raise DataError(error.problem, f"{path}: {error.where}", error.remedy) from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except Exception as error:  # for damaged files the libraries raise many types, from OSError to MemoryError
         raise DataError(
             f"the file is no tile: {error}", str(path), "see engine.data.tile_files for what it holds"
         ) from error
@@ -147,9 +154,7 @@ def _check_size(num_bytes: int) -> None:
 
 
 def _from_npz(path: Path) -> _File:
-    with np.load(path, allow_pickle=False) as content:
-        _check_size(sum(member.file_size for member in content.zip.infolist()))
-        arrays: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
+    arrays = read_npz(path, max_bytes=_MAX_BYTES)
     pixels = arrays["pixels"].astype(np.float32)
     pixels = pixels[None] if pixels.ndim == 3 else pixels
     if pixels.ndim != 4:
@@ -169,8 +174,8 @@ def _from_npz(path: Path) -> _File:
 
 
 def _from_netcdf(path: Path) -> _File:
+    _check_netcdf(path)
     with open_dataset(path) as dataset:
-        _check_size(dataset.nbytes)
         grid = LatLonGrid.from_dataset(dataset)
         channels = [channel for name in dataset.data_vars for channel in _channels(dataset[name], grid)]
         day = _days(np.atleast_1d(dataset["time"].values))
@@ -184,6 +189,15 @@ def _from_netcdf(path: Path) -> _File:
     edges = np.tile((south, north, grid.lon_bounds[0], grid.lon_bounds[-1]), (count, 1))
     lat, lon = edges[:, :2].mean(axis=1), edges[:, 2:].mean(axis=1)
     return _File(pixels, tuple(name for name, _ in channels), lat, lon, np.broadcast_to(day, count), edges)
+
+
+def _check_netcdf(path: Path) -> None:
+    """Refuse by its header what takes too much memory, because xarray reads coordinates on opening."""
+    check_netcdf(path)
+    with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(path, "r") as file:
+        _check_size(sum(8 * math.prod(variable.shape) for variable in file.variables.values()))
+        for declared in netcdf_variables(file, str(path)):
+            check_field(declared.name, declared.dtype, 0, declared.chunks, str(path))
 
 
 def _from_geotiff(path: Path) -> _File:
