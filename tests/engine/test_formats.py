@@ -281,9 +281,10 @@ def test_a_file_that_ends_the_child_is_refused_and_the_next_one_is_read(tmp_path
         process.send_signal(signal.SIGCONT)
         return wait(*arguments)
 
-    with monkeypatch.context() as patched, pytest.raises(DataError, match=message) as refusal:
-        patched.setattr(child.select, "select", end_it_and_wait)
+    monkeypatch.setattr(child.select, "select", end_it_and_wait)
+    with pytest.raises(DataError, match=message) as refusal:
         check_in_child([(sound, "netcdf")])
+    monkeypatch.undo()
     assert refusal.value.where == str(sound)
     check_in_child([(sound, "netcdf")])
     assert child._IDLE[-1]._process is not process

@@ -196,8 +196,8 @@ def _make_room(size: int, now: float, name: str) -> None:
 
 def _no_room(size: int, name: str) -> DataError:
     return DataError(
-        f"uploads may take {uploads_kept_mb()} MB in all, and this one, {size / 1e6:,.1f} MB, does not fit beside those "
-        "in use",
+        f"uploads may take {uploads_kept_mb()} MB in all, and this one, {size / 1e6:,.1f} MB, does not fit beside "
+        "those in use",
         name[:120],
         f"upload a smaller file, wait until others are closed, or raise {UPLOADS_KEPT}",
     )
