@@ -57,6 +57,8 @@ class _Child:
         answer = self._process.stdout.readline() if ready else b""
         if not answer:
             self.close()
+            if self._process.returncode == 0:
+                raise BrokenPipeError
             raise _refusal(path, self._process.returncode)
         problem = json.loads(answer)
         if problem is not None:
@@ -87,19 +89,27 @@ def check_in_child(files: Sequence[tuple[Path, str]]) -> None:
     """
     with _LOCK:
         child = _IDLE.pop() if _IDLE else _Child()
-    if not child.is_usable:
-        child = _Child()
-    for path, kind in files:
-        try:
-            child.check(str(path), kind)
-        except BrokenPipeError:  # it ended while it was idle
-            child = _Child()
-            child.check(str(path), kind)
+    try:
+        for path, kind in files:
+            if not child.is_usable:
+                child = _Child()
+            try:
+                child.check(str(path), kind)
+            except BrokenPipeError:  # it ended while it was idle
+                child = _Child()
+                child.check(str(path), kind)
+    finally:
+        _keep(child)
+
+
+def _keep(child: _Child) -> None:
+    """Let one process wait for the next files, because a start takes a second."""
     with _LOCK:
-        if _IDLE:
-            child.close()
-        else:
+        is_kept = child.is_usable and not _IDLE
+        if is_kept:
             _IDLE.append(child)
+    if not is_kept and child.pid == os.getpid():
+        child.close()
 
 
 @atexit.register

@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.formats.classic import is_sound
-from engine.formats.limits import MAX_STEPS, check_file, check_memory
+from engine.formats.limits import MAX_STEPS, check_file, check_memory, check_steps
 
 _NUMBERS = "iufb"
 _COPIES = 4  # of a coordinate: raw, as float64, sorted, compared
@@ -55,7 +55,13 @@ def check_coordinates(variables: list[Declared], where: str) -> None:
 
 
 def netcdf_variables(file: netCDF4.Dataset, where: str) -> list[Declared]:
-    """The variables of numbers of an open file, with :func:`check_coordinates`."""
+    """The variables of numbers of an open file, with :func:`check_coordinates`.
+
+    Of an absurdly long dimension coordinate not even zeros may stand for the values, because xarray makes an index.
+    """
+    for name, variable in file.variables.items():
+        if variable.dimensions == (name,):
+            check_steps(variable.shape[0], name, where)
     variables = [
         Declared(name, v.shape, np.dtype(v.dtype), _chunks(v)) for name, v in file.variables.items() if _is_numeric(v)
     ]
@@ -71,11 +77,14 @@ def check_netcdf(path: Path) -> None:
 
 
 def zarr_variables(arrays: Iterator[tuple[str, Any]], where: str) -> list[Declared]:
-    """The arrays of numbers of an open store, with :func:`check_coordinates`."""
+    """The arrays of numbers of an open store, with :func:`check_coordinates`.
+
+    Arrays of text and dates are checked too: xarray makes an index of each dimension coordinate when it opens a store.
+    """
     variables: list[Declared] = []
     for name, array in arrays:
-        if array.dtype.kind not in _NUMBERS:
-            continue
+        if len(array.shape) == 1:
+            check_steps(array.shape[0], name, where)
         shards = getattr(array, "shards", None)
         if shards is not None and math.prod(shards) // max(1, math.prod(array.chunks)) > _MAX_INDEX:
             raise DataError(
@@ -83,7 +92,7 @@ def zarr_variables(arrays: Iterator[tuple[str, Any]], where: str) -> list[Declar
             )
         variables.append(Declared(name, array.shape, array.dtype, tuple(array.chunks)))
     check_coordinates(variables, where)
-    return variables
+    return [variable for variable in variables if variable.dtype.kind in _NUMBERS]
 
 
 def check_zarr(folder: Path) -> None:

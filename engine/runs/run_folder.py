@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.config.run_config import RunConfig
-from engine.errors import DataError, StoreError
+from engine.errors import ConfigError, DataError, StoreError
 from engine.files import home_folder, write_atomic
 from engine.formats.npz import read_npz
 
@@ -118,6 +118,8 @@ class RunFolder:
 
     def read_config(self) -> RunConfig:
         """The run's configuration. Raises :class:`ConfigError`."""
+        if self.config.exists() and not self.config.is_file():  # opening a pipe would wait
+            raise ConfigError(["this is not a regular file"], str(self.config), "restore it from a copy")
         return RunConfig.read(self.config)
 
 

@@ -206,7 +206,7 @@ KINDS = {
     "SST model": Kind(sst_model, ModelBundle.load, "checkpoint"),
     "expert": Kind(expert_model, load_expert, "checkpoint"),
     "basis": Kind(basis, HarmonicBasis.load),
-    "configuration": Kind(config, RunConfig.read, "json"),
+    "configuration": Kind(config, lambda path: RunFolder(path.parent).read_config(), "json"),
     "embedding": Kind(embedding_config, lambda path: config_from_json(path.read_bytes()), "json"),
     "SST scores": Kind(sst_scores, lambda path: final_scores(path.parent), "json"),
     "expert scores": Kind(expert_scores, lambda path: expert_queries.scores(path.parent), "json"),

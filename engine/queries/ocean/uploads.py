@@ -20,8 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import DataError
-from engine.files import check_free_disk, locked
+from engine.errors import DataError, StoreError
+from engine.files import MAX_JSON_BYTES, check_free_disk, locked, read_file
 from engine.queries.server_files import upload_path, uploads_folder
 from engine.runs.run_folder import RunFolder, runs_folder
 
@@ -35,7 +35,6 @@ STALLED_S = 600.0
 
 _DAY_S = 86_400.0
 _PARTIAL = ".part-"
-_LOCK = ".lock"
 
 
 def upload_limit_mb() -> int:
@@ -43,9 +42,9 @@ def upload_limit_mb() -> int:
     return int(os.environ.get(UPLOAD_LIMIT, "200"))
 
 
-def uploads_kept_mb() -> int:
-    """How many MB of uploads are kept: ``$HARMONIA_UPLOADS_KEPT_MB``, else 2000."""
-    return int(os.environ.get(UPLOADS_KEPT, "2000"))
+def uploads_kept_mb() -> float:
+    """How many MB all uploads may take: ``$HARMONIA_UPLOADS_KEPT_MB``, else 2000."""
+    return float(os.environ.get(UPLOADS_KEPT, "2000"))
 
 
 def uploaded(name: str) -> Path:
@@ -57,7 +56,7 @@ def uploaded(name: str) -> Path:
         return path
     raise DataError(
         f"there is no such upload, or no longer: uploads are kept for {KEPT_DAYS} days after their last use, "
-        f"and the oldest go where they take more than {uploads_kept_mb()} MB",
+        f"and the oldest go where they take more than {uploads_kept_mb():g} MB",
         name[:120],
         "upload the file again",
     )
@@ -111,7 +110,7 @@ class Upload:
         self.size = size
         self.received = 0
         self._hash = hashlib.sha256()
-        with locked(uploads_folder() / _LOCK):
+        with locked(_lock()):
             _make_room(size, time.time(), name)
             check_free_disk(uploads_folder(), size)
             handle, self._path = tempfile.mkstemp(dir=uploads_folder(), prefix=_PARTIAL)
@@ -139,7 +138,7 @@ class Upload:
         self._file.truncate(self.received)
         file_name = re.sub(r"[^\w.+-]", "_", self.name, flags=re.ASCII).lstrip(".")[-80:] or "upload.nc"
         name = f"{self._hash.hexdigest()[:32]}/{file_name}"
-        with locked(uploads_folder() / _LOCK):  # nothing is evicted meanwhile
+        with locked(_lock()):  # nothing is evicted meanwhile
             (uploads_folder() / name).parent.mkdir(exist_ok=True)
             try:
                 os.replace(self._path, uploads_folder() / name)
@@ -154,6 +153,11 @@ class Upload:
         with suppress(OSError):
             os.unlink(self._path)
         self._file.close()
+
+
+def _lock() -> Path:
+    """Held while space is reserved or freed; beside the folder, which holds uploads only."""
+    return uploads_folder().with_name("uploads.lock")
 
 
 def _reserve(handle: int, size: int) -> None:
@@ -196,7 +200,7 @@ def _make_room(size: int, now: float, name: str) -> None:
 
 def _no_room(size: int, name: str) -> DataError:
     return DataError(
-        f"uploads may take {uploads_kept_mb()} MB in all, and this one, {size / 1e6:,.1f} MB, does not fit beside "
+        f"uploads may take {uploads_kept_mb():g} MB in all, and this one, {size / 1e6:,.1f} MB, does not fit beside "
         "those in use",
         name[:120],
         f"upload a smaller file, wait until others are closed, or raise {UPLOADS_KEPT}",
@@ -205,8 +209,6 @@ def _no_room(size: int, name: str) -> DataError:
 
 def _stored_uploads() -> Iterator[_StoredUpload]:
     for entry in os.scandir(uploads_folder()):
-        if entry.name == _LOCK:
-            continue
         with suppress(FileNotFoundError):  # another process evicts too
             sizes = [file.stat().st_size for file in (os.scandir(entry) if entry.is_dir() else [entry])]
             yield _StoredUpload(Path(entry.path), sum(sizes), entry.stat().st_mtime)
@@ -239,5 +241,11 @@ def _evict(path: Path, is_stalled: bool) -> bool:
 
 def _is_used_by_run(path: Path) -> bool:
     """Whether the configuration of a run names the upload: the run may be resumed, evaluated, or read its source."""
-    configs = (RunFolder(folder).config for folder in runs_folder().glob("*") if RunFolder(folder).config.is_file())
-    return path.is_dir() and any(path.name in config.read_text(errors="replace") for config in configs)
+    return path.is_dir() and any(_names(RunFolder(folder).config, path.name) for folder in runs_folder().glob("*"))
+
+
+def _names(config: Path, text: str) -> bool:
+    try:
+        return text.encode() in read_file(config, MAX_JSON_BYTES)
+    except (FileNotFoundError, StoreError):
+        return False

@@ -167,4 +167,4 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
 def archive_file(run: str) -> Path | None:
     """The result of a run of the task ``reconstruct``, once it is complete."""
     path = RunFolder.of(run).reconstruction if is_id(run) else None
-    return path if path and path.exists() else None
+    return path if path and path.is_file() else None

@@ -144,7 +144,7 @@ def sweep_summary(folder: Path) -> SweepSummary:
 class _Sweep(BaseModel):
     """The content of ``trials.json``."""
 
-    fields: list[str]  # pyright: ignore[reportIncompatibleMethodOverride]
+    fields: list[str]
     trials: list[SweepTrial]
     importance: dict[str, FiniteFloat]
 
