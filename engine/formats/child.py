@@ -34,6 +34,10 @@ _IDLE_S = 300.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+class _EndedError(Exception):
+    """The process ended with this code instead of an answer."""
+
+
 class _Child:
     """A process that checks files; used by one thread at a time."""
 
@@ -41,6 +45,7 @@ class _Child:
         # one thread of each library and few arenas: their stacks count as memory
         quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
         self.pid = os.getpid()
+        self.has_answered = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -48,18 +53,19 @@ class _Child:
         )  # fmt: skip
 
     def check(self, path: str, kind: str) -> None:
-        """Raise :class:`DataError` where the file is refused, or was the end of the process."""
+        """Raise :class:`DataError` where the file is refused, :class:`_EndedError` where the process ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([path, kind, memory_limit(), _cpu_seconds()]).encode() + b"\n")
-        self._process.stdin.flush()
+        request = json.dumps([path, kind, memory_limit(), _cpu_seconds()]).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):  # its end is seen below
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
         ready, _, _ = select.select([self._process.stdout], [], [], _PATIENCE_S)
         answer = self._process.stdout.readline() if ready else b""
         if not answer:
             self.close()
-            if self._process.returncode == 0:
-                raise BrokenPipeError
-            raise _refusal(path, self._process.returncode)
+            raise _EndedError(self._process.returncode)
+        self.has_answered = True
         problem = json.loads(answer)
         if problem is not None:
             raise DataError(*problem)
@@ -69,8 +75,9 @@ class _Child:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
             with contextlib.suppress(OSError):
-                pipe and pipe.close()
+                pipe.close()
 
     @property
     def is_usable(self) -> bool:
@@ -89,15 +96,22 @@ def check_in_child(files: Sequence[tuple[Path, str]]) -> None:
     """
     with _LOCK:
         child = _IDLE.pop() if _IDLE else _Child()
+    if not child.is_usable:
+        _keep(child)
+        child = _Child()
     try:
         for path, kind in files:
-            if not child.is_usable:
-                child = _Child()
             try:
                 child.check(str(path), kind)
-            except BrokenPipeError:  # it ended while it was idle
+            except _EndedError as end:
+                # one that answered before may have ended while it was idle
+                if not child.has_answered:
+                    raise _refusal(str(path), end) from end
                 child = _Child()
-                child.check(str(path), kind)
+                try:
+                    child.check(str(path), kind)
+                except _EndedError as again:
+                    raise _refusal(str(path), again) from again
     finally:
         _keep(child)
 
@@ -124,7 +138,8 @@ def _cpu_seconds() -> int:
     return int(os.environ.get(CPU_LIMIT, _DEFAULT_CPU_S))
 
 
-def _refusal(path: str, code: int) -> DataError:
+def _refusal(path: str, end: _EndedError) -> DataError:
+    code = end.args[0]
     if code == -signal.SIGXCPU:
         problem = f"reading its header takes more than {_cpu_seconds()} s of processor time"
     elif code == -signal.SIGKILL:

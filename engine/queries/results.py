@@ -29,7 +29,7 @@ Arrays = Mapping[str, NDArray[Any]]
 class _Entries(BaseModel):
     """Named entries, of which only those that a page reads are checked."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
 
 class _Sea(_Entries):

@@ -89,7 +89,7 @@ def test_one_chunk_of_gigabytes_is_refused(tmp_path):
 def test_one_map_is_refused_where_it_takes_more_than_allowed(tmp_path, monkeypatch, limit_mb):
     monkeypatch.setenv("HARMONIA_FILE_MB", limit_mb)
     path = netcdf(tmp_path / "a.nc", 2, chunks=None, cells=100)  # 26 million cells: 0.36 GB
-    message = "one map of 'sst' takes 0.4 GB" if limit_mb == "100" else "every cell is missing"
+    message = "one map of 'sst' takes 0.4 GB" if limit_mb == "100" else "no temperatures of a sea"
     with pytest.raises(DataError, match=message):
         open_sst(path)
 
@@ -270,24 +270,27 @@ def test_a_pipe_among_the_files_of_a_folder_is_refused(tmp_path):
 def test_a_file_that_ends_the_child_is_refused_and_the_next_one_is_read(tmp_path, monkeypatch, code, message):
     sound = tmp_path / "a.nc"
     producers.dataset(3).to_netcdf(sound)
-    check_in_child([(sound, "netcdf")])
-    process = child._IDLE[-1]._process
-    process.send_signal(signal.SIGSTOP)
-    wait = child.select.select
+    child._close()
+    started: list[subprocess.Popen[bytes]] = []
+    start, wait = subprocess.Popen, child.select.select
+
+    def start_and_remember(*arguments, **options):
+        started.append(start(*arguments, **options))
+        return started[-1]
 
     def end_it_and_wait(*arguments):
-        """Called when the file has been sent."""
-        process.send_signal(code)
-        process.send_signal(signal.SIGCONT)
+        """Called when the file has been sent, while the process still imports its libraries."""
+        started[-1].send_signal(code)
         return wait(*arguments)
 
+    monkeypatch.setattr(child.subprocess, "Popen", start_and_remember)
     monkeypatch.setattr(child.select, "select", end_it_and_wait)
     with pytest.raises(DataError, match=message) as refusal:
         check_in_child([(sound, "netcdf")])
-    monkeypatch.undo()
     assert refusal.value.where == str(sound)
+    assert len(started) == 1
+    monkeypatch.undo()
     check_in_child([(sound, "netcdf")])
-    assert child._IDLE[-1]._process is not process
 
 
 def test_a_child_that_ended_while_it_was_idle_is_replaced(tmp_path):

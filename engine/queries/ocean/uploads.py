@@ -143,6 +143,7 @@ class Upload:
             try:
                 os.replace(self._path, uploads_folder() / name)
             except FileNotFoundError as error:
+                self.abandon()
                 problem = "the upload took too long and was removed"
                 raise DataError(problem, self.name[:120], "upload the file again") from error
         self._file.close()

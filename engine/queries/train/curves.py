@@ -133,6 +133,8 @@ def sweep_summary(folder: Path) -> SweepSummary:
     path = RunFolder(folder).trials
     try:
         content = json.loads(read_file(path, MAX_RESULT_BYTES))
+        if not isinstance(content["fields"], list):
+            raise TypeError("the fields are no list")
         sweep = _Sweep.model_validate(current_trials(content))
     except FileNotFoundError:
         return SweepSummary((), (), {})
