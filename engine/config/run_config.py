@@ -204,8 +204,8 @@ def _sentence(problem: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{field}: unknown; there are {_listed(known)}"
         case "missing":
-            return f"{field}: missing; {known[path[-1]].description}"
-        case "union_tag_invalid" | "union_tag_not_found":
+            return f"{field}: missing" + (f"; {known[path[-1]].description}" if path and path[-1] in known else "")
+        case "union_tag_invalid" | "union_tag_not_found" if path and path[-1] in known:
             tag = str(problem.get("ctx", {})["discriminator"]).strip("'")
             return f"{field}.{tag}: must be {_listed(_kinds(known[path[-1]]))}"
         case "empty":

@@ -31,7 +31,7 @@ from engine.data.geotiff import read_geotiff
 from engine.data.tiles import FiniteTiles, Pixels
 from engine.errors import DataError, EngineError
 from engine.formats.headers import check_netcdf, netcdf_variables
-from engine.formats.limits import check_field, check_file
+from engine.formats.limits import check_field, check_file, memory_limit
 from engine.formats.npz import read_npz
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, open_dataset
@@ -144,31 +144,39 @@ def _names(file: _File) -> str:
     return names if len(file.bands) <= _NAMED else f"{names} and {len(file.bands) - _NAMED} more"
 
 
+def _limit() -> int:
+    """Bytes that the arrays of one file may take; a copy is made of them."""
+    return min(_MAX_BYTES, memory_limit() // 2)
+
+
 def _check_size(num_bytes: int) -> None:
-    if num_bytes > _MAX_BYTES:
+    if num_bytes > (limit := _limit()):
         raise DataError(
             f"its content takes {num_bytes / 1e9:.1f} GB",
-            f"at most {_MAX_BYTES / 1e9:g} GB",
+            f"at most {limit / 1e9:g} GB",
             "split it into several files, or cut smaller tiles",
         )
 
 
 def _from_npz(path: Path) -> _File:
-    arrays = read_npz(path, max_bytes=_MAX_BYTES)
-    pixels = arrays["pixels"].astype(np.float32)
-    pixels = pixels[None] if pixels.ndim == 3 else pixels
-    if pixels.ndim != 4:
-        raise ValueError(f"pixels have {pixels.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
-    count = len(pixels)
+    arrays = read_npz(path, max_bytes=_limit())
+    raw = arrays["pixels"][None] if arrays["pixels"].ndim == 3 else arrays["pixels"]
+    if raw.ndim != 4:
+        raise ValueError(f"pixels have {raw.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
+    count = len(raw)
+    sizes = {"lat": (1, count), "lon": (1, count), "day": (1, count), "time": (1, count), "bands": (raw.shape[1],)}
+    for name, allowed in (sizes | {"bounds": (4, 4 * count)}).items():
+        if name in arrays and arrays[name].size not in allowed:
+            raise ValueError(f"{name} has the shape {arrays[name].shape} for pixels of {raw.shape}")
+    _check_size(raw.size * np.dtype(np.float32).itemsize)
+    pixels = raw.astype(np.float32)
     lat, lon = (np.broadcast_to(arrays[name].astype(np.float64), count) for name in ("lat", "lon"))
     day = arrays["day"].astype(np.float64) if "day" in arrays else _days(arrays["time"])
     bands = (
-        tuple(map(str, arrays["bands"]))
+        tuple(map(str, arrays["bands"].ravel()))
         if "bands" in arrays
         else tuple(f"band {i + 1}" for i in range(pixels.shape[1]))
     )
-    if len(bands) != pixels.shape[1]:
-        raise ValueError(f"{len(bands)} names for {pixels.shape[1]} bands")
     edges = np.broadcast_to(arrays["bounds"].astype(np.float64), (count, 4)) if "bounds" in arrays else None
     return _File(pixels, bands, lat, lon, np.broadcast_to(day, count), edges)
 
