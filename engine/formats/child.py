@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from engine.errors import DataError, EngineError
 from engine.formats.limits import check_field, memory_limit
@@ -199,7 +199,8 @@ def _try_netcdf(path: Path) -> None:
     check_netcdf(path)
     with netCDF4.Dataset(path, "r") as file:
         file.set_auto_maskandscale(False)
-        for holder in (file, *file.variables.values()):
+        holders: list[Any] = [file, *file.variables.values()]
+        for holder in holders:
             for name in holder.ncattrs():
                 holder.getncattr(name)
         for variable in netcdf_variables(file, str(path)):
@@ -212,7 +213,7 @@ def _try_zarr(path: Path) -> None:
     from engine.formats.headers import check_zarr, zarr_variables
 
     check_zarr(path)
-    group: Any = zarr.open_group(path, mode="r")
+    group = cast("Any", zarr).open_group(path, mode="r")
     for variable in zarr_variables(group.arrays(), str(path)):
         _try_values(variable, group[variable.name], str(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -16,9 +17,10 @@ import numpy as np
 import pytest
 import zarr
 
+from engine.config.run_config import RunConfig
 from engine.data.sst import open_sst
 from engine.data.tile_files import _read as read_tile
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from engine.formats import child
 from engine.formats.child import check_in_child
 from engine.formats.limits import check_file
@@ -224,6 +226,26 @@ def test_a_tile_whose_time_axis_is_absurd_is_refused(tmp_path):
     path = netcdf(tmp_path / "tile.nc", UNWRITTEN_STEPS)
     with pytest.raises(DataError, match=r"takes .* GB"):
         read_tile(path)
+
+
+@pytest.mark.parametrize("name", ["lat", "day", "bands", "bounds"])
+def test_a_tile_s_arrays_are_compared_before_they_are_converted(tmp_path, name):
+    """Ten million names of bands would be ten million strings."""
+    arrays = {"pixels": np.zeros((5, 2, 8, 8), np.float32), "lat": np.zeros(5), "lon": np.zeros(5), "day": np.ones(5)}
+    np.savez_compressed(tmp_path / "a.npz", **arrays | {name: np.zeros(10_000_000, np.uint8)})
+    with pytest.raises(DataError, match=rf"{name} has the shape \(10000000,\) for pixels"):
+        read_tile(tmp_path / "a.npz")
+
+
+def test_a_configuration_nested_deeply_or_odd_inside_a_sweep_is_refused_in_words():
+    deep = b'{"a":' + b"[" * 950 + b"]" * 950 + b"}"
+    with pytest.raises(ConfigError):
+        RunConfig.from_json(deep)
+    values = json.loads(RunConfig.demo("sweep").to_json())
+    for odd in (float("inf"), None, [], {}):
+        values["settings"]["space"]["learning_rate"]["kind"] = odd
+        with pytest.raises(ConfigError, match=r"settings\.space\.learning_rate"):
+            RunConfig.from_json(json.dumps(values).encode())
 
 
 # ---------------------------------------------------------------- what is no file

@@ -195,7 +195,7 @@ def _predict(folder: Path) -> TestPredictions:
     check_shapes(arrays, {"pixels": (count, None, None, None), "climate": (count, NUM_CLASSES), **lines}, str(path))
     if not count:
         raise StoreError("the test set is empty", str(path), "train again")
-    fields = {name: arrays[name] for name in Tiles._fields}
+    fields: dict[str, Any] = {name: arrays[name] for name in Tiles._fields}
     tiles = Tiles(**{**fields, "pixels": fields["pixels"].astype(np.float32)})
     beliefs = expert.believe(tiles.pixels)
     guess = best_guess(expert.mixture, beliefs.log_weights)
