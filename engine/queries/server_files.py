@@ -166,8 +166,8 @@ def list_folder(folder: str = "") -> FolderListing:
 
 
 def _entries(folder: Path) -> Iterator[FolderEntry]:
-    with os.scandir(folder) as found:
-        for entry in found:
+    with os.scandir(folder) as scanned:
+        for entry in scanned:
             try:
                 listed = _entry(entry)
             except OSError:  # a loop of links, or one that leads nowhere; the others are listed
@@ -245,8 +245,8 @@ def _check_tree(folder: Path) -> None:
     num_files, folders = 0, [str(folder)]
     while folders:
         try:
-            with os.scandir(folders.pop()) as found:
-                entries = list(found)
+            with os.scandir(folders.pop()) as scanned:
+                entries = list(scanned)
         except OSError as error:
             where = error.filename or folder
             raise DataError(f"a folder cannot be read: {error.strerror}", str(where), "correct its rights") from error
