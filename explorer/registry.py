@@ -11,7 +11,6 @@ from typing import Any
 import panel as pn
 
 from engine.errors import EngineError
-from engine.files import check_free_disk
 from engine.queries.server_files import with_checked_paths
 from engine.runs import ACTIVE, Change, Run, RunConfig, RunRecord, RunStore, changes
 
@@ -31,9 +30,7 @@ class ServerStore(RunStore):
 
         Raises:
             DataError: it names a file outside the folders that may be used.
-            StoreError: the disk is nearly full.
         """
-        check_free_disk(self.home)
         return super().create(with_checked_paths(config), name, note, tags)
 
 

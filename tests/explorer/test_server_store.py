@@ -1,4 +1,4 @@
-"""Whatever a session asks for, a run is made of it only after its paths and the disk were checked."""
+"""Whatever a session asks for, a run is made of it only after its paths were checked."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import FileSource
-from engine.errors import DataError, StoreError
+from engine.errors import DataError
 from engine.runs import RunConfig, RunStore
-from explorer.registry import REGISTRY, Registry, ServerStore
+from explorer.registry import Registry, ServerStore
 
 
 @pytest.fixture
@@ -30,7 +30,6 @@ def test_the_server_s_store_is_the_checked_one(home: Path) -> None:
         assert isinstance(registry.store, ServerStore)
     finally:
         registry.stop()
-    assert REGISTRY._open_store is ServerStore
 
 
 def test_a_run_is_not_made_of_a_path_outside_nor_is_its_duplicate(home: Path) -> None:
@@ -46,11 +45,3 @@ def test_a_run_is_not_made_of_a_path_outside_nor_is_its_duplicate(home: Path) ->
         inside = store.create(reading("a.nc"))
         assert inside.config == reading(str(home / "data" / "a.nc"))
         assert store.duplicate(inside).config == inside.config
-
-
-def test_a_run_is_not_made_where_the_disk_is_nearly_full(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARMONIA_DISK_RESERVE_MB", "1e12")
-    with ServerStore() as store, pytest.raises(StoreError, match=r"MB free, of which .* are kept for running runs"):
-        store.create(RunConfig.demo("land"))
-    with RunStore() as free:
-        assert free.create(RunConfig.demo("land")).state == "created"
