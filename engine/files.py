@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
+import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
@@ -26,6 +28,12 @@ VERSION = 1
 
 HOME = "HARMONIA_HOME"
 """Environment variable that names the home folder."""
+
+DISK_RESERVE = "HARMONIA_DISK_RESERVE_MB"
+"""Environment variable that names the free disk, in MB, which uploads and new runs leave."""
+
+MAX_JSON_BYTES = 2**20
+"""Size limit of a JSON file that is read back; ours are a few kB."""
 
 _LOCK_POLL_S = 0.01
 
@@ -58,6 +66,24 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise write_error(error, path) from error
 
 
+def check_free_disk(folder: Path, num_bytes: int = 0) -> None:
+    """Raise :class:`StoreError` where ``num_bytes`` more would leave too little free disk for the running runs.
+
+    The reserve is ``$HARMONIA_DISK_RESERVE_MB``, by default a twentieth of the disk and at most 1000 MB. ``folder`` or
+    one of the folders above it exists.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    disk = shutil.disk_usage(existing)
+    chosen = os.environ.get(DISK_RESERVE)
+    reserve = float(chosen) * 1e6 if chosen else min(disk.total / 20, 1e9)
+    if disk.free - num_bytes < reserve:
+        raise StoreError(
+            f"the disk has {disk.free / 1e6:,.0f} MB free, of which {reserve / 1e6:,.0f} MB are kept for running runs",
+            str(folder),
+            f"free some space, or lower {DISK_RESERVE}",
+        )
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -83,20 +109,56 @@ def write_error(error: OSError, path: Path) -> StoreError:
     return StoreError(f"writing failed: {error.strerror}", where, "check the disk, then resume the run")
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading. A pipe or a device in its place would make the reader wait, or read for ever.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it is no regular file, or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _unreadable(path, "it is not a regular file")
+    return open(descriptor, "rb")
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file of at most ``max_bytes``; nothing is read of a larger one.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it is no regular file, too large, or cannot be read.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise _unreadable(path, f"it has {size / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} are read")
+        try:
+            return file.read(max_bytes)
+        except OSError as error:
+            raise _unreadable(path, error.strerror or "") from error
+
+
+def _unreadable(path: Path, why: str) -> StoreError:
+    return StoreError(f"the file {path.name} cannot be read: {why}", str(path), "restore it, or move it away")
+
+
 def load(model: type[Model], path: Path) -> Model | None:
     """Read a JSON file as ``model``; None where there is no such file.
 
     Raises:
-        StoreError: the file is unreadable, damaged, or written by a newer version.
+        StoreError: the file is unreadable, too large, damaged, or written by a newer version.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_JSON_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise StoreError(
-            f"the file cannot be read: {error.strerror}", str(path), "restore it, or move it away"
-        ) from error
     try:
         return model.model_validate_json(content)
     except ValidationError as error:

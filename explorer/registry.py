@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import panel as pn
 
 from engine.errors import EngineError, RunError
-from engine.runs import ACTIVE, Change, RunRecord, RunStore, changes
+from engine.queries.server_files import with_checked_paths
+from engine.runs import ACTIVE, Change, Run, RunConfig, RunRecord, RunStore, changes
 from explorer.switches import READ_ONLY, is_on
 
 log = logging.getLogger("harmonia")
@@ -20,6 +21,18 @@ _BUSY_S, _IDLE_S, _ADOPT_S = 0.4, 1.0, 10.0
 
 #: Called with what changed since the last call.
 Listener = Callable[[list[Change]], None]
+
+
+class ServerStore(RunStore):
+    """The store as sessions use it. What a browser asks for is checked before a run is made of it."""
+
+    def create(self, config: RunConfig, name: str = "", note: str = "", tags: Sequence[str] = ()) -> Run:
+        """As :meth:`RunStore.create`, for a configuration from a browser; a duplicate is one too.
+
+        Raises:
+            DataError: it names a file outside the folders that may be used.
+        """
+        return super().create(with_checked_paths(config), name, note, tags)
 
 
 class ReadOnlyStore(RunStore):
@@ -37,7 +50,7 @@ class ReadOnlyStore(RunStore):
 
 def open_store() -> RunStore:
     """The store of the home folder, as ``HARMONIA_READ_ONLY`` allows."""
-    return ReadOnlyStore() if is_on(READ_ONLY) else RunStore()
+    return ReadOnlyStore() if is_on(READ_ONLY) else ServerStore()
 
 
 class Registry:

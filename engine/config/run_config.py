@@ -178,12 +178,16 @@ class RunConfig(Checked):
             values = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ConfigError([f"this is not JSON: {error}"], where, "correct the syntax") from error
+        try:
+            content = json.dumps(current_keys(values)).encode()
+        except RecursionError as error:
+            raise ConfigError(["the file is nested too deeply"], where, "correct the syntax") from error
         version = cast("dict[str, Any]", values).get("version") if isinstance(values, dict) else None
         if isinstance(version, int) and version > VERSION:
             problem = f"version: written by a newer Harmonia ({version}; this one reads up to {VERSION})"
             raise ConfigError([problem], where, "update Harmonia")
         try:
-            return cls.model_validate_json(json.dumps(current_keys(values)))
+            return cls.model_validate_json(content)
         except ValidationError as error:
             raise ConfigError([_sentence(problem) for problem in error.errors()], where) from error
 
@@ -200,8 +204,8 @@ def _sentence(problem: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"{field}: unknown; there are {_listed(known)}"
         case "missing":
-            return f"{field}: missing; {known[path[-1]].description}"
-        case "union_tag_invalid" | "union_tag_not_found":
+            return f"{field}: missing" + (f"; {known[path[-1]].description}" if path and path[-1] in known else "")
+        case "union_tag_invalid" | "union_tag_not_found" if path and path[-1] in known:
             tag = str(problem.get("ctx", {})["discriminator"]).strip("'")
             return f"{field}.{tag}: must be {_listed(_kinds(known[path[-1]]))}"
         case "empty":

@@ -26,10 +26,12 @@ from numpy.typing import NDArray
 
 from engine.data.tiles import Pixels
 from engine.errors import DataError
+from engine.formats.limits import check_memory
 from engine.typed import Floats
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, of either byte order
 _ALONG_EDGE = 32  # points of the outline along each edge; even, to include the midpoint
+_CELL_BYTES = 24  # of a cell beside its raw value: float64 twice, float32, masks
 _DECIMALS = 9  # of a degree: 0.1 mm
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-:]?)(\d\d)\2(\d\d)(?!\d)")
 
@@ -89,6 +91,10 @@ def _read(raster: Any, name: str, check_size: Callable[[int], None]) -> GeoTiff:
     lat, lon = _outline(raster)
     cells = max(height * width for height, width in (raster.shape, *raster.block_shapes))
     check_size(raster.count * cells * np.dtype(np.float32).itemsize)
+    check_memory(
+        raster.count * cells * (max(np.dtype(kind).itemsize for kind in raster.dtypes) + _CELL_BYTES),
+        "its raster", "its size", "cut smaller tiles",
+    )  # fmt: skip
     pixels, bands = _channels(raster)
     if raster.transform.determinant > 0.0:  # rows go up: mirrored
         top, right, bottom, left = _middles(lat)

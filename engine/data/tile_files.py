@@ -15,18 +15,24 @@ File types may be mixed if size and channel names are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from engine.data.climate import NUM_CLASSES, Fractions, box_fractions, climate_at
 from engine.data.geotiff import read_geotiff
 from engine.data.tiles import FiniteTiles, Pixels
 from engine.errors import DataError, EngineError
+from engine.formats.headers import check_netcdf, netcdf_variables
+from engine.formats.limits import check_field, check_file, memory_limit
+from engine.formats.npz import read_npz
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, open_dataset
 
@@ -100,11 +106,12 @@ class _File(NamedTuple):
 
 
 def _read(path: Path) -> _File:
+    check_file(path)
     try:
         file = _READERS[path.suffix.lower()](path)
     except EngineError as error:
         raise DataError(error.problem, f"{path}: {error.where}", error.remedy) from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except Exception as error:  # for damaged files the libraries raise many types, from OSError to MemoryError
         raise DataError(
             f"the file is no tile: {error}", str(path), "see engine.data.tile_files for what it holds"
         ) from error
@@ -137,40 +144,46 @@ def _names(file: _File) -> str:
     return names if len(file.bands) <= _NAMED else f"{names} and {len(file.bands) - _NAMED} more"
 
 
+def _limit() -> int:
+    """Bytes that the arrays of one file may take; a copy is made of them."""
+    return min(_MAX_BYTES, memory_limit() // 2)
+
+
 def _check_size(num_bytes: int) -> None:
-    if num_bytes > _MAX_BYTES:
+    if num_bytes > (limit := _limit()):
         raise DataError(
             f"its content takes {num_bytes / 1e9:.1f} GB",
-            f"at most {_MAX_BYTES / 1e9:g} GB",
+            f"at most {limit / 1e9:g} GB",
             "split it into several files, or cut smaller tiles",
         )
 
 
 def _from_npz(path: Path) -> _File:
-    with np.load(path, allow_pickle=False) as content:
-        _check_size(sum(member.file_size for member in content.zip.infolist()))
-        arrays: dict[str, NDArray[Any]] = {name: content[name] for name in content.files}
-    pixels = arrays["pixels"].astype(np.float32)
-    pixels = pixels[None] if pixels.ndim == 3 else pixels
-    if pixels.ndim != 4:
-        raise ValueError(f"pixels have {pixels.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
-    count = len(pixels)
+    arrays = read_npz(path, max_bytes=_limit())
+    raw = arrays["pixels"][None] if arrays["pixels"].ndim == 3 else arrays["pixels"]
+    if raw.ndim != 4:
+        raise ValueError(f"pixels have {raw.ndim} dimensions; (C, h, w) or (N, C, h, w) are meant")
+    count = len(raw)
+    sizes = {"lat": (1, count), "lon": (1, count), "day": (1, count), "time": (1, count), "bands": (raw.shape[1],)}
+    for name, allowed in (sizes | {"bounds": (4, 4 * count)}).items():
+        if name in arrays and arrays[name].size not in allowed:
+            raise ValueError(f"{name} has the shape {arrays[name].shape} for pixels of {raw.shape}")
+    _check_size(raw.size * np.dtype(np.float32).itemsize)
+    pixels = raw.astype(np.float32)
     lat, lon = (np.broadcast_to(arrays[name].astype(np.float64), count) for name in ("lat", "lon"))
     day = arrays["day"].astype(np.float64) if "day" in arrays else _days(arrays["time"])
     bands = (
-        tuple(map(str, arrays["bands"]))
+        tuple(map(str, arrays["bands"].ravel()))
         if "bands" in arrays
         else tuple(f"band {i + 1}" for i in range(pixels.shape[1]))
     )
-    if len(bands) != pixels.shape[1]:
-        raise ValueError(f"{len(bands)} names for {pixels.shape[1]} bands")
     edges = np.broadcast_to(arrays["bounds"].astype(np.float64), (count, 4)) if "bounds" in arrays else None
     return _File(pixels, bands, lat, lon, np.broadcast_to(day, count), edges)
 
 
 def _from_netcdf(path: Path) -> _File:
+    _check_netcdf(path)
     with open_dataset(path) as dataset:
-        _check_size(dataset.nbytes)
         grid = LatLonGrid.from_dataset(dataset)
         channels = [channel for name in dataset.data_vars for channel in _channels(dataset[name], grid)]
         day = _days(np.atleast_1d(dataset["time"].values))
@@ -184,6 +197,15 @@ def _from_netcdf(path: Path) -> _File:
     edges = np.tile((south, north, grid.lon_bounds[0], grid.lon_bounds[-1]), (count, 1))
     lat, lon = edges[:, :2].mean(axis=1), edges[:, 2:].mean(axis=1)
     return _File(pixels, tuple(name for name, _ in channels), lat, lon, np.broadcast_to(day, count), edges)
+
+
+def _check_netcdf(path: Path) -> None:
+    """Refuse by its header what takes too much memory, because xarray reads coordinates on opening."""
+    check_netcdf(path)
+    with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(path, "r") as file:
+        _check_size(sum(8 * math.prod(variable.shape) for variable in file.variables.values()))
+        for declared in netcdf_variables(file, str(path)):
+            check_field(declared.name, declared.dtype, 0, declared.chunks, str(path))
 
 
 def _from_geotiff(path: Path) -> _File:

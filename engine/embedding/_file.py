@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.errors import EngineError, StoreError
+from engine.errors import StoreError
 from engine.files import write_atomic
 from engine.sphere.grid import LatLonGrid
 
@@ -69,12 +69,14 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
         cells = grid.shape[0] * grid.shape[1]
         where = None
         if bits is not None:
+            if 8 * bits.numel() < cells:
+                raise ValueError(f"the mask has fewer than {cells:,} cells")
             where = torch.tensor(np.unpackbits(bits.numpy(), count=cells).astype(bool).reshape(grid.shape))
         content |= {"grid": grid, "where": where, "domain": json.loads(metadata["domain"])}
         return content | {"max_degree": int(metadata["max_degree"])}, metadata["key"]
     except StoreError:
         raise
-    except (SafetensorError, EngineError, KeyError, ValueError, OSError) as error:
+    except Exception as error:  # safetensors, JSON and torch raise many types for damaged content
         raise damaged(path, str(error)) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from os import PathLike
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from engine.errors import DataError
+from engine.formats.limits import check_file
+from engine.formats.npz import read_npy
 from engine.mvmf.centres import MOST_CENTRES
 from engine.sphere import unit_vectors
 from engine.typed import Floats
@@ -38,11 +39,14 @@ def read_centres(path: str | PathLike[str]) -> CentreFile:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise _refused(path.name, "it is larger than 64 MB", "give a file of latitudes and longitudes only")
-        content = path.read_bytes()
+        size = check_file(path).st_size
+        content = path.read_bytes() if size <= _MOST_BYTES else b""
+    except DataError as error:
+        raise _refused(path.name, error.problem, _KINDS) from error
     except OSError as error:
         raise _refused(path.name, f"it cannot be read: {error}", _KINDS) from error
+    if size > _MOST_BYTES:
+        raise _refused(path.name, "it is larger than 64 MB", "give a file of latitudes and longitudes only")
     return centres_of_bytes(content, path.name)
 
 
@@ -122,13 +126,20 @@ def _pairs(content: bytes, name: str) -> tuple[Floats, bool, list[str]]:
     """Numbers (K, 2), latitude first if the file has column names; whether they say degrees; notes."""
     try:
         if name.lower().endswith(".npy"):
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-            if array.ndim != 2 or array.shape[1] != 2:
-                raise _refused(name, f"it holds an array of shape {array.shape}", "save it as (K, 2)")
-            return np.asarray(array, dtype=np.float64), False, ["columns read as latitude, longitude"]
+            return _array(name, content), False, ["columns read as latitude, longitude"]
         return _table(name, content.decode("utf-8-sig"))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, csv.Error) as error:
         raise _refused(name, f"it cannot be read: {error}", _KINDS) from error
+
+
+def _array(name: str, content: bytes) -> Floats:
+    try:
+        array = read_npy(content, name)
+    except DataError as error:
+        raise _refused(name, error.problem, _KINDS) from error
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise _refused(name, f"it holds an array of shape {array.shape}", "save it as (K, 2)")
+    return np.asarray(array, dtype=np.float64)
 
 
 def _table(name: str, text: str) -> tuple[Floats, bool, list[str]]:

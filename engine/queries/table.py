@@ -18,6 +18,7 @@ from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
 from engine.queries.export import lat_lon_coords
+from engine.queries.results import check_shapes
 from engine.runs.metrics import MetricsReader, decimate
 from engine.runs.run_folder import RunFolder
 from engine.sphere import lat_lon, unit_vectors
@@ -90,6 +91,9 @@ def table_fields(folder: Path) -> TableFields:
     if iteration is None:
         return TableFields(true, sampled, None, None, 0)
     arrays = RunFolder(folder).read_snapshot(iteration)
+    shape = (field.lat.size, field.lon.size)
+    expected = {**dict.fromkeys(field.names, shape), "table": (settings.width, settings.height, None)}
+    check_shapes(arrays, expected, str(folder))
     values = np.stack([arrays[name] for name in field.names], axis=-1)
     learned = _dataset(field, values, field.lat, field.lon)
     return TableFields(true, sampled, learned, arrays["table"], iteration)

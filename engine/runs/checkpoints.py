@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic_core import from_json
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from engine.config.legacy import current_keys
@@ -52,13 +52,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """
     if not path.exists():
         return None
+    if not path.is_file():  # opening a pipe would wait
+        raise _damaged(path)
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
             header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
             crcs: dict[str, int] = header.pop("crc32")
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in crcs}
-        version, metadata = header["version"], current_keys(header)["metadata"]
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
+        version, metadata = int(header["version"]), dict(current_keys(header)["metadata"])
+    except Exception as error:  # safetensors, JSON and numpy raise many types for damaged content
         raise _damaged(path) from error
     if version > VERSION:
         raise StoreError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.config.run_config import RunConfig
-from engine.errors import StoreError
+from engine.errors import ConfigError, DataError, StoreError
 from engine.files import home_folder, write_atomic
+from engine.formats.npz import read_npz
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{10}")
 _SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
+_MAX_SNAPSHOT_BYTES = 64 * 2**20  # ours are below a megabyte
 
 
 class _File:
@@ -108,16 +109,17 @@ class RunFolder:
         """
         path = self.snapshot(epoch)
         try:
-            with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            problem = f"the snapshot of epoch {epoch} cannot be read: {type(error).__name__}"
+            return read_npz(path, max_bytes=_MAX_SNAPSHOT_BYTES)
+        except DataError as error:
+            problem = f"the snapshot of epoch {epoch} cannot be read: {error.problem}"
             raise StoreError(
                 problem, str(path), "choose another epoch, or let the run go on to its next one"
             ) from error
 
     def read_config(self) -> RunConfig:
         """The run's configuration. Raises :class:`ConfigError`."""
+        if self.config.exists() and not self.config.is_file():  # opening a pipe would wait
+            raise ConfigError(["this is not a regular file"], str(self.config), "restore it from a copy")
         return RunConfig.read(self.config)
 
 

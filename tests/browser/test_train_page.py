@@ -47,9 +47,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def settings(house: tuple[Server, Path]) -> dict[str, Any]:
     """A training of seconds, for trials: three years of a coarse ocean in a file, and a very small model."""
-    path = tmp_path_factory.mktemp("ocean") / "sst.nc"
+    path = house[1] / "data" / "sst.nc"  # of the folder that the server may open
+    path.parent.mkdir(parents=True)
     daily = small_ocean(3, ice=False).daily.compute()
     daily.attrs.update(units="degree_Celsius", standard_name="sea_surface_temperature")
     daily["lat"].attrs.update(units="degrees_north", standard_name="latitude")

@@ -18,10 +18,10 @@ from engine.data.gaps import coverage
 from engine.data.source import SSTSource
 from engine.errors import CancelledError, ChoiceError, DataError, QualityError
 from engine.queries import ocean, reconstruct
+from engine.queries import server_files as ocean_files
 from engine.queries.cache import Cache
 from engine.queries.ocean import SourceChoice
 from engine.queries.ocean import days as ocean_days
-from engine.queries.ocean import files as ocean_files
 from engine.queries.ocean import maps as ocean_maps
 from engine.queries.ocean import sources as ocean_sources
 from engine.queries.ocean import uploads as ocean_uploads

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DataError
+from engine.errors import DataError, StoreError
 from engine.queries import ocean
 from engine.queries.ocean import UploadHold
-from engine.queries.ocean.uploads import KEPT_DAYS, uploaded
+from engine.queries.ocean.uploads import KEPT_DAYS, STALLED_S, uploaded
 
 DAY_S = 86_400.0
 SIZE = 300_000  # three fit into a megabyte
@@ -94,7 +94,10 @@ def test_another_process_keeps_what_it_uses_for_as_long_as_it_lives(home: Path) 
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        upload(2, size=1_000_000)
+        upload(2, size=700_000)
+        assert is_there(home, name)
+        with pytest.raises(DataError, match="does not fit beside those in use"):
+            upload(3, size=1_000_000)
         assert is_there(home, name)
         other.kill()
     upload(3, size=1_000_000)
@@ -104,7 +107,7 @@ def test_another_process_keeps_what_it_uses_for_as_long_as_it_lives(home: Path) 
 def test_what_arrives_is_not_in_the_way_of_what_arrives(home: Path) -> None:
     slow = ocean.Upload("slow.nc", 600_000)
     slow.add(b"s" * 500_000)
-    upload(1, size=900_000)
+    upload(1, size=400_000)
     slow.add(b"s" * 100_000)
     assert uploaded(slow.finish()).stat().st_size == 600_000
 
@@ -136,3 +139,68 @@ def test_an_address_of_an_evicted_upload_is_told_why_and_what_to_do(home: Path) 
         UploadHold(name)
     with pytest.raises(DataError, match="no longer"):
         ocean.open_source(ocean.SourceChoice("upload", path=name))
+
+
+# ---------------------------------------------------------------- the space is a limit
+
+
+def used(home: Path) -> int:
+    """Bytes of all uploads, with those that are arriving."""
+    return sum(path.stat().st_size for path in (home / "uploads").rglob("*") if path.is_file())
+
+
+def test_uploads_that_arrive_at_once_stay_within_the_space(home: Path) -> None:
+    arriving = [ocean.Upload(f"{mark}.nc", SIZE) for mark in range(3)]
+    for mark in range(9):
+        with pytest.raises(DataError, match="uploads may take 1 MB in all") as refusal:
+            ocean.Upload(f"more-{mark}.nc", SIZE)
+        assert "HARMONIA_UPLOADS_KEPT_MB" in refusal.value.remedy
+        assert used(home) <= 10**6
+    for mark, each in enumerate(arriving):
+        each.add(bytes([mark]) * SIZE)
+        assert uploaded(each.finish()).read_bytes() == bytes([mark]) * SIZE
+        assert used(home) <= 10**6
+    upload(99)  # those are of no use to anybody now
+
+
+def test_an_upload_that_is_given_up_leaves_its_space(home: Path) -> None:
+    for _ in range(5):
+        arriving = ocean.Upload("a.nc", 900_000)
+        arriving.add(b"x")
+        arriving.abandon()
+    assert used(home) == 0
+
+
+def test_one_that_is_larger_than_the_space_is_refused_and_evicts_nothing(home: Path) -> None:
+    name = upload(1)
+    with pytest.raises(DataError, match="does not fit"):
+        upload(2, size=1_100_000)
+    assert is_there(home, name)
+
+
+def test_one_that_has_stalled_makes_room_and_is_told_so(home: Path) -> None:
+    slow = ocean.Upload("slow.nc", 900_000)
+    slow.add(b"s" * 800_000)
+    (partial,) = (home / "uploads").glob(".part-*")
+    with pytest.raises(DataError, match="does not fit"):
+        upload(1)
+    when = time.time() - STALLED_S - 1.0
+    os.utime(partial, (when, when))
+    upload(1)
+    assert not partial.exists()
+    slow.add(b"s" * 100_000)
+    with pytest.raises(DataError, match="took too long and was removed"):
+        slow.finish()
+
+
+def test_a_part_of_what_was_announced_is_stored_as_such(home: Path) -> None:
+    arriving = ocean.Upload("a.nc", 1000)
+    arriving.add(b"abc")
+    assert uploaded(arriving.finish()).read_bytes() == b"abc"
+
+
+def test_a_reserve_of_the_disk_is_left_free(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARMONIA_DISK_RESERVE_MB", "99999999999")
+    with pytest.raises(StoreError, match=r"MB free, .*are kept for running runs"):
+        upload(1)
+    assert used(home) == 0

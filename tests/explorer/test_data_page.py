@@ -338,7 +338,7 @@ def test_an_upload_arrives_chunk_by_chunk(home: Path) -> None:
 
 
 def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARMONIA_UPLOADS_KEPT_MB", "0")
+    monkeypatch.setenv("HARMONIA_UPLOADS_KEPT_MB", "0.0000115")  # 11 bytes
     done, take = recorder()
     field = UploadField(take, print)
     send(field, b"first")
@@ -347,12 +347,12 @@ def test_a_tab_holds_the_upload_it_looks_at_and_lets_it_go(home: Path, monkeypat
     send(field, b"second", serial=2)
     assert ocean_uploads.uploaded(done[0])
     session.source = SourceChoice()
-    send(field, b"third", serial=3)
+    send(field, b"third third", serial=3)
     with pytest.raises(DataError, match="no such upload"):
         ocean_uploads.uploaded(done[0])
     session.source = SourceChoice("upload", path=done[2])
     session.release()
-    send(field, b"fourth", serial=4)
+    send(field, b"fourth time", serial=4)
     session.source = SourceChoice("upload", path=done[2])  # gone: whoever opens it says so
     assert [name.split("/")[0] for name in done[3:]] == [entry.name for entry in (home / "home" / "uploads").iterdir()]
 

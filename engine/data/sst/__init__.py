@@ -4,3 +4,4 @@
 
 from engine.data.sst._cost import map_note, series_note
 from engine.data.sst._open import open_sst
+from engine.data.sst._paths import locate

@@ -16,6 +16,7 @@ from engine.data.sst._sample import Sample
 from engine.data.sst._times import Periods
 from engine.data.sst._variables import variable_grid
 from engine.errors import EngineError
+from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
 from engine.typed import Mask, Singles
 
@@ -57,15 +58,19 @@ def guessed_mask(sample: Sample, grid: LatLonGrid) -> Land:
     coast = draw_rows(grid.lat, grid.lon, "50m")
     if sample.ever_valid is None:
         return Land(coast, f"land: from Natural Earth's coastlines; sampled {sample.description}")
-    area = np.broadcast_to(grid.cell_area_m2[:, None], grid.shape)
-    sea = float(area[~coast].sum())
-    unseen = float(area[~coast & ~sample.ever_valid].sum()) / sea if sea else 0.0
+    sea = _area(~coast, grid)
+    unseen = _area(~coast & ~sample.ever_valid, grid) / sea if sea else 0.0
     if unseen <= MAX_UNSEEN_SEA:
         return Land(~sample.ever_valid, f"land: the cells never valid in {sample.description}")
     note = (
         f"land: from Natural Earth's coastlines, because {unseen:.0%} of the sea is never valid in {sample.description}"
     )
     return Land(coast & ~sample.ever_valid, note)
+
+
+def _area(mask: Mask, grid: LatLonGrid) -> float:
+    """Area of the marked cells in m²; row by row, because a map of areas takes more memory than the field."""
+    return float((mask.sum(axis=1) * grid.cell_area_m2).sum())
 
 
 def _is_mask(name: str, variable: xr.Variable) -> bool:
@@ -82,13 +87,13 @@ def _read_mask(location: Location, dataset: xr.Dataset, name: str, grid: LatLonG
     if mask.grid != grid:
         return None
     packing = Packing.of(variable.attrs, variable.dtype, str(location))
+    check_field(name, variable.dtype, mask.grid.lat.size * mask.grid.lon.size, variable.encoding["chunksizes"], name)
     segment = FileSegment(location, packing, mask.lead(variable), variable.encoding["chunksizes"])
     first = Periods(np.zeros(1, np.int64), np.zeros(1, np.int64), np.array([0, 1]), None, "standard", ())
     values = Field(name, (segment,), mask.layout, first)[0, :, :]
     land = _land_of(values, variable.attrs)
     coast = draw_rows(grid.lat, grid.lon, "50m")
-    area = np.broadcast_to(grid.cell_area_m2[:, None], grid.shape)
-    turned = float(area[land == coast].sum()) < 0.5 * float(area.sum())
+    turned = _area(land == coast, grid) < 0.5 * _area(np.ones_like(land), grid)
     note = f"land: the file's own mask {name!r}" + (", whose 1 means sea" if turned else "")
     return Land(~land if turned else land, note)
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from engine.errors import DataError
 from engine.typed import Singles
 
+_SLAB = 2**20  # values
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -53,6 +55,15 @@ class Packing:
             return self._unpacked(raw, shift)
 
     def _unpacked(self, raw: NDArray[Any], shift: float) -> Singles:
+        """A slab at a time: float64 of a large map would take four times its file."""
+        unpacked = np.empty(raw.shape, np.float32)
+        rows, flat = raw.reshape(-1, raw.shape[-1]), unpacked.reshape(-1, raw.shape[-1])
+        step = max(1, _SLAB // max(1, raw.shape[-1]))
+        for first in range(0, len(rows), step):
+            flat[first : first + step] = self._slab(rows[first : first + step], shift)
+        return unpacked
+
+    def _slab(self, raw: NDArray[Any], shift: float) -> Singles:
         values = raw.astype(np.float64)
         missing = ~np.isfinite(values)
         for fill in self.fills:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import DataError
+from engine.formats.limits import check_file
 
 MAX_FILES = 50_000
 """Folders with more files than this are refused."""
@@ -66,7 +67,8 @@ def locate(source: str | Path | Sequence[str | Path]) -> list[Location]:
     entries = [source] if isinstance(source, str | Path) else list(source)
     if not entries:
         raise DataError("no file was given", "an empty list", "give at least one path")
-    paths = {path.resolve(): None for entry in entries for path in _paths(entry)}
+    # realpath, because Path.resolve has an error of its own for a loop of links
+    paths = {Path(os.path.realpath(path)): None for entry in entries for path in _paths(entry)}
     return [Location.of(path) for path in sorted(paths)]
 
 
@@ -125,6 +127,7 @@ def _is_store(folder: Path) -> bool:
 
 
 def _kind_of_file(path: Path) -> Literal["netcdf"]:
+    check_file(path)
     try:
         with path.open("rb") as file:
             head = file.read(16)

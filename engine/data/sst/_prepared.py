@@ -30,6 +30,7 @@ from engine.data.sst._storage import read, skeleton
 from engine.data.sst._times import Periods, Step, TimeAxis, periods
 from engine.data.sst._variables import choose, fitting_shift, named, same_grid, stated_shift, variable_grid
 from engine.errors import DataError
+from engine.formats.limits import check_steps
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Ints, Mask
 
@@ -110,6 +111,7 @@ def _calendar_days(stores: Sequence[dict[str, File]], where: str) -> Periods:
         name = next((str(n) for n, v in dataset.data_vars.items() if v.dims == _STEPS), None)
         if name is None or dataset[name].shape[1] not in _SLOTS:
             raise DataError("a month has neither 31 days nor 744 hours", str(location), "prepare it again")
+        check_steps(dataset[name].size, name, str(location))
         padded: Mask = read(location, name, (slice(None), slice(None))).astype(np.bool_)
         unit, per_day = _SLOTS[padded.shape[1]]
         first = _first_days(dataset, str(location))

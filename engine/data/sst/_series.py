@@ -21,10 +21,10 @@ from engine.data.sst._sample import Sample, removed_fraction, sampled
 from engine.data.sst._times import Periods, Step, TimeAxis, decoded, from_name_or_attributes, periods, step_of
 from engine.data.sst._variables import VariableGrid, fitting_shift, named, same_grid, stated_shift, variable_grid
 from engine.errors import DataError
+from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
 from engine.typed import Mask, resample_mean
 
-_MAX_CELLS = 250_000_000  # of one map: 1 GB
 _ICE_STANDARD = "sea_ice_area_fraction"
 _ICE_NAMES = ("ice", "sea_ice_fraction", "siconc", "icec", "sic")
 _ICE_FRACTION = 0.15  # ice edge in charts of concentration
@@ -106,8 +106,6 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
     files = tuple(files)
     where, first = _where(files), files[0][1]
     grid = variable_grid(first, variable, where)
-    if np.prod(grid.grid.shape, dtype=np.float64) > _MAX_CELLS:
-        raise DataError(f"one map has {grid.grid.shape} cells", where, "cut out a region: cdo sellonlatbox")
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location))
     shift = stated_shift(first[variable], where)
@@ -175,7 +173,14 @@ def _where(files: Sequence[File]) -> str:
 def segments_of(
     files: Sequence[File], variable: str, grid: VariableGrid, decoder: Decoder | None = None
 ) -> tuple[FileSegment, ...]:
-    """The files as segments of the field of a variable, each with its own packing unless a ``decoder`` is given."""
+    """The files as segments of the field of a variable, each with its own packing unless a ``decoder`` is given.
+
+    Raises :class:`DataError` where one map or one chunk takes too much memory.
+    """
+    cells = grid.grid.lat.size * grid.grid.lon.size
+    for location, dataset in files:
+        field = dataset[variable]
+        check_field(variable, field.dtype, cells, field.encoding["chunksizes"], str(location))
     return tuple(
         FileSegment(
             location, decoder or Packing.of(v.attrs, v.dtype, str(location)), grid.lead(v), v.encoding["chunksizes"]

@@ -6,7 +6,6 @@ be pickled to another process, and detect a change.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -18,14 +17,17 @@ import zarr
 from numpy.typing import NDArray
 from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
-from engine.data.sst._classic import is_sound
 from engine.data.sst._paths import Location
 from engine.errors import DataError, EngineError
+from engine.formats.headers import (
+    Declared,
+    check_netcdf,
+    check_zarr,
+    is_consolidated,
+    netcdf_variables,
+    zarr_variables,
+)
 from engine.typed import open_zarr
-
-_MAX_COORDINATE = 5_000_000  # values; 500 years of hours
-
-_NUMBERS = "iufb"
 
 Index = tuple[int | slice, ...]
 
@@ -35,7 +37,8 @@ def skeleton(location: Location) -> xr.Dataset:
     and of bounds (N, 2).
 
     Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is its chunk in the
-    file, None for contiguous. Raises :class:`DataError` for unreadable files.
+    file, None for contiguous. Raises :class:`DataError` for unreadable files, and before it reads what takes too much
+    memory (:mod:`engine.formats`).
     """
     with _readable(location):
         return _netcdf_skeleton(location) if location.kind == "netcdf" else _zarr_skeleton(location)
@@ -73,15 +76,13 @@ def _readable(location: Location) -> Generator[None]:
 
 
 def _netcdf_skeleton(location: Location) -> xr.Dataset:
-    if not is_sound(location.path):
-        raise ValueError("its header contradicts its size")
+    check_netcdf(location.path)
     with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
         file.set_auto_maskandscale(False)
-        variables = {
-            name: _variable(v.dimensions, v.shape, v.dtype, _attributes(v), _chunks(v), lambda v=v: v[...])
-            for name, v in file.variables.items()
-            if v.dtype is not str and getattr(v.dtype, "kind", "O") in _NUMBERS
-        }
+        variables: dict[str, xr.Variable] = {}
+        for declared in netcdf_variables(file, str(location)):
+            held = file.variables[declared.name]
+            variables[declared.name] = _variable(declared, held.dimensions, _attributes(held), held)
         if not variables and file.groups:
             raise DataError(
                 "the variables lie in groups",
@@ -92,21 +93,24 @@ def _netcdf_skeleton(location: Location) -> xr.Dataset:
 
 
 def _zarr_skeleton(location: Location) -> xr.Dataset:
-    with open_zarr(location.path, chunks=None, decode_cf=False, consolidated=_is_consolidated(location)) as store:
+    check_zarr(location.path)
+    is_in_one_file = is_consolidated(location.path)
+    arrays = cast(Any, zarr).open_group(location.path, mode="r", use_consolidated=is_in_one_file).arrays()
+    declared_arrays = zarr_variables(arrays, str(location))
+    with open_zarr(location.path, chunks=None, decode_cf=False, consolidated=is_in_one_file) as store:
         fields: dict[str, Any] = {str(name): field for name, field in store.variables.items()}
         variables = {
-            name: _variable(v.dims, v.shape, v.dtype, v.attrs, v.encoding.get("chunks"), lambda v=v: v.values)
-            for name, v in fields.items()
-            if v.dtype.kind in _NUMBERS
+            declared.name: _variable(declared, (held := fields[declared.name]).dims, held.attrs, held)
+            for declared in declared_arrays
+            if declared.name in fields
         }
         return _dataset(variables, store.attrs)
 
 
-def _variable(dims: Any, shape: Any, dtype: Any, attrs: Any, chunks: Any, load: Any) -> xr.Variable:
-    is_line = len(shape) <= 1 or (len(shape) == 2 and shape[1] == 2)
-    small = is_line and int(np.prod(shape, dtype=np.float64)) <= _MAX_COORDINATE
-    values = np.asarray(load()) if small else np.broadcast_to(np.zeros((), dtype), shape)
-    return xr.Variable(dims, values, attrs, {"chunksizes": None if chunks is None else tuple(chunks)})
+def _variable(declared: Declared, dims: Any, attrs: Any, held: Any) -> xr.Variable:
+    is_read = declared.is_coordinate
+    values = np.asarray(held[...]) if is_read else np.broadcast_to(np.zeros((), declared.dtype), declared.shape)
+    return xr.Variable(dims, values, attrs, {"chunksizes": declared.chunks})
 
 
 def _dataset(variables: dict[str, xr.Variable], attrs: Any) -> xr.Dataset:
@@ -116,16 +120,3 @@ def _dataset(variables: dict[str, xr.Variable], attrs: Any) -> xr.Dataset:
 
 def _attributes(holder: Any) -> dict[str, Any]:
     return {name: holder.getncattr(name) for name in holder.ncattrs()}
-
-
-def _chunks(variable: Any) -> tuple[int, ...] | None:
-    chunks: Any = variable.chunking()  # "contiguous" where there are none
-    return None if isinstance(chunks, str) or chunks is None else tuple(chunks)
-
-
-def _is_consolidated(location: Location) -> bool:
-    """Whether all metadata are in one file; xarray warns where it has to try."""
-    if (location.path / ".zmetadata").is_file():
-        return True
-    root = location.path / "zarr.json"
-    return root.is_file() and bool(json.loads(root.read_bytes()).get("consolidated_metadata"))

@@ -12,6 +12,7 @@ import xarray as xr
 
 from engine.data.sst._field import Layout
 from engine.errors import DataError, GridError
+from engine.formats.limits import check_field, check_steps
 from engine.sphere import LatLonGrid
 from engine.sphere.grid import grid_from_dataset
 from engine.typed import Singles
@@ -88,6 +89,10 @@ def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[s
     field = dataset[variable]
     lat, lon = _axes(dataset, field, where)
     lat_dim, lon_dim = str(dataset[lat].dims[0]), str(dataset[lon].dims[0])
+    for dim in (lat_dim, lon_dim):
+        check_steps(field.sizes[dim], dim, where)
+    check_steps(field.size // max(1, field.sizes[lat_dim] * field.sizes[lon_dim]), variable, where)
+    check_field(variable, field.dtype, field.sizes[lat_dim] * field.sizes[lon_dim], None, where)
     dims = tuple(str(dim) for dim in field.dims)
     time = _time_of(dataset, field)
     time_dim = str(dataset[time].dims[0]) if time and dataset[time].ndim else None

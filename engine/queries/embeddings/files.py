@@ -21,6 +21,7 @@ from engine.queries.export import netcdf_file
 FORMAT = "harmonia.patch_embedding"
 VERSION = 1
 _FILE = "embedding file"
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def config_json(config: EmbeddingConfig) -> bytes:
@@ -35,7 +36,7 @@ def config_from_json(content: bytes | str) -> EmbeddingConfig:
         if fields.pop("format") != FORMAT:
             raise ValueError
         version = int(fields.pop("version"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise StoreError("the file is not a configuration of an embedding", _FILE, "choose one saved here") from error
     if version > VERSION:
         raise StoreError("the file was written by a newer version", _FILE, "update Harmonia")
@@ -43,7 +44,7 @@ def config_from_json(content: bytes | str) -> EmbeddingConfig:
         basis = fields.pop("basis")
         domain = Domain(**basis.pop("domain"))
         return EmbeddingConfig(BasisConfig(domain=domain, **basis), patch=tuple(fields.pop("patch")), **fields)
-    except (KeyError, TypeError, ValueError, AttributeError, EngineError) as error:
+    except (*_DAMAGED, EngineError) as error:
         raise StoreError(f"the file is damaged: {error}", _FILE, "save the configuration again") from error
 
 

@@ -6,7 +6,6 @@ Legend: N tiles of the test set, C bands, h = w pixels, K components of a mixtur
 from __future__ import annotations
 
 import io
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.config.expert import ExpertSettings, LandTiles
-from engine.data.climate import CLASSES, SEA, climate_at
+from engine.data.climate import CLASSES, NUM_CLASSES, SEA, climate_at
 from engine.data.demo_land import DemoLand
 from engine.data.tiles import Pixels, Tiles
-from engine.errors import ChoiceError, StoreError
+from engine.errors import ChoiceError, DataError, StoreError
 from engine.evaluation.expert_scores import Beliefs, best_guess
+from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
 from engine.queries.mvmf.centres import Components, Floats
 from engine.queries.mvmf.sandbox import MapField
+from engine.queries.results import ExpertScores, check_shapes, read_result
 from engine.queries.text import place
 from engine.runs.run_folder import RunFolder
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon
@@ -164,11 +165,12 @@ def error_map(folder: Path, step_deg: float = 10.0) -> MapField:
 def scores(folder: Path) -> Scores:
     """The scores on the test set. Raises :class:`StoreError` while there are none."""
     path = RunFolder(folder).scores
+    remedy = "let the run finish, or train again"
     try:
-        content = json.loads(path.read_bytes())
-        return Scores(content["expert"], content["prior"], tuple(content["recall_areas_km2"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError("there are no scores of an expert", str(path), "let the run finish, or train again") from error
+        content = read_result(ExpertScores, path, remedy)
+    except FileNotFoundError as error:
+        raise StoreError("there are no scores of an expert", str(path), remedy) from error
+    return Scores(content.expert.model_dump(), content.prior.model_dump(), tuple(content.recall_areas_km2))
 
 
 def _stamp(folder: Path) -> tuple[str, int]:
@@ -185,10 +187,15 @@ def _expert(folder: Path) -> Expert:
 def _predict(folder: Path) -> TestPredictions:
     expert, path = _expert(folder), RunFolder(folder).test_tiles
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            fields = {name: arrays[name] for name in Tiles._fields}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        arrays = read_npz(path)
+    except DataError as error:
         raise StoreError("the tiles of the test set cannot be read", str(path), "train again") from error
+    count = len(arrays["lat"]) if arrays.get("lat", np.empty(())).ndim else 0
+    lines = dict.fromkeys(("lat", "lon", "day"), (count,))
+    check_shapes(arrays, {"pixels": (count, None, None, None), "climate": (count, NUM_CLASSES), **lines}, str(path))
+    if not count:
+        raise StoreError("the test set is empty", str(path), "train again")
+    fields: dict[str, Any] = {name: arrays[name] for name in Tiles._fields}
     tiles = Tiles(**{**fields, "pixels": fields["pixels"].astype(np.float32)})
     beliefs = expert.believe(tiles.pixels)
     guess = best_guess(expert.mixture, beliefs.log_weights)

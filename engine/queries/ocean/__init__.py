@@ -4,7 +4,7 @@
 
 from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
-from engine.queries.ocean.files import list_folder, map_netcdf, series_csv
+from engine.queries.ocean.files import map_netcdf, series_csv
 from engine.queries.ocean.maps import (
     PointSeries,
     ReadCost,
@@ -33,3 +33,4 @@ from engine.queries.ocean.sources import (
     source,
 )
 from engine.queries.ocean.uploads import Upload, UploadHold, upload_limit_mb
+from engine.queries.server_files import list_folder

@@ -16,8 +16,8 @@ from engine.data.source import Quality, SSTSource, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
-from engine.queries.ocean.files import is_zarr, resolved
 from engine.queries.ocean.uploads import forget_upload, uploaded
+from engine.queries.server_files import is_zarr, resolved
 from engine.sphere import LatLonGrid
 
 KINDS = ("demo", "path", "upload")
@@ -130,8 +130,10 @@ def _demo(choice: SourceChoice) -> SSTSource:
 
 
 def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
-    from engine.data.sst import open_sst
+    from engine.data.sst import locate, open_sst
+    from engine.formats.child import check_in_child
 
+    check_in_child([(location.path, location.kind) for location in locate(paths)])
     return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
 
 

@@ -1,8 +1,9 @@
 """Uploads: files stored by the hash of their content, and evicted when they are no longer used.
 
-An upload lies in ``uploads/<hash>/<name>`` of the home folder. The modification time of the folder is the time of last
-use, that of the file stays as it was. A shared ``flock`` on the folder prevents its eviction by any process and ends
-with the process that holds it. A file that is still arriving is locked in the same way.
+All uploads together, with those that are still arriving, take at most ``$HARMONIA_UPLOADS_KEPT_MB``; the space of one
+is reserved when it begins. An upload lies in ``uploads/<hash>/<name>`` of the home folder. The modification time of the
+folder is the time of last use, that of the file stays as it was. A shared ``flock`` on the folder prevents its eviction
+by any process and ends with the process that holds it. A file that is still arriving is locked in the same way.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import DataError
-from engine.files import home_folder
+from engine.errors import DataError, StoreError
+from engine.files import MAX_JSON_BYTES, check_free_disk, locked, read_file
+from engine.queries.server_files import upload_path, uploads_folder
 from engine.runs.run_folder import RunFolder, runs_folder
 
 UPLOAD_LIMIT = "HARMONIA_UPLOAD_MB"
@@ -28,8 +30,10 @@ UPLOADS_KEPT = "HARMONIA_UPLOADS_KEPT_MB"
 KEPT_DAYS = 30
 """An upload not used for so long is evicted when the next one arrives."""
 
+STALLED_S = 600.0
+"""An upload that has received nothing for so long may be evicted before it is complete."""
+
 _DAY_S = 86_400.0
-_UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
 _PARTIAL = ".part-"
 
 
@@ -38,21 +42,21 @@ def upload_limit_mb() -> int:
     return int(os.environ.get(UPLOAD_LIMIT, "200"))
 
 
-def uploads_kept_mb() -> int:
-    """How many MB of uploads are kept: ``$HARMONIA_UPLOADS_KEPT_MB``, else 2000."""
-    return int(os.environ.get(UPLOADS_KEPT, "2000"))
+def uploads_kept_mb() -> float:
+    """How many MB all uploads may take: ``$HARMONIA_UPLOADS_KEPT_MB``, else 2000."""
+    return float(os.environ.get(UPLOADS_KEPT, "2000"))
 
 
 def uploaded(name: str) -> Path:
     """The file that :meth:`Upload.finish` named ``name``; :class:`DataError` where it does not exist (any more)."""
-    path = _uploads() / name
-    if _UPLOAD_NAME.fullmatch(name) and path.is_file():
+    path = upload_path(name)
+    if path is not None:
         with suppress(OSError):  # the home folder may be read-only
             os.utime(path.parent)
         return path
     raise DataError(
         f"there is no such upload, or no longer: uploads are kept for {KEPT_DAYS} days after their last use, "
-        f"and the oldest go where they take more than {uploads_kept_mb()} MB",
+        f"and the oldest go where they take more than {uploads_kept_mb():g} MB",
         name[:120],
         "upload the file again",
     )
@@ -86,8 +90,9 @@ class Upload:
     """A file that arrives chunk by chunk, in order, and is stored by the hash of its content.
 
     Nothing is kept in memory; :meth:`abandon` removes an unfinished file. Before it arrives, uploads that are too old
-    or exceed the space are evicted.
-    Raises :class:`DataError` when the announced size is zero or above the limit.
+    or exceed the space are evicted, and its own space is reserved.
+    Raises :class:`DataError` when the announced size is zero or above the limit, when it does not fit beside the
+    uploads that are in use, and :class:`StoreError` when the disk is nearly full.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -100,15 +105,22 @@ class Upload:
                 name[:120],
                 "upload a part of it, or copy it into a folder of the server",
             )
-        _uploads().mkdir(parents=True, exist_ok=True)
-        _make_room(size, time.time())
+        uploads_folder().mkdir(parents=True, exist_ok=True)
         self.name = name
         self.size = size
         self.received = 0
         self._hash = hashlib.sha256()
-        handle, self._path = tempfile.mkstemp(dir=_uploads(), prefix=_PARTIAL)
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        self._file = os.fdopen(handle, "wb")
+        with locked(_lock()):
+            _make_room(size, time.time(), name)
+            check_free_disk(uploads_folder(), size)
+            handle, self._path = tempfile.mkstemp(dir=uploads_folder(), prefix=_PARTIAL)
+            self._file = os.fdopen(handle, "wb")
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                _reserve(handle, size)
+            except OSError:
+                self.abandon()
+                raise
 
     def add(self, content: bytes) -> None:
         """Append the next chunk; :class:`DataError` when the file is larger than announced."""
@@ -119,13 +131,21 @@ class Upload:
         self.received += len(content)
 
     def finish(self) -> str:
-        """Store the file and return its name for :func:`uploaded`. The same content is stored once."""
-        self._file.flush()
+        """Store the file and return its name for :func:`uploaded`. The same content is stored once.
+
+        Raises :class:`DataError` where it stalled so long that its space was given to another.
+        """
+        self._file.truncate(self.received)
         file_name = re.sub(r"[^\w.+-]", "_", self.name, flags=re.ASCII).lstrip(".")[-80:] or "upload.nc"
         name = f"{self._hash.hexdigest()[:32]}/{file_name}"
-        folder = (_uploads() / name).parent
-        folder.mkdir(exist_ok=True)
-        os.replace(self._path, _uploads() / name)
+        with locked(_lock()):  # nothing is evicted meanwhile
+            (uploads_folder() / name).parent.mkdir(exist_ok=True)
+            try:
+                os.replace(self._path, uploads_folder() / name)
+            except FileNotFoundError as error:
+                self.abandon()
+                problem = "the upload took too long and was removed"
+                raise DataError(problem, self.name[:120], "upload the file again") from error
         self._file.close()
         return name
 
@@ -134,6 +154,19 @@ class Upload:
         with suppress(OSError):
             os.unlink(self._path)
         self._file.close()
+
+
+def _lock() -> Path:
+    """Held while space is reserved or freed; beside the folder, which holds uploads only."""
+    return uploads_folder().with_name("uploads.lock")
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Take the whole space of a file at once, so that others see its size."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:  # macOS
+        os.ftruncate(handle, size)
 
 
 # --- eviction -------------------------------------------------------------------------------------------------------
@@ -148,32 +181,52 @@ class _StoredUpload:
     last_use: float
 
 
-def _make_room(size: int, now: float) -> None:
-    """Evict uploads that are too old and, least recently used first, as many as ``size`` more bytes require."""
+def _make_room(size: int, now: float, name: str) -> None:
+    """Evict uploads that are too old and, least recently used first, as many as ``size`` more bytes require.
+
+    Raises :class:`DataError` where those that are left leave too little room.
+    """
     uploads = sorted(_stored_uploads(), key=lambda upload: upload.last_use)
     excess = size + sum(upload.size for upload in uploads) - uploads_kept_mb() * 10**6
+    if size > uploads_kept_mb() * 10**6:
+        raise _no_room(size, name)
     for upload in uploads:
         if excess <= 0 and now - upload.last_use < KEPT_DAYS * _DAY_S:
             return
-        if _evict(upload.path):
+        if _evict(upload.path, is_stalled=now - upload.last_use > STALLED_S):
             excess -= upload.size
+    if excess > 0:
+        raise _no_room(size, name)
+
+
+def _no_room(size: int, name: str) -> DataError:
+    return DataError(
+        f"uploads may take {uploads_kept_mb():g} MB in all, and this one, {size / 1e6:,.1f} MB, does not fit beside "
+        "those in use",
+        name[:120],
+        f"upload a smaller file, wait until others are closed, or raise {UPLOADS_KEPT}",
+    )
 
 
 def _stored_uploads() -> Iterator[_StoredUpload]:
-    for entry in os.scandir(_uploads()):
+    for entry in os.scandir(uploads_folder()):
         with suppress(FileNotFoundError):  # another process evicts too
             sizes = [file.stat().st_size for file in (os.scandir(entry) if entry.is_dir() else [entry])]
             yield _StoredUpload(Path(entry.path), sum(sizes), entry.stat().st_mtime)
 
 
-def _evict(path: Path) -> bool:
-    """Remove an upload that is neither locked nor used by a run; returns whether it is gone."""
+def _evict(path: Path, is_stalled: bool) -> bool:
+    """Remove an upload that is neither locked nor used by a run; returns whether it is gone.
+
+    One that is arriving is locked, but goes where it has stalled.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:  # another process was faster
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not (is_stalled and path.name.startswith(_PARTIAL)):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_used_by_run(path):
             return False
         if path.is_dir():
@@ -189,9 +242,11 @@ def _evict(path: Path) -> bool:
 
 def _is_used_by_run(path: Path) -> bool:
     """Whether the configuration of a run names the upload: the run may be resumed, evaluated, or read its source."""
-    configs = (RunFolder(folder).config for folder in runs_folder().glob("*") if RunFolder(folder).config.is_file())
-    return path.is_dir() and any(path.name in config.read_text(errors="replace") for config in configs)
+    return path.is_dir() and any(_names(RunFolder(folder).config, path.name) for folder in runs_folder().glob("*"))
 
 
-def _uploads() -> Path:
-    return home_folder() / "uploads"
+def _names(config: Path, text: str) -> bool:
+    try:
+        return text.encode() in read_file(config, MAX_JSON_BYTES)
+    except (FileNotFoundError, StoreError):
+        return False

@@ -17,9 +17,12 @@ from engine.errors import DataError, StoreError
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
+from engine.queries.ocean.uploads import uploaded
 from engine.queries.reconstruct.models import model_of
 from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_source
 from engine.queries.reconstruct.scores import ModelScores
+from engine.queries.results import check_maps
+from engine.queries.server_files import checked_path
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Singles
@@ -69,7 +72,7 @@ def snapshot(run: str, epoch: int) -> Snapshot:
     try:
         key = ("sst snapshot", str(path), path.stat().st_mtime_ns)
         return CACHE.get(key, lambda: _read(folder, epoch), lambda month: 5 * month.truth.nbytes)
-    except (OSError, KeyError, ValueError) as error:
+    except OSError as error:
         raise StoreError(
             f"the snapshot of epoch {epoch} cannot be read: {type(error).__name__}", str(path), "choose another epoch"
         ) from error
@@ -77,6 +80,7 @@ def snapshot(run: str, epoch: int) -> Snapshot:
 
 def _read(folder: RunFolder, epoch: int) -> Snapshot:
     arrays = folder.read_snapshot(epoch)
+    check_maps(arrays, ("reconstruction", "observed", "target"), ("std",), str(folder.snapshot(epoch)))
     lat, lon = arrays["lat"].astype(np.float64), arrays["lon"].astype(np.float64)
     fields = {name: arrays[name].astype(np.float32) for name in ("reconstruction", "observed", "target")}
     area = np.broadcast_to(LatLonGrid(lat, lon).cell_area_m2[:, None], (lat.size, lon.size))
@@ -156,15 +160,11 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
     """The source in the configuration of a run: an upload by its path."""
     if choice.kind == "demo":
         return DemoSource(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
-    from engine.queries.ocean.files import resolved
-    from engine.queries.ocean.uploads import uploaded
-
-    paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
-    path = str(paths[0]) if len(paths) == 1 else choice.path
+    path = str(uploaded(choice.path)) if choice.kind == "upload" else checked_path(choice.path)
     return FileSource(path=path, variable=choice.variable or None, quality=choice.quality)
 
 
 def archive_file(run: str) -> Path | None:
     """The result of a run of the task ``reconstruct``, once it is complete."""
     path = RunFolder.of(run).reconstruction if is_id(run) else None
-    return path if path and path.exists() else None
+    return path if path and path.is_file() else None

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from engine.assets import asset
 from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.source import Quality
-from engine.errors import StoreError
+from engine.errors import DataError, EngineError, StoreError
 from engine.files import home_folder
+from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
+from engine.queries.server_files import checked_path
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.typed import Mask
@@ -71,14 +72,17 @@ class ModelWithBaselines:
 
 
 def _read_baselines(folder: RunFolder | None) -> Arrays | None:
+    from engine.models.baselines import Baselines
     from engine.training.sst.model_bundle import PRETRAINED_BASELINES
 
     try:
         path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (StoreError, OSError, ValueError):
+        arrays = read_npz(path)
+        Baselines.from_state_dict(arrays)
+    # a file that is missing, damaged, or lacks an array: the model is used without its own baselines
+    except (EngineError, LookupError, ValueError, TypeError):
         return None
+    return arrays
 
 
 def model_of(name: str) -> ModelWithBaselines:
@@ -159,7 +163,15 @@ def is_trained_on(name: str, choice: SourceChoice, year: int) -> bool:
 def _is_same_source(training_source: DemoSource | FileSource, choice: SourceChoice) -> bool:
     if isinstance(training_source, DemoSource):
         return choice.kind == "demo" and training_source.seed == choice.seed
-    return choice.kind == "path" and training_source.path == choice.path
+    # a run holds the absolute path of what a link or a form may name relative to a folder of data
+    return choice.kind == "path" and training_source.path in (choice.path, _absolute(choice.path))
+
+
+def _absolute(path: str) -> str:
+    try:
+        return checked_path(path)
+    except DataError:
+        return path
 
 
 def _quality_text(quality: Quality) -> str:

@@ -16,6 +16,7 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
 from engine.errors import CancelledError, ChoiceError, RunError
 from engine.queries.cache import CACHE
+from engine.queries.server_files import with_checked_paths
 
 _ROOT = Path(__file__).resolve().parents[3]
 _LIMIT_S = 180.0
@@ -52,11 +53,13 @@ def dry_run(config: RunConfig, should_stop: Callable[[], bool] = lambda: False) 
     Raises:
         ChoiceError: the task is not ``sst``.
         CancelledError: ``should_stop`` returned True.
+        DataError: its source lies outside the folders that may be used.
         RunError: the steps failed or took minutes; the message is the last line of the process.
     """
     settings = config.settings
     if not isinstance(settings, SSTSettings):
         raise ChoiceError(f"the task is {config.task!r}", "dry run", "estimate the cost of a run of the task 'sst'")
+    config = with_checked_paths(config)
     return CACHE.get(("dry run", config.to_json()), lambda: _measured(config, settings, should_stop), lambda _: 128)
 
 

@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+from pydantic import BaseModel, FiniteFloat, field_validator
 
 from engine.config.legacy import current_trials
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
+from engine.files import read_file
+from engine.queries.results import MAX_RESULT_BYTES
 from engine.runs.metrics import MetricsReader, decimate
 from engine.runs.run_folder import RunFolder
 from engine.training.sweep import Trial as SweepTrial
@@ -129,13 +132,31 @@ def sweep_summary(folder: Path) -> SweepSummary:
     """
     path = RunFolder(folder).trials
     try:
-        content = current_trials(json.loads(path.read_bytes()))
-        trials = [SweepTrial(**trial) for trial in content["trials"]]
-        return SweepSummary(tuple(content["fields"]), tuple(trials), dict(content["importance"]))
+        content = json.loads(read_file(path, MAX_RESULT_BYTES))
+        if not isinstance(content["fields"], list):
+            raise TypeError("the fields are no list")
+        sweep = _Sweep.model_validate(current_trials(content))
     except FileNotFoundError:
         return SweepSummary((), (), {})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError("the sweep's file is damaged", str(path), "let the sweep go on, or resume it") from error
+    return SweepSummary(tuple(sweep.fields), tuple(sweep.trials), sweep.importance)
+
+
+class _Sweep(BaseModel):
+    """The content of ``trials.json``."""
+
+    fields: list[str]
+    trials: list[SweepTrial]
+    importance: dict[str, FiniteFloat]
+
+    @field_validator("trials")
+    @classmethod
+    def _has_numbers(cls, trials: list[SweepTrial]) -> list[SweepTrial]:
+        for trial in trials:
+            if trial.value is not None and not np.isfinite(trial.value):
+                raise ValueError(f"the score of trial {trial.number} is no number")
+        return trials
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import xarray as xr
 
 from engine.errors import StoreError
 from engine.queries.cache import CACHE
+from engine.queries.results import SSTScores, check_maps, read_result
 from engine.runs.metric_lines import SingleLines
 from engine.runs.run_folder import RunFolder
 
@@ -60,6 +60,7 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     snapshot = RunFolder(folder).read_snapshot(epoch)
     if "reconstruction" not in snapshot:
         raise StoreError("this snapshot holds no map", str(folder), "choose a run of the task 'sst'")
+    check_maps(snapshot, ("reconstruction", "target", "observed", "error", "count"), ("std",), str(folder))
     fields: dict[str, Any] = {
         name: (("lat", "lon"), snapshot[name].astype(np.float32), {"long_name": long_name, "units": units})
         for name, (long_name, units) in _NAMES.items()
@@ -81,9 +82,13 @@ def final_scores(folder: Path) -> dict[str, Any]:
     try:
         stat = path.stat()
         key = ("final scores", str(path), stat.st_mtime_ns, stat.st_size)
-        scores = CACHE.get(key, lambda: json.loads(path.read_bytes()), lambda _: 8 * stat.st_size)
+        scores = CACHE.get(key, lambda: _read_scores(path), lambda _: 8 * stat.st_size)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise StoreError("the scores are damaged", str(path), "train once more") from error
+    except OSError as error:
+        raise StoreError("the scores cannot be read", str(path), "train once more") from error
     return scores if "model" in scores else {}
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    return read_result(SSTScores, path, "train once more").model_dump(exclude_unset=True)

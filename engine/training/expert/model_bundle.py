@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from engine.config.expert import ExpertSettings
@@ -18,6 +17,8 @@ from engine.models.geographic_expert import GeographicExpert
 from engine.mvmf import MixtureVMF
 from engine.runs.checkpoints import read_checkpoint
 from engine.runs.run_folder import RunFolder
+
+_MAX_SIDE, _MAX_BANDS = 1024, 512
 
 
 class Expert(NamedTuple):
@@ -64,14 +65,17 @@ def load_expert(path: str | Path) -> Expert:
     try:
         metadata = kept.metadata
         settings = ExpertSettings.model_validate_json(metadata["settings"])
-        size, seed, bands = metadata["size"], metadata["seed"], tuple(metadata["bands"])
+        size, seed, bands = int(metadata["size"]), int(metadata["seed"]), tuple(map(str, metadata["bands"]))
+        if not (1 <= size <= _MAX_SIDE and 1 <= len(bands) <= _MAX_BANDS):
+            raise ValueError(f"it declares {len(bands)} bands of {size} × {size} pixels")
         arrays = {name: torch.tensor(value) for name, value in kept.arrays.items()}
         mixture = MixtureVMF(*(arrays[f"mixture.{name}"] for name in ("centres_raw", "log_kappa", "logits")))
         model = build(settings, len(bands), size, mixture, torch.zeros(NUM_CLASSES), seed)
         model.load_state_dict(arrays)
-    except (KeyError, RuntimeError, ValidationError) as error:
-        raise StoreError(f"this is no expert of ours: {error}", str(path), "name another file") from error
-    return Expert(model.eval(), settings, metadata["tiles"], bands, size, seed, metadata["scores"])
+        return Expert(model.eval(), settings, str(metadata["tiles"]), bands, size, seed, dict(metadata["scores"]))
+    except Exception as error:  # entries that are missing, or of another type or shape
+        problem = f"this is no expert of ours: {' '.join(str(error).split())[:200]}"
+        raise StoreError(problem, str(path), "name another file") from error
 
 
 def build(

@@ -24,6 +24,7 @@ from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError, DataError, StoreError
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
+from engine.models.spatiotemporal.estimate import count_parameters
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from engine.runs.run_folder import RunFolder, runs_folder
 from engine.sphere import LatLonGrid
@@ -43,6 +44,7 @@ PRETRAINED_BASELINES = "pretrained/sst-tiny-baselines.npz"
 
 _STEP_K = 0.002  # the climatology is kept in steps of 2 mK: 16 bits reach ±65 °C
 _NO_VALUE = -(2**15)
+_FEW_WEIGHTS = 2**24  # a model of so many is built before it is compared with its file
 _BASIS = ("mean", "components", "eigenvalues", "std")
 
 
@@ -114,6 +116,16 @@ class ModelBundle:
             raise StoreError(
                 "the file holds something other than a trained model", str(path), f"choose a {FORMAT} file"
             )
+        try:
+            return cls._built(kept, path)
+        except StoreError:
+            raise
+        except Exception as error:  # entries that are missing, or of another type or shape
+            problem = f"the model file is damaged: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            raise StoreError(problem, str(path), "restore it from a copy, or train again") from error
+
+    @classmethod
+    def _built(cls, kept: Checkpoint, path: Path) -> ModelBundle:
         if kept.metadata["version"] > VERSION:
             raise StoreError("the model was written by a newer Harmonia", str(path), "update Harmonia")
         try:
@@ -122,9 +134,13 @@ class ModelBundle:
             raise StoreError(
                 f"the model's settings are not understood: {error.problem}", str(path), "use the Harmonia that wrote it"
             ) from error
-        assert isinstance(config.settings, SSTSettings)
-        model = SpatioTemporalModel(config.settings.model)
+        if not isinstance(config.settings, SSTSettings):
+            raise ValueError(f"its task is {config.task!r}")
         weights = {name: torch.tensor(array) for name, array in _below("weights:", kept).items()}
+        declared, held = count_parameters(config.settings.model), sum(value.numel() for value in weights.values())
+        if declared > max(held, _FEW_WEIGHTS):  # else the first that differs is named below
+            raise ValueError(f"its settings declare {declared:,} weights, it holds {held:,}")
+        model = SpatioTemporalModel(config.settings.model)
         load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),
@@ -132,7 +148,7 @@ class ModelBundle:
             config.seed,
             _basis(kept),
             _unpacked(_below("climatology:", kept)),
-            kept.metadata["scores"],
+            dict(kept.metadata["scores"]),
         )
 
 
@@ -183,6 +199,8 @@ def _basis(kept: Checkpoint) -> HarmonicBasis | None:
     grid = LatLonGrid(arrays["lat"], arrays["lon"])
     where = None
     if "where" in arrays:
+        if 8 * arrays["where"].size < grid.shape[0] * grid.shape[1]:
+            raise ValueError("the mask of its basis is too small")
         cells = np.unpackbits(arrays["where"], count=grid.shape[0] * grid.shape[1])
         where = torch.tensor(cells.astype(bool).reshape(grid.shape))
     tensors = {name: torch.tensor(arrays[name]) for name in _BASIS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from engine.data.prepare import Month, available, prepare
 from engine.data.resample import resampled
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError
+from engine.formats.npz import read_npz
 from engine.runs.context import RunContext
 from engine.training.sst.cf import month_dataset, write_months
 from engine.training.sst.data_module import open_source
@@ -131,7 +133,8 @@ def _remember(run: RunContext, key: str, month: str, compute: Callable[[], Month
     """The sample that begins with ``month``, from its file in the run's folder if that has the same ``key``."""
     path = run.files.reconstruction_parts / f"{month}.npz"
     if path.exists():
-        with np.load(path, allow_pickle=False) as kept:
+        with suppress(DataError, KeyError):  # a damaged part is computed again
+            kept = read_npz(path)
             if str(kept["key"]) == key:
                 return MonthlyEstimate(kept["mean"], kept.get("std"))
     estimate = compute()

@@ -8,6 +8,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from engine.errors import StoreError
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import ScoreBar, SweepSummary, SweepTrial
 from engine.queries.train.forms import Comparison, compare_configs
@@ -74,7 +75,10 @@ def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], o
 
 
 def _scores(run: RunReader) -> Mapping[str, Any]:
-    return final_scores(run.run.folder) if run.config.task == "sst" else {}
+    try:
+        return final_scores(run.run.folder) if run.config.task == "sst" else {}
+    except StoreError:  # the run's own page shows the error
+        return {}
 
 
 class CompareTab:

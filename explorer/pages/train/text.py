@@ -69,9 +69,10 @@ def metric_names(columns: Iterable[str]) -> dict[str, str]:
 def tested_errors(scores: Mapping[str, Any]) -> tuple[float, float] | None:
     """The mean absolute errors (K) of the model and of the mean of observed days on the test years, if known."""
     try:
-        return scores["model"]["surface"]["sea"]["mae"], scores["mean"]["surface"]["sea"]["mae"]
-    except KeyError:
+        model, mean = (scores[name]["surface"]["sea"]["mae"] for name in ("model", "mean"))
+    except (KeyError, TypeError):  # absent, or null
         return None
+    return (model, mean) if mean > 0 else None
 
 
 def badge(last: Mapping[str, float], scores: Mapping[str, Any]) -> tuple[str, str]:
