@@ -8,16 +8,18 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
+import stat
 import time
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
-from engine.errors import RunError, StoreError
+from engine.errors import DiskFullError, RunError, StoreError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,6 +28,9 @@ VERSION = 1
 
 HOME = "HARMONIA_HOME"
 """Environment variable that names the home folder."""
+
+MAX_JSON_BYTES = 2**20
+"""Size limit of a JSON file that is read back; ours are a few kB."""
 
 _LOCK_POLL_S = 0.01
 
@@ -58,6 +63,22 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise write_error(error, path) from error
 
 
+def sweep_temporaries(folder: Path, keep: Container[str] = ()) -> None:
+    """Delete the temporary files below ``folder`` that killed writers left, except those of the names in ``keep``.
+
+    The caller makes sure that nobody writes there. Names as in :func:`write_atomic`, and ``.NAME.tmp.nc`` or the
+    folder ``.NAME.tmp.zarr`` of datasets.
+    """
+    for path in list(folder.rglob(".*.tmp*")):
+        if path.name.removeprefix(".").partition(".tmp")[0] in keep:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -71,7 +92,7 @@ def write_error(error: OSError, path: Path) -> StoreError:
     """The error for a write that the system refused."""
     where = str(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError("the disk is full", where, "free some space, then resume the run")
+        return DiskFullError("the disk is full", where, "free some space, then resume the run")
     if error.errno == errno.EFBIG:
         return StoreError("the file would be larger than the system allows", where, "raise the limit on file size")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -83,20 +104,56 @@ def write_error(error: OSError, path: Path) -> StoreError:
     return StoreError(f"writing failed: {error.strerror}", where, "check the disk, then resume the run")
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading. A pipe or a device in its place would make the reader wait, or read for ever.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it is no regular file, or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _unreadable(path, "it is not a regular file")
+    return open(descriptor, "rb")
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file of at most ``max_bytes``; nothing is read of a larger one.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it is no regular file, too large, or cannot be read.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise _unreadable(path, f"it has {size / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} are read")
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise _unreadable(path, error.strerror or "") from error
+
+
+def _unreadable(path: Path, why: str) -> StoreError:
+    return StoreError(f"the file {path.name} cannot be read: {why}", str(path), "restore it, or move it away")
+
+
 def load(model: type[Model], path: Path) -> Model | None:
     """Read a JSON file as ``model``; None where there is no such file.
 
     Raises:
-        StoreError: the file is unreadable, damaged, or written by a newer version.
+        StoreError: the file is unreadable, too large, damaged, or written by a newer version.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_JSON_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise StoreError(
-            f"the file cannot be read: {error.strerror}", str(path), "restore it, or move it away"
-        ) from error
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
@@ -143,15 +200,17 @@ def try_lock(path: Path) -> int | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock at ``path``; works in a read-only folder."""
+    """Whether a process holds the lock at ``path``; works in a read-only folder. False where locks do not work."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:
+        return False
     finally:
         os.close(descriptor)
     return False

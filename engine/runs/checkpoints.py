@@ -57,15 +57,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
             crcs: dict[str, int] = header.pop("crc32")
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in crcs}
-        version, metadata = header["version"], current_keys(header)["metadata"]
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
-        raise _damaged(path) from error
+        version, metadata = int(header["version"]), dict(current_keys(header)["metadata"])
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise damaged_checkpoint(path) from error
     if version > VERSION:
         raise StoreError(
             f"the checkpoint was written by a newer Harmonia (version {version})", str(path), "update Harmonia"
         )
     if crcs != {name: _crc(array) for name, array in arrays.items()}:
-        raise _damaged(path)
+        raise damaged_checkpoint(path)
     return Checkpoint(arrays, metadata)
 
 
@@ -74,5 +74,6 @@ def _crc(array: NDArray[Any]) -> int:
     return zlib.crc32(flat)
 
 
-def _damaged(path: Path) -> StoreError:
+def damaged_checkpoint(path: Path) -> StoreError:
+    """The error for a checkpoint that does not hold what it should."""
     return StoreError("the checkpoint is damaged", str(path), "restore it from a copy, or start the run anew")
