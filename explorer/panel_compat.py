@@ -38,6 +38,7 @@ NEEDLES: dict[str, tuple[str, ...]] = {
         "busy = param.Boolean(default=False, readonly=True",
         "self.busy = state.param.busy",
     ),
+    "bokeh/server/contexts.py": ("val = getattr(self._request, name, None)",),
     "bokeh/server/connection.py": (f"{_NO_SESSION}\n        return self._session",),
     "bokeh/server/static/js/bokeh.js": (
         "for (const root of this.roots()) {\n                if (!this._idle_roots.has(root)) {",
@@ -77,6 +78,15 @@ def hide_busy(page: Page) -> None:
     """
     with edit_readonly(page):
         page.busy = False
+
+
+def remote_address(doc: Document) -> str:
+    """The address of a session's browser (what a proxy reports, with ``--use-xheaders``); empty where unknown.
+
+    Bokeh's proxy of the request documents arguments, cookies and headers, and passes other attributes on.
+    """
+    request = getattr(doc.session_context, "request", None)
+    return str(getattr(request, "remote_ip", None) or "")
 
 
 def is_error(record: logging.LogRecord) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 
 import panel as pn
 
-from engine.errors import EngineError
+from engine.errors import EngineError, RunError
 from engine.runs import ACTIVE, Change, RunRecord, RunStore, changes
+from engine.runs.audit import acting
+from explorer.panel_compat import remote_address
 
 log = logging.getLogger("harmonia")
 
@@ -88,13 +90,13 @@ class Registry:
         pn.state.on_session_destroyed(unsubscribe)
 
     def _poll(self) -> None:
-        adopted = -_ADOPT_S
+        adopted, problem = -_ADOPT_S, ""
         while not self._stopping.is_set():
             try:
                 if time.monotonic() - adopted > _ADOPT_S:
                     adopted = time.monotonic()
-                    self.store.adopt()
-                self._publish(self.store.records(), "")
+                    problem = self._adopt()
+                self._publish(self.store.records(), problem)
             except EngineError as error:
                 self._publish({}, str(error))
             except Exception as error:
@@ -103,6 +105,14 @@ class Registry:
             working = any(record.state in ACTIVE for record in self.records.values())
             self._wake.wait(_BUSY_S if working else _IDLE_S)
             self._wake.clear()
+
+    def _adopt(self) -> str:
+        """Supervise queued runs; returns why that fails, which hides none of the runs: a scheduler may be down."""
+        try:
+            self.store.adopt()
+        except RunError as error:
+            return str(error)
+        return ""
 
     def _publish(self, records: Mapping[str, RunRecord], problem: str) -> None:
         before, self.records = self.records, records
@@ -116,9 +126,16 @@ class Registry:
 REGISTRY = Registry()
 
 
-def store_call(action: Callable[[RunStore], Any]) -> Any:
-    """Call ``action`` with this server's store, and poll at once."""
+def store_call(action: Callable[[RunStore], Any], registry: Registry = REGISTRY) -> Any:
+    """Call ``action`` with this server's store, as the person at the browser, and poll at once."""
     try:
-        return action(REGISTRY.store)
+        with acting(*current_person()):
+            return action(registry.store)
     finally:
-        REGISTRY.refresh()
+        registry.refresh()
+
+
+def current_person() -> tuple[str, str]:
+    """The name that is logged in to the current session, and the address of its browser; empty where unknown."""
+    doc = pn.state.curdoc
+    return (pn.state.user or "", remote_address(doc)) if doc is not None else ("", "")
