@@ -29,6 +29,9 @@ VERSION = 1
 HOME = "HARMONIA_HOME"
 """Environment variable that names the home folder."""
 
+DISK_RESERVE = "HARMONIA_DISK_RESERVE_MB"
+"""Environment variable that names the free disk, in MB, which uploads and new runs leave."""
+
 MAX_JSON_BYTES = 2**20
 """Size limit of a JSON file that is read back; ours are a few kB."""
 
@@ -61,6 +64,45 @@ def write_atomic(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()  # frees space on a full disk, so that the reason can still be written
         raise write_error(error, path) from error
+
+
+def disk_reserve_bytes(folder: Path) -> int:
+    """Free disk that is kept: ``$HARMONIA_DISK_RESERVE_MB``, by default 1000 MB, at most 2 % of the disk.
+
+    Raises:
+        RunError: the variable is no number.
+    """
+    chosen = os.environ.get(DISK_RESERVE, "")
+    if not chosen:
+        return int(min(1e9, _disk_usage(folder)[0] / 50))
+    if not (chosen.isdigit() and len(chosen) < 12):
+        problem = f"{DISK_RESERVE} is {chosen[:80]!r}"
+        raise RunError(problem, "environment", "set it to a whole number of MB, 0 for none")
+    return int(chosen) * 10**6
+
+
+def check_free_disk(folder: Path, num_bytes: int = 0) -> None:
+    """Refuse what needs ``num_bytes`` of the disk, and some room to work, when it is nearly full.
+
+    ``folder`` or one of the folders above it exists.
+
+    Raises:
+        DiskFullError: too little would be left for the running runs.
+        RunError: as :func:`disk_reserve_bytes`.
+    """
+    _, _, free = _disk_usage(folder)
+    reserve = disk_reserve_bytes(folder)
+    if free - num_bytes < reserve:
+        raise DiskFullError(
+            f"the disk is nearly full: of {free / 1e6:,.0f} MB free, {reserve / 1e6:,.0f} MB are kept for running runs",
+            str(folder),
+            f"free some space, or lower {DISK_RESERVE}",
+        )
+
+
+def _disk_usage(folder: Path) -> tuple[int, int, int]:
+    """Bytes in all, used and free on the disk of ``folder``, which may not exist yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
 
 
 def sweep_temporaries(folder: Path, keep: Container[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Room on the disk: what the file system of the home folder keeps free, and how a run says that the disk is full."""
+"""How a run ends on a full disk, and says so."""
 
 from __future__ import annotations
 
@@ -8,57 +8,19 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from engine.errors import DiskFullError, RunError
+from engine.errors import DiskFullError
 from engine.files import write_atomic, write_error
 from engine.runs.record import Status
 from engine.runs.run_folder import RunFolder
 
-DISK_RESERVE = "HARMONIA_DISK_RESERVE_MB"
-
 NO_ROOM = 4
 """Exit code of a worker that could not write its status, because the disk is full."""
 
-_RESERVE_BYTES, _RESERVE_FRACTION = 10**9, 0.02
 _END_BYTES = 16_384
 """Space in each run's folder, as content of its lock file, that is freed on a full disk to record the run's end."""
 
 _FULL_BYTES = 2**20  # with less than this free, a write that failed has failed because the disk is full
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def disk_reserve_bytes(home: Path) -> int:
-    """Free space below which no run starts: ``HARMONIA_DISK_RESERVE_MB``, else 1 GB, at most 2 % of the disk.
-
-    Raises:
-        RunError: the variable is no number.
-    """
-    text = os.environ.get(DISK_RESERVE, "")
-    if not text:
-        return int(min(_RESERVE_BYTES, _RESERVE_FRACTION * _disk_usage(home)[0]))
-    if not (text.isdigit() and len(text) < 12):
-        raise RunError(f"{DISK_RESERVE} is {text[:80]!r}", "environment", "set it to a whole number of MB, 0 for none")
-    return int(text) * 10**6
-
-
-def require_disk_reserve(home: Path) -> None:
-    """Refuse what needs room when the disk of ``home`` is nearly full.
-
-    Raises:
-        DiskFullError: less than the reserve is free.
-    """
-    reserve = disk_reserve_bytes(home)
-    _, _, free = _disk_usage(home)
-    if free < reserve:
-        raise DiskFullError(
-            f"the disk is nearly full: {free / 1e6:,.0f} MB are free, and {reserve / 1e6:,.0f} MB are kept in reserve",
-            str(home),
-            f"free some space, or lower {DISK_RESERVE}, then start the run",
-        )
-
-
-def _disk_usage(home: Path) -> tuple[int, int, int]:
-    """Bytes in all, used and free on the disk of ``home``, which may not exist yet."""
-    return shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
 
 
 def fill_reserve(folder: RunFolder) -> None:

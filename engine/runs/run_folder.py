@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,15 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.config.run_config import RunConfig
 from engine.errors import StoreError
-from engine.files import home_folder, read_file, write_atomic
+from engine.files import home_folder, write_atomic
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{10}")
+_SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
+
 STORE_FILES = ("meta.json", "cancel")
 """Names of the files that the store writes while a process works on the run."""
-
-_MAX_ARRAY_BYTES = 2**30
-"""Size limit of the arrays of one file that the explorer reads back; a global field at 0.25° has 4 MB."""
-_SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
 
 
 class _File:
@@ -115,10 +111,10 @@ class RunFolder:
         """
         path = self.snapshot(epoch)
         try:
-            return read_arrays(path)
-        except (OSError, StoreError) as error:
-            why = error.problem if isinstance(error, StoreError) else type(error).__name__
-            problem = f"the snapshot of epoch {epoch} cannot be read: {why}"
+            with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            problem = f"the snapshot of epoch {epoch} cannot be read: {type(error).__name__}"
             raise StoreError(
                 problem, str(path), "choose another epoch, or let the run go on to its next one"
             ) from error
@@ -139,43 +135,6 @@ def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
     held: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
     np.savez_compressed(content, allow_pickle=False, **held)
     write_atomic(path, content.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz`` by name. Sizes are checked before memory is taken for them.
-
-    Raises:
-        FileNotFoundError: there is none.
-        StoreError: it is damaged, or its arrays are larger than 1 GB together.
-    """
-    content = BytesIO(read_file(path, _MAX_ARRAY_BYTES))
-    try:
-        with zipfile.ZipFile(content) as members:
-            _check_sizes(members, path)
-        with np.load(content, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise StoreError(f"the arrays are damaged: {type(error).__name__}", str(path), "write the file anew") from error
-
-
-def _check_sizes(members: zipfile.ZipFile, path: Path) -> None:
-    """Refuse arrays that are too large unpacked, or whose header declares more than the member holds."""
-    total = sum(member.file_size for member in members.infolist())
-    if total > _MAX_ARRAY_BYTES:
-        raise StoreError(
-            f"the arrays have {total / 1e6:.0f} MB unpacked; at most {_MAX_ARRAY_BYTES / 1e6:.0f} are read",
-            str(path),
-            "move the file away",
-        )
-    for member in members.infolist():
-        with members.open(member) as file:
-            version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read_header(file)
-        if math.prod(shape) * dtype.itemsize > member.file_size:
-            raise ValueError(f"{member.filename} declares more than it holds")
 
 
 def new_id(now: float) -> str:

@@ -20,9 +20,19 @@ from engine.compute import cores
 from engine.config import legacy
 from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
-from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
+from engine.files import (
+    HOME,
+    check_free_disk,
+    home_folder,
+    load,
+    locked,
+    sync_folder,
+    try_lock,
+    write_atomic,
+    write_error,
+)
 from engine.runs.audit import AuditLog, current_actor
-from engine.runs.disk import fill_reserve, require_disk_reserve
+from engine.runs.disk import fill_reserve
 from engine.runs.launch import SCHEDULER, Launcher, num_slots
 from engine.runs.limits import require_place, require_space_in_list
 from engine.runs.listing import RunListing
@@ -161,7 +171,7 @@ class RunStore:
             self._runs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(error, self._runs) from error
-        require_disk_reserve(self.home)
+        check_free_disk(self.home)
         with locked(self.home / "runs.lock"):
             yield
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from engine.compute import cpu_threads
 from engine.errors import DiskFullError, RunError, StoreError
-from engine.files import is_locked, load, locked, open_file, sweep_temporaries, try_lock, write_error
-from engine.runs.disk import NO_ROOM, has_no_room, require_disk_reserve, write_last_status
+from engine.files import check_free_disk, is_locked, load, locked, open_file, sweep_temporaries, try_lock, write_error
+from engine.runs.disk import NO_ROOM, has_no_room, write_last_status
 from engine.runs.memory import means_out_of_memory, out_of_memory
 from engine.runs.process import ProcessId, gpus, oom_kills
 from engine.runs.record import DISK_FULL, OUT_OF_MEMORY, Failure, Status, current_launch, derive_state, read_files
@@ -116,7 +116,7 @@ def _start(folder: RunFolder, slots: int) -> _Worker | None:
         meta, status, _ = read_files(folder)
         if meta is None or not _is_queued(folder):
             return None
-        require_disk_reserve(folder.home)
+        check_free_disk(folder.home)
         lock = try_lock(folder.lock)
         if lock is None:
             return None

@@ -13,7 +13,10 @@ import panel as pn
 import param
 
 from engine.errors import EngineError
+from engine.files import home_folder
 from engine.queries.ocean import Upload, upload_limit_mb
+from engine.runs.audit import AuditLog, acting
+from explorer.registry import current_person
 from explorer.widgets.component import Component, code_beside
 
 CHUNK_BYTES = 2**20
@@ -70,7 +73,10 @@ class UploadField(Component):
         if upload.received < upload.size:
             return None
         self._upload = None
-        return upload.finish()
+        name = upload.finish()
+        with acting(*current_person()):
+            AuditLog(home_folder()).write("uploaded", name, bytes=str(upload.size))
+        return name
 
     def _abandon(self) -> None:
         if self._upload is not None:

@@ -1,14 +1,11 @@
 """One damaged run is one row that says so: whatever lies in its folder takes nothing from the other runs."""
 
-import io
 import json
 import os
 import shutil
 import threading
 import tracemalloc
-import zipfile
 
-import numpy as np
 import pytest
 
 from engine.errors import RunError, StoreError
@@ -228,49 +225,6 @@ def test_a_name_in_every_line_does_not_become_a_column_each(store):
     reader.poll()
     assert len(reader.columns) <= 1000
     assert len(reader.columns["step"]) == 20_000
-
-
-def npz_of(header_shape, data: bytes) -> bytes:
-    content, array = io.BytesIO(), io.BytesIO()
-    np.lib.format.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": header_shape})
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("field.npy", array.getvalue() + data)
-    return content.getvalue()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [npz_of((10**12,), b"12345678"), npz_of((3,), b""), npz_of((10**9, 10**9, 10**9), b""), b"PK\x03\x04", b""],
-)
-def test_a_snapshot_that_declares_more_than_it_holds_is_refused_before_memory_is_taken(store, content):
-    run = store.create(CONFIG)
-    run.files.snapshots.mkdir()
-    run.files.snapshot(1).write_bytes(content)
-    with pytest.raises(StoreError, match="snapshot of epoch 1"):
-        run.files.read_snapshot(1)
-
-
-def test_a_snapshot_that_grows_beyond_all_bounds_is_refused(store, monkeypatch):
-    monkeypatch.setattr("engine.runs.run_folder._MAX_ARRAY_BYTES", 3 * 10**7)
-    run = store.create(CONFIG)
-    run.files.snapshots.mkdir()
-    run.files.snapshot(1).write_bytes(npz_of((40 * 10**6 // 8,), bytes(40 * 10**6)))  # 40 kB on disk
-    tracemalloc.start()
-    try:
-        with pytest.raises(StoreError, match="snapshot of epoch 1"):
-            run.files.read_snapshot(1)
-        assert tracemalloc.get_traced_memory()[1] < 10e6
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.parametrize("make", ODD_FILES[:4])
-def test_a_snapshot_that_is_no_file(store, make):
-    run = store.create(CONFIG)
-    run.files.snapshots.mkdir()
-    make(run.files.snapshot(1))
-    with pytest.raises(StoreError, match="snapshot of epoch 1"):
-        finished(lambda: run.files.read_snapshot(1))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import DiskFullError, RunError, StoreError
-from engine.files import load, write_atomic
+from engine.files import disk_reserve_bytes, load, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore, audit
 from engine.runs.audit import AuditLog, acting
-from engine.runs.disk import disk_reserve_bytes
 from engine.runs.process import ProcessId
 from engine.runs.record import Meta, Status
 

@@ -180,7 +180,7 @@ def test_a_run_whose_turn_comes_on_a_nearly_full_disk_fails_with_its_reason(stor
             raise DiskFullError("the disk is nearly full", str(home), "free some space")
 
     for module in ("store", "supervise"):
-        monkeypatch.setattr(f"engine.runs.{module}.require_disk_reserve", require)
+        monkeypatch.setattr(f"engine.runs.{module}.check_free_disk", require)
     run = store.create(SMALL)
     store.launch(run)
     assert wait_until_ended(run) == "failed"
