@@ -48,6 +48,10 @@ class StoreError(EngineError):
     """A file or folder of Harmonia that is missing, damaged, or written by another version."""
 
 
+class DiskFullError(StoreError):
+    """A write that found no room on the disk."""
+
+
 class CancelledError(EngineError):
     """Work that was abandoned on request."""
 

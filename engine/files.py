@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -19,7 +19,7 @@ from typing import BinaryIO, TypeVar
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
-from engine.errors import RunError, StoreError
+from engine.errors import DiskFullError, RunError, StoreError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -66,22 +66,59 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise write_error(error, path) from error
 
 
-def check_free_disk(folder: Path, num_bytes: int = 0) -> None:
-    """Raise :class:`StoreError` where ``num_bytes`` more would leave too little free disk for the running runs.
+def disk_reserve_bytes(folder: Path) -> int:
+    """Free disk that is kept: ``$HARMONIA_DISK_RESERVE_MB``, by default 1000 MB, at most 2 % of the disk.
 
-    The reserve is ``$HARMONIA_DISK_RESERVE_MB``, by default a twentieth of the disk and at most 1000 MB. ``folder`` or
-    one of the folders above it exists.
+    Raises:
+        RunError: the variable is no number.
     """
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    disk = shutil.disk_usage(existing)
-    chosen = os.environ.get(DISK_RESERVE)
-    reserve = float(chosen) * 1e6 if chosen else min(disk.total / 20, 1e9)
-    if disk.free - num_bytes < reserve:
-        raise StoreError(
-            f"the disk has {disk.free / 1e6:,.0f} MB free, of which {reserve / 1e6:,.0f} MB are kept for running runs",
+    chosen = os.environ.get(DISK_RESERVE, "")
+    if not chosen:
+        return int(min(1e9, _disk_usage(folder)[0] / 50))
+    if not (chosen.isdigit() and len(chosen) < 12):
+        problem = f"{DISK_RESERVE} is {chosen[:80]!r}"
+        raise RunError(problem, "environment", "set it to a whole number of MB, 0 for none")
+    return int(chosen) * 10**6
+
+
+def check_free_disk(folder: Path, num_bytes: int = 0) -> None:
+    """Refuse what needs ``num_bytes`` of the disk, and some room to work, when it is nearly full.
+
+    ``folder`` or one of the folders above it exists.
+
+    Raises:
+        DiskFullError: too little would be left for the running runs.
+        RunError: as :func:`disk_reserve_bytes`.
+    """
+    _, _, free = _disk_usage(folder)
+    reserve = disk_reserve_bytes(folder)
+    if free - num_bytes < reserve:
+        raise DiskFullError(
+            f"the disk is nearly full: of {free / 1e6:,.0f} MB free, {reserve / 1e6:,.0f} MB are kept for running runs",
             str(folder),
             f"free some space, or lower {DISK_RESERVE}",
         )
+
+
+def _disk_usage(folder: Path) -> tuple[int, int, int]:
+    """Bytes in all, used and free on the disk of ``folder``, which may not exist yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+
+
+def sweep_temporaries(folder: Path, keep: Container[str] = ()) -> None:
+    """Delete the temporary files below ``folder`` that killed writers left, except those of the names in ``keep``.
+
+    The caller makes sure that nobody writes there. Names as in :func:`write_atomic`, and ``.NAME.tmp.nc`` or the
+    folder ``.NAME.tmp.zarr`` of datasets.
+    """
+    for path in list(folder.rglob(".*.tmp*")):
+        if path.name.removeprefix(".").partition(".tmp")[0] in keep:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -97,7 +134,7 @@ def write_error(error: OSError, path: Path) -> StoreError:
     """The error for a write that the system refused."""
     where = str(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError("the disk is full", where, "free some space, then resume the run")
+        return DiskFullError("the disk is full", where, "free some space, then resume the run")
     if error.errno == errno.EFBIG:
         return StoreError("the file would be larger than the system allows", where, "raise the limit on file size")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -140,7 +177,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
         if size > max_bytes:
             raise _unreadable(path, f"it has {size / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} are read")
         try:
-            return file.read(max_bytes)
+            return file.read(size)
         except OSError as error:
             raise _unreadable(path, error.strerror or "") from error
 
@@ -205,15 +242,17 @@ def try_lock(path: Path) -> int | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock at ``path``; works in a read-only folder."""
+    """Whether a process holds the lock at ``path``; works in a read-only folder. False where locks do not work."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:
+        return False
     finally:
         os.close(descriptor)
     return False

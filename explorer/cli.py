@@ -7,6 +7,8 @@ the server are imported only by the subcommands that need them.
 from __future__ import annotations
 
 import argparse
+import getpass
+import io
 import json
 import os
 import sys
@@ -18,12 +20,15 @@ from typing import TextIO
 from engine.errors import EngineError
 from engine.queries.text import duration
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
+from engine.runs.audit import acting
+from engine.runs.listing import STALE_S
 from explorer.switches import OPEN, READ_ONLY
 
 _POLL_S = 0.2
 _STOP_S = 10.0
 _BAR_WIDTH = 30
 _FAILED, _REFUSED = 1, 2
+_PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,11 +36,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, rest = _parser().parse_known_args(argv)
     if rest and arguments.command != "serve":
         _parser().error(f"unknown arguments: {' '.join(rest)}")
+    _escape_unprintable()
     try:
-        return arguments.call(arguments, rest) if rest else arguments.call(arguments)
+        with acting(_user(), "shell"):
+            code = arguments.call(arguments, rest) if rest else arguments.call(arguments)
+        sys.stdout.flush()
+        return code
     except EngineError as error:
         print(error, file=sys.stderr)
         return _REFUSED
+    except BrokenPipeError:  # the reader, `head` say, has seen enough; a run continues
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
+def _escape_unprintable() -> None:
+    """Print characters that the terminal's encoding lacks as escapes, instead of ending at the first one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _user() -> str:
+    """The user's name; empty where the system knows none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +124,7 @@ def resume(arguments: argparse.Namespace) -> int:
     """Resume a run and show its progress."""
     with RunStore() as store:
         run = store.get(arguments.id)
+        _wait_until_confirmed(run)
         run.resume()
         return _show_progress(run, as_json=arguments.json)
 
@@ -165,6 +193,15 @@ def _show_progress(run: Run, *, as_json: bool) -> int:
     return 0 if record.state == "done" else _FAILED
 
 
+def _wait_until_confirmed(run: Run) -> None:
+    """Wait until it is known whether a run on another machine works: its heartbeat changes, or long enough does not."""
+    record = run.record
+    if not record.is_confirmed:
+        print(f"waiting up to {STALE_S:.0f} s for a sign of the run on {record.host}", file=sys.stderr)
+    while not run.record.is_confirmed:
+        time.sleep(_POLL_S)
+
+
 def _wait_for_end(run: Run) -> bool:
     deadline = time.monotonic() + _STOP_S
     while run.state in ACTIVE and time.monotonic() < deadline:
@@ -203,7 +240,8 @@ def _progress(record: RunRecord) -> str:
 
 def _row(record: RunRecord) -> str:
     took = duration(record.seconds) if record.started else ""
-    row = f"{record.id}  {record.state:<11} {record.progress:4.0%}  {took:>12}  {record.task:<8} {record.name}"
+    state = record.state if record.is_confirmed else f"{record.state}?"
+    row = f"{record.id}  {state:<11} {record.progress:4.0%}  {took:>12}  {record.task:<8} {record.name}"
     return row.rstrip()
 
 

@@ -13,7 +13,9 @@ import panel as pn
 from engine.errors import EngineError, RunError
 from engine.queries.server_files import with_checked_paths
 from engine.runs import ACTIVE, Change, Run, RunConfig, RunRecord, RunStore, changes
+from engine.runs.audit import acting
 from explorer.switches import READ_ONLY, is_on
+from explorer.visitor import visitor
 
 log = logging.getLogger("harmonia")
 
@@ -120,13 +122,13 @@ class Registry:
         pn.state.on_session_destroyed(unsubscribe)
 
     def _poll(self) -> None:
-        adopted = -_ADOPT_S
+        adopted, problem = -_ADOPT_S, ""
         while not self._stopping.is_set():
             try:
                 if time.monotonic() - adopted > _ADOPT_S:
                     adopted = time.monotonic()
-                    self.store.adopt()
-                self._publish(self.store.records(), "")
+                    problem = self._adopt()
+                self._publish(self.store.records(), problem)
             except EngineError as error:
                 self._publish({}, str(error))
             except Exception as error:
@@ -135,6 +137,14 @@ class Registry:
             working = any(record.state in ACTIVE for record in self.records.values())
             self._wake.wait(_BUSY_S if working else _IDLE_S)
             self._wake.clear()
+
+    def _adopt(self) -> str:
+        """Supervise queued runs; returns why that fails, which hides none of the runs: a scheduler may be down."""
+        try:
+            self.store.adopt()
+        except RunError as error:
+            return str(error)
+        return ""
 
     def _publish(self, records: Mapping[str, RunRecord], problem: str) -> None:
         before, self.records = self.records, records
@@ -148,9 +158,10 @@ class Registry:
 REGISTRY = Registry()
 
 
-def store_call(action: Callable[[RunStore], Any]) -> Any:
-    """Call ``action`` with this server's store, and poll at once."""
+def store_call(action: Callable[[RunStore], Any], registry: Registry = REGISTRY) -> Any:
+    """Call ``action`` with this server's store, as the person at the browser, and poll at once."""
     try:
-        return action(REGISTRY.store)
+        with acting(**visitor()):
+            return action(registry.store)
     finally:
-        REGISTRY.refresh()
+        registry.refresh()

@@ -11,7 +11,7 @@ from engine.queries.text import duration
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
 from explorer.layout import box, show
-from explorer.registry import Registry
+from explorer.registry import Registry, store_call
 from explorer.session import Session
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
@@ -112,11 +112,9 @@ class RunCard:
             act()
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.refresh()
 
     def _launch(self, offer: Offer) -> None:
-        store = self._registry.store
-        store.launch(store.create(offer.config, name=offer.name))
+        store_call(lambda store: store.launch(store.create(offer.config, name=offer.name)), self._registry)
 
     # the actions read the disk: another click or session may have changed a run since the last update
 
@@ -128,12 +126,12 @@ class RunCard:
         record = self._offer and self.find(self._offer.config, is_fresh=True)
         # the second click of a double click on "start" must not hit "stop", which takes its place
         if record and record.can_cancel and time.monotonic() - self._offered > _DOUBLE_CLICK_S:
-            self._registry.store.get(record.id).cancel()
+            store_call(lambda store: store.get(record.id).cancel(), self._registry)
 
     def _resume(self) -> None:
         record = self._offer and self.find(self._offer.config, is_fresh=True)
         if record and record.can_resume:
-            self._registry.store.get(record.id).resume()
+            store_call(lambda store: store.get(record.id).resume(), self._registry)
 
 
 def status_sentence(work: str, record: RunRecord) -> str:

@@ -11,7 +11,7 @@ from engine.errors import EngineError
 from engine.queries.text import duration
 from engine.runs import ACTIVE, Change, MetricsReader, RunRecord
 from explorer.background import LatestTask, unseen
-from explorer.registry import Registry
+from explorer.registry import Registry, store_call
 from explorer.session import Session
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.requests import Request
@@ -115,10 +115,9 @@ class RunsPanel(param.Parameterized):
     def _act(self, action: str, run_id: str) -> None:
         try:
             run = self._registry.store.get(run_id)
-            run.cancel() if action == "cancel" else run.resume()
+            store_call(lambda _: run.cancel() if action == "cancel" else run.resume(), self._registry)
         except EngineError as error:
             self._session.say("error", str(error))
-        self._registry.refresh()
 
 
 def title(record: RunRecord) -> str:

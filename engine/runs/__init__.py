@@ -5,4 +5,5 @@
 from engine.config import BasisSettings, LandSettings, RunConfig, TableSettings
 from engine.runs.metrics import MetricsReader
 from engine.runs.record import ACTIVE, ENDED, RESUMABLE, Change, RunRecord, changes
-from engine.runs.store import Run, RunStore
+from engine.runs.run import Run
+from engine.runs.store import RunStore

@@ -53,7 +53,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     if not path.is_file():  # opening a pipe would wait
-        raise _damaged(path)
+        raise damaged_checkpoint(path)
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
             header: dict[str, Any] = from_json(cast("dict[str, str]", file.metadata() or {})[_KEY])
@@ -61,13 +61,13 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             arrays: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in crcs}
         version, metadata = int(header["version"]), dict(current_keys(header)["metadata"])
     except Exception as error:  # safetensors, JSON and numpy raise many types for damaged content
-        raise _damaged(path) from error
+        raise damaged_checkpoint(path) from error
     if version > VERSION:
         raise StoreError(
             f"the checkpoint was written by a newer Harmonia (version {version})", str(path), "update Harmonia"
         )
     if crcs != {name: _crc(array) for name, array in arrays.items()}:
-        raise _damaged(path)
+        raise damaged_checkpoint(path)
     return Checkpoint(arrays, metadata)
 
 
@@ -76,5 +76,6 @@ def _crc(array: NDArray[Any]) -> int:
     return zlib.crc32(flat)
 
 
-def _damaged(path: Path) -> StoreError:
+def damaged_checkpoint(path: Path) -> StoreError:
+    """The error for a checkpoint that does not hold what it should."""
     return StoreError("the checkpoint is damaged", str(path), "restore it from a copy, or start the run anew")

@@ -14,15 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
+from pydantic import BaseModel, Field, ValidationError
 
 from engine.config.run_config import RunConfig
 from engine.errors import CancelledError, StoreError
-from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from engine.runs.checkpoints import Checkpoint, damaged_checkpoint, read_checkpoint, write_checkpoint
 from engine.runs.heartbeat import Heartbeat
 from engine.runs.metrics import MetricsWriter
 from engine.runs.run_folder import RunFolder, write_arrays
 
 _REPEAT_S = 0.5
+
+
+class _Reached(BaseModel):
+    """How far the run was at its last checkpoint."""
+
+    step: int = Field(default=0, ge=0)
+    progress: float = Field(default=0.0, ge=0.0, le=1.0)
+    metrics_bytes: int = Field(default=0, ge=0)
 
 
 class RunContext:
@@ -38,16 +47,24 @@ class RunContext:
         for subfolder in (self.files.checkpoints, self.files.snapshots):
             subfolder.mkdir(exist_ok=True)
         self._kept = read_checkpoint(self.files.checkpoint())
-        progress: dict[str, Any] = self._kept.metadata["run"] if self._kept else {}
-        self._step: int = progress.get("step", 0)
-        self._progress: float = progress.get("progress", 0.0)
-        self._metrics = MetricsWriter(self.files.metrics, keep_bytes=progress.get("metrics_bytes", 0))
+        reached = self._reached()
+        self._step = reached.step
+        self._progress = reached.progress
+        self._metrics = MetricsWriter(self.files.metrics, keep_bytes=reached.metrics_bytes)
         self._began = monotonic()
         self._first_progress = self._progress
         self._last_metrics: Mapping[str, float | int | None] = {}
         self._last_report = self._began
         self._reporting = threading.Lock()
         heartbeat.update(progress=self._progress)
+
+    def _reached(self) -> _Reached:
+        if self._kept is None:
+            return _Reached()
+        try:
+            return _Reached.model_validate(self._kept.metadata["run"])
+        except (ValidationError, KeyError) as error:
+            raise damaged_checkpoint(self.files.checkpoint()) from error
 
     @property
     def files(self) -> RunFolder:
@@ -118,12 +135,13 @@ class RunContext:
 
         Raises:
             CancelledError: a stop is requested; the checkpoint is written.
-            StoreError: the disk is full; the checkpoint before is kept.
+            StoreError: the disk is full, and the checkpoint before is kept; or the run's folder is gone.
         """
+        self._heartbeat.require_folder()
         with self._reporting:
-            progress = {"step": self._step, "progress": self._progress, "metrics_bytes": self._metrics.sync()}
+            reached = _Reached(step=self._step, progress=self._progress, metrics_bytes=self._metrics.sync())
         with self._heartbeat.writing():
-            write_checkpoint(self.files.checkpoint(name), arrays, {"task": dict(metadata), "run": progress})
+            write_checkpoint(self.files.checkpoint(name), arrays, {"task": dict(metadata), "run": reached.model_dump()})
         if name == "last":
             self.stop_if_asked()
 
@@ -142,6 +160,7 @@ class RunContext:
 
     def save(self, path: Path, **arrays: ArrayLike) -> None:
         """Write arrays as a compressed ``.npz``, atomically."""
+        self._heartbeat.require_folder()
         with self._heartbeat.writing():
             write_arrays(path, arrays)
 

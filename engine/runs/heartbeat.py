@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreError
 from engine.files import load, write_atomic
+from engine.runs.disk import write_last_status
 from engine.runs.record import CancelRequest, Failure, Status
 from engine.runs.run_folder import RunFolder
 
@@ -25,13 +26,15 @@ HEARTBEAT_S = 2.0
 """Interval of the heartbeat while nothing else changes; a changed status is written after ``UPDATE_S``."""
 
 UPDATE_S = 0.5
+_GONE_POLLS = 5  # a network file system may miss a file for a moment
 GRACE_S = 4.0
 """Time a task has to stop by itself; after it the process ends, and the run resumes from its last checkpoint."""
 
 
 def log(text: str) -> None:
-    """Write a line to the run's log, to which the process's standard error is redirected."""
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", file=sys.stderr, flush=True)  # noqa: T201
+    """Write a line to the run's log, to which the process's standard error is redirected; a full disk drops it."""
+    with suppress(OSError):
+        print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Heartbeat:
@@ -49,6 +52,8 @@ class Heartbeat:
     ) -> None:
         self.stop_requested = threading.Event()
         self._files = RunFolder(folder)
+        self._identity = _identity(self._files)
+        self._polls_gone = 0
         self._status = status
         self._earlier_seconds = status.seconds
         self._began = time.monotonic()
@@ -81,6 +86,15 @@ class Heartbeat:
             )
             self._changed = True
 
+    def require_folder(self) -> None:
+        """Refuse to write results into a folder that is not this run's any more.
+
+        Raises:
+            StoreError: the folder was deleted, moved or replaced.
+        """
+        if self._polls_gone >= _GONE_POLLS:
+            raise StoreError("the run's folder was deleted or replaced", str(self._files.path), "start the run again")
+
     @contextmanager
     def writing(self) -> Generator[None]:
         """While the block runs, the process is not ended, so that a write is completed."""
@@ -97,7 +111,8 @@ class Heartbeat:
             if state == "done":
                 fields["progress"] = 1.0
             self._status = self._status.model_copy(update=fields)
-            self._write()
+            self.require_folder()
+            write_last_status(self._files, self._next_status())
 
     def stopped_state(self) -> str:
         """The state of a run that stops on request: cancelled or pruned as the store asked, else interrupted."""
@@ -123,7 +138,8 @@ class Heartbeat:
             os.read(self._wake, 64)
         if self.stop_requested.is_set():
             return
-        if signalled or not self._files.path.exists() or self._is_cancelled():
+        self._polls_gone = self._polls_gone + 1 if _identity(self._files) != self._identity else 0
+        if signalled or self._polls_gone >= _GONE_POLLS or self._is_cancelled():
             self._stop_requested_at = time.monotonic()
             self.stop_requested.set()
 
@@ -144,9 +160,13 @@ class Heartbeat:
     def _write(self) -> None:
         self._changed = False
         self._written_at = time.monotonic()
+        self.require_folder()
+        write_atomic(self._files.status, self._next_status().model_dump_json().encode())
+
+    def _next_status(self) -> Status:
         fields = {"beat": self._status.beat + 1, "heartbeat": time.time(), "seconds": round(self.seconds, 3)}
         self._status = self._status.model_copy(update=fields)
-        write_atomic(self._files.status, self._status.model_dump_json().encode())
+        return self._status
 
     def _end_now(self) -> None:
         """End the process, whose task is in a calculation that nothing can interrupt."""
@@ -156,3 +176,19 @@ class Heartbeat:
                 self.finish(self.stopped_state())
             finally:
                 self._end_process(1)
+
+
+def _identity(files: RunFolder) -> tuple[object, ...]:
+    """What stays as it is while the folder is the run's: the folder, its lock file, and that there is a ``meta.json``.
+
+    A process whose folder was deleted, or is being deleted file by file, can be reached by nobody: it must end itself.
+    """
+    return (_inode(files.path), _inode(files.lock), _inode(files.meta) is None)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +15,12 @@ from engine.files import is_locked
 from engine.runs.record import CancelRequest, Meta, RunRecord, Status, make_record, read_files
 from engine.runs.run_folder import RunFolder, is_id
 
-STALE_S = 30.0
-"""A run on another machine whose heartbeat has not changed for this long is interrupted."""
+STALE_S = 120.0
+"""A run on another machine whose heartbeat is not seen to change for this long is interrupted.
+
+Only changes count, by this machine's monotonic clock: the clocks of two machines differ, and a network file system
+shows changes of a folder up to a minute late.
+"""
 
 _SETTLED_S = 0.1  # two changes this close can bear the same time stamp, so a fresh one is read again
 
@@ -35,6 +41,16 @@ class _CachedRecord:
         return changed_ns == self.changed_ns and self.read - self.first_read > _SETTLED_S
 
 
+@dataclass(frozen=True, slots=True)
+class _SeenHeartbeat:
+    """The last heartbeat of a run on another machine: its number, when it was first seen, whether it was a change."""
+
+    launch: int
+    beat: int
+    seen: float
+    is_change: bool
+
+
 class RunListing:
     """The records of the runs below ``folder``. Safe to use from several threads.
 
@@ -42,13 +58,12 @@ class RunListing:
     files must be read again. Whether a running process is alive is checked each time.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, monotonic: Callable[[], float]) -> None:
         self._folder = folder
-        self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._cache: dict[str, _CachedRecord] = {}
-        self._heartbeats: dict[str, tuple[int, float]] = {}  # last ``beat`` and when it was first read
+        self._heartbeats: dict[str, _SeenHeartbeat] = {}
 
     def records(self) -> dict[str, RunRecord]:
         """All runs by id, newest first.
@@ -79,9 +94,12 @@ class RunListing:
     def _scan(self) -> Iterator[tuple[str, int]]:
         try:
             with os.scandir(self._folder) as entries:
-                yield from (
-                    (entry.name, entry.stat().st_mtime_ns) for entry in entries if is_id(entry.name) and entry.is_dir()
-                )
+                for entry in entries:
+                    if is_id(entry.name):
+                        with suppress(OSError):  # it is just being deleted, or a broken link
+                            status = entry.stat()
+                            if stat.S_ISDIR(status.st_mode):
+                                yield entry.name, status.st_mtime_ns
         except FileNotFoundError:
             return
         except OSError as error:
@@ -97,9 +115,12 @@ class RunListing:
         if cached.record is not None:
             return cached.record
         assert cached.meta is not None
+        assert cached.status is not None  # else the record is kept
         alive = self._is_alive(run_id, cached.status)
         record = make_record(run_id, cached.meta, cached.status, cached.cancel, alive)
-        if not alive and cached.status is not None and cached.status.process.is_here:
+        if not cached.status.process.is_here:
+            return replace(record, is_confirmed=not alive or self._is_confirmed(run_id))
+        if not alive:
             self._cache[run_id] = replace(cached, record=record)  # final: a new launch writes a new status
         return record
 
@@ -119,21 +140,25 @@ class RunListing:
             record = make_record(run_id, meta, status, cancel, alive=False)
         return _CachedRecord(changed_ns, first_read, read, meta, status, cancel, record)
 
-    def _is_alive(self, run_id: str, status: Status | None) -> bool:
-        if status is None:
-            return False
+    def _is_alive(self, run_id: str, status: Status) -> bool:
         if status.process.is_here:
             # a process in another container can have this machine's name; it holds the lock
-            return status.process.is_alive or is_locked(RunFolder(self._folder / run_id).lock)
-        return self._has_heartbeat(run_id, status)
+            return status.process.is_alive or self._is_held(run_id)
+        return self._has_heartbeat(run_id, status) or self._is_held(run_id)
+
+    def _is_held(self, run_id: str) -> bool:
+        """Whether a process holds the run's lock; a file system may keep the locks of other machines to itself."""
+        return is_locked(RunFolder(self._folder / run_id).lock)
 
     def _has_heartbeat(self, run_id: str, status: Status) -> bool:
         """Whether the heartbeat of a run on another machine changes, by this machine's clock."""
         now = self._monotonic()
         last = self._heartbeats.get(run_id)
-        if last is None:
-            age = abs(self._now() - status.heartbeat)
-            self._heartbeats[run_id] = (status.beat, now - min(age, STALE_S + 1.0))
-        elif last[0] != status.beat:
-            self._heartbeats[run_id] = (status.beat, now)
-        return now - self._heartbeats[run_id][1] <= STALE_S
+        if last is None or (last.launch, last.beat) != (status.launch, status.beat):
+            last = self._heartbeats[run_id] = _SeenHeartbeat(status.launch, status.beat, now, last is not None)
+        return now - last.seen <= STALE_S
+
+    def _is_confirmed(self, run_id: str) -> bool:
+        """Whether a run on another machine is known to work: its heartbeat was seen to change, or its lock is held."""
+        last = self._heartbeats.get(run_id)
+        return (last is not None and last.is_change) or self._is_held(run_id)

@@ -6,6 +6,7 @@ are the task's own. Values are numbers or null. A last line that is incomplete a
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -16,10 +17,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files import write_error
+from engine.errors import StoreError
+from engine.files import open_file, write_error
 from engine.runs.metric_lines import Floats, read_lines
 
 _BLOCK_BYTES = 1 << 20  # few calls per block, and a block fits in the processor's cache
+_MAX_LINE_BYTES = 1 << 20  # a longer line is none of ours and is skipped
+_MAX_NAMES = 1000  # metrics of one run; further names are left out
 _IDENTITY_BYTES = 64  # end of what was read, kept to notice that the file was truncated and rewritten
 
 
@@ -109,9 +113,9 @@ class Columns(Mapping[str, Floats]):
         """Read the file's lines again: their number, and the columns ``names``."""
         empty = Columns(self._path, 0, 0, {}, {})
         try:
-            with open(self._path, "rb") as file:
+            with open_file(self._path) as file:
                 read = empty.grown(_whole_lines(file, 0, self.end), names)
-        except FileNotFoundError:
+        except (OSError, StoreError):  # the next poll raises it
             read = empty
         return read._count, dict(read._held)
 
@@ -122,10 +126,13 @@ class Columns(Mapping[str, Floats]):
         parts = {name: [values] for name, values in known.items()}
         for text in texts:
             end += len(text)
+            if not text.endswith(b"\n"):  # a part of a line that is too long
+                continue
             lines = read_lines(text)
             if lines.count:
                 count += lines.count
                 last = dict.fromkeys([*last, *lines.names], math.nan) | lines.last()
+                last = dict(itertools.islice(last.items(), _MAX_NAMES))
                 for name, values in parts.items():
                     values.append(lines.column(name))
         held = {name: np.concatenate(values) for name, values in parts.items()}
@@ -147,9 +154,12 @@ class MetricsReader:
         """Read new lines; True when there are some (or the file was truncated and rewritten).
 
         The ``wanted`` metrics are kept in memory; others are read from the file at their first access.
+
+        Raises:
+            StoreError: what lies there is no regular file, or cannot be read.
         """
         try:
-            with open(self._path, "rb") as file:
+            with open_file(self._path) as file:
                 restarted = self._was_rewritten(file.fileno())
                 if restarted:
                     self._forget()
@@ -177,7 +187,10 @@ class MetricsReader:
 
 
 def _whole_lines(file: BinaryIO, start: int, end: float = math.inf) -> Generator[bytes]:
-    """Blocks of complete lines in the bytes of ``file`` from ``start`` to ``end``."""
+    """Blocks of complete lines in the bytes of ``file`` from ``start`` to ``end``.
+
+    A line that is too long comes in parts: blocks that do not end with it, then its last part as a line.
+    """
     file.seek(start)
     rest = b""
     while content := file.read(int(min(_BLOCK_BYTES, end - start))):
@@ -187,6 +200,9 @@ def _whole_lines(file: BinaryIO, start: int, end: float = math.inf) -> Generator
         rest = text[cut:]
         if cut:
             yield text[:cut]
+        if len(rest) > _MAX_LINE_BYTES:
+            yield rest
+            rest = b""
 
 
 def decimate(value: Floats, num_points: int) -> NDArray[np.intp]:

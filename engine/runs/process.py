@@ -7,9 +7,10 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.compute import cores
 
@@ -23,11 +24,11 @@ class ProcessId(BaseModel):
     (seconds since 1970 where the system gives no ticks); ``boot`` identifies the boot of the machine.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    host: str
-    boot: str
-    pid: int
+    host: Annotated[str, Field(max_length=255)]
+    boot: Annotated[str, Field(max_length=255)]
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
     start: float
 
     @classmethod

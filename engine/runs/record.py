@@ -10,9 +10,9 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from engine.config.legacy import current_keys
 from engine.errors import ChoiceError, EngineError
@@ -27,11 +27,19 @@ ACTIVE: frozenset[str] = frozenset({"queued", "running"})
 RESUMABLE: frozenset[str] = frozenset({"interrupted", "cancelled", "failed"})
 ENDED: frozenset[str] = RESUMABLE | {"done", "pruned"}
 
-MAX_NAME, MAX_NOTE, MAX_TAGS = 80, 4000, 16
+MAX_NAME, MAX_NOTE, MAX_TAGS, MAX_OWNER = 80, 4000, 16, 200
+_MAX_TEXT = 2000  # characters of each part of a failure
+
+# Whatever reads a run may rely on these bounds: no date that a calendar lacks, no number that no run reaches.
+_Moment = Annotated[float, Field(ge=0.0, le=253_402_300_799.0)]  # seconds since 1970, to the year 9999
+_Duration = Annotated[float, Field(ge=0.0, le=1e12)]  # seconds
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Line = Annotated[str, Field(max_length=MAX_NAME)]
+_CutText = Annotated[str, BeforeValidator(lambda text: text[:_MAX_TEXT] if isinstance(text, str) else text)]
 
 
 class _VersionedFile(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     version: Literal[1] = VERSION
 
@@ -39,24 +47,25 @@ class _VersionedFile(BaseModel):
 class Meta(_VersionedFile):
     """``meta.json``: a run's name, note, tags and place in the queue."""
 
-    task: str
-    name: str
-    note: str
-    tags: tuple[str, ...]
-    created: float  # seconds since 1970
-    launch: int = 0  # the last launch requested; 0: never
+    task: _Line
+    name: _Line
+    note: Annotated[str, Field(max_length=MAX_NOTE)]
+    tags: Annotated[tuple[_Line, ...], Field(max_length=MAX_TAGS)]
+    created: _Moment
+    launch: _Count = 0  # the last launch requested; 0: never
     order: float = 0.0  # place in the queue, ascending
+    owner: Annotated[str, Field(max_length=MAX_OWNER)] = ""  # who created it, for the limit of each person
 
 
 class Failure(BaseModel):
-    """Why a run failed, with the fields of :class:`EngineError`."""
+    """Why a run failed, with the fields of :class:`EngineError`; a longer text is cut."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str
-    problem: str
-    where: str
-    remedy: str
+    kind: _CutText
+    problem: _CutText
+    where: _CutText
+    remedy: _CutText
 
     _renamed = model_validator(mode="before")(current_keys)
 
@@ -69,6 +78,12 @@ class Failure(BaseModel):
         return f"{self.problem} ({self.where}). Remedy: {self.remedy}."
 
 
+DISK_FULL = Failure(
+    kind="DiskFullError",
+    problem="the disk is full",
+    where="while the run wrote its files",
+    remedy="free some space, then resume the run",
+)
 OUT_OF_MEMORY = Failure(
     kind="MemoryError",
     problem="the run ran out of memory",
@@ -80,18 +95,18 @@ OUT_OF_MEMORY = Failure(
 class Status(_VersionedFile):
     """``status.json``: written by the run's process."""
 
-    launch: int
+    launch: _Count
     state: Literal["running", "done", "failed", "cancelled", "pruned", "interrupted"]
     process: ProcessId
-    beat: int = 0  # grows with every write of the file
-    heartbeat: float = 0.0  # seconds since 1970 at the last write
-    started: float  # seconds since 1970: start of the first launch
-    ended: float | None = None
-    seconds: float = 0.0  # running time of all launches, by a monotonic clock
+    beat: _Count = 0  # grows with every write of the file
+    heartbeat: _Moment = 0.0  # at the last write
+    started: _Moment  # start of the first launch
+    ended: _Moment | None = None
+    seconds: _Duration = 0.0  # running time of all launches, by a monotonic clock
     progress: float = Field(default=0.0, ge=0.0, le=1.0)
     seconds_left: float | None = None
-    epoch: int | None = None
-    num_epochs: int | None = None
+    epoch: _Count | None = None
+    num_epochs: _Count | None = None
     best: float | None = None
     failure: Failure | None = None
 
@@ -107,7 +122,7 @@ class Status(_VersionedFile):
 class CancelRequest(_VersionedFile):
     """``cancel``: the request to end one launch of the run; with ``prune`` because its scores are not good enough."""
 
-    launch: int
+    launch: _Count
     prune: bool = False
 
 
@@ -135,7 +150,9 @@ class RunRecord:
     pid: int | None = None
     launch: int = 0
     order: float = 0.0
+    owner: str = ""  # who created it
     is_stopping: bool = False  # running, and its end is requested
+    is_confirmed: bool = True  # False: on another machine, whose heartbeat has not been seen to change yet
 
     @property
     def can_cancel(self) -> bool:
@@ -190,6 +207,7 @@ def make_record(run_id: str, meta: Meta, status: Status | None, cancel: CancelRe
         launch=launch,
         is_stopping=state == "running" and cancel is not None and cancel.launch >= launch,
         order=meta.order,
+        owner=meta.owner,
         progress=status.progress if status else 0.0,
         seconds_left=status.seconds_left if status and state == "running" else None,
         started=status.started if status else None,

@@ -23,6 +23,9 @@ _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{10}")
 _SNAPSHOT = re.compile(r"epoch-(\d+)\.npz")
 _MAX_SNAPSHOT_BYTES = 64 * 2**20  # ours are below a megabyte
 
+STORE_FILES = ("meta.json", "cancel")
+"""Names of the files that the store writes while a process works on the run."""
+
 
 class _File:
     """The path of a file with a fixed name."""

@@ -1,7 +1,7 @@
 """All runs of a home folder: create, launch, list, cancel, resume, delete.
 
-``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``trash/<id>/`` (deleted runs) and
-``slots/``. Several servers may share one home, because all state is in files and locks.
+``$HARMONIA_HOME`` (default: the platform's data folder) holds ``runs/<id>/``, ``trash/<id>/`` (deleted runs),
+``slots/`` and the audit log. Several servers may share one home, because all state is in files and locks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,29 @@ from engine.compute import cores
 from engine.config import legacy
 from engine.config.run_config import RunConfig
 from engine.errors import RunError, StoreError
-from engine.files import HOME, home_folder, load, locked, sync_folder, try_lock, write_atomic, write_error
+from engine.files import (
+    HOME,
+    check_free_disk,
+    home_folder,
+    load,
+    locked,
+    sync_folder,
+    try_lock,
+    write_atomic,
+    write_error,
+)
+from engine.runs.audit import AuditLog, current_actor
+from engine.runs.disk import fill_reserve
 from engine.runs.launch import SCHEDULER, Launcher, num_slots
+from engine.runs.limits import require_place, require_space_in_list
 from engine.runs.listing import RunListing
-from engine.runs.metrics import MetricsReader
+from engine.runs.memory import worker_memory_mb
 from engine.runs.process import describe_processor
 from engine.runs.record import (
     ACTIVE,
     MAX_NAME,
     MAX_NOTE,
+    MAX_OWNER,
     RESUMABLE,
     CancelRequest,
     Meta,
@@ -36,9 +51,8 @@ from engine.runs.record import (
     checked_tags,
     checked_text,
 )
+from engine.runs.run import Run
 from engine.runs.run_folder import RunFolder, new_id, runs_folder
-
-_TAIL_BYTES = 65536
 
 
 class RunStore:
@@ -48,6 +62,7 @@ class RunStore:
         home: the folder; default ``$HARMONIA_HOME``, else the platform's data folder. It is made when first needed.
         now: clock of dates, seconds since 1970.
         monotonic: clock of durations, seconds.
+        limited: whether the limits of :mod:`engine.runs.limits` hold for new runs; a sweep has limits of its own.
 
     Raises:
         StoreError: ``home`` is a file.
@@ -59,6 +74,7 @@ class RunStore:
         *,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        limited: bool = True,
     ) -> None:
         self.home = Path(home).expanduser().absolute() if home else home_folder()
         self._runs, self._trash = runs_folder(self.home), self.home / "trash"
@@ -66,10 +82,10 @@ class RunStore:
             if folder.exists() and not folder.is_dir():
                 raise StoreError("the home folder is a file", str(folder), f"set {HOME} to a folder")
         self._now = now
-        self._listing = RunListing(self._runs, now, monotonic)
-        self._trash_listings = [
-            RunListing(folder, now, monotonic) for folder in (self.home / legacy.TRASH, self._trash)
-        ]
+        self._limited = limited
+        self.audit = AuditLog(self.home, now)
+        self._listing = RunListing(self._runs, monotonic)
+        self._trash_listings = [RunListing(folder, monotonic) for folder in (self.home / legacy.TRASH, self._trash)]
         self._launcher = Launcher()
 
     def __enter__(self) -> RunStore:
@@ -99,8 +115,8 @@ class RunStore:
             StoreError: there is none, or its folder is no run.
         """
         files = self._files(run_id)
-        if not files.meta.exists() or not files.config.exists():
-            problem = "this folder is not a run" if files.path.exists() else "there is no such run"
+        if not os.path.exists(files.meta) or not os.path.exists(files.config):  # also where reading is forbidden
+            problem = "this folder is not a run" if os.path.exists(files.path) else "there is no such run"
             raise StoreError(problem, str(files.path), "choose one of the runs in the list")
         return Run(self, run_id)
 
@@ -126,36 +142,60 @@ class RunStore:
 
         Raises:
             ChoiceError: a name, note or tag is not allowed.
-            StoreError: the home folder cannot be written.
+            RunError: too many runs wait already.
+            StoreError: the home folder cannot be written, or its disk is full, or nearly.
         """
-        now = self._now()
+        now, owner = self._now(), current_actor().owner
         meta = Meta(
             task=config.task,
             name=checked_text(name, "name", MAX_NAME),
             note=checked_text(note, "note", MAX_NOTE),
             tags=checked_tags(tags),
             created=now,
+            owner=owner[:MAX_OWNER],
         )
         run_id = new_id(now)
+        with self._admitting():
+            if self._limited:
+                records = self.records().values()
+                require_space_in_list(len(records))
+                require_place(records, meta.owner)
+            self._make(run_id, config, meta)
+        self.audit.write("created", run_id, task=config.task)
+        return Run(self, run_id)
+
+    @contextmanager
+    def _admitting(self) -> Generator[None]:
+        """Hold the lock under which runs are counted and added, with room on the disk."""
+        try:
+            self._runs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(error, self._runs) from error
+        check_free_disk(self.home)
+        with locked(self.home / "runs.lock"):
+            yield
+
+    def _make(self, run_id: str, config: RunConfig, meta: Meta) -> None:
+        for abandoned in self._runs.glob(".new-*"):  # by a killed process: who makes a run holds the lock
+            shutil.rmtree(abandoned, ignore_errors=True)
         unfinished = RunFolder(self._runs / f".new-{run_id}")  # renamed when complete
         try:
             unfinished.path.mkdir(parents=True)
             write_atomic(unfinished.config, config.to_json())
             write_atomic(unfinished.meta, meta.model_dump_json().encode())
-            unfinished.lock.touch()
+            fill_reserve(unfinished)
             unfinished.path.rename(self._runs / run_id)
             sync_folder(self._runs)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             shutil.rmtree(unfinished.path, ignore_errors=True)
-            raise write_error(error, self._runs) from error
-        return Run(self, run_id)
+            raise (write_error(error, self._runs) if isinstance(error, OSError) else error) from error
 
     def launch(self, run: Run) -> None:
         """Queue a run: a new one from the start, a stopped one from its last checkpoint. A second call does nothing.
 
         Raises:
-            RunError: it is done, or the Dask scheduler does not answer.
-            StoreError: the home folder cannot be written.
+            RunError: it is done, too many runs wait already, or the Dask scheduler does not answer.
+            StoreError: the home folder cannot be written, or its disk is full, or nearly.
         """
         self._enqueue(run.id, RESUMABLE | {"created"})
 
@@ -168,9 +208,10 @@ class RunStore:
         self._enqueue(run.id, RESUMABLE)
 
     def _enqueue(self, run_id: str, allowed: frozenset[str]) -> None:
+        worker_memory_mb()  # a setting that is no number is refused here, not by each process
         self._launcher.connect()
         files = self._files(run_id)
-        with locked(files.meta_lock):
+        with self._admitting(), locked(files.meta_lock):
             record = self.record(run_id)
             launch = record.launch
             if record.state not in ACTIVE:
@@ -178,8 +219,12 @@ class RunStore:
                     raise RunError(
                         f"the run is {record.state}", f"run {run_id}", "create a new one of the same settings"
                     )
+                if self._limited and record.state != "created":
+                    require_place(self.records().values(), current_actor().owner)
                 launch += 1
+                fill_reserve(files)
                 self._write_meta(run_id, launch=launch, order=self._now())
+                self.audit.write("launched" if record.state == "created" else "resumed", run_id)
         self._launcher.submit(files.path, launch, record.task)
 
     def cancel(self, run: Run, *, prune: bool = False) -> None:
@@ -200,6 +245,7 @@ class RunStore:
                 raise RunError(f"the run is {record.state}", f"run {run.id}", "there is nothing to cancel")
             request = CancelRequest(launch=record.launch, prune=prune)
             write_atomic(files.cancel, request.model_dump_json().encode())
+        self.audit.write("pruned" if prune else "cancelled", run.id)
         self._launcher.withdraw(files.path, record.launch)
         status = load(Status, files.status)
         if status is not None and status.launch == record.launch and status.state == "running":
@@ -223,6 +269,7 @@ class RunStore:
             changed["tags"] = checked_tags(tags)
         with locked(self._files(run.id).meta_lock):
             self._write_meta(run.id, **changed)
+        self.audit.write("annotated", run.id)
 
     def _queue(self) -> list[RunRecord]:
         queued = [record for record in self.records().values() if record.state == "queued"]
@@ -247,6 +294,7 @@ class RunStore:
         after = orders[place] if place < len(orders) else orders[-1] + 2.0
         with locked(self._files(run.id).meta_lock):
             self._write_meta(run.id, order=(before + after) / 2.0)
+        self.audit.write("moved", run.id, places=str(places))
 
     def duplicate(self, run: Run) -> Run:
         """A new run of the same configuration, name, note and tags; it is not started.
@@ -278,6 +326,7 @@ class RunStore:
                 raise write_error(error, self._trash) from error
             finally:
                 os.close(lock)
+        self.audit.write("deleted", run.id)
 
     def restore(self, run_id: str) -> Run:
         """Move a run back from the trash.
@@ -294,6 +343,7 @@ class RunStore:
             sync_folder(self._runs)
         except OSError as error:
             raise write_error(error, folder) from error
+        self.audit.write("restored", run_id)
         return Run(self, run_id)
 
     def deleted(self) -> dict[str, RunRecord]:
@@ -305,6 +355,7 @@ class RunStore:
         """Delete the runs in the trash permanently."""
         for run_id in self.deleted():
             shutil.rmtree(self._deleted_folder(run_id), ignore_errors=True)  # another server may delete it too
+        self.audit.write("emptied trash")
 
     def _deleted_folder(self, run_id: str) -> Path:
         old = self.home / legacy.TRASH / run_id
@@ -343,52 +394,3 @@ class RunStore:
             "scheduler": os.environ.get(SCHEDULER),
             "dashboard": self._launcher.dashboard,
         }
-
-
-class Run:
-    """One run of a store; every property is read from its files at each access."""
-
-    def __init__(self, store: RunStore, run_id: str) -> None:
-        self._store = store
-        self.id = run_id
-        self.files = RunFolder.of(run_id, store.home)
-        self.folder = self.files.path
-
-    def __repr__(self) -> str:
-        return f"Run({self.id})"
-
-    @property
-    def record(self) -> RunRecord:
-        """Its state and everything else that is listed."""
-        return self._store.record(self.id)
-
-    @property
-    def state(self) -> str:
-        """Its current state."""
-        return self.record.state
-
-    @property
-    def config(self) -> RunConfig:
-        """Its configuration."""
-        return self.files.read_config()
-
-    def cancel(self) -> None:
-        """As :meth:`RunStore.cancel`."""
-        self._store.cancel(self)
-
-    def resume(self) -> None:
-        """As :meth:`RunStore.resume`."""
-        self._store.resume(self)
-
-    def metrics(self) -> MetricsReader:
-        """A new reader of its metrics; ``poll`` it for new lines."""
-        return MetricsReader(self.files.metrics)
-
-    def log_tail(self, num_lines: int = 50) -> list[str]:
-        """The last lines of its log."""
-        try:
-            with open(self.files.log, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-                return file.read().decode(errors="replace").splitlines()[-num_lines:]
-        except OSError:
-            return []

@@ -11,19 +11,24 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.compute import cpu_threads
-from engine.errors import RunError, StoreError
-from engine.files import is_locked, load, locked, try_lock, write_atomic, write_error
+from engine.errors import DiskFullError, RunError, StoreError
+from engine.files import check_free_disk, is_locked, load, locked, open_file, sweep_temporaries, try_lock, write_error
+from engine.runs.disk import NO_ROOM, has_no_room, write_last_status
+from engine.runs.memory import means_out_of_memory, out_of_memory
 from engine.runs.process import ProcessId, gpus, oom_kills
-from engine.runs.record import OUT_OF_MEMORY, Failure, Status, current_launch, derive_state, read_files
+from engine.runs.record import DISK_FULL, OUT_OF_MEMORY, Failure, Status, current_launch, derive_state, read_files
 from engine.runs.run_folder import RunFolder
 
 _ROOT = Path(__file__).resolve().parents[2]
 _POLL_S = 0.1
+_FULL_DISK_S = 1.0
+_LOG_END_BYTES = 4096
 _STOPPING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -40,11 +45,37 @@ def supervise(run_dir: str, slots: int = 0, closing: threading.Event | None = No
     """
     folder, closing = RunFolder(Path(run_dir)), closing or threading.Event()
     while _is_queued(folder):
-        worker = _start(folder, slots)
+        try:
+            worker = _start(folder, slots)
+        except (DiskFullError, RunError) as error:
+            failure = Failure.of(error)
+            _retry_while_full(lambda failure=failure: _refuse(folder, failure), closing)
+            return
         if worker is not None:
             _wait(worker, folder, closing)
             return
         if closing.wait(_POLL_S):
+            return
+
+
+def _refuse(folder: RunFolder, failure: Failure) -> None:
+    """Record that a queued run cannot be started."""
+    with locked(folder.meta_lock):
+        meta, status, _ = read_files(folder)
+        if meta is not None and _is_queued(folder):
+            _write_end(folder, status, current_launch(meta, status), failure)
+
+
+def _retry_while_full(record: Callable[[], None], closing: threading.Event) -> None:
+    """Call ``record``, which writes how a run ended, again until the disk has room for it, or the server stops."""
+    while True:
+        try:
+            record()
+            return
+        except DiskFullError:
+            if closing.wait(_FULL_DISK_S):
+                return
+        except (StoreError, RunError):  # the folder is gone, or another process works on it: the files stay
             return
 
 
@@ -67,6 +98,9 @@ def _start(folder: RunFolder, slots: int) -> _Worker | None:
 
     A held ``run.lock`` means that a process works on the run, so it is taken for nothing else; ``meta.lock`` keeps
     starting the run and recording its end apart.
+
+    Raises:
+        DiskFullError: the disk is full, or nearly.
     """
     with ExitStack() as locks:
         slot = _take_slot(folder.home / "slots", slots)
@@ -82,6 +116,7 @@ def _start(folder: RunFolder, slots: int) -> _Worker | None:
         meta, status, _ = read_files(folder)
         if meta is None or not _is_queued(folder):
             return None
+        check_free_disk(folder.home)
         lock = try_lock(folder.lock)
         if lock is None:
             return None
@@ -139,8 +174,7 @@ def _wait(worker: _Worker, folder: RunFolder, closing: threading.Event) -> None:
         if closing.wait(_POLL_S):
             process.returncode = 0  # it continues alone; Popen must not warn that its end was not awaited
             return
-    with suppress(StoreError, RunError):  # the folder is gone or the disk full: the files stay as they are
-        _record_end(worker, folder)
+    _retry_while_full(lambda: _record_end(worker, folder), closing)
 
 
 def _record_end(worker: _Worker, folder: RunFolder) -> None:
@@ -148,6 +182,7 @@ def _record_end(worker: _Worker, folder: RunFolder) -> None:
     with locked(folder.meta_lock):
         if is_locked(folder.lock):  # another process works on the run already
             return
+        sweep_temporaries(folder.path)
         status = load(Status, folder.status)
         recorded = status.launch if status else 0
         if status is not None and (
@@ -173,7 +208,7 @@ def _write_end(folder: RunFolder, before: Status | None, launch: int, failure: F
             "failure": failure,
         }
     )
-    write_atomic(folder.status, ended.model_dump_json().encode())
+    write_last_status(folder, ended)
 
 
 def _failure_of(worker: _Worker, folder: RunFolder) -> Failure | None:
@@ -183,5 +218,16 @@ def _failure_of(worker: _Worker, folder: RunFolder) -> Failure | None:
         return OUT_OF_MEMORY
     if -code in _STOPPING_SIGNALS:
         return None
+    if code == NO_ROOM or has_no_room(folder.path):
+        return DISK_FULL
+    if code < 0 and means_out_of_memory(_log_end(folder)):  # a library in C that could not go on without it
+        return out_of_memory()
     end = f"the process ended with code {code}" if code >= 0 else f"the process crashed ({signal.Signals(-code).name})"
     return Failure(kind="RunError", problem=end, where=str(folder.log), remedy="read the end of the log")
+
+
+def _log_end(folder: RunFolder) -> str:
+    with suppress(OSError, StoreError), open_file(folder.log) as log:
+        log.seek(max(0, os.fstat(log.fileno()).st_size - _LOG_END_BYTES))
+        return log.read().decode(errors="replace")
+    return ""

@@ -13,15 +13,17 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from engine.errors import CancelledError, EngineError, RunError, StoreError
-from engine.files import load, locked
+from engine.errors import CancelledError, DiskFullError, EngineError, RunError, StoreError
+from engine.files import load, locked, sweep_temporaries
 from engine.runs.context import RunContext
+from engine.runs.disk import NO_ROOM, is_disk_full
 from engine.runs.heartbeat import Heartbeat, log
-from engine.runs.record import OUT_OF_MEMORY, Failure, Meta, Status, current_launch
-from engine.runs.run_folder import RunFolder
+from engine.runs.memory import limit_memory, means_out_of_memory, out_of_memory
+from engine.runs.record import DISK_FULL, Failure, Meta, Status, current_launch
+from engine.runs.run_folder import STORE_FILES, RunFolder
 
 REFUSED = 3
 """Exit code of a worker whose folder is no run, or whose run another process works on."""
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return work(folder)
     except EngineError as error:
         log(str(error))
-        return REFUSED
+        return NO_ROOM if isinstance(error, DiskFullError) else REFUSED
 
 
 def _keep_from_children(descriptor: int) -> None:
@@ -61,17 +63,20 @@ def _keep_from_children(descriptor: int) -> None:
 
 def work(folder: Path) -> int:
     """Run the task of ``folder``, whose lock the caller holds; returns the exit code."""
+    sweep_temporaries(folder, keep=STORE_FILES)  # nobody else writes the run's other files
     status = _first_status(folder)
     heartbeat = Heartbeat(folder, status, _listen_for_signals())
     heartbeat.start()
     log(f"launch {status.launch} begins, process {os.getpid()}")
     state, failure = _run_task(folder, heartbeat)
+    if failure is not None:  # room for the status, where the disk is full
+        sweep_temporaries(folder, keep=(*STORE_FILES, "status.json"))
     log(f"launch {status.launch} ends: {failure or state}")
     try:
         heartbeat.finish(state, failure)
     except StoreError as error:
         log(f"status not written: {error}")
-        return 1
+        return NO_ROOM if isinstance(error, DiskFullError) else 1
     return 0 if state == "done" else 1
 
 
@@ -109,6 +114,7 @@ def _run_task(folder: Path, heartbeat: Heartbeat) -> tuple[str, Failure | None]:
     try:
         from engine.runs.tasks import load_task  # here: a task that cannot be imported is a failed run
 
+        limit_memory()
         config = RunFolder(folder).read_config()
         context = RunContext(folder, config, heartbeat)
         try:
@@ -120,16 +126,18 @@ def _run_task(folder: Path, heartbeat: Heartbeat) -> tuple[str, Failure | None]:
     except EngineError as error:
         return "failed", Failure.of(error)
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # the disk of the log is full
+            traceback.print_exc()
         error.__traceback__ = None  # frees what the task held, before anything else needs memory
-        return "failed", _failure_of(error)
+        return "failed", _failure_of(error, folder)
     return "done", None
 
 
-def _failure_of(error: Exception) -> Failure:
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return OUT_OF_MEMORY
+def _failure_of(error: Exception, folder: Path) -> Failure:
+    if isinstance(error, MemoryError) or means_out_of_memory(str(error)):
+        return out_of_memory()
+    if is_disk_full(error, folder):
+        return DISK_FULL
     return Failure(
         kind=type(error).__name__,
         problem=f"{type(error).__name__}: {error}",
@@ -138,5 +146,15 @@ def _failure_of(error: Exception) -> Failure:
     )
 
 
+def _flush_log() -> None:
+    """Drop what a full disk kept from the log: at its end, Python would change the exit code for it."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    _flush_log()
+    sys.exit(code)

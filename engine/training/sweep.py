@@ -66,7 +66,7 @@ def sweep(settings: SweepSettings, run: RunContext, wait: Callable[[float], None
     Raises:
         RunError: every trial fails, or all proposed choices of the space clash.
     """
-    with RunStore(run.folder.parent.parent) as store:
+    with RunStore(run.folder.parent.parent, limited=False) as store:  # its own limit is ``settings.parallel``
         scheduler = _Scheduler(settings, run, store)
         try:
             while not scheduler.is_done:

@@ -13,8 +13,11 @@ import panel as pn
 import param
 
 from engine.errors import DataError, EngineError
+from engine.files import home_folder
 from engine.queries.ocean import Upload, upload_limit_mb
+from engine.runs.audit import AuditLog, acting
 from explorer.switches import READ_ONLY, is_on
+from explorer.visitor import visitor
 from explorer.widgets.component import Component, code_beside
 
 CHUNK_BYTES = 2**20
@@ -73,7 +76,10 @@ class UploadField(Component):
         if upload.received < upload.size:
             return None
         self._upload = None
-        return upload.finish()
+        name = upload.finish()
+        with acting(**visitor()):
+            AuditLog(home_folder()).write("uploaded", name, bytes=str(upload.size))
+        return name
 
     def _abandon(self) -> None:
         if self._upload is not None:

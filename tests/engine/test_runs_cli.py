@@ -11,8 +11,11 @@ from dataclasses import replace
 
 import pytest
 
+from engine.files import write_atomic
 from engine.queries.text import duration
 from engine.runs import LandSettings, RunConfig, RunStore
+from engine.runs.process import ProcessId
+from engine.runs.record import Status
 from explorer.cli import _Bar, main
 
 FAST = RunConfig(settings=LandSettings(step_deg=5.0, rows_per_band=6, resolution="110m"))
@@ -165,3 +168,67 @@ def test_reconstruct_takes_a_quality(home, monkeypatch, options, taken):
 def test_reconstruct_refuses_what_is_no_quality(home, capsys):
     assert main(["reconstruct", "pretrained", "sst.nc", "out.nc", "--quality", "best"]) == 2
     assert "'best' is no choice of quality" in capsys.readouterr().err
+
+
+def listed(home, *names):
+    with RunStore(home) as store:
+        for name in names:
+            store.create(FAST, name)
+
+
+def runs_command(**keywords):
+    command = [sys.executable, "-m", "explorer.cli", "runs"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **keywords)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_every_name_is_listed_whatever_the_terminal_can_print(home, encoding):
+    listed(home, "plain", "日本海", "Zürich", "κ = 4")
+    process = runs_command(stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": encoding})
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (0, b"")
+    text = out.decode(encoding)
+    assert len(text.splitlines()) == 4
+    assert ("日本海" if encoding == "utf-8" else "\\u65e5\\u672c\\u6d77") in text
+    assert ("Zürich" if encoding != "ascii" else "Z\\xfcrich") in text
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(home):
+    listed(home, "first", "second")
+    reading, writing = os.pipe()
+    os.close(reading)  # as `head` does, before a line is written
+    try:
+        process = runs_command(stdout=writing)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        os.close(writing)
+    assert (process.returncode, err) == (141, b"")
+
+
+def test_a_run_elsewhere_is_resumed_only_when_it_is_known_to_be_dead(home, capsys, monkeypatch):
+    monkeypatch.setattr("engine.runs.listing.STALE_S", 0.5)
+    with RunStore(home) as store:
+        run = store.create(FAST, name="elsewhere")
+    process = ProcessId(host="other-node", boot="b", pid=7, start=1.0)
+    status = Status(launch=1, state="running", process=process, started=1.0)
+    write_atomic(run.folder / "status.json", status.model_dump_json().encode())
+    assert main(["runs"]) == 0
+    assert "running?" in capsys.readouterr().out
+    assert main(["resume", run.id]) == 0
+    assert "for a sign of the run on other-node" in capsys.readouterr().err
+    assert run.state == "done"
+
+
+def test_commands_are_in_the_audit_log(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    assert main(["train", written(tmp_path, FAST)]) == 0
+    with RunStore(home) as store:
+        entries = [(entry.who, entry.where, entry.action) for entry in store.audit.entries()]
+    assert entries == [("ada", "shell", "created"), ("ada", "shell", "launched")]
+
+
+def test_a_limit_is_told_in_a_sentence(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HARMONIA_WAITING_RUNS", "1")
+    listed(home, "first")
+    assert main(["train", written(tmp_path, FAST)]) == 2
+    assert "1 runs are waiting, which is the limit" in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """The store lists quickly, reads only what changed, and takes damaged, foreign and newer folders as they are."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from engine.errors import ChoiceError, ConfigError, RunError, StoreError
 from engine.files import load, locked, write_atomic
 from engine.runs import LandSettings, RunConfig, RunStore, changes
+from engine.runs.listing import STALE_S
 from engine.runs.process import ProcessId
 from engine.runs.record import CancelRequest, Meta, Status
 
@@ -121,6 +121,7 @@ def test_only_changed_folders_are_read_again(store, monkeypatch):
     clock = Clock()
     listing = store._listing
     listing._monotonic = clock
+    listing._cache.clear()
     read = []
     original = listing._read
     monkeypatch.setattr(listing, "_read", lambda name, *rest: read.append(name) or original(name, *rest))
@@ -163,25 +164,78 @@ def test_a_dead_process_reads_as_interrupted_and_a_held_lock_as_running(store):
     assert run.state == "running"
 
 
-def test_on_another_host_only_the_heartbeat_counts(tmp_path):
+ELSEWHERE = ProcessId(host="elsewhere", boot="b", pid=7, start=1.0)
+
+
+def test_on_another_host_only_changes_of_the_heartbeat_count(tmp_path):
     wall, steady = Clock(), Clock()
-    elsewhere = ProcessId(host="elsewhere", boot="b", pid=os.getpid(), start=1.0)
     with RunStore(tmp_path, now=wall, monotonic=steady) as store:
         run = store.create(CONFIG)
-        put(run, state="running", process=elsewhere, beat=1, heartbeat=wall.now)
+        put(run, state="running", process=ELSEWHERE, beat=1, heartbeat=wall.now)
+        assert (run.state, run.record.is_confirmed) == ("running", False)
+        steady.now += 0.9 * STALE_S
+        wall.now -= 900  # our clock is set back; what counts is how long the beat has not moved
         assert run.state == "running"
-        steady.now += 20
-        wall.now -= 1e6  # our clock is set back; what counts is that the beat has not moved for 31 s
-        assert run.state == "running"
-        steady.now += 11
-        assert run.state == "interrupted"
-        put(run, state="running", process=elsewhere, beat=2, heartbeat=wall.now + 5e6)  # its clock is wrong, it lives
-        assert run.state == "running"
-        put(run, state="done", process=elsewhere, beat=3)
+        steady.now += 0.2 * STALE_S
+        assert (run.state, run.record.is_confirmed) == ("interrupted", True)
+        put(run, state="running", process=ELSEWHERE, beat=2, heartbeat=wall.now + 5e6)  # its clock is wrong, it lives
+        assert (run.state, run.record.is_confirmed) == ("running", True)
+        put(run, state="done", process=ELSEWHERE, beat=3)
         assert run.state == "done"
-    with RunStore(tmp_path, now=wall, monotonic=steady) as newcomer:
-        put(run, state="running", process=elsewhere, beat=3, heartbeat=wall.now - 1000)
-        assert newcomer.record(run.id).state == "interrupted"
+
+
+@pytest.mark.parametrize("difference", [-7200.0, -1000.0, -31.0, 0.0, 31.0, 7200.0, 1e9])
+def test_the_clock_of_another_host_means_nothing(tmp_path, difference):
+    steady = Clock()
+    now = time.time()
+    with RunStore(tmp_path, monotonic=steady) as store:
+        run = store.create(CONFIG)
+        put(run, state="running", process=ELSEWHERE, beat=3, heartbeat=now + difference)
+        assert (run.state, run.record.is_confirmed) == ("running", False)
+        put(run, state="running", process=ELSEWHERE, beat=4, heartbeat=now + difference)
+        assert (run.state, run.record.is_confirmed) == ("running", True)
+        steady.now += STALE_S + 1
+        assert run.state == "interrupted"
+        put(run, state="running", process=ELSEWHERE, beat=5, heartbeat=now + difference)
+        assert run.state == "running"
+
+
+@pytest.mark.parametrize("period", [2.0, 30.0, 45.0, 62.0])
+def test_a_file_system_that_shows_changes_late_interrupts_nothing(tmp_path, period):
+    steady = Clock()
+    with RunStore(tmp_path, monotonic=steady) as store:
+        run = store.create(CONFIG)
+        for beat in range(5):
+            put(run, state="running", process=ELSEWHERE, beat=beat)
+            assert run.state == "running"
+            steady.now += period
+            assert run.state == "running"
+
+
+def test_a_held_lock_is_a_sign_of_life_from_another_host(tmp_path):
+    steady = Clock()
+    with RunStore(tmp_path, monotonic=steady) as store:
+        run = store.create(CONFIG)
+        put(run, state="running", process=ELSEWHERE, beat=3)
+        with locked(run.folder / "run.lock"):
+            assert (run.state, run.record.is_confirmed) == ("running", True)
+            steady.now += STALE_S + 1
+            assert run.state == "running"
+        assert run.state == "interrupted"
+
+
+def test_a_new_launch_elsewhere_is_a_change(tmp_path):
+    steady = Clock()
+    with RunStore(tmp_path, monotonic=steady) as store:
+        run = store.create(CONFIG)
+        put(run, state="running", process=ELSEWHERE, beat=3)
+        assert run.state == "running"
+        steady.now += STALE_S + 1
+        assert run.state == "interrupted"
+        status = load(Status, run.folder / "status.json")
+        again = status.model_copy(update={"launch": 2})
+        write_atomic(run.folder / "status.json", again.model_dump_json().encode())
+        assert (run.state, run.record.is_confirmed) == ("running", True)
 
 
 def test_what_cannot_be_done_is_refused_in_words(store):

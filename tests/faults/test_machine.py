@@ -46,7 +46,8 @@ def test_a_full_disk(store, undisturbed, inject, moment):
         assert "resume" in (run.record.failure or "")
     else:  # nothing at all could be written down any more, but by whoever started it; the log has the reason
         wait_for(lambda: run.state == "failed", "the end to be on record")
-        assert "read the end of the log" in (run.record.failure or "")
+        assert "the disk is full" in (run.record.failure or "")
+        assert "resume" in (run.record.failure or "")
         assert any("the disk is full" in line for line in run.log_tail())
     run.resume()
     assert wait_until_ended(run) == "done"
@@ -71,6 +72,27 @@ def test_out_of_memory_is_reported_as_such(store, inject):
     assert wait_until_ended(run) == "failed"
     undo()
     assert "ran out of memory" in (run.record.failure or ""), run.log_tail()
+
+
+def test_a_memory_limit_ends_a_run_with_its_reason_and_a_higher_one_lets_it_go_on(store, monkeypatch):
+    monkeypatch.setenv("HARMONIA_WORKER_MEMORY", "200")
+    run = launched(store, RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=9000)))
+    assert wait_until_ended(run) == "failed"
+    assert "may take 200 MB (HARMONIA_WORKER_MEMORY)" in (run.record.failure or ""), run.log_tail()
+    assert "raise HARMONIA_WORKER_MEMORY" in (run.record.failure or "")
+    small = launched(store)
+    assert wait_until_ended(small) == "done", small.record.failure
+
+
+def test_a_crash_in_a_library_that_had_no_memory_is_told_as_such(store):
+    run = launched(store, LONG)
+    wait_for(lambda: run.state == "running", "the run to work")
+    with open(run.folder / "log.txt", "ab") as file:
+        file.write(b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+    for process in processes_of(run.folder):
+        process.send_signal(signal.SIGABRT)
+    wait_for(lambda: run.state == "failed", "the reason to be on record")
+    assert "ran out of memory" in (run.record.failure or "")
 
 
 def test_a_worker_killed_by_the_kernel_for_memory_is_reported_as_such(store, undisturbed, monkeypatch, inject):
@@ -190,6 +212,49 @@ def test_the_home_folder_lies_on_another_file_system(tmp_path, home, undisturbed
         run = launched(store)
         assert wait_until_ended(run) == "done"
         assert_result(run, undisturbed)
+
+
+def without_meta(folder: Path) -> None:
+    """As ``rm -r`` that met a file which the run has just written."""
+    (folder / "meta.json").unlink()
+
+
+def moved(folder: Path) -> None:
+    folder.rename(folder.parent.parent / "elsewhere")
+
+
+def copied_back(folder: Path) -> None:
+    copy = folder.parent.parent / "copy"
+    shutil.copytree(folder, copy)
+    folder.rename(folder.parent.parent / "original")
+    copy.rename(folder)
+
+
+def without_lock(folder: Path) -> None:
+    (folder / "run.lock").unlink()
+
+
+@pytest.mark.parametrize("change", [without_meta, moved, copied_back, without_lock])
+def test_a_run_whose_folder_is_gone_ends_and_gives_its_slot_back(store, home, undisturbed, change):
+    run = launched(store, LONG)
+    wait_for(lambda: run.record.progress > 0, "some progress")
+    change(run.folder)
+    wait_for(lambda: not processes_of(home), "the worker to give up")
+    after = launched(store)
+    assert wait_until_ended(after) == "done"
+    assert_result(after, undisturbed)
+
+
+def test_a_run_put_back_from_a_copy_resumes(store, home):
+    run = launched(store, LONG)
+    wait_for(lambda: run.record.progress > 0, "some progress")
+    copied_back(run.folder)
+    wait_for(lambda: not processes_of(home), "the worker to give up")
+    assert run.state == "interrupted"
+    run.resume()
+    wait_for(lambda: run.state == "running", "the copy to work")
+    run.cancel()
+    assert wait_until_ended(run) == "cancelled"
 
 
 def test_the_home_folder_vanishes_under_a_run(store, home):
