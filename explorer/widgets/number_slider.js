@@ -57,7 +57,14 @@ export function render({model, el}) {
     const share = high > low ? (value - low) / (high - low) : 0
     slider.style.setProperty('--at', `calc(${THUMB_PX / 2}px + ${share} * (100% - ${THUMB_PX}px))`)
     setAttribute(slider, 'aria-valuetext', unit ? `${format(value)} ${unit}` : format(value))
-    if (!isDirty) number.value = format(value)
+    if (!isDirty) write(format(value))
+  }
+  // A number selected to be typed over stays selected when another value takes it along: else "1" over "64" is "641".
+  const write = (text) => {
+    if (number.value === text) return
+    const isSelected = number.getRootNode().activeElement === number && number.selectionEnd - number.selectionStart === number.value.length
+    number.value = text
+    if (isSelected) number.select()
   }
   // Every choice passes here. Beyond the limits known here the server decides, whose limits may be wider.
   const choose = (value) => {
