@@ -15,12 +15,13 @@ from explorer import layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
-from explorer.panel_compat import hide_busy, page_template
+from explorer.panel_compat import follow_busy, forget_notifications, handle_exceptions, is_refusal, page_template, short
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.rail import Rail
+from explorer.widgets.requests import Allowance
 from explorer.widgets.text import sentence, title
 
 log = logging.getLogger("harmonia")
@@ -56,7 +57,8 @@ def build() -> pmui.Page:
         raw_css=[theme.stylesheet()],
         sx=_PAGE_SX,
     )
-    hide_busy(page)
+    follow_busy(page, session.param.busy)
+    pn.state.on_session_destroyed(forget_notifications)
     shell.rail.jslink(page, dark="dark_theme")
     # not before the browser has loaded the document: changes while it loads are lost
     pn.state.onload(shell.open_first)
@@ -67,7 +69,8 @@ def warm_up() -> None:
     """Build the first page once without a session, so that Panel has created what it creates once per class."""
     shell = Shell(Session())
     shell.go(PAGES[0].name, {})
-    shell.root.get_root(Document())
+    root = shell.root.get_root(Document())
+    del pn.state._views[root.ref["id"]]
 
 
 class Shell:
@@ -96,7 +99,9 @@ class Shell:
         session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
         self.rail.param.watch(lambda event: self.visit(dict(parse_qsl(event.new.lstrip("?")))), "visited")
-        pn.config.exception_handler = self._failed
+        # the list of messages lives as long as the session
+        self._errors_shown = Allowance(20, 1.0)
+        handle_exceptions(self._failed)
         session.say = self._say
         # the address may lag behind a slider; the globe may not
         self._address = Debouncer(self._write_address, 150)
@@ -185,8 +190,12 @@ class Shell:
 
     def _failed(self, error: Exception) -> None:
         """An exception in a callback: the trace goes to the log, a sentence to the screen; the page stays usable."""
-        log.error("a callback failed on page %s", self.session.page, exc_info=error)
-        self._say("error", _sentence(error))
+        if is_refusal(error):
+            log.warning("refused on page %s: %s", self.session.page, short(error))
+        else:
+            log.error("a callback failed on page %s", self.session.page, exc_info=error)
+        if self._errors_shown.take():
+            self._say("error", _sentence(error))
 
     def _say(self, severity: str, text: str) -> None:
         if pn.state.notifications is not None:

@@ -16,7 +16,7 @@ if _ROOT not in sys.path:
 from engine.queries import basis  # noqa: E402
 from explorer import app, serving, visitor  # noqa: E402
 from explorer.health import watch_loop  # noqa: E402
-from explorer.panel_compat import log_errors_only  # noqa: E402
+from explorer.panel_compat import log_errors_only, start_busy_cleanup  # noqa: E402
 from explorer.registry import REGISTRY  # noqa: E402
 
 # Bokeh reads this file before it builds the server, and before it forks
@@ -33,6 +33,7 @@ def process_request(request: HTTPServerRequest) -> dict[str, visitor.Visitor]:
 def on_server_loaded(server_context: object) -> None:
     """Compute and build once what every first page needs, so that the first visitor waits no longer than others."""
     log_errors_only()
+    start_busy_cleanup()
     basis.warm_up()
     app.warm_up()
     # what is loaded by now stays; collecting it again and again would hold the event loop for 200 ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, ClassVar
 
@@ -13,6 +14,9 @@ from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, Sourc
 from explorer.session import Query
 
 _RUN = re.compile(r"[\w.-]{1,80}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_MOST_NOTE = 250
+_MOST_DIGITS = 30  # more than any bound
 _MAX_PATH, _MAX_VARIABLE = 1000, 100
 
 
@@ -81,6 +85,7 @@ class PageModel(param.Parameterized):
             self._read_camera(query["at"], changes)
         for name in sorted(changes, key=lambda name: self.FIRST.index(name) if name in self.FIRST else len(self.FIRST)):
             self._set(name, changes[name])
+        self.notes = [note if len(note) <= _MOST_NOTE else f"{note[:_MOST_NOTE]}…" for note in self.notes]
         self._changed()
 
     def _read(self, key: str, name: str, text: str, changes: dict[str, Any]) -> None:
@@ -89,12 +94,12 @@ class PageModel(param.Parameterized):
             if isinstance(parameter, param.Selector):
                 changes[name] = next(choice for choice in parameter.objects if as_text(choice) == text)
             else:
-                changes[name] = int(text)
+                changes[name] = whole(text)
         except (ValueError, StopIteration):
             self.notes.append(f"{key}={text[:20]} in the address is not a choice here")
 
     def _read_camera(self, text: str, changes: dict[str, Any]) -> None:
-        lat, lon, zoom = numbers(text, 3) or (91.0, 0.0, 0.0)
+        lat, lon, zoom = numbers(text, 3) or (math.nan, 0.0, 0.0)
         if -90 <= lat <= 90 and -180 <= lon <= 180 and 1 <= zoom <= 40:
             changes["camera"] = (lat, lon, zoom)
         else:
@@ -121,7 +126,7 @@ class PageModel(param.Parameterized):
         if isinstance(self.param[name], param.Integer):
             low, high = self.limits(name)
             if not low <= value <= high:
-                self.notes.append(f"{name.replace('_', ' ')} {value} was clamped to {low} … {high}")
+                self.notes.append(f"{name.replace('_', ' ')} {shortened(value)} was clamped to {low} … {high}")
                 value = min(max(value, low), high)
         setattr(self, name, value)
 
@@ -156,7 +161,9 @@ class DomainModel(PageModel):
         return Domain("box", *self.lat_range, self.west, east)
 
     def clamp(self) -> None:
-        """A box is at least two degrees high."""
+        """A box is at least two degrees high; its edges are numbers, also where a browser sent others."""
+        if not all(map(math.isfinite, self.lat_range)):
+            self.lat_range = self.param.lat_range.default
         south, north = self.lat_range
         if north - south < 2.0:
             self.lat_range = (south, south + 2.0) if south <= 88.0 else (88.0, 90.0)
@@ -237,12 +244,12 @@ class SourceModel(PageModel):
     def _read_whole(self, query: Query, name: str, default: int, bounds: tuple[int, int]) -> int:
         low, high = bounds
         try:
-            value = int(query.get(name, default))
+            value = whole(query.get(name, str(default)))
         except ValueError:
             self.notes.append(f"{name}={query[name][:20]} in the address is not a choice here")
             return default
         if not low <= value <= high:
-            self.notes.append(f"{name} {value} was clamped to {low} … {high}")
+            self.notes.append(f"{name} {shortened(value)} was clamped to {low} … {high}")
         return min(max(value, low), high)
 
 
@@ -259,6 +266,19 @@ def numbers(text: str, count: int) -> tuple[float, ...] | None:
     except ValueError:
         return None
     return values if len(values) == count else None
+
+
+def whole(text: str) -> int:
+    """A whole number written in digits; ValueError for anything else. Python itself reads no more than 4300 digits."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("not a whole number")
+    return int(text[:_MOST_DIGITS])
+
+
+def shortened(value: float) -> str:
+    """A number for a sentence, which a long one would fill."""
+    text = str(value)
+    return text if len(text) <= 12 else f"{value:.3g}"
 
 
 def as_text(value: Any) -> str:

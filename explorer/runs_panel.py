@@ -42,7 +42,7 @@ class RunsPanel(param.Parameterized):
         self._limit = _PAGE
         self._metrics: MetricsReader | None = None
         self._reading = LatestTask(unseen, lambda error: session.say("error", str(error)))
-        self.list = RunList(self._do, is_panel=True, margin=0, sizing_mode="stretch_both")
+        self.list = RunList(self._do, self._show_answers, is_panel=True, margin=0, sizing_mode="stretch_both")
         self.param.watch(lambda _: self._open_or_close(), "is_open")
         registry.subscribe(self._changed)
         self.count = self._active()
@@ -101,8 +101,7 @@ class RunsPanel(param.Parameterized):
         if action == "close":
             self.is_open = False
         elif action == "more":
-            self._limit += _PAGE
-            self._show()
+            self._limit = min(self._limit, len(self._registry.records)) + _PAGE
         elif action == "open":
             self._reading.cancel()
             self._metrics = None
@@ -111,6 +110,11 @@ class RunsPanel(param.Parameterized):
             self._show_chosen()
         elif action in ("cancel", "resume"):
             self._act(action, run_id)
+
+    def _show_answers(self) -> None:
+        """Draw once after all requests of a message."""
+        if self.is_open:
+            self._show()
 
     def _act(self, action: str, run_id: str) -> None:
         try:

@@ -26,6 +26,6 @@ def whole_rows(step_deg: float) -> float:
 def checked_box(box: Box | None) -> Box | None:
     """``box`` as it is; ValueError where it is none on the sphere."""
     south, north, west, east = box or (-90, 90, -180, 180)
-    if not (-90 <= south < north <= 90 and -180 <= west < east <= 360 and east - west <= 360):
-        raise ValueError("must be south < north within −90..90 and west < east ≤ west + 360 within −180..360")
+    if not (-90 <= south < north <= 90 and -180 <= west <= 360 and west < east <= west + 360):
+        raise ValueError("must be south < north within −90..90 and west within −180..360 < east ≤ west + 360")
     return box

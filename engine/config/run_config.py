@@ -50,7 +50,8 @@ class BasisSettings(Checked):
     num_components: int = Field(default=64, ge=1, description="components kept, K ≤ (L+1)²−1")
     domain: Literal["ocean", "land", "box"] = Field(default="ocean", description="region of the fit")
     box: Box | None = Field(
-        default=None, description="south, north (−90..90), west, east (−180..360), degrees; with domain 'box' only"
+        default=None,
+        description="south, north (−90..90), west (−180..360), east ≤ west + 360, degrees; with domain 'box' only",
     )
 
     _step = field_validator("step_deg")(whole_rows)

@@ -148,5 +148,11 @@ def export_menu(files: Mapping[str, Callable[[], None]]) -> pmui.MenuButton:
     menu = pmui.MenuButton(
         label="Export", items=[{"label": label} for label in files], size="small", variant="contained", margin=0
     )
-    menu.on_click(lambda item: files[item["label"]]())  # pyright: ignore[reportIndexIssue]
+
+    def act(item: Any) -> None:
+        chosen = files.get(item["label"]) if isinstance(item, dict) else None
+        if chosen is not None:  # a browser may send an index that is none
+            chosen()
+
+    menu.on_click(act)
     return menu

@@ -1,8 +1,9 @@
 """The bar of days under a globe: play, step, drag."""
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import param
+from pydantic import Field
 
 from explorer.widgets.component import Component, code_beside
 
@@ -19,4 +20,10 @@ class DayBar(Component):
     # the globe keeps up, and draws only the latest day
     immediate: ClassVar[tuple[str, ...]] = ("day",)
 
+    from_browser: ClassVar[dict[str, Any]] = {"day": Annotated[int, Field(ge=0)]}
+
     _esm = code_beside(__file__)
+
+    def taken(self, name: str, value: Any) -> Any:
+        """A day of the list that the browser had may lie beyond the present one."""
+        return min(super().taken(name, value), max(0, len(self.days) - 1))

@@ -6,17 +6,26 @@ pmui's FileSelector does not hold: it has one root, and takes a Zarr store for a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import param
+from typing_extensions import TypedDict
 
 from engine.errors import EngineError
 from engine.queries.ocean import list_folder
 from explorer.widgets.component import Component, code_beside
-from explorer.widgets.requests import Request, on_request
+from explorer.widgets.requests import Line, Request, Serial, on_request, requests_of
 
 _EMPTY = "There is nothing to open here. Data are NetCDF files and Zarr stores."
 _NO_ROOTS = "None of the folders of HARMONIA_DATA is there. Make one, or set it when the server is started."
+
+
+class Visit(TypedDict):
+    """A folder to show, or data to use."""
+
+    what: Literal["folder", "data"]
+    path: Line
+    serial: Serial
 
 
 class FileBrowser(Component):
@@ -29,6 +38,8 @@ class FileBrowser(Component):
     remark = param.String(doc="a sentence under the list")
     current = param.String(doc="the path in use")
     requests = param.List(default=[], doc="requests: what (folder, data), path, serial")
+
+    from_browser: ClassVar[dict[str, Any]] = {"requests": requests_of(Visit)}
 
     _esm = code_beside(__file__)
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import param
+from typing_extensions import TypedDict
 
 from explorer.widgets.component import Component, code_beside
-from explorer.widgets.requests import Request, on_request
+from explorer.widgets.requests import Line, Request, Serial, Text, on_request, requests_of
+
+
+class FieldChange(TypedDict):
+    """The text of a field, as a person wrote it."""
+
+    what: Literal["set"]
+    name: Line
+    text: Text
+    serial: Serial
+
+
+class ChosenFile(TypedDict):
+    """The content of a file that a person chose."""
+
+    what: Literal["file"]
+    text: Text
+    serial: Serial
 
 
 class SettingsForm(Component):
@@ -23,6 +41,8 @@ class SettingsForm(Component):
     )
     opened = param.List(default=[], doc="groups that are open at first")
     requests = param.List(default=[], doc="requests: what (set, file), name, text, serial")
+
+    from_browser: ClassVar[dict[str, Any]] = {"requests": requests_of(FieldChange | ChosenFile)}
 
     _esm = code_beside(__file__)
 

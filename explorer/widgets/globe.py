@@ -17,15 +17,18 @@ import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import panel as pn
 import param
+from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
 
 from engine.assets import asset
 from engine.errors import ChoiceError, GridError
 from explorer.widgets.component import Component, client_code
+from explorer.widgets.requests import Latitude, Longitude, Place, Serial
 
 _COAST_AFTER_MS = 300
 _MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js knows it too
@@ -175,6 +178,38 @@ def _coast_packet() -> bytes:
     return _packet(asset("coast-sdf.png").read_bytes(), **json.loads(asset("coast-sdf.json").read_text()))
 
 
+class Clicked(Place):
+    """A place that was clicked, and the value that is drawn there."""
+
+    value: float | None
+    serial: Serial
+
+
+class Moved(Place):
+    """What a hand does to the handle ``id``, and where."""
+
+    id: Annotated[int, Field(ge=0, lt=2**31)]
+    what: Literal["move", "drop", "pick", "delete"]
+    serial: Serial
+
+
+def _checked_point(point: list[float]) -> list[float]:
+    lat, lon = point
+    if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 180.0):
+        raise ValueError("no place on the map")
+    return point
+
+
+class Stroke(TypedDict):
+    """The points of a stroke of the brush: pairs of degrees north and east."""
+
+    points: Annotated[
+        list[Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_checked_point)]],
+        Field(max_length=10_000),
+    ]
+    serial: Serial
+
+
 class Globe(Component):
     """A field on the sphere, on a turning globe or a flat map.
 
@@ -221,6 +256,16 @@ class Globe(Component):
     brush = param.Number(default=0.0, doc="radius in km of a brush that a drag paints with; 0 = a drag turns the map")
     stroke = param.Dict(default={}, doc="set by the browser after the brush was used: points [[lat, lon], …], serial")
     coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
+
+    from_browser: ClassVar[dict[str, Any]] = {
+        "clicked": Clicked,
+        "moved": Moved,
+        "stroke": Stroke,
+        "center_lat": Latitude,
+        "center_lon": Longitude,
+        "zoom": Annotated[float, Field(ge=1.0, le=40.0)],
+        "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
+    }
 
     # the person should see what is moved; each picture is waited for anyway
     immediate: ClassVar[tuple[str, ...]] = ("moved",)

@@ -6,8 +6,17 @@ import math
 from typing import Any, ClassVar
 
 import param
+from typing_extensions import TypedDict
 
 from explorer.widgets.component import Component, code_beside
+from explorer.widgets.requests import Serial
+
+
+class Choice(TypedDict):
+    """What was chosen; not a number where the field holds none."""
+
+    value: float
+    serial: Serial
 
 
 class NumberSlider(Component):
@@ -30,6 +39,7 @@ class NumberSlider(Component):
     choice = param.Dict(default={}, doc="set by the browser: value, serial")
 
     immediate: ClassVar[tuple[str, ...]] = ("choice",)
+    from_browser: ClassVar[dict[str, Any]] = {"choice": Choice}
 
     _esm = code_beside(__file__)
 
@@ -63,8 +73,8 @@ class NumberSlider(Component):
     def _take(self, choice: dict[str, Any]) -> None:
         """Set the chosen number, clamped; the answer leaves also when nothing changed."""
         low, high = self._limits()
+        value = choice["value"]
         try:
-            value = float(choice["value"])
             if math.isfinite(value):
                 is_integer = isinstance(self._model.param[self.control], param.Integer)
                 value = min(max(round(value) if self.is_whole else value, low), high)

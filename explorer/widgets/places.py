@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 
 from explorer.widgets.component import Component, code_beside
+from explorer.widgets.requests import Place, Serial
+
+
+class ChosenPlace(Place):
+    """The place of the row that was clicked."""
+
+    serial: Serial
 
 
 class PlaceList(Component):
@@ -16,8 +23,10 @@ class PlaceList(Component):
     places = param.List(doc="dicts: lat, lon, and words, a pair of texts")
     chosen = param.Dict(default={}, doc="set by the browser: lat, lon, serial")
 
+    from_browser: ClassVar[dict[str, Any]] = {"chosen": ChosenPlace}
+
     _esm = code_beside(__file__)
 
     def __init__(self, go: Callable[[float, float], None], **params: Any) -> None:
         super().__init__(**params)
-        self.param.watch(lambda event: go(float(event.new["lat"]), float(event.new["lon"])), "chosen")
+        self.param.watch(lambda event: go(event.new["lat"], event.new["lon"]), "chosen")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import param
 
 from explorer.widgets.component import Component, client_code
+from explorer.widgets.requests import Place, Serial
 
 
 class Pointed(NamedTuple):
@@ -17,6 +18,14 @@ class Pointed(NamedTuple):
     lon: float
     value: float | None
     second: bool
+
+
+class PointerPlace(Place):
+    """What the globe knows of the place under its pointer."""
+
+    value: float | None
+    second: bool
+    serial: Serial
 
 
 class Probe(Component):
@@ -33,6 +42,7 @@ class Probe(Component):
 
     # a question waits for its answer anyway
     immediate: ClassVar[tuple[str, ...]] = ("at",)
+    from_browser: ClassVar[dict[str, Any]] = {"at": PointerPlace}
 
     _esm = client_code("dom.js", "readout.js", "probe.js")
 
@@ -42,7 +52,5 @@ class Probe(Component):
         self.param.watch(lambda event: self._answer(event.new), "at")
 
     def _answer(self, at: dict[str, Any]) -> None:
-        value = at.get("value")
-        drawn = None if value is None else float(value)
-        pointed = Pointed(float(at["lat"]), float(at["lon"]), drawn, bool(at.get("second")))
+        pointed = Pointed(at["lat"], at["lon"], at["value"], at["second"])
         self.answer = {"text": self._read(pointed), "serial": at["serial"]}

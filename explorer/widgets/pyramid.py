@@ -1,9 +1,19 @@
 """The pyramid of spherical harmonics: one small picture for every degree (row) and order (column), each clickable."""
 
+from typing import Annotated, Any, ClassVar
+
 import numpy as np
 import param
+from pydantic import AfterValidator, Field
 
 from explorer.widgets.component import Component, code_beside
+
+
+def _checked_tile(tile: list[int]) -> list[int]:
+    degree, order = tile
+    if not 0 <= abs(order) <= degree:
+        raise ValueError(f"degree {degree} has no order {order}")
+    return tile
 
 
 def pack_tiles(tiles: np.ndarray) -> bytes:
@@ -24,6 +34,14 @@ class Pyramid(Component):
     colormap = param.Bytes(default=b"", doc="256 RGB triples")
     selected = param.List(default=[0, 0], doc="degree and order of the marked tile")
     label = param.String(default="Triangle of spherical harmonics")
+
+    from_browser: ClassVar[dict[str, Any]] = {
+        "selected": Annotated[
+            list[Annotated[int, Field(ge=-180, le=180)]],
+            Field(min_length=2, max_length=2),
+            AfterValidator(_checked_tile),
+        ]
+    }
 
     css_classes = param.List(default=["drawing"])
 

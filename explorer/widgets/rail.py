@@ -1,8 +1,12 @@
 """The rail at the left edge: pages, the drawer's and the theme's switch, and the browser's address bar."""
 
+from typing import Annotated, Any, ClassVar
+
 import param
+from pydantic import Field
 
 from explorer.widgets.component import Component, code_beside
+from explorer.widgets.requests import Line
 
 
 class Rail(Component):
@@ -22,5 +26,13 @@ class Rail(Component):
     runs_open = param.Boolean(default=False, doc="whether the list of runs is shown")
     runs_count = param.Integer(default=0, doc="runs that wait or work")
     busy = param.Boolean(default=False, doc="whether the server is at work for this session")
+
+    from_browser: ClassVar[dict[str, Any]] = {
+        "page": Line,
+        "visited": Annotated[str, Field(max_length=20_000)],
+        "dark": bool,
+        "drawer_open": bool,
+        "runs_open": bool,
+    }
 
     _esm = code_beside(__file__)

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import param
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from explorer.widgets.component import Component, code_beside
-from explorer.widgets.requests import Request, on_request
+from explorer.widgets.requests import Line, Request, Serial, on_request, requests_of
+
+RunId = Annotated[str, Field(max_length=100)]
+
+
+class Action(TypedDict):
+    """What a person asks for, of the run ``id`` where it is about one."""
+
+    what: Literal[
+        "cancel", "close", "compare", "delete", "duplicate", "earlier", "empty", "later", "more", "open", "restore",
+        "resume", "use",
+    ]  # fmt: skip
+    id: RunId
+    serial: Serial
+
+
+class Annotation(TypedDict):
+    """The name, note and tags of a run."""
+
+    what: Literal["annotate"]
+    id: RunId
+    name: Line
+    note: Annotated[str, Field(max_length=100_000)]
+    tags: Annotated[list[Line], Field(max_length=100)]
+    serial: Serial
 
 
 class RunList(Component):
-    """Draws rows of plain text; ``on_choice(request)`` is called with what a person asks for.
+    """Draws rows of plain text; ``on_choice(request)`` is called with what a person asks for, then ``after()`` once.
 
     As a panel it can be closed and shows the log of the chosen run and the machine. Otherwise rows can be filtered and
     sorted, which the browser does, chosen, compared, renamed and deleted. Nothing from outside becomes markup.
@@ -39,8 +65,14 @@ class RunList(Component):
     deleted = param.List(doc="dicts of the runs in the trash: id, title")
     answered = param.Integer(default=0, doc="serial of the last request that `rows` knows of")
 
+    from_browser: ClassVar[dict[str, Any]] = {
+        "requests": requests_of(Annotated[Action | Annotation, Field(discriminator="what")])
+    }
+
     _esm = code_beside(__file__)
 
-    def __init__(self, on_choice: Callable[[Request], None], **params: Any) -> None:
+    def __init__(
+        self, on_choice: Callable[[Request], None], after: Callable[[], None] = lambda: None, **params: Any
+    ) -> None:
         super().__init__(**params)
-        on_request(self, on_choice)
+        on_request(self, on_choice, after)

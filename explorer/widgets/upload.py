@@ -7,10 +7,12 @@ each chunk to disk and acknowledges it before the next one leaves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import panel as pn
 import param
+from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
 
 from engine.errors import DataError, EngineError
 from engine.files import home_folder
@@ -19,8 +21,29 @@ from engine.runs.audit import AuditLog, acting
 from explorer.switches import READ_ONLY, is_on
 from explorer.visitor import visitor
 from explorer.widgets.component import Component, code_beside
+from explorer.widgets.requests import Line, Serial
 
 CHUNK_BYTES = 2**20
+
+
+def _content(value: Any) -> Any:
+    """Checked to be the bytes of one chunk; Bokeh hands over what the message holds, without a copy."""
+    if not isinstance(value, bytes | bytearray | memoryview) or len(value) > CHUNK_BYTES:
+        raise ValueError(f"no bytes, or more than {CHUNK_BYTES}")
+    return value
+
+
+class _Chunk(TypedDict):
+    serial: Serial
+    name: Line
+    size: Annotated[int, Field(ge=0, lt=2**53)]
+    offset: Annotated[int, Field(ge=0, lt=2**53)]
+    content: Annotated[Any, AfterValidator(_content)]
+
+
+class _Stop(TypedDict):
+    serial: Serial
+    stop: Literal[True]
 
 
 class UploadField(Component):
@@ -34,6 +57,8 @@ class UploadField(Component):
     accept = param.String(default=".nc,.nc4,.cdf,.h5,.hdf5", doc="endings that the browser's dialogue offers")
     limit_mb = param.Integer(default=200, doc="the largest file")
     chunk_bytes = param.Integer(default=CHUNK_BYTES)
+
+    from_browser: ClassVar[dict[str, Any]] = {"chunk": _Chunk | _Stop}
 
     _esm = code_beside(__file__)
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from pydantic import Field, ValidationError
 
+from engine.config.fields import Checked
 from engine.data import Domain
 from engine.embedding import SCALE_FEATURES
 from engine.errors import EngineError, StoreError
-from engine.queries.basis import BasisConfig
+from engine.queries.basis import MAX_RUN_DEGREE, BasisConfig
 from engine.queries.cache import Progress
 from engine.queries.embeddings.patches import EmbeddingConfig, embedding, scale
 from engine.queries.export import netcdf_file
@@ -22,6 +24,23 @@ FORMAT = "harmonia.patch_embedding"
 VERSION = 1
 _FILE = "embedding file"
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class _BasisFields(Checked):
+    """The basis as the file holds it, within what is computed here: a size is refused before anything has it."""
+
+    max_degree: int = Field(ge=1, le=MAX_RUN_DEGREE)
+    num_components: int = Field(ge=1, le=(MAX_RUN_DEGREE + 1) ** 2)
+    domain: dict[str, str | float]
+    step_deg: float = Field(ge=0.25, le=30.0)
+
+
+class _Fields(Checked):
+    basis: _BasisFields
+    step_deg: float = Field(ge=0.1, le=30.0)
+    patch: tuple[int, int]
+    clip_sigma: float | None
+    encoder: str
 
 
 def config_json(config: EmbeddingConfig) -> bytes:
@@ -41,9 +60,16 @@ def config_from_json(content: bytes | str) -> EmbeddingConfig:
     if version > VERSION:
         raise StoreError("the file was written by a newer version", _FILE, "update Harmonia")
     try:
-        basis = fields.pop("basis")
+        known = _Fields.model_validate({**fields, "patch": tuple(fields["patch"])})
+        basis = known.basis.model_dump()
         domain = Domain(**basis.pop("domain"))
-        return EmbeddingConfig(BasisConfig(domain=domain, **basis), patch=tuple(fields.pop("patch")), **fields)
+        return EmbeddingConfig(
+            BasisConfig(domain=domain, **basis), known.step_deg, known.patch, known.clip_sigma, known.encoder
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = f"{'.'.join(map(str, first['loc']))[:60]}: {first['msg'][:100]}"
+        raise StoreError(f"the file is damaged: {problem}", _FILE, "save the configuration again") from error
     except (*_DAMAGED, EngineError) as error:
         raise StoreError(f"the file is damaged: {error}", _FILE, "save the configuration again") from error
 

@@ -44,6 +44,11 @@ class BasisModel(DomainModel):
         return MAX_FIT_DEGREE if self.domain == "sphere" else MAX_RUN_DEGREE
 
     @property
+    def degree_least(self) -> int:
+        """The lowest L: the constant alone has no component."""
+        return 0 if self.show == HARMONIC else 1
+
+    @property
     def component_limit(self) -> int:
         """The largest K: every non-constant harmonic, (L+1)² − 1."""
         return (self.max_degree + 1) ** 2 - 1
@@ -54,8 +59,8 @@ class BasisModel(DomainModel):
         return PANELS[:2] if self.show == HARMONIC else PANELS
 
     def limits(self, name: str) -> tuple[int, int]:
-        """An address may set L to any degree, whatever L was before."""
-        return (0, self.degree_limit) if name == "max_degree" else super().limits(name)
+        """An address may set L to any degree, whatever L was before; a component needs L ≥ 1."""
+        return (self.degree_least, self.degree_limit) if name == "max_degree" else super().limits(name)
 
     def is_enabled(self, name: str) -> bool:
         """A harmonic has no basis, and a component no degree and order."""
@@ -72,8 +77,7 @@ class BasisModel(DomainModel):
     def clamp(self) -> None:
         """Degree ≤ L, order ≤ degree, K ≤ (L+1)² − 1, component ≤ K."""
         super().clamp()
-        lowest = 0 if self.show == HARMONIC else 1
-        self.bound("max_degree", lowest, self.degree_limit)
+        self.bound("max_degree", self.degree_least, self.degree_limit)
         self.bound("degree", 0, self.max_degree)
         self.bound("order", -self.degree, self.degree)
         self.bound("num_components", 1, max(1, self.component_limit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ DEMO, PATH, UPLOAD = "demo", "path", "upload"
 OF_SPAN = ("mean", "coverage", "count")
 GOOD, ALL, LEVEL = "good", "all", "level"
 PANELS = ("source", "place", "values")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIRST_DAY = "2001-01-01"
 _MONTH = {"day": 30, "month": 1}  # steps of a source
 
@@ -140,7 +142,12 @@ class DataModel(SourceModel):
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
         """The source, the days and the place of an address."""
         self.read_source(query, changes)
-        self.waiting = {name: query[key][:10] for key, name in (("day", "day"), ("minus", "other")) if key in query}
+        self.waiting = {}
+        for key, name in (("day", "day"), ("minus", "other")):
+            if _DAY.fullmatch(query.get(key, "")):
+                self.waiting |= {name: query[key]}
+            elif key in query:
+                self.notes.append(f"{key}={query[key][:20]} in the address is not a day")
         self.read_place(query, "place", changes)
 
     # actions

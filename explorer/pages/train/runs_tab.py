@@ -161,7 +161,7 @@ class RunTab:
 
     def _choose_epoch(self, epoch: int) -> None:
         """Follow the latest epoch, or stay at an earlier one."""
-        self._model.epoch = -1 if epoch >= self._latest else epoch
+        self._model.epoch = -1 if epoch >= self._latest else max(-1, epoch)
 
     def _draw_globe(self, stage: Stage, snapshot: RunSnapshot | None) -> None:
         fields = None if snapshot is None else snapshot.fields
@@ -225,7 +225,8 @@ class TrainingRuns:
         self._session = session
         self._model = model
         self._use = use
-        self.part = RunList(self._do, margin=0)
+        self._answered = 0
+        self.part = RunList(self._do, self._show_answers, margin=0)
 
     def show(self) -> None:
         """Update the rows from the registry."""
@@ -262,6 +263,7 @@ class TrainingRuns:
 
     def _do(self, request: Request) -> None:
         action, run_id = str(request["what"]), str(request["id"])
+        self._answered = int(request["serial"])
         if action == "open":
             self._model.param.update(run=run_id, epoch=-1, tab=RUNS)
             return
@@ -272,8 +274,11 @@ class TrainingRuns:
                 self._act(action, run_id, request)
             except EngineError as error:
                 self._session.say("error", str(error))
+
+    def _show_answers(self) -> None:
+        """Draw once after all requests of a message."""
         self.show()
-        self.part.answered = int(request["serial"])
+        self.part.answered = self._answered
 
     def _act(self, action: str, run_id: str, request: Request) -> None:
         if action == "restore":
