@@ -158,7 +158,8 @@ class DomainModel(PageModel):
         if self.domain != "box":
             return Domain(self.domain)
         east = (self.west + self.width + 180.0) % 360.0 - 180.0
-        return Domain("box", *self.lat_range, self.west, east)
+        south, north = self.lat_range
+        return Domain("box", south, north, self.west, east)
 
     def clamp(self) -> None:
         """A box is at least two degrees high; its edges are numbers, also where a browser sent others."""

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import panel as pn
 import param
 from bokeh.document import Document
-from bokeh.server.contexts import BokehSessionContext
 from panel.custom import JSComponent
 from panel.io.notifications import NotificationAreaBase
 from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
@@ -131,7 +130,7 @@ def follow_busy(page: Page, busy: param.Parameter) -> None:
     long as the server runs; a plain value would not.
     """
     with edit_readonly(page):
-        page.busy = busy
+        page.busy = busy  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def handle_exceptions(handler: Callable[[Exception], None]) -> None:
@@ -157,7 +156,7 @@ def start_busy_cleanup() -> None:
     IOLoop.current().add_callback(pn.state._schedule_busy_cleanup)
 
 
-def forget_notifications(context: BokehSessionContext) -> None:
+def forget_notifications(context: Any) -> None:
     """At the end of a session: remove its notification area from ``pn.state._views``, which Panel leaves there."""
     for ref, (view, _, doc, _) in list(pn.state._views.items()):
         if doc is context._document and isinstance(view, NotificationAreaBase):

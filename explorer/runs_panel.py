@@ -97,7 +97,7 @@ class RunsPanel(param.Parameterized):
         self.list.param.update(machine=machine(card), dashboard=card["dashboard"] or "")
 
     def _do(self, request: Request) -> None:
-        action, run_id = request["what"], request["id"]
+        action, run_id = request["action"], request["id"]
         if action == "close":
             self.is_open = False
         elif action == "more":

@@ -42,6 +42,11 @@ def environment() -> Environment:
 
 def install() -> None:
     """Use these pages where the command line names no others: Panel's load their icon and style from elsewhere."""
-    auth, server, get = vars(panel.auth), vars(panel.io.server), environment().get_template
-    auth["BASIC_LOGIN_TEMPLATE"], auth["LOGOUT_TEMPLATE"] = get("login.html"), get("logout.html")
-    auth["ERROR_TEMPLATE"] = server["ERROR_TEMPLATE"] = get("error.html")
+    auth, server = panel.auth, panel.io.server
+    for module, name, page in (
+        (auth, "BASIC_LOGIN_TEMPLATE", "login.html"),
+        (auth, "LOGOUT_TEMPLATE", "logout.html"),
+        (auth, "ERROR_TEMPLATE", "error.html"),
+        (server, "ERROR_TEMPLATE", "error.html"),
+    ):
+        setattr(module, name, environment().get_template(page))

@@ -23,7 +23,7 @@ _NO_ROOTS = "None of the folders of HARMONIA_DATA is there. Make one, or set it 
 class Visit(TypedDict):
     """A folder to show, or data to use."""
 
-    what: Literal["folder", "data"]
+    action: Literal["folder", "data"]
     path: Line
     serial: Serial
 
@@ -37,7 +37,7 @@ class FileBrowser(Component):
     entries = param.List(doc="dicts: name, path, is_data, detail")
     remark = param.String(doc="a sentence under the list")
     current = param.String(doc="the path in use")
-    requests = param.List(default=[], doc="requests: what (folder, data), path, serial")
+    requests = param.List(default=[], doc="requests: action (folder, data), path, serial")
 
     from_browser: ClassVar[dict[str, Any]] = {"requests": requests_of(Visit)}
 
@@ -51,7 +51,7 @@ class FileBrowser(Component):
         self.go("")
 
     def _answer(self, request: Request) -> None:
-        if request["what"] == "data":
+        if request["action"] == "data":
             self._choose(str(request["path"]))
         else:
             self.go(str(request["path"]))

@@ -31,7 +31,7 @@ input[type=checkbox] { width: 18px; height: 18px; accent-color: var(--h-accent);
 
 
 export function render({model, el}) {
-  const send = requestSender(model, request => request.what !== 'file') // a file is large
+  const send = requestSender(model, request => request.action !== 'file') // a file is large
   const root = element('div', {className: 'form', role: 'form'})
   const groups = new Map()
   const rows = new Map()

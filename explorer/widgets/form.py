@@ -15,7 +15,7 @@ from explorer.widgets.requests import Line, Request, Serial, Text, on_request, r
 class FieldChange(TypedDict):
     """The text of a field, as a person wrote it."""
 
-    what: Literal["set"]
+    action: Literal["set"]
     name: Line
     text: Text
     serial: Serial
@@ -24,7 +24,7 @@ class FieldChange(TypedDict):
 class ChosenFile(TypedDict):
     """The content of a file that a person chose."""
 
-    what: Literal["file"]
+    action: Literal["file"]
     text: Text
     serial: Serial
 
@@ -40,7 +40,7 @@ class SettingsForm(Component):
         " options (dicts: text, label, is_legal)"
     )
     opened = param.List(default=[], doc="groups that are open at first")
-    requests = param.List(default=[], doc="requests: what (set, file), name, text, serial")
+    requests = param.List(default=[], doc="requests: action (set, file), name, text, serial")
 
     from_browser: ClassVar[dict[str, Any]] = {"requests": requests_of(FieldChange | ChosenFile)}
 
@@ -53,7 +53,7 @@ class SettingsForm(Component):
         on_request(self, self._answer)
 
     def _answer(self, request: Request) -> None:
-        if request["what"] == "file":
+        if request["action"] == "file":
             self._take(str(request["text"]))
         else:
             self._change(str(request["name"]), str(request["text"]))

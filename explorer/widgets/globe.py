@@ -189,7 +189,7 @@ class Moved(Place):
     """What a hand does to the handle ``id``, and where."""
 
     id: Annotated[int, Field(ge=0, lt=2**31)]
-    what: Literal["move", "drop", "pick", "delete"]
+    action: Literal["move", "drop", "pick", "delete"]
     serial: Serial
 
 
@@ -248,7 +248,7 @@ class Globe(Component):
         doc="places to be moved by hand: id, lat, lon, label for a screen reader, and optionally pressed (bool) and"
         " to (lat, lon), the end of a line from the place",
     )
-    moved = param.Dict(default={}, doc="set by the browser: id, what (move, drop, pick, delete), lat, lon, serial")
+    moved = param.Dict(default={}, doc="set by the browser: id, action (move, drop, pick, delete), lat, lon, serial")
     group = param.String(default="", doc="views of a group share the pointer, and in one projection the camera too")
     leader = param.String(default="", doc="group of the Globe whose fields, blocks, colours, range, domain this draws")
     label = param.String(default="Globe", doc="what a screen reader calls it")

@@ -72,7 +72,7 @@ const button = (label, onclick) => element('button', {type: 'button', textConten
 
 export function render({model, el}) {
   const send = requestSender(model)
-  const request = (what, id = '', fields = {}) => send(what, {id, ...fields})
+  const request = (action, id = '', fields = {}) => send(action, {id, ...fields})
   const problem = make('p', 'problem')
   const empty = make('p', 'empty')
   const list = make('ul')
@@ -86,8 +86,8 @@ export function render({model, el}) {
       state: make('span', 'state'), badge: make('span', 'badge'), bar: make('progress'), detail: make('div', 'detail'),
       failure: make('div', 'failure'), actions: make('div', 'actions'), buttons: {},
     }
-    for (const [what, label] of model.is_panel ? PANEL_ACTIONS : ACTIONS) {
-      parts.buttons[what] = button(label, () => (what === 'edit' ? variant.edit(parts, id) : request(what, id)))
+    for (const [action, label] of model.is_panel ? PANEL_ACTIONS : ACTIONS) {
+      parts.buttons[action] = button(label, () => (action === 'edit' ? variant.edit(parts, id) : request(action, id)))
     }
     parts.actions.append(...Object.values(parts.buttons))
     parts.line = element('div', {className: 'line'}, parts.title, parts.state)
@@ -114,7 +114,7 @@ export function render({model, el}) {
         parts.bar.value = row.share
         setAttribute(parts.bar, 'aria-label', `Progress of ${row.title}`)
       }
-      for (const [what, , need] of ACTIONS) if (parts.buttons[what]) parts.buttons[what].hidden = Boolean(need) && !row.can.includes(need)
+      for (const [action, , need] of ACTIONS) if (parts.buttons[action]) parts.buttons[action].hidden = Boolean(need) && !row.can.includes(need)
       variant.draw(parts, row)
     })
     problem.hidden = !model.problem

@@ -18,7 +18,7 @@ RunId = Annotated[str, Field(max_length=100)]
 class Action(TypedDict):
     """What a person asks for, of the run ``id`` where it is about one."""
 
-    what: Literal[
+    action: Literal[
         "cancel", "close", "compare", "delete", "duplicate", "earlier", "empty", "later", "more", "open", "restore",
         "resume", "use",
     ]  # fmt: skip
@@ -29,7 +29,7 @@ class Action(TypedDict):
 class Annotation(TypedDict):
     """The name, note and tags of a run."""
 
-    what: Literal["annotate"]
+    action: Literal["annotate"]
     id: RunId
     name: Line
     note: Annotated[str, Field(max_length=100_000)]
@@ -52,7 +52,7 @@ class RunList(Component):
     )
     chosen = param.String(doc="id of the open row")
     problem = param.String(doc="why there is no list, as a sentence")
-    requests = param.List(default=[], doc="what (an action's name), id, serial, and for annotate name, note, tags")
+    requests = param.List(default=[], doc="requests: action, id, serial, and for annotate name, note, tags")
 
     # a panel's
     num_older = param.Integer(default=0, doc="older runs that are not in rows")
@@ -66,7 +66,7 @@ class RunList(Component):
     answered = param.Integer(default=0, doc="serial of the last request that `rows` knows of")
 
     from_browser: ClassVar[dict[str, Any]] = {
-        "requests": requests_of(Annotated[Action | Annotation, Field(discriminator="what")])
+        "requests": requests_of(Annotated[Action | Annotation, Field(discriminator="action")])
     }
 
     _esm = code_beside(__file__)

@@ -297,19 +297,19 @@ def test_the_browser_of_files_goes_in_and_up_and_chooses(home: Path) -> None:
     browser = FileBrowser(choose, fail)
     assert [entry["path"] for entry in browser.entries] == [str(home / "data")]
     assert not browser.can_go_up
-    browser.requests = [{"what": "folder", "path": str(home / "data"), "serial": 1}]
+    browser.requests = [{"action": "folder", "path": str(home / "data"), "serial": 1}]
     assert [(entry["name"], entry["is_data"], entry["detail"]) for entry in browser.entries] == [
         ("more", False, ""),
         ("sst.nc", True, "0.00123 MB"),
     ]
-    browser.requests = [{"what": "folder", "path": str(home / "data" / "more"), "serial": 2}]
+    browser.requests = [{"action": "folder", "path": str(home / "data" / "more"), "serial": 2}]
     assert browser.entries == []
     assert "nothing to open" in browser.remark
     assert browser.parent_folder == str(home / "data")
-    browser.requests = [{"what": "folder", "path": str(home), "serial": 3}]
+    browser.requests = [{"action": "folder", "path": str(home), "serial": 3}]
     assert isinstance(failed.pop(), DataError)
     assert browser.folder == str(home / "data" / "more")
-    browser.requests = [{"what": "data", "path": str(home / "data" / "sst.nc"), "serial": 4}]
+    browser.requests = [{"action": "data", "path": str(home / "data" / "sst.nc"), "serial": 4}]
     assert chosen == [str(home / "data" / "sst.nc")]
 
 

@@ -193,7 +193,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> view.MvmfView:
 
 def moved(page: view.MvmfView, action: str, index: int, lat: float = 0.0, lon: float = 0.0) -> None:
     serial = page.stage.globe.moved.get("serial", 0) + 1
-    page.stage.globe.moved = {"id": index, "what": action, "lat": lat, "lon": lon, "serial": serial}
+    page.stage.globe.moved = {"id": index, "action": action, "lat": lat, "lon": lon, "serial": serial}
 
 
 def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfView) -> None:

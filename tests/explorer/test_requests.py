@@ -24,7 +24,7 @@ RUN = "20261120-101500-0123456789"
 
 
 def request(serial: int, **fields: Any) -> dict[str, Any]:
-    return {"what": "duplicate", "id": RUN, "serial": serial, **fields}
+    return {"action": "duplicate", "id": RUN, "serial": serial, **fields}
 
 
 def run_list() -> tuple[RunList, list[Any], list[None]]:
@@ -68,23 +68,23 @@ def test_an_allowance_is_used_up_and_comes_back() -> None:
 
 
 ILLEGAL: list[tuple[Any, str, Any]] = [
-    (lambda: run_list()[0], "requests", [request(1, what="launch")]),
+    (lambda: run_list()[0], "requests", [request(1, action="launch")]),
     (lambda: run_list()[0], "requests", [request(1, id=None)]),
-    (lambda: run_list()[0], "requests", [{"what": "duplicate"}]),
-    (lambda: run_list()[0], "requests", [request(1, what="annotate")]),
+    (lambda: run_list()[0], "requests", [{"action": "duplicate"}]),
+    (lambda: run_list()[0], "requests", [request(1, action="annotate")]),
     (lambda: run_list()[0], "requests", [request(-1)]),
     (lambda: run_list()[0], "requests", [request(1)] * 1001),
     (lambda: run_list()[0], "requests", 5),
     (lambda: run_list()[0], "rows", []),
     (lambda: run_list()[0], "no_such_parameter", 1),
-    (lambda: SettingsForm(print, print), "requests", [{"what": "set", "name": "x", "serial": 1}]),
-    (lambda: SettingsForm(print, print), "requests", [{"what": "file", "text": 5, "serial": 1}]),
-    (lambda: FileBrowser(print, print), "requests", [{"what": "data", "path": None, "serial": 1}]),
+    (lambda: SettingsForm(print, print), "requests", [{"action": "set", "name": "x", "serial": 1}]),
+    (lambda: SettingsForm(print, print), "requests", [{"action": "file", "text": 5, "serial": 1}]),
+    (lambda: FileBrowser(print, print), "requests", [{"action": "data", "path": None, "serial": 1}]),
     (Globe, "clicked", {}),
     (Globe, "clicked", {"lat": float("nan"), "lon": 0.0, "value": None, "serial": 1}),
     (Globe, "clicked", {"lat": 91.0, "lon": 0.0, "value": None, "serial": 1}),
-    (Globe, "moved", {"id": "x", "what": "drop", "lat": 0.0, "lon": 0.0, "serial": 1}),
-    (Globe, "moved", {"id": 10**400, "what": "drop", "lat": 0.0, "lon": 0.0, "serial": 1}),
+    (Globe, "moved", {"id": "x", "action": "drop", "lat": 0.0, "lon": 0.0, "serial": 1}),
+    (Globe, "moved", {"id": 10**400, "action": "drop", "lat": 0.0, "lon": 0.0, "serial": 1}),
     (Globe, "stroke", {"points": [[1.0]], "serial": 1}),
     (Globe, "stroke", {"points": [[0.0, 0.0]] * 10_001, "serial": 1}),
     (Globe, "center_lat", float("nan")),

@@ -16,7 +16,7 @@ KEYS = (
     "span", "spot", "src", "start", "step", "steps", "target", "task", "tile", "topology", "truth", "var",
     "weight", "width", "years", "axis", "about", "west",
 )  # fmt: skip
-WORDS = (
+FRAGMENTS = (
     "0", "-1", "1", "2", "180", "1e9", "1e400", "-1e400", "nan", "inf", "-inf", "NaN", "None", "true", "", " ", "٣",
     "1_0", "harmonic", "component", "box", "sphere", "ocean", "land", "demo", "path", "upload", "expert",
     "sandbox", "compare",
@@ -51,7 +51,7 @@ def _value(random_: random.Random) -> str:
     if kind == 1:
         return random_.choice(("[", '{"a":', "(")) * random_.choice((3, 2000, 100_000))
     if kind == 2:
-        return ",".join(random_.choice(WORDS) for _ in range(random_.randint(2, 6)))
+        return ",".join(random_.choice(FRAGMENTS) for _ in range(random_.randint(2, 6)))
     if kind == 3:
         return _embedding(random_)
     if kind == 4:
@@ -60,7 +60,7 @@ def _value(random_: random.Random) -> str:
         )
     if kind == 5:
         return str(round(random_.uniform(-400, 400), random_.choice((0, 3))))
-    return random_.choice(WORDS)
+    return random_.choice(FRAGMENTS)
 
 
 def _embedding(random_: random.Random) -> str:

@@ -15,8 +15,8 @@ JUNK: tuple[Any, ...] = (
     {"type": "object", "name": "Slider", "id": "x1"}, {"type": "object", "name": "NoSuchModel", "id": "x2"},
     {"id": "p0"}, {"type": "ndarray", "array": "x", "shape": [-1], "dtype": "float64", "order": "little"},
     {"type": "symbol", "name": "x"}, {"type": "nonsense"}, "\x00", "../../etc/passwd",
-    [{"what": "duplicate", "id": "x", "serial": n} for n in range(1, 200)],
-    [{"what": "annotate", "id": 5, "serial": 1}], [{"what": "data", "path": "/etc/passwd", "serial": 10**12}],
+    [{"action": "duplicate", "id": "x", "serial": n} for n in range(1, 200)],
+    [{"action": "annotate", "id": 5, "serial": 1}], [{"action": "data", "path": "/etc/passwd", "serial": 10**12}],
 )  # fmt: skip
 KINDS = (
     "ModelChanged",

@@ -121,10 +121,10 @@ def main() -> None:
         tally = asyncio.run(soak(server, options.sessions, options.browsers, options.minutes, options.seed))
         log, left = server.log_text(), server.count()
     settled, last = max(tally.rss[: max(1, len(tally.rss) // 6)]), tally.rss[-1]
-    found = sorted(set(re.findall(rf"^.*(?:{_ERRORS.pattern}).*$", log, re.M)))
+    errors = sorted(set(re.findall(rf"^.*(?:{_ERRORS.pattern}).*$", log, re.M)))
     print(f"after the first sixth {settled / 1e6:.0f} MB, at the end {last / 1e6:.0f} MB; left: {left}")
-    print("\n".join(found) or "nothing in the log")
-    if last > GROWTH * settled or found:
+    print("\n".join(errors) or "nothing in the log")
+    if last > GROWTH * settled or errors:
         raise SystemExit("the soak failed")
 
 

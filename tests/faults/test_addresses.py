@@ -118,8 +118,8 @@ def fuzz(count: int, seed: int) -> None:
 def test_the_shell_visits_hostile_addresses(caplog: pytest.LogCaptureFixture) -> None:
     """The views too, where they need no event loop."""
     shell = app.Shell(Session())
-    said: list[str] = []
-    shell._say = lambda severity, sentence: said.append(sentence)
+    sentences: list[str] = []
+    shell._say = lambda severity, sentence: sentences.append(sentence)
     shell.session.say = shell._say
     random_ = random.Random(2)
     for _ in range(40):
@@ -127,4 +127,4 @@ def test_the_shell_visits_hostile_addresses(caplog: pytest.LogCaptureFixture) ->
         shell.visit(query)
         assert dict(parse_qsl(shell.rail.address.lstrip("?")))["page"] == "basis"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], caplog.text
-    assert all("unexpected" not in sentence for sentence in said)
+    assert all("unexpected" not in sentence for sentence in sentences)

@@ -35,11 +35,11 @@ def wait_until_gone(server: WatchedServer) -> dict[str, int]:
     """Until nothing of a session is left; its last timers and threads need a moment."""
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while True:
-        counts = server.count()
-        rss = counts.pop("rss")
-        if counts == NOTHING:
+        num_objects = server.count()
+        rss = num_objects.pop("rss")
+        if num_objects == NOTHING:
             return {"rss": rss}
-        assert time.monotonic() < deadline, counts
+        assert time.monotonic() < deadline, num_objects
         time.sleep(0.5)
 
 

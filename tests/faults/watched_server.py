@@ -46,11 +46,11 @@ def count() -> dict[str, int]:
     for _ in range(3):
         gc.collect()
     kinds = Counter(map(type, gc.get_objects()))
-    counts = {name: 0 for names in COUNTED.values() for name in names}
+    num_objects = {name: 0 for names in COUNTED.values() for name in names}
     for kind, number in kinds.items():
         if kind.__name__ in COUNTED.get(str(kind.__module__).partition(".")[0], ()):
-            counts[kind.__name__] += number
-    return {**counts, "rss": psutil.Process().memory_info().rss}
+            num_objects[kind.__name__] += number
+    return {**num_objects, "rss": psutil.Process().memory_info().rss}
 
 
 @dataclass

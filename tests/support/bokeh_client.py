@@ -70,8 +70,8 @@ class BokehClient:
 
     async def ask(self, msgtype: str, content: Any) -> dict[str, Any]:
         """Send a message and wait for the header of its reply."""
-        asked = self.send(msgtype, content)
-        return await self._reply(asked)
+        request_id = self.send(msgtype, content)
+        return await self._reply(request_id)
 
     async def patch(self, *events: Any) -> dict[str, Any]:
         """Change the document; the header of the reply is ``OK`` or ``ERROR``."""
@@ -93,9 +93,9 @@ class BokehClient:
 
     # what is received
 
-    async def _reply(self, asked: str) -> dict[str, Any]:
+    async def _reply(self, request_id: str) -> dict[str, Any]:
         def replies() -> Iterator[dict[str, Any]]:
-            return (header for header in self.messages if header.get("reqid") == asked)
+            return (header for header in self.messages if header.get("reqid") == request_id)
 
         await self.wait(lambda: any(replies()))
         return next(replies())

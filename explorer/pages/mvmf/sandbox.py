@@ -216,7 +216,7 @@ class Sandbox:
         if state is None or index >= len(state.mixture.components):
             return
         component = state.mixture.components.component(index)
-        match moved["what"]:
+        match moved["action"]:
             case "move":
                 self._follow_hand(state, index, component._replace(lat=moved["lat"], lon=moved["lon"]))
             case "drop":

@@ -262,7 +262,7 @@ class TrainingRuns:
         }
 
     def _do(self, request: Request) -> None:
-        action, run_id = str(request["what"]), str(request["id"])
+        action, run_id = str(request["action"]), str(request["id"])
         self._answered = int(request["serial"])
         if action == "open":
             self._model.param.update(run=run_id, epoch=-1, tab=RUNS)

@@ -31,12 +31,12 @@ function placeChild(parent, index, node) {
   if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null)
 }
 
-// send(what, fields) → serial. The last few requests are sent together, because of two quick messages the server may
+// send(action, fields) → serial. The last few requests are sent together, because of two quick messages the server may
 // see only the second. `isKept` selects the earlier ones that are sent again.
 function requestSender(model, isKept = () => true) {
-  return (what, fields = {}) => {
+  return (action, fields = {}) => {
     const serial = (model.requests.at(-1)?.serial ?? 0) + 1
-    model.requests = [...model.requests.filter(isKept).slice(-15), { what, ...fields, serial }]
+    model.requests = [...model.requests.filter(isKept).slice(-15), { action, ...fields, serial }]
     return serial
   }
 }

@@ -113,20 +113,20 @@ class Handles {
     event.preventDefault()
   }
 
-  put(id, place, what) {
+  put(id, place, action) {
     Object.assign(this.held.get(id), { place, to: null }) // the line started at its previous place
-    this.waiting = { id, what }
+    this.waiting = { id, action }
     this.place()
-    if (this.waiting && (what === "drop" || !this.busy)) this.send()
+    if (this.waiting && (action === "drop" || !this.busy)) this.send()
   }
 
   // The next place is sent once the last one has been drawn: a slow server gets fewer places, not a queue of them
   send() {
-    const { id, what } = this.waiting
+    const { id, action } = this.waiting
     this.waiting = null
     this.busy = true
     this.sentAt = this.view.scene.drawn
-    this.say(id, what)
+    this.say(id, action)
     this.view.after("handles", HANDLE_WAIT, () => this.rest())
   }
 
@@ -135,9 +135,9 @@ class Handles {
     if (this.waiting) this.send()
   }
 
-  say(id, what) {
+  say(id, action) {
     const { lat, lon } = this.held.get(id).place
     const serial = (this.view.model.moved?.serial ?? 0) + 1
-    this.view.model.moved = { id, what, lat, lon, serial }
+    this.view.model.moved = { id, action, lat, lon, serial }
   }
 }
