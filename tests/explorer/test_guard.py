@@ -28,7 +28,7 @@ from engine.errors import ChoiceError, DataError, RunError
 from engine.runs import RunStore
 from explorer import account, cli, guard, health, runs_panel, serving, visitor
 from explorer.guard import Guard
-from explorer.registry import ReadOnlyStore, open_store
+from explorer.registry import ReadOnlyStore, ServerStore, open_store
 from explorer.widgets.upload import UploadField
 from tests.support.workers import SMALL
 
@@ -313,7 +313,7 @@ def test_a_read_only_server_opens_such_a_store_and_takes_no_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
-    assert type(open_store()) is RunStore
+    assert type(open_store()) is ServerStore
     monkeypatch.setenv("HARMONIA_READ_ONLY", "1")
     assert type(open_store()) is ReadOnlyStore
     errors: list[Exception] = []
