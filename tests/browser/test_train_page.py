@@ -16,7 +16,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from safetensors.numpy import load_file
 
-from engine.config.model import SpatioTemporalConfig
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.pages.train.model import MOST_COMPARED
 from tests.support.browser import (
@@ -74,22 +73,6 @@ def settings(house: tuple[Server, Path]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def demo_training() -> dict[str, Any]:
-    """The preset `tiny` on three years of the demo ocean, for a few short epochs."""
-    demo = RunConfig.demo("sst").settings.model_dump(mode="json")
-    assert demo["model"] == SpatioTemporalConfig.preset("tiny").model_dump(mode="json")
-    return demo | {
-        "source": {"kind": "demo", "step_deg": 2.0, "seed": 0, "first_year": 2001, "years": 3},
-        "climatology_years": [2001, 2001],
-        "train_years": [2001, 2001],
-        "validation_years": [2002, 2002],
-        "test_years": [2003, 2003],
-        "epochs": NUM_EPOCHS,
-        "samples": 8,
-    }
-
-
 def import_config(page: Page, settings: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps({"version": 1, "seed": 3, "settings": settings}))
     page.locator("input[type=file]").set_input_files(path)
@@ -101,11 +84,11 @@ def the_run(page: Page) -> Locator:
 
 
 def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
-    page: Page, house: tuple[Server, Path], demo_training: dict[str, Any], tmp_path: Path
+    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
 ) -> None:
     server, home = house
     open_page(page, server.url + "?page=train", "Train")
-    import_config(page, demo_training, tmp_path / "config.json")
+    import_config(page, settings | {"epochs": NUM_EPOCHS}, tmp_path / "config.json")
     page.get_by_label("Name", exact=True).fill("Small")
     page.get_by_label("Name", exact=True).press("Enter")
 
@@ -117,7 +100,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     expect(page.get_by_role("alert").get_by_text("2 fields are invalid")).to_be_visible()
     expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
-    page.get_by_label("Window, rows × columns", exact=True).fill("60, 60")
+    page.get_by_label("Window, rows × columns", exact=True).fill("12, 12")
     page.get_by_label("Window, rows × columns", exact=True).press("Enter")
     page.get_by_label("Months per sample", exact=True).fill("1")
     page.get_by_label("Months per sample", exact=True).press("Enter")
@@ -186,13 +169,13 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
         "task": "sweep",
         "trial": settings | {"epochs": 1, "samples": 4},
         "space": {"learning_rate": {"kind": "range", "low": 1e-3, "high": 1e-2, "log": True}},
-        "trials": 6,
+        "trials": 3,
         "sampler": "random",
         "pruner": "none",
     }
     import_config(page, sweep, tmp_path / "sweep.json")
     page.get_by_role("button", name="Launch").click()
-    expect(page.get_by_text("6 trials of 6: 6 done.").first).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text("3 trials of 3: 3 done.").first).to_be_visible(timeout=LONG_MS)
     page.get_by_role("button", name="Use this configuration").click()
     expect(page.get_by_text("is in the form.")).to_be_visible()
     with RunStore(home) as store:

@@ -302,7 +302,7 @@ GOOD = {"pixels": np.ones((2, 8, 8)), "lat": 1.0, "lon": 2.0, "day": 3.0}
         ({"pixels": np.ones((8, 8))}, "no tile"),
         ({"lat": None}, "no tile: 'lat"),
         ({"day": None, "time": "yesterday"}, "no tile"),
-        ({"bands": ["one"]}, "1 names for 2 bands"),
+        ({"bands": ["one"]}, r"bands has the shape \(1,\) for pixels of \(1, 2, 8, 8\)"),
         ({"bounds": [10.0, 5.0, 0.0, 1.0]}, "the bounds are no box"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from tornado.websocket import WebSocketClosedError
 from explorer.pages import PAGES
 from tests.faults.messages import broken_frames, content, patch
 from tests.faults.watched_server import WatchedServer, watching
-from tests.support.bokeh_client import BokehClient, ConnectionEndedError
+from tests.support.bokeh_client import BokehClient, ConnectionEndedError, run_in_thread
 
 OURS = ("Rail", "RunList", "Globe", "NumberSlider", "FileBrowser", "SettingsForm", "DayBar", "Pyramid", "UploadField")
 PER_CONNECTION = 25
@@ -70,11 +69,11 @@ def traces(server: WatchedServer) -> str:
 
 
 def test_hostile_messages_disturb_nobody_else(server: WatchedServer) -> None:
-    asyncio.run(fuzz(server, 300, seed=0))
+    run_in_thread(fuzz(server, 300, seed=0))
     assert traces(server) == ""
 
 
 @pytest.mark.long
 def test_ten_thousand_hostile_messages(server: WatchedServer) -> None:
-    asyncio.run(fuzz(server, 10_000, seed=1))
+    run_in_thread(fuzz(server, 10_000, seed=1))
     assert traces(server) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from explorer.pages import PAGES
 from tests.faults.watched_server import WatchedServer, watching
-from tests.support.bokeh_client import BokehClient
+from tests.support.bokeh_client import BokehClient, run_in_thread
 from tests.support.browser import PATIENCE_MS
 
 NOTHING = {"Document": 1, "ServerSession": 0, "Shell": 0, "Session": 0, "PageView": 0, "Globe": 0}
@@ -45,7 +44,7 @@ def wait_until_gone(server: WatchedServer) -> dict[str, int]:
 
 def test_a_closed_session_leaves_nothing(server: WatchedServer) -> None:
     for _ in range(2):
-        asyncio.run(visit(server, ["basis", "embeddings", "data"]))
+        run_in_thread(visit(server, ["basis", "embeddings", "data"]))
     wait_until_gone(server)
 
 
@@ -53,12 +52,13 @@ def test_a_closed_session_leaves_nothing(server: WatchedServer) -> None:
 def test_two_hundred_sessions_take_no_more_memory_than_the_first_ones(server: WatchedServer) -> None:
     pages = [page.name for page in PAGES]
     for _ in range(3):
-        asyncio.run(visit(server, pages))
+        run_in_thread(visit(server, pages))
     before = wait_until_gone(server)["rss"]
     for number in range(200):
-        asyncio.run(visit(server, [pages[number % len(pages)]]))
+        run_in_thread(visit(server, [pages[number % len(pages)]]))
     assert wait_until_gone(server)["rss"] - before <= 20e6
 
 
 def test_the_log_is_in_order(server: WatchedServer) -> None:
-    assert "Traceback" not in Path(server.log).read_text(errors="replace")
+    text = Path(server.log).read_text(errors="replace")
+    assert "Traceback" not in text, text

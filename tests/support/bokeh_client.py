@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -19,6 +20,12 @@ from tests.support.browser import PATIENCE_MS
 
 _MOST_BYTES = 2**28
 _TOKEN = re.compile(r'"token":"([^"]+)"')
+
+
+def run_in_thread(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` on an event loop of its own: the thread of the tests may have Playwright's."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 class ConnectionEndedError(Exception):
