@@ -19,6 +19,7 @@ from typing import BinaryIO, TypeVar
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
+from engine.environment import whole_number
 from engine.errors import DiskFullError, RunError, StoreError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -72,13 +73,7 @@ def disk_reserve_bytes(folder: Path) -> int:
     Raises:
         RunError: the variable is no number.
     """
-    chosen = os.environ.get(DISK_RESERVE, "")
-    if not chosen:
-        return int(min(1e9, _disk_usage(folder)[0] / 50))
-    if not (chosen.isdigit() and len(chosen) < 12):
-        problem = f"{DISK_RESERVE} is {chosen[:80]!r}"
-        raise RunError(problem, "environment", "set it to a whole number of MB, 0 for none")
-    return int(chosen) * 10**6
+    return 10**6 * whole_number(DISK_RESERVE, int(min(1e3, _disk_usage(folder)[0] / 50e6)))
 
 
 def check_free_disk(folder: Path, num_bytes: int = 0) -> None:

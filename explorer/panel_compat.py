@@ -133,6 +133,12 @@ def follow_busy(page: Page, busy: param.Parameter) -> None:
         page.busy = busy  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def set_base_url(url: str) -> None:
+    """Where Panel sends people after a login; the parameter is read-only."""
+    with edit_readonly(pn.state):
+        pn.state.base_url = url  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def handle_exceptions(handler: Callable[[Exception], None]) -> None:
     """Call the method ``handler`` with what a callback of this session raises.
 

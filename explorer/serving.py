@@ -18,11 +18,11 @@ from bokeh.document import Document
 from panel.config import config
 from panel.io.server import Server
 from panel.io.state import state
-from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 
 from engine.errors import ChoiceError
 from explorer import account, guard
 from explorer.health import Health
+from explorer.panel_compat import set_base_url
 from explorer.switches import OPEN, READ_ONLY, is_on, listed_hosts
 
 log = logging.getLogger("harmonia")
@@ -101,8 +101,7 @@ def _is_closed(options: dict[str, Any]) -> bool:
 def _complete_base_url(prefix: str) -> None:
     """Tell Panel where the app lies: it sends people there after a login, and joins texts without a slash between."""
     base = f"/{prefix.strip('/')}/" if state.base_url == "/" else f"/{state.base_url.strip('/')}/"
-    with edit_readonly(state):
-        state.base_url = base.replace("//", "/")  # pyright: ignore[reportAttributeAccessIssue]
+    set_base_url(base.replace("//", "/"))
 
 
 def _who_may_come_in(options: dict[str, Any]) -> str:

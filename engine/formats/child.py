@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from engine.environment import whole_number
 from engine.errors import DataError, EngineError
 from engine.formats.limits import check_field, memory_limit
 
@@ -135,7 +136,7 @@ def _close() -> None:
 
 
 def _cpu_seconds() -> int:
-    return int(os.environ.get(CPU_LIMIT, _DEFAULT_CPU_S))
+    return whole_number(CPU_LIMIT, _DEFAULT_CPU_S, 1)
 
 
 def _refusal(path: str, end: _EndedError) -> DataError:

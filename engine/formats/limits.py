@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.environment import number
 from engine.errors import DataError
 
 FILE_MEMORY = "HARMONIA_FILE_MB"
@@ -35,7 +36,7 @@ _KINDS = (
 
 def memory_limit() -> int:
     """Bytes that opening a file may take: ``$HARMONIA_FILE_MB``, else 2500 MB."""
-    return int(float(os.environ.get(FILE_MEMORY, _DEFAULT_MB)) * 1e6)
+    return int(1e6 * number(FILE_MEMORY, _DEFAULT_MB))
 
 
 def check_memory(num_bytes: float, subject: str, where: str, remedy: str = "") -> None:

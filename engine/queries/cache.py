@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
+
+from engine.environment import whole_number
 
 Result = TypeVar("Result")
 
@@ -70,4 +71,4 @@ def sub_progress(progress: Progress, start: float, end: float) -> Progress:
 
 
 #: The cache of this process. HARMONIA_CACHE_MB sets its budget.
-CACHE = Cache(int(os.environ.get("HARMONIA_CACHE_MB", "512")) * 2**20)
+CACHE = Cache(whole_number("HARMONIA_CACHE_MB", 512) * 2**20)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from engine.environment import whole_number
 from engine.errors import RunError, StoreError
 from engine.files import load
 from engine.runs.process import gpus
@@ -32,12 +33,7 @@ _MAX_SLOTLESS = 16
 
 def num_slots() -> int:
     """How many runs may work on this machine at once: ``HARMONIA_SLOTS``, else one a GPU, else one."""
-    text = os.environ.get(SLOTS, "")
-    if not text:
-        return max(1, len(gpus()))
-    if not (text.isdigit() and 1 <= int(text) <= 64):
-        raise RunError(f"{SLOTS} is {text!r}", "environment", "set it to a whole number from 1 to 64")
-    return int(text)
+    return whole_number(SLOTS, 0, 1, 64) or max(1, len(gpus()))
 
 
 class Launcher:

@@ -6,9 +6,9 @@ the queue and, in its turn, the machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 
+from engine.environment import whole_number
 from engine.errors import RunError
 from engine.runs.record import RunRecord
 
@@ -24,12 +24,7 @@ def limit(variable: str) -> int:
     Raises:
         RunError: it is no whole number from 1.
     """
-    text = os.environ.get(variable, "")
-    if not text:
-        return _DEFAULTS[variable]
-    if not (text.isdigit() and len(text) < 10 and int(text) >= 1):
-        raise RunError(f"{variable} is {text[:80]!r}", "environment", "set it to a whole number from 1")
-    return int(text)
+    return whole_number(variable, _DEFAULTS[variable], 1)
 
 
 def require_place(records: Collection[RunRecord], owner: str) -> None:

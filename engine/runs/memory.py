@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 
-from engine.errors import RunError
+from engine.environment import whole_number
 from engine.runs.record import OUT_OF_MEMORY, Failure
 
 WORKER_MEMORY = "HARMONIA_WORKER_MEMORY"
@@ -20,14 +19,7 @@ def worker_memory_mb() -> int | None:
     Raises:
         RunError: the variable is no number, or too small for any run.
     """
-    text = os.environ.get(WORKER_MEMORY, "")
-    if not text:
-        return None
-    if not (text.isdigit() and len(text) < 12 and int(text) >= _MIN_MB):
-        raise RunError(
-            f"{WORKER_MEMORY} is {text[:80]!r}", "environment", f"set it to a whole number of MB, at least {_MIN_MB}"
-        )
-    return int(text)
+    return whole_number(WORKER_MEMORY, 0, _MIN_MB) or None
 
 
 def limit_memory() -> None:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.environment import number, whole_number
 from engine.errors import DataError, StoreError
 from engine.files import MAX_JSON_BYTES, check_free_disk, locked, read_file
 from engine.queries.server_files import upload_path, uploads_folder
@@ -39,12 +40,12 @@ _PARTIAL = ".part-"
 
 def upload_limit_mb() -> int:
     """The largest upload in MB: ``$HARMONIA_UPLOAD_MB``, else 200."""
-    return int(os.environ.get(UPLOAD_LIMIT, "200"))
+    return whole_number(UPLOAD_LIMIT, 200, 1)
 
 
 def uploads_kept_mb() -> float:
     """How many MB all uploads may take: ``$HARMONIA_UPLOADS_KEPT_MB``, else 2000."""
-    return float(os.environ.get(UPLOADS_KEPT, "2000"))
+    return number(UPLOADS_KEPT, 2000.0)
 
 
 def uploaded(name: str) -> Path:
