@@ -71,9 +71,18 @@ export function render({model, el}) {
     input.setAttribute('aria-describedby', note.id)
     const list = make('datalist')
     list.id = `list-${field.name}`
-    input.addEventListener('change', () => { delete rows.get(field.name).drawn; send('set', {name: field.name, text: input.type === 'checkbox' ? String(input.checked) : input.value}) })
+    input.addEventListener('input', () => { rows.get(field.name).isDirty = true })
+    input.addEventListener('change', () => { Object.assign(rows.get(field.name), {isDirty: false, drawn: null}); send('set', {name: field.name, text: input.type === 'checkbox' ? String(input.checked) : input.value}) })
     row.addEventListener('focusin', () => { row.dataset.focus = ''; describe(rows.get(field.name)) })
-    row.addEventListener('focusout', () => { delete row.dataset.focus; describe(rows.get(field.name)) })
+    row.addEventListener('focusout', () => {
+      delete row.dataset.focus
+      const parts = rows.get(field.name)
+      describe(parts)
+      if (parts?.isDirty) { // typed back to what it was, which is no change: show what has come meanwhile
+        parts.isDirty = false
+        input.value = parts.drawn = parts.field.text
+      }
+    })
     row.append(label, input, note, list)
     group(field.group).inner.append(row)
     return {row, label, input, note, list, kind: field.kind, group: field.group, field}
@@ -109,8 +118,8 @@ export function render({model, el}) {
       const {input} = parts
       if (field.kind === 'choice') options(input, field.options)
       if (field.kind === 'switch') input.checked = field.text === 'true'
-      // an answer to an earlier change must not undo a later input
-      else if (parts.drawn !== field.text) input.value = parts.drawn = field.text
+      // an answer to an earlier change must not undo a later input, nor take away what is being typed
+      else if (parts.drawn !== field.text && !parts.isDirty) input.value = parts.drawn = field.text
       if (field.suggestions?.length) {
         parts.list.replaceChildren(...field.suggestions.map(text => element('option', {value: text})))
         input.setAttribute('list', parts.list.id)

@@ -216,6 +216,29 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 
 
+def test_what_is_being_typed_stays_when_the_form_changes(
+    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    open_page(page, house[0].url + "?page=train&face=new&task=sst", "Train")
+    window = page.get_by_label("Window, rows × columns", exact=True)
+    before = window.input_value()
+    window.fill("13, 12")
+    import_config(page, settings, tmp_path / "config.json")
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value(str(settings["epochs"]))
+    expect(window).to_have_value("13, 12")
+    window.press("Enter")
+    expect(page.get_by_text("patch height 4 does not divide 13; 12 and 16 do").first).to_be_visible()
+    # typed back to what it was: nothing is changed, and what came meanwhile is shown
+    window.fill("12, 12")
+    window.press("Enter")
+    expect(page.get_by_role("button", name="Launch")).to_be_enabled()
+    window.press_sequentially("5")
+    window.press("Backspace")
+    page.get_by_label("Name", exact=True).focus()
+    expect(window).to_have_value("12, 12")
+    assert before != "12, 12"
+
+
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, house: tuple[Server, Path]) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sst&set=%7B%22nothing%22:1%7D&seed=-4&smooth=5", "Train")
     expect(page.get_by_text("the draft in the address has unknown fields: nothing")).to_be_visible()

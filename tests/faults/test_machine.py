@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.errors import StoreError
@@ -225,7 +226,12 @@ def moved(folder: Path) -> None:
 
 def copied_back(folder: Path) -> None:
     copy = folder.parent.parent / "copy"
+    status = load(Status, folder / "status.json")
+    assert status is not None
+    worker = psutil.Process(status.process.pid)
+    worker.suspend()  # the files of a run at work come and go
     shutil.copytree(folder, copy)
+    worker.resume()
     folder.rename(folder.parent.parent / "original")
     copy.rename(folder)
 
