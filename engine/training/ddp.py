@@ -27,7 +27,7 @@ from engine.runs.run_folder import RunFolder
 from engine.runs.tasks import load_task
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 _JOIN_S = 10.0
 _PRECISION: dict[str, Literal["bf16-mixed", "32-true"]] = {"bfloat16": "bf16-mixed", "float32": "32-true"}
@@ -66,7 +66,7 @@ class ReadOnlyRun(RunContext):
 
 def single_fabric(settings: SSTSettings) -> Fabric:
     """One process on one device, with the precision of the settings."""
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     return Fabric(accelerator=settings.accelerator, devices=1, precision=_PRECISION[settings.precision])
 
@@ -74,7 +74,7 @@ def single_fabric(settings: SSTSettings) -> Fabric:
 @contextmanager
 def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
     """The run's devices; with several, the other ranks of this machine run as long as the block."""
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     if settings.devices * settings.nodes == 1:
         yield single_fabric(settings)

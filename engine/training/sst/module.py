@@ -17,7 +17,7 @@ from engine.training.trainer import Metrics, StateDict, TrainingModule, load_wei
 from engine.typed import Floats
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 Loss = Literal["l1", "l2", "gaussian"]
 

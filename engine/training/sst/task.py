@@ -29,7 +29,7 @@ from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_all, 
 from engine.training.trainer import Clock, Metrics, Trainer, TrainingTask
 
 if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
 CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
