@@ -1,6 +1,6 @@
 """SIGKILL of small runs of all tasks: ``python -m tests.faults.storm --kills 1000 --tally FILE``.
 
-A trial is one run that is killed once to three times: at a random moment after its first checkpoint, or inside a write
+A trial is one run that is killed once to six times: at a random moment after its first checkpoint, or inside a write
 (before it, torn, or after it). It is resumed until it is done, and its results are compared with those of a run that
 nothing disturbed. Every trial follows from its number, the seed. ``FILE`` is written after each trial; a storm that was
 stopped goes on with the next number. ``lost`` lists every trial whose results differ or that did not end.
@@ -44,7 +44,7 @@ RESULTS = {
     "expert": ("expert.safetensors", "scores.json"),
     "reconstruct": ("reconstruction.nc",),
 }
-MOST_KILLS = 3
+MOST_KILLS = 6
 _EXTRA_S = 1.0  # random moments lie within this time after the first checkpoint
 
 
