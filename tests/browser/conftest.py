@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,24 +70,37 @@ def context(shared_context: BrowserContext) -> Iterator[BrowserContext]:
     shared_context.clear_cookies()
 
 
-@pytest.fixture
-def page(page: Page, servers: dict[tuple[str, ...], Server]) -> Iterator[Page]:
-    """A page that fails the test when it raises an error, requests another host, or the server's log shows an error."""
+@contextmanager
+def watched(page: Page, servers: dict[tuple[str, ...], Server]) -> Iterator[Page]:
+    """Fails at its end where the page raised an error or requested another host, or a server's log shows an error."""
     faults: list[str] = []
     before = {key: len(server.log_text()) for key, server in servers.items()}
-    page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-    page.on("console", lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None)
 
     def watch(url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.hostname not in ("localhost", "127.0.0.1"):
             faults.append(f"another host was requested: {url}")
 
-    page.on("request", lambda request: watch(request.url))
-    page.on("websocket", lambda socket: watch(socket.url))
+    listeners: dict[str, Callable[..., None]] = {
+        "pageerror": lambda error: faults.append(f"page error: {error}"),
+        "console": lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
+        "request": lambda request: watch(request.url),
+        "websocket": lambda socket: watch(socket.url),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]
     yield page
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     for key, server in servers.items():
         output = server.log_text()[before.get(key, 0) :]
         if SERVER_FAULTS.search(output):
             faults.append(f"server log of {key[0]}:\n{output}")
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def page(page: Page, servers: dict[tuple[str, ...], Server]) -> Iterator[Page]:
+    """A page that fails the test when it raises an error, requests another host, or the server's log shows an error."""
+    with watched(page, servers):
+        yield page

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
+from tests.browser.conftest import watched
 from tests.browser.globe_app import cap, colours, coordinates, product, smooth, with_hole
 from tests.browser.globe_page import (
     APP,
@@ -31,15 +33,54 @@ from tests.browser.globe_page import (
     value_at,
     values_in,
 )
+from tests.support.browser import Server, patient
 
 PLACES = [(90, 0), (-90, 0), (89, 120), (-88, -60), (0, 180), (12, -179.7), (-33, 179.4), (45, 0), (5, -93), (-61, 77)]
 MISSING = [0x3A, 0x43, 0x52]  # theme.js, dark
 VIEWS = [(20, -30), (90, 0), (-90, 40), (5, 180), (-10, 90)]
 
 
+FIRST_VIEW = {
+    "projection": "globe",
+    "center_lat": 0.0,
+    "center_lon": 0.0,
+    "zoom": 1.0,
+    "swipe": 0.5,
+    "vmin": -1.0,
+    "vmax": 1.0,
+    "blocks": False,
+    "dim_outside": True,
+}
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser, browser_context_args: dict[str, object]) -> Iterator[dict[str, Page]]:
+    """The pages that stand open, by case: a test looks at one, and opening it costs more than the look."""
+    context = patient(browser.new_context(**browser_context_args))  # type: ignore[arg-type]
+    pages: dict[str, Page] = {"": context.new_page()}
+    yield pages
+    context.close()
+
+
 @pytest.fixture
-def opened(page: Page, serve: Callable[..., str]) -> Opener:
-    return lambda case="points": open_globe(page, serve(APP), case)
+def opened(
+    pages: dict[str, Page], servers: dict[tuple[str, ...], Server], serve: Callable[..., str]
+) -> Iterator[Opener]:
+    """``opened(case)``: the page of a case at its first view."""
+    with ExitStack() as watching:
+
+        def open_case(case: str = "points") -> Page:
+            is_new = case not in pages
+            if is_new:
+                pages[case] = pages[""].context.new_page()
+            page = watching.enter_context(watched(pages[case], servers))
+            if is_new:
+                open_globe(page, serve(APP), case)
+            page.bring_to_front()  # a page behind another draws a frame a second
+            change(page, **FIRST_VIEW)
+            return page
+
+        yield open_case
 
 
 @pytest.mark.parametrize("case", ["points", "cells"])
@@ -148,10 +189,11 @@ def test_harmonics_are_drawn_as_the_dense_field_is(opened: Opener) -> None:
 
 def test_range_and_colours_change_without_a_new_field(opened: Opener) -> None:
     page, field = opened("points"), field_of("points")
+    drawn = canvas(page).evaluate("canvas => canvas.parentNode.dataset.drawn")
     change(page, center_lat=20, center_lon=-30, vmin=-2.0, vmax=2.0)
     color = color_at(pixels(page), SIDE / 2, SIDE / 2)
     np.testing.assert_allclose(color, expected_color(value_at(field, 20, -30) / 2), atol=LEVELS)
-    assert canvas(page).evaluate("canvas => canvas.parentNode.dataset.drawn") == "1"
+    assert canvas(page).evaluate("canvas => canvas.parentNode.dataset.drawn") == drawn
 
 
 def test_domain_dims_what_lies_outside(opened: Opener) -> None:
