@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
-from engine.errors import CancelledError, ChoiceError, EngineError
+from engine.errors import CancelledError, ChoiceError, EngineError, RunError
 from engine.runs.checkpoints import Checkpoint, read_checkpoint
 from engine.runs.context import RunContext
 from engine.runs.heartbeat import log
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _JOIN_S = 10.0
+_POLL_S = 0.2
 _PRECISION: dict[str, Literal["bf16-mixed", "32-true"]] = {"bfloat16": "bf16-mixed", "float32": "32-true"}
 
 
@@ -93,19 +97,63 @@ def fabric_of(settings: SSTSettings, run: RunContext) -> Generator[Fabric]:
 
 @contextmanager
 def _local_ranks(settings: SSTSettings, run: RunContext) -> Generator[None]:
-    """Start the other ranks of this machine from rank 0 and join them at the end; the environment holds their rank."""
+    """Start the other ranks of this machine from rank 0 and join them at the end; the environment holds their rank.
+
+    Raises:
+        RunError: rank 0 cannot go on because another rank of this machine has died.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     is_rank_zero = "LOCAL_RANK" not in os.environ
     if is_rank_zero:
         os.environ |= {**_rendezvous(settings), "NODE_RANK": "0", "LOCAL_RANK": "0"}
         processes = [_start(run.folder, 0, rank) for rank in range(1, settings.devices)]
+    joining = threading.Event()
+    threading.Thread(target=_watch, args=(processes, joining), daemon=True).start()
     try:
         yield
+    except RuntimeError as error:  # of a collective operation, or of the work itself
+        if (death := _first_death(processes)) is None:
+            raise
+        raise RunError(death, str(run.folder), "resume the run: it goes on from its last checkpoint") from error
     finally:
+        joining.set()
         _join(processes)
         if is_rank_zero:
             for name in ("NODE_RANK", "LOCAL_RANK"):
                 del os.environ[name]
+
+
+def _first_death(processes: Sequence[subprocess.Popen[bytes]]) -> str | None:
+    """Which rank ended otherwise than well, in words; its connection may be lost a moment before its process is."""
+    deadline = time.monotonic() + 1.0
+    while True:
+        for rank, process in enumerate(processes, 1):
+            if process.poll() not in (None, 0):
+                return f"the process of rank {rank} ended with code {process.returncode}"
+        if time.monotonic() > deadline or not processes:
+            return None
+        time.sleep(_POLL_S)
+
+
+def _watch(processes: Sequence[subprocess.Popen[bytes]], joining: threading.Event) -> None:
+    """End this process when another rank has died and it waits for that rank all the same.
+
+    A collective operation fails at once where a connection is lost, but a rank that never came to the rendezvous is
+    waited for half an hour. The run is then read as interrupted.
+    """
+    while not joining.wait(_POLL_S):
+        if any(process.poll() not in (None, 0) for process in processes):
+            if not joining.wait(_JOIN_S):
+                log(f"{_first_death(processes)}; rank 0 still waits for it and ends as well")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return
+
+
+def _end_with(parent: int) -> None:
+    """End this rank when the process that started it is gone: nobody would notice what it does, or stop it."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _rendezvous(settings: SSTSettings) -> dict[str, str]:
@@ -159,6 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.rank is None:
             started = [_start(folder, arguments.node, rank) for rank in range(settings.devices)]
             return max(process.wait() for process in started)
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         load_task(config.task)(settings, ReadOnlyRun(folder, config))
     except CancelledError:
         return 1

@@ -31,6 +31,7 @@ from engine.config.sweep import Choices, SweepSettings
 from engine.embedding import HarmonicBasis
 from engine.files import write_atomic
 from engine.runs import BasisSettings, LandSettings, Run, RunConfig, RunStore, TableSettings
+from tests.support import workers
 from tests.support.ocean import write_days
 from tests.support.trainings import SMALL, untrained
 from tests.support.workers import INJECT, describe, kill_worker, new_home, processes_of, wait_for, wait_until_ended
@@ -45,6 +46,7 @@ RESULTS = {
     "reconstruct": ("reconstruction.nc",),
 }
 MOST_KILLS = 6
+_PATIENCE_S = 1800.0  # a storm of hours may have to leave the machine to other work
 _EXTRA_S = 1.0  # random moments lie within this time after the first checkpoint
 
 
@@ -185,6 +187,7 @@ class Storm:
 
     def _kill_at_a_moment(self, run: Run, rng: random.Random) -> bool:
         self._store.launch(run)
+        wait_for(lambda: run.state != "queued", "the run to work", run)
         wait_for(lambda: run.files.checkpoint().exists() or run.state == "done", "the first checkpoint", run)
         time.sleep(rng.uniform(0.0, _EXTRA_S))  # the moment of the kill is what is being tried
         return run.state == "running" and kill_worker(run)
@@ -234,6 +237,7 @@ def main() -> int:
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     arguments = parser.parse_args()
+    workers.PATIENCE_S = _PATIENCE_S
     tally = storm(Tally.open(arguments.tally.absolute()), arguments.kills, tuple(arguments.tasks))
     print(f"{tally.num_kills} kills in {tally.trials} trials, {len(tally.lost)} lost: {dict(tally.kills)}")
     return 1 if tally.lost else 0

@@ -65,8 +65,8 @@ class SSTModule(TrainingModule):
         self._halvings = self._halved_at = 0
         self._first_loss: float | None = None
         self._smooth_loss = 0.0
-        # the same first weights everywhere, then another stream of random numbers for each process
-        cast(Any, torch).manual_seed(seed + fabric.global_rank)
+        self._seed = seed
+        cast(Any, torch).manual_seed(seed)
 
     @property
     def ema_model(self) -> SpatioTemporalModel:
@@ -122,7 +122,14 @@ class SSTModule(TrainingModule):
         return self.settings.loss != "gaussian" and self._smooth_loss > _DIVERGED * self._first_loss
 
     def training_step(self, batch: Sequence[Batch]) -> Metrics:
-        """As the base class, and an update of the average; counts and statistics of layers are taken as they are."""
+        """As the base class, and an update of the average; counts and statistics of layers are taken as they are.
+
+        Of several processes each has a stream of random numbers of its own, which follows from its rank and the step: a
+        checkpoint holds the generators of the first one only.
+        """
+        if self.fabric.world_size > 1:
+            number = self.step * self.fabric.world_size + self.fabric.global_rank
+            cast(Any, torch).manual_seed(self._seed + number)
         metrics = super().training_step(batch)
         self._average.update_parameters(self.model)
         return metrics
