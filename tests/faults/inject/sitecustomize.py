@@ -4,13 +4,16 @@
 ``before`` the call, ``after`` it, or ``torn``, with only half of the temporary file, or of the bytes, written. With
 ``full``, this call and all later ones find the disk full instead; with ``slow`` they take a tenth of a second each.
 ``HARMONIA_LIMIT=NAME:N`` sets a resource limit. With ``HARMONIA_CLOCK`` its clock jumps by a day, to and fro.
+``HARMONIA_HOST=NAME`` gives every process the name and the boot of another machine.
 """
 
 import errno
 import itertools
 import os
+import pathlib
 import resource
 import signal
+import socket
 import sys
 import time
 
@@ -59,3 +62,9 @@ if "HARMONIA_CLOCK" in os.environ and "engine.runs.worker" in sys.orig_argv:
     _jumps = itertools.cycle([0.0, 86_400.0, -86_400.0])
     _clock = time.time
     time.time = lambda: _clock() + next(_jumps)
+if "HARMONIA_HOST" in os.environ:
+    _host, _read_text = os.environ["HARMONIA_HOST"], pathlib.Path.read_text
+    socket.gethostname = lambda: _host
+    pathlib.Path.read_text = lambda path, *arguments, **keywords: (
+        f"boot of {_host}\n" if path.name == "boot_id" else _read_text(path, *arguments, **keywords)
+    )
