@@ -413,3 +413,17 @@ def test_a_server_ends_although_a_thread_still_works(script: Callable[[str], sub
     server.terminate()
     assert server.stdout.readline() == "closed\n"
     assert server.wait() == 0
+
+
+def test_failed_logins_are_counted_by_name_and_address_for_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("explorer.account.time.monotonic", lambda: now)
+    failures = account.Failures()
+    for _ in range(account.MAX_FAILURES):
+        assert not failures.are_too_many("eve", "192.0.2.7")
+        failures.add("eve", "192.0.2.7")
+    assert failures.are_too_many("eve", "192.0.2.7")
+    assert not failures.are_too_many("eve", "192.0.2.8")
+    assert not failures.are_too_many("ada", "192.0.2.7")
+    now += account.PERIOD_S
+    assert not failures.are_too_many("eve", "192.0.2.7")

@@ -269,6 +269,21 @@ def test_the_login_opens_the_page_that_was_wanted(closed: Server) -> None:
     assert PASSWORD not in closed.log_text()
 
 
+def test_passwords_cannot_be_tried_without_end(closed: Server) -> None:
+    """Two processes count for themselves, so that twice as many are tried; another name is not kept waiting."""
+
+    def try_it(name: str, password: str) -> str:
+        form = urlencode({"username": name, "password": password})
+        answer = ask(closed, "/h/login", "POST", form, Content_Type="application/x-www-form-urlencoded")
+        return answer.headers["location"]
+
+    refused = ["Too+many+wrong" in try_it("eve", f"guess {number}") for number in range(60)]
+    assert not any(refused[:10])
+    assert all(refused[-20:])
+    assert "Too+many+wrong" in try_it("eve", PASSWORD)
+    assert "error=" not in try_it("ada", PASSWORD)
+
+
 def test_who_is_not_logged_in_gets_no_further(closed: Server) -> None:
     assert ask(closed, "/h/explorer/ws", Connection="Upgrade", Upgrade="websocket").status in (400, 403)
     assert ask(closed, "/h/explorer/metadata").status == 302
