@@ -56,7 +56,8 @@ def tiles(num_columns: int | None = None) -> dict[str, Any]:
     return {
         **(wrap if num_columns is None else grid),
         "gap": "4px",
-        ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {**button, "flex": "1 1 auto"},
+        # Material's full-width group gives each button a whole row
+        ".MuiToggleButton-root.MuiToggleButtonGroup-grouped": {**button, "flex": "1 1 auto", "width": "auto"},
     }
 
 
