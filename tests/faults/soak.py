@@ -23,11 +23,12 @@ from playwright.async_api import Browser, async_playwright
 from explorer.pages import PAGES
 from tests.faults.watched_server import WatchedServer, watching
 from tests.support.bokeh_client import BokehClient
-from tests.support.browser import PATIENCE_MS, QUIET
+from tests.support.browser import LONG_MS, QUIET
 
 GROWTH = 1.05
 _ERRORS = re.compile(r"Traceback|Error running application handler|\bERROR\b|callback failed|work failed")
 _VISITS = 4  # pages of a tab before it closes
+_LOOKS_S = 10.0, 50.0  # at a page: 20 people who never look would be a load of hundreds
 
 
 @dataclass
@@ -58,7 +59,7 @@ async def client_tabs(url: str, tally: Tally, random_: random.Random) -> None:
             began = time.monotonic()
             await client.show(page.name)
             tally.note(began)
-            await asyncio.sleep(random_.uniform(0.0, 4.0))
+            await asyncio.sleep(random_.uniform(*_LOOKS_S))
         client.close()
 
 
@@ -68,13 +69,13 @@ async def browser_tabs(browser: Browser, url: str, tally: Tally, random_: random
         tally.opened += 1
         context = await browser.new_context()
         tab = await context.new_page()
-        tab.set_default_timeout(PATIENCE_MS)
+        tab.set_default_timeout(LONG_MS)
         for page in random_.sample(PAGES, _VISITS):
             began = time.monotonic()
             await tab.goto(f"{url}?page={page.name}")
             await tab.wait_for_function("document.documentElement.dataset.ready === 'true'")
             tally.note(began)
-            await asyncio.sleep(random_.uniform(0.0, 4.0))
+            await asyncio.sleep(random_.uniform(*_LOOKS_S))
         await context.close()
 
 
