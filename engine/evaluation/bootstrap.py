@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -38,8 +39,7 @@ def margin_interval(model: Floats, baseline: Floats, seed: int = 0) -> tuple[flo
     model, baseline = model[:, months][:, :, blocks], baseline[months][:, blocks]
     if max(baseline.shape) < MIN_UNITS:
         return None
-    rng = np.random.default_rng(seed)
-    weights = [draw_weights(size, NUM_DRAWS, rng) for size in model.shape]
+    weights = [draw_weights(size, NUM_DRAWS, (seed, axis)) for axis, size in enumerate(model.shape)]
     draws = drawn_margins(model, baseline, *weights)
     draws = draws[np.isfinite(draws)]
     margin = 1.0 - model.mean(axis=0).sum() / baseline.sum()
@@ -49,12 +49,17 @@ def margin_interval(model: Floats, baseline: Floats, seed: int = 0) -> tuple[flo
     return float(margin + stretch * (low - margin)), float(margin + stretch * (high - margin))
 
 
-def draw_weights(num_units: int, num_draws: int, rng: np.random.Generator) -> Floats:
+@lru_cache(maxsize=8)  # the parts of one verdict, and runs on the same months, have the same numbers of units
+def draw_weights(num_units: int, num_draws: int, seed: tuple[int, int]) -> Floats:
     """(draw, unit) how often a unit counts: n − 1 of n drawn with replacement, times n/(n − 1); 1 of a single one."""
-    if num_units == 1:
-        return np.ones((num_draws, 1))
-    num_drawn = rng.multinomial(num_units - 1, np.full(num_units, 1.0 / num_units), num_draws)
-    return num_drawn.astype(np.float64) * (num_units / (num_units - 1.0))
+    weights: Floats = np.ones((num_draws, 1))
+    if num_units > 1:
+        drawn = np.random.default_rng(seed).integers(0, num_units, (num_draws, num_units - 1))
+        flat = (drawn + num_units * np.arange(num_draws)[:, None]).ravel()
+        times = np.bincount(flat, minlength=num_draws * num_units).astype(np.float64)
+        weights = times.reshape(num_draws, num_units) * (num_units / (num_units - 1.0))
+    weights.setflags(write=False)
+    return weights
 
 
 def drawn_margins(model: Floats, baseline: Floats, seeds: Floats, months: Floats, blocks: Floats) -> Floats:

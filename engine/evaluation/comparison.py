@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 
 from engine.config.baselines import BASELINE_TITLES, baseline_title
-from engine.errors import DataError
+from engine.errors import StoreError
 from engine.evaluation.bootstrap import margin_interval
 from engine.typed import Floats
 
@@ -52,7 +52,7 @@ class Comparison:
     """Model and best baseline on the same cells.
 
     Attributes:
-        title: which cells.
+        stratum, label: which cells, as in the scores; ``title``: what they are called.
         level: ``lower`` where the model's error is, ``higher`` where the baseline's is lower; ``level`` where the
             interval holds 0, and where none is known, below a margin of 5 %.
         margin: 1 − error of the model/error of the baseline, positive where the model's is lower.
@@ -63,6 +63,8 @@ class Comparison:
         text: the level and the margin in words.
     """
 
+    stratum: str
+    label: str
     title: str
     level: Level
     margin: float
@@ -111,6 +113,8 @@ def compare(runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None
     if equal and len(equal) == len(errors) - 1:
         title += ", as all others"
     return Comparison(
+        stratum.name,
+        stratum.label,
         stratum.title,
         level,
         margin,
@@ -152,7 +156,7 @@ class BlockErrors:
         """The sums of all runs; None where one of them holds none.
 
         Raises:
-            DataError: they are damaged, or of other months or blocks.
+            StoreError: they are damaged, or of other months or blocks.
         """
         if not runs or not all(value_at(run, "model", "blocks") for run in runs):
             return None
@@ -179,8 +183,8 @@ class BlockErrors:
         return margin_interval(model, other.mean(axis=0), seed)
 
 
-def _damaged() -> DataError:
-    return DataError(
+def _damaged() -> StoreError:
+    return StoreError(
         "the sums by block and month are damaged, or those of other months or cells", "scores", "score the run again"
     )
 

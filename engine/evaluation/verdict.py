@@ -71,7 +71,8 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0) -> Verdict:
         seed: of the draws.
 
     Raises:
-        DataError: there is no error of a model and of a baseline in the scores, or their sums are damaged.
+        DataError: there is no error of a model and of a baseline in the scores.
+        StoreError: their sums by block and month are damaged, or those of several runs are of other months or blocks.
     """
     runs: Sequence[Scores] = [scores] if isinstance(scores, Mapping) else scores
     blocks = BlockErrors.of(runs)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.errors import DataError
+from engine.errors import DataError, StoreError
 from engine.evaluation import verdict
 from engine.evaluation.blocks import LABELS, Blocks
 from engine.evaluation.bootstrap import draw_weights, drawn_margins, margin_interval
 from engine.evaluation.report import report
 from engine.models.baselines import Baselines
+from engine.queries.verdicts import run_verdict, score_rows, validation_verdict, verdict_of
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid
 from engine.training.sst.holdout import HoldOutSet
 from tests.support.months import GRID, LAND, climatology_field, months_of
@@ -144,7 +147,7 @@ def test_without_errors_there_is_no_verdict() -> None:
 def test_damaged_sums_are_refused(damage: Any) -> None:
     scores = with_blocks(model=0.2, mean=0.3)
     scores["mean"]["blocks"]["abs_error"] = damage
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         verdict(scores)
 
 
@@ -223,16 +226,16 @@ def drawn_one_by_one(model, baseline, seeds, months, blocks) -> list[float]:
 def test_draws_as_products_are_those_of_plain_loops() -> None:
     rng = np.random.default_rng(1)
     model, baseline = rng.uniform(1, 2, (3, 4, 5)), rng.uniform(1, 2, (4, 5))
-    weights = [draw_weights(size, 30, rng) for size in model.shape]
+    weights = [draw_weights(size, 30, (0, axis)) for axis, size in enumerate(model.shape)]
     expected = drawn_one_by_one(model, baseline, *weights)
     np.testing.assert_allclose(drawn_margins(model, baseline, *weights), expected, rtol=1e-12)
 
 
 def test_weights_keep_the_number_of_units_and_have_the_variance_of_one() -> None:
-    weights = draw_weights(5, 20_000, np.random.default_rng(0))
+    weights = draw_weights(5, 20_000, (0, 0))
     np.testing.assert_allclose(weights.sum(axis=1), 5.0)
     np.testing.assert_allclose(weights.var(axis=0), 1.0, rtol=0.05)
-    assert (draw_weights(1, 3, np.random.default_rng(0)) == 1.0).all()
+    assert (draw_weights(1, 3, (0, 0)) == 1.0).all()
 
 
 @pytest.mark.parametrize(
@@ -272,3 +275,64 @@ def test_the_interval_is_the_same_for_the_same_seed() -> None:
     scores = with_blocks(model=0.2, mean=0.3)
     assert verdict(scores, seed=1) == verdict(scores, seed=1)
     assert verdict(scores, seed=1).interval != verdict(scores, seed=2).interval
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def write_scores(folder: Path, scores: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scores.json").write_text(json.dumps(scores))
+    return folder
+
+
+def test_a_run_has_the_verdict_of_its_scores(tmp_path: Path) -> None:
+    scores = with_blocks(model=0.2, mean=0.3)
+    folder = write_scores(tmp_path / "first", scores)
+    assert run_verdict(folder, "sst") == verdict(scores)
+    assert run_verdict(folder, "expert") is None
+    assert run_verdict(tmp_path / "none", "sst") is None
+    write_scores(folder, with_blocks(model=0.4, mean=0.3))
+    os.utime(folder / "scores.json", ns=(1, 1))
+    assert (run_verdict(folder, "sst") or verdict(scores)).level == "higher", "it is read again when it changes"
+    other = write_scores(tmp_path / "second", with_blocks(model=0.3, mean=0.3))
+    assert "mean of 2 seeds" in (verdict_of([folder, other]) or verdict(scores)).text
+    assert verdict_of([folder, tmp_path / "none"]) is None
+    assert run_verdict(write_scores(tmp_path / "alone", plain(model=0.2)), "sst") is None
+
+
+def test_a_sweep_has_the_verdict_of_its_best_trial(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    ids = [f"20260101-00000{number}-0123456789" for number in range(3)]
+    for number, run in enumerate(ids):
+        write_scores(runs / run, with_blocks(model=0.2 + 0.1 * number, mean=0.3))
+    trial = {"state": "done", "chosen": {}, "scores": [], "why": ""}
+    trials = [
+        {**trial, "number": n, "run": run, "value": value} for n, run, value in ((0, ids[1], 0.2), (1, ids[0], 0.3))
+    ]
+    (runs / ids[2] / "trials.json").write_text(json.dumps({"fields": [], "trials": trials, "importance": {}}))
+    assert run_verdict(runs / ids[2], "sweep") == run_verdict(runs / ids[1], "sst")
+    trials[0]["run"] = "../../elsewhere"
+    (runs / ids[2] / "trials.json").write_text(json.dumps({"fields": [], "trials": trials, "importance": {}}))
+    with pytest.raises(StoreError, match="not the id of a run"):
+        run_verdict(runs / ids[2], "sweep")
+
+
+def test_a_training_is_compared_on_its_validation_months() -> None:
+    last = {"val_mae": 0.2, "val_mae_mean": 0.3, "val_mae_climatology": 0.25, "best_mae": 0.1}
+    result = validation_verdict(last)
+    assert result is not None
+    assert (result.level, result.baseline, result.interval) == ("lower", "climatology", None)
+    assert validation_verdict({"train_loss": 1.0}) is None
+    assert validation_verdict({"val_mae": float("nan"), "val_mae_mean": 0.3}) is None
+
+
+def test_rows_of_a_file_hold_verdict_and_scores() -> None:
+    scores = with_blocks(model=0.2, mean=0.3)
+    result = verdict(scores)
+    rows = score_rows(scores, result)
+    assert rows[0]["value"] == result.text
+    assert {"level", "baseline", "margin", "margin_low", "margin_high"} <= {str(row["metric"]) for row in rows}
+    assert {row["estimate"] for row in rows} == {"verdict", "model", "mean"}
+    assert all(isinstance(row["value"], str | float) for row in rows)
+    assert len(score_rows(plain(model=0.2), None)) == 1
