@@ -191,7 +191,9 @@ def _damaged() -> StoreError:
 
 def _short(level: Level, margin: float, interval: Interval | None) -> str:
     bounds = "" if interval is None else f" ({interval_text(interval)})"
-    return (difference(margin) if level != "level" else "no clear difference") + bounds
+    if level == "level":
+        return f"no clear difference{bounds}"
+    return difference(margin) + bounds.replace(f" {level})", ")")
 
 
 def difference(margin: float) -> str:

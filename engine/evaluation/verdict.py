@@ -98,16 +98,14 @@ def _headline(sea: Comparison, num_baselines: int) -> str:
 
 def _details(sea: Comparison, num_runs: int, has_blocks: bool) -> str:
     seeds = f" (mean of {num_runs} seeds)" if num_runs > 1 else ""
-    errors = f": {sea.model_error:.3f} K{seeds} against {sea.baseline_error:.3f} K"
+    errors = f". Mean absolute error {sea.model_error:.3f} K{seeds} against {sea.baseline_error:.3f} K"
     if sea.level == "level":
         errors += f", {difference(sea.margin)}"
     if sea.interval is not None:
         return f"{errors}; {100 * LEVEL:.0f} % interval: {interval_text(sea.interval)}."
     why = "too few months and blocks of the sea" if has_blocks else "the scores hold no sums by block and month"
-    return (
-        f"{errors}. No interval is known ({why}); less than {100 * LEVEL_WITHOUT_INTERVAL:.0f} % counts as no clear"
-        " difference."
-    )
+    small = f"less than {100 * LEVEL_WITHOUT_INTERVAL:.0f} % counts as no clear difference"
+    return f"{errors}. No interval is known ({why}); {small}."
 
 
 def _exceptions(sea: Comparison, parts: Sequence[tuple[Stratum, Comparison]]) -> str:

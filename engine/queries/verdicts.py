@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.errors import DataError
+from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict, verdict
 from engine.queries.cache import CACHE
 from engine.queries.train.run_files import read_scores, scores_key
 from engine.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from engine.queries.train.curves import SweepSummary
 
 _VERDICT_BYTES = 8192
 _VALIDATION = "val_mae"
@@ -94,9 +98,24 @@ def _row(estimate: str, stratum: str, label: str, metric: str, value: str | floa
     return {"estimate": estimate, "stratum": stratum, "label": label, "metric": metric, "value": value}
 
 
+def trial_verdicts(folder: Path, sweep: SweepSummary) -> dict[int, Verdict]:
+    """The verdicts on the trials of a sweep by their numbers, of those that are scored."""
+    verdicts: dict[int, Verdict] = {}
+    for trial in sweep.scored:
+        with suppress(StoreError):  # the trial's own page shows it
+            result = None if trial.run is None else verdict_of([_trial_folder(folder, trial.run)])
+            if result is not None:
+                verdicts[trial.number] = result
+    return verdicts
+
+
 def _best_trial(folder: Path) -> Path | None:
     """The folder of the trial with the lowest validation error."""
     from engine.queries.train.curves import sweep_summary
 
     best = sweep_summary(folder).best
-    return None if best is None or best.run is None else RunFolder.of(best.run, RunFolder(folder).home).path
+    return None if best is None or best.run is None else _trial_folder(folder, best.run)
+
+
+def _trial_folder(sweep: Path, run: str) -> Path:
+    return RunFolder.of(run, RunFolder(sweep).home).path
