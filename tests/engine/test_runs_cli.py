@@ -2,20 +2,15 @@
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from html import unescape
-from pathlib import Path
 
 import pytest
 
-from engine.evaluation import verdict
 from engine.files import write_atomic
 from engine.queries.text import duration
 from engine.runs import LandSettings, RunConfig, RunStore
@@ -25,7 +20,6 @@ from explorer.cli import _Bar, main
 
 FAST = RunConfig(settings=LandSettings(step_deg=5.0, rows_per_band=6, resolution="110m"))
 PATIENCE_S = 120.0
-LEGACY = Path(__file__).parents[1] / "support" / "legacy_home"
 LONG = RunConfig(settings=LandSettings(step_deg=0.02, rows_per_band=1))
 
 
@@ -238,34 +232,3 @@ def test_a_limit_is_told_in_a_sentence(home, tmp_path, monkeypatch, capsys):
     listed(home, "first")
     assert main(["train", written(tmp_path, FAST)]) == 2
     assert "1 runs are waiting, which is the limit" in capsys.readouterr().err
-
-
-def test_runs_scores_and_report_give_the_same_verdict(home, tmp_path, capsys):
-    """Old scores have no sums by block and month: their verdict says so, and is the same everywhere."""
-    shutil.copytree(LEGACY / "runs", home / "runs")
-    with RunStore(home) as store:
-        trained = (store.get(each.id) for each in store.records().values() if each.task == "sst")
-        run = next(each for each in trained if each.files.scores.exists())
-    expected = verdict(json.loads(run.files.scores.read_text()))
-    assert "No interval is known" in expected.text
-    capsys.readouterr()
-    assert main(["runs"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert next(line for line in lines if line.startswith(run.id)).endswith(expected.text)
-    assert main(["runs", "--json"]) == 0
-    rows = {row["id"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
-    assert rows[run.id]["verdict"] == expected.as_dict()
-    assert main(["scores", "demo"]) == 0
-    assert expected.text in capsys.readouterr().out
-    assert main(["scores", "elsewhere.nc"]) == 1
-    out = tmp_path / "report.html"
-    assert main(["report", run.id, str(out)]) == 0
-    page = out.read_text()
-    assert expected.text in unescape(re.sub("<[^>]*>", "", page))
-    for part in (run.id, "data:image/png;base64", "Synthetic data", "SHA-256", "&quot;epochs&quot;"):
-        assert part in page
-    assert not re.search(r"(src|href)\s*=\s*['\"]?(https?:|//)|@import|url\(", page)
-    other = next(id for id, row in rows.items() if row["task"] == "basis")
-    assert main(["report", other, str(tmp_path / "no.html")]) == 2
-    assert "there is no report" in capsys.readouterr().err
-    assert not (tmp_path / "no.html").exists()
