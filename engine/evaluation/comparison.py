@@ -60,7 +60,7 @@ class Comparison:
         baseline: name of the one with the lowest error on these cells.
         baseline_title: what it is called; of several with the same numbers the simplest is named.
         model_error, baseline_error: mean absolute errors, area-weighted, K.
-        text: the level and the margin in words.
+        short: the level and the margin in words, with the interval.
     """
 
     stratum: str
@@ -73,7 +73,7 @@ class Comparison:
     baseline_title: str
     model_error: float
     baseline_error: float
-    text: str
+    short: str
 
 
 def errors_of(runs: Sequence[Scores], stratum: Stratum) -> dict[str, float]:
@@ -111,7 +111,7 @@ def compare(runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None
     level = _level(margin, interval)
     title = baseline_title(baseline)
     if equal and len(equal) == len(errors) - 1:
-        title += ", as all others"
+        title = "All baselines, the same here"
     return Comparison(
         stratum.name,
         stratum.label,

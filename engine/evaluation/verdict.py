@@ -43,6 +43,7 @@ class Verdict(Comparison):
     """
 
     headline: str
+    text: str
     parts: tuple[Comparison, ...]
     notes: tuple[str, ...]
 
@@ -81,12 +82,12 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0) -> Verdict:
         raise DataError(
             "the scores hold no error of a model beside that of a baseline", "verdict", "score the open sea with both"
         )
-    parts = [(stratum, compare(runs, stratum, blocks, seed)) for stratum in PARTS]
-    known = [(stratum, part) for stratum, part in parts if part is not None]
+    compared = [(stratum, compare(runs, stratum, blocks, seed)) for stratum in PARTS]
+    known = [(stratum, part) for stratum, part in compared if part is not None]
     headline = _headline(sea, num_baselines=len(errors_of(runs, SEA)) - 1)
     text = headline + _details(sea, len(runs), blocks is not None) + _exceptions(sea, known)
-    whole: dict[str, Any] = {**vars(sea), "text": text}
-    return Verdict(**whole, headline=headline, parts=tuple(part for _, part in known), notes=tuple(_notes(runs)))
+    parts = tuple(part for _, part in known)
+    return Verdict(**vars(sea), headline=headline, text=text, parts=parts, notes=tuple(_notes(runs)))
 
 
 def _headline(sea: Comparison, num_baselines: int) -> str:

@@ -25,22 +25,24 @@ def verdict_line(result: Verdict) -> str:
 
 
 def _text(result: Verdict, headline_px: int) -> str:
-    rest = result.text.removeprefix(result.headline)
-    style = f"color:{COLOURS[result.level]};font:620 {headline_px}px/1.3 Inter,system-ui,sans-serif"
-    return f'<p style="margin:0;text-wrap:wrap"><b style="{style}">{escape(result.headline)}</b>{escape(rest)}</p>'
+    headline = f"{result.headline}."
+    rest = result.text.removeprefix(headline)
+    style = f"display:block;color:{COLOURS[result.level]};font:620 {headline_px}px/1.3 Inter,system-ui,sans-serif"
+    return f'<p style="margin:0;text-wrap:wrap"><b style="{style}">{escape(headline)}</b>{escape(rest)}</p>'
 
 
 def comparison_table(result: Verdict) -> str:
     """HTML of the comparison over all open sea and in each part of it, with what a reader should know."""
-    heads = "".join(f"<th scope=col>{head}</th>" for head in ("Model", "Best baseline", "Model’s error"))
+    heads = "<th>Beside the best baseline</th><th scope=col>Model’s error</th>"
     rows = "".join(map(_row, (result, *result.parts)))
     notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in result.notes)
-    return f"<table><tr><th></th>{heads}</tr>{rows}</table>{notes}"
+    return f"<table><tr>{heads}</tr>{rows}</table>{notes}"
 
 
 def _row(part: Comparison) -> str:
+    errors = f"{part.model_error:.3f} K against {part.baseline_error:.3f} K"
+    level = f'<span style="color:{COLOURS[part.level]}">{escape(part.short)}</span>'
     return (
-        f"<tr><th scope=row>{escape(part.title)}</th><td>{part.model_error:.3f} K</td>"
-        f"<td>{part.baseline_error:.3f} K<br><small>{escape(part.baseline_title)}</small></td>"
-        f'<td style="color:{COLOURS[part.level]}">{escape(part.text)}</td></tr>'
+        f"<tr><th scope=row>{escape(part.title)}<br><small>{escape(part.baseline_title)}</small></th>"
+        f"<td>{level}<br><small>{errors}</small></td></tr>"
     )

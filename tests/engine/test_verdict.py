@@ -71,7 +71,7 @@ def test_where_it_is_the_other_way_round_is_said() -> None:
     assert parts["Withheld"].level == "higher"
     # each part is compared with the best baseline there, and where all are the same the simplest is named
     assert parts["Withheld"].baseline == "climatology"
-    assert parts["Withheld"].baseline_title == "Climatology, as all others"
+    assert parts["Withheld"].baseline_title == "All baselines, the same here"
 
 
 def test_baselines_with_the_same_numbers_are_named_together() -> None:

@@ -133,7 +133,10 @@ def _value(text: str) -> str:
 
 def verdicts(known: Sequence[tuple[str, Verdict]]) -> str:
     """HTML of the verdicts on compared runs, each with the name of the run or of the seeds."""
-    lines = "".join(f"<p><b>{escape(name)}</b></p>{verdict_line(verdict)}" for name, verdict in known)
+    lines = "".join(
+        f'<p style="margin-top:8px;color:var(--h-text)">{escape(name)}</p>{verdict_line(verdict)}'
+        for name, verdict in known
+    )
     return f"<h2 style=margin-top:12px>Compared with baselines on the test years</h2>{lines}" if known else ""
 
 
