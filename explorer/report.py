@@ -67,7 +67,7 @@ def report_html(report: RunReport) -> str:
         _section(
             "Configuration",
             "<p>Saved as CONFIG.json, <code>harmonia train CONFIG.json</code> makes this run anew.</p>"
-            f"<pre>{escape(report.config.to_json().decode())}</pre>",
+            f"<details><summary>CONFIG.json</summary><pre>{escape(report.config.to_json().decode())}</pre></details>",
         ),
     ]
     return (

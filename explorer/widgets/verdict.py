@@ -33,16 +33,17 @@ def _text(result: Verdict, headline_px: int) -> str:
 
 def comparison_table(result: Verdict) -> str:
     """HTML of the comparison over all open sea and in each part of it, with what a reader should know."""
-    heads = "<th>Beside the best baseline</th><th scope=col>Model’s error</th>"
+    heads = "<th>Model / best baseline</th><th scope=col>Model’s error<br><small>95 % interval</small></th>"
     rows = "".join(map(_row, (result, *result.parts)))
     notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in result.notes)
     return f"<table><tr>{heads}</tr>{rows}</table>{notes}"
 
 
 def _row(part: Comparison) -> str:
-    errors = f"{part.model_error:.3f} K against {part.baseline_error:.3f} K"
-    level = f'<span style="color:{COLOURS[part.level]}">{escape(part.short)}</span>'
+    level, _, interval = part.short.partition(" (")
+    bounds = f"<br><small>{escape(interval.removesuffix(')'))}</small>" if interval else ""
+    errors = f"{part.model_error:.3f} / {part.baseline_error:.3f} K"
     return (
-        f"<tr><th scope=row>{escape(part.title)}<br><small>{escape(part.baseline_title)}</small></th>"
-        f"<td>{level}<br><small>{errors}</small></td></tr>"
+        f"<tr><th scope=row>{escape(part.title)}<br><small>{escape(part.baseline_title)}<br>{errors}</small></th>"
+        f'<td style="color:{COLOURS[part.level]}">{escape(level)}{bounds}</td></tr>'
     )

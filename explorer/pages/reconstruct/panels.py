@@ -99,11 +99,11 @@ class ReconstructPanel(TabbedPanel):
             fill(
                 self.body,
                 self._comparison,
+                self._on_test,
                 section("All estimates"),
                 self._rows,
                 section("Largest errors of the model"),
                 self._worst,
-                self._on_test,
             )
 
         self.task.start(lambda _: (reconstruct.largest_errors(month, region), reconstruct.model_verdict(run)), then)

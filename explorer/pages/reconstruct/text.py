@@ -84,7 +84,7 @@ def detail(year: ModelScores | None) -> str:
 
 
 def _kelvin(error: float) -> str:
-    return f"{error:.2f} K"
+    return f"{error:.3f} K"
 
 
 def _cells(now: ModelScores, region: str) -> str:

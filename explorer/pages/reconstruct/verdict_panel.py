@@ -20,7 +20,7 @@ _CSS = """
 :host { padding: 0 24px 8px; box-sizing: border-box; min-height: 108px }
 .verdict { font-size: 15px; line-height: 1.35; color: var(--h-text); margin: 0; padding-left: 12px;
   border-left: 3px solid var(--h-divider) }
-.verdict b { font-weight: 600 } p + p { padding-left: 15px; font-size: 12px }
+.verdict b { font-weight: 600 } p { font-size: 12px }
 """
 _KEPT = 24  # months
 

@@ -28,7 +28,11 @@ from explorer.widgets import controls
 _PAGE = "train"
 _TABS = {"New": NEW, "Runs": RUNS, "Compare": COMPARE}
 _CURVE_OPTIONS = ["metric", "axis", "scale", "smoothing", "layer", "epoch"]
-_SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
+# a pane that is taller than the panel, the scores, keeps its height, so that the next one does not cover it
+_SIDE = """
+:host { display: flex; flex-flow: column nowrap; gap: 8px; max-height: none }
+:host > * { flex: none; max-height: none }
+"""
 
 
 def build(session: Session, query: Query) -> PageView:
