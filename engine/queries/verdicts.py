@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.config.sweep import SEED
 from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict, verdict
 from engine.queries.cache import CACHE
@@ -14,7 +15,7 @@ from engine.queries.train.run_files import read_scores, scores_key
 from engine.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.queries.train.curves import SweepSummary
+    from engine.queries.train.curves import SweepSummary, SweepTrial
 
 _VERDICT_BYTES = 8192
 _VALIDATION = "val_mae"
@@ -23,14 +24,17 @@ _VALIDATION = "val_mae"
 def run_verdict(folder: Path, task: str) -> Verdict | None:
     """The verdict on the test months of a run of the task ``sst``, or of the best trial of a ``sweep``.
 
+    The best trial is the one with the lowest validation error; those that differ from it in the seed only count with
+    it, by their mean error.
+
     None where there are no scores yet, none of a baseline, and for other tasks. Computed once for a file of scores.
 
     Raises:
         StoreError: the scores are damaged.
     """
     if task == "sweep":
-        trial = _best_trial(folder)
-        return None if trial is None else run_verdict(trial, "sst")
+        trials = [trial for trial in _best_trials(folder) if scores_key(trial) is not None]
+        return verdict_of(trials) if trials else None
     return verdict_of([folder]) if task == "sst" else None
 
 
@@ -109,12 +113,19 @@ def trial_verdicts(folder: Path, sweep: SweepSummary) -> dict[int, Verdict]:
     return verdicts
 
 
-def _best_trial(folder: Path) -> Path | None:
-    """The folder of the trial with the lowest validation error."""
+def _best_trials(folder: Path) -> list[Path]:
+    """The folders of the best trial of a sweep and of those with the same choices but the seed."""
     from engine.queries.train.curves import sweep_summary
 
-    best = sweep_summary(folder).best
-    return None if best is None or best.run is None else _trial_folder(folder, best.run)
+    sweep = sweep_summary(folder)
+    if sweep.best is None:
+        return []
+    alike = (trial for trial in sweep.scored if _choices(trial) == _choices(sweep.best))
+    return [_trial_folder(folder, trial.run) for trial in alike if trial.run is not None]
+
+
+def _choices(trial: SweepTrial) -> dict[str, Any]:
+    return {name: value for name, value in trial.chosen.items() if name != SEED}
 
 
 def _trial_folder(sweep: Path, run: str) -> Path:

@@ -16,7 +16,8 @@ from engine.evaluation.blocks import LABELS, Blocks
 from engine.evaluation.bootstrap import draw_weights, drawn_margins, margin_interval
 from engine.evaluation.report import report
 from engine.models.baselines import Baselines
-from engine.queries.verdicts import run_verdict, score_rows, validation_verdict, verdict_of
+from engine.queries.train.curves import sweep_summary
+from engine.queries.verdicts import run_verdict, score_rows, trial_verdicts, validation_verdict, verdict_of
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid
 from engine.training.sst.holdout import HoldOutSet
 from tests.support.months import GRID, LAND, climatology_field, months_of
@@ -240,6 +241,11 @@ def test_the_interval_covers_the_true_margin(num_seeds, num_months, num_blocks, 
 
 
 def test_few_blocks_and_months_give_no_interval() -> None:
+    few = with_blocks(model=0.2, mean=0.3)
+    for table in few.values():
+        for key in ("area", "abs_error"):
+            table["blocks"][key] = [month[:3] for month in table["blocks"][key][:3]]
+    assert "too few months and blocks" in verdict(few).text
     assert margin_interval(np.ones((1, 5, 5)), np.ones((5, 5))) is None
     assert margin_interval(np.ones((1, 12, 1)), np.full((12, 1), 2.0)) == pytest.approx((0.5, 0.5))
     # blocks without a cell of the sort do not count
@@ -278,21 +284,32 @@ def test_a_run_has_the_verdict_of_its_scores(tmp_path: Path) -> None:
     assert run_verdict(write_scores(tmp_path / "alone", plain(model=0.2)), "sst") is None
 
 
-def test_a_sweep_has_the_verdict_of_its_best_trial(tmp_path: Path) -> None:
+def test_a_sweep_has_the_verdict_of_its_best_trial_over_its_seeds(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    ids = [f"20260101-00000{number}-0123456789" for number in range(3)]
-    for number, run in enumerate(ids):
+    ids = [f"20260101-00000{number}-0123456789" for number in range(5)]
+    for number, run in enumerate(ids[:3]):
         write_scores(runs / run, with_blocks(model=0.2 + 0.1 * number, mean=0.3))
-    trial = {"state": "done", "chosen": {}, "scores": [], "why": ""}
-    trials = [
-        {**trial, "number": n, "run": run, "value": value} for n, run, value in ((0, ids[1], 0.2), (1, ids[0], 0.3))
-    ]
-    (runs / ids[2] / "trials.json").write_text(json.dumps({"fields": [], "trials": trials, "importance": {}}))
-    assert run_verdict(runs / ids[2], "sweep") == run_verdict(runs / ids[1], "sst")
-    trials[0]["run"] = "../../elsewhere"
-    (runs / ids[2] / "trials.json").write_text(json.dumps({"fields": [], "trials": trials, "importance": {}}))
+    sweep = runs / ids[4]
+    sweep.mkdir()
+
+    def write_trials(*chosen: tuple[str, float, dict[str, Any]]) -> None:
+        trials = [
+            {"number": n, "state": "done", "run": run, "value": value, "chosen": values, "scores": [], "why": ""}
+            for n, (run, value, values) in enumerate(chosen)
+        ]
+        (sweep / "trials.json").write_text(json.dumps({"fields": [], "trials": trials, "importance": {}}))
+
+    write_trials((ids[1], 0.2, {"epochs": 1}), (ids[0], 0.3, {"epochs": 2}))
+    assert run_verdict(sweep, "sweep") == run_verdict(runs / ids[1], "sst")
+    # the same choices with other seeds count with it; one of them is not scored yet
+    seeds = [(run, 0.2 + 0.1 * n, {"epochs": 1, "seed": n}) for n, run in enumerate(ids[1:4])]
+    write_trials(*seeds, (ids[0], 0.5, {"epochs": 2, "seed": 0}))
+    assert run_verdict(sweep, "sweep") == verdict_of([runs / ids[1], runs / ids[2]])
+    assert trial_verdicts(sweep, sweep_summary(sweep)).keys() == {0, 1, 3}
+    write_trials(("../../elsewhere", 0.2, {}))
     with pytest.raises(StoreError, match="not the id of a run"):
-        run_verdict(runs / ids[2], "sweep")
+        run_verdict(sweep, "sweep")
+    assert trial_verdicts(sweep, sweep_summary(sweep)) == {}
 
 
 def test_a_training_is_compared_on_its_validation_months() -> None:

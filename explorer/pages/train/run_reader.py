@@ -157,9 +157,8 @@ class RunReader:
         return Line(name, curve.x, curve.y, colour, width)
 
     def _baseline_line(self, name: str, column: str, options: CurveOptions) -> Line:
-        line = self._line(
-            BASELINE_TITLES[name], column, CurveOptions(column, options.axis, 0.0), _BASELINE_COLOURS[name], 2.0
-        )
+        colour = _BASELINE_COLOURS.get(name, NEUTRAL)
+        line = self._line(BASELINE_TITLES[name], column, CurveOptions(column, options.axis, 0.0), colour, 2.0)
         ends = slice(None, None, max(1, line.x.size - 1))  # a constant line needs its ends only
         value = f", {number(line.y[-1])} K" if line.y.size else ""
         return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)

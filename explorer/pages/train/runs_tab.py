@@ -142,10 +142,11 @@ class RunTab:
             return
         self._shown = stamp
         self._curves.offer(dict(snapshot.choices), snapshot.metric)
-        if snapshot.sweep is None:
-            self._answer.object = markup.result(snapshot.record, snapshot.last, snapshot.verdict, snapshot.is_tested)
-        else:
-            self._answer.object = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
+        result = markup.result(snapshot.record, snapshot.last, snapshot.verdict, snapshot.is_tested)
+        if snapshot.sweep is not None:
+            heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
+            result = heading if snapshot.verdict is None else heading + result
+        self._answer.object = result
         self._draw_curves(snapshot)
         self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
         self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(snapshot.record, snapshot.last))
