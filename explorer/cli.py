@@ -1,7 +1,7 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
-``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | reconstruct ID SOURCE OUT.nc``. torch and
-the server are imported only by the subcommands that need them.
+``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | scores SOURCE | report ID OUT.html |
+reconstruct ID SOURCE OUT.nc``. torch and the server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from engine.errors import EngineError
+from engine.config.sst import DemoSource, FileSource, SSTSettings
+from engine.errors import EngineError, StoreError
+from engine.evaluation import Verdict
+from engine.files import write_atomic
 from engine.queries.text import duration
+from engine.queries.verdicts import run_verdict
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
 from engine.runs.audit import acting
 from engine.runs.listing import STALE_S
@@ -88,7 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     add("id", metavar="ID")
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
-    add_json(command(runs, "List all runs, newest first."))
+    add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
+    add = command(scores, "Print the scored runs of a source, the lowest error on their test years first.")
+    add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
+    add_json(add)
+    add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
+    add("id", metavar="ID")
+    add("out", type=Path, metavar="OUT.html")
     add = command(reconstruct, "Write the monthly means of daily fields with gaps, reconstructed by a trained model.")
     add("model", metavar="ID", help="a run, a model file, or 'pretrained'")
     add("source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store")
@@ -141,7 +152,42 @@ def runs(arguments: argparse.Namespace) -> int:
     """Print all runs."""
     with RunStore() as store:
         for record in store.records().values():
-            print(json.dumps(record.as_dict()) if arguments.json else _row(record))
+            result = _verdict(store, record)
+            if arguments.json:
+                print(json.dumps({**record.as_dict(), "verdict": None if result is None else result.as_dict()}))
+            else:
+                print(_row(record, result))
+    return 0
+
+
+def scores(arguments: argparse.Namespace) -> int:
+    """Print the scored runs of a source."""
+    with RunStore() as store:
+        scored = [
+            (result.model_error, record, result)
+            for record in store.records().values()
+            if record.task == "sst" and _is_trained_on(store.get(record.id), arguments.source)
+            if (result := _verdict(store, record)) is not None
+        ]
+    for error, record, result in sorted(scored, key=lambda row: row[0]):
+        if arguments.json:
+            print(json.dumps({"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}))
+        else:
+            print(f"{error:.3f} K  {_row(record, result)}")
+    if not scored:
+        print(f"no run of {arguments.source} has scores", file=sys.stderr)
+    return 0 if scored else _FAILED
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write a report on a run."""
+    from engine.queries.report import run_report
+    from explorer.report import report_html
+
+    with RunStore() as store:
+        content = report_html(run_report(store.get(arguments.id)))
+    write_atomic(arguments.out, content.encode())
+    print(arguments.out)
     return 0
 
 
@@ -238,11 +284,29 @@ def _progress(record: RunRecord) -> str:
     return f"{record.state:<11} {bar} {record.progress:4.0%}{left}"
 
 
-def _row(record: RunRecord) -> str:
+def _verdict(store: RunStore, record: RunRecord) -> Verdict | None:
+    """The verdict on a run; None where there is none, or its scores are damaged."""
+    with suppress(StoreError):
+        return run_verdict(store.folder(record.id), record.task)
+    return None
+
+
+def _is_trained_on(run: Run, source: str) -> bool:
+    """Whether a training has this source; not where its configuration is damaged."""
+    with suppress(EngineError):
+        settings = run.config.settings
+        chosen = settings.source if isinstance(settings, SSTSettings) else None
+        if isinstance(chosen, FileSource):
+            return chosen.path in (source, os.path.abspath(source))
+        return isinstance(chosen, DemoSource) and source == chosen.kind
+    return False
+
+
+def _row(record: RunRecord, result: Verdict | None) -> str:
     took = duration(record.seconds) if record.started else ""
     state = record.state if record.is_confirmed else f"{record.state}?"
     row = f"{record.id}  {state:<11} {record.progress:4.0%}  {took:>12}  {record.task:<8} {record.name}"
-    return row.rstrip()
+    return row.rstrip() if result is None else f"{row.rstrip()}  {result.text}"
 
 
 if __name__ == "__main__":

@@ -1,1 +1,6 @@
-"""How good estimates are: scores by stratum, calibration, spectra, and the report that holds them all."""
+"""How good estimates are: scores by stratum, calibration, spectra, the report that holds them all, and the verdict."""
+
+# pyright: reportUnusedImport=false
+
+from engine.evaluation.comparison import Comparison
+from engine.evaluation.verdict import Verdict, verdict

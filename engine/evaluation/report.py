@@ -29,6 +29,8 @@ def report(
     """Everything about estimates (N, H, W) of the months of ``data``, as plain values by the estimate's name.
 
     - the strata of :func:`engine.evaluation.scores.score_table`
+    - ``blocks``: sums by block of space and month, :meth:`engine.evaluation.blocks.Blocks.table`, from which
+    :func:`engine.evaluation.verdict` draws its interval
     - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective
     resolution
     - ``calibration``, of the ``model`` alone, where there is a ``std``: :func:`engine.evaluation.scores.calibration`
@@ -49,8 +51,9 @@ def report(
         DataError: the months' truth is not known.
     """
     sums = score(data, estimates, num_withheld=num_withheld, climatology=climatology)
+    table = score_table(sums, baselines, seed)
     tables: dict[str, dict[str, Any]] = {
-        name: {**strata} for name, strata in score_table(sums, baselines, seed).items()
+        name: {**table[name], "blocks": blocks} for name, blocks in sums.by_block().items()
     }
     assert data.target is not None
     has_climatology = np.isfinite([climatology[int(month)] for month in data.months])

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
+from engine.evaluation.blocks import Blocks
 from engine.evaluation.calibration import CalibrationSums
 from engine.evaluation.strata import NUM_JOINT, STRATA, Numbers, Strata, margins
 from engine.models.baselines import ICE_FRACTION, observed_months
-from engine.typed import Floats, Ints, Singles
+from engine.typed import Floats, Ints, Mask, Singles
 
 Field = NDArray[np.floating]
 Table = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -50,11 +51,15 @@ class ScoreSums:
     has a value.
     """
 
-    def __init__(self, strata: Strata, names: Sequence[str]) -> None:
+    def __init__(self, strata: Strata, names: Sequence[str], region: Mask | None = None) -> None:
+        """``region`` (H, W), True = a cell that may be scored, is divided into blocks; None: the whole sea."""
         self.strata = strata
         self.names = tuple(names)
         self.months: list[int] = []
         self._sums: list[dict[str, Floats]] = []
+        sea = ~strata.land
+        self._blocks = Blocks.of(strata.grid, sea if region is None else sea & region)
+        self._block_sums: list[Floats] = []
 
     def add(
         self,
@@ -99,7 +104,11 @@ class ScoreSums:
         area = np.broadcast_to(self.strata.grid.cell_area_m2[:, None], target.shape)[counted]
         where, truth = joint[counted], target[counted].astype(np.float64)
         centre = np.zeros_like(truth) if climatology is None else climatology[counted].astype(np.float64)
-        sums = [_sums(where, area, estimates[name][counted].astype(np.float64), truth, centre) for name in self.names]
+        values = [estimates[name][counted].astype(np.float64) for name in self.names]
+        sums = [_sums(where, area, estimate, truth, centre) for estimate in values]
+        weighted = [area, *(area * np.abs(estimate - truth) for estimate in values)]
+        block = self._blocks.index[counted]
+        self._block_sums.append(np.stack([self._blocks.sums(block, where, each) for each in weighted]))
         self.months.append(month)
         self._sums.append(margins(np.concatenate(sums, axis=1)))
 
@@ -117,6 +126,13 @@ class ScoreSums:
         sea = np.stack([month["surface"][0] for month in self._sums]).reshape(-1, 1, len(self.names), NUM_SUMS)
         calendar = np.array(self.months)[:, None] == np.arange(1, 13)
         yield Stratum("month", tuple(str(month) for month in range(1, 13)), calendar[:, :, None, None] * sea)
+
+    def by_block(self) -> dict[str, dict[str, Any]]:
+        """Every estimate's sums by month and block of space, :meth:`engine.evaluation.blocks.Blocks.table`."""
+        area, *errors = np.stack(self._block_sums, axis=1)
+        return {
+            name: self._blocks.table(self.months, area, error) for name, error in zip(self.names, errors, strict=True)
+        }
 
 
 def score(

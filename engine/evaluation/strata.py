@@ -33,7 +33,8 @@ since all its observations were hidden, ``never`` none, since there were none. `
 hold open sea only.
 """
 
-_SHAPE = tuple(len(labels) for labels in STRATA.values())
+JOINT_SHAPE = tuple(len(labels) for labels in STRATA.values())
+"""Number of labels of each of :data:`STRATA`: the shape of the joint strata before they are flattened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +66,16 @@ class Strata:
             np.broadcast_to(np.digitize(self.grid.lat, _LAT_EDGES)[:, None], self.land.shape),
             np.digitize(self.coast_km, _COAST_EDGES_KM),
         )
-        return np.ravel_multi_index(indices, _SHAPE)
+        return np.ravel_multi_index(indices, JOINT_SHAPE)
 
 
-NUM_JOINT = int(np.prod(_SHAPE))
+NUM_JOINT = int(np.prod(JOINT_SHAPE))
 """How many joint strata there are."""
 
 
 def margins(joint: Floats) -> dict[str, Floats]:
     """Sums over joint strata (joint, X) to those over each of :data:`STRATA` (labels, X); all but ice: open sea."""
-    table = joint.reshape(*_SHAPE, -1)
+    table = joint.reshape(*JOINT_SHAPE, -1)
     open_sea = table[0]
     result = {"surface": table.sum(axis=(1, 2, 3, 4))}
     for axis, name in enumerate(list(STRATA)[1:]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import numpy as np
 from annotated_types import MinLen
@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, RootModel, ValidationEr
 
 from engine.errors import GridError, StoreError
 from engine.files import read_file
-from engine.sphere import LatLonGrid
+
+if TYPE_CHECKING:
+    from engine.sphere import LatLonGrid
 
 MAX_RESULT_BYTES = 32 * 2**20
 """Size limit of a JSON file of results; those of many years and baselines have a few MB."""
@@ -106,6 +108,8 @@ def check_maps(arrays: Arrays, names: Iterable[str], optional: Iterable[str], wh
 
     Those called ``optional`` may be absent. Raises :class:`StoreError` where one is missing or of another shape.
     """
+    from engine.sphere import LatLonGrid
+
     for name in ("lat", "lon", *names):
         if name not in arrays:
             raise _damaged(f"{name!r} is missing", where)

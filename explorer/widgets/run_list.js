@@ -37,8 +37,8 @@ button.title::after { content: ''; position: absolute; inset: 0 }
 .detail, .failure, .empty { color: var(--h-secondary); font-size: 12px; overflow-wrap: anywhere }
 .failure { color: var(--h-error) }
 .badge { display: inline-block; margin: 3px 0 1px; padding: 1px 8px; border: 1px solid var(--mui-palette-text-disabled); border-radius: 10px; font: 600 11px/1.5 Inter, system-ui, sans-serif }
-.badge.good { color: var(--h-success); border-color: currentColor }
-.badge.bad { color: var(--h-error); border-color: currentColor }
+.badge.lower { color: var(--h-success); border-color: currentColor }
+.badge.higher { color: var(--h-error); border-color: currentColor }
 progress { appearance: none; width: 100%; height: 4px; margin: 6px 0 2px; display: block; border: 0; border-radius: 2px; overflow: hidden; background: var(--h-divider) }
 progress::-webkit-progress-bar { background: var(--h-divider) }
 progress::-webkit-progress-value { background: var(--h-accent) }
@@ -243,7 +243,7 @@ function selection(model, request, draw, {problem, empty, list}) {
       setAttribute(parts.title, 'aria-pressed', isChosen)
       parts.check.checked = ticked.get(row.id)?.checked ?? row.is_compared
       setAttribute(parts.check, 'aria-label', `Compare ${row.title}`)
-      parts.badge.className = `badge ${row.verdict}`
+      parts.badge.className = `badge ${row.level}`
       const tags = row.tags.map((tag) => `#${tag}`).join(' ')
       setText(parts.detail, [row.detail, tags, isChosen ? row.note : ''].filter(Boolean).join(' · '))
       parts.actions.hidden = !isChosen

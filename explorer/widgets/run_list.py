@@ -47,8 +47,8 @@ class RunList(Component):
     is_panel = param.Boolean(default=False)
     rows = param.List(
         doc="dicts: id, title, state, label, detail, share (0…1 or None), failure, can (list of cancel, resume, delete,"
-        " move); outside a panel also name, note, tags, badge, verdict (good, bad or empty), score, created, is_trial,"
-        " is_compared"
+        " move); outside a panel also name, note, tags, badge, level (lower, level, higher or empty), score, created,"
+        " is_trial, is_compared"
     )
     chosen = param.String(doc="id of the open row")
     problem = param.String(doc="why there is no list, as a sentence")

@@ -140,10 +140,13 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
         score(data, estimates, climatology=climatology), [name for name in estimates if name != "model"]
     )
     assert scores.table == table
-    assert scores.skill["mean"] == table["model"]["surface"]["sea"]["skill_mae_vs_mean"]
-    assert scores.best == min(scores.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
+    errors = {name: rows["surface"]["sea"]["mae"] for name, rows in table.items() if name != "model"}
+    assert scores.best == min(errors, key=lambda name: errors[name])
+    result = scores.verdict
+    assert result.margin == table["model"]["surface"]["sea"][f"skill_mae_vs_{scores.best}"]
+    assert result.interval is not None
+    assert result.interval[0] < result.margin < result.interval[1]
     assert scores.num_months == 3
-    assert all(error is not None for error in scores.skill_error.values())
     rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", scores)]).decode())))
     mine = next(
         row
@@ -151,6 +154,7 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
         if [row[k] for k in ("estimate", "stratum", "label", "metric")] == ["model", "surface", "sea", "mae"]
     )
     assert float(mine["value"]) == table["model"]["surface"]["sea"]["mae"]
+    assert [row["value"] for row in rows if row["metric"] == "text"] == [result.text]
 
 
 def test_a_region_counts_its_own_cells_only() -> None:

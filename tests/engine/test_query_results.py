@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from engine.queries.mvmf import expert as expert_queries
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.train.curves import sweep_summary
 from engine.queries.train.run_files import final_scores, snapshot_fields
+from engine.queries.verdicts import run_verdict
 from engine.runs.run_folder import RunFolder, write_arrays
 from engine.sphere import LatLonGrid
-from explorer.pages.train import text
 from tests.faults.damaged_files import expert_scores, snapshot, sst_scores, trials
 
 ID = "20260101-000000-0123456789"
@@ -52,7 +53,7 @@ def test_what_is_no_result_is_told_in_words(tmp_path: Path, reader: str, kind: s
 def test_sound_results_are_read(tmp_path: Path) -> None:
     sst_scores(tmp_path)
     assert final_scores(tmp_path) == json.loads((tmp_path / "scores.json").read_text())
-    assert text.tested_errors(final_scores(tmp_path)) == (0.5, 0.5)
+    assert (run_verdict(tmp_path, "sst") or pytest.fail("no verdict")).margin == 0.0
     expert_scores(tmp_path)
     assert expert_queries.scores(tmp_path).prior["within_km"]["750"] == 0.4
     trials(tmp_path)
@@ -82,17 +83,14 @@ def test_scores_of_another_shape_never_reach_the_list_of_runs(
     """A badge is computed for every row of the list, in every session: it is drawn, or the file is refused in words."""
     file = sst_scores(tmp_path)
     file.write_text(changed(json.loads(file.read_text()), path, value))
-    try:
-        scores = final_scores(tmp_path)
-    except StoreError:
-        return
-    assert isinstance(text.badge({}, scores), tuple)
+    with suppress(StoreError):
+        assert run_verdict(tmp_path, "sst") is None
 
 
 def test_a_baseline_without_error_gives_no_ratio(tmp_path: Path) -> None:
     file = sst_scores(tmp_path)
     file.write_text(changed(json.loads(file.read_text()), ("mean", "surface", "sea", "mae"), 0.0))
-    assert text.badge({}, final_scores(tmp_path)) == ("", "")
+    assert run_verdict(tmp_path, "sst") is None
 
 
 @pytest.mark.parametrize("value", ODD[:-1])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import holoviews as hv
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.evaluation import verdict
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, Snapshot
+from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, MonthRequest, Snapshot
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
+from explorer.pages.reconstruct.verdict_panel import VerdictPanel
 from explorer.plots import reconstruct as figures
 
 KEYS = [*ReconstructModel.KEYS, "run", "src", "step", "seed", "years", "path", "var", "month", "place", "at", "unknown"]
@@ -102,37 +107,45 @@ def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> N
     assert model.case(with_clouds=False).clouds == ()
 
 
-def verdict_of(mean: float, best: float, spread: float | None = None, **changes: object) -> ModelScores:
-    rows = {"class": {"never": {"area": 0.2}}, "surface": {"sea": {}}}
-    values = {
-        "table": {"model": rows, "mean": rows, "other": rows},
-        "num_cells": 1200,
-        "num_months": 1 if spread is None else 12,
-        "best": "other",
-        "error_kelvin": {"model": 0.2, "mean": 0.3, "other": 0.25},
-        "skill": {"mean": mean, "other": best},
-        "skill_error": {"mean": spread, "other": spread},
-        "withheld_only": False,
+def scores_of(model: float, best: float, **changes: Any) -> ModelScores:
+    errors = {"model": model, "mean": 0.3, "climatology": best}
+    rows = {
+        name: {"class": {"never": {"area": 0.2}}, "surface": {"sea": {"mae": error}}} for name, error in errors.items()
     }
-    return ModelScores(**{**values, **changes})  # type: ignore[arg-type]
+    values = {
+        "table": rows, "verdict": verdict(rows), "num_cells": 1200, "num_months": 1, "error_kelvin": errors,
+        "withheld_only": False,
+    }  # fmt: skip
+    return ModelScores(**{**values, **changes})
 
 
-def test_the_verdict_compares_errors_with_their_uncertainty() -> None:
-    html = text.verdict(verdict_of(0.334, 0.2), "2004-07-01")
-    assert "July 2004" in html
-    assert "33 % lower error than the mean of observed days" in html
-    assert "20 % lower error than the best baseline" in html
-    assert "good" in html
-    assert "higher error than the best baseline" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
-    assert "bad" in text.verdict(verdict_of(0.3, -0.2), "2004-07-01")
-    assert "the same error as the best baseline" in text.verdict(verdict_of(0.3, 0.002), "2004-07-01")
-    detail = text.detail(verdict_of(0.3, 0.2), verdict_of(0.31, 0.19, 0.02), "Kuroshio")
-    for part in ("over 12 months: 31.0 ± 2.0 %", "19.0 ± 2.0 %", "20 % of their area", "Kuroshio"):
-        assert part in detail
-    assert "standard error of their mean" in detail
-    barless = verdict_of(0.31, 0.19, num_months=12)
-    assert "31.0 % against the mean" in text.detail(verdict_of(0.3, 0.2), barless, "World")
-    assert "withheld" in text.detail(verdict_of(0.3, 0.2, withheld_only=True), None, "World")
+def test_the_verdict_is_the_engines_in_its_colour() -> None:
+    lower, higher = scores_of(0.2, 0.25), scores_of(0.28, 0.25)
+    html = text.verdict(lower, "2004-07-01", "Kuroshio")
+    for part in ("July 2004", "Kuroshio", lower.verdict.headline, "--h-success", "20 % of their area"):
+        assert part in html
+    assert "--h-error" in text.verdict(higher, "2004-07-01", "World"), "it is better than the mean, which is not enough"
+    assert "withheld" in text.verdict(scores_of(0.2, 0.25, withheld_only=True), "2004-07-01", "World")
+    year = scores_of(0.24, 0.25, num_months=12)
+    assert "The 12 months" in text.detail(year)
+    assert year.verdict.headline in text.detail(year)
+    assert "follows" in text.detail(None)
+    assert higher.verdict.headline in text.on_test(higher.verdict)
+    assert text.on_test(None) == ""
+
+
+def test_only_months_under_the_same_choices_are_scored_together() -> None:
+    """Months computed without withheld days stayed among those computed with 30 % withheld."""
+    stage = SimpleNamespace(show_readout=lambda _: None)
+    panel = VerdictPanel(ReconstructModel({}), stage, lambda: None, lambda: None, lambda: False)  # type: ignore[arg-type]
+
+    def month(number: int, hidden_percent: int, year: int = 2001) -> Any:
+        return SimpleNamespace(request=MonthRequest(year=year, month=number, hidden_percent=hidden_percent))
+
+    panel._year = [month(1, 0), month(2, 0), month(2, 30), month(3, 30), month(3, 30), month(4, 30, 2002)]
+    assert [each.request.month for each in panel.months_with(month(1, 30))] == [2, 3]
+    assert [each.request.month for each in panel.months_with(month(5, 0))] == [1, 2]
+    assert len(panel.months_with(month(5, 10))) == 1
 
 
 def test_external_text_is_escaped() -> None:

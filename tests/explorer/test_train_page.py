@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, StoreError
+from engine.evaluation import verdict
 from engine.queries.train import curves as trainings
 from engine.queries.train import forms
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields
@@ -30,6 +33,11 @@ hv.extension("bokeh", logo=False)  # type: ignore[operator]
 
 RECORD = RunRecord(id="20261120-101500-0123456789", state="running", task="sst")
 HOSTILE = "<script>alert(1)</script>"
+
+
+def shown_text(markup_: str) -> str:
+    """What a person reads of HTML, in one line."""
+    return unescape(" ".join(re.sub("<[^>]*>", "", markup_).split()))
 
 
 def row(model: TrainModel, name: str) -> dict[str, Any]:
@@ -156,37 +164,54 @@ def test_at_most_eight_runs_are_compared() -> None:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
+def with_errors(**errors: float) -> dict[str, Any]:
+    return {name: {"surface": {"sea": {"mae": error}}} for name, error in errors.items()}
+
+
 @pytest.mark.parametrize(
-    ("model", "mean", "expected"),
-    [(0.2, 0.25, "Lower error than the mean"), (0.3, 0.25, "Higher error than the mean"),
-     (0.2501, 0.25, "Same error as the mean")],
+    ("model", "phrase", "colour"),
+    [(0.2, "20 % lower error than", "success"), (0.3, "20 % higher error than", "error"),
+     (0.247, "No clear difference from", "secondary")],
 )  # fmt: skip
-def test_the_verdict_compares_the_model_with_the_mean(model: float, mean: float, expected: str) -> None:
-    html = markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, {})
-    assert expected in html
-    assert "so far" in html
-    kind = {"Lower": "success", "Higher": "error", "Same": "warning"}
-    assert next(f"color:var(--h-{name})" for relation, name in kind.items() if relation in expected) in html
-    # what was measured on test years counts more than validation
-    tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.1), ("mean", 0.4))}
-    assert "−75 %" in markup.verdict(RECORD, {"val_mae": model, "val_mae_mean": mean}, tested)
+def test_colour_and_headline_of_a_run_are_those_of_its_verdict(model: float, phrase: str, colour: str) -> None:
+    """A model that was worse than the best baseline was green, since it was better than the plain mean."""
+    result = verdict(with_errors(model=model, mean=0.5, climatology=0.25))
+    shown = markup.result(RECORD, {}, result, False)
+    assert phrase in shown
+    assert "on the validation years so far" in shown
+    assert f"color:var(--h-{colour})" in shown
+    assert shown_text(shown).endswith(result.text)
+    assert "On the test years" in markup.result(RECORD, {}, result, True)
 
 
-def test_without_a_score_the_verdict_is_the_state_of_the_run() -> None:
-    assert "Reading the data: 25 %" in markup.verdict(RECORD, {"preparing": 0.25}, {})
+def test_without_a_score_the_result_is_the_state_of_the_run() -> None:
+    assert "Reading the data: 25 %" in markup.result(RECORD, {"preparing": 0.25}, None, False)
     failed = RunRecord(id=RECORD.id, state="failed", task="sst", failure=f"no room {HOSTILE}")
-    assert HOSTILE not in markup.verdict(failed, {}, {})
-    assert "no room" in markup.verdict(failed, {}, {})
+    assert HOSTILE not in markup.result(failed, {}, None, False)
+    assert "no room" in markup.result(failed, {}, None, False)
 
 
-@pytest.mark.parametrize(("skill", "expected"), [(0.2, "good"), (-0.2, "bad"), (0.001, ""), (float("nan"), "")])
-def test_a_badge_is_good_bad_or_neutral(skill: float, expected: str) -> None:
-    label, kind = text.badge({"skill_mean": skill}, {})
-    assert kind == expected
-    assert label.endswith(", validation") or skill != skill
-    # once the test years have spoken, the list tells the same as the verdict
-    tested = {name: {"surface": {"sea": {"mae": value}}} for name, value in (("model", 0.3), ("mean", 0.4))}
-    assert text.badge({"skill_mean": skill}, tested) == ("25 % lower error than the mean", "good")
+def test_a_badge_is_the_headline_of_the_verdict() -> None:
+    last = {"val_mae": 0.2, "val_mae_mean": 0.25}
+    headline, level = text.badge(RECORD, last, None)
+    assert headline == "20 % lower error than the baseline (mean of observed days), validation"
+    assert level == "lower"
+    # once the test years are scored, the list says the same as the page of the run
+    result = verdict(with_errors(model=0.3, mean=0.25))
+    assert text.badge(RECORD, last, result) == (result.headline, "higher")
+    assert text.badge(RECORD, {}, None) == ("", "")
+
+
+def test_the_test_scores_are_those_against_the_best_baseline() -> None:
+    scores = with_errors(model=0.219, mean=0.236, climatology_anomaly=0.216)
+    for name, error in (("model", 0.5), ("mean", 0.4), ("climatology_anomaly", 0.4)):
+        scores[name]["class"] = {"withheld": {"mae": error}}
+    shown = markup.tested(scores, verdict(scores))
+    assert shown.index("0.216 K") < shown.index("0.236 K")
+    assert "25 % higher" in shown
+    assert "var(--h-success)" not in shown
+    assert "Climatology + mean anomaly" in shown
+    assert markup.tested({}, None) == ""
 
 
 def test_external_text_is_escaped() -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config.baselines import BASELINE_TITLES
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.observed import ObservedMonth, area_mae
@@ -58,7 +59,7 @@ class Baseline(ABC):
 class ObservedMean(Baseline):
     """The mean of the observed days; climatology where no day is observed."""
 
-    title: ClassVar[str] = "Mean of observed days"
+    title: ClassVar[str] = BASELINE_TITLES["mean"]
 
     def predict(self, month: ObservedMonth) -> Floats:
         """See :class:`Baseline`."""
@@ -68,7 +69,7 @@ class ObservedMean(Baseline):
 class ClimatologyOnly(Baseline):
     """Climatology alone, without any day of the month."""
 
-    title: ClassVar[str] = "Climatology"
+    title: ClassVar[str] = BASELINE_TITLES["climatology"]
 
     def predict(self, month: ObservedMonth) -> Floats:
         """See :class:`Baseline`."""
@@ -79,7 +80,7 @@ class ClimatologyOnly(Baseline):
 class DebiasedMean(Baseline):
     """The mean of the observed days minus its :class:`Bias`; climatology where no day is observed."""
 
-    title: ClassVar[str] = "Mean of observed days, debiased"
+    title: ClassVar[str] = BASELINE_TITLES["mean_debiased"]
     needs_truth: ClassVar[bool] = True
     bias: Bias
 
@@ -107,7 +108,7 @@ class DebiasedMean(Baseline):
 class ShrunkAnomaly(DebiasedMean):
     """Climatology C plus the anomaly of the debiased mean M, shrunk by the number n of days: C + n/(n + k) (M − C)."""
 
-    title: ClassVar[str] = "Climatology + mean anomaly"
+    title: ClassVar[str] = BASELINE_TITLES["climatology_anomaly"]
     days: float = 0.0
     """k"""
 

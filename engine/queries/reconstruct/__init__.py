@@ -20,6 +20,7 @@ from engine.queries.reconstruct.models import (
     ModelCard,
     is_trained_on,
     model_card,
+    model_verdict,
     needs_resampling,
     source_differences,
     source_of,

@@ -14,6 +14,7 @@ import numpy as np
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
 from engine.errors import DataError, StoreError
+from engine.evaluation import Verdict
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
@@ -23,6 +24,7 @@ from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_s
 from engine.queries.reconstruct.scores import ModelScores
 from engine.queries.results import check_maps
 from engine.queries.server_files import checked_path
+from engine.queries.verdicts import score_rows, validation_verdict
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Singles
@@ -50,6 +52,11 @@ class Snapshot:
     std: Singles | None
     error_kelvin: float
     mean_error_kelvin: float
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on this epoch beside the mean of the observed days; None without a known truth."""
+        return validation_verdict({"val_mae": self.error_kelvin, "val_mae_mean": self.mean_error_kelvin})
 
 
 # --- snapshots of a training ----------------------------------------------------------------------------------------
@@ -140,10 +147,12 @@ def month_netcdf(month: MonthResult) -> bytes:
 
 
 def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
-    """All scores by months as CSV: months, estimate, stratum, label, metric, value (K, or dimensionless)."""
-    from engine.evaluation.scores import table_rows
-
-    rows = [{"months": months, **row} for months, model_scores in scores for row in table_rows(model_scores.table)]
+    """Verdict and scores by months as CSV: months and the columns of :func:`engine.queries.verdicts.score_rows`."""
+    rows = [
+        {"months": months, **row}
+        for months, model_scores in scores
+        for row in score_rows(model_scores.table, model_scores.verdict)
+    ]
     columns = ("months", "estimate", "stratum", "label", "metric", "value")
     return csv_file({name: [row[name] for row in rows] for name in columns})
 

@@ -13,11 +13,13 @@ from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.source import Quality
 from engine.errors import DataError, EngineError, StoreError
+from engine.evaluation import Verdict
 from engine.files import home_folder
 from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
 from engine.queries.server_files import checked_path
+from engine.queries.verdicts import run_verdict
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.typed import Mask
@@ -113,6 +115,15 @@ def model_card(name: str) -> ModelCard:
         model.has_baselines,
         dict(model.bundle.scores),
     )
+
+
+def model_verdict(name: str) -> Verdict | None:
+    """The verdict on the run that trained a model, on its test years.
+
+    None for the pretrained model, and while the run is not scored. Raises :class:`StoreError` where its scores are
+    damaged.
+    """
+    return None if name == PRETRAINED else run_verdict(RunFolder.of(name).path, "sst")
 
 
 def source_of(name: str) -> SourceChoice:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.data.source import MonthlyData
 from engine.errors import DataError, check_choice
+from engine.evaluation import Verdict, verdict
 from engine.evaluation.scores import ScoreSums, Table, calibration, score_table
 from engine.evaluation.spectra import Spectrum, spectra
 from engine.evaluation.strata import STRATA, Strata
@@ -49,26 +50,28 @@ _MAX_DEGREE = 90
 
 @dataclass(frozen=True, eq=False)
 class ModelScores:
-    """Skill of the model, 1 − its mean absolute error over the baseline's, on the same cells.
+    """Scores of the model and its baselines on the same cells.
 
     Attributes:
         table: all scores, as :func:`engine.evaluation.scores.score_table` returns them.
+        verdict: on the model, beside the best of the baselines.
         num_cells: number of scored cell-months.
         num_months: number of scored months.
-        best: the baseline with the smallest error.
         error_kelvin: mean absolute error of every estimate over the open sea.
-        skill: against each baseline; ``skill_error``: its standard error over the months, None for a single month.
         withheld_only: whether only withheld cells could be scored.
     """
 
     table: Table
+    verdict: Verdict
     num_cells: int
     num_months: int
-    best: str
     error_kelvin: dict[str, float]
-    skill: dict[str, float]
-    skill_error: dict[str, float | None]
     withheld_only: bool
+
+    @property
+    def best(self) -> str:
+        """The baseline with the smallest error."""
+        return self.verdict.baseline
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,15 @@ class ErrorsByObservations:
 
 
 def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelScores:
-    """The scores of ``months`` of one model on one source, and the best of the baselines.
+    """The scores of ``months`` of one model on one source, and the verdict on them.
 
     Raises :class:`DataError` where no cell can be scored.
     """
     regional = [_in_region(month, region) for month in months]
     names = list(regional[0].estimates)
-    sums = ScoreSums(_strata(regional[0].data.grid, regional[0].data.land.tobytes()), names)
+    grid, land = regional[0].data.grid, regional[0].data.land
+    box = REGIONS[region]
+    sums = ScoreSums(_strata(grid, land.tobytes()), names, None if box is None else in_box(grid, box))
     for month in regional:
         assert month.truth is not None
         sums.add(
@@ -116,12 +121,11 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
     sea = {name: table[name]["surface"].get("sea", {}) for name in names}
     if not sea["model"]:
         raise DataError("no cell can be scored here", region, "choose another region, or withhold more")
-    best = min(baselines, key=lambda name: sea[name]["mae"])
-    skills = {name: sea["model"][f"skill_mae_vs_{name}"] for name in baselines}
-    bars = {name: sea["model"].get(f"skill_mae_vs_{name}_bar") for name in baselines}
+    blocks = sums.by_block()
+    result = verdict({name: {**table[name], "blocks": blocks[name]} for name in names})
     num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
-    return ModelScores(table, num_cells, len(regional), best, errors, skills, bars, not months[0].knows_truth)
+    return ModelScores(table, result, num_cells, len(regional), errors, not months[0].knows_truth)
 
 
 def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, float]]:

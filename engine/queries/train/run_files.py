@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from engine.errors import StoreError
 from engine.queries.cache import CACHE
 from engine.queries.results import SSTScores, check_maps, read_result
 from engine.runs.metric_lines import SingleLines
 from engine.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _TAIL_BYTES = 8192
 _NAMES = {
@@ -57,6 +59,8 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     Raises:
         StoreError: there is none, it is damaged, or the task makes no maps.
     """
+    import xarray as xr
+
     snapshot = RunFolder(folder).read_snapshot(epoch)
     if "reconstruction" not in snapshot:
         raise StoreError("this snapshot holds no map", str(folder), "choose a run of the task 'sst'")
@@ -78,17 +82,37 @@ def final_scores(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: the file is damaged.
     """
-    path = RunFolder(folder).scores
-    try:
-        stat = path.stat()
-        key = ("final scores", str(path), stat.st_mtime_ns, stat.st_size)
-        scores = CACHE.get(key, lambda: _read_scores(path), lambda _: 8 * stat.st_size)
-    except FileNotFoundError:
+    key = scores_key(folder)
+    if key is None:
         return {}
-    except OSError as error:
-        raise StoreError("the scores cannot be read", str(path), "train once more") from error
+    scores = CACHE.get(("final scores", key), lambda: read_scores(folder), lambda _: 8 * key[-1])
     return scores if "model" in scores else {}
 
 
-def _read_scores(path: Path) -> dict[str, Any]:
-    return read_result(SSTScores, path, "train once more").model_dump(exclude_unset=True)
+def scores_key(folder: Path) -> tuple[str, int, int] | None:
+    """Path, time of change and size of a run's scores, which tell whether they are read; None while there are none.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    path = RunFolder(folder).scores
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError("the scores cannot be read", str(path), "train once more") from error
+    return str(path), stat.st_mtime_ns, stat.st_size
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """The content of a run's ``scores.json``, read now.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = RunFolder(folder).scores
+    try:
+        return read_result(SSTScores, path, "train once more").model_dump(exclude_unset=True)
+    except OSError as error:
+        raise StoreError("the scores cannot be read", str(path), "train once more") from error

@@ -183,4 +183,4 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
             target = np.where(inside, holdout.target, np.float32(np.nan))
             results[run.files.held_out_scores] = tables(replace(holdout.data, target=target))
     for path, content in results.items():
-        write_atomic(path, json.dumps(content, indent=1).encode() + b"\n")
+        write_atomic(path, json.dumps(content, separators=(",", ":")).encode() + b"\n")

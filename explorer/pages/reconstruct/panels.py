@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from engine.evaluation import Verdict
 from engine.queries import reconstruct
 from engine.queries.reconstruct import CellDetail, LargeError, ModelScores, MonthResult
 from explorer.layout import fill
@@ -16,6 +17,7 @@ from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.places import PlaceList
 from explorer.widgets.text import html, section, table
+from explorer.widgets.verdict import comparison_table
 
 _SPLITS = ("latitude", "coast", "month")
 
@@ -39,7 +41,8 @@ class ReconstructPanel(TabbedPanel):
         self._on_error = on_error
         self._stamp: tuple[object, ...] | None = None
         self._rows = html("")
-        self._class_rows = html("")
+        self._comparison = html("")
+        self._on_test = html("")
         self._key = html("")
         self._worst = PlaceList(fly, margin=0, sizing_mode="stretch_width")
         self._choice = controls.select(model.param.figure, "Errors by", text.FIGURES)
@@ -86,20 +89,24 @@ class ReconstructPanel(TabbedPanel):
         region = self.model.region
         self.say("Mean absolute error over the month's cells, weighted by area.")
         self._rows.object = table(text.score_rows(verdict, month.titles))
-        self._class_rows.object = table(text.class_rows(verdict))
+        self._comparison.object = comparison_table(verdict.verdict)
+        run = month.request.model
 
-        def then(worst: list[LargeError]) -> None:
+        def then(answer: tuple[list[LargeError], Verdict | None]) -> None:
+            worst, on_test = answer
             self._worst.places = [{"lat": cell.lat, "lon": cell.lon, "words": text.worst(cell)} for cell in worst]
+            self._on_test.object = text.on_test(on_test)
             fill(
                 self.body,
+                self._comparison,
+                self._on_test,
+                section("All estimates"),
                 self._rows,
-                section("Model / best baseline by class of cells"),
-                self._class_rows,
                 section("Largest errors of the model"),
                 self._worst,
             )
 
-        self.task.start(lambda _: reconstruct.largest_errors(month, region), then)
+        self.task.start(lambda _: (reconstruct.largest_errors(month, region), reconstruct.model_verdict(run)), then)
 
     def _show_place(self, month: MonthResult, verdict: ModelScores | None, _: Sequence[MonthResult]) -> None:
         best = verdict.best if verdict else "climatology"

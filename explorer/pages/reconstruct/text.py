@@ -6,10 +6,12 @@ import calendar
 import math
 from html import escape
 
+from engine.evaluation import Verdict
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
 from engine.queries.text import place
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import Sentence, colour_key, number
+from explorer.widgets.verdict import verdict_html, verdict_line
 
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
@@ -50,8 +52,6 @@ LAYERS = {
 }
 WORLD = (-2.0, 32.0)
 """Limits of the colour scale of the world's seas, °C."""
-LEVEL = 0.01
-"""Smaller skills count as no difference."""
 _STATUS = '<p class="verdict" role=status>'
 
 
@@ -71,48 +71,20 @@ def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     return LAYERS[name]
 
 
-def verdict(now: ModelScores, iso: str) -> str:
-    """HTML of the result in one line: the error of the model relative to the mean and to the best baseline."""
-    mean, best = now.skill["mean"], now.skill[now.best]
-    result = f"<b>{_relative(mean, 'the mean of observed days')}</b>"
-    errors = f"{_kelvin(now.error_kelvin['model'])} against {_kelvin(now.error_kelvin['mean'])}"
-    if now.best != "mean":
-        joint = "and" if (mean >= LEVEL) == (best >= LEVEL) else "but"
-        result += f" {joint} <b>{_relative(best, 'the best baseline')}</b>"
-        errors += f" and {_kelvin(now.error_kelvin[now.best])}"
-    style = "good" if min(mean, best) >= LEVEL else "bad" if min(mean, best) <= -LEVEL else ""
-    return f'<p class="verdict {style}" role=status>{escape(month(iso))}: the model has {result}: {errors}.</p>'
+def verdict(now: ModelScores, iso: str, region: str) -> str:
+    """HTML of the verdict on the month on screen, and of the cells it holds for."""
+    return verdict_html(now.verdict, f"{month(iso)}, {_cells(now, region)}")
 
 
-def detail(now: ModelScores, year: ModelScores | None, region: str) -> str:
-    """HTML of the uncertainty of the result, and of the cells it holds for."""
-    return f"<p>{escape(_spread(year))} {escape(_cells(now, region))}</p>"
-
-
-def _relative(skill: float, reference: str) -> str:
-    if abs(skill) < LEVEL:
-        return f"the same error as {reference}"
-    return f"{abs(100 * skill):.0f} % {'lower' if skill > 0 else 'higher'} error than {reference}"
+def detail(year: ModelScores | None) -> str:
+    """HTML of the verdict on all months of the year that are computed."""
+    if year is None or year.num_months < 2:
+        return "<p>Months differ; the rest of the year follows.</p>"
+    return f"<p>The {year.num_months} months of this year computed so far:</p>{verdict_line(year.verdict)}"
 
 
 def _kelvin(error: float) -> str:
-    return f"{error:.2f} K"
-
-
-def _spread(year: ModelScores | None) -> str:
-    if year is None or year.num_months < 2:
-        return "Months differ; the rest of the year follows."
-    names = {"mean": "the mean"} if year.best == "mean" else {"mean": "the mean", year.best: "the best baseline"}
-    parts = []
-    for name, reference in names.items():
-        bar = year.skill_error[name]
-        interval = "" if bar is None else f" ± {_percent(bar)}"
-        parts.append(f"{_percent(year.skill[name])}{interval} % against {reference}")
-    return f"Error reduction over {year.num_months} months: {', '.join(parts)} (± one standard error of their mean)."
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}".replace("-", "−")
+    return f"{error:.3f} K"
 
 
 def _cells(now: ModelScores, region: str) -> str:
@@ -120,7 +92,7 @@ def _cells(now: ModelScores, region: str) -> str:
     cells = "with withheld days" if now.withheld_only else "of the open sea"
     unseen = 100.0 * sum(now.table["mean"]["class"].get(name, {}).get("area", 0.0) for name in ("withheld", "never"))
     no_day = f"; {unseen:.0f} % of their area had no day: the mean there is climatology" if unseen >= 0.5 else ""
-    return f"For {number(now.num_cells)} cells {cells}{where}{no_day}."
+    return f"{number(now.num_cells)} cells {cells}{where}{no_day}"
 
 
 def no_verdict(case: MonthResult) -> str:
@@ -184,15 +156,9 @@ def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]
     return [(titles[name], _kelvin(now.error_kelvin[name])) for name in ordered]
 
 
-def class_rows(now: ModelScores) -> list[tuple[str, str]]:
-    """Model and best baseline by class of cells."""
-    labels = {"observed": "Observed on some days", "withheld": "Withheld", "never": "Never observed"}
-    rows = []
-    for key, label in labels.items():
-        model, baseline = (now.table[name]["class"].get(key) for name in ("model", now.best))
-        if model and baseline:
-            rows.append((label, f"{_kelvin(model['mae'])} / {_kelvin(baseline['mae'])}"))
-    return rows
+def on_test(result: Verdict | None) -> str:
+    """HTML of the verdict on the run that trained the model, if it has one."""
+    return "" if result is None else verdict_html(result, "This model on its own test years")
 
 
 def worst(cell: LargeError) -> tuple[str, str]:
@@ -276,14 +242,10 @@ NO_FILM = "This model has no snapshots of its training. Train a model to watch i
 
 def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
     """HTML of the state of a training."""
-    model, mean = snapshot.error_kelvin, snapshot.mean_error_kelvin
     state = "The training runs" if is_live and snapshot.epoch == last else "The training"
-    result = ""
-    if math.isfinite(model) and math.isfinite(mean):
-        relative = _relative(1.0 - model / mean, "the mean of observed days")
-        result = f", {relative}: {_kelvin(model)} against {_kelvin(mean)}"
+    line = "" if snapshot.verdict is None else verdict_line(snapshot.verdict)
     return (
-        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last} so far{result}.</p>"
+        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last} so far.</p>{line}"
         "<p>The first month of the validation years, where both have a value.</p>"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,7 @@ _CSS = """
 :host { padding: 0 24px 8px; box-sizing: border-box; min-height: 108px }
 .verdict { font-size: 15px; line-height: 1.35; color: var(--h-text); margin: 0; padding-left: 12px;
   border-left: 3px solid var(--h-divider) }
-.verdict.good { border-color: var(--h-success) } .verdict.bad { border-color: var(--h-warning) }
-.verdict b { font-weight: 600 } p + p { padding-left: 15px; font-size: 12px }
+.verdict b { font-weight: 600 } p { font-size: 12px }
 """
 _KEPT = 24  # months
 
@@ -86,17 +86,19 @@ class VerdictPanel:
 
     def months_with(self, month: MonthResult) -> list[MonthResult]:
         """The months of its year that are computed, or the month alone."""
-        return self._months_of(month.request.year) or [month]
+        return self._months_like(month) or [month]
 
-    def _months_of(self, year: int) -> list[MonthResult]:
-        return list({month.request: month for month in self._year if month.request.year == year}.values())
+    def _months_like(self, month: MonthResult) -> list[MonthResult]:
+        """The computed months of its year under the same model, source and withheld share, without clouds."""
+        same = {each.request: each for each in self._year if _without_month(each) == _without_month(month)}
+        return list(same.values())
 
     def score(self) -> None:
         """Score the month, and the months of its year that are computed."""
         month, without_clouds, region = self._month, self._month_without_clouds, self.model.region
         if month is None or without_clouds is None or self.model.film:
             return
-        year = self._months_of(month.request.year)
+        year = self._months_like(month)
         if not reconstruct.can_score(month):
             self.say(text.no_verdict(month))
             self.now = None
@@ -129,8 +131,8 @@ class VerdictPanel:
             notes.append(text.EVERYTHING_HIDDEN if month.request.clouds else text.NO_OBSERVATION)
         if month.in_stripes:
             notes.append(text.IN_STRIPES)
-        detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(now, whole, region)
-        result = text.verdict(now, self.model.iso) + detail
+        detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(whole)
+        result = text.verdict(now, self.model.iso, region) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
         self.stage.show_readout(text.read_out(month))
         self._changed()
@@ -152,6 +154,10 @@ class VerdictPanel:
             self.score()
 
         self._following.start(partial(_compute, missing[0]), then)
+
+
+def _without_month(month: MonthResult) -> MonthRequest:
+    return replace(month.request, month=1, clouds=())
 
 
 def _compute(case: MonthRequest, report: Progress) -> MonthResult:

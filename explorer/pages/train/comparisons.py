@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import panel_material_ui as pmui
 
 from engine.errors import StoreError
+from engine.evaluation import Verdict
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import ScoreBar, SweepSummary, SweepTrial
 from engine.queries.train.forms import Comparison, compare_configs
-from engine.queries.train.run_files import final_scores
+from engine.queries.verdicts import run_verdict, verdict_of
 from engine.runs import RunRecord
 from explorer.layout import box, fill, row
 from explorer.pages.train import markup, text
@@ -27,6 +29,7 @@ from explorer.runs_panel import title
 from explorer.theme import SERIES
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraph, paragraphs, section
+from explorer.widgets.verdict import verdict_html
 
 _PAIR = ":host { display: grid; gap: 8px 24px; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)) }"
 _BEST = -1
@@ -45,13 +48,13 @@ class Compared:
     metric: str
     lines: Sequence[Line]
     bars: Sequence[ScoreBar]
-    badges: Mapping[str, tuple[str, str]]
+    verdicts: Sequence[tuple[str, Verdict]]
 
     @property
     def stamp(self) -> tuple[Any, ...]:
         """Equal stamps look the same."""
         ends = [float(line.x[-1]) if line.x.size else -1.0 for line in self.lines]
-        return (list(self.records.values()), self.metric, ends)
+        return (list(self.records.values()), self.metric, ends, self.verdicts)
 
 
 def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], options: CurveOptions) -> Compared:
@@ -63,22 +66,31 @@ def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], o
     metric = options.metric if options.metric in shared.values() else next(iter(shared.values()), "")
     by_id = {run.run.id: records[run.run.id] for run in runs}
     scores = {run_id: record.best for run_id, record in by_id.items() if record.best is not None}
+    bars = trainings.score_bars(scores, {run.run.id: run.config for run in runs})
     return Compared(
         by_id,
         compare_configs([run.config for run in runs]),
         shared,
         metric,
         [run.compared(title(by_id[run.run.id]), metric, options, place) for place, run in enumerate(runs)],
-        trainings.score_bars(scores, {run.run.id: run.config for run in runs}),
-        {run.run.id: text.badge(trainings.last_values(run.reader), _scores(run)) for run in runs},
+        bars,
+        list(_verdicts(runs, by_id, [bar.runs for bar in bars if len(bar.runs) > 1])),
     )
 
 
-def _scores(run: RunReader) -> Mapping[str, Any]:
-    try:
-        return final_scores(run.run.folder) if run.config.task == "sst" else {}
-    except StoreError:  # the run's own page shows the error
-        return {}
+def _verdicts(
+    runs: Sequence[RunReader], records: Mapping[str, RunRecord], seeds: Sequence[tuple[str, ...]]
+) -> Iterator[tuple[str, Verdict]]:
+    """Title and verdict of every run that has one, and of the runs together that differ in their ``seeds`` only."""
+    folders = {run.run.id: run.run.folder for run in runs}
+    for run in runs:
+        with suppress(StoreError):  # the run's own page shows the error
+            if (result := run_verdict(folders[run.run.id], run.config.task)) is not None:
+                yield title(records[run.run.id]), result
+    for group in seeds:
+        with suppress(StoreError):
+            if (result := verdict_of([folders[run_id] for run_id in group])) is not None:
+                yield markup.seeds_title(group, records), result
 
 
 class CompareTab:
@@ -121,8 +133,9 @@ class CompareTab:
         self._table.object = markup.differences(compared.comparison, names)
         self._key.object = markup.key((line.name, line.colour, False) for line in compared.lines)
         items = markup.score_items(compared.bars, compared.records, colours)
-        skills = [(title(compared.records[run_id]), badge[0]) for run_id, badge in compared.badges.items() if badge[0]]
-        self._bars.object = "<h2>Lowest validation error</h2>" + markup.bars(items, "K") + markup.skills(skills)
+        self._bars.object = (
+            "<h2>Lowest validation error</h2>" + markup.bars(items, "K") + markup.verdicts(compared.verdicts)
+        )
 
 
 class SweepPanel:
@@ -130,6 +143,7 @@ class SweepPanel:
 
     def __init__(self, use: Callable[[SweepTrial], None], watch: Callable[[SweepTrial], None]) -> None:
         self._view: SweepSummary | None = None
+        self._verdicts: Mapping[int, Verdict] = {}
         self._figures = Figures()
         self._shown: tuple[Any, ...] = ()
         self._failures = html("")
@@ -159,6 +173,7 @@ class SweepPanel:
             return
         self._shown = snapshot.stamp
         self._view = view
+        self._verdicts = snapshot.trial_verdicts
         failed = [trial for trial in view.trials if trial.state in ("failed", "killed", "illegal")]
         is_lost = bool(failed) and len(failed) == len(view.trials)
         self._failures.object = paragraphs([(f"No trial has succeeded: {failed[-1].why}", True)] if is_lost else [])
@@ -197,7 +212,10 @@ class SweepPanel:
             return
         trial = self._picked()
         sentence = "" if trial is None else text.trial_sentence(trial)
-        self._chosen.object = paragraph(sentence)
+        result = None if trial is None else self._verdicts.get(trial.number)
+        self._chosen.object = paragraph(sentence) + (
+            "" if result is None else verdict_html(result, "On the test years")
+        )
         axes = trainings.parallel_coordinates(view)
         if not axes.numbers:
             for plot in self._plots:

@@ -7,39 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from engine.config.baselines import baseline_title
+from engine.evaluation import Verdict
 from engine.queries.train.curves import ScoreBar, SweepSummary
 from engine.queries.train.forms import Comparison
-from engine.runs import ACTIVE, RunRecord
-from explorer.pages.train.text import BASELINES, MEAN_ERROR, MODEL_ERROR, TIE, chosen_text, label, tested_errors
+from engine.runs import RunRecord
+from explorer.pages.train.text import chosen_text, label, scored_on
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
+from explorer.widgets.verdict import comparison_table, verdict_html, verdict_line
 
 
-def verdict(record: RunRecord, last: Mapping[str, float], scores: Mapping[str, Any]) -> str:
-    """HTML of the result: the error of the model relative to the mean of observed days."""
-    tested = tested_errors(scores)
-    if tested is not None:
-        return _answer(*tested, "on the test years")
-    model, mean = (last.get(name, math.nan) for name in (MODEL_ERROR, MEAN_ERROR))
-    if math.isfinite(model) and math.isfinite(mean) and mean > 0:
-        return _answer(model, mean, "on the validation years" + (" so far" if record.state in ACTIVE else ""))
-    return f"<h2>{escape(_not_yet(record, last))}</h2>"
-
-
-def _answer(model: float, mean: float, where: str) -> str:
-    skill = 1.0 - model / mean
-    relation, kind = ("Lower", "success") if skill > 0 else ("Higher", "error")
-    if abs(skill) < TIE:
-        relation, kind = "Same", "warning"
-    comparison = f"{relation} error {'as' if relation == 'Same' else 'than'} the mean of observed days"
-    sign, colour = "−" if skill > 0 else "+", f"var(--h-{kind})"
-    return (
-        f'<div role=status style="border-left:3px solid {colour};padding-left:12px">'
-        f'<div style="font:620 16px/1.25 Inter,system-ui,sans-serif">{comparison}</div>'
-        f'<div style="font:620 26px/1.3 Inter,system-ui,sans-serif;color:{colour}">{sign}{abs(100 * skill):.0f} %'
-        f'<small style="font:450 13px Inter,system-ui,sans-serif;color:var(--h-secondary)"> error</small></div>'
-        f"<p>{number(model)} K against {number(mean)} K, {escape(where)}.</p></div>"
-    )
+def result(record: RunRecord, last: Mapping[str, float], verdict: Verdict | None, is_tested: bool) -> str:
+    """HTML of the verdict on a run, or of its state while there is none."""
+    if verdict is None:
+        return f"<h2>{escape(_not_yet(record, last))}</h2>"
+    return verdict_html(verdict, scored_on(record, is_tested))
 
 
 def _not_yet(record: RunRecord, last: Mapping[str, float]) -> str:
@@ -52,29 +35,18 @@ def _not_yet(record: RunRecord, last: Mapping[str, float]) -> str:
     return record.failure or f"The run is {record.state}."
 
 
-def tested(scores: Mapping[str, Any]) -> str:
-    """HTML of the test scores: all estimates, smallest error first, and model and mean by class of cells."""
-    if not scores:
+def tested(scores: Mapping[str, Any], verdict: Verdict | None) -> str:
+    """HTML of the test scores: the model beside the best baseline by class of cells, and all estimates by error."""
+    if not scores or verdict is None:
         return ""
-    names = {"model": "Model", **BASELINES}
+    names = {name: "Model" if name == "model" else baseline_title(name) for name in scores}
     errors = {name: score.get("surface", {}).get("sea", {}).get("mae") for name, score in scores.items()}
-    known = sorted((error, names.get(name, name)) for name, error in errors.items() if error is not None)
-    rows = table((name, f"{number(error)} K") for error, name in known)
-    classes = _class_rows(scores)
-    return f"<h2>Error on the test years</h2>{rows}" + (
-        f"<h2 style=margin-top:10px>Model and mean of observed days</h2>{table(classes)}" if classes else ""
+    known = sorted((error, names[name]) for name, error in errors.items() if error is not None)
+    rows = table((name, f"{error:.3f} K") for error, name in known)
+    return (
+        f"<h2>Model and best baseline on the test years</h2>{comparison_table(verdict)}"
+        f"<h2 style=margin-top:10px>Mean absolute error, all open sea</h2>{rows}"
     )
-
-
-def _class_rows(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Errors of model and mean where cells were observed, withheld or never observed."""
-    names = {"observed": "Observed cells", "withheld": "Withheld cells", "never": "Never observed"}
-    rows: list[tuple[str, str]] = []
-    for key, row in names.items():
-        pair = [scores.get(name, {}).get("class", {}).get(key, {}).get("mae") for name in ("model", "mean")]
-        if None not in pair:
-            rows.append((row, f"{number(pair[0])} / {number(pair[1])} K"))
-    return rows
 
 
 def key(lines: Iterable[tuple[str, str, bool]]) -> str:
@@ -105,13 +77,18 @@ def bars(items: Sequence[tuple[str, float, float, str]], unit: str) -> str:
     return "".join(drawn)
 
 
+def seeds_title(runs: Sequence[str], records: Mapping[str, RunRecord]) -> str:
+    """The title of runs that differ in their seed only."""
+    return title(records[min(runs)]) + (f" and {len(runs) - 1} more seeds" if len(runs) > 1 else "")
+
+
 def score_items(
     score_bars: Sequence[ScoreBar], records: Mapping[str, RunRecord], colours: Mapping[str, str]
 ) -> list[tuple[str, float, float, str]]:
     """The bars of compared runs; seeds of one configuration are one bar."""
     return [
         (
-            title(records[min(bar.runs)]) + (f" and {len(bar.runs) - 1} more seeds" if len(bar.runs) > 1 else ""),
+            seeds_title(bar.runs, records),
             bar.mean,
             bar.std,
             colours[min(bar.runs)],
@@ -154,9 +131,13 @@ def _value(text: str) -> str:
     return {"true": "yes", "false": "no"}.get(text, text.strip("[]"))
 
 
-def skills(known: Sequence[tuple[str, str]]) -> str:
-    """HTML of each run's error relative to the mean of observed days."""
-    return f"<h2 style=margin-top:12px>Compared with the mean of observed days</h2>{table(known)}" if known else ""
+def verdicts(known: Sequence[tuple[str, Verdict]]) -> str:
+    """HTML of the verdicts on compared runs, each with the name of the run or of the seeds."""
+    lines = "".join(
+        f'<p style="margin-top:8px;color:var(--h-text)">{escape(name)}</p>{verdict_line(verdict)}'
+        for name, verdict in known
+    )
+    return f"<h2 style=margin-top:12px>Compared with baselines on the test years</h2>{lines}" if known else ""
 
 
 def trials_table(view: SweepSummary, most: int = 200) -> str:

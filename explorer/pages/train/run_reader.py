@@ -10,11 +10,14 @@ from typing import Any
 
 import xarray as xr
 
+from engine.config.baselines import BASELINE_TITLES
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
+from engine.evaluation import Verdict
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
 from engine.queries.train.run_files import final_scores, snapshot_fields
+from engine.queries.verdicts import run_verdict, trial_verdicts, validation_verdict
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
 from explorer.pages.train import text
 from explorer.pages.train.model import STEP, TrainModel
@@ -65,7 +68,10 @@ class RunSnapshot:
     fields: xr.Dataset | None = None
     log: Sequence[str] = ()
     scores: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    is_tested: bool = False
     sweep: SweepSummary | None = None
+    trial_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
 
     @property
     def num_trials(self) -> int:
@@ -83,7 +89,7 @@ class RunSnapshot:
         """Equal stamps look the same."""
         trials = None if self.sweep is None else [(trial.state, trial.value) for trial in self.sweep.trials]
         shown = None if self.fields is None else self.fields.attrs["epoch"]
-        return (self.record, dict(self.last), self.metric, shown, list(self.log), bool(self.scores), trials)
+        return (self.record, dict(self.last), self.metric, shown, list(self.log), self.verdict, trials)
 
 
 class RunReader:
@@ -104,31 +110,39 @@ class RunReader:
     def read(self, record: RunRecord, options: CurveOptions, epoch: int) -> RunSnapshot:
         """The content of the tab "Runs"; ``epoch`` −1 is the latest snapshot."""
         baselines = (
-            [f"{options.metric}_{name}" for name in text.BASELINES] if options.metric == text.MODEL_ERROR else []
+            [f"{options.metric}_{name}" for name in BASELINE_TITLES] if options.metric == text.MODEL_ERROR else []
         )
         self.poll([*options.columns, *baselines])
         choices = text.metric_names(self.reader.columns)
         metric = options.metric if options.metric in choices.values() else next(iter(choices.values()), "")
         epochs = self.run.files.snapshot_epochs()
+        folder, task = self.run.folder, self.config.task
+        last = trainings.last_values(self.reader)
+        on_test = run_verdict(folder, task)
+        scores = final_scores(folder) if task == "sst" else {}
+        sweep = trainings.sweep_summary(folder) if task == "sweep" else None
         return RunSnapshot(
             record,
             self.config,
-            trainings.last_values(self.reader),
+            last,
             choices,
             metric,
             self._lines(metric, options),
             epochs,
             self._map(epochs, epoch),
             self.run.log_tail(_LOG_LINES),
-            final_scores(self.run.folder) if self.config.task == "sst" else {},
-            trainings.sweep_summary(self.run.folder) if self.config.task == "sweep" else None,
+            scores,
+            on_test or validation_verdict(last),
+            on_test is not None,
+            sweep,
+            {} if sweep is None else trial_verdicts(folder, sweep),
         )
 
     def _lines(self, metric: str, options: CurveOptions) -> list[Line]:
         if metric == text.MODEL_ERROR:
             lines = [self._line("Model", metric, options, SERIES[0], 2.5)]
             baselines = [
-                (name, f"{metric}_{name}") for name in text.BASELINES if f"{metric}_{name}" in self.reader.columns
+                (name, f"{metric}_{name}") for name in BASELINE_TITLES if f"{metric}_{name}" in self.reader.columns
             ]
             return [self._baseline_line(name, column, options) for name, column in baselines] + lines
         lines = [self._line(text.metric_name(metric), metric, options, SERIES[0], 2.0)]
@@ -143,9 +157,8 @@ class RunReader:
         return Line(name, curve.x, curve.y, colour, width)
 
     def _baseline_line(self, name: str, column: str, options: CurveOptions) -> Line:
-        line = self._line(
-            text.BASELINES[name], column, CurveOptions(column, options.axis, 0.0), _BASELINE_COLOURS[name], 2.0
-        )
+        colour = _BASELINE_COLOURS.get(name, NEUTRAL)
+        line = self._line(BASELINE_TITLES[name], column, CurveOptions(column, options.axis, 0.0), colour, 2.0)
         ends = slice(None, None, max(1, line.x.size - 1))  # a constant line needs its ends only
         value = f", {number(line.y[-1])} K" if line.y.size else ""
         return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)

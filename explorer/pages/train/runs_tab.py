@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,9 +14,12 @@ import xarray as xr
 
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
-from engine.queries.train.run_files import final_scores, latest_metrics
+from engine.queries.cache import Progress
+from engine.queries.train.run_files import latest_metrics
+from engine.queries.verdicts import run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
+from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, text
 from explorer.pages.train.model import LOG, MAX_EPOCH, MOST_COMPARED, RUNS, TrainModel
@@ -137,12 +142,13 @@ class RunTab:
             return
         self._shown = stamp
         self._curves.offer(dict(snapshot.choices), snapshot.metric)
-        if snapshot.sweep is None:
-            self._answer.object = markup.verdict(snapshot.record, snapshot.last, snapshot.scores)
-        else:
-            self._answer.object = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
+        result = markup.result(snapshot.record, snapshot.last, snapshot.verdict, snapshot.is_tested)
+        if snapshot.sweep is not None:
+            heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
+            result = heading if snapshot.verdict is None else heading + result
+        self._answer.object = result
         self._draw_curves(snapshot)
-        self._test_scores.object = markup.tested(snapshot.scores)
+        self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
         self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(snapshot.record, snapshot.last))
         lines = "\n".join(snapshot.log) or "The log is empty."
         self._log.object = f'<h2>Log</h2><pre tabindex=0 aria-label="Log" style="{_LOG}">{escape(lines)}</pre>'
@@ -226,10 +232,27 @@ class TrainingRuns:
         self._model = model
         self._use = use
         self._answered = 0
+        self._badges: dict[str, tuple[str, str]] = {}
+        self._scoring = LatestTask(unseen, lambda error: None)
+        self._is_outdated = False
         self.part = RunList(self._do, self._show_answers, margin=0)
 
     def show(self) -> None:
-        """Update the rows from the registry."""
+        """Update the rows from the registry, and then their verdicts, which are read off the event loop."""
+        self._draw()
+        self._is_outdated = self._scoring.running
+        if not self._is_outdated:
+            shown = list(REGISTRY.records.values())[:_MOST_ROWS]
+            self._scoring.start(partial(_badges, shown), self._take_badges)
+
+    def _take_badges(self, badges: dict[str, tuple[str, str]]) -> None:
+        self._badges = badges
+        if self._is_outdated:
+            self.show()
+        else:
+            self._draw()
+
+    def _draw(self) -> None:
         shown = list(REGISTRY.records.values())[:_MOST_ROWS]
         self.part.param.update(
             rows=[self._row(record) for record in shown],
@@ -239,7 +262,7 @@ class TrainingRuns:
         )
 
     def _row(self, record: RunRecord) -> dict[str, Any]:
-        badge, verdict = _badge(record)
+        badge, level = self._badges.get(record.id, ("", ""))
         can = {
             "cancel": record.can_cancel,
             "resume": record.can_resume,
@@ -253,7 +276,7 @@ class TrainingRuns:
             "detail": text.details(record, describe_device()),
             "share": record.progress if record.state in ("running", "interrupted", "cancelled") else None,
             "badge": badge,
-            "verdict": verdict,
+            "level": level,
             "score": record.best,
             "created": record.created,
             "is_trial": text.is_trial(record),
@@ -307,15 +330,15 @@ class TrainingRuns:
                 self._model.run = ""
 
 
-def _badge(record: RunRecord) -> tuple[str, str]:
-    if record.task != "sst":
-        return "", ""
-    folder = REGISTRY.store.folder(record.id)
-    try:
-        scores = final_scores(folder)
-    except StoreError:  # the run's own page shows the error
-        scores = {}
-    return text.badge(latest_metrics(folder), scores)
+def _badges(records: Sequence[RunRecord], progress: Progress) -> dict[str, tuple[str, str]]:
+    """Headline and level of the verdicts on the runs that have one, by id."""
+    badges: dict[str, tuple[str, str]] = {}
+    for record in records:
+        progress(len(badges) / len(records), "Reading the verdicts")
+        folder = REGISTRY.store.folder(record.id)
+        with suppress(StoreError):  # the run's own page shows the error
+            badges[record.id] = text.badge(record, latest_metrics(folder), run_verdict(folder, record.task))
+    return badges
 
 
 def _deleted_runs() -> list[RunRecord]:

@@ -10,25 +10,18 @@ from typing import Any
 
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
+from engine.evaluation import Verdict
 from engine.queries.text import duration
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
 from engine.queries.train.curves import SweepSummary, SweepTrial
+from engine.queries.verdicts import validation_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
 from explorer.runs_panel import progress_texts
 from explorer.widgets.text import number
 
-MEAN_SKILL, MEAN_ERROR, MODEL_ERROR = "skill_mean", "val_mae_mean", "val_mae"
-TIE = 0.005
-"""Smaller skills count as no difference."""
-
-BASELINES = {
-    "mean": "Mean of observed days",
-    "mean_debiased": "Mean, bias removed",
-    "climatology": "Climatology",
-    "climatology_anomaly": "Climatology and anomaly",
-}
+MEAN_ERROR, MODEL_ERROR = "val_mae_mean", "val_mae"
 METRICS = {
     "val_mae": "Validation error",
     "train_loss": "Training loss",
@@ -66,29 +59,21 @@ def metric_names(columns: Iterable[str]) -> dict[str, str]:
     return {metric_name(name): name for name in ordered}
 
 
-def tested_errors(scores: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The mean absolute errors (K) of the model and of the mean of observed days on the test years, if known."""
-    try:
-        model, mean = (scores[name]["surface"]["sea"]["mae"] for name in ("model", "mean"))
-    except (KeyError, TypeError):  # absent, or null
-        return None
-    return (model, mean) if mean > 0 else None
+def scored_on(record: RunRecord, is_tested: bool) -> str:
+    """On which months a verdict on a run is."""
+    if record.task == "sweep":
+        return "The best trial, on the test years"
+    if is_tested:
+        return "On the test years"
+    return "Scored on the validation years" + (" so far" if record.state in ACTIVE else "")
 
 
-def badge(last: Mapping[str, float], scores: Mapping[str, Any]) -> tuple[str, str]:
-    """The error relative to the mean of observed days, and ``good``, ``bad`` or nothing.
-
-    On the test years, or before they are scored on the validation years, as the text says then.
-    """
-    tested = tested_errors(scores)
-    skill = last.get(MEAN_SKILL, math.nan) if tested is None else 1 - tested[0] / tested[1]
-    where = ", validation" if tested is None else ""
-    if not math.isfinite(skill):
-        return "", ""
-    if abs(skill) < TIE:
-        return f"same error as the mean{where}", ""
-    relation, quality = ("lower", "good") if skill > 0 else ("higher", "bad")
-    return f"{abs(100 * skill):.0f} % {relation} error than the mean{where}", quality
+def badge(record: RunRecord, last: Mapping[str, float], on_test: Verdict | None) -> tuple[str, str]:
+    """The headline of the verdict on a run and its level; empty while there is none."""
+    if on_test is not None:
+        return on_test.headline, on_test.level
+    so_far = validation_verdict(last) if record.task == "sst" else None
+    return ("", "") if so_far is None else (f"{so_far.headline}, validation", so_far.level)
 
 
 def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from engine.errors import EngineError
 from engine.queries.export import csv_file
+from engine.queries.report import run_report
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
+from engine.queries.verdicts import score_rows
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import text
@@ -17,6 +20,7 @@ from explorer.pages.train.new_tab import NewTab
 from explorer.pages.train.run_reader import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.runs_tab import CurveControls, RunTab, TrainingRuns
 from explorer.registry import REGISTRY
+from explorer.report import report_html
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -24,7 +28,11 @@ from explorer.widgets import controls
 _PAGE = "train"
 _TABS = {"New": NEW, "Runs": RUNS, "Compare": COMPARE}
 _CURVE_OPTIONS = ["metric", "axis", "scale", "smoothing", "layer", "epoch"]
-_SIDE = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
+# a pane that is taller than the panel, the scores, keeps its height, so that the next one does not cover it
+_SIDE = """
+:host { display: flex; flex-flow: column nowrap; gap: 8px; max-height: none }
+:host > * { flex: none; max-height: none }
+"""
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -48,6 +56,7 @@ class TrainView:
         self._snapshot: RunSnapshot | None = None
         self._updates = PeriodicTask(self._read)
         self._reading = LatestTask(unseen, self._show_failure)
+        self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
         self._again = Debouncer(self._read, 40)
         self.new_tab = NewTab(session, model)
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
@@ -68,6 +77,8 @@ class TrainView:
             "Configuration, JSON": self._offer_config,
             "Python": self._offer_snippet,
             "Metrics, CSV": self._offer_metrics,
+            "Scores, CSV": self._offer_scores,
+            "Report, HTML": self._offer_report,
             "Picture, PNG": lambda: self.stage.save_picture(model.run or "train"),
         }
         self.view = self.stage.page_view(drawer, [self._side], files)
@@ -223,3 +234,20 @@ class TrainView:
         content = csv_file(run.reader.columns) if run is not None and run.reader.columns else None
         missing = "There are no metrics yet. Choose a run that has started."
         self.stage.offer(f"{self.model.run}.csv", content, missing)
+
+    def _offer_scores(self) -> None:
+        snapshot = self._snapshot
+        content = None
+        if snapshot is not None and snapshot.scores:
+            rows = score_rows(snapshot.scores, snapshot.verdict)
+            content = csv_file({name: [row[name] for row in rows] for name in rows[0]})
+        missing = "There are no scores yet. Choose a finished training."
+        self.stage.offer(f"scores-{self.model.run}.csv", content, missing)
+
+    def _offer_report(self) -> None:
+        run = self._readers.get(self.model.run)
+        if run is None:
+            self.session.say("info", "Choose a run first.")
+            return
+        offer = partial(self.stage.download.offer, f"report-{run.run.id}.html")
+        self._filing.start(lambda _: report_html(run_report(run.run)).encode(), offer)

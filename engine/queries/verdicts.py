@@ -1,0 +1,132 @@
+"""Verdicts on runs, from their folders: the same one for every page, file and command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.config.sweep import SEED
+from engine.errors import DataError, StoreError
+from engine.evaluation import Verdict, verdict
+from engine.queries.cache import CACHE
+from engine.queries.train.run_files import read_scores, scores_key
+from engine.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from engine.queries.train.curves import SweepSummary, SweepTrial
+
+_VERDICT_BYTES = 8192
+_VALIDATION = "val_mae"
+
+
+def run_verdict(folder: Path, task: str) -> Verdict | None:
+    """The verdict on the test months of a run of the task ``sst``, or of the best trial of a ``sweep``.
+
+    The best trial is the one with the lowest validation error; those that differ from it in the seed only count with
+    it, by their mean error.
+
+    None where there are no scores yet, none of a baseline, and for other tasks. Computed once for a file of scores.
+
+    Raises:
+        StoreError: the scores are damaged.
+    """
+    if task == "sweep":
+        trials = [trial for trial in _best_trials(folder) if scores_key(trial) is not None]
+        return verdict_of(trials) if trials else None
+    return verdict_of([folder]) if task == "sst" else None
+
+
+def verdict_of(folders: Sequence[Path]) -> Verdict | None:
+    """The verdict on several runs of one configuration, which differ in their seed: on their mean error.
+
+    None where one of them has no scores.
+
+    Raises:
+        StoreError: the scores of one are damaged, or they are of other months or cells.
+    """
+    keys = tuple(scores_key(folder) for folder in folders)
+    if None in keys:
+        return None
+    return CACHE.get(("verdict", keys), lambda: _compute(folders), lambda _: _VERDICT_BYTES)
+
+
+def _compute(folders: Sequence[Path]) -> Verdict | None:
+    try:
+        return verdict([read_scores(folder) for folder in folders])
+    except DataError:  # there is nothing to compare
+        return None
+
+
+def validation_verdict(last: Mapping[str, float]) -> Verdict | None:
+    """The verdict on the newest metrics of a training: on the validation months, without an interval.
+
+    None before the first validation.
+    """
+    errors = {"model": last.get(_VALIDATION)} | {
+        name.removeprefix(f"{_VALIDATION}_"): error
+        for name, error in last.items()
+        if name.startswith(f"{_VALIDATION}_")
+    }
+    scores = {name: {"surface": {"sea": {"mae": error}}} for name, error in errors.items()}
+    try:
+        return verdict(scores)
+    except DataError:
+        return None
+
+
+def score_rows(scores: Mapping[str, Any], result: Verdict | None) -> list[dict[str, str | float]]:
+    """Verdict and scores as flat rows for CSV: estimate, stratum, label, metric, value.
+
+    Of the verdict: its ``text``; then for all open sea and each part ``level``, ``baseline``, ``margin`` (a fraction of
+    the baseline's error, positive where the model's is lower) and the ends of its interval.
+    """
+    from engine.evaluation.scores import table_rows
+    from engine.evaluation.strata import STRATA
+
+    rows: list[dict[str, str | float]] = []
+    if result is not None:
+        rows.append(_row("verdict", result.stratum, result.label, "text", result.text))
+        for part in (result, *result.parts):
+            values: dict[str, str | float] = {"level": part.level, "baseline": part.baseline, "margin": part.margin}
+            if part.interval is not None:
+                values |= {"margin_low": part.interval[0], "margin_high": part.interval[1]}
+            rows += [_row("verdict", part.stratum, part.label, metric, value) for metric, value in values.items()]
+    kept = (*STRATA, "month")
+    tables = {name: {key: strata[key] for key in kept if key in strata} for name, strata in scores.items()}
+    return [*rows, *table_rows(tables)]
+
+
+def _row(estimate: str, stratum: str, label: str, metric: str, value: str | float) -> dict[str, str | float]:
+    return {"estimate": estimate, "stratum": stratum, "label": label, "metric": metric, "value": value}
+
+
+def trial_verdicts(folder: Path, sweep: SweepSummary) -> dict[int, Verdict]:
+    """The verdicts on the trials of a sweep by their numbers, of those that are scored."""
+    verdicts: dict[int, Verdict] = {}
+    for trial in sweep.scored:
+        with suppress(StoreError):  # the trial's own page shows it
+            result = None if trial.run is None else verdict_of([_trial_folder(folder, trial.run)])
+            if result is not None:
+                verdicts[trial.number] = result
+    return verdicts
+
+
+def _best_trials(folder: Path) -> list[Path]:
+    """The folders of the best trial of a sweep and of those with the same choices but the seed."""
+    from engine.queries.train.curves import sweep_summary
+
+    sweep = sweep_summary(folder)
+    if sweep.best is None:
+        return []
+    alike = (trial for trial in sweep.scored if _choices(trial) == _choices(sweep.best))
+    return [_trial_folder(folder, trial.run) for trial in alike if trial.run is not None]
+
+
+def _choices(trial: SweepTrial) -> dict[str, Any]:
+    return {name: value for name, value in trial.chosen.items() if name != SEED}
+
+
+def _trial_folder(sweep: Path, run: str) -> Path:
+    return RunFolder.of(run, RunFolder(sweep).home).path

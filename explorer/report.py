@@ -1,0 +1,165 @@
+"""A report on a training as one HTML file without anything from outside: ``harmonia report ID OUT.html``."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from engine.config.baselines import baseline_title
+from engine.queries.report import RunReport
+from explorer.theme import TOKENS
+from explorer.widgets.globe import colormap_bytes
+from explorer.widgets.text import table
+from explorer.widgets.verdict import comparison_table, verdict_html
+
+_MAPS = (
+    ("reconstruction", "Reconstruction", "°C", "thermal"),
+    ("target", "Truth", "°C", "thermal"),
+    ("error", "Error of the model", "K", "balance"),
+    ("mean_error", "Error of the mean of observed days", "K", "balance"),
+)
+_SCALES = {"thermal": ("reconstruction", "target"), "balance": ("error", "mean_error")}
+_MAP_WIDTH = 720
+_LAND = (128, 134, 144)
+_STRATA = {
+    "surface": "Surface",
+    "class": "Observation of the month",
+    "observations": "Number of observed days",
+    "latitude": "Latitude",
+    "coast": "Distance to the coast",
+    "month": "Month of the year",
+}
+_CSS = """
+body { font: 450 14px/1.5 Inter, system-ui, sans-serif; color: var(--h-text); background: var(--h-stage);
+  max-width: 1080px; margin: 0 auto; padding: 24px 20px 60px }
+h1 { font-size: 22px; margin: 0 } h2 { font-size: 15px; margin: 32px 0 8px } h3 { font-size: 13px; margin: 16px 0 4px }
+p { margin: 4px 0 } small, figcaption, th { color: var(--h-secondary) }
+table { border-collapse: collapse; font-feature-settings: 'tnum'; max-width: 100% }
+th { text-align: left; font-weight: 450; padding: 4px 16px 4px 0; vertical-align: top }
+td, th[scope=col] { text-align: right; padding: 4px 0 4px 16px; overflow-wrap: anywhere; vertical-align: top }
+tr + tr > * { border-top: 1px solid var(--h-divider) }
+.maps { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 20px }
+figure { margin: 0 } figure img { width: 100%; image-rendering: pixelated; border-radius: 6px }
+.scale { height: 8px; border-radius: 4px } .ends { display: flex; justify-content: space-between }
+pre { overflow: auto; background: var(--h-panel); padding: 12px; border-radius: 8px; font-size: 12px }
+.provenance td { text-align: left } .scores { overflow-x: auto }
+"""
+
+
+def report_html(report: RunReport) -> str:
+    """The report as HTML: verdict, scores, maps, provenance, configuration, in the theme of the reader's system."""
+    record = report.record
+    title = escape(record.name or record.id)
+    synthetic = "<p><b>Synthetic data</b>: the demo ocean, not observations.</p>" if report.is_synthetic else ""
+    parts = [
+        f"<h1>{title}</h1><p>Sea-surface-temperature reconstruction, run {escape(record.id)}</p>{synthetic}",
+        _verdict(report),
+        _scores(report.scores),
+        _maps(report.fields),
+        _section("Provenance", f"<div class=provenance>{table(report.provenance)}</div>"),
+        _section(
+            "Configuration",
+            "<p>Saved as CONFIG.json, <code>harmonia train CONFIG.json</code> makes this run anew.</p>"
+            f"<details><summary>CONFIG.json</summary><pre>{escape(report.config.to_json().decode())}</pre></details>",
+        ),
+    ]
+    return (
+        f"<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>{title} — Harmonia</title>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        f"<style>{_tokens()}{_CSS}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _tokens() -> str:
+    """The colours of both themes as CSS variables; that of the reader's system holds."""
+
+    def root(mode: str) -> str:
+        return ":root {" + "".join(f"--h-{name}:{value};" for name, value in TOKENS[mode].items()) + "}"
+
+    return f"{root('light')}@media (prefers-color-scheme: dark) {{{root('dark')}}}"
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<h2>{escape(heading)}</h2>{content}" if content else ""
+
+
+def _verdict(report: RunReport) -> str:
+    if report.verdict is None:
+        return _section("Verdict", "<p>This run has no scores yet.</p>")
+    scored_on = "On the test years" if report.is_tested else "Scored on the validation years so far"
+    heading = "Model and best baseline, mean absolute error"
+    return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>" + _section(
+        heading, comparison_table(report.verdict)
+    )
+
+
+def _scores(scores: dict[str, Any]) -> str:
+    """Mean absolute error of every estimate by stratum."""
+    if not scores:
+        return ""
+    names = ["Model" if name == "model" else baseline_title(name) for name in scores]
+    tables = [
+        f"<h3>{heading}</h3>{table(_stratum_rows(scores, stratum), names)}"
+        for stratum, heading in _STRATA.items()
+        if any(stratum in strata for strata in scores.values())
+    ]
+    return _section("Mean absolute error of all estimates, K", f"<div class=scores>{''.join(tables)}</div>")
+
+
+def _stratum_rows(scores: dict[str, Any], stratum: str) -> Iterable[tuple[str, ...]]:
+    labels = dict.fromkeys(label for strata in scores.values() for label in strata.get(stratum, {}))
+    for label in labels:
+        errors = [strata.get(stratum, {}).get(label, {}).get("mae") for strata in scores.values()]
+        yield (label, *("–" if error is None else f"{error:.3f}" for error in errors))
+
+
+def _maps(fields: xr.Dataset | None) -> str:
+    if fields is None:
+        return ""
+    figures: list[str] = []
+    for name, caption, unit, colours in _MAPS:
+        if name in fields and np.isfinite(fields[name]).any():
+            low, high = _limits(fields, colours)
+            picture = _png(fields[name].values, low, high, colormap_bytes(colours))
+            figures.append(
+                f"<figure><img alt='{caption}' src='data:image/png;base64,{picture}'>"
+                f"<div class=scale style='background:{_gradient(colours)}'></div>"
+                f"<div class=ends><small>{low:.1f} {unit}</small><small>{high:.1f} {unit}</small></div>"
+                f"<figcaption>{caption}</figcaption></figure>"
+            )
+    caption = f"The first validation month after epoch {fields.attrs['epoch']}. Grey: land, or not known."
+    return _section("Maps", f"<p>{caption}</p><div class=maps>{''.join(figures)}</div>") if figures else ""
+
+
+def _limits(fields: xr.Dataset, colours: str) -> tuple[float, float]:
+    """Limits of a colour scale, shared by the maps of one kind; errors about 0."""
+    values = np.concatenate([fields[name].values.ravel() for name in _SCALES[colours] if name in fields])
+    values = values[np.isfinite(values)]
+    if colours == "balance":
+        limit = max(0.1, float(np.percentile(np.abs(values), 98)))
+        return -limit, limit
+    return float(values.min()), float(values.max())
+
+
+def _png(field: np.ndarray, low: float, high: float, colours: bytes) -> str:
+    """A field (lat, lon), north up, as PNG in base64."""
+    palette = np.frombuffer(colours, np.uint8).reshape(256, 3)
+    position = np.nan_to_num((field[::-1] - low) / max(high - low, 1e-9))
+    pixels = palette[np.clip(255.0 * position, 0, 255).astype(np.uint8)]
+    pixels[~np.isfinite(field[::-1])] = _LAND
+    factor = max(1, _MAP_WIDTH // pixels.shape[1])
+    with io.BytesIO() as content:
+        Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1)).save(content, "PNG", optimize=True)
+        return base64.b64encode(content.getvalue()).decode()
+
+
+def _gradient(colours: str) -> str:
+    palette = np.frombuffer(colormap_bytes(colours), np.uint8).reshape(256, 3)[::15]
+    return f"linear-gradient(90deg,{','.join(f'rgb({r},{g},{b})' for r, g, b in palette.tolist())})"
