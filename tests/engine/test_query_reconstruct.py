@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
@@ -23,17 +23,20 @@ from engine.evaluation.scores import score, score_table
 from engine.models import SpatioTemporalConfig
 from engine.queries import reconstruct
 from engine.queries.cache import Cache
+from engine.queries.exported import attributes_of
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import Cloud, MonthRequest
 from engine.queries.reconstruct import files as reconstruct_files
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
+from engine.queries.remake import remake
 from engine.sphere import LatLonGrid
 from engine.training.sst import data_module
 from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import estimate_months, predict
+from tests.support.cf import cf_faults
 from tests.support.ocean import GRID, LAND, small_ocean
 from tests.support.run_context import context
 from tests.support.trainings import MODEL, SMALL, learn
@@ -144,7 +147,8 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
     assert scores.best == min(scores.skill, key=lambda name: table[name]["surface"]["sea"]["mae"])
     assert scores.num_months == 3
     assert all(error is not None for error in scores.skill_error.values())
-    rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", scores)]).decode())))
+    content = reconstruct.scores_csv([("2004", scores)])
+    rows = pd.read_csv(io.BytesIO(content), comment="#").to_dict("records")
     mine = next(
         row
         for row in rows
@@ -376,6 +380,42 @@ def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
     assert reopened.grid == GRID
     field = (reopened.monthly if reopened.monthly is not None else reopened.daily).values[0]
     np.testing.assert_allclose(field, month.estimates["model"], atol=1e-5)
+
+
+def test_an_exported_month_and_its_scores_are_made_anew_to_the_same_values(tmp_path: Path) -> None:
+    painted = replace(JULY, hidden_percent=20, clouds=(CLOUD,))
+    months = [reconstruct.reconstruct_month(request) for request in (painted, replace(painted, clouds=()))]
+    path = tmp_path / "month.nc"
+    path.write_bytes(reconstruct.month_netcdf(months[0]))
+    attributes = attributes_of(path)
+    expected = {"model": RUN, "month": "2004-07", "withheld_percent": 20, "painted_clouds": 1}
+    assert {name: attributes[f"harmonia_{name}"] for name in expected} == expected
+    assert attributes["harmonia_data_hash"] == small_ocean(4).key
+    assert attributes["harmonia_model_hash"] == reconstruct.model_card(RUN).key
+    assert cf_faults(path) == []
+    assert remake(path, tmp_path / "again.nc").differences == ()
+
+    scores = [(str(len(part)), reconstruct.score_months(part, "Tropics")) for part in (months[:1], months)]
+    table = tmp_path / "scores.csv"
+    table.write_bytes(reconstruct.scores_csv(scores))
+    assert attributes_of(table)["harmonia_region"] == "Tropics"
+    assert remake(table, tmp_path / "again.csv").differences == ()
+
+
+def test_what_is_made_anew_by_another_model_is_not_called_equal(tmp_path: Path, home: Path) -> None:
+    path, weights = tmp_path / "month.nc", home / "runs" / RUN / "best.safetensors"
+    path.write_bytes(reconstruct.month_netcdf(reconstruct.reconstruct_month(JULY)))
+    before = weights.read_bytes()
+    bundle = ModelBundle.load(weights)
+    for value in bundle.model.parameters():
+        value.data.mul_(1.01)
+    try:
+        bundle.save(weights)
+        differences = remake(path, tmp_path / "again.nc").differences
+    finally:
+        weights.write_bytes(before)
+    assert differences[0].startswith("the model is another one: its hash was")
+    assert any(text.startswith("'sst' differs by up to") for text in differences)
 
 
 def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

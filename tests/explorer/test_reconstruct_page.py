@@ -113,6 +113,8 @@ def verdict_of(mean: float, best: float, spread: float | None = None, **changes:
         "skill": {"mean": mean, "other": best},
         "skill_error": {"mean": spread, "other": spread},
         "withheld_only": False,
+        "region": "World",
+        "requests": (),
     }
     return ModelScores(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@
 
 from engine.queries.reconstruct.cell import CellDetail, cell_detail
 from engine.queries.reconstruct.files import (
+    ScoredMonths,
     Snapshot,
     animation_gif,
     archive_file,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
 from engine.errors import DataError, StoreError
+from engine.provenance import Detail
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
@@ -128,11 +129,13 @@ def animation_gif(run: str, colours: bytes, limits: tuple[float, float]) -> byte
 
 def month_netcdf(month: MonthResult) -> bytes:
     """The month as CF NetCDF (:func:`engine.training.sst.cf.month_dataset`), which ``open_sst`` can read."""
-    from engine.training.sst.cf import month_dataset, write_months
+    from engine.training.sst.cf import month_dataset, origin_of, write_months
 
     std = None if month.std is None else month.std[None]
-    bundle, ocean = model_of(month.request.model).bundle, model_source(month.request)
-    dataset = month_dataset(bundle, ocean, month.data, month.estimates["model"][None], std)
+    title = f"Sea surface temperature of {_month_of(month.request)}, reconstructed from days with gaps"
+    bundle, ocean, details = model_of(month.request.model).bundle, model_source(month.request), _details(month.request)
+    origin = origin_of(bundle, ocean, title, "reconstruct.month", asdict(month.request), details)
+    dataset = month_dataset(month.data, month.estimates["model"][None], std, origin)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
         write_months(path, [dataset]).close()
@@ -142,10 +145,44 @@ def month_netcdf(month: MonthResult) -> bytes:
 def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
     """All scores by months as CSV: months, estimate, stratum, label, metric, value (K, or dimensionless)."""
     from engine.evaluation.scores import table_rows
+    from engine.training.sst.cf import origin_of
 
     rows = [{"months": months, **row} for months, model_scores in scores for row in table_rows(model_scores.table)]
     columns = ("months", "estimate", "stratum", "label", "metric", "value")
-    return csv_file({name: [row[name] for row in rows] for name in columns})
+    parts = [ScoredMonths(months, model_scores.region, model_scores.requests) for months, model_scores in scores]
+    first = parts[0].requests[0]
+    origin = origin_of(
+        model_of(first.model).bundle,
+        model_source(first),
+        f"Scores of a reconstruction, {scores[0][0]}, {parts[0].region}",
+        "reconstruct.scores",
+        {"parts": [asdict(part) for part in parts]},
+        {**_details(first), "region": parts[0].region},
+    )
+    return csv_file({name: [row[name] for row in rows] for name in columns}, origin)
+
+
+@dataclass(frozen=True)
+class ScoredMonths:
+    """The months behind a part of a file of scores, by the name of the part."""
+
+    months: str
+    region: str
+    requests: tuple[MonthRequest, ...]
+
+
+def _month_of(request: MonthRequest) -> str:
+    return f"{request.year:04d}-{request.month:02d}"
+
+
+def _details(request: MonthRequest) -> dict[str, Detail]:
+    """What was reconstructed, in words and numbers."""
+    return {
+        "model": request.model,
+        "month": _month_of(request),
+        "withheld_percent": request.hidden_percent,
+        "painted_clouds": len(request.clouds),
+    }
 
 
 # --- runs that reconstruct all months of a source -------------------------------------------------------------------

@@ -21,7 +21,7 @@ from engine.evaluation.spectra import Spectrum, spectra
 from engine.evaluation.strata import STRATA, Strata
 from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
-from engine.queries.reconstruct.months import MonthResult
+from engine.queries.reconstruct.months import MonthRequest, MonthResult
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.training.sst.samples import in_box
 from engine.typed import Floats, Ints, Mask
@@ -59,6 +59,8 @@ class ModelScores:
         error_kelvin: mean absolute error of every estimate over the open sea.
         skill: against each baseline; ``skill_error``: its standard error over the months, None for a single month.
         withheld_only: whether only withheld cells could be scored.
+        region: one of :data:`REGIONS`.
+        requests: the scored months.
     """
 
     table: Table
@@ -69,6 +71,8 @@ class ModelScores:
     skill: dict[str, float]
     skill_error: dict[str, float | None]
     withheld_only: bool
+    region: str
+    requests: tuple[MonthRequest, ...]
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
     bars = {name: sea["model"].get(f"skill_mae_vs_{name}_bar") for name in baselines}
     num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
-    return ModelScores(table, num_cells, len(regional), best, errors, skills, bars, not months[0].knows_truth)
+    withheld_only, requests = not months[0].knows_truth, tuple(month.request for month in months)
+    return ModelScores(table, num_cells, len(regional), best, errors, skills, bars, withheld_only, region, requests)
 
 
 def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from engine.queries import basis
+from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, SeparableField
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.basis import fits, text
@@ -35,6 +35,9 @@ class BasisView:
         self.session = session
         self.model = model
         self._shown: SeparableField | None = None
+        self._stem = ""
+        self._field_file: Callable[[], bytes] = bytes
+        self._shown_config: BasisConfig | None = None
         self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
@@ -46,8 +49,9 @@ class BasisView:
         files = {
             "Picture, PNG": self._offer_picture,
             "Field, NetCDF": self._offer_field,
-            "Basis, safetensors": lambda: self._offer("basis", "safetensors", basis.basis_file),
-            "Spectrum, CSV": lambda: self._offer("spectrum", "csv", basis.spectrum_csv),
+            "Basis, NetCDF": lambda: self._offer("basis", "nc", basis_files.basis_netcdf),
+            "Basis, safetensors": lambda: self._offer("basis", "safetensors", basis_files.basis_file),
+            "Spectrum, CSV": lambda: self._offer("spectrum", "csv", basis_files.spectrum_csv),
         }
         controls = drawer(model, self.stage.globe, self._domain_text)
         self.view = self.stage.page_view(controls, [self.stage.flat, *self.panel.parts], files)
@@ -76,13 +80,15 @@ class BasisView:
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
-            self._draw(basis.harmonic(model.degree, model.order))
+            file = partial(basis_files.harmonic_netcdf, model.degree, model.order)
+            self._draw(basis.harmonic(model.degree, model.order), file)
         elif basis.is_fitted(model.config):
             self._fit.cancel()
             factors = basis.component(model.config, model.component - 1)
             peak = self._shown.peak if self._shown else None
             turn = model.follow and factors.peak != peak and not (peak is None and model.has_camera_in_address)
-            self._draw(factors, turn)
+            file = partial(basis_files.component_netcdf, model.config, model.component)
+            self._draw(factors, file, model.config, turn)
         else:
             self._fit_first(model.config)
 
@@ -105,11 +111,19 @@ class BasisView:
         if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
-    def _draw(self, factors: SeparableField, turn: bool = False) -> None:
-        """Draw the function in one message; ``turn`` centres its peak."""
-        self._shown = factors
+    def _draw(
+        self,
+        factors: SeparableField,
+        file: Callable[[], bytes],
+        config: BasisConfig | None = None,
+        turn: bool = False,
+    ) -> None:
+        """Draw the function in one message; ``turn`` centres its peak. ``file`` makes its NetCDF file, ``config`` is
+        that of its basis, if it has one: what is exported is what is drawn, also while another is being fitted.
+        """
+        self._shown, self._field_file, self._shown_config, self._stem = factors, file, config, self._file_stem()
         axes = Axes.of(factors.lat, factors.lon)
-        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._file_stem())
+        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
         lat, lon = factors.peak if turn else self.model.camera[:2]
         limit, colours = factors.limit, colormap_bytes("balance")
         self.stage.globe.param.update(
@@ -155,13 +169,16 @@ class BasisView:
 
     def _offer_picture(self) -> None:
         if self._shown is not None:
-            self.stage.save_picture(self._file_stem())
+            self.stage.save_picture(self._stem)
 
     def _offer_field(self) -> None:
         if self._shown is not None:
-            self.stage.download.offer(f"{self._file_stem()}.nc", basis.field_netcdf(self._shown))
+            self.stage.download.offer(f"{self._stem}.nc", self._field_file())
 
     def _offer(self, stem: str, ending: str, content: Callable[..., bytes]) -> None:
-        config = self.model.config
-        name = f"{stem}-{config.domain.kind}-L{config.max_degree}.{ending}"
+        config = self._shown_config
+        if config is None:
+            self.session.say("info", "A single harmonic has no fitted basis. Show a component to export one.")
+            return
+        name = f"{stem}-{config.domain.kind}-L{config.max_degree}-K{config.num_components}.{ending}"
         self._fit.start(partial(content, config), partial(self.stage.download.offer, name))

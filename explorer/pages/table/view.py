@@ -7,7 +7,7 @@ from functools import partial
 import xarray as xr
 
 from engine.errors import EngineError
-from engine.queries import export, table
+from engine.queries import run_files, table
 from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
@@ -37,6 +37,7 @@ class TableRun:
 
     def __init__(self, run: Run) -> None:
         self.folder = run.folder
+        self.config = run.config
         self.metrics = run.metrics()
         self.fields: TableFields | None = None
         self.baseline: BaselineScore | None = None
@@ -208,13 +209,17 @@ class TableView:
         return f"table-{model.target}-{model.width}x{model.height}-{model.topology}"
 
     def _offer_field(self) -> None:
-        learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
-        content = None if learned is None else export.netcdf_file(learned)
+        run, fields = self._runs.get(self.model.topology), None if self._shown is None else self._shown.fields
+        content = None
+        if run is not None and fields is not None and fields.learned is not None:
+            content = run_files.learned_netcdf(run.config, fields.learned, fields.iteration)
         self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
 
     def _offer_losses(self) -> None:
         run = self._runs.get(self.model.topology)
-        content = export.csv_file(run.metrics.columns) if run is not None and run.metrics.columns else None
+        content = None
+        if run is not None and run.metrics.columns:
+            content = run_files.metrics_csv(run.config, run.metrics.columns)
         self.stage.offer(f"{self._stem()}-losses.csv", content, "There are no losses yet. Train the table first.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import EngineError
-from engine.queries.export import csv_file
+from engine.queries.run_files import metrics_csv
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
@@ -220,6 +220,6 @@ class TrainView:
 
     def _offer_metrics(self) -> None:
         run = self._readers.get(self.model.run)
-        content = csv_file(run.reader.columns) if run is not None and run.reader.columns else None
+        content = metrics_csv(run.config, run.reader.columns) if run is not None and run.reader.columns else None
         missing = "There are no metrics yet. Choose a run that has started."
         self.stage.offer(f"{self.model.run}.csv", content, missing)
