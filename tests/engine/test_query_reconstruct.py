@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import xarray as xr
 from PIL import Image
 
 from engine.config.reconstruct import ReconstructSettings
+from engine.config.run_config import RunConfig
 from engine.config.sst import FileSource
 from engine.data.prepare import prepare
 from engine.data.resample import resampled
@@ -64,6 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.setattr(data_module, "open_source", lambda _: small_ocean(4))
         (home / "runs").mkdir()
         learn(home / "runs" / RUN, SETTINGS)
+        (home / "runs" / RUN / "config.json").write_bytes(RunConfig(settings=SETTINGS).to_json())
     return home
 
 
@@ -352,9 +355,31 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[known]
     expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
     assert shown.error_kelvin == pytest.approx(expected)
-    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
+    grey, red = (np.array([[k, k * is_grey, k * is_grey] for k in range(256)], np.uint8) for is_grey in (1, 0))
+    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, grey.tobytes(), red.tobytes(), (-2.0, 32.0))))
     assert film.n_frames == 3
-    assert film.width >= 2 * film.height - 1
+    origin = json.loads(film.info["comment"])
+    assert origin["harmonia_month"] == "2003-02"
+    assert origin["harmonia_epoch"] == "0 to 2"
+    assert origin["harmonia_synthetic"].startswith("synthetic")
+    assert RunConfig.from_json(origin["harmonia_model_config"].encode()).settings == SETTINGS
+    film.seek(2)
+    pixels = np.asarray(film.convert("RGB")).astype(int)
+    # two maps of 20 pixels a cell below two lines of text; the colour of a cell is that of its value
+    top, cell, step = 56, 20, 18 * 20 + 10 + 20 + 12
+    row, column = (int(axis) for axis in np.argwhere(np.isfinite(shown.reconstruction))[100])
+    y, x = top + (17 - row) * cell + 10, 12 + column * cell + 10
+    expected = 255.0 * (shown.reconstruction[row, column] + 2.0) / 34.0
+    assert np.abs(pixels[y, x] - expected).max() <= 3.0
+    assert pixels[y + step, x, 1:].tolist() == [0, 0]
+    assert {tuple(colour) for colour in pixels[top : top + 360, 12:732].reshape(-1, 3)} >= {
+        (58, 67, 82),
+        (157, 167, 184),
+    }
+    assert (pixels[:52] == (232, 235, 241)).all(axis=-1).any()
+    bar = pixels[top + 360 + 8, 12:732, 0]
+    assert (bar[0], bar[-1]) == (0, 255)
+    assert (np.diff(bar) >= 0).all()
     (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").write_bytes(b"PK\x03\x04 half")
     try:
         with pytest.raises(StoreError, match="cannot be read"):
@@ -362,7 +387,7 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     finally:
         (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
     with pytest.raises(DataError, match="no epoch"):
-        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
+        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), bytes(768), (0.0, 1.0))
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from engine.queries.reconstruct.cell import CellDetail, cell_detail
 from engine.queries.reconstruct.files import (
     ScoredMonths,
     Snapshot,
-    animation_gif,
     archive_file,
     archive_settings,
     has_model,
@@ -16,6 +15,7 @@ from engine.queries.reconstruct.files import (
     snapshot,
     snapshot_epochs,
 )
+from engine.queries.reconstruct.film import animation_gif
 from engine.queries.reconstruct.models import (
     PRETRAINED,
     ModelCard,

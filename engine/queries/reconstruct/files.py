@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
-from engine.errors import DataError, StoreError
+from engine.errors import StoreError
 from engine.provenance import Detail
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
@@ -27,11 +25,6 @@ from engine.queries.server_files import checked_path
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Singles
-
-_FRAME_MS = 350
-_LAST_MS = 1500
-_GIF_WIDTH = 720
-_LAND = (58, 67, 82)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,34 +87,6 @@ def _read(folder: RunFolder, epoch: int) -> Snapshot:
     ]
     std = arrays["std"].astype(np.float32) if "std" in arrays else None
     return Snapshot(epoch, lat, lon, fields["reconstruction"], fields["observed"], fields["target"], std, *errors)
-
-
-def animation_gif(run: str, colours: bytes, limits: tuple[float, float]) -> bytes:
-    """The reconstruction by epoch as an animated GIF: a flat map, north up. ``colours`` are 256 × 3 bytes.
-
-    Raises :class:`DataError` where there is no epoch yet.
-    """
-    from PIL import Image
-
-    epochs = snapshot_epochs(run)
-    if not epochs:
-        raise DataError("there is no epoch yet", run, "wait for the first one")
-    table = np.vstack([np.frombuffer(colours, np.uint8).reshape(256, 3)[:255], [_LAND]]).astype(np.uint8)
-    frames: list[Any] = []
-    for epoch in epochs:
-        field = snapshot(run, epoch).reconstruction[::-1]
-        position = np.nan_to_num((field - limits[0]) / (limits[1] - limits[0]))
-        codes = np.where(np.isfinite(field), np.clip(254 * position, 0, 254), 255).astype(np.uint8)
-        factor = max(1, _GIF_WIDTH // codes.shape[1])
-        frame = Image.fromarray(codes.repeat(factor, axis=0).repeat(factor, axis=1), mode="P")
-        frame.putpalette(table.tobytes())
-        frames.append(frame)
-    with io.BytesIO() as content:
-        durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
-        frames[0].save(
-            content, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
-        )
-        return content.getvalue()
 
 
 # --- downloads ------------------------------------------------------------------------------------------------------

@@ -251,6 +251,6 @@ class ReconstructView:
         self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, "This month has no scores.")
 
     def _offer_film(self) -> None:
-        run, colours = self.model.run, colormap_bytes("thermal")
+        run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))
         offer = partial(self.maps.stage.download.offer, f"training-{run}.gif")
-        self._filing.start(lambda _: reconstruct.animation_gif(run, colours, text.WORLD), offer)
+        self._filing.start(lambda _: reconstruct.animation_gif(run, *colours, text.WORLD), offer)
