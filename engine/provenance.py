@@ -77,6 +77,21 @@ class Provenance:
             **{f"{PREFIX}{name}": value for name, value in own.items()},
         }
 
+    def caption(self) -> str:
+        """The origin in a line to be read under a picture."""
+        known = self.details
+        parts = [f"Harmonia {code_version()}: {self.source}"]
+        parts += [str(known[name]) for name in ("month", "day", "days") if name in known]
+        if "epoch" in known:
+            parts.append(f"model of epoch {known['epoch']}")
+        if known.get("withheld_percent"):
+            parts.append(f"{known['withheld_percent']} % of the observations withheld")
+        if known.get("painted_clouds"):
+            parts.append(f"painted clouds: {known['painted_clouds']}")
+        if self.is_synthetic:
+            parts.append(SYNTHETIC)
+        return " · ".join(parts)
+
     def text(self) -> str:
         """The attributes as JSON in one line."""
         return json.dumps(self.attributes(), ensure_ascii=False)

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     for end in ("first", "last"):
         add(f"--{end}", type=_month, metavar="YYYY-MM", help=f"{end} month; default: the {end} of SOURCE")
     add = command(remake, "Make an exported file anew from what it says of itself, and compare all values.")
-    add("file", type=Path, metavar="FILE", help="a .nc, .zarr, .csv, .npz or .safetensors file that was exported")
+    add("file", type=Path, metavar="FILE", help="a .nc, .zarr, .csv, .npz, .safetensors or .png file that was exported")
     add("out", type=Path, metavar="OUT", help="output file, with the ending of FILE")
     add("--source", metavar="PATH", help="where the data behind FILE lie now, when they have moved")
     return parser
@@ -175,7 +175,8 @@ def remake(arguments: argparse.Namespace) -> int:
     remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step)
     for difference in remade.differences:
         print(difference, file=sys.stderr)
-    print(f"{arguments.out}: {'some values differ' if remade.differences else 'all values are equal'}")
+    equal = "all values are equal" if remade.is_compared else "the data of the picture"
+    print(f"{arguments.out}: {'not the same as in the file' if remade.differences else equal}")
     return _FAILED if remade.differences else 0
 
 

@@ -25,15 +25,19 @@ _NUMBER = {"units": "1"}
 
 def harmonic_netcdf(degree: int, order: int) -> bytes:
     """The harmonic Y_lm on the display grid (lat, lon)."""
-    factors = basis.harmonic(degree, order)
-    origin = Provenance(
+    variables = _field(basis.harmonic(degree, order), "orthonormal, per square root of a steradian")
+    return netcdf_file(xr.Dataset(variables), harmonic_origin(degree, order))
+
+
+def harmonic_origin(degree: int, order: int) -> Provenance:
+    """The provenance of a harmonic."""
+    return Provenance(
         recipe="basis.harmonic",
         choices={"degree": degree, "order": order},
         title=f"Real spherical harmonic of degree {degree} and order {order}",
         source=_HARMONIC,
         details={"degree": degree, "order": order},
     )
-    return netcdf_file(xr.Dataset(_field(factors, "orthonormal, per square root of a steradian")), origin)
 
 
 def component_netcdf(config: BasisConfig, component: int, progress: Progress | None = None) -> bytes:
@@ -42,20 +46,24 @@ def component_netcdf(config: BasisConfig, component: int, progress: Progress | N
     """
     fit = basis.fitted(config, progress)
     index = component - 1
-    origin = _origin(
-        config,
-        "basis.component",
-        f"Component {component} of a harmonic basis",
-        {"component": component},
-        {"component": component, "eigenvalue": float(fit.eigenvalues[index])},
-    )
     variables = {
         **_field(basis.component(config, index), "mean 0 and variance 1 over the domain of the fit"),
         "loading": ("harmonic", fit.components[:, index].numpy(), _named("loading of the component on a harmonic")),
         "mean": ("harmonic", fit.mean.numpy(), _named("mean of a harmonic over the domain of the fit")),
         **_harmonics(config),
     }
-    return netcdf_file(xr.Dataset(variables), origin)
+    return netcdf_file(xr.Dataset(variables), component_origin(config, component))
+
+
+def component_origin(config: BasisConfig, component: int) -> Provenance:
+    """The provenance of component ``component`` (from 1) of a basis."""
+    return _origin(
+        config,
+        "basis.component",
+        f"Component {component} of a harmonic basis",
+        {"component": component},
+        {"component": component, "eigenvalue": float(basis.fitted(config).eigenvalues[component - 1])},
+    )
 
 
 def basis_netcdf(config: BasisConfig, progress: Progress | None = None) -> bytes:

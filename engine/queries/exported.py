@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import xarray as xr
 from numpy.typing import NDArray
+from PIL import Image
 
 from engine.errors import DataError, EngineError
 from engine.formats.npz import read_npz
 from engine.provenance import PREFIX, recipe_of
+
+PICTURE = ".png"
+"""The ending of a picture, which has the provenance of the data that it shows."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -34,13 +38,15 @@ def attributes_of(path: Path) -> Mapping[str, Any]:
 
 
 def differences(original: Path, remade: Path) -> list[str]:
-    """How the provenance and the values of two exported files differ, a sentence each."""
+    """How the provenance and, unless one is a picture, the values of two exported files differ, a sentence each."""
     before, after = attributes_of(original), attributes_of(remade)
     texts = [
         f"{name} is another one: its hash was {before[key]}, and is {after.get(key)}"
         for key, name in ((f"{PREFIX}{short}", name) for short, name in _HASHES.items())
         if key in before and before[key] != after.get(key)
     ]
+    if original.suffix == PICTURE:
+        return texts
     old, new = (_read(path, lambda form: form.arrays) for path in (original, remade))
     if recipe_of(before, str(original))[0] == "run.metrics":
         old, new = _without_clock(old), _without_clock(new)
@@ -113,6 +119,15 @@ def _safetensors_arrays(path: Path) -> Arrays:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
 
 
+def _png_attributes(path: Path) -> Mapping[str, Any]:
+    with Image.open(path) as picture:
+        return dict(cast(Any, picture).text)
+
+
+def _no_arrays(path: Path) -> Arrays:
+    raise DataError("a picture holds no values", str(path), "compare the files of its data")
+
+
 class _Format(NamedTuple):
     """How files with an ending are read."""
 
@@ -126,6 +141,7 @@ _FORMATS = {
     ".csv": _Format(_csv_attributes, _csv_arrays),
     ".npz": _Format(_npz_attributes, _npz_arrays),
     ".safetensors": _Format(_safetensors_attributes, _safetensors_arrays),
+    PICTURE: _Format(_png_attributes, _no_arrays),
 }
 
 

@@ -18,7 +18,7 @@ from engine.errors import ChoiceError, DataError
 from engine.files import write_atomic
 from engine.provenance import recipe_of
 from engine.queries.cache import Progress, no_progress
-from engine.queries.exported import attributes_of, differences
+from engine.queries.exported import PICTURE, attributes_of, differences
 from engine.queries.server_files import any_path
 
 Choices = dict[str, Any]
@@ -30,10 +30,11 @@ class Remade:
 
     recipe: str
     differences: tuple[str, ...]
+    is_compared: bool
 
 
 def remake(original: Path, out: Path, source: str | None = None, progress: Progress = no_progress) -> Remade:
-    """Make the exported file ``original`` anew as ``out``, and compare all values.
+    """Make the exported file ``original`` anew as ``out``, and compare all values; of a picture the data, as NetCDF.
 
     ``source``: where its data lie now, when they have moved. Paths may lie anywhere.
 
@@ -41,10 +42,9 @@ def remake(original: Path, out: Path, source: str | None = None, progress: Progr
         DataError: the file has no provenance, or a damaged one. ChoiceError: ``out`` is the file itself, or has another
         ending. Else what the recipe raises, for example :class:`StoreError` for a model that is no longer there.
     """
-    if out.suffix != original.suffix or out.absolute() == original.absolute():
-        raise ChoiceError(
-            f"{out.name!r} cannot be its copy", str(original), f"choose another name that ends in {original.suffix}"
-        )
+    ending = ".nc" if original.suffix == PICTURE else original.suffix
+    if out.suffix != ending or out.absolute() == original.absolute():
+        raise ChoiceError(f"{out.name!r} cannot be its copy", str(original), f"choose a new name that ends in {ending}")
     attributes = attributes_of(original)
     recipe, choices = recipe_of(attributes, str(original))
     if recipe not in RECIPES:
@@ -57,7 +57,7 @@ def remake(original: Path, out: Path, source: str | None = None, progress: Progr
             RECIPES[recipe](choices, out, progress)
         except (ValidationError, KeyError, TypeError) as error:
             raise DataError(f"its choices are damaged: {error}", str(original), "export it again") from error
-    return Remade(recipe, tuple(differences(original, out)))
+    return Remade(recipe, tuple(differences(original, out)), original.suffix != PICTURE)
 
 
 def _with_source(value: Any, path: str) -> Any:

@@ -30,13 +30,22 @@ def metrics_csv(config: RunConfig, columns: Mapping[str, Floats]) -> bytes:
 
 def learned_netcdf(config: RunConfig, learned: xr.Dataset, iteration: int) -> bytes:
     """The field (lat, lon) of a learned table after ``iteration`` steps, at the points of the true one."""
-    title = f"{learned.attrs['title']}: learned by a table, iteration {iteration}"
-    origin = _origin(config, "run.learned", {"iteration": iteration}, title, {"iteration": iteration})
     dataset = learned.copy()
     for name in dataset.data_vars:
         attrs = CELSIUS if dataset[name].attrs["units"] == "°C" else _COMPONENT
         dataset[name].attrs = {"long_name": f"{name}, learned", **attrs}
-    return netcdf_file(dataset, origin)
+    return netcdf_file(dataset, learned_origin(config, learned, iteration))
+
+
+def learned_origin(config: RunConfig, learned: xr.Dataset, iteration: int) -> Provenance:
+    """The provenance of the field of a learned table."""
+    title = f"{learned.attrs['title']}: learned by a table, iteration {iteration}"
+    return _origin(config, "run.learned", {"iteration": iteration}, title, {"iteration": iteration})
+
+
+def snapshot_origin(config: RunConfig, run: str) -> Provenance:
+    """The provenance of a picture of a run's snapshot, which only the run itself holds."""
+    return _origin(config, "", {"run": run}, f"Snapshot of run {run}", {"run": run})
 
 
 def is_simulated(settings: BaseModel) -> bool:

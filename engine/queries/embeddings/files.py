@@ -88,7 +88,7 @@ def embedding_npz(config: EmbeddingConfig, progress: Progress | None = None) -> 
         "scale_features": features.logs,
         "scale_names": np.array(features.names),
     }
-    return npz_file(arrays, _origin(config, "embedding.npz"))
+    return npz_file(arrays, origin_of(config, "embedding.npz"))
 
 
 def embedding_netcdf(config: EmbeddingConfig, progress: Progress | None = None) -> bytes:
@@ -117,10 +117,11 @@ def embedding_netcdf(config: EmbeddingConfig, progress: Progress | None = None) 
         },
         {"feature_name": ("feature", [f"ln({name} / {unit})" for name, unit in SCALE_FEATURES])},
     )
-    return netcdf_file(dataset, _origin(config, "embedding.netcdf"))
+    return netcdf_file(dataset, origin_of(config))
 
 
-def _origin(config: EmbeddingConfig, recipe: str) -> Provenance:
+def origin_of(config: EmbeddingConfig, recipe: str = "embedding.netcdf") -> Provenance:
+    """The provenance of an embedding."""
     height, width = config.patch
     basis = config.basis
     harmonic: dict[str, Detail] = {"max_degree": basis.max_degree, "domain": basis.domain.kind}

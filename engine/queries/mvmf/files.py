@@ -67,7 +67,7 @@ def density_netcdf(choice: MixtureChoice) -> bytes:
             **cf_grid(map_grid()),
         }
     )
-    return netcdf_file(dataset, _origin(choice, "density", "Density of a mixture of von Mises–Fisher distributions"))
+    return netcdf_file(dataset, density_origin(choice))
 
 
 _UNITS = {"_deg": {"units": "degrees"}, "": {"units": "1"}}
@@ -85,6 +85,11 @@ def _components(choice: MixtureChoice) -> Components:
     if choice.place is None:
         return tile_prediction(folder, choice.tile).components
     return new_prediction(folder, *choice.place, choice.day, choice.is_scene).components
+
+
+def density_origin(choice: MixtureChoice) -> Provenance:
+    """The provenance of a density."""
+    return _origin(choice, "density", "Density of a mixture of von Mises–Fisher distributions")
 
 
 def _origin(choice: MixtureChoice, part: str, title: str) -> Provenance:

@@ -53,23 +53,35 @@ def map_netcdf(choice: MapChoice, field: xr.DataArray) -> bytes:
     ocean = source(choice.source)
     attrs = {"long_name": field.attrs["long_name"], **_ATTRIBUTES[choice.layer]}
     variables = cf_grid(LatLonGrid.from_dataset(field))
-    details: dict[str, Detail] = {}
-    days = dates(ocean)
     if choice.layer == "difference":
         variables[choice.layer] = (("lat", "lon"), field.values, attrs)
-        details |= {"day": days[choice.day], "other_day": days[choice.other]}
     else:
-        first, after = choice.span if choice.layer in OF_SPAN else (choice.day, choice.day + 1)
         variables[choice.layer] = (("time", "lat", "lon"), field.values[None], attrs)
-        variables |= _time(ocean, first, after)
-        details |= {"day": days[first]} if after == first + 1 else {"days": f"{days[first]} to {days[after - 1]}"}
-    if choice.layer == "withheld":
-        details |= {"withheld_percent": choice.percent, "pattern": choice.pattern, "seed": choice.seed}
+        variables |= _time(ocean, *_span(choice))
     dataset = xr.Dataset(variables)
     if "time" in dataset:
         dataset["time"].encoding |= DAYS
         dataset["time_bounds"].encoding |= DAYS
-    return netcdf_file(dataset, _origin(ocean, "data.map", choice, str(field.attrs["long_name"]), details))
+    return netcdf_file(dataset, map_origin(choice, field))
+
+
+def map_origin(choice: MapChoice, field: xr.DataArray) -> Provenance:
+    """The provenance of a map."""
+    ocean = source(choice.source)
+    days, (first, after) = dates(ocean), _span(choice)
+    details: dict[str, Detail] = {"day": days[first]}
+    if choice.layer == "difference":
+        details["other_day"] = days[choice.other]
+    elif after > first + 1:
+        details = {"days": f"{days[first]} to {days[after - 1]}"}
+    if choice.layer == "withheld":
+        details |= {"withheld_percent": choice.percent, "pattern": choice.pattern, "seed": choice.seed}
+    return _origin(ocean, "data.map", choice, str(field.attrs["long_name"]), details)
+
+
+def _span(choice: MapChoice) -> tuple[int, int]:
+    """Index of the first day of a map, and of the day after its last."""
+    return choice.span if choice.layer in OF_SPAN else (choice.day, choice.day + 1)
 
 
 def chosen_series(choice: SeriesChoice, progress: Progress | None = None) -> PointSeries:

@@ -10,6 +10,7 @@ from engine.queries.reconstruct.files import (
     archive_settings,
     has_model,
     month_netcdf,
+    month_origin,
     run_source,
     scores_csv,
     snapshot,

@@ -12,7 +12,7 @@ import numpy as np
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
 from engine.errors import StoreError
-from engine.provenance import Detail
+from engine.provenance import Detail, Provenance
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
@@ -94,17 +94,28 @@ def _read(folder: RunFolder, epoch: int) -> Snapshot:
 
 def month_netcdf(month: MonthResult) -> bytes:
     """The month as CF NetCDF (:func:`engine.training.sst.cf.month_dataset`), which ``open_sst`` can read."""
-    from engine.training.sst.cf import month_dataset, origin_of, write_months
+    from engine.training.sst.cf import month_dataset, write_months
 
     std = None if month.std is None else month.std[None]
-    title = f"Sea surface temperature of {_month_of(month.request)}, reconstructed from days with gaps"
-    bundle, ocean, details = model_of(month.request.model).bundle, model_source(month.request), _details(month.request)
-    origin = origin_of(bundle, ocean, title, "reconstruct.month", asdict(month.request), details)
-    dataset = month_dataset(month.data, month.estimates["model"][None], std, origin)
+    dataset = month_dataset(month.data, month.estimates["model"][None], std, month_origin(month.request))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
         write_months(path, [dataset]).close()
         return path.read_bytes()
+
+
+def month_origin(request: MonthRequest) -> Provenance:
+    """The provenance of a month."""
+    from engine.training.sst.cf import origin_of
+
+    return origin_of(
+        model_of(request.model).bundle,
+        model_source(request),
+        f"Sea surface temperature of {_month_of(request)}, reconstructed from days with gaps",
+        "reconstruct.month",
+        asdict(request),
+        _details(request),
+    )
 
 
 def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:

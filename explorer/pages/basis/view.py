@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from engine.provenance import Provenance
 from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, SeparableField
 from explorer.background import Debouncer, LatestTask
@@ -36,6 +37,7 @@ class BasisView:
         self.model = model
         self._shown: SeparableField | None = None
         self._stem = ""
+        self._origin: Callable[[], Provenance] | None = None
         self._field_file: Callable[[], bytes] = bytes
         self._shown_config: BasisConfig | None = None
         self._rest = Debouncer(self._after_rest, 180)
@@ -80,15 +82,20 @@ class BasisView:
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
-            file = partial(basis_files.harmonic_netcdf, model.degree, model.order)
-            self._draw(basis.harmonic(model.degree, model.order), file)
+            chosen = model.degree, model.order
+            self._origin = partial(basis_files.harmonic_origin, *chosen)
+            self._field_file = partial(basis_files.harmonic_netcdf, *chosen)
+            self._shown_config = None
+            self._draw(basis.harmonic(*chosen))
         elif basis.is_fitted(model.config):
             self._fit.cancel()
             factors = basis.component(model.config, model.component - 1)
             peak = self._shown.peak if self._shown else None
             turn = model.follow and factors.peak != peak and not (peak is None and model.has_camera_in_address)
-            file = partial(basis_files.component_netcdf, model.config, model.component)
-            self._draw(factors, file, model.config, turn)
+            self._origin = partial(basis_files.component_origin, model.config, model.component)
+            self._field_file = partial(basis_files.component_netcdf, model.config, model.component)
+            self._shown_config = model.config
+            self._draw(factors, turn)
         else:
             self._fit_first(model.config)
 
@@ -111,17 +118,9 @@ class BasisView:
         if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
-    def _draw(
-        self,
-        factors: SeparableField,
-        file: Callable[[], bytes],
-        config: BasisConfig | None = None,
-        turn: bool = False,
-    ) -> None:
-        """Draw the function in one message; ``turn`` centres its peak. ``file`` makes its NetCDF file, ``config`` is
-        that of its basis, if it has one: what is exported is what is drawn, also while another is being fitted.
-        """
-        self._shown, self._field_file, self._shown_config, self._stem = factors, file, config, self._file_stem()
+    def _draw(self, factors: SeparableField, turn: bool = False) -> None:
+        """Draw the function in one message; ``turn`` centres its peak."""
+        self._shown, self._stem = factors, self._file_stem()
         axes = Axes.of(factors.lat, factors.lon)
         field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
         lat, lon = factors.peak if turn else self.model.camera[:2]
@@ -159,7 +158,7 @@ class BasisView:
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This basis cannot be fitted", error)
 
-    # files
+    # files: of the function that is drawn, also while another is being fitted
 
     def _file_stem(self) -> str:
         model = self.model
@@ -168,8 +167,8 @@ class BasisView:
         return f"basis-{model.domain}-L{model.max_degree}-k{model.component}"
 
     def _offer_picture(self) -> None:
-        if self._shown is not None:
-            self.stage.save_picture(self._stem)
+        if self._origin is not None:
+            self.stage.save_picture(self._stem, self._origin())
 
     def _offer_field(self) -> None:
         if self._shown is not None:

@@ -268,8 +268,10 @@ class DataView:
     # files
 
     def _offer_picture(self) -> None:
-        if self._map is not None:
-            self.stage.save_picture(self._stem, self._map.field.attrs["long_name"])
+        if self._map is not None and self._request_drawn is not None:
+            field = self._map.field
+            origin = ocean.map_origin(self._request_drawn.choice, field)
+            self.stage.save_picture(self._stem, origin, field.attrs["long_name"])
 
     def _offer_map(self) -> None:
         if self._map is not None and self._request_drawn is not None:

@@ -165,7 +165,7 @@ class EmbeddingsView:
     def _offer_picture(self) -> None:
         if self._drawn is not None:
             stem = text.file_stem(self._drawn)
-            self.stage.save_picture(stem, stem)
+            self.stage.save_picture(stem, embeddings.origin_of(self._drawn), stem)
 
     def _offer(self, ending: str, content: Any) -> None:
         config = self.model.config

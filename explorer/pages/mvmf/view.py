@@ -40,7 +40,7 @@ class MvmfView:
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [self.stage.flat, box(self.sandbox.panel.part, self.expert.panel.part)],
             {
-                "Picture, PNG": lambda: self.stage.save_picture("probability"),
+                "Picture, PNG": self._offer_picture,
                 "Density, NetCDF": lambda: self._offer("density.nc", files.density_netcdf),
                 "Centres, CSV": lambda: self._offer("centres.csv", files.centres_csv),
             },
@@ -64,6 +64,10 @@ class MvmfView:
         self._side.start()
 
     # files
+
+    def _offer_picture(self) -> None:
+        choice = self._side.choice
+        self.stage.save_picture("probability", None if choice is None else files.density_origin(choice))
 
     def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
         choice = self._side.choice

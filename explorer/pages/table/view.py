@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import xarray as xr
 
@@ -20,6 +22,8 @@ from explorer.run_card import Offer, RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+
+Content = TypeVar("Content")
 
 _PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
 _CHOICE = [
@@ -73,7 +77,7 @@ class TableView:
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
         self.panel = TablePanel(model, self._train_all, self._show_failure)
         files = {
-            "Picture, PNG": lambda: self.stage.save_picture(self._stem()),
+            "Picture, PNG": lambda: self.stage.save_picture(self._stem(), self._learned(run_files.learned_origin)),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
             "Choices, JSON": lambda: self.stage.download.offer(f"{self._stem()}.json", model.config.to_json()),
@@ -208,11 +212,15 @@ class TableView:
         model = self.model
         return f"table-{model.target}-{model.width}x{model.height}-{model.topology}"
 
-    def _offer_field(self) -> None:
+    def _learned(self, content: Callable[[RunConfig, xr.Dataset, int], Content]) -> Content | None:
+        """``content`` of the learned field on screen; None before there is one."""
         run, fields = self._runs.get(self.model.topology), None if self._shown is None else self._shown.fields
-        content = None
-        if run is not None and fields is not None and fields.learned is not None:
-            content = run_files.learned_netcdf(run.config, fields.learned, fields.iteration)
+        if run is None or fields is None or fields.learned is None:
+            return None
+        return content(run.config, fields.learned, fields.iteration)
+
+    def _offer_field(self) -> None:
+        content = self._learned(run_files.learned_netcdf)
         self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
 
     def _offer_losses(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import EngineError
-from engine.queries.run_files import metrics_csv
+from engine.queries.run_files import metrics_csv, snapshot_origin
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
@@ -68,7 +68,7 @@ class TrainView:
             "Configuration, JSON": self._offer_config,
             "Python": self._offer_snippet,
             "Metrics, CSV": self._offer_metrics,
-            "Picture, PNG": lambda: self.stage.save_picture(model.run or "train"),
+            "Picture, PNG": self._offer_picture,
         }
         self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
@@ -217,6 +217,11 @@ class TrainView:
         config = self._config()
         if config is not None:
             self.stage.download.offer(f"{config.task}.py", forms.config_snippet(config).encode())
+
+    def _offer_picture(self) -> None:
+        run, snapshot = self.model.run, self._snapshot
+        origin = None if snapshot is None else snapshot_origin(snapshot.config, run)
+        self.stage.save_picture(run or "train", origin)
 
     def _offer_metrics(self) -> None:
         run = self._readers.get(self.model.run)
