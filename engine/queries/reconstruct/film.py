@@ -135,8 +135,8 @@ def _frame(shown: Snapshot, scales: tuple[_Scale, _Scale], head: str, below: str
         frame.paste(picture, (_MARGIN, y))
         bar = (scale.first + np.linspace(0, _NUM_COLOURS - 1, width).round()).astype(np.uint8)
         frame.paste(Image.fromarray(bar[None].repeat(_BAR, axis=0)), (_MARGIN, y + height + 4))
-        words = f"{scale.low:g}", scale.label, f"{scale.high:g}"
-        for anchor, x, text in zip("lmr", (_MARGIN, _MARGIN + width // 2, _MARGIN + width), words, strict=True):
+        texts = f"{scale.low:g}", scale.label, f"{scale.high:g}"
+        for anchor, x, text in zip("lmr", (_MARGIN, _MARGIN + width // 2, _MARGIN + width), texts, strict=True):
             draw.text((x, y + height + _BAR + 6), text, _TEXT_CODE, _FONT(), anchor=f"{anchor}a")
     return frame
 
