@@ -25,7 +25,7 @@ from engine.evaluation.scores import score, score_table
 from engine.models import SpatioTemporalConfig
 from engine.queries import reconstruct
 from engine.queries.cache import Cache
-from engine.queries.exported import attributes_of
+from engine.queries.exported import attributes_of, differences
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import Cloud, MonthRequest
 from engine.queries.reconstruct import files as reconstruct_files
@@ -33,6 +33,8 @@ from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
 from engine.queries.remake import remake
+from engine.queries.run_files import metrics_csv
+from engine.runs.metrics import MetricsReader
 from engine.sphere import LatLonGrid
 from engine.training.sst import data_module
 from engine.training.sst import reconstruct as reconstruct_task
@@ -427,6 +429,21 @@ def test_an_exported_month_and_its_scores_are_made_anew_to_the_same_values(tmp_p
     assert remake(table, tmp_path / "again.csv").differences == ()
 
 
+def test_the_metrics_of_a_training_are_made_anew_apart_from_the_clock(tmp_path: Path, home: Path) -> None:
+    reader = MetricsReader(home / "runs" / RUN / "metrics.jsonl")
+    reader.poll()
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(metrics_csv(RunConfig(settings=SETTINGS), reader.columns))
+    assert {"val_mae", "samples_per_s"} <= set(pd.read_csv(path, comment="#"))
+    assert attributes_of(path)["harmonia_data"] == SETTINGS.source.model_dump_json()
+    assert remake(path, tmp_path / "again.csv").differences == ()
+    # a value that is a little off is seen
+    head = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
+    frame = pd.read_csv(path, comment="#")
+    path.write_text(head + frame.assign(val_mae=frame["val_mae"] + 1e-6).to_csv(index=False))
+    assert differences(path, tmp_path / "again.csv") == ["'val_mae' differs by up to 1e-06"]
+
+
 def test_what_is_made_anew_by_another_model_is_not_called_equal(tmp_path: Path, home: Path) -> None:
     path, weights = tmp_path / "month.nc", home / "runs" / RUN / "best.safetensors"
     path.write_bytes(reconstruct.month_netcdf(reconstruct.reconstruct_month(JULY)))
@@ -436,11 +453,11 @@ def test_what_is_made_anew_by_another_model_is_not_called_equal(tmp_path: Path, 
         value.data.mul_(1.01)
     try:
         bundle.save(weights)
-        differences = remake(path, tmp_path / "again.nc").differences
+        texts = remake(path, tmp_path / "again.nc").differences
     finally:
         weights.write_bytes(before)
-    assert differences[0].startswith("the model is another one: its hash was")
-    assert any(text.startswith("'sst' differs by up to") for text in differences)
+    assert texts[0].startswith("the model is another one: its hash was")
+    assert any(text.startswith("'sst' differs by up to") for text in texts)
 
 
 def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,6 +471,8 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with xr.open_dataset(tmp_path / "reconstruction.nc") as saved:
         assert [str(time)[:7] for time in saved["time"].values] == ["2004-05", "2004-06", "2004-07"]
         assert np.isfinite(saved["sst"].values[:, ~LAND]).all()
+        assert saved.attrs["harmonia_month"] == "2004-05 to 2004-07"
+    assert remake(tmp_path / "reconstruction.nc", tmp_path / "again.nc").differences == ()
     assert "percent" in (tmp_path / "metrics.jsonl").read_text()
 
 

@@ -29,9 +29,11 @@ from engine.queries.ocean import MapChoice, SeriesChoice, SourceChoice
 from engine.queries.remake import RECIPES, remake
 from engine.runs.metrics import MetricsReader
 from engine.runs.run_folder import RunFolder
+from engine.sphere import LatLonGrid
 from engine.training.fit import fit
 from explorer.cli import main
 from tests.support.cf import cf_faults
+from tests.support.ocean import write_days
 
 DEMO = SourceChoice(step_deg=2.0, years=1)
 BASIS = BasisConfig(3, 5, Domain("box", -20.0, 40.0, 170.0, -120.0), 5.0)
@@ -134,6 +136,48 @@ def check_provenance(path: Path) -> None:
     if path.suffix == ".nc":
         assert attributes["Conventions"] == "CF-1.11"
         assert cf_faults(path) == []
+
+
+def test_a_map_of_a_file_is_made_anew_and_the_browser_gains_no_path_by_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path / "data"))
+    for folder in ("data", "moved"):
+        (tmp_path / folder).mkdir()
+    write_days(tmp_path / "data" / "days.nc")
+    choice = MapChoice(SourceChoice("path", path="days.nc"), "mean", span=(0, 31))
+    path = tmp_path / "map.nc"
+    path.write_bytes(shown(choice))
+    assert attributes_of(path)["harmonia_synthetic"] == NOT_SYNTHETIC
+    assert remake(path, tmp_path / "again.nc").differences == ()
+    (tmp_path / "data" / "days.nc").rename(tmp_path / "moved" / "days.nc")
+    with pytest.raises(DataError, match=r"days\.nc"):
+        remake(path, tmp_path / "again.nc")
+    texts = remake(path, tmp_path / "again.nc", str(tmp_path / "moved" / "days.nc")).differences
+    assert [text.split(" ", 2)[:2] for text in texts] == [["the", "source"]]  # the values are equal
+    with pytest.raises(DataError, match="no such file in the folders"):
+        ocean.chosen_map(replace(choice, source=SourceChoice("path", path=str(tmp_path / "moved" / "days.nc"))))
+
+
+@pytest.mark.parametrize("calendar", ["standard", "360_day"])
+def test_the_time_of_a_map_is_that_of_its_span_in_any_calendar(calendar, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    times = xr.date_range("2001-02-01", periods=30, calendar=calendar, use_cftime=calendar != "standard")
+    grid = LatLonGrid.regular(30.0)
+    sst = xr.DataArray(
+        np.full((30, *grid.shape), 15.0, np.float32) + np.arange(30, dtype=np.float32)[:, None, None],
+        {"time": times, "lat": grid.lat, "lon": grid.lon},
+        ("time", "lat", "lon"),
+        attrs={"units": "degree_Celsius", "standard_name": "sea_surface_temperature"},
+    )
+    sst["lat"].attrs["units"], sst["lon"].attrs["units"] = "degrees_north", "degrees_east"
+    sst.to_dataset(name="sst").to_netcdf(tmp_path / "days.nc")
+    choice = MapChoice(SourceChoice("path", path="days.nc"), "mean", span=(28, 30))
+    path = tmp_path / "map.nc"
+    path.write_bytes(shown(choice))
+    assert cf_faults(path) == []
+    with xr.open_dataset(path, decode_times=xr.coders.CFDatetimeCoder(use_cftime=True)) as dataset:
+        bounds = [f"{time:%Y-%m-%d}" for time in dataset["time_bounds"].values[0]]
+    # two days from the 29th of a February that has 28 of them, or 30
+    assert bounds == {"standard": ["2001-03-01", "2001-03-03"], "360_day": ["2001-02-29", "2001-03-01"]}[calendar]
 
 
 def test_a_csv_is_read_by_pandas_as_a_plain_table(tmp_path: Path) -> None:
