@@ -1,7 +1,8 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
 ``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | scores SOURCE | report ID OUT.html |
-reconstruct ID SOURCE OUT.nc``. torch and the server are imported only by the subcommands that need them.
+reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the server are imported only by the subcommands that need
+them.
 """
 
 from __future__ import annotations
@@ -109,6 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--quality", metavar="good|all|LEVEL", help=quality)
     for end in ("first", "last"):
         add(f"--{end}", type=_month, metavar="YYYY-MM", help=f"{end} month; default: the {end} of SOURCE")
+    add = command(remake, "Make an exported file anew from what it says of itself, and compare all values.")
+    add("file", type=Path, metavar="FILE", help="a .nc, .zarr, .csv, .npz, .safetensors or .png file that was exported")
+    add("out", type=Path, metavar="OUT", help="output file, with the ending of FILE")
+    add("--source", metavar="PATH", help="where the data behind FILE lie now, when they have moved")
     return parser
 
 
@@ -196,9 +201,6 @@ def reconstruct(arguments: argparse.Namespace) -> int:
     from engine.queries.ocean import quality_of
     from engine.queries.reconstruct.command import reconstruct_file
 
-    def show(fraction: float, text: str) -> None:
-        print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
-
     reconstruct_file(
         arguments.model,
         arguments.source,
@@ -207,10 +209,26 @@ def reconstruct(arguments: argparse.Namespace) -> int:
         quality=None if arguments.quality is None else quality_of(arguments.quality),
         first=arguments.first,
         last=arguments.last,
-        progress=show,
+        progress=_print_step,
     )
     print(arguments.out)
     return 0
+
+
+def remake(arguments: argparse.Namespace) -> int:
+    """Make an exported file anew; exit code 1 where a value differs."""
+    from engine.queries.remake import remake as make_anew
+
+    remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step)
+    for difference in remade.differences:
+        print(difference, file=sys.stderr)
+    equal = "all values are equal" if remade.is_compared else "the data of the picture"
+    print(f"{arguments.out}: {'not the same as in the file' if remade.differences else equal}")
+    return _FAILED if remade.differences else 0
+
+
+def _print_step(fraction: float, text: str) -> None:
+    print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
 
 
 def _month(text: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from engine.provenance import Provenance
 from explorer import layout
 from explorer.layout import box, show
 from explorer.page_model import PageModel
@@ -115,10 +116,14 @@ class Stage:
         self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
         self.hover.param.update(span=high - low, units=units)
 
-    def save_picture(self, stem: str, title: str = "") -> None:
-        """Offer a picture of the globe as a file; the default ``title`` is the label of the colour bar."""
+    def save_picture(self, stem: str, origin: Provenance | None, title: str = "") -> None:
+        """Offer a picture of the globe as a file, with the ``origin`` of what it shows; the default ``title`` is the
+        label of the colour bar.
+        """
         bar = self.bar
-        self.globe.save_png(f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names)
+        self.globe.save_png(
+            f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names, origin=origin
+        )
 
     def caption(self, *captions: str) -> None:
         """The captions left and right of the globe's divider; none without a divider."""

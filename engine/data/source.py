@@ -35,6 +35,7 @@ class SSTSource:
         truth: the gap-free field behind the daily observations where it is known (the demo ocean), else None.
         ice: (time, lat, lon) bool on the days of ``daily``, True = covered by ice, where that is known, else None.
         grading: a sentence that says which observations are kept, where the files grade them; else empty.
+        is_synthetic: whether the days are simulated.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SSTSource:
     truth: xr.DataArray | None = None
     ice: xr.DataArray | None = None
     grading: str = ""
+    is_synthetic: bool = False
 
 
 @dataclass(frozen=True, eq=False)

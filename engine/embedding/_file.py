@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,13 +37,14 @@ def write(
     domain: dict[str, Any],
     max_degree: int,
     key: str,
+    attributes: Mapping[str, object],
 ) -> None:
-    """Write the file atomically."""
+    """Write the file atomically; ``attributes`` are further metadata."""
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     content |= {"lat": torch.tensor(grid.lat), "lon": torch.tensor(grid.lon)}
     if where is not None:
         content["where_bits"] = torch.tensor(np.packbits(where.cpu().numpy()))
-    metadata = {
+    metadata = {name: str(value) for name, value in attributes.items()} | {
         "format": FORMAT,
         "version": str(VERSION),
         "order": ORDER_CONVENTION,

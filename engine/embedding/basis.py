@@ -151,10 +151,15 @@ class HarmonicBasis:
         """Accuracy and limits of this basis on ``grid``; see :func:`engine.embedding.passport.passport`."""
         return passport(self, grid, versus)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the basis as safetensors with its order convention, grid, domain, version and content hash."""
+    def save(self, path: str | PathLike[str], attributes: Mapping[str, object] | None = None) -> None:
+        """Write the basis as safetensors with its order convention, grid, domain, version and content hash.
+
+        ``attributes`` are added to its metadata, as texts.
+        """
         tensors = {"mean": self.mean, "components": self.components, "eigenvalues": self.eigenvalues, "std": self.std}
-        _file.write(Path(path), tensors, self.grid, self.where, self.domain, self.max_degree, self.key)
+        _file.write(
+            Path(path), tensors, self.grid, self.where, self.domain, self.max_degree, self.key, attributes or {}
+        )
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> HarmonicBasis:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,6 @@ from engine.embedding.basis import HarmonicBasis, check_sizes
 from engine.embedding.passport import agreement, cut, plateau
 from engine.errors import ChoiceError, StoreError
 from engine.queries.cache import CACHE, Progress
-from engine.queries.export import csv_file, lat_lon_coords, netcdf_file
 from engine.sphere import HarmonicGrid, LatLonGrid, harmonics_at, nodal_lines, wavelength_km
 from engine.sphere.harmonics import legendre_rows
 from engine.typed import Floats, Ints, Singles
@@ -179,13 +177,14 @@ def is_fitted(config: BasisConfig) -> bool:
     return _fit_key(config) in CACHE
 
 
-def fitted(config: BasisConfig, progress: Progress | None = None) -> HarmonicBasis:
+def fitted(config: BasisConfig, progress: Progress | None = None, *, in_session: bool = True) -> HarmonicBasis:
     """The basis of ``config`` with all (L+1)² − 1 components, fitted now unless it is in the cache.
 
-    Raises :class:`ChoiceError` when the domain contains no cell, K is not possible, or :func:`needs_run`.
+    Raises :class:`ChoiceError` when the domain contains no cell, K is not possible, or, ``in_session``,
+    :func:`needs_run`.
     """
     check_sizes(config.max_degree, config.num_components)
-    if needs_run(config) and not is_fitted(config):
+    if in_session and needs_run(config) and not is_fitted(config):
         raise ChoiceError(
             "this fit is too large to run in the session",
             f"max_degree L = {config.max_degree}",
@@ -267,7 +266,7 @@ def spectrum(config: BasisConfig) -> EigenvalueSpectrum:
     full = fitted(config)
 
     def compute() -> EigenvalueSpectrum:
-        basis = _truncated(full, config)
+        basis = truncated(full, config)
         squared_loadings: Floats = (full.components**2).numpy()
         plateau_info, cut_info = plateau(basis), cut(basis)
         return EigenvalueSpectrum(
@@ -285,7 +284,7 @@ def spectrum(config: BasisConfig) -> EigenvalueSpectrum:
     return CACHE.get(key, compute, lambda spectrum: 3 * spectrum.eigenvalues.nbytes)
 
 
-def _truncated(basis: HarmonicBasis, config: BasisConfig) -> HarmonicBasis:
+def truncated(basis: HarmonicBasis, config: BasisConfig) -> HarmonicBasis:
     """The basis with its first K components only."""
     count = config.num_components
     return replace(basis, components=basis.components[:, :count].contiguous(), std=basis.std[:count].contiguous())
@@ -325,7 +324,7 @@ def domain_mask(domain: Domain) -> tuple[xr.DataArray | None, float]:
 def accuracy(config: BasisConfig, progress: Progress) -> dict[str, Any]:
     """Accuracy and limits of the basis (:meth:`HarmonicBasis.passport`), with its agreement with ocean and land."""
     progress(0.0, "Reading the basis …")
-    basis = _truncated(fitted(config, progress), config)
+    basis = truncated(fitted(config, progress), config)
 
     def compute() -> dict[str, Any]:
         progress(0.2, "Comparing float32 with float64 …")
@@ -335,35 +334,11 @@ def accuracy(config: BasisConfig, progress: Progress) -> dict[str, Any]:
             other = replace(config, domain=Domain(kind))
             if needs_run(other) and not is_fitted(other):
                 continue
-            passport["agreement"][kind] = agreement(basis, _truncated(fitted(other, progress), other))
+            passport["agreement"][kind] = agreement(basis, truncated(fitted(other, progress), other))
         return passport
 
     key = (*_fit_key(config), "passport", config.num_components)
     return CACHE.get(key, compute, lambda passport: 16 * len(passport["spectrum"]))
-
-
-def field_netcdf(factors: SeparableField) -> bytes:
-    """The field as a CF NetCDF file."""
-    attrs = {"long_name": factors.name, "units": "1", "normalisation": factors.units}
-    field = (("lat", "lon"), factors.field(), attrs)
-    return netcdf_file(xr.Dataset({"field": field}, lat_lon_coords(factors.lat, factors.lon)))
-
-
-def basis_file(config: BasisConfig, progress: Progress | None = None) -> bytes:
-    """The basis of ``config`` with its K components, as :meth:`HarmonicBasis.save` writes it."""
-    basis = _truncated(fitted(config, progress), config)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "basis.safetensors"
-        basis.save(path)
-        return path.read_bytes()
-
-
-def spectrum_csv(config: BasisConfig, progress: Progress | None = None) -> bytes:
-    """The spectrum as CSV: component, eigenvalue, fraction of the variance explained, mean degree."""
-    fitted(config, progress)
-    values = spectrum(config)
-    columns = {"eigenvalue": values.eigenvalues[:-1], "explained": values.explained, "mean_degree": values.mean_degree}
-    return csv_file({"component": np.arange(1, values.explained.size + 1), **columns})
 
 
 def warm_up() -> None:

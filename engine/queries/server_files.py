@@ -9,7 +9,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -34,13 +36,26 @@ _MAX_ENTRIES = 1000
 _MAX_FILES = 500_000
 _UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
 
+_ANY_PATH = ContextVar("any path", default=False)
+
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def roots() -> tuple[Path, ...]:
     """The folders that data may be chosen from: ``$HARMONIA_DATA``, else ``data`` in Harmonia's home folder."""
     folders = [folder for folder in os.environ.get(ROOTS, "").split(os.pathsep) if folder]
-    return tuple(_real(Path(folder).expanduser()) for folder in folders or [home_folder() / "data"])
+    own = tuple(_real(Path(folder).expanduser()) for folder in folders or [home_folder() / "data"])
+    return (*own, Path.cwd(), Path("/")) if _ANY_PATH.get() else own
+
+
+@contextmanager
+def any_path() -> Generator[None]:
+    """Let paths lie anywhere while the block runs: for the command line, whose user has the rights of the process."""
+    token = _ANY_PATH.set(True)
+    try:
+        yield
+    finally:
+        _ANY_PATH.reset(token)
 
 
 # --- one path -------------------------------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ from engine.data.vectors import Floats, Target, force, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
-from engine.queries.export import lat_lon_coords
 from engine.queries.results import check_shapes
 from engine.runs.metrics import MetricsReader, decimate
 from engine.runs.run_folder import RunFolder
 from engine.sphere import lat_lon, unit_vectors
+from engine.sphere.cf import cf_points
 
 PLACES: dict[str, tuple[float, float]] = {
     "North Pole": (0.0, 90.0),
@@ -90,13 +90,24 @@ def table_fields(folder: Path) -> TableFields:
     iteration = latest_snapshot(folder)
     if iteration is None:
         return TableFields(true, sampled, None, None, 0)
+    learned, weights = _snapshot(folder, settings, iteration)
+    return TableFields(true, sampled, learned, weights, iteration)
+
+
+def learned_field(folder: Path, iteration: int) -> xr.Dataset:
+    """The learned field (lat, lon) of a run after ``iteration`` steps. Raises as :func:`table_fields`."""
+    return _snapshot(folder, _settings(folder)[0], iteration)[0]
+
+
+def _snapshot(folder: Path, settings: TableSettings, iteration: int) -> tuple[xr.Dataset, NDArray[np.float32]]:
+    """The learned field and the weights (W, H, N) of a snapshot."""
+    field = _target(settings.target)
     arrays = RunFolder(folder).read_snapshot(iteration)
     shape = (field.lat.size, field.lon.size)
     expected = {**dict.fromkeys(field.names, shape), "table": (settings.width, settings.height, None)}
     check_shapes(arrays, expected, str(folder))
     values = np.stack([arrays[name] for name in field.names], axis=-1)
-    learned = _dataset(field, values, field.lat, field.lon)
-    return TableFields(true, sampled, learned, arrays["table"], iteration)
+    return _dataset(field, values, field.lat, field.lon), arrays["table"]
 
 
 def latest_snapshot(folder: Path) -> int | None:
@@ -200,4 +211,4 @@ def _target(name: str) -> Target:
 def _dataset(field: Target, values: NDArray[Any], lat: Floats, lon: Floats) -> xr.Dataset:
     attrs = {"units": field.units}
     variables = {name: (("lat", "lon"), values[..., index], attrs) for index, name in enumerate(field.names)}
-    return xr.Dataset(variables, lat_lon_coords(lat, lon), {"title": field.title})
+    return xr.Dataset(variables, cf_points(lat, lon), {"title": field.title})

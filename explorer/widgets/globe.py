@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 
 from engine.assets import asset
 from engine.errors import ChoiceError, GridError
+from engine.provenance import Provenance
 from explorer.widgets.component import Component, client_code
 from explorer.widgets.requests import Latitude, Longitude, Place, Serial
 
@@ -304,8 +305,11 @@ class Globe(Component):
         units: str = "",
         captions: Sequence[Sequence[str]] = (),
         names: Sequence[str] = (),
+        origin: Provenance | None = None,
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
+
+        A note at its foot says what is shown is made of, and the file's text chunks hold the whole ``origin``.
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
@@ -313,5 +317,14 @@ class Globe(Component):
         """
         panes = [list(texts) for texts in captions]
         self._send_msg(
-            {"file": file, "title": title, "label": label, "units": units, "captions": panes, "names": list(names)}
+            {
+                "file": file,
+                "title": title,
+                "label": label,
+                "units": units,
+                "captions": panes,
+                "names": list(names),
+                "note": "" if origin is None else origin.caption(),
+                "texts": {} if origin is None else origin.attributes(),
+            }
         )

@@ -11,8 +11,17 @@ import panel as pn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from engine.provenance import Provenance
 from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_colours, pack_field, pack_harmonics, pack_mask
 
+ORIGIN = Provenance(
+    recipe="a.recipe",
+    choices={"place": "Åland"},
+    title="Two poles",
+    source="model of a formula whose name is so long that it does not fit into one line of a picture",
+    is_synthetic=True,
+    details={"month": "2001-03", "withheld_percent": 30, "painted_clouds": 2},
+)
 STEP_DEG = 10.0  # coarse on purpose: a grid registered half a cell off changes the colour by many levels
 RAMP = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 128)], axis=1).astype(
     np.uint8
@@ -110,7 +119,10 @@ def build() -> pn.viewable.Viewable:
         seen.object = json.dumps({"clicked": left.clicked, "camera": camera, "swipe": left.swipe})
 
     left.param.watch(tell, ["clicked", "center_lat", "center_lon", "zoom", "swipe"])
-    save = pn.widgets.Button(name="Save", on_click=lambda _: left.save_png("view.png", "Two poles", "Field", "K"))
+    origin = ORIGIN if case == "points" else None
+    save = pn.widgets.Button(
+        name="Save", on_click=lambda _: left.save_png("view.png", "Two poles", "Field", "K", origin=origin)
+    )
     right = Globe(label="Right", group="pair", leader="pair", **plain)
     views = pn.Row(left, *([right] if case == "pair" else []), margin=0)
     drop = pn.widgets.Button(name="Drop", on_click=lambda _: views.pop(1))

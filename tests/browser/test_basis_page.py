@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from engine.embedding import HarmonicBasis
 from engine.queries import basis
 from engine.queries.basis import BasisConfig, Domain, SeparableField
+from engine.queries.exported import differences
+from explorer.cli import main
 from explorer.widgets import colormap_bytes
 from tests.support.browser import (
     address_of,
@@ -209,7 +211,12 @@ def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -
         download.value.save_as(tmp_path / name)
     with xr.open_dataset(tmp_path / "harmonic-l4-m1.nc") as saved:
         np.testing.assert_array_equal(saved["field"], basis.harmonic(4, 1).field())
-    assert len(np.unique(np.asarray(Image.open(tmp_path / "harmonic-l4-m1.png")).reshape(-1, 4), axis=0)) > 100
+    with Image.open(tmp_path / "harmonic-l4-m1.png") as picture:
+        assert len(np.unique(np.asarray(picture).reshape(-1, 4), axis=0)) > 100
+        assert "page=basis" in picture.text["harmonia_address"]
+    # the data of a picture are made anew from what it says
+    assert main(["remake", str(tmp_path / "harmonic-l4-m1.png"), str(tmp_path / "data.nc")]) == 0
+    assert differences(tmp_path / "harmonic-l4-m1.nc", tmp_path / "data.nc") == []
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, address: str) -> None:

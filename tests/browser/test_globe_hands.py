@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.globe_app import coordinates, smooth
+from engine.provenance import recipe_of
+from engine.queries.exported import attributes_of
+from tests.browser.globe_app import ORIGIN, coordinates, smooth
 from tests.browser.globe_page import (
     APP,
     LEVELS,
@@ -240,13 +243,31 @@ def test_swipe_shows_one_field_on_each_side(opened: Opener) -> None:
 # ---------------------------------------------------------------- life
 
 
-def test_png_has_the_picture_the_title_and_the_bar(opened: Opener) -> None:
+def test_png_has_the_picture_the_title_the_bar_and_its_origin(opened: Opener, tmp_path: Path) -> None:
     page = opened("points")
     with page.expect_download() as caught:
         page.get_by_role("button", name="Save").click()
     assert caught.value.suggested_filename == "view.png"
-    image = np.asarray(Image.open(caught.value.path()).convert("RGB"), float)
-    assert image.shape == (2 * (56 + SIDE + 72), 2 * SIDE, 3)
+    picture = Image.open(caught.value.path())
+    image = np.asarray(picture.convert("RGB"), float)
+    lines, rest = divmod(image.shape[0] // 2 - (56 + SIDE + 72) - 8, 14)
+    assert image.shape[1:] == (2 * SIDE, 3)
+    assert lines >= 2
+    assert rest == 0
+    for line in range(lines):  # each line of the note has letters
+        top = 2 * (56 + SIDE + 72 + 14 * line)
+        assert image[top : top + 28, 40:300].max() > 120
+    texts = dict(picture.text)
+    assert texts.pop("harmonia_address").endswith("?case=points")
+    expected = {name: str(value) for name, value in ORIGIN.attributes().items()}
+    clock = {"history", "date_created"}
+    assert set(texts) == set(expected)
+    assert {name: texts[name] for name in texts.keys() - clock} == {
+        name: expected[name] for name in expected.keys() - clock
+    }
+    assert recipe_of(attributes_of(Path(caught.value.path()).rename(tmp_path / "view.png")), "")[1] == {
+        "place": "Åland"
+    }
     np.testing.assert_allclose(image[0, 0], [0x0B, 0x0E, 0x14])
     assert image[20:90, 40:300].max() > 200  # the title
     middle = value_at(field_of("points"), 20, -30)

@@ -21,6 +21,7 @@ from engine.training.sst.model_bundle import ModelBundle, load_model, on_grid
 from engine.training.sst.reconstruct import reconstruct
 from engine.training.sst.tiled_prediction import estimate_months
 from explorer.cli import main
+from tests.support.cf import cf_faults
 from tests.support.ocean import GRID, LAND, small_ocean
 from tests.support.trainings import MODEL, SMALL, untrained
 
@@ -235,9 +236,10 @@ def test_a_file_holds_what_memory_does_and_opens_as_a_source(tmp_path, home, nam
         assert written.sizes["time"] == 5
         assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == [name]
         assert written.attrs["Conventions"] == "CF-1.11"
-        assert RunConfig.from_json(written.attrs["harmonia_config"].encode()).settings == model.settings
-        assert written.attrs["harmonia_data"] == source.key
-        assert written.attrs["harmonia_weights"] == model.key
+        assert RunConfig.from_json(written.attrs["harmonia_model_config"].encode()).settings == model.settings
+        assert written.attrs["harmonia_data"] == source.name
+        assert written.attrs["harmonia_data_hash"] == source.key
+        assert written.attrs["harmonia_model_hash"] == model.key
         assert written.attrs["harmonia_version"]
         np.testing.assert_array_equal(
             written["num_observations"][1], np.isfinite(source.daily.sel(time="2001-04").values).sum(axis=0)
@@ -299,6 +301,28 @@ def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
     with xr.open_dataset(out) as written:
         assert written["time"].dt.month.values.tolist() == [2, 3]
         assert np.isfinite(written["sst"].values[0, ~LAND]).all()
+        assert written.attrs["harmonia_month"] == "2001-02 to 2001-03"
+    assert cf_faults(out) == []
+
+
+def test_what_the_command_wrote_is_made_anew_also_where_the_source_has_moved(tmp_path, home, days, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    untrained().save(tmp_path / "model.safetensors")
+    assert main(["reconstruct", "model.safetensors", days.name, "months.nc"]) == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert main(["remake", "../months.nc", "again.nc"]) == 0
+    days.rename(elsewhere / "moved.nc")
+    capsys.readouterr()
+    assert main(["remake", "../months.nc", "third.nc"]) == 2
+    assert "days.nc" in capsys.readouterr().err
+    # the values are the same; that the file is the same cannot be known without reading all of it
+    assert main(["remake", "../months.nc", "third.nc", "--source", "moved.nc"]) == 1
+    printed = capsys.readouterr().err.splitlines()
+    assert [line for line in printed if "%" not in line] == [
+        line for line in printed if line.startswith("the source is")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
 """The door to the explorer's numbers: what comes out is what the engine computes, kept within a budget."""
 
-import csv
 import io
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, StoreError
-from engine.queries import basis
+from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, Domain
 from engine.queries.cache import Cache
 from engine.sphere import LatLonGrid, great_circle_km, harmonics_at
@@ -85,7 +85,7 @@ def test_makeup_tiles_hold_the_loadings() -> None:
 
 def test_spectrum_and_its_table_agree() -> None:
     spectrum = basis.spectrum(OCEAN)
-    rows = list(csv.DictReader(io.StringIO(basis.spectrum_csv(OCEAN).decode())))
+    rows = pd.read_csv(io.BytesIO(basis_files.spectrum_csv(OCEAN)), comment="#").to_dict("records")
     assert len(rows) == 48
     assert float(rows[4]["eigenvalue"]) == pytest.approx(spectrum.eigenvalues[4])
     assert sum(float(row["explained"]) for row in rows) == pytest.approx(1.0, abs=1e-6)
@@ -101,11 +101,11 @@ def test_passport_compares_with_the_other_domains() -> None:
 
 def test_files_reopen_as_what_was_shown(tmp_path) -> None:
     shown = basis.component(OCEAN, 1)
-    (tmp_path / "field.nc").write_bytes(basis.field_netcdf(shown))
+    (tmp_path / "field.nc").write_bytes(basis_files.component_netcdf(OCEAN, 2))
     with xr.open_dataset(tmp_path / "field.nc") as reopened:
         np.testing.assert_array_equal(reopened["field"], shown.field())
         assert reopened.attrs["Conventions"] == "CF-1.11"
-    (tmp_path / "basis.safetensors").write_bytes(basis.basis_file(OCEAN))
+    (tmp_path / "basis.safetensors").write_bytes(basis_files.basis_file(OCEAN))
     saved = HarmonicBasis.load(tmp_path / "basis.safetensors")
     assert saved.num_components == 10
     torch.testing.assert_close(saved.components, basis.fitted(OCEAN).components[:, :10])

@@ -14,13 +14,16 @@ from scipy.stats import vonmises_fisher
 from engine.config.expert import ExpertSettings, LandTiles
 from engine.config.run_config import RunConfig, TableSettings
 from engine.errors import ChoiceError, DataError, StoreError
+from engine.queries.exported import attributes_of
 from engine.queries.mvmf import centres as mvmf_centres
-from engine.queries.mvmf import expert
+from engine.queries.mvmf import expert, files
 from engine.queries.mvmf import sandbox as mvmf
 from engine.queries.mvmf.centres import CentreChoice, Component, Components, PlacedComponent
 from engine.queries.mvmf.sandbox import Mixture
+from engine.queries.remake import remake
 from engine.sphere import great_circle_km, unit_vectors
 from engine.training.expert.task import train_expert
+from tests.support.cf import cf_faults
 from tests.support.run_context import context
 
 EARTH_KM = 6371.0
@@ -262,7 +265,7 @@ def test_logarithms_span_five_decades():
 
 
 def test_a_file_of_centres_comes_back_as_it_was_and_mix_ups_are_said():
-    points, _ = mvmf_centres.points_of_text(belief().csv())
+    points, _ = mvmf_centres.points_of_text(files.centres_csv(files.SandboxChoice(NOTHING, tuple(THREE))))
     assert np.allclose(points, [placed.component[:2] for placed in THREE])
     swapped, notes = mvmf_centres.points_of_text(b"8,48\n175,-36\n")
     assert swapped[1] == pytest.approx((-36.0, 175.0))
@@ -329,6 +332,22 @@ def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
     np.testing.assert_allclose(scene.components.weight, np.mean(alone, axis=0), rtol=1e-4)
     assert scene.truth == (48.0, 8.0)
     assert scene.true_day == 200
+
+
+@pytest.mark.parametrize("place", [None, (48.0, 8.0)])
+def test_an_exported_prediction_is_made_anew_to_the_same_values(run, tmp_path, monkeypatch, place):
+    monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
+    name = "20260101-000000-0123456789"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / name).symlink_to(run)
+    choice = files.ExpertChoice(name, 3, place, 200, place is not None)
+    for path, content in (("a.csv", files.centres_csv(choice)), ("a.nc", files.density_netcdf(choice))):
+        (tmp_path / path).write_bytes(content)
+        attributes = attributes_of(tmp_path / path)
+        assert attributes["harmonia_model"] == name
+        assert attributes["harmonia_synthetic"].startswith("synthetic")
+        assert remake(tmp_path / path, tmp_path / f"again-{path}").differences == ()
+    assert cf_faults(tmp_path / "a.nc") == []
 
 
 def test_where_no_picture_can_be_taken_it_is_said(run, tmp_path):

@@ -316,15 +316,20 @@ def test_the_seen_share_is_of_the_sea_s_area(given_source: Callable[..., SSTSour
 
 def test_a_map_and_a_series_can_be_taken_away(given_source: Callable[..., SSTSource], tmp_path: Path) -> None:
     given_source()
-    field = ocean.day_map(DEMO, "observed", 40)
-    (tmp_path / "map.nc").write_bytes(ocean.map_netcdf(field))
+    choice = ocean.MapChoice(DEMO, "observed", 40)
+    field = ocean.chosen_map(choice)
+    (tmp_path / "map.nc").write_bytes(ocean.map_netcdf(choice, field))
     with xr.open_dataset(tmp_path / "map.nc") as saved:
-        np.testing.assert_array_equal(saved["observed"], field.values)
-        assert saved["observed"].attrs["units"] == "degC"
+        np.testing.assert_array_equal(saved["observed"][0], field.values)
+        assert saved["observed"].attrs["units"] == "degree_Celsius"
+        assert saved["time"].dt.strftime("%Y-%m-%d").item() == field.attrs["long_name"][-10:]
+        assert (saved["time_bounds"].diff("bounds") == np.timedelta64(1, "D")).all()
         assert saved["lat"].attrs["standard_name"] == "latitude"
-    seen = ocean.series(DEMO, (34.0, 62.0), slice(0, 75))
-    lines = ocean.series_csv(seen.days, {"observed": seen.observed}).decode().splitlines()
-    assert lines[0] == "date,observed"
+    place = ocean.SeriesChoice(DEMO, (34.0, 62.0), (0, 75))
+    seen = ocean.chosen_series(place)
+    text = ocean.series_csv(place, seen).decode().splitlines()
+    lines = [line for line in text if not line.startswith("#")]
+    assert lines[0].startswith("date,observed_degC")
     assert len(lines) == 76
     for line, value in zip(lines[1:], seen.observed, strict=True):
         written = line.split(",")[1]

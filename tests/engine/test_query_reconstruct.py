@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
 
 from engine.config.reconstruct import ReconstructSettings
+from engine.config.run_config import RunConfig
 from engine.config.sst import FileSource
 from engine.data.prepare import prepare
 from engine.data.resample import resampled
@@ -23,17 +25,22 @@ from engine.evaluation.scores import score, score_table
 from engine.models import SpatioTemporalConfig
 from engine.queries import reconstruct
 from engine.queries.cache import Cache
+from engine.queries.exported import attributes_of, differences
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import Cloud, MonthRequest
 from engine.queries.reconstruct import files as reconstruct_files
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
+from engine.queries.remake import remake
+from engine.queries.run_exports import metrics_csv
+from engine.runs.metrics import MetricsReader
 from engine.sphere import LatLonGrid
 from engine.training.sst import data_module
 from engine.training.sst import reconstruct as reconstruct_task
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import estimate_months, predict
+from tests.support.cf import cf_faults
 from tests.support.ocean import GRID, LAND, small_ocean
 from tests.support.run_context import context
 from tests.support.trainings import MODEL, SMALL, learn
@@ -61,6 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.setattr(data_module, "open_source", lambda _: small_ocean(4))
         (home / "runs").mkdir()
         learn(home / "runs" / RUN, SETTINGS)
+        (home / "runs" / RUN / "config.json").write_bytes(RunConfig(settings=SETTINGS).to_json())
     return home
 
 
@@ -147,7 +155,8 @@ def test_the_verdict_is_what_the_scores_say_of_the_same_arrays() -> None:
     assert result.interval is not None
     assert result.interval[0] < result.margin < result.interval[1]
     assert scores.num_months == 3
-    rows = list(csv.DictReader(io.StringIO(reconstruct.scores_csv([("2004", scores)]).decode())))
+    content = reconstruct.scores_csv([("2004", scores)])
+    rows = pd.read_csv(io.BytesIO(content), comment="#").to_dict("records")
     mine = next(
         row
         for row in rows
@@ -352,9 +361,31 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)[known]
     expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
     assert shown.error_kelvin == pytest.approx(expected)
-    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, bytes(range(256)) * 3, (-2.0, 32.0))))
+    grey, red = (np.array([[k, k * is_grey, k * is_grey] for k in range(256)], np.uint8) for is_grey in (1, 0))
+    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, grey.tobytes(), red.tobytes(), (-2.0, 32.0))))
     assert film.n_frames == 3
-    assert film.width >= 2 * film.height - 1
+    origin = json.loads(film.info["comment"])
+    assert origin["harmonia_month"] == "2003-02"
+    assert origin["harmonia_epoch"] == "0 to 2"
+    assert origin["harmonia_synthetic"].startswith("synthetic")
+    assert RunConfig.from_json(origin["harmonia_model_config"].encode()).settings == SETTINGS
+    film.seek(2)
+    pixels = np.asarray(film.convert("RGB")).astype(int)
+    # two maps of 20 pixels a cell below two lines of text; the colour of a cell is that of its value
+    top, cell, step = 56, 20, 18 * 20 + 10 + 20 + 12
+    row, column = (int(axis) for axis in np.argwhere(np.isfinite(shown.reconstruction))[100])
+    y, x = top + (17 - row) * cell + 10, 12 + column * cell + 10
+    expected = 255.0 * (shown.reconstruction[row, column] + 2.0) / 34.0
+    assert np.abs(pixels[y, x] - expected).max() <= 3.0
+    assert pixels[y + step, x, 1:].tolist() == [0, 0]
+    assert {tuple(colour) for colour in pixels[top : top + 360, 12:732].reshape(-1, 3)} >= {
+        (58, 67, 82),
+        (157, 167, 184),
+    }
+    assert (pixels[:52] == (232, 235, 241)).all(axis=-1).any()
+    bar = pixels[top + 360 + 8, 12:732, 0]
+    assert (bar[0], bar[-1]) == (0, 255)
+    assert (np.diff(bar) >= 0).all()
     (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").write_bytes(b"PK\x03\x04 half")
     try:
         with pytest.raises(StoreError, match="cannot be read"):
@@ -362,7 +393,7 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     finally:
         (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
     with pytest.raises(DataError, match="no epoch"):
-        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), (0.0, 1.0))
+        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), bytes(768), (0.0, 1.0))
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
@@ -382,6 +413,57 @@ def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
     np.testing.assert_allclose(field, month.estimates["model"], atol=1e-5)
 
 
+def test_an_exported_month_and_its_scores_are_made_anew_to_the_same_values(tmp_path: Path) -> None:
+    painted = replace(JULY, hidden_percent=20, clouds=(CLOUD,))
+    months = [reconstruct.reconstruct_month(request) for request in (painted, replace(painted, clouds=()))]
+    path = tmp_path / "month.nc"
+    path.write_bytes(reconstruct.month_netcdf(months[0]))
+    attributes = attributes_of(path)
+    expected = {"model": RUN, "month": "2004-07", "withheld_percent": 20, "painted_clouds": 1}
+    assert {name: attributes[f"harmonia_{name}"] for name in expected} == expected
+    assert attributes["harmonia_data_hash"] == small_ocean(4).key
+    assert attributes["harmonia_model_hash"] == reconstruct.model_card(RUN).key
+    assert cf_faults(path) == []
+    assert remake(path, tmp_path / "again.nc").differences == ()
+
+    scores = [(str(len(part)), reconstruct.score_months(part, "Tropics")) for part in (months[:1], months)]
+    table = tmp_path / "scores.csv"
+    table.write_bytes(reconstruct.scores_csv(scores))
+    assert attributes_of(table)["harmonia_region"] == "Tropics"
+    assert remake(table, tmp_path / "again.csv").differences == ()
+
+
+def test_the_metrics_of_a_training_are_made_anew_apart_from_the_clock(tmp_path: Path, home: Path) -> None:
+    reader = MetricsReader(home / "runs" / RUN / "metrics.jsonl")
+    reader.poll()
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(metrics_csv(RunConfig(settings=SETTINGS), reader.columns))
+    assert {"val_mae", "samples_per_s"} <= set(pd.read_csv(path, comment="#"))
+    assert attributes_of(path)["harmonia_data"] == SETTINGS.source.model_dump_json()
+    assert remake(path, tmp_path / "again.csv").differences == ()
+    # a value that is a little off is seen
+    head = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
+    frame = pd.read_csv(path, comment="#")
+    path.write_text(head + frame.assign(val_mae=frame["val_mae"] + 1e-6).to_csv(index=False))
+    assert differences(path, tmp_path / "again.csv") == ["'val_mae' differs by up to 1e-06"]
+
+
+def test_what_is_made_anew_by_another_model_is_not_called_equal(tmp_path: Path, home: Path) -> None:
+    path, weights = tmp_path / "month.nc", home / "runs" / RUN / "best.safetensors"
+    path.write_bytes(reconstruct.month_netcdf(reconstruct.reconstruct_month(JULY)))
+    before = weights.read_bytes()
+    bundle = ModelBundle.load(weights)
+    for value in bundle.model.parameters():
+        value.data.mul_(1.01)
+    try:
+        bundle.save(weights)
+        texts = remake(path, tmp_path / "again.nc").differences
+    finally:
+        weights.write_bytes(before)
+    assert texts[0].startswith("the model is another one: its hash was")
+    assert any(text.startswith("'sst' differs by up to") for text in texts)
+
+
 def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconstruct_task, "open_source", lambda _: small_ocean(4))
     settings = ReconstructSettings(model=RUN, source=SETTINGS.source, first="2004-05", last="2004-07")
@@ -393,6 +475,8 @@ def test_a_whole_archive_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with xr.open_dataset(tmp_path / "reconstruction.nc") as saved:
         assert [str(time)[:7] for time in saved["time"].values] == ["2004-05", "2004-06", "2004-07"]
         assert np.isfinite(saved["sst"].values[:, ~LAND]).all()
+        assert saved.attrs["harmonia_month"] == "2004-05 to 2004-07"
+    assert remake(tmp_path / "reconstruction.nc", tmp_path / "again.nc").differences == ()
     assert "percent" in (tmp_path / "metrics.jsonl").read_text()
 
 

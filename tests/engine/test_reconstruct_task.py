@@ -1,8 +1,11 @@
 """The reconstruction of an archive goes on from the months it kept, to the same file, and never mixes models."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
+from engine import provenance
 from engine.config.reconstruct import ReconstructSettings
 from engine.errors import CancelledError
 from engine.training.sst import reconstruct as reconstruct_task
@@ -18,6 +21,7 @@ SETTINGS = ReconstructSettings(model=MODEL_RUN, first="2001-02", last="2001-09")
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(reconstruct_task, "open_source", lambda _: small_ocean(1))
+    monkeypatch.setattr(provenance, "now", lambda: datetime(2026, 11, 30, tzinfo=UTC))
     (tmp_path / "home" / "runs" / MODEL_RUN).mkdir(parents=True)
     return tmp_path / "home"
 

@@ -18,8 +18,9 @@ from engine.data.source import Quality, quality_of
 from engine.data.sst import open_sst
 from engine.data.sst._quality import filter_of
 from engine.errors import ChoiceError, DataError, QualityError
-from engine.queries.reconstruct import command as reconstruct_module
+from engine.queries.reconstruct import command
 from engine.queries.reconstruct.command import reconstruct_file
+from engine.training.sst import reconstruct as task
 from engine.training.sst.data_module import open_source
 from tests.support import producers
 from tests.support import producers_agencies as agencies
@@ -323,8 +324,9 @@ def test_a_file_is_reconstructed_from_what_the_model_learned_to_see(
     path = written(graded("quality_level", {}), tmp_path / "a.nc")
     opened, messages = [], []
     trained = SimpleNamespace(settings=SimpleNamespace(source=learned))
-    monkeypatch.setattr(reconstruct_module, "load_model", lambda _: trained)
-    monkeypatch.setattr(reconstruct_module, "reconstruct", lambda _, source, *__, **___: opened.append(source))
+    for module in (command, task):
+        monkeypatch.setattr(module, "load_model", lambda _: trained)
+    monkeypatch.setattr(task, "reconstruct", lambda _, source, *__, **___: opened.append(source))
     reconstruct_file(
         "run", str(path), tmp_path / "out.nc", quality=choice, progress=lambda _, text: messages.append(text)
     )

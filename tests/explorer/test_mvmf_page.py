@@ -24,6 +24,7 @@ from engine.queries.mvmf.centres import (
     components,
 )
 from engine.queries.mvmf.expert import ClimateBar, TilePrediction
+from engine.queries.mvmf.files import ExpertChoice
 from engine.queries.mvmf.sandbox import MapField, Mixture, Region
 from explorer.pages.mvmf import expert_text, text, view
 from explorer.pages.mvmf.expert import TileResult
@@ -284,7 +285,9 @@ def tile_result(num_tested: int) -> TileResult:
     mixture = Mixture(Components(*(np.array([value]) for value in HERE)))
     errors = MapField(np.array([-45.0, 45.0]), np.array([-90.0, 90.0]), np.array([[812.0, np.nan], [300.0, 2000.0]]))
     case = TilePrediction((), mixture.components, (48.0, 8.0), (47.0, 8.0), 111.0, (), 1.0, 2.0, True)
-    return TileResult(case, mixture, mixture.map(), errors, 200, 190, num_tested, True)
+    return TileResult(
+        ExpertChoice("20260101-000000-0000000000"), case, mixture, mixture.map(), errors, 200, 190, num_tested, True
+    )
 
 
 def test_the_pointer_reads_errors_on_their_map(page: view.MvmfView) -> None:
@@ -330,13 +333,13 @@ def test_weight_of_all_is_that_of_a_starts_centres_too(page: view.MvmfView) -> N
     page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
     page.model.log_kappa = 3.0
     page.model.weight = 5.0
-    mixture = page.sandbox.mixture
+    mixture = page.sandbox._state.mixture
     assert mixture is not None
     assert mixture.components.weight.tolist() == [5.0] * 11
     assert mixture.components.kappa == pytest.approx(np.full(11, 1000.0))
     page.model.placed = (PlacedComponent(4, HERE), PlacedComponent(-1, THERE))
-    assert page.sandbox.mixture is not None
-    assert page.sandbox.mixture.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
+    assert page.sandbox._state.mixture is not None
+    assert page.sandbox._state.mixture.components.weight.tolist() == [5.0] * 4 + [2.0] + [5.0] * 5 + [1.0]
 
 
 def test_a_centre_that_does_not_exist_is_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +364,7 @@ def test_without_a_distribution_the_text_is_cleared(page: view.MvmfView) -> None
 
 def test_a_linear_scale_has_numbers_that_can_be_read(page: view.MvmfView) -> None:
     page.model.scale = "linear"
-    bar, globe, mixture = page.stage.bar, page.stage.globe, page.sandbox.mixture
+    bar, globe, mixture = page.stage.bar, page.stage.globe, page.sandbox._state.mixture
     assert mixture is not None
     power = math.floor(math.log10(mixture.map().values.max()))
     assert (bar.label, bar.units) == ("Probability per km²", f"× {text.ten_to(power)}")
@@ -414,7 +417,7 @@ def test_a_file_of_centres_replaces_the_start(page: view.MvmfView) -> None:
     page.sandbox.take_file(b"8,48\n175,-36\n100,10\n", "sites.csv")
     assert page.model.start == "file"
     assert "taken as the longitude" in page.sandbox.panel.notes.object
-    mixture = page.sandbox.mixture
+    mixture = page.sandbox._state.mixture
     assert isinstance(mixture, Mixture)
     assert len(mixture.components) == 5
     messages: list[str] = []

@@ -114,7 +114,7 @@ def scores_of(model: float, best: float, **changes: Any) -> ModelScores:
     }
     values = {
         "table": rows, "verdict": verdict(rows), "num_cells": 1200, "num_months": 1, "error_kelvin": errors,
-        "withheld_only": False,
+        "withheld_only": False, "region": "World", "requests": (),
     }  # fmt: skip
     return ModelScores(**{**values, **changes})
 

@@ -62,6 +62,7 @@ def make_source(step_deg: float, seed: int, start: str, years: int) -> SSTSource
         monthly=lazy("month", months, np.float32, "monthly mean of the true sea surface temperature"),
         truth=lazy("truth", days, np.float32, "true sea surface temperature"),
         ice=lazy("ice", days, np.bool_, "sea ice"),
+        is_synthetic=True,
     )
 
 

@@ -9,7 +9,14 @@ from engine.queries.embeddings.curves import (
     similarity_by_distance,
     similarity_histogram,
 )
-from engine.queries.embeddings.files import config_from_json, config_json, embedding_netcdf, embedding_npz, snippet
+from engine.queries.embeddings.files import (
+    config_from_json,
+    config_json,
+    embedding_netcdf,
+    embedding_npz,
+    origin_of,
+    snippet,
+)
 from engine.queries.embeddings.patches import (
     SHOWN_ENCODERS,
     EmbeddingConfig,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict
 from typing import Any
@@ -15,10 +14,12 @@ from engine.config.fields import Checked
 from engine.data import Domain
 from engine.embedding import SCALE_FEATURES
 from engine.errors import EngineError, StoreError
+from engine.provenance import Detail, Provenance
 from engine.queries.basis import MAX_RUN_DEGREE, BasisConfig
 from engine.queries.cache import Progress
 from engine.queries.embeddings.patches import EmbeddingConfig, embedding, scale
-from engine.queries.export import netcdf_file
+from engine.queries.export import netcdf_file, npz_file
+from engine.sphere.cf import cf_cells
 
 FORMAT = "harmonia.patch_embedding"
 VERSION = 1
@@ -76,54 +77,66 @@ def config_from_json(content: bytes | str) -> EmbeddingConfig:
 
 def embedding_npz(config: EmbeddingConfig, progress: Progress | None = None) -> bytes:
     """The embedding as an ``.npz`` without pickles: ``embedding`` (Hp, Wp, K), ``lat``, ``lon``, ``area_m2``,
-    ``scale_features`` (Hp, 10) with ``scale_names``, and ``config``, the text of :func:`config_json`.
+    ``scale_features`` (Hp, 10) with ``scale_names``, and ``provenance``, a JSON text.
     """
     patches, features = embedding(config, progress), scale(config)
-    with io.BytesIO() as content:
-        np.savez(
-            content,
-            embedding=patches.values,
-            lat=patches.lat,
-            lon=patches.lon,
-            area_m2=patches.area_m2,
-            scale_features=features.logs,
-            scale_names=np.array(features.names),
-            config=np.array(config_json(config).decode()),
-        )
-        return content.getvalue()
+    arrays = {
+        "embedding": patches.values,
+        "lat": patches.lat,
+        "lon": patches.lon,
+        "area_m2": patches.area_m2,
+        "scale_features": features.logs,
+        "scale_names": np.array(features.names),
+    }
+    return npz_file(arrays, origin_of(config, "embedding.npz"))
 
 
 def embedding_netcdf(config: EmbeddingConfig, progress: Progress | None = None) -> bytes:
-    """The embedding (lat, lon, dimension) and the patches' scale features (lat, feature) as a CF NetCDF file."""
+    """The embedding (dimension, lat, lon) and the patches' scale features (feature, lat) as a CF NetCDF file, which
+    wants latitude and longitude last; ``feature_name`` names the features.
+    """
     values, features, patches = embedding(config, progress).values, scale(config), config.patches()
     dataset = xr.Dataset(
         {
             "embedding": (
-                ("lat", "lon", "dimension"),
-                values,
+                ("dimension", "lat", "lon"),
+                np.moveaxis(values, -1, 0),
                 {"long_name": f"{config.encoder} embedding of the patch", "units": "1", "cell_measures": "area: area"},
             ),
             "scale": (
-                ("lat", "feature"),
-                features.logs,
+                ("feature", "lat"),
+                features.logs.T,
                 {"long_name": "natural logarithm of the patch's sizes", "units": "1"},
             ),
             "area": (
                 ("lat", "lon"),
                 np.repeat(patches.area_m2[:, None], patches.lon.size, axis=1),
-                {"standard_name": "cell_area", "units": "m2"},
+                {"standard_name": "cell_area", "long_name": "area of the patch", "units": "m2"},
             ),
-            "lat_bounds": (("lat", "bound"), np.stack((patches.lat_bounds[:-1], patches.lat_bounds[1:]), axis=1)),
-            "lon_bounds": (("lon", "bound"), np.stack((patches.lon_bounds[:-1], patches.lon_bounds[1:]), axis=1)),
+            **cf_cells(patches.lat, patches.lon, patches.lat_bounds, patches.lon_bounds),
         },
-        {
-            "lat": ("lat", patches.lat, _axis("latitude", "degrees_north", "lat_bounds")),
-            "lon": ("lon", patches.lon, _axis("longitude", "degrees_east", "lon_bounds")),
-            "feature": ("feature", [f"ln({name} / {unit})" for name, unit in SCALE_FEATURES]),
-        },
-        {"config": config_json(config).decode()},
+        {"feature_name": ("feature", [f"ln({name} / {unit})" for name, unit in SCALE_FEATURES])},
     )
-    return netcdf_file(dataset)
+    return netcdf_file(dataset, origin_of(config))
+
+
+def origin_of(config: EmbeddingConfig, recipe: str = "embedding.netcdf") -> Provenance:
+    """The provenance of an embedding."""
+    height, width = config.patch
+    basis = config.basis
+    harmonic: dict[str, Detail] = {"max_degree": basis.max_degree, "domain": basis.domain.kind}
+    details: dict[str, Detail] = {
+        "encoder": config.encoder,
+        "num_components": basis.num_components,
+        **(harmonic if config.encoder == "harmonic" else {}),
+    }
+    return Provenance(
+        recipe=recipe,
+        choices=asdict(config),
+        title=f"Position embedding of patches of {height} × {width} cells of {config.step_deg:g}°",
+        source=f"{config.encoder} encoder of places on the sphere, without learned parameters",
+        details=details,
+    )
 
 
 def snippet(config: EmbeddingConfig) -> str:
@@ -176,7 +189,3 @@ lat, lon = patches.lat, patches.lon
 lonlat = torch.tensor(np.stack(np.meshgrid(lon, lat), axis=-1))
 embedding = sinusoidal_embedding(lonlat, {num_components}).to(torch.float32).numpy()
 """
-
-
-def _axis(name: str, units: str, bounds: str) -> dict[str, str]:
-    return {"standard_name": name, "units": units, "bounds": bounds}

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from engine.errors import ChoiceError, DataError
 from engine.mvmf import MixtureVMF, RunningMap, credible_region, log_normaliser
-from engine.queries.export import csv_file
 from engine.queries.mvmf.centres import Component, Components, Floats
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon, unit_vectors
 from engine.typed import Mask
@@ -176,11 +175,6 @@ class Mixture:
             *(end.numpy() for end in ends),
         )
 
-    def csv(self) -> bytes:
-        """The components as a file for :func:`engine.queries.mvmf.centres.points_of_text`."""
-        of = self.components
-        return csv_file({"lat_deg": of.lat, "lon_deg": of.lon, "kappa": of.kappa, "weight": of.weight})
-
     def live_map(self) -> LiveMap:
         """A map that updates one component at a time."""
         return LiveMap(self._mixture, self.components)
@@ -204,6 +198,11 @@ class LiveMap:
     def field(self) -> MapField:
         """Density per km², as :meth:`Mixture.map`."""
         return _with_peaks(_field(self._running.grid, self._running.values / _EARTH_KM**2), self._of)
+
+
+def map_grid() -> LatLonGrid:
+    """The grid of :meth:`Mixture.map`."""
+    return _grid(_STEP_DEG)
 
 
 def decades(field: MapField) -> tuple[MapField, float, float]:

@@ -4,11 +4,14 @@
 
 from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
-from engine.queries.ocean.files import map_netcdf, series_csv
+from engine.queries.ocean.files import SeriesChoice, chosen_series, map_netcdf, map_origin, series_csv
 from engine.queries.ocean.maps import (
+    OF_SPAN,
+    MapChoice,
     PointSeries,
     ReadCost,
     Statistics,
+    chosen_map,
     coverage_percent,
     day_map,
     difference_map,

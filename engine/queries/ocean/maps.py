@@ -58,6 +58,40 @@ class ReadCost:
     seconds: float
 
 
+@dataclass(frozen=True)
+class MapChoice:
+    """A map of a source: ``layer``, and what that is of, as indices of the source's days.
+
+    ``day``; ``other``, for a difference; ``span``, first day and the day after the last, for a statistic; ``percent``,
+    ``pattern`` and ``seed`` of what is withheld.
+    """
+
+    source: SourceChoice
+    layer: str
+    day: int = 0
+    other: int = 0
+    span: tuple[int, int] = (0, 1)
+    percent: int = 0
+    pattern: str = "clouds"
+    seed: int = 0
+
+
+OF_SPAN = ("mean", "coverage", "count")
+"""The layers that are statistics of a span."""
+
+
+def chosen_map(choice: MapChoice, progress: Progress | None = None) -> xr.DataArray:
+    """The map (lat, lon) of a choice. Raises as the functions for days and spans below do."""
+    if choice.layer in OF_SPAN:
+        return span_map(choice.source, choice.layer, slice(*choice.span), progress)
+    if choice.layer == "difference":
+        return difference_map(choice.source, choice.day, choice.other)
+    if choice.layer == "withheld":
+        hidden = (choice.percent / 100, choice.pattern, choice.seed)
+        return withheld_map(choice.source, choice.day, *hidden, progress)
+    return day_map(choice.source, choice.layer, choice.day)
+
+
 # --- days -----------------------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,9 @@ LAYERS = {
 OBSERVED, MISSING, ICE = 0.0, 1.0, 2.0
 """The values of the layer ``gaps``; land is NaN."""
 
+GAP_CLASSES = ("observed", "missing", "ice")
+"""Their names, by value."""
+
 _SOURCE_BYTES = 2**20
 _GLOBAL_LIMITS = (-2.0, 32.0)  # °C
 _SEASONAL_MARGIN_K = 3.0

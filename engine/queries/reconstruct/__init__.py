@@ -4,17 +4,19 @@
 
 from engine.queries.reconstruct.cell import CellDetail, cell_detail
 from engine.queries.reconstruct.files import (
+    ScoredMonths,
     Snapshot,
-    animation_gif,
     archive_file,
     archive_settings,
     has_model,
     month_netcdf,
+    month_origin,
     run_source,
     scores_csv,
     snapshot,
     snapshot_epochs,
 )
+from engine.queries.reconstruct.film import animation_gif
 from engine.queries.reconstruct.models import (
     PRETRAINED,
     ModelCard,

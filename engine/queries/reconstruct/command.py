@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import xarray as xr
 
 from engine.compute import use_thread_policy
 from engine.config.sst import FileSource
+from engine.data.prepare import Month
 from engine.data.source import Quality
-from engine.data.sst import open_sst
 from engine.training.sst.model_bundle import load_model
-from engine.training.sst.reconstruct import reconstruct
+from engine.training.sst.reconstruct import choices_of, reconstruct_chosen
 
 
 def reconstruct_file(
@@ -41,10 +42,15 @@ def reconstruct_file(
         DataError, StoreError, ChoiceError: see the functions called.
     """
     use_thread_policy()
-    bundle = load_model(model)
     if quality is None:
-        quality = bundle.settings.source.quality if isinstance(bundle.settings.source, FileSource) else "good"
-    ocean = open_sst(source, variable, quality)
-    if progress is not None and ocean.grading:
-        progress(0.0, ocean.grading)
-    return reconstruct(bundle, ocean, first, last, out=out, progress=progress)
+        learned = load_model(model).settings.source
+        quality = learned.quality if isinstance(learned, FileSource) else "good"
+    # absolute, so that the file's provenance holds in another folder
+    settings = FileSource(path=os.path.abspath(source), variable=variable, quality=quality)
+    ends = [None if month is None else str(Month(*month)) for month in (first, last)]
+    return reconstruct_chosen(choices_of(_absolute_model(model), settings, ends[0], ends[1]), out, progress=progress)
+
+
+def _absolute_model(model: str) -> str:
+    """A model file by its absolute path; other names as they are."""
+    return str(Path(model).absolute()) if model != "pretrained" and Path(model).exists() else model

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, FileSource
-from engine.errors import DataError, StoreError
+from engine.errors import StoreError
 from engine.evaluation import Verdict
+from engine.provenance import Detail, Provenance
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
 from engine.queries.ocean.sources import SourceChoice
@@ -28,11 +27,6 @@ from engine.queries.verdicts import score_rows, validation_verdict
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Singles
-
-_FRAME_MS = 350
-_LAST_MS = 1500
-_GIF_WIDTH = 720
-_LAND = (58, 67, 82)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,34 +96,6 @@ def _read(folder: RunFolder, epoch: int) -> Snapshot:
     return Snapshot(epoch, lat, lon, fields["reconstruction"], fields["observed"], fields["target"], std, *errors)
 
 
-def animation_gif(run: str, colours: bytes, limits: tuple[float, float]) -> bytes:
-    """The reconstruction by epoch as an animated GIF: a flat map, north up. ``colours`` are 256 × 3 bytes.
-
-    Raises :class:`DataError` where there is no epoch yet.
-    """
-    from PIL import Image
-
-    epochs = snapshot_epochs(run)
-    if not epochs:
-        raise DataError("there is no epoch yet", run, "wait for the first one")
-    table = np.vstack([np.frombuffer(colours, np.uint8).reshape(256, 3)[:255], [_LAND]]).astype(np.uint8)
-    frames: list[Any] = []
-    for epoch in epochs:
-        field = snapshot(run, epoch).reconstruction[::-1]
-        position = np.nan_to_num((field - limits[0]) / (limits[1] - limits[0]))
-        codes = np.where(np.isfinite(field), np.clip(254 * position, 0, 254), 255).astype(np.uint8)
-        factor = max(1, _GIF_WIDTH // codes.shape[1])
-        frame = Image.fromarray(codes.repeat(factor, axis=0).repeat(factor, axis=1), mode="P")
-        frame.putpalette(table.tobytes())
-        frames.append(frame)
-    with io.BytesIO() as content:
-        durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
-        frames[0].save(
-            content, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
-        )
-        return content.getvalue()
-
-
 # --- downloads ------------------------------------------------------------------------------------------------------
 
 
@@ -138,23 +104,71 @@ def month_netcdf(month: MonthResult) -> bytes:
     from engine.training.sst.cf import month_dataset, write_months
 
     std = None if month.std is None else month.std[None]
-    bundle, ocean = model_of(month.request.model).bundle, model_source(month.request)
-    dataset = month_dataset(bundle, ocean, month.data, month.estimates["model"][None], std)
+    dataset = month_dataset(month.data, month.estimates["model"][None], std, month_origin(month.request))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
         write_months(path, [dataset]).close()
         return path.read_bytes()
 
 
+def month_origin(request: MonthRequest) -> Provenance:
+    """The provenance of a month."""
+    from engine.training.sst.cf import origin_of
+
+    return origin_of(
+        model_of(request.model).bundle,
+        model_source(request),
+        f"Sea surface temperature of {_month_of(request)}, reconstructed from days with gaps",
+        "reconstruct.month",
+        asdict(request),
+        _details(request),
+    )
+
+
 def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
     """Verdict and scores by months as CSV: months and the columns of :func:`engine.queries.verdicts.score_rows`."""
+    from engine.training.sst.cf import origin_of
+
     rows = [
         {"months": months, **row}
         for months, model_scores in scores
         for row in score_rows(model_scores.table, model_scores.verdict)
     ]
     columns = ("months", "estimate", "stratum", "label", "metric", "value")
-    return csv_file({name: [row[name] for row in rows] for name in columns})
+    parts = [ScoredMonths(months, model_scores.region, model_scores.requests) for months, model_scores in scores]
+    first = parts[0].requests[0]
+    origin = origin_of(
+        model_of(first.model).bundle,
+        model_source(first),
+        f"Scores of a reconstruction, {scores[0][0]}, {parts[0].region}",
+        "reconstruct.scores",
+        {"parts": [asdict(part) for part in parts]},
+        {**_details(first), "region": parts[0].region},
+    )
+    return csv_file({name: [row[name] for row in rows] for name in columns}, origin)
+
+
+@dataclass(frozen=True)
+class ScoredMonths:
+    """The months behind a part of a file of scores, by the name of the part."""
+
+    months: str
+    region: str
+    requests: tuple[MonthRequest, ...]
+
+
+def _month_of(request: MonthRequest) -> str:
+    return f"{request.year:04d}-{request.month:02d}"
+
+
+def _details(request: MonthRequest) -> dict[str, Detail]:
+    """What was reconstructed, in words and numbers."""
+    return {
+        "model": request.model,
+        "month": _month_of(request),
+        "withheld_percent": request.hidden_percent,
+        "painted_clouds": len(request.clouds),
+    }
 
 
 # --- runs that reconstruct all months of a source -------------------------------------------------------------------

@@ -22,7 +22,7 @@ from engine.evaluation.spectra import Spectrum, spectra
 from engine.evaluation.strata import STRATA, Strata
 from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
-from engine.queries.reconstruct.months import MonthResult
+from engine.queries.reconstruct.months import MonthRequest, MonthResult
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.training.sst.samples import in_box
 from engine.typed import Floats, Ints, Mask
@@ -59,6 +59,8 @@ class ModelScores:
         num_months: number of scored months.
         error_kelvin: mean absolute error of every estimate over the open sea.
         withheld_only: whether only withheld cells could be scored.
+        region: one of :data:`REGIONS`.
+        requests: the scored months.
     """
 
     table: Table
@@ -67,6 +69,8 @@ class ModelScores:
     num_months: int
     error_kelvin: dict[str, float]
     withheld_only: bool
+    region: str
+    requests: tuple[MonthRequest, ...]
 
     @property
     def best(self) -> str:
@@ -125,7 +129,8 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
     result = verdict({name: {**table[name], "blocks": blocks[name]} for name in names})
     num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
-    return ModelScores(table, result, num_cells, len(regional), errors, not months[0].knows_truth)
+    withheld_only, requests = not months[0].knows_truth, tuple(month.request for month in months)
+    return ModelScores(table, result, num_cells, len(regional), errors, withheld_only, region, requests)
 
 
 def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, float]]:

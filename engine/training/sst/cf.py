@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,69 +16,86 @@ from engine.config.run_config import RunConfig
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.files import write_error
-from engine.training.sst.model_bundle import ModelBundle, code_version
+from engine.provenance import Detail, Provenance
+from engine.sphere.cf import BOUNDS, CELSIUS, DAYS, Variables, cf_grid, name_missing_values
+from engine.training.sst.model_bundle import ModelBundle
 from engine.typed import Singles
 
 _DIMS = ("time", "lat", "lon")
-_COORDINATES = {
-    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
-    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
-}
-_EPOCH = "days since 1970-01-01"
 
 
-def month_dataset(
-    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Singles, std: Singles | None
-) -> xr.Dataset:
+def month_dataset(data: MonthlyData, mean: Singles, std: Singles | None, origin: Provenance) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
     ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``time``, the first day of
-    the month, with ``time_bounds``; ``lat`` and ``lon``, degrees. Attributes say what made it: the run's configuration,
-    the hashes of weights and data, and the version of the code.
+    the month, with ``time_bounds``; ``lat`` and ``lon``, degrees, with their bounds. The attributes are those of
+    ``origin`` (:func:`origin_of`).
     """
     starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
     ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
     observed = np.isfinite(data.daily).sum(axis=1, dtype=np.int16)
-    dataset = xr.Dataset(
-        {
-            "sst": (_DIMS, mean, _attributes("Reconstructed monthly mean sea surface temperature", "degree_Celsius")),
-            "num_observations": (_DIMS, observed, {"long_name": "number of days observed", "units": "1"}),
-            "time_bounds": (("time", "bounds"), np.array([starts, ends], "datetime64[s]").T),
-        },
-        coords={"time": np.array(starts, "datetime64[s]"), "lat": data.grid.lat, "lon": data.grid.lon},
-        attrs={
-            "Conventions": "CF-1.11",
-            "title": "Sea surface temperature reconstructed from days with gaps",
-            "source": f"Harmonia spatio-temporal model on {source.name}",
-            "harmonia_version": code_version(),
-            "harmonia_config": RunConfig(seed=model.seed, settings=model.settings).to_json().decode(),
-            "harmonia_weights": model.key,
-            "harmonia_data": source.key,
-        },
-    )
+    beside = "num_observations" if std is None else "sst_std num_observations"
+    named = {"long_name": "Reconstructed monthly mean sea surface temperature", "cell_methods": "time: mean"}
+    variables: Variables = {
+        "sst": (_DIMS, mean, CELSIUS | named | {"ancillary_variables": beside}),
+        "num_observations": (_DIMS, observed, _ancillary("number_of_observations", "number of days observed", "1")),
+        "time": ("time", np.array(starts, "datetime64[s]"), _TIME),
+        "time_bounds": (("time", BOUNDS), np.array([starts, ends], "datetime64[s]").T, {}),
+        **cf_grid(data.grid),
+    }
     if std is not None:
-        dataset["sst_std"] = (_DIMS, std, {"long_name": "standard deviation of sst", "units": "kelvin"})
-        dataset["sst"].attrs["ancillary_variables"] = "sst_std num_observations"
-    for name, attrs in _COORDINATES.items():
-        dataset[name].attrs |= attrs
-    dataset["time"].attrs |= {"standard_name": "time", "bounds": "time_bounds", "axis": "T"}
+        variables["sst_std"] = (_DIMS, std, _ancillary("standard_error", "standard deviation of sst", "kelvin"))
+    dataset = xr.Dataset(variables, attrs={"Conventions": "CF-1.11", **origin.attributes()})
+    name_missing_values(dataset)
     for name in ("time", "time_bounds"):
-        dataset[name].encoding = {"units": _EPOCH, "dtype": "int32"}
+        dataset[name].encoding |= DAYS
     return dataset
+
+
+_TIME = {
+    "standard_name": "time",
+    "long_name": "month",
+    "bounds": "time_bounds",
+    "axis": "T",
+    "units_metadata": "leap_seconds: none",
+}
+
+
+def _ancillary(modifier: str, long_name: str, units: str) -> dict[str, str]:
+    """Attributes of a variable that says something of ``sst``."""
+    return {"standard_name": f"{CELSIUS['standard_name']} {modifier}", "long_name": long_name, "units": units}
+
+
+def origin_of(
+    model: ModelBundle,
+    source: SSTSource,
+    title: str,
+    recipe: str,
+    choices: Mapping[str, Any],
+    details: Mapping[str, Detail],
+) -> Provenance:
+    """The provenance of what ``model`` makes of ``source``: hashes of weights and data, and the model's training."""
+    known: dict[str, Detail] = {
+        "model_hash": model.key,
+        "model_config": RunConfig(seed=model.seed, settings=model.settings).model_dump_json(),
+        "data": source.name,
+        "data_hash": source.key,
+        "seed": model.seed,
+    }
+    if "epoch" in model.scores:
+        known["epoch"] = int(model.scores["epoch"])
+    return Provenance(
+        recipe=recipe,
+        choices=choices,
+        title=title,
+        source=f"spatio-temporal model {model.key[:12]} on {source.name}",
+        is_synthetic=source.is_synthetic,
+        details=known | dict(details),
+    )
 
 
 def _start(year: int, month: int) -> np.datetime64:
     return np.datetime64(f"{year:04d}-{month:02d}-01")
-
-
-def _attributes(long_name: str, units: str) -> dict[str, str]:
-    return {
-        "long_name": long_name,
-        "standard_name": "sea_surface_temperature",
-        "units": units,
-        "cell_methods": "time: mean",
-        "ancillary_variables": "num_observations",
-    }
 
 
 def write_months(path: Path, months: Iterable[xr.Dataset]) -> xr.Dataset:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +24,7 @@ from engine.errors import ConfigError, DataError, StoreError
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Climatology
 from engine.models.spatiotemporal.estimate import count_parameters
+from engine.provenance import code_version
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from engine.runs.run_folder import RunFolder, runs_folder
 from engine.sphere import LatLonGrid
@@ -165,11 +165,6 @@ def load_model(path_or_run: str | Path) -> ModelBundle:
     if not path.exists() and len(path.parts) == 1:
         path = runs_folder() / path
     return ModelBundle.load(RunFolder(path).model if path.is_dir() else path)
-
-
-def code_version() -> str:
-    """The version of this code."""
-    return version("harmonia-explorer")
 
 
 def stored_precision(climatology: Climatology) -> Climatology:

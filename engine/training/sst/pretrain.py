@@ -24,17 +24,13 @@ from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
 from engine.evaluation.scores import Table, calibration, over_seeds, score, score_table
 from engine.models.baselines import Baselines, Climatology, observed_months
+from engine.provenance import code_version
 from engine.runs.heartbeat import log
 from engine.runs.run_folder import RunFolder
 from engine.training.fit import fit
 from engine.training.sst.data_module import open_source
 from engine.training.sst.holdout import HoldOutSet
-from engine.training.sst.model_bundle import (
-    PRETRAINED,
-    PRETRAINED_BASELINES,
-    ModelBundle,
-    code_version,
-)
+from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle
 from engine.training.sst.tiled_prediction import estimate_all
 
 CONFIG = RunConfig(

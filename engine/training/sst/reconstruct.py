@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -11,22 +11,26 @@ from typing import Any, cast
 
 import numpy as np
 import xarray as xr
+from pydantic import TypeAdapter
 
 from engine.compute import use_thread_policy
 from engine.config.reconstruct import ReconstructSettings
+from engine.config.sst import DailySource, DemoSource, FileSource
 from engine.data.prepare import Month, available, prepare
 from engine.data.resample import resampled
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError
 from engine.formats.npz import read_npz
+from engine.provenance import Provenance
 from engine.runs.context import RunContext
-from engine.training.sst.cf import month_dataset, write_months
+from engine.training.sst.cf import month_dataset, origin_of, write_months
 from engine.training.sst.data_module import open_source
 from engine.training.sst.model_bundle import ModelBundle, load_model
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_months
 
 Progress = Callable[[float, str], None]
 Remember = Callable[[str, Callable[[], MonthlyEstimate]], MonthlyEstimate]
+_SOURCE: TypeAdapter[DemoSource | FileSource] = TypeAdapter(DailySource)
 
 
 def reconstruct(
@@ -38,6 +42,7 @@ def reconstruct(
     out: Path | None = None,
     progress: Progress | None = None,
     remember: Remember | None = None,
+    choices: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """The monthly means of ``source`` as a CF dataset; :func:`engine.training.sst.cf.month_dataset` says what it holds.
 
@@ -50,6 +55,7 @@ def reconstruct(
         progress: called with the fraction that is done and the month; may raise to abandon the work.
         remember: ``remember(month, compute)`` gives the estimate of a sample by its first month ("2001-03"), which it
             may have kept from an earlier call; the model is run only when it calls ``compute``.
+        choices: written into the file, so that ``harmonia remake`` can open model and source again: :func:`choices_of`.
 
     Raises:
         ChoiceError: an ``out`` of another kind.
@@ -65,10 +71,58 @@ def reconstruct(
             source.name,
             f"choose months from {span[0]} to {span[1]}",
         )
-    months = _reconstructed(bundle, source, *ends, progress, remember or (lambda _, compute: compute()))
+    origin = origin_of(
+        bundle,
+        source,
+        title="Sea surface temperature reconstructed from days with gaps",
+        recipe="reconstruct.archive" if choices else "",
+        choices=choices or {},
+        details={"month": f"{Month(*ends[0])} to {Month(*ends[1])}", "withheld_percent": 0},
+    )
+    months = _reconstructed(bundle, source, *ends, progress, remember or (lambda _, compute: compute()), origin)
     if out is None:
         return cast(Any, xr).concat(list(months), "time", data_vars="minimal", combine_attrs="override")
     return write_months(out, months)
+
+
+def choices_of(
+    model: str,
+    source: DemoSource | FileSource,
+    first: str | None = None,
+    last: str | None = None,
+    resample: bool = False,
+) -> dict[str, Any]:
+    """What is needed to call :func:`reconstruct` again, as JSON holds it; months as ``2001-03``."""
+    return {"model": model, "source": source.model_dump(), "first": first, "last": last, "resample": resample}
+
+
+def reconstruct_chosen(
+    choices: Mapping[str, Any],
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    remember: Callable[[str], Remember] | None = None,
+) -> xr.Dataset:
+    """:func:`reconstruct` as :func:`choices_of` describes it. ``remember(key)`` is for the model and source ``key``.
+
+    Raises as :func:`reconstruct`, and what the source's opening raises.
+    """
+    bundle = load_model(choices["model"])
+    source = open_source(_SOURCE.validate_python(choices["source"]))
+    if progress is not None and source.grading:
+        progress(0.0, source.grading)
+    if choices["resample"]:
+        source = resampled(source, bundle.climatology.grid)
+    return reconstruct(
+        bundle,
+        source,
+        _month(choices["first"]),
+        _month(choices["last"]),
+        out=out,
+        progress=progress,
+        remember=None if remember is None else remember(f"{bundle.key} {source.key}"),
+        choices=choices,
+    )
 
 
 def _reconstructed(
@@ -78,6 +132,7 @@ def _reconstructed(
     last: tuple[int, int],
     progress: Progress | None,
     remember: Remember,
+    origin: Provenance,
 ) -> Iterator[xr.Dataset]:
     """The months, one sample of consecutive ones at a time; the last reaches back as in :func:`estimate_months`."""
     numbers = range(12 * first[0] + first[1] - 1, 12 * last[0] + last[1])
@@ -89,7 +144,7 @@ def _reconstructed(
         data = prepare(source, block[0], block[-1])
         sample = data if len(block) == size else prepare(source, months[-size:][0], block[-1])
         estimate = remember(str(block[0]), partial(_estimate, bundle, sample, len(block)))
-        yield month_dataset(bundle, source, data, estimate.mean, estimate.std)
+        yield month_dataset(data, estimate.mean, estimate.std, origin)
 
 
 def _estimate(bundle: ModelBundle, sample: MonthlyData, count: int) -> MonthlyEstimate:
@@ -116,15 +171,11 @@ def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:
         run.stop_if_asked()
         run.report({"percent": 100.0 * fraction}, fraction)
 
+    choices = choices_of(settings.model, settings.source, settings.first, settings.last, settings.resample)
     with run.repeating():
-        bundle = load_model(settings.model)
-        source = open_source(settings.source)
-        if settings.resample:
-            source = resampled(source, bundle.climatology.grid)
-        months = (_month(settings.first), _month(settings.last))
         run.files.reconstruction_parts.mkdir(exist_ok=True)
-        remember = partial(_remember, run, f"{bundle.key} {source.key}")
-        reconstruct(bundle, source, *months, out=run.files.reconstruction, progress=progress, remember=remember).close()
+        remember = partial(partial, _remember, run)
+        reconstruct_chosen(choices, run.files.reconstruction, progress=progress, remember=remember).close()
         shutil.rmtree(run.files.reconstruction_parts)
     run.report({"percent": 100.0}, 1.0)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from engine.queries import basis
+from engine.provenance import Provenance
+from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, SeparableField
-from explorer.background import Debouncer, LatestTask
+from explorer.background import Debouncer, LatestTask, unseen
 from explorer.pages.basis import fits, text
 from explorer.pages.basis.drawer import drawer
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
@@ -35,19 +36,25 @@ class BasisView:
         self.session = session
         self.model = model
         self._shown: SeparableField | None = None
+        self._stem = ""
+        self._origin: Callable[[], Provenance] | None = None
+        self._field_file: Callable[[], bytes] = bytes
+        self._shown_config: BasisConfig | None = None
         self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
         self.stage = Stage(session, model, "the chosen basis function", self._cancel, (self.run.card,))
         self.stage.on_click(self._pick_place)
         self._fit = LatestTask(self.stage.show_progress, self._show_failure)
+        self._filing = LatestTask(unseen, self._show_failure)
         self.panel = BasisPanel(model, self._show_failure)
         self._domain_text = html("")
         files = {
             "Picture, PNG": self._offer_picture,
             "Field, NetCDF": self._offer_field,
-            "Basis, safetensors": lambda: self._offer("basis", "safetensors", basis.basis_file),
-            "Spectrum, CSV": lambda: self._offer("spectrum", "csv", basis.spectrum_csv),
+            "Basis, NetCDF": lambda: self._offer("basis", "nc", basis_files.basis_netcdf),
+            "Basis, safetensors": lambda: self._offer("basis", "safetensors", basis_files.basis_file),
+            "Spectrum, CSV": lambda: self._offer("spectrum", "csv", basis_files.spectrum_csv),
         }
         controls = drawer(model, self.stage.globe, self._domain_text)
         self.view = self.stage.page_view(controls, [self.stage.flat, *self.panel.parts], files)
@@ -76,12 +83,19 @@ class BasisView:
         model = self.model
         if model.show == HARMONIC:
             self._fit.cancel()
-            self._draw(basis.harmonic(model.degree, model.order))
+            chosen = model.degree, model.order
+            self._origin = partial(basis_files.harmonic_origin, *chosen)
+            self._field_file = partial(basis_files.harmonic_netcdf, *chosen)
+            self._shown_config = None
+            self._draw(basis.harmonic(*chosen))
         elif basis.is_fitted(model.config):
             self._fit.cancel()
             factors = basis.component(model.config, model.component - 1)
             peak = self._shown.peak if self._shown else None
             turn = model.follow and factors.peak != peak and not (peak is None and model.has_camera_in_address)
+            self._origin = partial(basis_files.component_origin, model.config, model.component)
+            self._field_file = partial(basis_files.component_netcdf, model.config, model.component)
+            self._shown_config = model.config
             self._draw(factors, turn)
         else:
             self._fit_first(model.config)
@@ -107,9 +121,9 @@ class BasisView:
 
     def _draw(self, factors: SeparableField, turn: bool = False) -> None:
         """Draw the function in one message; ``turn`` centres its peak."""
-        self._shown = factors
+        self._shown, self._stem = factors, self._file_stem()
         axes = Axes.of(factors.lat, factors.lon)
-        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._file_stem())
+        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
         lat, lon = factors.peak if turn else self.model.camera[:2]
         limit, colours = factors.limit, colormap_bytes("balance")
         self.stage.globe.param.update(
@@ -145,7 +159,7 @@ class BasisView:
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This basis cannot be fitted", error)
 
-    # files
+    # files: of the function that is drawn, also while another is being fitted
 
     def _file_stem(self) -> str:
         model = self.model
@@ -154,14 +168,17 @@ class BasisView:
         return f"basis-{model.domain}-L{model.max_degree}-k{model.component}"
 
     def _offer_picture(self) -> None:
-        if self._shown is not None:
-            self.stage.save_picture(self._file_stem())
+        if self._origin is not None:
+            self.stage.save_picture(self._stem, self._origin())
 
     def _offer_field(self) -> None:
         if self._shown is not None:
-            self.stage.download.offer(f"{self._file_stem()}.nc", basis.field_netcdf(self._shown))
+            self.stage.download.offer(f"{self._stem}.nc", self._field_file())
 
     def _offer(self, stem: str, ending: str, content: Callable[..., bytes]) -> None:
-        config = self.model.config
-        name = f"{stem}-{config.domain.kind}-L{config.max_degree}.{ending}"
-        self._fit.start(partial(content, config), partial(self.stage.download.offer, name))
+        config = self._shown_config
+        if config is None:
+            self.session.say("info", "A single harmonic has no fitted basis. Show a component to export one.")
+            return
+        name = f"{stem}-{config.domain.kind}-L{config.max_degree}-K{config.num_components}.{ending}"
+        self._filing.start(lambda _: content(config), partial(self.stage.download.offer, name))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.queries.ocean import DEMO_STEPS, SourceSummary
+from engine.queries.ocean import DEMO_STEPS, OF_SPAN, SourceSummary
 from explorer.background import Debouncer
 from explorer.layout import tiles
 from explorer.pages.data import text
-from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
+from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.widgets import controls
 from explorer.widgets.files import FileBrowser
 from explorer.widgets.globe import Globe

@@ -15,6 +15,7 @@ from engine.queries.ocean import (
     LAYERS,
     MAX_SEED,
     MAX_YEARS,
+    OF_SPAN,
     SPANS,
     WITHHOLDING,
     SourceChoice,
@@ -25,7 +26,6 @@ from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
 DEMO, PATH, UPLOAD = "demo", "path", "upload"
-OF_SPAN = ("mean", "coverage", "count")
 GOOD, ALL, LEVEL = "good", "all", "level"
 PANELS = ("source", "place", "values")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

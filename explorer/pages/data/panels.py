@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
 from engine.queries import ocean
-from engine.queries.cache import Progress
-from engine.queries.ocean import PointSeries, SourceSummary
+from engine.queries.ocean import PointSeries, SeriesChoice, SourceSummary
 from explorer.layout import box, fill
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
@@ -30,8 +30,8 @@ class DataPanel(TabbedPanel):
         }
         super().__init__(model, tabs, on_error, on_progress=self._show_progress)
         self.model = model
-        self.series: PointSeries | None = None
-        """The series on screen, if any."""
+        self.series: tuple[SeriesChoice, PointSeries] | None = None
+        """The series on screen, if any, and what it is of."""
         self._confirmed: set[object] = set()
         self._table = html("")
         self._read = controls.button("Read them", on_click=lambda _: self._confirm())
@@ -65,13 +65,15 @@ class DataPanel(TabbedPanel):
             return
         place, day = model.place, model.index
 
-        def work(report: Progress) -> PointSeries:
-            return ocean.series(source.choice, place, span, report)
+        choice = SeriesChoice(source.choice, place, (span.start, span.stop))
 
-        self.task.start(work, lambda series: self._draw_place(source, series, day - span.start))
+        def draw(series: PointSeries) -> None:
+            self.series = choice, series
+            self._draw_place(source, series, day - span.start)
+
+        self.task.start(partial(ocean.chosen_series, choice), draw)
 
     def _draw_place(self, source: SourceSummary, series: PointSeries, day: int) -> None:
-        self.series = series
         self.say(text.series_sentence(series, source.unit))
         days = np.array(series.days, "datetime64[D]")
         pane = self.figures.pane("place", figures.series, days, series.observed, series.truth, day)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,13 +12,13 @@ import xarray as xr
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.ocean import SourceChoice, SourceSummary
+from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
-from explorer.pages.data.model import DEMO, OF_SPAN, PATH, UPLOAD, DataModel
+from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
@@ -28,6 +29,7 @@ from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
+_FIXED_LIMITS = {"coverage": (0.0, 100.0), "gaps": (0.0, 2.0)}
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 
@@ -41,11 +43,12 @@ class MapRequest:
     """The map to draw; equal requests give the same picture."""
 
     key: str
-    layer: str
-    day: int
-    other: int
-    span: tuple[int, int]
-    hidden: tuple[int, str, int]
+    choice: MapChoice
+
+    @property
+    def layer(self) -> str:
+        """The layer of the map."""
+        return self.choice.layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class DataView:
         self.model = model
         self._map: DrawnMap | None = None
         self._request_drawn: MapRequest | None = None
+        self._stem = ""
         self._confirmed: set[MapRequest] = set()
         self._map_failed = False
         self._under_way = ""
@@ -161,15 +165,12 @@ class DataView:
 
     def _request(self, source: SourceSummary) -> MapRequest:
         model, span = self.model, self.model.span_days
-        is_span, is_hidden = model.layer in OF_SPAN, model.layer == "withheld"
-        return MapRequest(
-            source.key,
-            model.layer,
-            0 if is_span else model.index,
-            model.other_index if model.layer == "difference" else 0,
-            (span.start, span.stop) if is_span else (0, 0),
-            (model.hidden_percent, model.pattern, model.hidden_seed) if is_hidden else (0, "", 0),
-        )
+        chosen: dict[str, Any] = {"span": (span.start, span.stop)} if model.layer in OF_SPAN else {"day": model.index}
+        if model.layer == "difference":
+            chosen["other"] = model.other_index
+        if model.layer == "withheld":
+            chosen |= {"percent": model.hidden_percent, "pattern": model.pattern, "seed": model.hidden_seed}
+        return MapRequest(source.key, MapChoice(source.choice, model.layer, **chosen))
 
     def _draw(self) -> None:
         """Draw the selected map. A quick read is finished before the next starts; a long one is cancelled."""
@@ -196,10 +197,10 @@ class DataView:
 
     def _may_read(self, source: SourceSummary, request: MapRequest) -> bool:
         """Whether a period may be read: it is short, cached, or confirmed."""
-        cost = ocean.read_cost(source, slice(*request.span))
+        cost = ocean.read_cost(source, slice(*request.choice.span))
         if cost.seconds <= text.ASK_SECONDS or request in self._confirmed:
             return True
-        if ocean.has_statistics(source.choice, slice(*request.span)):
+        if ocean.has_statistics(source.choice, slice(*request.choice.span)):
             return True
         self._reading.cancel()
         self._question.object = paragraph(text.ask(cost))
@@ -222,6 +223,7 @@ class DataView:
 
     def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
         self._map, self._request_drawn = drawn, request
+        self._stem = text.file_stem(source.choice, request.layer, self._when())
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
         stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
@@ -266,44 +268,37 @@ class DataView:
     # files
 
     def _offer_picture(self) -> None:
-        if self._map is not None:
-            self.stage.save_picture(self._stem(), self._map.field.attrs["long_name"])
-
-    def _stem(self) -> str:
-        return text.file_stem(self.model.choice, self.model.layer, self._when())
+        if self._map is not None and self._request_drawn is not None:
+            field = self._map.field
+            origin = ocean.map_origin(self._request_drawn.choice, field)
+            self.stage.save_picture(self._stem, origin, field.attrs["long_name"])
 
     def _offer_map(self) -> None:
-        if self._map is not None:
+        if self._map is not None and self._request_drawn is not None:
             shown = self._map.field if self._map.second is None else self._map.second
-            self.stage.download.offer(f"{self._stem()}.nc", ocean.map_netcdf(shown))
+            self.stage.download.offer(f"{self._stem}.nc", ocean.map_netcdf(self._request_drawn.choice, shown))
 
     def _offer_series(self) -> None:
-        series = self.panel.series
-        if series is None:
+        shown = self.panel.series
+        if shown is None:
             self.session.say("info", "No series yet. Open the tab “Place” first.")
             return
-        columns = {"observed_degC": series.observed, **({} if series.truth is None else {"truth_degC": series.truth})}
-        name = f"{text.file_stem(self.model.choice, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
-        self.stage.download.offer(name, ocean.series_csv(series.days, columns))
+        choice, series = shown
+        name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
+        self.stage.download.offer(name, ocean.series_csv(choice, series))
 
 
 def _read(source: SourceSummary, request: MapRequest, report: Progress) -> DrawnMap:
     """The maps of a request; called off the event loop."""
-    choice, layer = source.choice, request.layer
-    if layer in OF_SPAN:
-        span = slice(*request.span)
-        field = ocean.span_map(choice, layer, span, report)
-        top = {"coverage": 100.0, "count": float(max(1.0, np.nan_to_num(field.values).max()))}
-        return DrawnMap(field, None, source.limits if layer == "mean" else (0.0, top[layer]))
-    if layer == "difference":
-        field = ocean.difference_map(choice, request.day, request.other)
-        return DrawnMap(field, None, _symmetric(field.values))
+    choice, layer = request.choice, request.layer
+    field = ocean.chosen_map(choice, report)
     if layer == "withheld":
-        percent, pattern, seed = request.hidden
-        left = ocean.withheld_map(choice, request.day, percent / 100, pattern, seed, report)
-        return DrawnMap(ocean.day_map(choice, "observed", request.day), left, source.limits)
-    limits = source.limits if layer != "gaps" else (0.0, 2.0)
-    return DrawnMap(ocean.day_map(choice, layer, request.day), None, limits)
+        return DrawnMap(ocean.day_map(choice.source, "observed", choice.day), field, source.limits)
+    if layer == "difference":
+        return DrawnMap(field, None, _symmetric(field.values))
+    if layer == "count":
+        return DrawnMap(field, None, (0.0, float(max(1.0, np.nan_to_num(field.values).max()))))
+    return DrawnMap(field, None, _FIXED_LIMITS.get(layer, source.limits))
 
 
 def _symmetric(values: np.ndarray) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from engine.queries import embeddings
 from engine.queries.cache import Progress
 from engine.queries.embeddings import EmbeddingConfig
 from explorer import layout
-from explorer.background import Debouncer, LatestTask
+from explorer.background import Debouncer, LatestTask, unseen
 from explorer.layout import box, show
 from explorer.pages.embeddings import text
 from explorer.pages.embeddings.drawer import drawer
@@ -52,16 +52,17 @@ class EmbeddingsView:
         self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
         self.stage.on_click(lambda lat, lon: model.param.update(picked=(lat, lon)))
         self._work = LatestTask(self.stage.show_progress, self._show_failure)
+        self._filing = LatestTask(unseen, self._show_failure)
         self._choice = Debouncer(self._compute, 60)
         self._rest = Debouncer(self._after_rest, 160)
         self._estimate = html("")
         self.panel = EmbeddingsPanel(model, self._show_failure)
         files = {
             "Picture, PNG": self._offer_picture,
-            "Embedding, NetCDF": lambda: self._offer("nc", embeddings.embedding_netcdf),
-            "Embedding, npz": lambda: self._offer("npz", embeddings.embedding_npz),
-            "Choices, JSON": lambda: self._offer("json", embeddings.config_json),
-            "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode()),
+            "Embedding, NetCDF": lambda: self._offer_values("nc", embeddings.embedding_netcdf),
+            "Embedding, npz": lambda: self._offer_values("npz", embeddings.embedding_npz),
+            "Choices, JSON": lambda: self._offer("json", embeddings.config_json, model.config),
+            "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode(), model.config),
         }
         parts = drawer(model, self.stage.globe, self._estimate)
         self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
@@ -165,9 +166,15 @@ class EmbeddingsView:
     def _offer_picture(self) -> None:
         if self._drawn is not None:
             stem = text.file_stem(self._drawn)
-            self.stage.save_picture(stem, stem)
+            self.stage.save_picture(stem, embeddings.origin_of(self._drawn), stem)
 
-    def _offer(self, ending: str, content: Any) -> None:
-        config = self.model.config
+    def _offer_values(self, ending: str, content: Callable[[EmbeddingConfig], bytes]) -> None:
+        """Offer what is drawn, also while another embedding is being computed."""
+        if self._drawn is None:
+            self.session.say("info", "No embedding is computed yet.")
+        else:
+            self._offer(ending, content, self._drawn)
+
+    def _offer(self, ending: str, content: Callable[[EmbeddingConfig], bytes], config: EmbeddingConfig) -> None:
         name = f"{text.file_stem(config)}.{ending}"
-        self._work.start(lambda _: content(config), partial(self.stage.download.offer, name))
+        self._filing.start(lambda _: content(config), partial(self.stage.download.offer, name))

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.queries.mvmf import expert as queries
 from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.files import ExpertChoice
 from engine.queries.mvmf.sandbox import MapField, Mixture, MixtureSummary
 from engine.runs import RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask
@@ -37,6 +38,7 @@ class TileResult:
     to be scored.
     """
 
+    choice: ExpertChoice
     case: TilePrediction
     mixture: Mixture
     field: MapField
@@ -135,9 +137,9 @@ class ExpertSide:
     # prediction
 
     @property
-    def mixture(self) -> Mixture | None:
-        """The distribution on screen."""
-        return self._result and self._result.mixture
+    def choice(self) -> ExpertChoice | None:
+        """The prediction on screen."""
+        return self._result and self._result.choice
 
     def start(self) -> None:
         """Take over the globe."""
@@ -164,7 +166,8 @@ class ExpertSide:
             tests = queries.test_predictions(folder)
             numbers = len(tests), int(tests.is_scored.sum()), queries.settings_of(folder).num_test
             takes_pictures = queries.can_draw_tiles(folder)
-            return TileResult(case, mixture, mixture.map(), queries.error_map(folder), *numbers, takes_pictures)
+            choice = ExpertChoice(folder.name, tile, spot, day, is_scene)
+            return TileResult(choice, case, mixture, mixture.map(), queries.error_map(folder), *numbers, takes_pictures)
 
         self.stage.clear_failure()
         self._work.start(work, self._take)

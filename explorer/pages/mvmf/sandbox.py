@@ -11,7 +11,8 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import centres as queries
-from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
+from engine.queries.mvmf.centres import Component
+from engine.queries.mvmf.files import SandboxChoice
 from engine.queries.mvmf.sandbox import LiveMap, LossGradient, MapField, Mixture, MixtureSummary
 from explorer.background import Debouncer, LatestTask
 from explorer.pages.mvmf import text
@@ -26,14 +27,12 @@ _HANDLES = 60  # of more centres, only the selected one has a handle
 _CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
-MixtureChoice = tuple[CentreChoice, tuple[PlacedComponent, ...]]
-
 
 @dataclass(eq=False)
 class MixtureState:
     """A choice with the results so far: the mixture, its map and its credible regions."""
 
-    choice: MixtureChoice
+    choice: SandboxChoice
     mixture: Mixture
     field: MapField | None = None
     live: LiveMap | None = None
@@ -68,9 +67,9 @@ class Sandbox:
             act()
 
     @property
-    def mixture(self) -> Mixture | None:
-        """The mixture on screen."""
-        return self._state and self._state.mixture
+    def choice(self) -> SandboxChoice | None:
+        """The choice on screen."""
+        return self._state and self._state.choice
 
     def start(self) -> None:
         """Take over the globe."""
@@ -83,7 +82,7 @@ class Sandbox:
         """Compute the selected mixture: its map first, then its regions. A newer choice replaces an older one."""
         if self.model.mode != SANDBOX:
             return
-        choice = self.model.beginning, self.model.placed
+        choice = SandboxChoice(self.model.beginning, self.model.placed)
         if self._state is not None and self._state.choice == choice:
             self._draw()
             self._measure(self._state)
@@ -93,7 +92,7 @@ class Sandbox:
         def work(report: Any) -> MixtureState:
             if is_slow:
                 report(0.1, "Placing the centres")
-            mixture = Mixture(queries.components(*choice))
+            mixture = Mixture(queries.components(choice.initial, choice.placed))
             if len(mixture.components) > _MANY:
                 return MixtureState(choice, mixture, mixture.coarse_map())
             live = mixture.live_map()
@@ -249,7 +248,7 @@ class Sandbox:
     def _base_count(self) -> int:
         """The number of components that the start gives."""
         assert self._state is not None
-        added = sum(placed.start_index < 0 for placed in self._state.choice[1])
+        added = sum(placed.start_index < 0 for placed in self._state.choice.placed)
         return len(self._state.mixture.components) - added
 
     def _set(self, index: int, component: Component) -> None:

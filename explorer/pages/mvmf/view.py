@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+from engine.queries.mvmf import files
+from engine.queries.mvmf.files import MixtureChoice
 from explorer.background import LatestTask
 from explorer.layout import box, show
 from explorer.pages.mvmf import text
@@ -26,6 +31,7 @@ class MvmfView:
         self.model = model
         self.stage = Stage(session, model, "a probability map", lambda: self._work.cancel(), dim_outside=False)
         self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
+        self._filing = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
         self._map = ProbabilityMap(model, self.stage)
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
@@ -33,7 +39,11 @@ class MvmfView:
         self.view = self.stage.page_view(
             drawer(model, self.stage.globe, self.sandbox, self.expert.controls),
             [self.stage.flat, box(self.sandbox.panel.part, self.expert.panel.part)],
-            {"Picture, PNG": lambda: self.stage.save_picture("probability"), "Centres, CSV": self._offer_centres},
+            {
+                "Picture, PNG": self._offer_picture,
+                "Density, NetCDF": lambda: self._offer("density.nc", files.density_netcdf),
+                "Centres, CSV": lambda: self._offer("centres.csv", files.centres_csv),
+            },
             parts=[*self.stage.parts, self.expert.run.card],
             read=[self.stage.bar, self._map.probe, self.stage.readout],
         )
@@ -55,6 +65,13 @@ class MvmfView:
 
     # files
 
-    def _offer_centres(self) -> None:
-        mixture = self._side.mixture
-        self.stage.offer("centres.csv", None if mixture is None else mixture.csv(), text.NO_CENTRES)
+    def _offer_picture(self) -> None:
+        choice = self._side.choice
+        self.stage.save_picture("probability", None if choice is None else files.density_origin(choice))
+
+    def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
+        choice = self._side.choice
+        if choice is None:
+            self.stage.offer(name, None, text.NO_CENTRES)
+        else:
+            self._filing.start(lambda _: content(choice), partial(self.stage.download.offer, name))

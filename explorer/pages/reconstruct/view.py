@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from engine.provenance import Provenance
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
+from engine.queries.run_exports import snapshot_origin
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
@@ -20,6 +22,7 @@ from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.panels import ReconstructPanel
 from explorer.pages.reconstruct.snapshots import SnapshotPlayer
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
+from explorer.registry import REGISTRY
 from explorer.session import PageView, Query, Session
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
@@ -235,7 +238,15 @@ class ReconstructView:
         model, bar = self.model, stage.bar
         title = f"{'Training' if model.film else text.month(model.iso)} — Harmonia"
         name = f"{'training' if model.film else model.iso[:7]}-{model.kind}.png"
-        stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions)
+        origin = self._picture_origin()
+        stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions, origin=origin)
+
+    def _picture_origin(self) -> Provenance | None:
+        """The provenance of what is on screen: a snapshot of a training, or the month."""
+        if self.model.film:
+            record = REGISTRY.records.get(self.model.run)
+            return None if record is None else snapshot_origin(REGISTRY.store.get(record.id).config, record.id)
+        return None if self._month is None else reconstruct.month_origin(self._month.request)
 
     def _offer_month(self) -> None:
         month = self._month
@@ -251,6 +262,6 @@ class ReconstructView:
         self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, "This month has no scores.")
 
     def _offer_film(self) -> None:
-        run, colours = self.model.run, colormap_bytes("thermal")
+        run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))
         offer = partial(self.maps.stage.download.offer, f"training-{run}.gif")
-        self._filing.start(lambda _: reconstruct.animation_gif(run, colours, text.WORLD), offer)
+        self._filing.start(lambda _: reconstruct.animation_gif(run, *colours, text.WORLD), offer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import xarray as xr
 
 from engine.errors import EngineError
-from engine.queries import export, table
+from engine.queries import run_exports, table
 from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
@@ -20,6 +22,8 @@ from explorer.run_card import Offer, RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+
+Content = TypeVar("Content")
 
 _PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
 _CHOICE = [
@@ -37,6 +41,7 @@ class TableRun:
 
     def __init__(self, run: Run) -> None:
         self.folder = run.folder
+        self.config = run.config
         self.metrics = run.metrics()
         self.fields: TableFields | None = None
         self.baseline: BaselineScore | None = None
@@ -72,7 +77,7 @@ class TableView:
         self.stage = Stage(session, model, "the learned field", self._reading.cancel, overlays, blocks=True)
         self.panel = TablePanel(model, self._train_all, self._show_failure)
         files = {
-            "Picture, PNG": lambda: self.stage.save_picture(self._stem()),
+            "Picture, PNG": lambda: self.stage.save_picture(self._stem(), self._learned(run_exports.learned_origin)),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
             "Choices, JSON": lambda: self.stage.download.offer(f"{self._stem()}.json", model.config.to_json()),
@@ -207,14 +212,22 @@ class TableView:
         model = self.model
         return f"table-{model.target}-{model.width}x{model.height}-{model.topology}"
 
+    def _learned(self, content: Callable[[RunConfig, xr.Dataset, int], Content]) -> Content | None:
+        """``content`` of the learned field on screen; None before there is one."""
+        run, fields = self._runs.get(self.model.topology), None if self._shown is None else self._shown.fields
+        if run is None or fields is None or fields.learned is None:
+            return None
+        return content(run.config, fields.learned, fields.iteration)
+
     def _offer_field(self) -> None:
-        learned = None if self._shown is None or self._shown.fields is None else self._shown.fields.learned
-        content = None if learned is None else export.netcdf_file(learned)
+        content = self._learned(run_exports.learned_netcdf)
         self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
 
     def _offer_losses(self) -> None:
         run = self._runs.get(self.model.topology)
-        content = export.csv_file(run.metrics.columns) if run is not None and run.metrics.columns else None
+        content = None
+        if run is not None and run.metrics.columns:
+            content = run_exports.metrics_csv(run.config, run.metrics.columns)
         self.stage.offer(f"{self._stem()}-losses.csv", content, "There are no losses yet. Train the table first.")
 
 

@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any
 
 from engine.errors import EngineError
-from engine.queries.export import csv_file
 from engine.queries.report import run_report
+from engine.queries.run_exports import metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
-from engine.queries.verdicts import score_rows
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import text
@@ -79,7 +78,7 @@ class TrainView:
             "Metrics, CSV": self._offer_metrics,
             "Scores, CSV": self._offer_scores,
             "Report, HTML": self._offer_report,
-            "Picture, PNG": lambda: self.stage.save_picture(model.run or "train"),
+            "Picture, PNG": self._offer_picture,
         }
         self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
@@ -229,9 +228,14 @@ class TrainView:
         if config is not None:
             self.stage.download.offer(f"{config.task}.py", forms.config_snippet(config).encode())
 
+    def _offer_picture(self) -> None:
+        run, snapshot = self.model.run, self._snapshot
+        origin = None if snapshot is None else snapshot_origin(snapshot.config, run)
+        self.stage.save_picture(run or "train", origin)
+
     def _offer_metrics(self) -> None:
         run = self._readers.get(self.model.run)
-        content = csv_file(run.reader.columns) if run is not None and run.reader.columns else None
+        content = metrics_csv(run.config, run.reader.columns) if run is not None and run.reader.columns else None
         missing = "There are no metrics yet. Choose a run that has started."
         self.stage.offer(f"{self.model.run}.csv", content, missing)
 
@@ -239,8 +243,7 @@ class TrainView:
         snapshot = self._snapshot
         content = None
         if snapshot is not None and snapshot.scores:
-            rows = score_rows(snapshot.scores, snapshot.verdict)
-            content = csv_file({name: [row[name] for row in rows] for name in rows[0]})
+            content = scores_csv(snapshot.config, snapshot.scores, snapshot.verdict)
         missing = "There are no scores yet. Choose a finished training."
         self.stage.offer(f"scores-{self.model.run}.csv", content, missing)
 

@@ -2,6 +2,8 @@
 
 const PICTURE_RATIO = 2
 const SHEET_WIDTH = 640 // CSS pixels from which on the letters of a sheet grow with its width, for projectors
+const NOTE_SIZE = 10, NOTE_LINE = 14
+const PNG_HEADER = 33 // bytes: the signature and the chunk IHDR
 const PAGE = {
   dark: { stage: "#0B0E14", text: "#E8EBF1", secondary: "#9DA7B8" },
   light: { stage: "#F4F6F8", text: "#151A23", secondary: "#566072" },
@@ -17,8 +19,9 @@ function panesOf(views) {
     .sort((one, other) => one.row - other.row || one.x - other.x)
 }
 
-// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is
-function savePicture(view, { file, title, label, units, captions, names }) {
+// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is.
+// The note stands at the foot; the texts go into the file
+function savePicture(view, { file, title, label, units, captions, names, note, texts }) {
   const isSheet = captions.length > 0
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
   const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
@@ -27,10 +30,13 @@ function savePicture(view, { file, title, label, units, captions, names }) {
   const { shown } = view
   const inner = Math.max(...panes.map(({ view: { size }, x }) => x + size.width))
   const width = Math.max(inner, 480), large = isSheet ? Math.max(1, width / SHEET_WIDTH) : 1
-  const head = title ? 56 * large : 16, foot = shown.mapped ? 72 * large : 16, strip = isSheet ? 28 * large : 0
+  const page = element("canvas", { width: Math.round(width * PICTURE_RATIO) }), context = page.getContext("2d")
+  context.font = `450 ${NOTE_SIZE * large}px Inter, system-ui, sans-serif`
+  const lines = wrapped(context, note, width - 40), noted = lines.length ? (NOTE_LINE * lines.length + 8) * large : 0
+  const head = title ? 56 * large : 16, strip = isSheet ? 28 * large : 0
+  const foot = (shown.mapped ? 72 * large : 16) + noted
   const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + strip * (row + 1)))
-  const page = element("canvas", { width: Math.round(width * PICTURE_RATIO), height: Math.round((head + body + foot) * PICTURE_RATIO) })
-  const context = page.getContext("2d")
+  page.height = Math.round((head + body + foot) * PICTURE_RATIO)
   const write = (words, weight, size, color, x, y, align = "left", room = undefined) => {
     Object.assign(context, { font: `${weight} ${size * large}px Inter, system-ui, sans-serif`, fillStyle: color, textAlign: align })
     context.fillText(words, x, y, room)
@@ -58,7 +64,47 @@ function savePicture(view, { file, title, label, units, captions, names }) {
     const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
     ends.forEach(([x, align], index) => write(said[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
-  page.toBlob((blob) => saveFile(file, blob), "image/png")
+  lines.forEach((line, index) => write(line, 450, NOTE_SIZE, secondary, 20, head + body + foot - noted + NOTE_LINE * large * (index + 0.75)))
+  const address = { harmonia_address: `${location.pathname}${location.search}` }
+  page.toBlob(async (blob) => saveFile(file, await withTexts(blob, { ...texts, ...address })), "image/png")
+}
+
+// A text in lines of at most this width
+function wrapped(context, text, width) {
+  const lines = []
+  for (const word of text.split(" ").filter(Boolean)) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word
+    if (!lines.length || context.measureText(longer).width > width) lines.push(word)
+    else lines[lines.length - 1] = longer
+  }
+  return lines
+}
+
+// A PNG with texts by name in chunks of their own (iTXt: UTF-8, not compressed), after its header
+async function withTexts(blob, texts) {
+  const bytes = new Uint8Array(await blob.arrayBuffer())
+  const chunks = Object.entries(texts).map(([name, text]) => pngChunk(`iTXt${name}\0\0\0\0\0${text}`))
+  return new Blob([bytes.subarray(0, PNG_HEADER), ...chunks, bytes.subarray(PNG_HEADER)], { type: "image/png" })
+}
+
+// Length, type with content, checksum
+function pngChunk(text) {
+  const content = new TextEncoder().encode(text), chunk = new Uint8Array(content.length + 8)
+  const numbers = new DataView(chunk.buffer)
+  numbers.setUint32(0, content.length - 4)
+  chunk.set(content, 4)
+  numbers.setUint32(content.length + 4, crc32(content))
+  return chunk
+}
+
+// The cyclic redundancy check of PNG, bit by bit
+function crc32(bytes) {
+  let crc = ~0
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  return ~crc >>> 0
 }
 
 // The map of a view at x, y, its divider and its places, named by `name(text, x, y)`

@@ -1,0 +1,91 @@
+"""Exported files of runs: their metrics and scores, and the field that a learned table holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import BaseModel
+
+from engine.config.expert import LandTiles
+from engine.config.run_config import RunConfig, TableSettings
+from engine.config.sst import DemoSource
+from engine.evaluation import Verdict
+from engine.provenance import Detail, Provenance
+from engine.queries.export import csv_file, netcdf_file
+from engine.queries.verdicts import score_rows
+from engine.sphere.cf import CELSIUS
+from engine.typed import Floats
+
+_COMPONENT = {"units": "1"}
+
+
+def metrics_csv(config: RunConfig, columns: Mapping[str, Floats]) -> bytes:
+    """The metrics of a run (N,) by name as CSV, a line for each report."""
+    origin = _origin(
+        config, "run.metrics", {}, f"Metrics of a run of the task {config.task!r}", {"num_lines": _len(columns)}
+    )
+    return csv_file(columns, origin)
+
+
+def scores_csv(config: RunConfig, scores: Mapping[str, Any], result: Verdict | None) -> bytes:
+    """Verdict and final scores of a training as CSV, the rows of :func:`engine.queries.verdicts.score_rows`."""
+    rows = score_rows(scores, result)
+    origin = _origin(config, "run.scores", {}, "Scores of a training on its test years", {})
+    return csv_file({name: [row[name] for row in rows] for name in rows[0]}, origin)
+
+
+def learned_netcdf(config: RunConfig, learned: xr.Dataset, iteration: int) -> bytes:
+    """The field (lat, lon) of a learned table after ``iteration`` steps, at the points of the true one."""
+    dataset = learned.copy()
+    for name in dataset.data_vars:
+        attrs = CELSIUS if dataset[name].attrs["units"] == "°C" else _COMPONENT
+        dataset[name].attrs = {"long_name": f"{name}, learned", **attrs}
+    return netcdf_file(dataset, learned_origin(config, learned, iteration))
+
+
+def learned_origin(config: RunConfig, learned: xr.Dataset, iteration: int) -> Provenance:
+    """The provenance of the field of a learned table."""
+    title = f"{learned.attrs['title']}: learned by a table, iteration {iteration}"
+    return _origin(config, "run.learned", {"iteration": iteration}, title, {"iteration": iteration})
+
+
+def snapshot_origin(config: RunConfig, run: str) -> Provenance:
+    """The provenance of a picture of a run's snapshot, which only the run itself holds."""
+    return _origin(config, "", {"run": run}, f"Snapshot of run {run}", {"run": run})
+
+
+def is_simulated(settings: BaseModel) -> bool:
+    """Whether a run with these settings learns from simulated data."""
+    if isinstance(settings, TableSettings):
+        return settings.target == "force"
+    inside = [value for _, value in settings if isinstance(value, BaseModel)]
+    return isinstance(settings, DemoSource | LandTiles) or any(map(is_simulated, inside))
+
+
+def _len(columns: Mapping[str, Floats]) -> int:
+    return max((np.size(values) for values in columns.values()), default=0)
+
+
+def _origin(
+    config: RunConfig, recipe: str, choices: Mapping[str, Any], title: str, details: Mapping[str, Detail]
+) -> Provenance:
+    return Provenance(
+        recipe=recipe,
+        choices={"config": config.model_dump(mode="json"), **choices},
+        title=title,
+        source=f"a run of the task {config.task!r} with seed {config.seed}",
+        is_synthetic=is_simulated(config.settings),
+        details={"task": config.task, "seed": config.seed, **_data(config.settings), **details},
+    )
+
+
+def _data(settings: BaseModel) -> dict[str, Detail]:
+    """The data of the run in one line, where its settings name any."""
+    if isinstance(settings, TableSettings):
+        return {"data": settings.target}
+    trained = getattr(settings, "trial", settings)  # a sweep has those of its trials
+    known = getattr(trained, "source", None) or getattr(trained, "tiles", None)
+    return {"data": known.model_dump_json()} if isinstance(known, BaseModel) else {}
