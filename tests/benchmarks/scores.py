@@ -14,12 +14,15 @@ import xarray as xr
 from engine.data.gaps import coverage, withhold
 from engine.data.land import land_mask
 from engine.data.source import MonthlyData
+from engine.evaluation import verdict
+from engine.evaluation.bootstrap import NUM_DRAWS, draw_weights, margin_interval
 from engine.evaluation.scores import ScoreSums, score, score_table
 from engine.evaluation.spectra import SpectrumSums
 from engine.evaluation.strata import Strata, coast_distance_km
 from engine.models.baselines import Baselines
 from engine.sphere import HarmonicGrid, LatLonGrid, unit_vectors
 from tests.benchmarks import Row, peak_mb_above_base, seconds
+from tests.support.scores import drawn_one_by_one, with_blocks
 
 ARCHIVE_DAYS = 14_610  # 40 years
 READ_DAYS = 730
@@ -30,6 +33,23 @@ def rows() -> Iterator[Row]:
     yield from gap_rows()
     yield from baseline_rows()
     yield from score_rows()
+    yield from verdict_rows()
+
+
+def verdict_rows() -> Iterator[Row]:
+    """The draws behind a verdict on a year in 120 blocks, beside the same draws as loops."""
+    rng = np.random.default_rng(0)
+    model, baseline = rng.uniform(1.0, 2.0, (1, 12, 120)), rng.uniform(1.0, 2.0, (12, 120))
+    few = [draw_weights(size, 10, (0, axis)) for axis, size in enumerate(model.shape)]
+    yield Row(
+        f"interval of a margin, {NUM_DRAWS} draws, a year in 120 blocks",
+        1e3 * seconds(lambda: margin_interval(model, baseline)),
+        "ms",
+        naive=1e3 * NUM_DRAWS / 10 * seconds(lambda: drawn_one_by_one(model, baseline, *few)),
+        note="naive: 10 draws as loops, times the number",
+    )
+    scores = with_blocks(num_blocks=120, model=0.2, mean=0.25, climatology=0.4)
+    yield Row("a verdict on a year", 1e3 * seconds(lambda: verdict(scores)), "ms")
 
 
 def gap_rows() -> Iterator[Row]:

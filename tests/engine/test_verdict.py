@@ -21,7 +21,7 @@ from engine.queries.verdicts import run_verdict, score_rows, trial_verdicts, val
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid
 from engine.training.sst.holdout import HoldOutSet
 from tests.support.months import GRID, LAND, climatology_field, months_of
-from tests.support.scores import plain, with_blocks
+from tests.support.scores import drawn_one_by_one, plain, with_blocks
 
 # --- level and words --------------------------------------------------------------------------------------------------
 
@@ -182,23 +182,6 @@ def test_blocks_are_boxes_of_like_size_and_cross_the_date_line(south: int, north
 
 
 # --- the interval -----------------------------------------------------------------------------------------------------
-
-
-def drawn_one_by_one(model, baseline, seeds, months, blocks) -> list[float]:
-    """The draws as loops: each block and month counts as often as both were drawn."""
-    margins = []
-    for draw in range(len(months)):
-        errors = [0.0] * len(model)
-        other = 0.0
-        for month in range(baseline.shape[0]):
-            for block in range(baseline.shape[1]):
-                times = months[draw, month] * blocks[draw, block]
-                other += times * baseline[month, block]
-                for run in range(len(model)):
-                    errors[run] += times * model[run, month, block]
-        mean = sum(seeds[draw, run] * error for run, error in enumerate(errors)) / len(model)
-        margins.append(1.0 - mean / other)
-    return margins
 
 
 def test_draws_as_products_are_those_of_plain_loops() -> None:
