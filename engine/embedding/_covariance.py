@@ -108,9 +108,19 @@ def principal_axes(covariance: Tensor, rank: Tensor | None = None) -> tuple[Tens
 def tie_groups(values: Tensor) -> list[tuple[int, int]]:
     """First and last index of every run of descending ``values`` whose neighbours are tied; runs of one left out."""
     apart = values[:-1] - values[1:] > TIE_TOLERANCE * values[0]
-    lasts = [*(int(index) for index in torch.nonzero(apart)), values.numel() - 1]
+    lasts = [*torch.nonzero(apart)[:, 0].tolist(), values.numel() - 1]
     firsts = [0, *(last + 1 for last in lasts[:-1])]
     return [(first, last) for first, last in zip(firsts, lasts, strict=True) if last > first]
+
+
+def rank_of(values: Tensor) -> int:
+    """How many of the descending eigenvalues are not tied to the last one, which is that of the constant: zero.
+
+    In a group that is tied to zero variances differ by orders of magnitude below rounding, and the axes taken in it are
+    correlated over the domain, up to 0.998.
+    """
+    groups, last = tie_groups(values), values.numel() - 1
+    return groups[-1][0] if groups and groups[-1][1] == last else last
 
 
 def with_signs(axes: Tensor) -> Tensor:

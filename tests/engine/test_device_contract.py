@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from contextlib import contextmanager
-from typing import get_args
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,18 +14,25 @@ from lightning_fabric.accelerators import CPUAccelerator
 from lightning_fabric.strategies import SingleDeviceStrategy
 from torch.utils._pytree import tree_leaves
 
-from engine.config.run_config import Settings, TableSettings
+from engine.config.run_config import TableSettings
+from engine.embedding import Embedding2d
+from engine.models import SpatialConv
+from engine.models.geographic_expert import GeographicExpert
+from engine.mvmf import GeographicLoss, MixtureVMF
+from engine.runs import tasks
+from engine.sphere import HarmonicGrid, harmonics_at
 from engine.training.expert.model_bundle import load_expert
 from engine.training.expert.task import train_expert
 from engine.training.sst import data_module
 from engine.training.sst import task as sst_task
 from engine.training.sst.reconstruct import reconstruct
 from engine.training.table import fit_table
-from tests.support.device_entries import ENTRIES, EXEMPT, PACKAGES
+from tests.support.device_entries import ENTRIES, EXEMPT, GRID, PACKAGES
 from tests.support.emulated_device import DEVICE, DeviceTensor, emulated_device, values
 from tests.support.ocean import small_ocean
 from tests.support.run_context import context
 from tests.support.trainings import EXPERT, SMALL
+from tests.support.windows import model_of, window_of
 
 
 @pytest.fixture
@@ -80,6 +87,73 @@ def test_the_list_covers_every_public_name():
     assert not covered & set(EXEMPT)
 
 
+def waits_of(compute) -> list[str]:
+    """The operations of ``compute(on)`` that waited for the device."""
+    with pytest.MonkeyPatch.context() as patched, emulated_device(patched) as mode:
+        run = compute(lambda value: value.to(DEVICE))
+        mode.waits.clear()
+        run()
+        return list(mode.waits)
+
+
+@pytest.mark.parametrize("encoder", ["harmonic", "table"])
+def test_a_step_of_a_reconstruction_does_not_wait_for_the_device(encoder):
+    def prepared(on, check=False):
+        model, window = on_the_device(on, encoder=encoder)
+        return lambda: model.forward_details(**window, attention=False, check=check).mean.square().mean().backward()
+
+    assert not waits_of(prepared)
+    assert len(waits_of(lambda on: prepared(on, check=True))) == 1
+
+
+def test_a_step_of_the_expert_does_not_wait_for_the_device():
+    def prepared(on):
+        components = MixtureVMF(on(torch.eye(3)), on(torch.ones(3)), on(torch.zeros(3)), learn_kappa=True)
+        expert = GeographicExpert(2, 8, components, on(torch.ones(2) / 2), width=8, head_degree=3).to(DEVICE)
+        loss = GeographicLoss(torch.tensor([0, 1]), components, sea_class=0).to(DEVICE)
+        pixels, ones, fractions = on(torch.rand(4, 2, 8, 8)), on(torch.ones(4)), on(torch.full((4, 2), 0.5))
+
+        def step():
+            truth = {"lat_deg": ones, "lon_deg": ones, "day_of_year": ones, "climate_fractions": fractions}
+            loss(*expert(pixels), **truth).total.backward()
+
+        return step
+
+    assert not waits_of(prepared)
+
+
+def test_a_step_of_a_table_does_not_wait_for_the_device():
+    def prepared(on):
+        model = SpatialConv((8, 4, 2), padding=(1, 1), device=DEVICE)
+        cells = on(torch.tensor([0, 5, 9]))
+        return lambda: model.at_cells(cells).square().mean().backward()
+
+    assert not waits_of(prepared)
+
+
+def test_points_are_checked_once_and_harmonics_of_a_grid_do_not_wait():
+    table = Embedding2d((8, 4, 2), padding=(1, 1))
+    points = torch.tensor([[0.0, 10.0], [170.0, -80.0]])
+    assert len(waits_of(lambda on: partial(table.to(DEVICE), on(points)))) == 1
+    table.cpu()
+    assert len(waits_of(lambda on: partial(harmonics_at, on(points[:, 1]), on(points[:, 0]), 30))) == 1
+
+    def prepared(on):
+        harmonics = HarmonicGrid(GRID, 8, device=DEVICE)
+        coeffs = on(torch.rand(81, dtype=torch.float64))
+        return lambda: harmonics.analyse(harmonics.synthesise(coeffs))
+
+    assert not waits_of(prepared)
+
+
+def on_the_device(on, **changes):
+    """A small model in training and a window of it."""
+    model = model_of("tiny", **changes).to(DEVICE).train()
+    window = window_of(model.config)
+    place = tuple(None if value is None else on(value) for value in window.pop("place"))
+    return model, {name: on(value) for name, value in window.items()} | {"place": place}
+
+
 TASKS = {"expert", "table", "sst", "reconstruct"}
 """Trained, or used, on the device by the tests below."""
 
@@ -91,7 +165,7 @@ OTHER_TASKS = {
 
 
 def test_every_task_is_run_on_the_device_or_says_why_not():
-    assert {settings.model_fields["task"].default for settings in get_args(Settings)} == TASKS | set(OTHER_TASKS)
+    assert set(tasks.TASKS) == TASKS | set(OTHER_TASKS)
 
 
 def on_device(tmp_path, settings, task):

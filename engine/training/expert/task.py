@@ -86,7 +86,8 @@ class ExpertModule(TrainingModule):
         loss = self.loss(self.model(torch.tensor(batch.pixels, device=self.device)), batch)
         loss.total.backward()  # pyright: ignore[reportUnknownMemberType]
         names = ("train_loss", "train_place", "train_climate", "train_date")
-        return {name: float(part.detach()) for name, part in zip(names, loss, strict=True)}
+        # one transfer from the device for all of them
+        return dict(zip(names, torch.stack(loss).detach().tolist(), strict=True))
 
     def loss(self, belief: Prediction, tiles: Tiles) -> LossTerms:
         """The loss of beliefs about tiles."""

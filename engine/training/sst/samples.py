@@ -93,7 +93,7 @@ class ModelInputs:
         span = slice(months.start, months.stop)
         daily = self.windows.cut(self.data.daily[span], corner)
         land = self.windows.cut(self.data.land, corner)
-        missing = np.isnan(daily) | land | self.data.padded[span, :, None, None]
+        missing = ~np.isfinite(daily) | land | self.data.padded[span, :, None, None]
         lonlat, features = self.positions.of(corner)
         return {
             "daily": np.where(missing, np.float32(0.0), daily)[None],
