@@ -64,13 +64,16 @@ class DeviceTensor(torch.Tensor):
 
 
 class _Constants(TorchFunctionMode):
-    """``torch.tensor(…, device="meta")`` makes a tensor without values that no dispatch sees; here it is a copy."""
+    """``torch.tensor(…, device="meta")`` and an index that is a list make tensors without values that no dispatch sees;
+    here they are copied from the CPU."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         target = kwargs.get("device")
         if func is torch.tensor and target is not None and torch.device(target) == DEVICE:
             return func(*args, **{**kwargs, "device": "cpu"}).to(DEVICE)
+        if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__) and isinstance(args[1], list):
+            args = (args[0], torch.tensor(args[1]), *args[2:])
         return func(*args, **kwargs)
 
 
@@ -137,6 +140,8 @@ def _run(func: Any, args: Any, kwargs: Any) -> tuple[Any, bool]:
     target = None if asked is None else torch.device(asked)
     if not on_device and target != DEVICE:
         return func(*args, **kwargs), False
+    if any(tensor.device == DEVICE and not isinstance(tensor, DeviceTensor) for tensor in tensors):
+        raise RuntimeError(f"{func}: a tensor of the device was made past the emulation and has no values")
     if on_device and len(on_device) < len(tensors):
         _refuse_mixture(func, args, tensors)
     generator = kwargs.get("generator")
