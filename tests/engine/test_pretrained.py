@@ -14,8 +14,9 @@ from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
 from engine.evaluation.scores import score, score_table
 from engine.models.baselines import BASELINES, Baselines, Climatology
+from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle, load_model
-from engine.training.sst.tiled_prediction import estimate_months
+from engine.training.sst.tiled_prediction import estimate_all, estimate_months, predict
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,22 @@ def test_it_reads_a_source_on_another_grid(tmp_path):
     ((_, estimate),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
     error = np.abs(estimate.mean - data.target)[:, ~data.land]
     assert error.mean() < 1.0
+
+
+@pytest.mark.parametrize("rows", [slice(120, 136), slice(126, 129)], ids=["the Mediterranean", "three rows"])
+def test_it_reconstructs_a_small_sea(july, rows):
+    """16 × 42 cells: fewer rows than its windows share, and than a patch has."""
+    columns = slice(174, 216)
+    cut = {name: getattr(july, name)[..., rows, columns] for name in ("daily", "target", "ice", "land")}
+    data = replace(july, grid=LatLonGrid(july.grid.lat[rows], july.grid.lon[columns]), **cut)
+    trained = load_model("pretrained")
+    estimate = estimate_all(trained, data)
+    sea = ~data.land
+    assert sea.any()
+    error = np.abs(estimate.mean - data.target)[:, sea]
+    assert error.mean() < 0.5
+    assert np.isnan(estimate.mean[:, data.land]).all()
+    prediction = predict(trained, data)
+    np.testing.assert_allclose(prediction.estimate.mean, estimate.mean, atol=1e-5)
+    row, column = np.argwhere(sea & np.isfinite(data.daily[0]).any(axis=0))[0]
+    assert prediction.day_weights(0, row, column).sum() == pytest.approx(1.0)
