@@ -22,6 +22,7 @@ from torch import Tensor
 from engine.errors import ChoiceError, DataError
 from engine.sphere.geometry import EARTH_RADIUS_M, Degrees, as_float64, sin_cos_latitude
 from engine.sphere.grid import LatLonGrid
+from engine.typed import numbers
 
 # A column whose first value is below e^-600 starts from 1e-280 instead and is scaled back at the end: in float64
 # cos^m φ underflows near the poles, where later members of the column need not (Holmes & Featherstone 2002).
@@ -80,7 +81,7 @@ def legendre_rows(lat_deg: Degrees, max_degree: int, orders: Tensor | None = Non
     device = sin_lat.device
     if orders is None:
         orders = torch.arange(max_degree + 1)
-    whole = orders.tolist()
+    whole: list[int] = numbers(orders)
     orders = orders.to(device)
     start, scale = _seeds(orders, whole[-1], cos_lat)
     squares = orders.to(torch.float64)[:, None] ** 2
