@@ -132,7 +132,7 @@ def month_netcdf(month: MonthResult) -> bytes:
 
     std = None if month.std is None else month.std[None]
     bundle, ocean = model_of(month.request.model).bundle, model_source(month.request)
-    dataset = month_dataset(bundle, ocean, month.data, month.estimates["model"][None], std)
+    dataset = month_dataset(bundle, ocean, month.data, month.estimates["model"][None], std, month.is_climatology[None])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
         write_months(path, [dataset]).close()

@@ -17,7 +17,8 @@ from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.training.sst.model_bundle import ModelBundle, code_version
-from engine.typed import Singles
+from engine.training.sst.tiled_prediction import ice_mask
+from engine.typed import Mask, Singles
 
 _DIMS = ("time", "lat", "lon")
 _COORDINATES = {
@@ -28,13 +29,15 @@ _EPOCH = "days since 1970-01-01"
 
 
 def month_dataset(
-    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Singles, std: Singles | None
+    model: ModelBundle, source: SSTSource, data: MonthlyData, mean: Singles, std: Singles | None, is_climatology: Mask
 ) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
-    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``time``, the first day of
-    the month, with ``time_bounds``; ``lat`` and ``lon``, degrees. Attributes say what made it: the run's configuration,
-    the hashes of weights and data, and the version of the code.
+    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``ice``, 1 where the
+    temperature is that below ice (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where
+    nothing was observed far around, so that ``sst`` is the climatology; ``time``, the first day of the month, with
+    ``time_bounds``; ``lat`` and ``lon``, degrees. Attributes say what made it: the run's configuration, the hashes of
+    weights and data, and the version of the code.
     """
     starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
     ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
@@ -43,6 +46,12 @@ def month_dataset(
         {
             "sst": (_DIMS, mean, _attributes("Reconstructed monthly mean sea surface temperature", "degree_Celsius")),
             "num_observations": (_DIMS, observed, {"long_name": "number of days observed", "units": "1"}),
+            "ice": (_DIMS, ice_mask(data, mean).astype(np.int8), _flags("sea ice", "open_water ice")),
+            "from_climatology": (
+                _DIMS,
+                is_climatology.astype(np.int8),
+                _flags("sst is the climatology", "reconstructed climatology"),
+            ),
             "time_bounds": (("time", "bounds"), np.array([starts, ends], "datetime64[s]").T),
         },
         coords={"time": np.array(starts, "datetime64[s]"), "lat": data.grid.lat, "lon": data.grid.lon},
@@ -69,6 +78,10 @@ def month_dataset(
 
 def _start(year: int, month: int) -> np.datetime64:
     return np.datetime64(f"{year:04d}-{month:02d}-01")
+
+
+def _flags(long_name: str, meanings: str) -> dict[str, Any]:
+    return {"long_name": long_name, "flag_values": np.array([0, 1], np.int8), "flag_meanings": meanings}
 
 
 def _attributes(long_name: str, units: str) -> dict[str, str]:

@@ -182,6 +182,11 @@ class Stitcher:
             mean = self._mean[..., *there]
             mean += (values[..., *here] - mean) * (taper / self._weight[there]).astype(np.float32)
 
+    def mark(self, corner: Corner, field: NDArray[np.bool_], values: NDArray[np.bool_]) -> None:
+        """Set the cells of a window in ``field`` (M, H, W) True for the months whose ``values`` (M,) are True."""
+        for there, _ in self._pieces(corner):
+            field[..., *there] |= values[:, None, None]
+
     def _pieces(self, corner: Corner) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
         """The parts of a window on either side of the seam: where in the field, and which of its cells."""
         height, width = self._windows.size
