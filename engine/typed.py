@@ -44,6 +44,11 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return _torch().linalg.eigh(matrix)
 
 
+def numbers(values: Tensor) -> list[Any]:
+    """The values as Python numbers, in one transfer from the device."""
+    return cast(Any, values).tolist()
+
+
 def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and Vᵀ of a matrix, without the singular vectors of the null space."""
     return _torch().linalg.svd(matrix, full_matrices=False)

@@ -76,8 +76,10 @@ class TableSettings(Checked):
     """Fit a learned table with a convolution to a sample of the points of a field."""
 
     task: Literal["table"] = "table"
-    target: Literal["force", "august"] = Field(
-        default="force", description="target field: a synthetic vector field, or the observed SST of August 2012"
+    target: Literal["force", "smooth", "august"] = Field(
+        default="force",
+        description="target field: a synthetic one with a kink at the poles, or smooth on the sphere; or the observed "
+        "SST of August 2012",
     )
     width: int = Field(default=63, ge=1, le=720, description="columns of the table, W, from west to east")
     height: int = Field(default=32, ge=1, le=360, description="rows of the table, H, from south to north")

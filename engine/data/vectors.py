@@ -1,8 +1,9 @@
-"""Target fields for interpolation from sampled points: a synthetic vector field, and one month of real SST."""
+"""Target fields for interpolation from sampled points: two synthetic ones, and one month of real SST."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,19 +82,37 @@ class Target:
 def force(lat_deg: Floats, lon_deg: Floats) -> Floats:
     """The vector field U = cos 2λ, V = sin 2φ at points in degrees: (..., 2), dimensionless.
 
-    After the guide "Spatial Embedding" of torch-geopooling (Y. Bubnov, 2024).
+    After the guide "Spatial Embedding" of torch-geopooling (Y. Bubnov, 2024). V has a kink at the poles: along a
+    meridian it passes through zero and comes back, where on a torus, whose north edge is its south edge, it goes on.
     """
     u, v = np.cos(2.0 * np.deg2rad(lon_deg)), np.sin(2.0 * np.deg2rad(lat_deg))
     return np.stack(np.broadcast_arrays(u, v), axis=-1)
 
 
+def smooth(lat_deg: Floats, lon_deg: Floats) -> Floats:
+    """U = cos φ cos λ and V = sin φ, the x and z of a point in degrees: (..., 2), dimensionless.
+
+    Both are smooth everywhere on the sphere; on a torus U has a kink at the poles and V a step from 1 to −1.
+    """
+    lat, lon = np.deg2rad(lat_deg), np.deg2rad(lon_deg)
+    return np.stack(np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.sin(lat)), axis=-1)
+
+
 def force_field() -> Target:
-    """:func:`force` on the guide's 32 × 63 points: from 180° W and 90° S in steps of 0.1 rad."""
+    """:func:`force` on the guide's points."""
+    return _synthetic(force, "Vector field (synthetic), U = cos 2λ, V = sin 2φ")
+
+
+def smooth_field() -> Target:
+    """:func:`smooth` on the guide's points."""
+    return _synthetic(smooth, "Smooth field (synthetic), U = cos φ cos λ, V = sin φ")
+
+
+def _synthetic(function: Callable[[Floats, Floats], Floats], title: str) -> Target:
+    """A function on the guide's 32 × 63 points: from 180° W and 90° S in steps of 0.1 rad."""
     lat = np.rad2deg(-math.pi / 2.0 + _STEP_RAD * np.arange(32))
     lon = np.rad2deg(-math.pi + _STEP_RAD * np.arange(63))
-    return Target(
-        lat, lon, force(lat[:, None], lon), ("u", "v"), "1", "Vector field (synthetic), U = cos 2λ, V = sin 2φ"
-    )
+    return Target(lat, lon, function(lat[:, None], lon), ("u", "v"), "1", title)
 
 
 def august_field() -> Target:
@@ -106,9 +125,12 @@ def august_field() -> Target:
 
 
 def target(name: str) -> Target:
-    """The field called ``name``: ``"force"`` or ``"august"``."""
+    """The field called ``name``, one of :data:`TARGETS`."""
     check_choice("field", name, TARGETS, "target")
     return TARGETS[name]()
 
 
-TARGETS = {"force": force_field, "august": august_field}
+SYNTHETIC = {"force": force, "smooth": smooth}
+"""Fields known at every point, by name."""
+
+TARGETS = {"force": force_field, "smooth": smooth_field, "august": august_field}

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.sphere.geometry import EARTH_RADIUS_M
 from engine.sphere.grid import LatLonGrid
 from engine.sphere.harmonics import legendre_rows, trig_table
-from engine.typed import eigh
+from engine.typed import eigh, numbers
 
 Progress = Callable[[float, str], object]
 
@@ -108,9 +108,19 @@ def principal_axes(covariance: Tensor, rank: Tensor | None = None) -> tuple[Tens
 def tie_groups(values: Tensor) -> list[tuple[int, int]]:
     """First and last index of every run of descending ``values`` whose neighbours are tied; runs of one left out."""
     apart = values[:-1] - values[1:] > TIE_TOLERANCE * values[0]
-    lasts = [*(int(index) for index in torch.nonzero(apart)), values.numel() - 1]
+    lasts = [*numbers(torch.nonzero(apart)[:, 0]), values.numel() - 1]
     firsts = [0, *(last + 1 for last in lasts[:-1])]
     return [(first, last) for first, last in zip(firsts, lasts, strict=True) if last > first]
+
+
+def rank_of(values: Tensor) -> int:
+    """How many of the descending eigenvalues are not tied to the last one, which is that of the constant: zero.
+
+    In a group that is tied to zero variances differ by orders of magnitude below rounding, and the axes taken in it are
+    correlated over the domain, up to 0.998.
+    """
+    groups, last = tie_groups(values), values.numel() - 1
+    return groups[-1][0] if groups and groups[-1][1] == last else last
 
 
 def with_signs(axes: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.embedding import _file
-from engine.embedding._covariance import Moments, Progress, canonical_order, moments, principal_axes
+from engine.embedding._covariance import Moments, Progress, canonical_order, moments, principal_axes, rank_of
 from engine.embedding.passport import passport
 from engine.errors import ChoiceError
 from engine.sphere.grid import LatLonGrid
@@ -72,8 +72,12 @@ class HarmonicBasis:
         ``progress(fraction, text)`` is called between the stages and may raise to abandon the work.
         ``domain`` describes ``where`` in plain values, such as ``{"kind": "ocean"}``.
         ``remember(compute)`` gives the moments over the domain, possibly from a cache.
-        Raises :class:`ChoiceError` for an L or K outside its range and for a ``where`` that does not fit the grid or
-        contains no cell.
+
+        A small domain determines fewer components than there are harmonics; of the others no more than rounding is
+        left. K is held to the number that float64 determines, :attr:`rank`, and :attr:`rank_text` says so.
+
+        Raises :class:`ChoiceError` for an L or K outside its range, for a ``where`` that does not fit the grid, holds
+        NaN or anything but True and False (1 and 0), or contains no cell, and for a domain over which nothing varies.
         """
         check_sizes(max_degree, num_components)
         mask = None if where is None and grid.is_global else _checked_domain(grid, where)
@@ -95,17 +99,21 @@ class HarmonicBasis:
         fitted_moments = compute() if remember is None else remember(compute)
         report(0.4, f"eigenvectors of {fitted_moments.mean.numel()} × {fitted_moments.mean.numel()}")
         values, axes = principal_axes(fitted_moments.covariance)
-        components = axes[:, :num_components].clone()
+        rank = rank_of(values)
+        noise = torch.finfo(torch.float64).eps * values.numel() * float((fitted_moments.mean**2).sum())
+        if rank == 0 or float(values[0]) <= noise:
+            raise ChoiceError(
+                "no harmonic varies over the domain", f"{int(mask.sum())} cells of {grid!r}", "choose a larger domain"
+            )
+        components = axes[:, : min(num_components, rank)].clone()
         variances = (components * (fitted_moments.covariance @ components)).sum(dim=0)
-        # axes below hold rounding noise only, which division by less would amplify
-        floor = torch.finfo(torch.float64).eps * float(values[0])
         report(1.0, "done")
         return cls(
             max_degree=max_degree,
             mean=fitted_moments.mean,
             components=components,
             eigenvalues=values.clamp_min(0.0),
-            std=variances.clamp_min(floor).sqrt(),
+            std=variances.sqrt(),
             grid=grid,
             where=mask,
             domain={"kind": "grid" if where is None else "mask", **(domain or {}), "fraction": fitted_moments.fraction},
@@ -115,6 +123,22 @@ class HarmonicBasis:
     def num_components(self) -> int:
         """K."""
         return self.components.shape[1]
+
+    @property
+    def rank(self) -> int:
+        """How many components the domain determines in float64, at most D − 1; K is not more."""
+        return self.eigenvalues.numel() - 1 if self.where is None else rank_of(self.eigenvalues)
+
+    @property
+    def rank_text(self) -> str | None:
+        """A sentence where the domain determines fewer than D − 1 components."""
+        most = self.eigenvalues.numel() - 1
+        if self.rank == most:
+            return None
+        return (
+            f"This domain determines {self.rank} of the {most} components: the variance of the others is below "
+            f"10⁻⁸ of the largest, no more than rounding. K is at most {self.rank} here."
+        )
 
     @property
     def explained(self) -> Tensor:
@@ -209,7 +233,15 @@ def check_sizes(max_degree: int, num_components: int) -> None:
 
 
 def _checked_domain(grid: LatLonGrid, where: Tensor | NDArray[Any] | None) -> Tensor:
-    mask = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where, dtype=torch.bool)
+    given = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where)
+    mask = given == 1
+    if given.dtype != torch.bool and bool((wrong := ~(mask | (given == 0))).any()):
+        kinds = "NaN" if bool(given.isnan().any()) else "numbers other than 1 and 0"
+        raise ChoiceError(
+            f"the domain holds {kinds} in {int(wrong.sum())} of {wrong.numel()} cells",
+            f"grid {grid.shape}",
+            "give True for the cells that count and False for the others, such as where=sst.notnull()",
+        )
     if mask.shape != grid.shape:
         raise ChoiceError(
             f"the domain has shape {tuple(mask.shape)}", f"grid {grid.shape}", "give one True or False for every cell"

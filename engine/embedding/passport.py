@@ -33,6 +33,7 @@ def passport(basis: HarmonicBasis, grid: LatLonGrid, versus: HarmonicBasis | Non
     ``effective_rank``: exp(−Σ p ln p), p = eigenvalues over their sum: the number of equal components with the same
     entropy (Roy & Vetterli 2007). ``ties``: first and last index of components whose variances are equal to rounding;
     only the space that each such run spans is determined. ``plateau``, ``cut``, ``precision``: see the functions below.
+    ``rank`` and ``rank_text``: how many components the domain determines (:attr:`HarmonicBasis.rank`).
     ``agreement``: :func:`agreement` with the whole sphere's basis of the same L and K, with ``versus`` where given, and
     the expectation for two random K-dimensional spaces (``chance``).
     """
@@ -47,6 +48,8 @@ def passport(basis: HarmonicBasis, grid: LatLonGrid, versus: HarmonicBasis | Non
         "spectrum": _floats(basis.eigenvalues * 4.0 * math.pi),
         "explained": float(basis.explained.sum()),
         "effective_rank": effective_rank(basis.eigenvalues),
+        "rank": basis.rank,
+        "rank_text": basis.rank_text,
         "plateau": plateau(basis),
         "ties": tie_groups(basis.eigenvalues),
         "cut": cut(basis),

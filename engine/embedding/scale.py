@@ -44,8 +44,8 @@ def scale_features(grid: LatLonGrid, patch: tuple[int, int], extent: Extent = "e
 
     ``extent="edges"``: dy = R Δφ between the outer edges, area = R² (sin φ_north − sin φ_south) Δλ exactly, dx =
     area/dy, pixel = extent/n. ``"centres"``, the published convention: Δφ and Δλ between the outer cells' centres,
-    dx = R max(cos φ_c, 1e-3) Δλ at the middle latitude φ_c, dy = R Δφ, area = dx dy, pixel = extent/(n − 1), and
-    1e-6 is added before each logarithm. A patch over the date line has its true extent in both.
+    dx = R max(cos φ_c, 1e-3) Δλ at the middle latitude φ_c, dy = R Δφ, area = R² Δ(sin φ) Δλ, pixel = extent/(n − 1),
+    and 1e-6 is added before each logarithm. A patch over the date line has its true extent in both.
 
     Raises :class:`ChoiceError` for patches that do not fill the grid, and for one cell across with ``"centres"``.
     """
@@ -71,8 +71,10 @@ def _between_centres(patches: Patches) -> list[Floats]:
     lat = patches.grid.lat.reshape(-1, rows)
     height = EARTH_RADIUS_M * np.deg2rad(np.abs(lat[:, -1] - lat[:, 0]))
     cosine = np.maximum(np.cos(np.deg2rad(lat.mean(axis=1))), _SMALLEST_COSINE)
-    width = EARTH_RADIUS_M * cosine * math.radians(patches.grid.lon_step * (columns - 1))
-    sizes = _sizes(width, height, width * height, (rows - 1, columns - 1))
+    turn = math.radians(patches.grid.lon_step * (columns - 1))
+    sines = np.sin(np.deg2rad(lat[:, [0, -1]]))
+    area = EARTH_RADIUS_M**2 * np.abs(sines[:, 1] - sines[:, 0]) * turn
+    sizes = _sizes(EARTH_RADIUS_M * cosine * turn, height, area, (rows - 1, columns - 1))
     return [size + _LOG_OFFSET for size in sizes]
 
 

@@ -63,16 +63,19 @@ class Embedding2d(nn.Module):
         self.topology: Topology = topology
         self.weight = nn.Parameter(torch.zeros(manifold, dtype=dtype, device=device))
 
-    def forward(self, points: Tensor) -> Tensor:
+    def forward(self, points: Tensor, *, check: bool = True) -> Tensor:
         """The neighbourhoods (*, 2px+1, 2py+1, N) of ``points`` (*, 2), each (longitude, latitude) in degrees.
 
         Entry (i, j) is the cell i − px columns east and j − py rows north of the one the point lies in. Where a
         convolution follows, :class:`engine.models.SpatialConv` is several times faster.
 
-        Raises :class:`DataError` for points that are not finite or lie outside the exterior.
+        Raises :class:`DataError` for points that are not finite or lie outside the exterior; ``check=False`` trusts
+        them, and does not wait for an accelerator.
         """
         _, height, num_features = self.manifold
         across, along = (2 * pad + 1 for pad in self.padding)
+        if check:
+            self._check_points(points)
         column, row = self._column_and_row(points)
         first = column * height + row
         index = first[..., None] + height * torch.arange(across, device=first.device)
@@ -83,6 +86,7 @@ class Embedding2d(nn.Module):
 
         Raises :class:`DataError` for points that are not finite or lie outside the exterior.
         """
+        self._check_points(points)
         column, row = self._column_and_row(points)
         return column * self.manifold[1] + row
 
@@ -103,7 +107,6 @@ class Embedding2d(nn.Module):
         return _repeated(tall, west, 0)
 
     def _column_and_row(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        self._check_points(points)
         x, y, wide, high = self.exterior
         width, height, _ = self.manifold
         lon, lat = points.to(self.weight.device, torch.float64).unbind(-1)
@@ -120,20 +123,22 @@ class Embedding2d(nn.Module):
                 "Embedding2d",
                 "give (longitude, latitude) along the last axis",
             )
-        if not bool((finite := points.isfinite().all(-1)).all()):
-            raise DataError(f"{_count_text(~finite)} are not finite", "Embedding2d", "leave missing points out")
         x, y, wide, high = self.exterior
         lon, lat = points.to(torch.float64).unbind(-1)
+        finite = points.isfinite().all(-1)
         outside = (lat < y) | (lat > y + high)
         if self.topology != "sphere":
             outside |= (lon < x) | (lon > x + wide)
-        if bool(outside.any()):
-            raise DataError(
-                f"{_count_text(outside)} lie outside the table, the first at longitude {float(lon[outside][0]):g}, "
-                f"latitude {float(lat[outside][0]):g}",
-                f"exterior: longitude {x:g} to {x + wide:g}, latitude {y:g} to {y + high:g}",
-                "leave them out, or make the exterior larger",
-            )
+        if bool((finite & ~outside).all()):
+            return
+        if not bool(finite.all()):
+            raise DataError(f"{_count_text(~finite)} are not finite", "Embedding2d", "leave missing points out")
+        raise DataError(
+            f"{_count_text(outside)} lie outside the table, the first at longitude {float(lon[outside][0]):g}, "
+            f"latitude {float(lat[outside][0]):g}",
+            f"exterior: longitude {x:g} to {x + wide:g}, latitude {y:g} to {y + high:g}",
+            "leave them out, or make the exterior larger",
+        )
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""

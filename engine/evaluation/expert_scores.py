@@ -107,18 +107,19 @@ def best_guess(mixture: MixtureVMF, log_weights: Tensor) -> tuple[Tensor, Tensor
 
     argmin_j Σ_k w_k d(centre_k, centre_j): the guess with the least expected great-circle distance, each component
     taken as its centre. The mode of the density would follow the sharpest peak, however little weight it has.
+    Computed where the mixture is, returned where ``log_weights`` are.
     """
     centres = mixture.centres.detach().double()
-    weights = torch.softmax(log_weights.double(), 1)
-    least = torch.full((len(weights),), math.inf, dtype=torch.float64)
-    index = torch.zeros(len(weights), dtype=torch.long)
+    weights = torch.softmax(log_weights.to(centres), 1)
+    least = torch.full((len(weights),), math.inf, dtype=torch.float64, device=centres.device)
+    index = torch.zeros(len(weights), dtype=torch.long, device=centres.device)
     for first in range(0, len(centres), _CANDIDATES_AT_ONCE):
         some = centres[first : first + _CANDIDATES_AT_ONCE]
         angles = 2.0 * torch.asin((torch.cdist(some, centres) / 2.0).clamp(max=1.0))
         expected, nearest = (weights @ angles.T).min(1)
         better = expected < least
         least, index = torch.where(better, expected, least), torch.where(better, first + nearest, index)
-    return lat_lon(centres[index])
+    return lat_lon(centres[index].to(log_weights.device))
 
 
 def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ def belief_within(mixture: MixtureVMF, log_weights: Tensor, points: Tensor) -> T
     kappa, centres = mixture.kappa.detach().double(), mixture.centres.detach().double()
     factor = torch.softmax(log_weights.double(), 1) * torch.exp(log_normaliser(kappa)) * (2.0 * math.pi)
     theta = 2.0 * torch.asin((torch.cdist(points, centres) / 2.0).clamp(max=1.0))
-    sine, mass = torch.sin(theta), torch.zeros(len(points), dtype=torch.float64)
+    sine, mass = torch.sin(theta), torch.zeros_like(theta[:, 0])
     masses: list[Tensor] = []
     for inner, outer in zip((0.0, *RADII_KM), RADII_KM, strict=False):
         psi, step = _nodes(inner / _EARTH_KM, outer / _EARTH_KM)

@@ -58,7 +58,7 @@ def centres_near(points: Tensor, num: int, min_separation_km: float, seed: int) 
     _check_points(points)
     if not 0.0 <= min_separation_km < math.inf:
         raise ChoiceError(f"a separation of {min_separation_km:g} km", "min_separation_km", "choose 0 or more")
-    points = functional.normalize(points.double(), dim=1)
+    device, points = points.device, functional.normalize(points.double(), dim=1).cpu()
     order = np.random.default_rng(seed).permutation(points.shape[0])
     apart = 2.0 * math.sin(min(min_separation_km * 1e3 / EARTH_RADIUS_M, math.pi) / 2.0)
     free = torch.ones(points.shape[0], dtype=torch.bool)
@@ -70,7 +70,7 @@ def centres_near(points: Tensor, num: int, min_separation_km: float, seed: int) 
             kept.append(index)
             if apart > 0.0:
                 free &= ((points - points[index]) ** 2).sum(1) >= apart**2
-    return points[kept]
+    return points[kept].to(device)
 
 
 def kmeans_centres(points: Tensor, num: int, seed: int) -> Tensor:
@@ -141,7 +141,7 @@ def _spread_out(points: Tensor, num: int, generator: torch.Generator) -> Tensor:
     drawn, squares = [first], ((points - points[first]) ** 2).sum(1)
     for _ in range(num - 1):
         weights = squares if bool((squares > 0.0).any()) else torch.ones_like(squares)
-        drawn.append(int(torch.multinomial(weights, 1, generator=generator)))
+        drawn.append(int(torch.multinomial(weights.cpu(), 1, generator=generator)))
         squares = torch.minimum(squares, ((points - points[drawn[-1]]) ** 2).sum(1))
     return points[drawn]
 

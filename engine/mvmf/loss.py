@@ -140,9 +140,12 @@ class GeographicLoss(nn.Module):
             climate_fractions: (B, F), the true fractions of the fine classes, which sum to 1.
         """
         is_included = self.included(climate_fractions)
-        coordinates = _mean(self._coordinate_error(place[is_included], lat_deg[is_included], lon_deg[is_included]))
-        climate = _mean(self._climate_error(climate_logits, climate_fractions))
-        date_error = _mean(((date[is_included] - encode_date(day_of_year[is_included])) ** 2).mean(-1))
+        # excluded samples are computed with zeros for their truth and weighted by nothing: to select by a mask would
+        # make every step wait for an accelerator
+        lat, lon, day = (torch.where(is_included, truth, 0.0) for truth in (lat_deg, lon_deg, day_of_year))
+        coordinates = _mean(self._coordinate_error(place, lat, lon), is_included)
+        climate = _mean(self._climate_error(climate_logits, climate_fractions), torch.ones_like(is_included))
+        date_error = _mean(((date - encode_date(day)) ** 2).mean(-1), is_included)
         values = (coordinates, climate, date_error)
         total = torch.stack([weight * value for weight, value in zip(self.weights, values, strict=True)]).sum()
         return LossTerms(total, *values)
@@ -167,6 +170,6 @@ class GeographicLoss(nn.Module):
         return (fine + coarse) / 2.0
 
 
-def _mean(errors: Tensor) -> Tensor:
-    """The mean of (N,), zero of none."""
-    return errors.sum() / max(1, errors.numel())
+def _mean(errors: Tensor, is_included: Tensor) -> Tensor:
+    """The mean of the included ones of (N,), zero of none."""
+    return torch.where(is_included, errors, 0.0).sum() / is_included.sum().clamp(min=1)

@@ -178,8 +178,14 @@ class MixtureVMF(nn.Module):
         """−∫ p ln p dΩ in nats, with logits (K,): ln 4π at most. A scalar float64, right to 1e-3 for up to 250
         components and to 1e-2 for tens of thousands.
 
-        The mean of −ln p over evenly spread quantiles of the mixture (Roberts' sequence); fewer of them for many
-        components.
+        The mean of −ln p over :meth:`quantiles`.
+        """
+        return -self.quantiles()[1].mean()
+
+    def quantiles(self) -> tuple[Tensor, Tensor]:
+        """Points (n, 3) evenly spread in probability (Roberts' sequence), each for 1/n of it, and ln p there (n,).
+
+        float64, of the mixture with logits (K,); n from 65 536 for a few components to 1024 for very many.
         """
         count = self.logits.numel()
         num = min(_MOST_QUANTILES, max(_QUANTILES, _LIGHT_PAIRS // count))
@@ -188,7 +194,8 @@ class MixtureVMF(nn.Module):
         spread = torch.stack(((steps + 0.5) / num, *(steps * _PLASTIC**-power % 1.0 for power in (1, 2))))
         with torch.no_grad():
             exact = MixtureVMF(*(values.detach().double() for values in (self.centres, self.log_kappa, self.logits)))
-            return -exact.log_prob(exact._points_at(spread)).mean()
+            points = exact._points_at(spread)
+            return points, exact.log_prob(points)
 
     def _points_at(self, uniform: Tensor) -> Tensor:
         """Where quantiles (3, n) of [0, 1) lie: of the component, of the distance from its centre, of the bearing."""

@@ -178,7 +178,7 @@ def is_fitted(config: BasisConfig) -> bool:
 
 
 def fitted(config: BasisConfig, progress: Progress | None = None, *, in_session: bool = True) -> HarmonicBasis:
-    """The basis of ``config`` with all (L+1)² − 1 components, fitted now unless it is in the cache.
+    """The basis of ``config`` with all components that its domain determines, fitted now unless it is in the cache.
 
     Raises :class:`ChoiceError` when the domain contains no cell, K is not possible, or, ``in_session``,
     :func:`needs_run`.
@@ -210,8 +210,17 @@ def _basis_bytes(basis: HarmonicBasis) -> int:
 
 
 def component(config: BasisConfig, index: int) -> SeparableField:
-    """Component ``index`` (from 0) on the display grid, standardised: mean 0 and variance 1 over the fit domain."""
+    """Component ``index`` (from 0) on the display grid, standardised: mean 0 and variance 1 over the fit domain.
+
+    Raises :class:`ChoiceError` for one that the domain does not determine.
+    """
     basis, grid = fitted(config), display_grid()
+    if index >= basis.num_components:
+        raise ChoiceError(
+            f"component {index + 1} is no more than rounding",
+            f"the domain determines {basis.num_components} of {basis.eigenvalues.numel() - 1} components",
+            f"choose component 1 to {basis.num_components}, a larger domain or a smaller L",
+        )
 
     def factors() -> SeparableField:
         lat_table = basis.component_factors(grid, index)[0].to(torch.float32).numpy()
@@ -246,9 +255,10 @@ def harmonic_properties(degree: int, order: int) -> HarmonicProperties:
 class EigenvalueSpectrum:
     """The eigenvalues ``(D,)`` of a fitted basis, descending, with their plateau and the degree that K splits.
 
-    ``explained (D-1,)`` is the fraction of the variance of each component; ``mean_degree (D-1,)`` the mean degree of
-    its harmonics, weighted by squared loading; ``plateau`` the first and last component (from 0) whose eigenvalues are
-    nearly equal, or None; ``plateau_text`` and ``cut_text`` are sentences on the plateau and on the degree K splits.
+    ``explained (D-1,)`` is the fraction of the variance of each component; ``mean_degree (rank,)`` the mean degree of
+    its harmonics, weighted by squared loading, of those that the domain determines; ``plateau`` the first and last
+    component (from 0) whose eigenvalues are nearly equal, or None; ``plateau_text`` and ``cut_text`` are sentences on
+    the plateau and on the degree K splits; ``rank_text`` on components that the domain does not determine, or None.
     """
 
     eigenvalues: Floats
@@ -259,6 +269,7 @@ class EigenvalueSpectrum:
     plateau_text: str
     cut_text: str
     is_cut_clean: bool
+    rank_text: str | None
 
 
 def spectrum(config: BasisConfig) -> EigenvalueSpectrum:
@@ -271,13 +282,14 @@ def spectrum(config: BasisConfig) -> EigenvalueSpectrum:
         plateau_info, cut_info = plateau(basis), cut(basis)
         return EigenvalueSpectrum(
             full.eigenvalues.numpy(),
-            full.explained.numpy(),
+            (full.eigenvalues[:-1] / full.eigenvalues.sum()).numpy(),
             np.sqrt(np.arange(len(squared_loadings))).astype(int) @ squared_loadings,
             wavelength_km(config.max_degree) / 2,
             None if plateau_info["first"] is None else (plateau_info["first"], plateau_info["last"]),
             plateau_info["text"],
             cut_info["text"],
             cut_info["clean"],
+            full.rank_text,
         )
 
     key = (*_fit_key(config), "spectrum", config.num_components)

@@ -100,9 +100,10 @@ def spectrum_csv(config: BasisConfig, progress: Progress | None = None) -> bytes
     """The spectrum as CSV: component, eigenvalue, fraction of the variance explained, mean degree."""
     basis.fitted(config, progress)
     values = basis.spectrum(config)
-    columns = {"eigenvalue": values.eigenvalues[:-1], "explained": values.explained, "mean_degree": values.mean_degree}
+    count = values.mean_degree.size  # as many as the domain determines
+    columns = {"eigenvalue": values.eigenvalues[:count], "explained": values.explained[:count]}
     origin = _origin(config, "basis.spectrum", "Spectrum of a harmonic basis")
-    return csv_file({"component": np.arange(1, values.explained.size + 1), **columns}, origin)
+    return csv_file({"component": np.arange(1, count + 1), **columns, "mean_degree": values.mean_degree}, origin)
 
 
 def _origin(

@@ -60,7 +60,7 @@ def snapshot_origin(config: RunConfig, run: str) -> Provenance:
 def is_simulated(settings: BaseModel) -> bool:
     """Whether a run with these settings learns from simulated data."""
     if isinstance(settings, TableSettings):
-        return settings.target == "force"
+        return settings.target != "august"
     inside = [value for _, value in settings if isinstance(value, BaseModel)]
     return isinstance(settings, DemoSource | LandTiles) or any(map(is_simulated, inside))
 

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.config.run_config import TableSettings
-from engine.data.vectors import Floats, Target, force, target
+from engine.data.vectors import SYNTHETIC, Floats, Target, target
 from engine.embedding.table import GLOBE, TOPOLOGIES, Embedding2d, Topology
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE
@@ -145,11 +145,11 @@ def nearest_baseline(folder: Path) -> BaselineScore:
 def true_table(name: str, width: int, height: int) -> Floats:
     """The field ``name`` at the centre of every cell of a table over the globe: (W, H, N), NaN where it is missing.
 
-    The vector field is exact; the temperature of the ocean is that of the nearest point.
+    Synthetic fields are exact; the temperature of the ocean is that of the nearest point.
     """
     lat, lon = _centres(width, height)
-    if name == "force":
-        return force(lat, lon[:, None])
+    if name in SYNTHETIC:
+        return SYNTHETIC[name](lat, lon[:, None])
     field = _target(name)
     rows = np.abs(field.lat[:, None] - lat).argmin(axis=0)
     columns = np.abs(field.lon[:, None] - lon).argmin(axis=0)

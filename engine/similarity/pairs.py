@@ -30,9 +30,10 @@ def sample_pairs(tokens_grid: Tensor, lat_bounds: Tensor, lon_bounds: Tensor, nu
     The reference point is drawn uniformly by area, the other at a uniform distance from 0 to 20 015 km in a uniform
     direction; each represents the patch of ``tokens_grid`` (Hp, Wp, D) that holds it. Edges ``lat_bounds``
     (Hp+1,) and ``lon_bounds`` (Wp+1,) in degrees, ascending, cover the whole sphere. Pairs that fall into one patch
-    are left out, so fewer than ``num_pairs`` may be returned. Same seed, same pairs.
+    are left out, so fewer than ``num_pairs`` may be returned. Same seed, same pairs on every device.
     """
-    even = torch.rand((4, num_pairs), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    drawn = torch.rand((4, num_pairs), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    even, lat_bounds, lon_bounds = (values.to(tokens_grid.device) for values in (drawn, lat_bounds, lon_bounds))
     lat = torch.rad2deg(torch.asin(2.0 * even[0] - 1.0))
     lon = 360.0 * even[1] - 180.0
     first = _patch_at(lat, lon, lat_bounds, lon_bounds)
@@ -52,16 +53,16 @@ def pair_histogram(tokens: Tensor, areas: Tensor, num_bins: int, *, most: int = 
     """Normalised histogram (num_bins,) float64 of the cosines of all pairs of different ``tokens`` (N, D).
 
     Bins of equal width from -1 to 1; the weight of a pair is the product of its ``areas`` (N,). More than ``most``
-    tokens
-    are sampled: ``most`` draws in proportion to area, each token weighted by the number of its draws.
+    tokens are sampled: ``most`` draws in proportion to area, each token weighted by the number of its draws.
     """
+    areas = areas.to(tokens.device)
     if tokens.shape[0] > most:
         generator = torch.Generator().manual_seed(seed)
-        draws = torch.multinomial(areas, most, replacement=True, generator=generator)
+        draws = torch.multinomial(areas.cpu(), most, replacement=True, generator=generator).to(tokens.device)
         times = torch.bincount(draws, minlength=areas.numel())
         tokens, areas = tokens[times > 0], times[times > 0].to(torch.float64)
     unit = unit_tokens(tokens)
-    histogram = torch.zeros(num_bins, dtype=torch.float64)
+    histogram = torch.zeros(num_bins, dtype=torch.float64, device=tokens.device)
     for row in range(tokens.shape[0] - 1):
         cosine = unit[row + 1 :] @ unit[row]
         bins = ((cosine + 1.0) * (num_bins / 2.0)).long().clamp_(0, num_bins - 1)

@@ -12,15 +12,17 @@ casts results only.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, DataError
 from engine.sphere.geometry import EARTH_RADIUS_M, Degrees, as_float64, sin_cos_latitude
 from engine.sphere.grid import LatLonGrid
+from engine.typed import numbers
 
 # A column whose first value is below e^-600 starts from 1e-280 instead and is scaled back at the end: in float64
 # cos^m φ underflows near the poles, where later members of the column need not (Holmes & Featherstone 2002).
@@ -79,17 +81,17 @@ def legendre_rows(lat_deg: Degrees, max_degree: int, orders: Tensor | None = Non
     device = sin_lat.device
     if orders is None:
         orders = torch.arange(max_degree + 1)
-    start, scale = _seeds(orders.to(device), cos_lat)
-    orders = orders.to("cpu", torch.float64)
+    whole: list[int] = numbers(orders)
+    orders = orders.to(device)
+    start, scale = _seeds(orders, whole[-1], cos_lat)
+    squares = orders.to(torch.float64)[:, None] ** 2
     older, old, new = (torch.zeros_like(start) for _ in range(3))
     for degree in range(max_degree + 1):
-        active = int((orders <= degree).sum())
-        running = int((orders < degree).sum())
+        active, running = bisect_right(whole, degree), bisect_left(whole, degree)
         if running:
-            m2 = orders[:running] ** 2
-            a = torch.sqrt((4.0 * degree**2 - 1.0) / (degree**2 - m2)).to(device)[:, None]
-            b2 = ((degree - 1) ** 2 - m2).clamp_min(0.0) / abs(4.0 * (degree - 1) ** 2 - 1.0)
-            b = torch.sqrt(b2).to(device)[:, None]
+            m2 = squares[:running]
+            a = torch.sqrt((4.0 * degree**2 - 1.0) / (degree**2 - m2))
+            b = torch.sqrt(((degree - 1) ** 2 - m2).clamp_min(0.0) / abs(4.0 * (degree - 1) ** 2 - 1.0))
             torch.mul(old[:running], sin_lat, out=new[:running])
             new[:running].addcmul_(older[:running], b, value=-1.0).mul_(a)
         new[running:active] = start[running:active]
@@ -101,9 +103,18 @@ def harmonics_at(lat_deg: Degrees, lon_deg: Degrees, max_degree: int, *, dtype: 
     """All harmonics up to ``max_degree`` at N points: (N, (L+1)²), on the device of the points.
 
     ``lat_deg`` (N,) in [-90, 90] and ``lon_deg`` (N,) in degrees, any turn. Values are of the order of √((2l+1)/4π).
+    Raises :class:`DataError` for latitudes beyond a pole and coordinates that are not finite.
     """
     _check_degree(max_degree)
     lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
+    right = (lat.abs() <= 90.0) & lon.isfinite()
+    if not bool(right.all()):
+        first = int(torch.nonzero(~right)[0])
+        raise DataError(
+            f"{int((~right).sum())} of {lat.numel()} points are not on the sphere",
+            f"first point {first}: latitude {float(lat[first]):g}°, longitude {float(lon[first]):g}°",
+            "give latitudes between -90 and 90, and leave missing points out",
+        )
     # one harmonic after the other in memory: the order of computation, equally fast in a matrix product
     result = torch.empty(((max_degree + 1) ** 2, lat.numel()), dtype=dtype, device=lat.device)
     for first in range(0, lat.numel(), _POINTS_AT_ONCE):
@@ -238,12 +249,12 @@ class HarmonicGrid:
         return coeffs.to(self.device, torch.float64)
 
 
-def _seeds(orders: Tensor, cos_lat: Tensor) -> tuple[Tensor, Tensor | None]:
+def _seeds(orders: Tensor, highest: int, cos_lat: Tensor) -> tuple[Tensor, Tensor | None]:
     """First values Q_mm (M, N) of the columns, and by what to multiply the columns in the end (None: nothing).
 
     Q_mm² = (2 − δ_m0) (2m+1)/(4π) · Π_{k=1..m} (2k−1)/(2k) · cos^2m φ
     """
-    steps = torch.arange(1, int(orders.max()) + 1, dtype=torch.float64, device=orders.device)
+    steps = torch.arange(1, highest + 1, dtype=torch.float64, device=orders.device)
     products = torch.cat((steps.new_zeros(1), torch.cumsum(torch.log1p(-0.5 / steps), 0)))
     m = orders.to(torch.float64)
     norms = torch.log((2.0 * m + 1.0) / (4.0 * math.pi)) + products[orders]
@@ -252,7 +263,7 @@ def _seeds(orders: Tensor, cos_lat: Tensor) -> tuple[Tensor, Tensor | None]:
     powers = torch.where(m[:, None] > 0, m[:, None] * torch.log(cos_lat), 0.0)
     log_first = norms[:, None] + powers
     tiny = log_first < _SMALLEST_LOG
-    if not bool(tiny.any()):
+    if cos_lat.device.type == "cpu" and not bool(tiny.any()):  # to ask would make an accelerator wait
         return torch.exp(log_first), None
     start = torch.where(tiny, math.exp(_LOG_START), torch.exp(log_first))
     return start, torch.where(tiny, torch.exp(log_first - _LOG_START), 1.0)

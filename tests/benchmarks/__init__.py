@@ -12,7 +12,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -65,7 +67,7 @@ def peak_mb_above_base(work: Callable[..., object], *args: object, warm: Callabl
     """Memory in MB that ``work(*args)`` needs at its peak in a fresh process, above what that process held before.
 
     ``warm`` runs first, so that libraries and their threads count as base; both are module-level functions. The peak is
-    the kernel's (ru_maxrss), so every allocator counts; an earlier, higher peak could only make the figure larger.
+    the kernel's, so every allocator counts.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak, (work, args, warm))
@@ -79,12 +81,27 @@ def _once(work: Callable[[], object]) -> float:
 
 def _peak(work: Callable[..., object], args: tuple[object, ...], warm: Callable[[], object]) -> float:
     warm()
+    clear_peak()
     before = psutil.Process().memory_info().rss / 1e6
     work(*args)
-    return max_rss_mb() - before
+    return peak_mb() - before
 
 
-def max_rss_mb() -> float:
-    """The largest amount of memory in MB that this process ever held."""
+def clear_peak() -> None:
+    """Forget the most memory that this process has held: from now on :func:`peak_mb` is that of what follows.
+
+    The peak of getrusage survives fork and exec, so a fresh process begins with its parent's; only Linux's VmHWM can be
+    cleared. Elsewhere, and where the kernel refuses, nothing happens.
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mb() -> float:
+    """The most memory in MB that this process held since :func:`clear_peak`; ever, where that cannot be cleared."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024.0 / 1e6
     unit = 1.0 if sys.platform == "darwin" else 1024.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

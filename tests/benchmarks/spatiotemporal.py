@@ -18,7 +18,7 @@ import torch
 
 from engine.compute import cores
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel, estimate
-from tests.benchmarks import Row, max_rss_mb
+from tests.benchmarks import Row, clear_peak, peak_mb
 from tests.support.windows import window_of
 
 SIDE = 80
@@ -69,9 +69,10 @@ def measured(name: str, way: str) -> dict[str, float]:
     torch.set_num_threads(cores())
     config = SpatioTemporalConfig.preset(name, checkpointing=way == "published")
     train(config, 8, 1, way, 1)
+    clear_peak()
     before = psutil.Process().memory_info().rss / 1e6
     seconds = train(config, SIDE, MONTHS, way, 1 + STEPS)
-    return {"seconds": seconds, "peak_mb": max_rss_mb() - before}
+    return {"seconds": seconds, "peak_mb": peak_mb() - before}
 
 
 def train(config: SpatioTemporalConfig, side: int, months: int, way: str, steps: int) -> float:

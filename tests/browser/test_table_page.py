@@ -86,8 +86,8 @@ def test_a_table_is_trained_stopped_resumed_exported_and_found_again(
 
     page.get_by_role("button", name="Edges").click()
     expect(page.get_by_text("The learned table")).to_be_visible()
-    expect(page.get_by_role("row", name="Test points, sphere")).to_contain_text(error)
-    expect(page.get_by_role("row", name="Test points, clamp")).to_contain_text("not trained")
+    expect(page.get_by_role("row", name="Kink at the poles: test points, sphere")).to_contain_text(error)
+    expect(page.get_by_role("row", name="Kink at the poles: test points, clamp")).to_contain_text("not trained")
 
     losses = pd.read_csv(save(page, "Losses, CSV", tmp_path / "losses.csv"), comment="#")
     np.testing.assert_allclose(losses["test_l1"], metrics.columns["test_l1"], rtol=1e-8)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.land import land_mask
-from engine.embedding import MAX_MASKED_DEGREE, HarmonicBasis, agreement
+from engine.embedding import MAX_MASKED_DEGREE, HarmonicBasis, agreement, position_field
 from engine.embedding._covariance import (
     TIE_TOLERANCE,
     canonical_order,
@@ -261,21 +261,35 @@ def test_the_passport_tells_which_components_are_rounding_noise() -> None:
     basis = HarmonicBasis.fit(grid, 20, 64, lat_lon_box(grid))
     precision = basis.passport(grid)["precision"]
     assert all(value > 0.999 for value in precision["correlations"][:20])
-    assert abs(precision["correlations"][48]) < 0.9
-    assert 48 in precision["unstable"]
+    assert abs(precision["correlations"][-1]) < 0.9
+    assert basis.num_components - 1 in precision["unstable"]
     assert 0 not in precision["unstable"]
     assert "components change when the fit is made in float32" in precision["text"]
-    assert not basis.passport(grid)["cut"]["clean"]
 
 
-def test_components_below_rounding_do_not_blow_up_in_the_domain() -> None:
+@pytest.mark.parametrize(("max_degree", "half_width"), [(10, 10.0), (20, 10.0), (6, 4.0)])
+def test_a_small_box_has_the_components_that_float64_determines(max_degree: int, half_width: float) -> None:
     grid = LatLonGrid.regular(1.0)
-    where = lat_lon_box(grid)
-    basis = HarmonicBasis.fit(grid, 20, 440, where)
-    assert (basis.std > 0.0).all()
-    last = component_field(basis, grid, 439, torch.float64)
-    assert torch.isfinite(last).all()
-    assert float(last[torch.tensor(where)].abs().max()) < 10.0
+    where = lat_lon_box(grid, half_width)
+    most = (max_degree + 1) ** 2 - 1
+    basis = HarmonicBasis.fit(grid, max_degree, most, where)
+    rank = basis.num_components
+    assert 10 < rank == basis.rank < most
+    assert f"determines {rank} of the {most} components" in str(basis.rank_text)
+    assert basis.passport(grid)["rank_text"] == basis.rank_text
+    # beyond the rank components are correlated up to 0.998; here they are standardised and uncorrelated
+    fields = position_field(basis, grid, None, dtype=torch.float64)[torch.tensor(where)]
+    area = torch.tensor(np.broadcast_to(grid.cell_area_m2[:, None], grid.shape)[where])
+    weighted = fields * (area / area.sum())[:, None]
+    torch.testing.assert_close(weighted.sum(0), torch.zeros(rank, dtype=torch.float64), rtol=0.0, atol=1e-4)
+    torch.testing.assert_close(weighted.T @ fields, torch.eye(rank, dtype=torch.float64), rtol=0.0, atol=0.1)
+    assert float(fields.abs().max()) < 20.0
+
+
+def test_a_basis_of_full_rank_says_nothing(ocean_basis: HarmonicBasis) -> None:
+    assert ocean_basis.rank == 440
+    assert ocean_basis.rank_text is None
+    assert HarmonicBasis.fit(COARSE, 4, 10).rank_text is None
 
 
 def test_the_whole_sphere_is_one_plateau() -> None:
@@ -305,6 +319,10 @@ def test_agreement_of_different_degrees_counts_the_common_harmonics() -> None:
         (10, 121, None, "choose 1 ≤ K ≤ (L+1)² − 1 = 120"),
         (5, 5, np.zeros(COARSE.shape, dtype=bool), "contains no cell"),
         (5, 5, np.ones((3, 4), dtype=bool), "has shape (3, 4)"),
+        (5, 5, np.where(blobs(COARSE), 1.0, np.nan), "holds NaN"),
+        (5, 5, torch.tensor(np.where(blobs(COARSE), 1.0, np.nan)), "holds NaN"),
+        (5, 5, np.where(blobs(COARSE), 0.3, 0.0), "numbers other than 1 and 0"),
+        (5, 5, np.arange(COARSE.shape[0] * COARSE.shape[1]).reshape(COARSE.shape) == 700, "no harmonic varies"),
         (MAX_MASKED_DEGREE + 1, 5, blobs(COARSE), f"choose L ≤ {MAX_MASKED_DEGREE}"),
     ],
 )

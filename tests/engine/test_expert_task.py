@@ -22,6 +22,7 @@ from engine.training.expert.prior import FRACTIONS
 from engine.training.expert.task import learning_rate, train_expert
 from tests.support.run_context import context
 from tests.support.tiles import split_of_points, write_tiles
+from tests.support.trainings import EXPERT
 
 LEARNED = ExpertSettings(
     tiles=LandTiles(size=24),
@@ -50,19 +51,6 @@ QUICK = LEARNED.model_copy(
 MARGINS = {"nll": 1.0, "climate_accuracy": 0.25, "climate_accuracy_coarse": 0.25, "date_error_days": 10.0}
 """How much better than the prior the longer training is; the quick one is by half as much."""
 
-TINY = ExpertSettings(
-    tiles=LandTiles(size=8),
-    num_centres=12,
-    width=8,
-    head_degree=3,
-    epochs=3,
-    samples=64,
-    batch=16,
-    num_validation=16,
-    num_test=16,
-    num_shown=8,
-)
-
 
 def steps_of(folder) -> list[dict[str, float]]:
     """The metrics of the steps, without their times; repeated lines (of long calculations) once."""
@@ -81,7 +69,7 @@ def learned(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    train_expert(TINY, context(folder, TINY))
+    train_expert(EXPERT, context(folder, EXPERT))
     return folder
 
 
@@ -180,7 +168,7 @@ def test_snapshots_hold_beliefs_about_the_shown_tiles(whole):
         assert {*shown} == {"pixels", "bands", "lat", "lon", "day", "climate"}
         np.testing.assert_array_equal(split_of_points(shown["lat"], shown["lon"], 0), SPLITS.index("test"))
     names = sorted(path.name for path in (whole / "snapshots").iterdir())
-    assert names == [f"epoch-{epoch:04d}.npz" for epoch in range(TINY.epochs + 1)]
+    assert names == [f"epoch-{epoch:04d}.npz" for epoch in range(EXPERT.epochs + 1)]
     with np.load(whole / "snapshots" / names[-1]) as last, np.load(whole / "snapshots" / names[0]) as first:
         assert last["log_weights"].shape == (8, 12)
         assert last["log_weights"].dtype == last["climate"].dtype == np.float16
@@ -200,7 +188,7 @@ def test_the_best_weights_are_a_copy_tempered(whole):
     best, result = (read_checkpoint(whole / name) for name in ("checkpoints/best.safetensors", "expert.safetensors"))
     assert best is not None
     assert result is not None
-    start = ExpertDataModule.of(TINY, 0).model().state_dict()
+    start = ExpertDataModule.of(EXPERT, 0).model().state_dict()
     for name, array in result.arrays.items():
         if name.startswith(("place.", "climate.")):
             learned, kept = best.arrays[name] - start[name].numpy(), array - start[name].numpy()
@@ -220,30 +208,30 @@ def test_a_run_that_was_stopped_or_killed_goes_on_to_the_same_bits(tmp_path, who
     for folder in (stopped, killed):
         folder.mkdir()
     with pytest.raises(CancelledError):
-        train_expert(TINY, context(stopped, TINY, stop_after))
+        train_expert(EXPERT, context(stopped, EXPERT, stop_after))
     assert not (stopped / "expert.safetensors").exists()
-    train_expert(TINY, context(stopped, TINY))
+    train_expert(EXPERT, context(stopped, EXPERT))
 
-    run = context(killed, TINY)
+    run = context(killed, EXPERT)
     report, left = run.report, iter(range(stop_after - 1))
     run.report = lambda *arguments, **named: report(*arguments, **named) if next(left, None) is not None else 1 / 0
     with pytest.raises(ZeroDivisionError):
-        train_expert(TINY, run, clock=itertools.count(step=1.7).__next__)
+        train_expert(EXPERT, run, clock=itertools.count(step=1.7).__next__)
     run.close()
-    train_expert(TINY, context(killed, TINY))
+    train_expert(EXPERT, context(killed, EXPERT))
 
     for folder in (stopped, killed):
         assert (folder / "expert.safetensors").read_bytes() == (whole / "expert.safetensors").read_bytes()
         assert steps_of(folder) == steps_of(whole)
-        for epoch in range(TINY.epochs + 1):
+        for epoch in range(EXPERT.epochs + 1):
             name = f"snapshots/epoch-{epoch:04d}.npz"
             assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_another_seed_is_another_run(tmp_path, whole):
-    run = context(tmp_path, TINY)
-    run.config = RunConfig(settings=TINY, seed=1)
-    train_expert(TINY, run)
+    run = context(tmp_path, EXPERT)
+    run.config = RunConfig(settings=EXPERT, seed=1)
+    train_expert(EXPERT, run)
     assert (tmp_path / "expert.safetensors").read_bytes() != (whole / "expert.safetensors").read_bytes()
 
 
@@ -253,7 +241,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_words(tmp_path, monkeypatch):
         ExpertDataModule, "batch", lambda *arguments: batch(*arguments)._replace(climate=np.full((16, 31), np.nan))
     )
     with pytest.raises(RunError, match="the loss diverged"):
-        train_expert(TINY, context(tmp_path, TINY))
+        train_expert(EXPERT, context(tmp_path, EXPERT))
 
 
 # --- other sources --------------------------------------------------------------------------------------------------
@@ -265,7 +253,7 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
     write_tiles(tiles)
     ocean = OceanTiles(source=DemoSource(step_deg=2.0, years=1), size=8, num_days=4)
     for choice in (FolderTiles(path=str(tiles), is_ocean=True), ocean):
-        settings = TINY.model_copy(update={"tiles": choice, "centres": "kmeans", "num_centres": 8, "epochs": 1})
+        settings = EXPERT.model_copy(update={"tiles": choice, "centres": "kmeans", "num_centres": 8, "epochs": 1})
         folder = tmp_path / choice.kind
         folder.mkdir()
         train_expert(settings, context(folder, settings))
@@ -276,7 +264,7 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
 
 @pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
 def test_centres_stand_where_the_settings_say(kind):
-    settings = TINY.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
+    settings = EXPERT.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
     data_module = ExpertDataModule.of(settings, 0)
     count = len(data_module.centres)
     assert count == 24
@@ -286,10 +274,10 @@ def test_centres_stand_where_the_settings_say(kind):
 
 
 def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
-    sea = open_tiles(TINY, 0).at([0.0, 45.0], [-150.0, 5.0], 1)
+    sea = open_tiles(EXPERT, 0).at([0.0, 45.0], [-150.0, 5.0], 1)
     assert sea.climate[0, SEA] == 1.0
-    assert is_placed(sea, TINY).tolist() == [False, True]
-    ocean = TINY.model_copy(update={"tiles": OceanTiles(size=8)})
+    assert is_placed(sea, EXPERT).tolist() == [False, True]
+    ocean = EXPERT.model_copy(update={"tiles": OceanTiles(size=8)})
     assert is_placed(sea, ocean).all()
     write_tiles(tmp_path)
     for path in tmp_path.iterdir():
@@ -297,7 +285,7 @@ def test_the_sea_rule_is_on_for_land_and_off_for_the_ocean(tmp_path):
     lat, lon = np.meshgrid(np.arange(-28.0, 8.0, 4.0), np.arange(-170.0, -110.0, 4.0))
     pixels = np.ones((lat.size, 1, 8, 8))
     np.savez(tmp_path / "sea.npz", pixels=pixels, lat=lat.ravel(), lon=lon.ravel(), day=np.ones(lat.size))
-    settings = TINY.model_copy(update={"tiles": FolderTiles(path=str(tmp_path))})
+    settings = EXPERT.model_copy(update={"tiles": FolderTiles(path=str(tmp_path))})
     with pytest.raises(DataError, match="all tiles of a split are sea"):
         ExpertDataModule.of(settings, 0)
 
@@ -314,7 +302,7 @@ def test_files_that_hold_no_expert_are_refused(tmp_path, whole):
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
-    settings = TINY.model_copy(update={"warmup": 0.1, "learning_rate": 2.0})
+    settings = EXPERT.model_copy(update={"warmup": 0.1, "learning_rate": 2.0})
     rates = [learning_rate(settings, step, 100) for step in range(100)]
     np.testing.assert_allclose(rates[:10], 0.2 * np.arange(1, 11))
     assert np.argmax(rates) in (9, 10)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import ChoiceError
+from engine.errors import ChoiceError, DataError
 from engine.sphere import (
     HarmonicGrid,
     LatLonGrid,
@@ -212,3 +212,10 @@ def test_a_single_harmonic_is_the_slow_reference_at_high_degree() -> None:
     for degree, order in ((80, -80), (80, 3), (79, 0)):
         field = HarmonicGrid(grid, 80, dtype=torch.float64).field(degree, order).numpy()
         assert np.allclose(field, real_harmonic(degree, order, lat, lon), atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(95.0, 0.0), (-90.5, 10.0), (math.nan, 0.0), (0.0, math.inf)])
+def test_points_that_are_not_on_the_sphere_are_refused(lat: float, lon: float) -> None:
+    with pytest.raises(DataError, match="1 of 2 points are not on the sphere"):
+        harmonics_at(torch.tensor([0.0, lat]), torch.tensor([0.0, lon]), 4)
+    assert harmonics_at(torch.tensor([90.0, -90.0]), torch.tensor([0.0, 720.0]), 4).isfinite().all()

@@ -14,6 +14,7 @@ from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
 from engine.models.baselines import Climatology
+from engine.models.baselines.observed import FREEZING_C
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
@@ -221,6 +222,34 @@ def test_a_month_without_any_observation_has_an_answer(home):
         blind = replace(data, daily=days.astype(np.float32))
         mean = next(estimate_months(model.model, model.model_inputs(blind), SMALL))[1].mean
         assert np.isfinite(mean[:, ~LAND]).all()
+
+
+def test_without_any_observation_a_month_is_the_climatology_and_says_so(home):
+    """Of two months one is blind; of the other a part is, wider than a window."""
+    data, model = prepare(small_ocean(1), (2001, 2), (2001, 3)), untrained(months=2)
+    days = np.array(data.daily)
+    days[0] = np.nan
+    days[1, :, :, :24] = np.nan
+    ((_, estimate),) = estimate_months(model.model, model.model_inputs(replace(data, daily=days)), model.settings)
+    expected = np.maximum(model.climatology.at(np.array([2, 3])), FREEZING_C)
+    np.testing.assert_array_equal(estimate.is_climatology[0], ~LAND)
+    assert not estimate.is_climatology[1].all()
+    assert estimate.is_climatology[1][~LAND].any()
+    assert not (estimate.is_climatology[1] & np.isfinite(days[1]).any(axis=0)).any()
+    np.testing.assert_allclose(estimate.mean[estimate.is_climatology], expected[estimate.is_climatology], atol=1e-5)
+    dataset = reconstruct(model, small_ocean(1, cloudy=1.0), (2001, 2), (2001, 3))
+    np.testing.assert_array_equal(dataset["from_climatology"].values[0], ~LAND)
+
+
+def test_no_sea_is_colder_than_its_freezing_point_and_ice_is_marked(tmp_path, home):
+    model = untrained()
+    cold = replace(model, climatology=Climatology(model.climatology.coeffs - 12.0, GRID))
+    with reconstruct(cold, small_ocean(1), (2001, 1), (2001, 2), out=tmp_path / "out.nc") as written:
+        sst, ice = written["sst"].values, written["ice"].values.astype(bool)
+        assert written["ice"].attrs["flag_meanings"] == "open_water ice"
+    assert np.nanmin(sst) == np.float32(FREEZING_C)
+    np.testing.assert_array_equal(ice[:, :-1], sst[:, :-1] == np.float32(FREEZING_C))
+    assert ice[:, -1].all()  # where the source says so
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])

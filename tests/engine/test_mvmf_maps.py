@@ -175,6 +175,27 @@ def test_regions_of_one_peak_are_caps() -> None:
     assert bool((outer | ~inner).all())
 
 
+@pytest.mark.parametrize("lat", [20.3, 0.0, 89.99])
+@pytest.mark.parametrize(("level", "area_km2"), [(0.5, 177.0), (0.9, 587.0)])
+def test_the_region_of_a_spot_within_a_cell_is_that_of_the_mixture(lat: float, level: float, area_km2: float) -> None:
+    spot = single(unit_vectors(lat, 180.0), 1e6)
+    masses = spot.cell_mass(DEGREE)
+    mask, area = credible_region(masses, DEGREE, level, spot)
+    assert area == pytest.approx(area_km2, rel=0.01)
+    bound_mask, bound = credible_region(masses, DEGREE, level)
+    assert torch.equal(mask, bound_mask)
+    assert bound >= area
+
+
+def test_regions_of_a_mixture_are_those_of_a_grid_that_resolves_it() -> None:
+    mixture = some_mixture(12, seed=2, low=3.0, high=7.0)
+    for grid in (LatLonGrid.regular(0.5), LatLonGrid(np.arange(-39.75, 60.0, 0.5), np.arange(100.25, 240.0, 0.5))):
+        masses = mixture.cell_mass(grid)
+        for level in (0.5, 0.9) if grid.is_global else (float(masses.sum()) / 2.0,):
+            fine, of_mixture = (credible_region(masses, grid, level, *given)[1] for given in ((), (mixture,)))
+            assert of_mixture == pytest.approx(fine, rel=0.02)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nine_tenths_of_samples_fall_into_regions_of_nine_tenths(seed: int) -> None:
     mixture = some_mixture(12, seed=seed, low=3.0, high=7.0)

@@ -14,8 +14,10 @@ from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
 from engine.evaluation.scores import score, score_table
 from engine.models.baselines import BASELINES, Baselines, Climatology
+from engine.models.baselines.observed import FREEZING_C, ICE_FRACTION
+from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle, load_model
-from engine.training.sst.tiled_prediction import estimate_months
+from engine.training.sst.tiled_prediction import estimate_all, estimate_months, ice_mask, predict
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_it_reconstructs_the_real_august_of_2012_under_clouds(july):
     coeffs[0] = np.where(land, np.nan, np.nan_to_num(field).sum(axis=1, keepdims=True) / sea)
     parallels = Climatology(coeffs, data.grid)
     baselines = Baselines(parallels, {name: BASELINES[name](parallels) for name in ("mean", "climatology")})
-    table = table_of(data, replace(load_model("pretrained"), climatology=parallels), baselines)
+    table = table_of(data, replace(load_model("pretrained"), climatology=parallels, fallback=None), baselines)
     unseen = {name: mae(table, name, "observations", "0") for name in table}
     assert unseen["model"] < 0.6 * unseen["mean"] == 0.6 * unseen["climatology"]
     assert mae(table, "model") < 0.15 * mae(table, "climatology")
@@ -93,3 +95,38 @@ def test_it_reads_a_source_on_another_grid(tmp_path):
     ((_, estimate),) = estimate_months(trained.model, trained.model_inputs(data), trained.settings)
     error = np.abs(estimate.mean - data.target)[:, ~data.land]
     assert error.mean() < 1.0
+
+
+def test_in_ice_and_without_a_day_it_is_not_worse_than_climatology(july):
+    trained = load_model("pretrained")
+    estimate = estimate_all(trained, july)
+    assert np.nanmin(estimate.mean) >= np.float32(FREEZING_C)
+    ice = ice_mask(july, estimate.mean)
+    assert ice[july.ice > ICE_FRACTION].all()
+    assert not estimate.is_climatology.any()
+
+    blind = replace(july, daily=np.full_like(july.daily, np.nan))
+    unseen = estimate_all(trained, blind)
+    climatology = shipped_baselines().predict(blind)["climatology"]
+    table = score_table(score(july, {"model": unseen.mean, "climatology": climatology}))
+    assert mae(table, "model") <= 1.001 * mae(table, "climatology")
+    assert (unseen.is_climatology == ~july.land).all()
+
+
+@pytest.mark.parametrize("rows", [slice(120, 136), slice(126, 129)], ids=["the Mediterranean", "three rows"])
+def test_it_reconstructs_a_small_sea(july, rows):
+    """16 × 42 cells: fewer rows than its windows share, and than a patch has."""
+    columns = slice(174, 216)
+    cut = {name: getattr(july, name)[..., rows, columns] for name in ("daily", "target", "ice", "land")}
+    data = replace(july, grid=LatLonGrid(july.grid.lat[rows], july.grid.lon[columns]), **cut)
+    trained = load_model("pretrained")
+    estimate = estimate_all(trained, data)
+    sea = ~data.land
+    assert sea.any()
+    error = np.abs(estimate.mean - data.target)[:, sea]
+    assert error.mean() < 0.5
+    assert np.isnan(estimate.mean[:, data.land]).all()
+    prediction = predict(trained, data)
+    np.testing.assert_allclose(prediction.estimate.mean, estimate.mean, atol=1e-5)
+    row, column = np.argwhere(sea & np.isfinite(data.daily[0]).any(axis=0))[0]
+    assert prediction.day_weights(0, row, column).sum() == pytest.approx(1.0)

@@ -168,5 +168,5 @@ def test_places_and_paddings_that_cannot_be_are_refused():
         query.close_ups(table, (0.0, 95.0), (1, 1))
     with pytest.raises(ChoiceError, match="wider than the table"):
         query.close_ups(table, (0.0, 0.0), (1, 5))
-    with pytest.raises(ChoiceError, match="choose one of force, august"):
+    with pytest.raises(ChoiceError, match="choose one of force, smooth, august"):
         query.true_table("wind", 6, 4)

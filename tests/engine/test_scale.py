@@ -76,6 +76,14 @@ def test_the_published_convention_is_its_formulas(grid: LatLonGrid, patch: tuple
     assert np.abs(features - scale_features(grid, patch).numpy()).max() > 0.1, "the conventions must differ"
 
 
+def test_the_published_area_is_that_of_the_sphere_by_hand() -> None:
+    # rows from 6.5° to 17.5° north and 12 columns, 11° between the outer centres; dx · dy is larger by 1.5e-3
+    features = scale_features(LatLonGrid.regular(1.0), (12, 12), extent="centres")[8, 0]
+    south, north = (math.sin(math.radians(value)) for value in (6.5, 17.5))
+    assert float(features[2]) == pytest.approx(math.log(RADIUS_M**2 * (north - south) * math.radians(11.0)), abs=1e-12)
+    assert float(features[0] + features[1] - features[2]) == pytest.approx(math.radians(11.0) ** 2 / 24.0, rel=0.01)
+
+
 @pytest.mark.parametrize("extent", ["edges", "centres"])
 def test_a_patch_over_the_date_line_is_like_any_other(extent: str) -> None:
     lat = np.arange(40.0, 48.0)

@@ -166,7 +166,7 @@ def test_every_field_is_documented():
         ({"padding": 5, "width": 3}, "at most 3"),
         ({"padding": -1}, "greater than or equal to 0"),
         ({"topology": "cube"}, "'sphere', 'torus' or 'clamp'"),
-        ({"target": "wind"}, "'force' or 'august'"),
+        ({"target": "wind"}, "'force', 'smooth' or 'august'"),
         ({"sample_fraction": 1.0}, "less than 1"),
         ({"sample_fraction": 0}, "greater than 0"),
         ({"iterations": 0}, "greater than or equal to 1"),
@@ -178,3 +178,20 @@ def test_settings_that_cannot_be_are_told_in_words(settings, expected):
     with pytest.raises(ConfigError) as refusal:
         RunConfig.checked({"settings": {"task": "table", **settings}})
     assert expected in str(refusal.value)
+
+
+def test_the_sphere_wins_on_a_smooth_field_and_not_at_the_kink_of_the_other(tmp_path):
+    """What the page says where topologies are compared: errors by field and topology, all and near the poles."""
+    errors, at_poles = {}, {}
+    for name, topology in itertools.product(("force", "smooth"), ("sphere", "torus")):
+        folder = tmp_path / f"{name}-{topology}"
+        folder.mkdir()
+        settings = TableSettings(target=name, topology=topology, iterations=100)
+        fit_table(settings, context(folder, settings))
+        result, known = read_checkpoint(folder / "table.safetensors"), target(name)
+        error = np.abs(result.arrays["learned"] - known.values).mean(axis=-1)
+        polar = (np.abs(known.lat) > 75.0)[:, None] & ~result.arrays["sampled"]
+        errors[name, topology], at_poles[name, topology] = result.metadata["test_l1"], error[polar].mean()
+    assert errors["smooth", "sphere"] < 0.7 * errors["smooth", "torus"]
+    assert at_poles["smooth", "sphere"] < 0.5 * at_poles["smooth", "torus"]
+    assert at_poles["force", "torus"] < at_poles["force", "sphere"]

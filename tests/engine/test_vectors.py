@@ -5,7 +5,7 @@ import pytest
 
 from engine.data import land_mask
 from engine.data.august import august_sst
-from engine.data.vectors import TARGETS, force, force_field, target
+from engine.data.vectors import TARGETS, force, force_field, smooth, target
 from engine.embedding import Embedding2d
 from engine.errors import ChoiceError, DataError
 from engine.sphere import LatLonGrid, great_circle_km
@@ -76,7 +76,7 @@ def test_the_nearest_baseline_takes_the_nearest_sampled_point_on_the_sphere():
 
 
 def test_an_unknown_field_is_refused():
-    with pytest.raises(ChoiceError, match="choose one of force, august"):
+    with pytest.raises(ChoiceError, match="choose one of force, smooth, august"):
         target("wind")
 
 
@@ -107,3 +107,13 @@ def test_a_cartopy_without_its_file_is_told(monkeypatch):
     monkeypatch.setattr("engine.data.august._FILE", "data/netcdf/none.nc")
     with pytest.raises(DataError, match="reinstall cartopy"):
         august_sst.__wrapped__()
+
+
+def test_the_smooth_field_goes_on_over_the_poles_and_the_guide_s_does_not() -> None:
+    """Along a meridian over the pole the slope goes on, or turns round: (latitude, longitude) before and behind it."""
+    step, lon = 0.01, np.array([20.0])
+    before, pole, behind = ((90.0 - step, lon), (90.0, lon), (90.0 - step, lon + 180.0))
+    for function, turns in ((smooth, False), (force, True)):
+        values = [function(np.array([lat]), at)[0] for lat, at in (before, pole, behind)]
+        slopes = (values[1] - values[0]) / np.deg2rad(step), (values[2] - values[1]) / np.deg2rad(step)
+        assert bool(np.abs(slopes[1] - slopes[0]).max() > 1.0) is turns

@@ -112,12 +112,30 @@ def test_a_window_larger_than_the_grid_takes_the_patches_that_fit():
         ((10, 16), 0, (4, 4), "patch height 4 does not divide a window height of 10 .* 8 or 12"),
         ((16, 3), 0, (4, 4), "patch width 4 does not divide a window width of 3 .* 4"),
         ((8, 16), 8, (4, 4), "overlap of 8 cells .* overlap < 8"),
-        ((60, 60), 0, (60, 60), "patch height 60 is larger than the grid's 36"),
     ],
 )
 def test_windows_that_cannot_be_are_told_in_words(size, overlap, patch, message):
     with pytest.raises(ChoiceError, match=message):
         Windows.of(GLOBE, size, overlap, patch)
+
+
+@pytest.mark.parametrize("lat", [np.arange(30.5, 46.0), np.arange(-45.5, -43.0), np.arange(87.5, 90.0), np.arange(2.0)])
+def test_a_small_sea_is_covered_whole(lat):
+    """16 rows under windows that share 16, or fewer rows than a patch has: the rest of the window is land."""
+    grid = LatLonGrid(lat, np.arange(-5.5, 36.5))
+    windows = Windows.of(grid, (60, 120), 16, (4, 4))
+    field = np.random.default_rng(0).normal(15.0, 5.0, (2, *grid.shape)).astype(np.float32)
+    stitcher = Stitcher(windows, (2,))
+    for corner in windows.corners:
+        window, land = windows.cut(field, corner), windows.cut(np.zeros(grid.shape, bool), corner)
+        assert window.shape[1:] == land.shape == windows.coordinates(corner).shape == windows.size
+        np.testing.assert_array_equal(np.isnan(window[0]), land)
+        assert set(np.round(windows.coordinates(corner).lat[~land.all(axis=1)], 6)) <= set(lat)
+        stitcher.add(corner, window)
+    np.testing.assert_array_equal(stitcher.field, field)
+    if grid.shape[0] < 4:
+        with pytest.raises(ChoiceError, match="a patch is larger than the grid's"):
+            windows.likely_corners(np.ones(grid.shape))
 
 
 def test_a_world_without_sea_is_refused():

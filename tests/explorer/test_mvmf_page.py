@@ -448,9 +448,9 @@ def test_areas_have_three_figures(km2: float, expected: str) -> None:
     assert text.area(km2) == expected
 
 
-def test_a_region_of_a_few_cells_is_an_upper_bound() -> None:
+def test_a_region_of_a_few_cells_is_drawn_larger_than_it_is() -> None:
     sentence, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 3091.0, 1))
-    assert "at most 3\u202f090 km²: one cell" in sentence
+    assert sentence.endswith("lies in 3\u202f090 km²; the map draws it larger, in one cell.")
     assert caution
     sentence, caution = text.region_sentence(Region(0.5, np.zeros((1, 1), bool), 212_345.0, 70))
     assert sentence.startswith("50 % of the probability lies in 212\u202f000 km²")

@@ -123,3 +123,16 @@ def test_the_lowest_error_is_marked_only_when_all_are_known() -> None:
     }
     rows = dict(text.topology_rows({"sphere": 0.3, "torus": 0.2, "clamp": 0.4}, "°C"))
     assert rows["Test points, torus"] == "0.2 °C · lowest"
+
+
+def test_both_synthetic_fields_stand_beside_each_other() -> None:
+    model = TableModel({})
+    assert model.compared == ("force", "smooth")
+    assert model.settings_with("torus", "smooth").target == "smooth"
+    model.target = "august"
+    assert model.compared == ("august",)
+    errors = {"force": {"sphere": 0.083, "torus": 0.072}, "smooth": {"sphere": 0.02, "torus": 0.05}}
+    rows = dict(text.compared_rows(errors, "1"))
+    assert rows["Kink at the poles: test points, torus"] == "0.072 · lowest"
+    assert rows["Smooth: test points, sphere"] == "0.02 · lowest"
+    assert "the torus may have the lower error" in text.TOPOLOGIES_SENTENCE

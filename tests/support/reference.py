@@ -173,5 +173,6 @@ def published_scale(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     dlat, dlon = np.deg2rad(np.ptp(lat)), np.deg2rad(np.ptp(lon))
     dx, dy = radius * max(np.cos(np.deg2rad(lat.mean())), 1e-3) * dlon, radius * dlat
     px, py = dx / (lon.size - 1), dy / (lat.size - 1)
-    sizes = [dx, dy, dx * dy, dx / dy, px, py, np.sqrt(px * py), px / py, np.pi * radius / dx, np.pi * radius / dy]
+    area = radius**2 * np.ptp(np.sin(np.deg2rad(lat))) * dlon
+    sizes = [dx, dy, area, dx / dy, px, py, np.sqrt(px * py), px / py, np.pi * radius / dx, np.pi * radius / dy]
     return np.log(np.array(sizes) + 1e-6)

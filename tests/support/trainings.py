@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.config.expert import ExpertSettings, LandTiles
 from engine.config.sst import DemoSource, SSTSettings
 from engine.models import SpatioTemporalConfig, SpatioTemporalModel
 from engine.models.baselines import Climatology
@@ -42,6 +43,18 @@ SMALL = SSTSettings(
     epochs=3,
     samples=8,
     batch=2,
+)
+EXPERT = ExpertSettings(
+    tiles=LandTiles(size=8),
+    num_centres=12,
+    width=8,
+    head_degree=3,
+    epochs=3,
+    samples=64,
+    batch=16,
+    num_validation=16,
+    num_test=16,
+    num_shown=8,
 )
 TIMED = {"time", "step", "samples_per_s", "memory_mb"}
 

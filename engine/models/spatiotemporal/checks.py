@@ -60,13 +60,29 @@ def check_place(encoder: SpatialPositionalEncoding2D, kind: str, place: Place | 
         _check_shape("place features", features, (B, N, encoder.num_features))
 
 
-def check_values(values: Tensor, message: str) -> None:
-    """:class:`DataError` where an observed value is NaN or infinite."""
-    if not bool((finite := values.isfinite()).all()):
-        wrong = int((~finite).sum())
-        raise DataError(
-            f"{wrong} of {values.numel()} {message} are NaN or infinite", "the model's window", "mark them as missing"
-        )
+def check_values(observed: Tensor, centre: Tensor, place: Place | None) -> None:
+    """:class:`DataError` where a value that is used is NaN or infinite, or a patch lies beyond a pole.
+
+    All is asked of the device at once, which waits for it a single time.
+    """
+    named = {
+        "values that are not missing are NaN or infinite": observed.isfinite(),
+        "values of the baseline are NaN or infinite": centre.isfinite(),
+    }
+    if place is not None:
+        lonlat, features = place
+        named["patch coordinates are NaN or beyond a pole"] = lonlat.isfinite() & (lonlat[..., 1:].abs() <= 90.0)
+        if features is not None:
+            named["features of the place are NaN or infinite"] = features.isfinite()
+    if bool(torch.stack([right.all() for right in named.values()]).all()):
+        return
+    for name, right in named.items():
+        if wrong := int((~right).sum()):
+            raise DataError(
+                f"{wrong} of {right.numel()} {name}",
+                "the model's window",
+                "mark missing values as missing, and give finite places within ±90°",
+            )
 
 
 def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -153,20 +153,25 @@ class SpatioTemporalModel(nn.Module):
         baseline: Tensor | None = None,
         *,
         attention: bool = True,
+        check: bool = True,
     ) -> Reconstruction:
-        """The same with the standard deviation and all weights; ``month_attention`` only if ``attention``."""
+        """The same with the standard deviation and all weights; ``month_attention`` only if ``attention``.
+
+        ``check=False`` trusts the values: training and inference in windows, whose days were checked when they were
+        read, do not wait for an accelerator then.
+        """
         config = self.config
         check_window(config, daily, missing, land, padded, phases, baseline)
         num_places = daily.shape[-2] // config.patch[1] * (daily.shape[-1] // config.patch[2])
         check_place(self.place, config.encoder, place, daily.shape[0], num_places)
         valid = ~(missing[:, 0] | land[:, None, None] | padded[..., None, None])
         observed = daily[:, 0].masked_fill(~valid, 0.0)
-        check_values(observed, "values that are not missing")
         if baseline is None:
             centre = observed.new_full((1, 1, 1, 1), config.offset_celsius)
         else:
             centre = baseline.masked_fill(land[:, None], 0.0)
-            check_values(centre, "values of the baseline")
+        if check:
+            check_values(observed, centre, place)
         values = ((observed - centre[:, :, None]) / config.scale_kelvin).masked_fill(~valid, 0.0)
         days = Days(values, valid.to(values.dtype), land, padded, phases).whole_patches(config.patch[0])
         return self.reconstruct(days, centre, place, attention)

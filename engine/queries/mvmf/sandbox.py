@@ -136,7 +136,7 @@ class Mixture:
         mass = self._mixture.cell_mass(grid)
         regions: list[Region] = []
         for level in LEVELS:
-            mask, area = credible_region(mass, grid, level)
+            mask, area = credible_region(mass, grid, level, self._mixture)
             regions.append(Region(level, mask.numpy(), area, int(mask.sum())))
         entropy = float(self._mixture.entropy())
         return MixtureSummary(_field(grid, mass), tuple(regions), entropy, math.exp(entropy) * _EARTH_KM**2)

@@ -104,7 +104,8 @@ def month_netcdf(month: MonthResult) -> bytes:
     from engine.training.sst.cf import month_dataset, write_months
 
     std = None if month.std is None else month.std[None]
-    dataset = month_dataset(month.data, month.estimates["model"][None], std, month_origin(month.request))
+    estimate, origin = month.estimates["model"][None], month_origin(month.request)
+    dataset = month_dataset(month.data, estimate, std, month.is_climatology[None], origin)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
         write_months(path, [dataset]).close()

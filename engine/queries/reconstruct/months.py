@@ -71,6 +71,9 @@ class MonthResult:
         titles: names of the estimates on screen.
         std: predicted standard deviation, K; None where the model predicts none.
         climatology: of this month, from the training years of the model.
+        is_climatology: (H, W) True = nothing was observed in any window over the cell: the model's estimate is the
+            climatology there. All of the sea in a month without observations.
+        ice: (H, W) True = the estimate is a temperature below ice; it is never below the freezing point.
         hidden: (H, W) True = under a drawn cloud.
         in_stripes: whether days were withheld in stripes, because no other month could provide clouds.
         knows_truth: whether the target is that of the source.
@@ -85,6 +88,8 @@ class MonthResult:
     titles: dict[str, str]
     std: Singles | None
     climatology: Singles
+    is_climatology: Mask
+    ice: Mask
     hidden: Mask
     in_stripes: bool
     knows_truth: bool
@@ -227,6 +232,7 @@ def prediction_of(request: MonthRequest, progress: Progress) -> tuple[Any, Any, 
 
 def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
     from engine.models.baselines import observed_months
+    from engine.training.sst.tiled_prediction import ice_mask
 
     prediction, holdout, index = prediction_of(request, progress)
     progress(0.95, "Computing the baselines")
@@ -250,6 +256,8 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
         titles={"model": "Model", **model.title},
         std=None if estimate.std is None else estimate.std[index],
         climatology=np.where(data.land, np.float32(np.nan), prediction.inputs.climatology[request.month - 1]),
+        is_climatology=estimate.is_climatology[index],
+        ice=ice_mask(data, estimate.mean[index : index + 1])[0],
         hidden=hidden,
         in_stripes=holdout.pattern == "swath",
         knows_truth=model_source(request).monthly is not None,

@@ -26,6 +26,7 @@ from engine.training.expert.data_module import ExpertDataModule, is_placed
 from engine.training.expert.model_bundle import predict_beliefs
 from engine.training.expert.prior import Prior, temper
 from engine.training.trainer import Clock, Metrics, Trainer, TrainingModule, TrainingTask, flat_state, load_weights
+from engine.typed import numbers
 
 CHECKPOINT_S = 5.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
@@ -86,7 +87,8 @@ class ExpertModule(TrainingModule):
         loss = self.loss(self.model(torch.tensor(batch.pixels, device=self.device)), batch)
         loss.total.backward()  # pyright: ignore[reportUnknownMemberType]
         names = ("train_loss", "train_place", "train_climate", "train_date")
-        return {name: float(part.detach()) for name, part in zip(names, loss, strict=True)}
+        # one transfer from the device for all of them
+        return dict(zip(names, numbers(torch.stack(loss).detach()), strict=True))
 
     def loss(self, belief: Prediction, tiles: Tiles) -> LossTerms:
         """The loss of beliefs about tiles."""

@@ -19,26 +19,34 @@ from engine.files import write_error
 from engine.provenance import Detail, Provenance
 from engine.sphere.cf import BOUNDS, CELSIUS, DAYS, Variables, cf_grid, name_missing_values
 from engine.training.sst.model_bundle import ModelBundle
-from engine.typed import Singles
+from engine.training.sst.tiled_prediction import ice_mask
+from engine.typed import Mask, Singles
 
 _DIMS = ("time", "lat", "lon")
 
 
-def month_dataset(data: MonthlyData, mean: Singles, std: Singles | None, origin: Provenance) -> xr.Dataset:
+def month_dataset(
+    data: MonthlyData, mean: Singles, std: Singles | None, is_climatology: Mask, origin: Provenance
+) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
-    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``time``, the first day of
-    the month, with ``time_bounds``; ``lat`` and ``lon``, degrees, with their bounds. The attributes are those of
-    ``origin`` (:func:`origin_of`).
+    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``ice``, 1 where the
+    temperature is that below ice (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where
+    nothing was observed far around, so that ``sst`` is the climatology; ``time``, the first day of the month, with
+    ``time_bounds``; ``lat`` and ``lon``, degrees, with their bounds. The attributes are those of ``origin``
+    (:func:`origin_of`).
     """
     starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
     ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
     observed = np.isfinite(data.daily).sum(axis=1, dtype=np.int16)
-    beside = "num_observations" if std is None else "sst_std num_observations"
+    beside = ["num_observations", "ice", "from_climatology", *([] if std is None else ["sst_std"])]
     named = {"long_name": "Reconstructed monthly mean sea surface temperature", "cell_methods": "time: mean"}
+    fallback = _flags("sst is the climatology", "reconstructed climatology")
     variables: Variables = {
-        "sst": (_DIMS, mean, CELSIUS | named | {"ancillary_variables": beside}),
+        "sst": (_DIMS, mean, CELSIUS | named | {"ancillary_variables": " ".join(beside)}),
         "num_observations": (_DIMS, observed, _ancillary("number_of_observations", "number of days observed", "1")),
+        "ice": (_DIMS, ice_mask(data, mean).astype(np.int8), _flags("sea ice", "open_water ice")),
+        "from_climatology": (_DIMS, is_climatology.astype(np.int8), fallback),
         "time": ("time", np.array(starts, "datetime64[s]"), _TIME),
         "time_bounds": (("time", BOUNDS), np.array([starts, ends], "datetime64[s]").T, {}),
         **cf_grid(data.grid),
@@ -96,6 +104,10 @@ def origin_of(
 
 def _start(year: int, month: int) -> np.datetime64:
     return np.datetime64(f"{year:04d}-{month:02d}-01")
+
+
+def _flags(long_name: str, meanings: str) -> dict[str, Any]:
+    return {"long_name": long_name, "flag_values": np.array([0, 1], np.int8), "flag_meanings": meanings}
 
 
 def write_months(path: Path, months: Iterable[xr.Dataset]) -> xr.Dataset:

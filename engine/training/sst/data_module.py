@@ -73,7 +73,7 @@ class SSTDataModule:
             source,
             samples,
             validation,
-            ModelInputs.of(validation.data, climatology, windows, positions),
+            ModelInputs.of(validation.data, climatology, windows, positions, baselines.climatology),
             data["test"],
             baselines,
             errors,

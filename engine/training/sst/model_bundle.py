@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -20,9 +21,10 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
-from engine.errors import ConfigError, DataError, StoreError
+from engine.errors import ConfigError, DataError, EngineError, StoreError
+from engine.formats.npz import read_npz
 from engine.models import SpatioTemporalModel
-from engine.models.baselines import Climatology
+from engine.models.baselines import Baselines, Climatology
 from engine.models.spatiotemporal.estimate import count_parameters
 from engine.provenance import code_version
 from engine.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
@@ -58,6 +60,8 @@ class ModelBundle:
         seed: of that run.
         basis: what its position embedding is made of; None for other encoders.
         climatology: subtracted from the days; on the grid it was trained on.
+        fallback: the climatology that the baselines know, of more years, for what no window has an observation of; it
+            lies beside the model's file (:func:`load_model`). None: ``climatology``.
         scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
     """
 
@@ -67,6 +71,7 @@ class ModelBundle:
     basis: HarmonicBasis | None
     climatology: Climatology
     scores: dict[str, Any]
+    fallback: Climatology | None = None
 
     @cached_property
     def key(self) -> str:
@@ -80,8 +85,13 @@ class ModelBundle:
         """``data`` as the model reads it, on whatever grid it lies."""
         settings = self.settings
         windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
-        climatology = on_grid(self.climatology, data.grid, data.land)
-        return ModelInputs.of(data, climatology, windows, PatchPositions(settings.model, windows, self.basis))
+        climatology, fallback = (
+            None if known is None else on_grid(known, data.grid, data.land)
+            for known in (self.climatology, self.fallback)
+        )
+        assert climatology is not None
+        positions = PatchPositions(settings.model, windows, self.basis)
+        return ModelInputs.of(data, climatology, windows, positions, fallback)
 
     def save(self, path: Path) -> None:
         """Write everything as safetensors, whole or not at all."""
@@ -160,11 +170,23 @@ def load_model(path_or_run: str | Path) -> ModelBundle:
         StoreError: there is none, or the file is damaged, of another version or architecture.
     """
     if str(path_or_run) == "pretrained":
-        return ModelBundle.load(asset(PRETRAINED))
-    path = Path(path_or_run)
-    if not path.exists() and len(path.parts) == 1:
-        path = runs_folder() / path
-    return ModelBundle.load(RunFolder(path).model if path.is_dir() else path)
+        path, baselines = asset(PRETRAINED), asset(PRETRAINED_BASELINES)
+    else:
+        path = Path(path_or_run)
+        if not path.exists() and len(path.parts) == 1:
+            path = runs_folder() / path
+        path = RunFolder(path).model if path.is_dir() else path
+        baselines = RunFolder(path.parent).baselines
+    return replace(ModelBundle.load(path), fallback=_climatology_of(baselines))
+
+
+def _climatology_of(baselines: Path) -> Climatology | None:
+    """The climatology that baselines in a file know; None where there is none, or it cannot be read."""
+    if not baselines.is_file():
+        return None
+    with suppress(EngineError, LookupError, ValueError, TypeError):  # damaged, or it lacks an array
+        return Baselines.from_state_dict(read_npz(baselines)).climatology
+    return None
 
 
 def stored_precision(climatology: Climatology) -> Climatology:

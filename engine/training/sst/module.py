@@ -36,7 +36,7 @@ class _MeanAndStd(nn.Module):
         self.model = model
 
     def forward(self, *inputs: Any) -> tuple[Tensor, Tensor | None]:
-        output = self.model.forward_details(*inputs, attention=False)
+        output = self.model.forward_details(*inputs, attention=False, check=False)
         return output.mean, output.std
 
 

@@ -106,7 +106,7 @@ def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evalu
     climatology = Climatology.fit(list(observed_months(read("climatology"))), source.land, source.grid)
     baselines = Baselines.fit(read("climatology", "train"), read("validation"))
     holdout = HoldOutSet.of(read("test"), settings.withheld_fraction, seed)
-    mean, std = estimate_all(replace(bundle, climatology=climatology), holdout.data)
+    mean, std, _ = estimate_all(replace(bundle, climatology=climatology, fallback=baselines.climatology), holdout.data)
     estimates = {"model": mean, **baselines.predict(holdout.data)}
     by_month = {month: climatology.at(month) for month in range(1, 13)}
     sums = score(holdout.data, estimates, num_withheld=holdout.num_withheld, climatology=by_month)

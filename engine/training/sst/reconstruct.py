@@ -144,7 +144,7 @@ def _reconstructed(
         data = prepare(source, block[0], block[-1])
         sample = data if len(block) == size else prepare(source, months[-size:][0], block[-1])
         estimate = remember(str(block[0]), partial(_estimate, bundle, sample, len(block)))
-        yield month_dataset(data, estimate.mean, estimate.std, origin)
+        yield month_dataset(data, estimate.mean, estimate.std, estimate.is_climatology, origin)
 
 
 def _estimate(bundle: ModelBundle, sample: MonthlyData, count: int) -> MonthlyEstimate:
@@ -187,10 +187,10 @@ def _remember(run: RunContext, key: str, month: str, compute: Callable[[], Month
         with suppress(DataError, KeyError):  # a damaged part is computed again
             kept = read_npz(path)
             if str(kept["key"]) == key:
-                return MonthlyEstimate(kept["mean"], kept.get("std"))
+                return MonthlyEstimate(kept["mean"], kept.get("std"), kept["is_climatology"])
     estimate = compute()
     std = {} if estimate.std is None else {"std": estimate.std}
-    run.save(path, key=np.array(key), mean=estimate.mean, **std)
+    run.save(path, key=np.array(key), mean=estimate.mean, is_climatology=estimate.is_climatology, **std)
     return estimate
 
 

@@ -75,13 +75,22 @@ class ModelInputs:
     """(12, H, W), the climatology of every month of the year, °C; 0 on land"""
     windows: Windows
     positions: PatchPositions
+    fallback: NDArray[np.float32]
+    """(12, H, W), the same of more years where it is known: what a month without observations is taken to be"""
 
     @classmethod
     def of(
-        cls, data: MonthlyData, climatology: Climatology, windows: Windows, positions: PatchPositions
+        cls,
+        data: MonthlyData,
+        climatology: Climatology,
+        windows: Windows,
+        positions: PatchPositions,
+        fallback: Climatology | None = None,
     ) -> ModelInputs:
-        """The months of ``data`` as differences from ``climatology``."""
-        return cls(data, np.nan_to_num(climatology.at(np.arange(1, 13))), windows, positions)
+        """The months of ``data`` as differences from ``climatology``; ``fallback`` is the same where it is None."""
+        own = np.nan_to_num(climatology.at(np.arange(1, 13)))
+        other = own if fallback is None else np.nan_to_num(fallback.at(np.arange(1, 13)))
+        return cls(data, own, windows, positions, other)
 
     @cached_property
     def sea_corners(self) -> tuple[Corner, ...]:
@@ -93,7 +102,7 @@ class ModelInputs:
         span = slice(months.start, months.stop)
         daily = self.windows.cut(self.data.daily[span], corner)
         land = self.windows.cut(self.data.land, corner)
-        missing = np.isnan(daily) | land | self.data.padded[span, :, None, None]
+        missing = ~np.isfinite(daily) | land | self.data.padded[span, :, None, None]
         lonlat, features = self.positions.of(corner)
         return {
             "daily": np.where(missing, np.float32(0.0), daily)[None],

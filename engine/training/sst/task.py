@@ -22,7 +22,7 @@ from engine.runs.context import RunContext
 from engine.training.ddp import fabric_of
 from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
-from engine.training.sst.model_bundle import ModelBundle
+from engine.training.sst.model_bundle import load_model
 from engine.training.sst.module import SSTModule
 from engine.training.sst.samples import Batch, in_box
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_all, estimate_months
@@ -160,7 +160,7 @@ def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArra
 def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
     """Score the best model and all baselines on the test months, and write the tables."""
     with run.repeating():
-        bundle = ModelBundle.load(run.files.model)
+        bundle = load_model(run.files.model)
         holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
         estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
         estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data)}

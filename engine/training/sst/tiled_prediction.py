@@ -16,6 +16,7 @@ import torch
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
 from engine.models import SpatioTemporalModel
+from engine.models.baselines.observed import FREEZING_C, ICE_FRACTION
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Corner, Stitcher
@@ -27,22 +28,33 @@ _WINDOWS_AT_ONCE_ON_A_PAGE = 2  # so few that the work can be abandoned within a
 
 
 class MonthlyEstimate(NamedTuple):
-    """Reconstructed months (N, H, W) float32, °C, NaN on land, and their standard deviations or None."""
+    """Reconstructed months (N, H, W).
+
+    Attributes:
+        mean: float32, °C, not below the freezing point; NaN on land.
+        std: standard deviation, float32, K, or None.
+        is_climatology: True = no window over the cell had an observation in the month, so the mean is the climatology,
+            which is closer to the truth than a model without a day to read (0.647 against 0.689 K).
+    """
 
     mean: Singles
     std: Singles | None
+    is_climatology: Mask
 
     def months(self, months: slice) -> MonthlyEstimate:
         """Some of the months."""
-        return MonthlyEstimate(self.mean[months], None if self.std is None else self.std[months])
+        std = None if self.std is None else self.std[months]
+        return MonthlyEstimate(self.mean[months], std, self.is_climatology[months])
 
 
 class WindowPrediction(NamedTuple):
-    """Of one window: mean and standard deviation (M, h, w), and weights (M, t, h/Ph, w/Pw) of the tokens."""
+    """Of one window: mean and standard deviation (M, h, w), weights (M, t, h/Ph, w/Pw) of the tokens, and whether the
+    mean of a month (M,) is the climatology because nothing was observed in it."""
 
     mean: Singles
     std: Singles | None
     day_weights: Singles
+    is_climatology: Mask
 
 
 def predict_windows(
@@ -67,27 +79,38 @@ def predict_windows(
         if progress is not None:
             progress(first / len(corners))
         chosen = corners[first : first + batch_size]
-        batch = Batch.of([inputs.window(months, corner) for corner in chosen], device)
+        windows = [inputs.window(months, corner) for corner in chosen]
+        batch = Batch.of(windows, device)
         low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
         with torch.inference_mode(), low:
-            output = model.forward_details(*batch.inputs(), attention=False)
-        means, weights = _array(output.mean), _array(output.day_weights)
+            output = model.forward_details(*batch.inputs(), attention=False, check=False)
+        unseen: list[Mask] = [np.all(window["missing"][0], axis=(1, 2, 3)) for window in windows]
+        numbers = inputs.data.months[months.start : months.stop] - 1
+        means = [
+            np.maximum(
+                np.where(empty[:, None, None], inputs.windows.cut(inputs.fallback, corner)[numbers], mean),
+                np.float32(FREEZING_C),
+            )
+            for empty, corner, mean in zip(unseen, chosen, _array(output.mean), strict=True)
+        ]
         stds = [None] * len(chosen) if output.std is None else list(_array(output.std))
-        yield from zip(chosen, map(WindowPrediction, means, stds, weights), strict=True)
+        yield from zip(chosen, map(WindowPrediction, means, stds, _array(output.day_weights), unseen), strict=True)
 
 
 def stitch(inputs: ModelInputs, num_months: int, windows: Iterable[tuple[Corner, WindowPrediction]]) -> MonthlyEstimate:
     """Whole months of predicted windows; overlaps are blended (:class:`Stitcher`)."""
     mean, std = (Stitcher(inputs.windows, (num_months,)) for _ in range(2))
     has_std = False
+    seen = np.zeros((num_months, *inputs.data.grid.shape), bool)
     for corner, window in windows:
         mean.add(corner, window.mean)
+        mean.mark(corner, seen, ~window.is_climatology)
         if window.std is not None:
             has_std = True
             std.add(corner, window.std)
     for stitcher in (mean, std):
         stitcher.field[:, inputs.data.land] = np.nan
-    return MonthlyEstimate(mean.field, std.field if has_std else None)
+    return MonthlyEstimate(mean.field, std.field if has_std else None, ~seen & ~inputs.data.land)
 
 
 def estimate_months(
@@ -121,7 +144,11 @@ def estimate_all(
     inputs = bundle.model_inputs(data)
     blocks = [block for _, block in estimate_months(bundle.model, inputs, bundle.settings, progress=progress)]
     stds = [block.std for block in blocks if block.std is not None]
-    return MonthlyEstimate(np.concatenate([block.mean for block in blocks]), np.concatenate(stds) if stds else None)
+    return MonthlyEstimate(
+        np.concatenate([block.mean for block in blocks]),
+        np.concatenate(stds) if stds else None,
+        np.concatenate([block.is_climatology for block in blocks]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +226,12 @@ def predict(
     windows = kept | dict(predicted)
     # in the order of the corners, so that overlaps are blended as when all are predicted at once
     return TiledPrediction(bundle, inputs, {corner: windows[corner] for corner in inputs.sea_corners})
+
+
+def ice_mask(data: MonthlyData, mean: Singles) -> Mask:
+    """(N, H, W), True = ice: where the source says so for more than 15 % of the month's days, and where the
+    reconstruction stands at the freezing point. A temperature there is that of the water below."""
+    return (data.ice > ICE_FRACTION) | (mean <= np.float32(FREEZING_C))
 
 
 def _array(values: Any) -> Singles:

@@ -36,7 +36,7 @@ class Windows:
 
     Attributes:
         grid: the cells.
-        size: (h, w), within the grid.
+        size: (h, w), within the grid; a patch's, where the grid is smaller than a patch.
         overlap: cells that neighbouring windows share at least, less than h and w.
     """
 
@@ -46,30 +46,36 @@ class Windows:
 
     @classmethod
     def of(cls, grid: LatLonGrid, size: tuple[int, int], overlap: int, patch: tuple[int, int]) -> Windows:
-        """Windows of ``size`` or, on a smaller grid, of the most patches that fit.
+        """Windows of ``size`` or, on a smaller grid, of the most patches that fit, with half of that as overlap where
+        ``overlap`` would leave them nothing of their own.
+
+        A grid of fewer rows or columns than a patch lies in windows of one patch, whose other cells are land.
 
         Raises:
-            ChoiceError: a patch that does not divide the window or is larger than the grid; an overlap that leaves a
-                window nothing of its own.
+            ChoiceError: a patch that does not divide the window; an overlap that leaves a window nothing of its own.
         """
-        fitted = tuple(
-            _fitted(wanted, length, side, name)
-            for wanted, length, side, name in zip(size, grid.shape, patch, ("height", "width"), strict=True)
-        )
-        height, width = fitted
-        if not 0 <= overlap < min(height, width):
+        for wanted, side, name in zip(size, patch, ("height", "width"), strict=True):
+            _check_patch(wanted, side, name)
+        if not 0 <= overlap < min(size):
             raise ChoiceError(
                 f"an overlap of {overlap} cells leaves a window nothing of its own",
-                f"windows of {height} × {width} cells",
-                f"choose 0 ≤ overlap < {min(height, width)}",
+                f"windows of {size[0]} × {size[1]} cells",
+                f"choose 0 ≤ overlap < {min(size)}",
             )
-        return cls(grid, (height, width), overlap)
+        height, width = (
+            min(wanted, max(side, length // side * side))
+            for wanted, length, side in zip(size, grid.shape, patch, strict=True)
+        )
+        least = min(height, width)
+        return cls(grid, (height, width), overlap if overlap < least else least // 2)
 
     @cached_property
     def corners(self) -> tuple[Corner, ...]:
         """Windows that cover the grid, from south to north, evenly spaced."""
         height, width = self.size
         rows = _steps(self.grid.shape[0], height, self.overlap)
+        if self._short_rows:
+            rows = [-self._short_rows if self._is_padded_in_front else 0]
         closed = self.grid.is_periodic
         columns = _turns if closed else _steps
         return tuple(Corner(row, column) for row in rows for column in columns(self.grid.shape[1], width, self.overlap))
@@ -81,19 +87,49 @@ class Windows:
         return rows[:, None] * columns
 
     def cut(self, field: Array, corner: Corner) -> Array:
-        """The window (…, h, w) of ``field`` (…, H, W); columns wrap. A view where nothing wraps."""
+        """The window (…, h, w) of ``field`` (…, H, W); columns wrap. A view where nothing wraps.
+
+        Cells beyond a grid that is smaller than a patch are True in masks and NaN in fields: land without values.
+        """
         height, width = self.size
-        rows: Any = field[..., corner.row : corner.row + height, :]
+        window: Any = field[..., max(0, corner.row) : corner.row + height, :]
         beyond = corner.column + width - self.grid.shape[1]
-        if beyond <= 0:
-            return rows[..., corner.column : corner.column + width]
-        return np.concatenate((rows[..., corner.column :], rows[..., :beyond]), axis=-1)  # type: ignore[return-value]
+        if beyond <= 0 or self._short_columns:
+            window = window[..., corner.column : corner.column + width]
+        else:
+            window = np.concatenate((window[..., corner.column :], window[..., :beyond]), axis=-1)
+        if not (self._short_rows or self._short_columns):
+            return window
+        front = max(0, -corner.row)
+        around = (front, self._short_rows - front), (0, self._short_columns)
+        fill: Any = True if field.dtype == np.bool_ else np.nan
+        return np.pad(window, (*[(0, 0)] * (field.ndim - 2), *around), constant_values=fill)  # type: ignore[return-value]
 
     def coordinates(self, corner: Corner) -> LatLonGrid:
         """The window as a grid of its own."""
         height, width = self.size
         lon = self.grid.lon[0] + self.grid.lon_step * (corner.column + np.arange(width))
-        return LatLonGrid(self.grid.lat[corner.row : corner.row + height], lon)
+        lat = self.grid.lat
+        if self._short_rows:
+            step = (lat[-1] - lat[0]) / (lat.size - 1)
+            lat = lat[0] + step * (corner.row + np.arange(height))
+            return LatLonGrid(lat, lon)
+        return LatLonGrid(lat[corner.row : corner.row + height], lon)
+
+    @property
+    def _short_rows(self) -> int:
+        """Rows that the grid lacks for one patch."""
+        return max(0, self.size[0] - self.grid.shape[0])
+
+    @property
+    def _short_columns(self) -> int:
+        """Columns that the grid lacks for one patch."""
+        return max(0, self.size[1] - self.grid.shape[1])
+
+    @property
+    def _is_padded_in_front(self) -> bool:
+        """Whether the rows that lack come before the first: on the side of the equator, where there is room."""
+        return abs(self.grid.lat[0]) < abs(self.grid.lat[-1])
 
     def likely_corners(self, ocean_area: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """All corners (C, 2) a window may have, and their probabilities (C,): the ``ocean_area`` (H, W) they see.
@@ -102,9 +138,15 @@ class Windows:
         lie in fewer windows: cells there count less in training than in the scores.
 
         Raises:
-            ChoiceError: there is no ocean.
+            ChoiceError: there is no ocean, or the grid is smaller than a patch.
         """
         height, width = self.size
+        if self._short_rows or self._short_columns:
+            raise ChoiceError(
+                f"a patch is larger than the grid's {self.grid.shape[0]} × {self.grid.shape[1]} cells",
+                "the windows",
+                "choose smaller patches to train here",
+            )
         rows = np.arange(self.grid.shape[0] - height + 1)
         columns = np.arange(self.grid.shape[1] if self.grid.is_periodic else self.grid.shape[1] - width + 1)
         wrapped = np.concatenate((ocean_area, ocean_area[:, :width]), axis=1)
@@ -135,20 +177,26 @@ class Stitcher:
     def add(self, corner: Corner, values: NDArray[np.floating[Any]]) -> None:
         """Lay a window (…, h, w) over what there is."""
         for there, here in self._pieces(corner):
-            taper = self._windows.taper[:, here]
+            taper = self._windows.taper[*here]
             self._weight[there] += taper
             mean = self._mean[..., *there]
-            mean += (values[..., here] - mean) * (taper / self._weight[there]).astype(np.float32)
+            mean += (values[..., *here] - mean) * (taper / self._weight[there]).astype(np.float32)
 
-    def _pieces(self, corner: Corner) -> Iterator[tuple[tuple[slice, slice], slice]]:
-        """The parts of a window on either side of the seam: where in the field, and which of its columns."""
+    def mark(self, corner: Corner, field: NDArray[np.bool_], values: NDArray[np.bool_]) -> None:
+        """Set the cells of a window in ``field`` (M, H, W) True for the months whose ``values`` (M,) are True."""
+        for there, _ in self._pieces(corner):
+            field[..., *there] |= values[:, None, None]
+
+    def _pieces(self, corner: Corner) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+        """The parts of a window on either side of the seam: where in the field, and which of its cells."""
         height, width = self._windows.size
-        total = self._windows.grid.shape[1]
-        rows = slice(corner.row, corner.row + height)
+        num_rows, total = self._windows.grid.shape
+        rows = slice(max(0, corner.row), min(num_rows, corner.row + height))
+        own_rows = slice(rows.start - corner.row, rows.stop - corner.row)
         own = min(width, total - corner.column)
-        yield (rows, slice(corner.column, corner.column + own)), slice(0, own)
-        if own < width:
-            yield (rows, slice(0, width - own)), slice(own, width)
+        yield (rows, slice(corner.column, corner.column + own)), (own_rows, slice(0, own))
+        if own < width <= total:
+            yield (rows, slice(0, width - own)), (own_rows, slice(own, width))
 
     @property
     def field(self) -> NDArray[np.float32]:
@@ -156,7 +204,7 @@ class Stitcher:
         return self._mean
 
 
-def _fitted(wanted: int, length: int, side: int, name: str) -> int:
+def _check_patch(wanted: int, side: int, name: str) -> None:
     if wanted % side:
         near = [size for size in (wanted // side * side, wanted // side * side + side) if size]
         raise ChoiceError(
@@ -164,16 +212,11 @@ def _fitted(wanted: int, length: int, side: int, name: str) -> int:
             "the windows",
             f"choose a window {name} of {' or '.join(map(str, near))}",
         )
-    if side > length:
-        raise ChoiceError(
-            f"patch {name} {side} is larger than the grid's {length} cells", "the windows", "choose smaller patches"
-        )
-    return min(wanted, length // side * side)
 
 
 def _steps(length: int, size: int, overlap: int) -> list[int]:
     """Evenly spaced starts that cover a line of ``length`` cells, the first at 0 and the last at its end."""
-    count = 1 + math.ceil((length - size) / (size - overlap))
+    count = 1 + max(0, math.ceil((length - size) / (size - overlap)))
     return [round((length - size) * i / max(1, count - 1)) for i in range(count)]
 
 

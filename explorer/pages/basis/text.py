@@ -56,7 +56,7 @@ def limit_sentence(max_fit_degree: int) -> str:
 
 def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> list[Sentence]:
     """What the spectrum means for the choice of K."""
-    count = config.num_components
+    count = min(config.num_components, len(spectrum.mean_degree))
     kept = 100 * spectrum.explained[:count].sum()
     sentences = [
         (f"{count} of {len(spectrum.explained)} components explain {kept:.1f} % of the variance.", False),
@@ -65,6 +65,8 @@ def spectrum_sentences(config: BasisConfig, spectrum: EigenvalueSpectrum) -> lis
     # over the whole sphere every K ends within a degree; elsewhere only a split group of equal eigenvalues matters
     if config.domain.kind == "sphere" or not spectrum.is_cut_clean:
         sentences.append((spectrum.cut_text, not spectrum.is_cut_clean))
+    if spectrum.rank_text is not None:
+        sentences.append((spectrum.rank_text, config.num_components > count))
     return sentences
 
 
@@ -95,6 +97,8 @@ def accuracy_sentences(passport: Mapping[str, Any]) -> list[Sentence]:
         (passport["precision"]["text"], bool(passport["precision"]["unstable"])),
         (passport["cut"]["text"], not passport["cut"]["clean"]),
     ]
+    if passport["rank_text"] is not None:
+        sentences.append((passport["rank_text"], False))
     note = passport["resolution_note"]
     return sentences if note is None else [*sentences, (f"On the grid of the fit, {note}.", True)]
 

@@ -44,7 +44,7 @@ def region_sentence(region: Region) -> Sentence:
     level = f"{100 * region.level:g} % of the probability"
     if region.num_cells < FEW_CELLS:
         cells = "one cell" if region.num_cells == 1 else f"{region.num_cells} cells"
-        return f"{level} lies in at most {area(region.area_km2)}: {cells} of the map, its resolution limit.", True
+        return f"{level} lies in {area(region.area_km2)}; the map draws it larger, in {cells}.", True
     return f"{level} lies in {area(region.area_km2)}, {like(region.area_km2)}.", False
 
 
@@ -68,8 +68,7 @@ def region_readout(summary: MixtureSummary) -> list[LabelledValue]:
 def split_area(region: Region) -> tuple[str, str]:
     """Number and unit."""
     value, unit = area(region.area_km2).rsplit(" ", 1)
-    at_most = "≤ " if region.num_cells < FEW_CELLS else ""
-    return f"{at_most}{value}", unit
+    return value, unit
 
 
 def ten_to(power: int) -> str:

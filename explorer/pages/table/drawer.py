@@ -6,7 +6,7 @@ from typing import Any
 
 from explorer.layout import row
 from explorer.pages.table import text
-from explorer.pages.table.model import AUGUST, BOTH, FORCE, ITERATIONS, LEARNED, RATES, TRUE, TableModel
+from explorer.pages.table.model import BOTH, ITERATIONS, LEARNED, RATES, SYNTHETIC, TRUE, TableModel
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
@@ -18,10 +18,10 @@ _TOPOLOGIES = {"Sphere": "sphere", "Torus": "torus", "Clamp": "clamp"}
 def drawer(model: TableModel, globe: Globe) -> list[Any]:
     """All controls, from the field down to the map."""
     steps, rates = {f"{count:,}": count for count in ITERATIONS}, {f"{rate:g}": rate for rate in RATES}
-    components = {text.component_name(name): name for name in ("u", "v")}
     return [
         section("Field"),
-        controls.segments(model.param.target, {"Vector field (synthetic)": FORCE, "SST, August 2012": AUGUST}),
+        controls.segments(model.param.target, {text.SHORT_NAMES[name]: name for name in model.param.target.objects}),
+        controls.sentence(model, ["target"], lambda: text.FORMULAS[model.target]),
         controls.slider(model.param.sample_percent, "Sample, % of points"),
         section("Size and edges"),
         controls.slider(model.param.width, "Columns W"),
@@ -40,6 +40,8 @@ def drawer(model: TableModel, globe: Globe) -> list[Any]:
         ),
         section("Globe"),
         controls.segments(model.param.show, {"Both": BOTH, "True": TRUE, "Learned": LEARNED}),
-        controls.only_if(model.param.target, FORCE, lambda: [controls.segments(model.param.component, components)]),
+        controls.only_if(
+            model.param.target, SYNTHETIC, lambda: [controls.segments(model.param.component, {"U": "u", "V": "v"})]
+        ),
         *map_controls(model, globe),
     ]

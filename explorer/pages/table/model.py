@@ -10,7 +10,8 @@ from engine.queries.table import PLACES
 from engine.runs import RunConfig, TableSettings
 from explorer.page_model import PageModel, address_keys
 
-FORCE, AUGUST = "force", "august"
+FORCE, SMOOTH, AUGUST = "force", "smooth", "august"
+SYNTHETIC = (FORCE, SMOOTH)
 TRUE, LEARNED, BOTH = "true", "learned", "both"
 ITERATIONS = (30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
@@ -32,7 +33,7 @@ class TableModel(PageModel):
     FIRST: ClassVar[tuple[str, ...]] = ("width", "height")
 
     # state
-    target = param.Selector(default=FORCE, objects=[FORCE, AUGUST], doc="field to learn")
+    target = param.Selector(default=FORCE, objects=[FORCE, SMOOTH, AUGUST], doc="field to learn")
     width = param.Integer(default=63, bounds=(1, 720), doc="columns of the table, W")
     height = param.Integer(default=32, bounds=(1, 360), doc="rows of the table, H")
     padding = param.Integer(default=7, bounds=(0, MAX_PADDING), doc="neighbours read on every side of a cell")
@@ -41,7 +42,7 @@ class TableModel(PageModel):
     iterations = param.Selector(default=300, objects=list(ITERATIONS))
     learning_rate = param.Selector(default=0.005, objects=list(RATES))
     show = param.Selector(default=BOTH, objects=[BOTH, TRUE, LEARNED], doc="fields on the globe")
-    component = param.Selector(default="u", objects=["u", "v"], doc="component of the vector field")
+    component = param.Selector(default="u", objects=["u", "v"], doc="component of a synthetic field")
     panel = param.Selector(default="fields", objects=list(PANELS))
     place = param.Selector(default=next(iter(PLACES)), objects=list(PLACES), doc="place of the close-ups")
 
@@ -53,7 +54,7 @@ class TableModel(PageModel):
 
     def is_enabled(self, name: str) -> bool:
         """A temperature has no components."""
-        return name != "component" or self.target == FORCE
+        return name != "component" or self.target in SYNTHETIC
 
     # derived
     @property
@@ -61,11 +62,16 @@ class TableModel(PageModel):
         """The settings of a run."""
         return self.settings_with(self.topology)
 
-    def settings_with(self, topology: str) -> TableSettings:
-        """The same with another topology."""
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The fields whose topologies are compared: of the synthetic ones both, for each favours another."""
+        return SYNTHETIC if self.target in SYNTHETIC else (self.target,)
+
+    def settings_with(self, topology: str, target: str | None = None) -> TableSettings:
+        """The same with another topology, and another field."""
         return TableSettings.model_validate(
             {
-                "target": self.target,
+                "target": target or self.target,
                 "width": self.width,
                 "height": self.height,
                 "padding": self.padding,
@@ -84,7 +90,7 @@ class TableModel(PageModel):
     @property
     def variable(self) -> str:
         """Name of the variable on the globe."""
-        return self.component if self.target == FORCE else "value"
+        return self.component if self.target in SYNTHETIC else "value"
 
     @property
     def seconds(self) -> float:

@@ -15,7 +15,7 @@ from engine.queries import table
 from engine.queries.table import BaselineScore, LossCurves, TableFields
 from explorer.layout import box, fill
 from explorer.pages.table import text
-from explorer.pages.table.model import FORCE, TOPOLOGIES, TableModel
+from explorer.pages.table.model import SYNTHETIC, TOPOLOGIES, TableModel
 from explorer.plots import table as figures
 from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
@@ -45,14 +45,14 @@ _MIN_CELLS = 3  # minimum size of a close-up each way
 
 @dataclass(frozen=True, eq=False)
 class TableState:
-    """The results of the choice so far: the true field, the learned field, and the errors by topology."""
+    """The results of the choice so far: the true field, the learned field, and the errors by field and topology."""
 
     true: xr.Dataset
     fields: TableFields | None = None
     losses: LossCurves | None = None
     last: Mapping[str, float] = field(default_factory=dict)
     baseline: BaselineScore | None = None
-    errors: Mapping[str, float | None] = field(default_factory=dict)
+    errors: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     is_over: bool = False
 
     @property
@@ -83,7 +83,7 @@ class TablePanel(TabbedPanel):
         self._captions = [html("") for _ in range(3)]
         self._rows = [html("<h2>The true field</h2>"), html("<h2>The learned table</h2>")]
         self._place = controls.segments(model.param.place, {name: name for name in table.PLACES})
-        self._all = controls.button("Train all three topologies", on_click=lambda _: train_all())
+        self._all = controls.button("Train all topologies", on_click=lambda _: train_all())
         self._boxes: dict[str, pn.Column] = {}
         self.parts = (box(self.segments, self.text, css=_HEAD), self.body)
         model.param.watch(lambda *_: self._state and self.show(self._state), ["panel", "place", "component"])
@@ -124,7 +124,7 @@ class TablePanel(TabbedPanel):
 
     def _field(self, name: str, data: xr.Dataset) -> Any:
         lat, lon = data["lat"].values, data["lon"].values
-        if self.model.target == FORCE:
+        if self.model.target in SYNTHETIC:
             return self.figures.pane(f"{name}-arrows", figures.arrows, lat, lon, data["u"].values, data["v"].values)
         limits = limits_of(self._state.true if self._state else data, "value")
         drawn = figures.field_map, lat, lon, data["value"].values, limits, palette("thermal")
@@ -147,8 +147,8 @@ class TablePanel(TabbedPanel):
         place, target = table.PLACES[model.place], model.target
         width, height = model.width, model.height
         learned = None if state.fields is None else state.fields.table
-        self.say(text.edges_sentence(model.place, size))
-        self._scores.object = html_table(text.topology_rows(state.errors, state.units))
+        self.say(text.edges_sentence(model.place, size), *([text.TOPOLOGIES_SENTENCE] if len(state.errors) > 1 else []))
+        self._scores.object = html_table(text.compared_rows(state.errors, state.units))
 
         def work(_: object) -> list[Any]:
             tables = [table.true_table(target, width, height), *([] if learned is None else [learned])]
@@ -159,7 +159,7 @@ class TablePanel(TabbedPanel):
     def _show_close_ups(self, state: TableState, tables: list[Any]) -> None:
         model = self.model
         component = 1 if model.variable == "v" else 0
-        colours = palette("balance" if model.target == FORCE else "thermal")
+        colours = palette("balance" if model.target in SYNTHETIC else "thermal")
         parts: list[Any] = [self._box("place", self._place)]
         for index, close_ups in enumerate(tables):
             values = np.concatenate([close_up.values[..., component].ravel() for close_up in close_ups.values()])
@@ -168,7 +168,7 @@ class TablePanel(TabbedPanel):
             named = [(name.capitalize(), close_ups[name]) for name in TOPOLOGIES]
             drawn = figures.close_ups, named, component, limits, palette("balance") if index else colours
             parts.append(self._box(f"edges-{index}", self._rows[index], self.figures.pane(f"edges-{index}", *drawn)))
-        missing = any(error is None for error in state.errors.values())
+        missing = any(error is None for of_target in state.errors.values() for error in of_target.values())
         fill(self.body, *parts, self._box("errors", self._scores, *([self._all] if missing else [])))
 
 

@@ -8,14 +8,23 @@ from engine.queries.table import BaselineScore
 from engine.queries.text import duration
 from explorer.widgets.text import LabelledValue, Sentence, number
 
-NAMES = {"force": "Vector field (synthetic)", "august": "SST of August 2012"}
-_FIELDS = {"force": "synthetic vector field", "august": "sea-surface temperature of August 2012"}
+NAMES = {
+    "force": "Vector field (synthetic)",
+    "smooth": "Smooth field (synthetic)",
+    "august": "SST of August 2012",
+}
+SHORT_NAMES = {"force": "Kink at the poles", "smooth": "Smooth", "august": "SST, August 2012"}
+FORMULAS = {
+    "force": "Synthetic, U = cos 2λ, V = sin 2φ, as in the guide of torch-geopooling.",
+    "smooth": "Synthetic, U = cos φ cos λ, V = sin φ: smooth everywhere on the sphere.",
+    "august": "Observed, the mean of August 2012.",
+}
+_FIELDS = {
+    "force": "synthetic vector field",
+    "smooth": "synthetic smooth field",
+    "august": "sea-surface temperature of August 2012",
+}
 _KM_PER_DEGREE = 111.195
-
-
-def component_name(variable: str) -> str:
-    """The component of the field on the globe."""
-    return {"u": "U = cos 2λ", "v": "V = sin 2φ", "value": "Sea-surface temperature"}[variable]
 
 
 def cell_sentence(width: int, height: int, padding: int) -> str:
@@ -87,6 +96,21 @@ _BEYOND = {
 def edges_sentence(place: str, num_cells: int) -> str:
     """The caption of the close-ups."""
     return f"{num_cells} cells each way. Beyond the dashed edge: {_BEYOND[place]}."
+
+
+TOPOLOGIES_SENTENCE = (
+    "sin 2φ comes back at a pole but goes on through a torus, so the torus may have the lower error on that field; "
+    "on the smooth field the sphere should."
+)
+
+
+def compared_rows(errors: Mapping[str, Mapping[str, float | None]], units: str) -> list[tuple[str, str]]:
+    """:func:`topology_rows` of every field that is compared."""
+    return [
+        (f"{SHORT_NAMES[target]}: {name[0].lower()}{name[1:]}" if len(errors) > 1 else name, value)
+        for target, of_target in errors.items()
+        for name, value in topology_rows(of_target, units)
+    ]
 
 
 def topology_rows(errors: Mapping[str, float | None], units: str) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.pages.table import text
 from explorer.pages.table.drawer import drawer
-from explorer.pages.table.model import BOTH, FORCE, LEARNED, TOPOLOGIES, TRUE, TableModel
+from explorer.pages.table.model import BOTH, LEARNED, SYNTHETIC, TOPOLOGIES, TRUE, TableModel
 from explorer.pages.table.panels import TablePanel, TableState, limits_of
 from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
@@ -25,7 +25,11 @@ from explorer.widgets.globe import Axes, colormap_bytes, pack_field
 
 Content = TypeVar("Content")
 
-_PREVIEW = {"force": (180, 90), "august": (360, 180)}  # columns and rows of the true field before there is a run
+_PREVIEW = {
+    "force": (180, 90),
+    "smooth": (180, 90),
+    "august": (360, 180),
+}  # columns and rows of the true field before there is a run
 _CHOICE = [
     "target", "width", "height", "padding", "topology", "sample_percent", "iterations", "learning_rate",
 ]  # fmt: skip
@@ -64,7 +68,7 @@ class TableView:
 
     def __init__(self, session: Session, model: TableModel) -> None:
         self.model = model
-        self._runs: dict[str, TableRun] = {}
+        self._runs: dict[tuple[str, str], TableRun] = {}  # by field and topology
         self._is_over = False
         self._stamp: object = None
         self._shown: TableState | None = None
@@ -93,18 +97,19 @@ class TableView:
     def _find(self) -> None:
         """Find the run of the choice and those of the other topologies, and follow them."""
         self.stage.clear_failure()
-        offers = {topology: self._offer_run(topology) for topology in TOPOLOGIES}
-        records = {topology: self.run.find(offer.config) for topology, offer in offers.items()}
-        record = records[self.model.topology]
+        chosen = self.model.target, self.model.topology
+        offers = self._offers()
+        records = {key: self.run.find(offer.config) for key, offer in offers.items()}
+        record = records[chosen]
         if record is not None and record.state == "done":
             self.run.hide()
         else:
-            self.run.show(offers[self.model.topology], record)
+            self.run.show(offers[chosen], record)
         try:
             known = {run.folder.name: run for run in self._runs.values()}
             self._runs = {
-                topology: known.get(record.id) or TableRun(REGISTRY.store.get(record.id))
-                for topology, record in records.items()
+                key: known.get(record.id) or TableRun(REGISTRY.store.get(record.id))
+                for key, record in records.items()
                 if record is not None
             }
         except EngineError as error:
@@ -115,30 +120,40 @@ class TableView:
         self._updates.turn(any(record is not None and record.state in ACTIVE for record in records.values()))
         self._read()
 
-    def _offer_run(self, topology: str) -> Offer:
-        """The training of the choice with this topology."""
+    def _offers(self) -> dict[tuple[str, str], Offer]:
+        """The trainings of the choice with every topology, on every field that is compared."""
+        return {
+            (target, topology): self._offer_run(topology, target)
+            for target in self.model.compared
+            for topology in TOPOLOGIES
+        }
+
+    def _offer_run(self, topology: str, target: str) -> Offer:
+        """The training of the choice with this topology on this field."""
         model = self.model
-        settings = model.settings_with(topology)
+        settings = model.settings_with(topology, target)
         name = f"Table {settings.width} × {settings.height}, {settings.topology}, {text.NAMES[settings.target]}"
-        invitation = text.invitation(model.target, model.sample_percent, model.iterations, model.seconds)
+        invitation = text.invitation(target, model.sample_percent, model.iterations, model.seconds)
         return Offer(RunConfig(settings=settings), name, invitation)
 
     def _train_all(self) -> None:
         """Start the missing trainings of all topologies."""
-        self.run.launch_missing([self._offer_run(topology) for topology in TOPOLOGIES])
+        self.run.launch_missing(list(self._offers().values()))
 
     def _read(self) -> None:
         """Read the runs in the background; the result is drawn if the choice is still the same."""
         if self._reading.running:
             return
         selection = target, runs, is_over = self.model.target, self._runs, self._is_over
-        run = runs.get(self.model.topology)
+        chosen = target, self.model.topology
+        run = runs.get(chosen)
+        compared = self.model.compared
 
         def work(_: object) -> TableState:
             for item in runs.values():
                 item.metrics.poll()
             errors = {
-                topology: runs[topology].last.get("test_l1") if topology in runs else None for topology in TOPOLOGIES
+                name: {topology: _error(runs.get((name, topology))) for topology in TOPOLOGIES} for name in compared
             }
             if run is None:
                 return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors)
@@ -148,9 +163,8 @@ class TableView:
             )
 
         def then(shown: TableState) -> None:
-            if selection == (self.model.target, self._runs, self._is_over) and run is self._runs.get(
-                self.model.topology
-            ):
+            now = self.model.target, self._runs, self._is_over
+            if selection == now and chosen == (self.model.target, self.model.topology):
                 self._show(run, shown)
             else:
                 self._read()
@@ -194,7 +208,7 @@ class TableView:
         pair = {TRUE: (true, None), LEARNED: (learned, None), BOTH: (true, learned)}[model.show]
         first, second = pair if pair[0] is not None else (true, None)
         low, high = limits_of(shown.true, model.variable)
-        colours = colormap_bytes("balance" if model.target == FORCE else "thermal")
+        colours = colormap_bytes("balance" if model.target in SYNTHETIC else "thermal")
         key = f"table-{model.target}-{model.variable}-{shown.iteration}"
         packed = [b"" if field is None else _packed(field, key) for field in (first, second)]
         self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
@@ -214,7 +228,10 @@ class TableView:
 
     def _learned(self, content: Callable[[RunConfig, xr.Dataset, int], Content]) -> Content | None:
         """``content`` of the learned field on screen; None before there is one."""
-        run, fields = self._runs.get(self.model.topology), None if self._shown is None else self._shown.fields
+        run, fields = (
+            self._runs.get((self.model.target, self.model.topology)),
+            None if self._shown is None else self._shown.fields,
+        )
         if run is None or fields is None or fields.learned is None:
             return None
         return content(run.config, fields.learned, fields.iteration)
@@ -224,11 +241,16 @@ class TableView:
         self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
 
     def _offer_losses(self) -> None:
-        run = self._runs.get(self.model.topology)
+        run = self._runs.get((self.model.target, self.model.topology))
         content = None
         if run is not None and run.metrics.columns:
             content = run_exports.metrics_csv(run.config, run.metrics.columns)
         self.stage.offer(f"{self._stem()}-losses.csv", content, "There are no losses yet. Train the table first.")
+
+
+def _error(run: TableRun | None) -> float | None:
+    """Error on the test points, None where there is no run or it has no step yet."""
+    return None if run is None else run.last.get("test_l1")
 
 
 def _packed(field: xr.DataArray, key: str) -> bytes:
