@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -76,13 +75,18 @@ def _without_clock(columns: Arrays) -> Arrays:
     return {str(name): frame[name][~repeats].to_numpy() for name in frame}
 
 
-def _dataset_attributes(engine: str, path: Path) -> Mapping[str, Any]:
-    with cast(Any, xr).open_dataset(path, engine=engine, decode_times=False) as dataset:
+def _open_dataset(path: Path) -> Any:
+    reader = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+    return cast(Any, xr).open_dataset(path, decode_times=False, **reader)
+
+
+def _dataset_attributes(path: Path) -> Mapping[str, Any]:
+    with _open_dataset(path) as dataset:
         return dict(dataset.attrs)
 
 
-def _dataset_arrays(engine: str, path: Path) -> Arrays:
-    with cast(Any, xr).open_dataset(path, engine=engine, decode_times=False) as dataset:
+def _dataset_arrays(path: Path) -> Arrays:
+    with _open_dataset(path) as dataset:
         return {str(name): variable.values for name, variable in dataset.variables.items()}
 
 
@@ -136,8 +140,8 @@ class _Format(NamedTuple):
 
 
 _FORMATS = {
-    ".nc": _Format(partial(_dataset_attributes, "netcdf4"), partial(_dataset_arrays, "netcdf4")),
-    ".zarr": _Format(partial(_dataset_attributes, "zarr"), partial(_dataset_arrays, "zarr")),
+    ".nc": _Format(_dataset_attributes, _dataset_arrays),
+    ".zarr": _Format(_dataset_attributes, _dataset_arrays),
     ".csv": _Format(_csv_attributes, _csv_arrays),
     ".npz": _Format(_npz_attributes, _npz_arrays),
     ".safetensors": _Format(_safetensors_attributes, _safetensors_arrays),

@@ -334,20 +334,23 @@ def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
     assert cf_faults(out) == []
 
 
-def test_what_the_command_wrote_is_made_anew_also_where_the_source_has_moved(tmp_path, home, days, capsys, monkeypatch):
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_what_the_command_wrote_is_made_anew_also_where_the_source_has_moved(
+    tmp_path, home, days, capsys, monkeypatch, ending
+):
     monkeypatch.chdir(tmp_path)
     untrained().save(tmp_path / "model.safetensors")
-    assert main(["reconstruct", "model.safetensors", days.name, "months.nc"]) == 0
+    assert main(["reconstruct", "model.safetensors", days.name, f"months{ending}"]) == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert main(["remake", "../months.nc", "again.nc"]) == 0
+    assert main(["remake", f"../months{ending}", f"again{ending}"]) == 0
     days.rename(elsewhere / "moved.nc")
     capsys.readouterr()
-    assert main(["remake", "../months.nc", "third.nc"]) == 2
+    assert main(["remake", f"../months{ending}", f"third{ending}"]) == 2
     assert "days.nc" in capsys.readouterr().err
     # the values are the same; that the file is the same cannot be known without reading all of it
-    assert main(["remake", "../months.nc", "third.nc", "--source", "moved.nc"]) == 1
+    assert main(["remake", f"../months{ending}", f"third{ending}", "--source", "moved.nc"]) == 1
     printed = capsys.readouterr().err.splitlines()
     assert [line for line in printed if "%" not in line] == [
         line for line in printed if line.startswith("the source is")

@@ -157,6 +157,20 @@ def test_a_map_of_a_file_is_made_anew_and_the_browser_gains_no_path_by_it(tmp_pa
         ocean.chosen_map(replace(choice, source=SourceChoice("path", path=str(tmp_path / "moved" / "days.nc"))))
 
 
+def test_an_upload_that_is_gone_is_replaced_by_its_file(home: Path, tmp_path: Path) -> None:
+    upload = "0" * 32 + "/days.nc"
+    (home / "uploads" / upload).parent.mkdir(parents=True)
+    write_days(home / "uploads" / upload)
+    choice = SeriesChoice(SourceChoice("upload", path=upload), (30.0, -40.0), (0, 31))
+    (tmp_path / "series.csv").write_bytes(series(choice))
+    assert remake(tmp_path / "series.csv", tmp_path / "again.csv").differences == ()
+    (home / "uploads" / upload).rename(tmp_path / "days.nc")
+    with pytest.raises(DataError):
+        remake(tmp_path / "series.csv", tmp_path / "again.csv")
+    texts = remake(tmp_path / "series.csv", tmp_path / "again.csv", str(tmp_path / "days.nc")).differences
+    assert len(texts) == 1  # the hash, which is of the file's name and time
+
+
 @pytest.mark.parametrize("calendar", ["standard", "360_day"])
 def test_the_time_of_a_map_is_that_of_its_span_in_any_calendar(calendar, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
