@@ -65,11 +65,11 @@ def test_a_public_name_computes_on_the_callers_device(name):
     expected = [leaf for leaf in tree_leaves(compute(lambda value: value)) if isinstance(leaf, torch.Tensor)]
     assert expected
     with pytest.MonkeyPatch.context() as patched, emulated_device(patched):
-        found = [
+        outputs = [
             leaf for leaf in tree_leaves(compute(lambda value: value.to(DEVICE))) if isinstance(leaf, torch.Tensor)
         ]
-    assert len(found) == len(expected)
-    for on_device, on_cpu in zip(found, expected, strict=True):
+    assert len(outputs) == len(expected)
+    for on_device, on_cpu in zip(outputs, expected, strict=True):
         if name not in ("agreement", "passport"):  # plain numbers
             assert isinstance(on_device, DeviceTensor)
         torch.testing.assert_close(values(on_device).detach(), on_cpu.detach(), rtol=1e-4, atol=1e-6, equal_nan=True)

@@ -94,9 +94,16 @@ def _geo_position_scale(on: On) -> Any:
 
 
 def _mixture_maps(on: On) -> Any:
-    one, many, points = _mixture(on), _mixture(on, 3), on(_points())
-    maps = [one.log_prob_map(GRID), one.cell_mass(GRID), many.cell_mass(GRID)]
-    return one.log_prob(points), many.log_prob(points), *maps, one.sample(4, 0), one.entropy(), many.average().logits
+    single, several, points = _mixture(on), _mixture(on, 3), on(_points())
+    maps = [single.log_prob_map(GRID), single.cell_mass(GRID), several.cell_mass(GRID)]
+    return (
+        single.log_prob(points),
+        several.log_prob(points),
+        *maps,
+        single.sample(4, 0),
+        single.entropy(),
+        several.average().logits,
+    )
 
 
 def _mixture_gradient(on: On) -> Any:
