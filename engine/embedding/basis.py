@@ -233,10 +233,10 @@ def check_sizes(max_degree: int, num_components: int) -> None:
 
 
 def _checked_domain(grid: LatLonGrid, where: Tensor | NDArray[Any] | None) -> Tensor:
-    given = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where)
-    mask = given == 1
-    if given.dtype != torch.bool and bool((wrong := ~(mask | (given == 0))).any()):
-        kinds = "NaN" if bool(given.isnan().any()) else "numbers other than 1 and 0"
+    domain = torch.ones(grid.shape, dtype=torch.bool) if where is None else torch.as_tensor(where)
+    mask = domain == 1
+    if domain.dtype != torch.bool and bool((wrong := ~(mask | (domain == 0))).any()):
+        kinds = "NaN" if bool(domain.isnan().any()) else "numbers other than 1 and 0"
         raise ChoiceError(
             f"the domain holds {kinds} in {int(wrong.sum())} of {wrong.numel()} cells",
             f"grid {grid.shape}",

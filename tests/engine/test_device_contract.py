@@ -65,11 +65,11 @@ def test_a_public_name_computes_on_the_callers_device(name):
     expected = [leaf for leaf in tree_leaves(compute(lambda value: value)) if isinstance(leaf, torch.Tensor)]
     assert expected
     with pytest.MonkeyPatch.context() as patched, emulated_device(patched):
-        found = [
+        outputs = [
             leaf for leaf in tree_leaves(compute(lambda value: value.to(DEVICE))) if isinstance(leaf, torch.Tensor)
         ]
-    assert len(found) == len(expected)
-    for on_device, on_cpu in zip(found, expected, strict=True):
+    assert len(outputs) == len(expected)
+    for on_device, on_cpu in zip(outputs, expected, strict=True):
         if name not in ("agreement", "passport"):  # plain numbers
             assert isinstance(on_device, DeviceTensor)
         torch.testing.assert_close(values(on_device).detach(), on_cpu.detach(), rtol=1e-4, atol=1e-6, equal_nan=True)
@@ -176,7 +176,7 @@ def on_device(tmp_path, settings, task):
 
 
 def test_the_geographic_expert_trains_on_the_device(tmp_path):
-    settings = EXPERT.model_copy(update={"learn_centres": True, "learn_kappa": True})
+    settings = EXPERT.model_copy(update={"learn_centres": True, "learn_kappa": True, "epochs": 1, "samples": 32})
     on_device(tmp_path, settings, train_expert)
     expert = load_expert(tmp_path)
     assert all(value.device.type == "cpu" for value in expert.model.state_dict().values())
@@ -192,7 +192,7 @@ def test_a_reconstruction_trains_is_scored_and_used_on_the_device(tmp_path, monk
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(data_module, "open_source", lambda _: small_ocean(4))
     monkeypatch.setattr(sst_task, "fabric_of", one_device_fabric)
-    settings = SMALL.model_copy(update={"epochs": 1, "samples": 4})
+    settings = SMALL.model_copy(update={"epochs": 1, "samples": 2, "withheld_fraction": 0.0})
     on_device(tmp_path, settings, sst_task.train_sst)
     assert (tmp_path / "scores.json").exists()
     with pytest.MonkeyPatch.context() as patched, emulated_device(patched):

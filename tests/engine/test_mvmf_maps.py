@@ -192,7 +192,7 @@ def test_regions_of_a_mixture_are_those_of_a_grid_that_resolves_it() -> None:
     for grid in (LatLonGrid.regular(0.5), LatLonGrid(np.arange(-39.75, 60.0, 0.5), np.arange(100.25, 240.0, 0.5))):
         masses = mixture.cell_mass(grid)
         for level in (0.5, 0.9) if grid.is_global else (float(masses.sum()) / 2.0,):
-            fine, of_mixture = (credible_region(masses, grid, level, *given)[1] for given in ((), (mixture,)))
+            fine, of_mixture = (credible_region(masses, grid, level, of)[1] for of in (None, mixture))
             assert of_mixture == pytest.approx(fine, rel=0.02)
 
 

@@ -42,7 +42,7 @@ def _basis(on: On) -> embedding.HarmonicBasis:
 
 def _mixture(on: On, batch: int | None = None, **learn: bool) -> mvmf.MixtureVMF:
     logits = _drawn(*(() if batch is None else (batch,)), 5, seed=3)
-    log_kappa = torch.tensor([0.1, 2.0, 5.0, 9.0, 13.0], dtype=torch.float64)
+    log_kappa = torch.tensor([0.1, 2.0, 4.0, 6.0, 9.5], dtype=torch.float64)
     return mvmf.MixtureVMF(on(_points(5)), on(log_kappa), on(logits), **learn)
 
 
@@ -94,9 +94,16 @@ def _geo_position_scale(on: On) -> Any:
 
 
 def _mixture_maps(on: On) -> Any:
-    one, many, points = _mixture(on), _mixture(on, 3), on(_points())
-    maps = [one.log_prob_map(GRID), one.cell_mass(GRID), many.cell_mass(GRID)]
-    return one.log_prob(points), many.log_prob(points), *maps, one.sample(4, 0), one.entropy(), many.average().logits
+    single, several, points = _mixture(on), _mixture(on, 3), on(_points())
+    maps = [single.log_prob_map(GRID), single.cell_mass(GRID), several.log_prob_map(GRID, 1e-3)]
+    return (
+        single.log_prob(points),
+        several.log_prob(points),
+        *maps,
+        single.sample(4, 0),
+        single.entropy(),
+        several.average().logits,
+    )
 
 
 def _mixture_gradient(on: On) -> Any:

@@ -42,11 +42,11 @@ class DeviceTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, value: torch.Tensor) -> DeviceTensor:
-        made = torch.Tensor._make_wrapper_subclass(
+        wrapper = torch.Tensor._make_wrapper_subclass(
             cls, value.shape, value.stride(), value.storage_offset(), dtype=value.dtype, device=DEVICE
         )
-        made.value = value
-        return made
+        wrapper.value = value
+        return wrapper
 
     def __init__(self, value: torch.Tensor) -> None:
         super().__init__()
@@ -136,8 +136,7 @@ def _run(func: Any, args: Any, kwargs: Any) -> tuple[Any, bool]:
     leaves = tree_flatten((args, kwargs))[0]
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     on_device = [tensor for tensor in tensors if isinstance(tensor, DeviceTensor)]
-    asked = kwargs.get("device")
-    target = None if asked is None else torch.device(asked)
+    target = None if kwargs.get("device") is None else torch.device(kwargs["device"])
     if not on_device and target != DEVICE:
         return func(*args, **kwargs), False
     if any(tensor.device == DEVICE and not isinstance(tensor, DeviceTensor) for tensor in tensors):
