@@ -16,7 +16,8 @@ from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, Reconstr
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.widgets.captions import caption_pane, captions_html
-from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field
+from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field, pack_mask
+from explorer.widgets.veil import VEIL, veil
 
 _COLOURS = {TEMPERATURE: "thermal", ERROR: "balance", "spread": "amp"}
 _CELLS = ("1 / 1", "1 / 2", "2 / 1", "2 / 2")
@@ -32,18 +33,21 @@ class Maps:
     """``root`` goes on the stage. The first map is the stage's globe; the others are created when first needed.
 
     A click on a map selects its place, a stroke of the brush draws a cloud.
-    ``captions`` are those of each pane: one, or two for a map with a divider.
+    ``captions`` are those of each pane: one, or two for a map with a divider. Drawn clouds have an outline.
     """
 
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
         self.session = session
         self.model = model
-        self.stage = Stage(session, model, "the month", cancel, blocks=True, land_shade=True)
-        self._globes: list[Globe] = [self.stage.globe]
+        options: dict[str, Any] = {"blocks": True, "land_shade": True, "dim_outside": False, "stylesheets": [VEIL]}
+        self.stage = Stage(session, model, "the month", cancel, **options)
+        self.globes: list[Globe] = [self.stage.globe]
         self.captions: list[list[str]] = []
         self._captions = [self.stage.captions]
         self._limits: dict[tuple[object, ...], tuple[float, float]] = {}
         self._drawn: tuple[object, ...] = ()
+        self.is_stale = True
+        """Whether the maps show no result, or one that is not of the selection."""
         self.root = box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
         model.param.watch(lambda *_: self._take_brush(), ["painting", "brush_km"])
@@ -53,8 +57,28 @@ class Maps:
     def _mark(self) -> None:
         """A pin on all maps."""
         lat, lon = self.model.place
-        for globe in self._globes:
+        for globe in self.globes:
             globe.markers = [{"lat": lat, "lon": lon}]
+
+    def veil(self, wanted: bool) -> None:
+        """Veil the maps, whose captions go, until the next are drawn; or remove the veil."""
+        self.is_stale = wanted
+        for globe in self.globes:
+            veil(globe, wanted)
+        for pane, captions in zip(self._captions, [] if wanted else self.captions, strict=False):
+            pane.object = captions_html(*captions)
+        if wanted:
+            for pane in self._captions:
+                pane.object = ""
+
+    def blank(self) -> None:
+        """Remove the fields."""
+        self.veil(True)
+        self._drawn = ()
+        for globe in self.globes:
+            globe.param.update(field=b"", field_b=b"", domain=b"")
+            veil(globe, False)
+        self.stage.bar.visible = False
 
     def show(self, month: MonthResult, best: str) -> None:
         """Draw the layers that the model selects."""
@@ -77,25 +101,26 @@ class Maps:
     ) -> None:
         """Draw fields (H, W) with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
+            self.veil(False)
             return
         self._drawn = key
         axes = Axes.of(lat, lon)
         limits = self._scale(fields, lat, scale_of)
         colours = colormap_bytes(_COLOURS[self.model.kind])
-        common: dict[str, Any] = {"vmin": limits[0], "vmax": limits[1], "colormap": colours}
+        clouds = b"" if scale_of is None or not scale_of.hidden.any() else pack_mask(scale_of.hidden, axes)
+        common: dict[str, Any] = {"vmin": limits[0], "vmax": limits[1], "colormap": colours, "domain": clouds}
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(fields)]
         if self.model.panes == SWIPE:
             second = packed[1] if len(packed) > 1 else b""
             self.captions = [captions[:2]]
             self._lay_out(1)
             self.stage.globe.param.update(field=packed[0], field_b=second, **common)
-            self.stage.caption(*captions[:2])
         else:
             self.captions = [[caption] for caption in captions]
             self._lay_out(len(packed))
-            for globe, field, pane, caption in zip(self._globes, packed, self._captions, captions, strict=False):
+            for globe, field in zip(self.globes, packed, strict=False):
                 globe.param.update(field=field, field_b=b"", **common)
-                pane.object = captions_html(caption)
+        self.veil(False)
         label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
         self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
 
@@ -115,16 +140,16 @@ class Maps:
 
     def _lay_out(self, number: int) -> None:
         """Arrange ``number`` maps."""
-        while len(self._globes) < number:
+        while len(self.globes) < number:
             self._add()
         self.root.stylesheets = [layout.STAGE, f":host {{ grid-template: {_GRIDS[number]}; gap: 4px }}"]
-        for index, (globe, caption) in enumerate(zip(self._globes, self._captions, strict=True)):
+        for index, (globe, caption) in enumerate(zip(self.globes, self._captions, strict=True)):
             if index:
                 globe.styles = {**globe.styles, "display": "" if index < number else "none"}
                 caption.styles = {**caption.styles, "display": "" if index < number else "none"}
 
     def _add(self) -> None:
-        first, cell = self.stage.globe, _CELLS[len(self._globes)]
+        first, cell = self.stage.globe, _CELLS[len(self.globes)]
         globe = Globe(
             label="Map beside the globe",
             group=first.group,
@@ -132,6 +157,8 @@ class Maps:
             projection=first.param.projection,
             blocks=True,
             land_shade=True,
+            dim_outside=False,
+            stylesheets=[VEIL],
             coast=first.param.coast,
             graticule=first.param.graticule,
             markers=first.markers,
@@ -144,7 +171,7 @@ class Maps:
             styles={"grid-area": cell},
         )
         caption = caption_pane(cell)
-        self._globes.append(globe)
+        self.globes.append(globe)
         self._captions.append(caption)
         self._listen(globe)
         self.root.extend([globe, caption])
@@ -160,7 +187,7 @@ class Maps:
         self.model.draw_cloud(tuple((float(lat), float(lon)) for lat, lon in stroke["points"]))
 
     def _take_brush(self) -> None:
-        for globe in self._globes:
+        for globe in self.globes:
             globe.brush = float(self.model.brush_km) if self.model.painting else 0.0
 
 

@@ -50,6 +50,7 @@ class SnapshotPlayer:
         self._reading.cancel()
         self._updates.turn(wanted)
         if wanted:
+            self.maps.veil(True)
             self._update()
 
     def _update(self) -> None:
@@ -60,6 +61,7 @@ class SnapshotPlayer:
             self._finished()
         if not epochs:
             self._epochs = ()
+            self.maps.blank()
             self._say(text.WAITING if self.is_live else text.GONE)
         if not epochs or epochs == self._epochs:
             return

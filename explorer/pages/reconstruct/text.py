@@ -8,12 +8,22 @@ from html import escape
 
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
 from engine.queries.text import place
+from explorer.pages.reconstruct.model import ResultKey
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import Sentence, colour_key, number
 
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
 WORKING = "Computing …"
+OPENING = "Opening the model and the source"
+COMPUTING = "Reconstructing the month"
+CANCELLED = "The computation was cancelled."
+NOT_COMPUTED = "There is no result: the month could not be reconstructed."
+NOT_USABLE = "There is no result: the model or its source could not be opened."
+UNDECIDED = "There is no result yet: choose on the left how the model is to use this source."
+IN_FILM = "The training is on the maps. Switch it off in the tab Training to see the results of the model."
+NOTHING_TO_EXPORT = "There is no result of these settings to export yet."
+NO_SCORES_TO_EXPORT = "There are no scores of these settings to export yet."
 NO_SCORES = "No cell can be scored here."
 FIGURES = {
     "Number of observations": "observations",
@@ -53,6 +63,25 @@ WORLD = (-2.0, 32.0)
 LEVEL = 0.01
 """Smaller skills count as no difference."""
 _STATUS = '<p class="verdict" role=status>'
+
+
+def status(sentence: str) -> str:
+    """HTML of a sentence in the place of the result."""
+    return f"{_STATUS}{escape(sentence)}</p>"
+
+
+def computing(key: ResultKey) -> str:
+    """HTML that names what is being computed."""
+    request = key.request
+    changes = [f"{request.hidden_percent} % of the observations withheld"] if request.hidden_percent else []
+    changes += ["painted clouds"] if request.clouds else []
+    with_changes = f" with {' and '.join(changes)}" if changes else ""
+    return status(f"{month(f'{request.year}-{request.month:02d}')}{with_changes} is being computed …")
+
+
+def scoring(iso: str) -> str:
+    """HTML until the scores of a month are known."""
+    return status(f"{month(iso)} is being scored …")
 
 
 def month(iso: str) -> str:
@@ -129,7 +158,7 @@ def no_verdict(case: MonthResult) -> str:
         reason = "This source has no truth to score against. Withhold some observations: they are then the reference."
     else:
         reason = "No cell of the open sea here has a known truth. Choose another region or month."
-    return f"{_STATUS}{escape(reason)}</p>"
+    return status(reason)
 
 
 def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | None, best: str) -> str:
@@ -290,7 +319,7 @@ def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
 
 def failure(error: Exception) -> str:
     """HTML of an error."""
-    return f"{_STATUS}{escape(str(error))}</p>"
+    return status(str(error))
 
 
 def archive_invitation(source: str, num_months: int) -> str:
