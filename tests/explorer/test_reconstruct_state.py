@@ -93,6 +93,9 @@ def scores_of(months: Any, region: str) -> Any:
     return score_months(tuple(month.request for month in months), region)
 
 
+BANDS = np.ones((2, 5))
+
+
 def card_of(run: str) -> Any:
     if run == BROKEN:
         raise StoreError("there is no model of this run", run, "choose another")
@@ -112,8 +115,8 @@ FAKES = {
     "errors_within": lambda *_: None,
     "largest_errors": lambda *_: [],
     "cell_detail": cell_of,
-    "errors_by_observations": lambda *_: SimpleNamespace(count=np.arange(2), model=np.ones((2, 5)), baseline=np.ones((2, 5))),
-}  # fmt: skip
+    "errors_by_observations": lambda *_: SimpleNamespace(count=np.arange(2), model=BANDS, baseline=BANDS),
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -172,7 +175,7 @@ class PageMachine(RuleBasedStateMachine):
 
     @rule(place=st.sampled_from(PLACES))
     def paint(self, place: tuple[float, float]) -> None:
-        self.model.draw_cloud((place,))
+        self.model.draw_cloud((place,), 900.0)
 
     @rule()
     def remove_the_clouds(self) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from engine.queries import reconstruct
+from engine.queries import ocean, reconstruct
 from engine.queries.reconstruct import MonthResult
 from explorer import layout
 from explorer.layout import box
+from explorer.page_model import OUTSIDE
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field, pack_mask
+from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 
 _COLOURS = {TEMPERATURE: "thermal", ERROR: "balance", "spread": "amp"}
@@ -27,6 +30,16 @@ _GRIDS = {
     3: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
     4: "repeat(2, minmax(0, 1fr)) / repeat(2, minmax(0, 1fr))",
 }
+
+_LEGEND = """
+:host { pointer-events: none; z-index: 3; place-self: end end; width: auto !important; padding: 0 12px 8px }
+p { display: flex; gap: 12px; margin: 0; padding: 3px 8px; border-radius: 6px; font-size: 12px; color: var(--h-text);
+  background: color-mix(in srgb, var(--h-stage) 78%, transparent) }
+i { display: inline-block; width: 18px; height: 11px; margin-right: 6px; vertical-align: -1px; border-radius: 2px }
+.ice { background: repeating-linear-gradient(135deg, var(--h-text) 0 1px, transparent 1px 4px);
+  box-shadow: 0 0 0 1px var(--h-secondary) }
+.cloud { box-shadow: inset 0 0 0 2px var(--h-text) }
+"""
 
 
 class Maps:
@@ -48,7 +61,9 @@ class Maps:
         self._drawn: tuple[object, ...] = ()
         self.is_stale = True
         """Whether the maps show no result, or one that is not of the selection."""
-        self.root = box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both")
+        self._marks = ""
+        self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1 / -1 / -1"})
+        self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
         model.param.watch(lambda *_: self._take_brush(), ["painting", "brush_km"])
         model.param.watch(lambda *_: self._mark(), "place")
@@ -65,18 +80,17 @@ class Maps:
         self.is_stale = wanted
         for globe in self.globes:
             veil(globe, wanted)
-        for pane, captions in zip(self._captions, [] if wanted else self.captions, strict=False):
-            pane.object = captions_html(*captions)
-        if wanted:
-            for pane in self._captions:
-                pane.object = ""
+        captions = [] if wanted else self.captions
+        for pane, texts in zip_longest(self._captions, captions):
+            pane.object = captions_html(*texts) if texts else ""
+        self._legend.object = "" if wanted else self._marks
 
     def blank(self) -> None:
         """Remove the fields."""
         self.veil(True)
         self._drawn = ()
         for globe in self.globes:
-            globe.param.update(field=b"", field_b=b"", domain=b"")
+            globe.param.update(field=b"", field_b=b"", domain=b"", hatched=b"")
             veil(globe, False)
         self.stage.bar.visible = False
 
@@ -97,7 +111,7 @@ class Maps:
         lat: np.ndarray,
         lon: np.ndarray,
         key: tuple[object, ...],
-        scale_of: MonthResult | None,
+        month: MonthResult | None,
     ) -> None:
         """Draw fields (H, W) with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
@@ -105,10 +119,18 @@ class Maps:
             return
         self._drawn = key
         axes = Axes.of(lat, lon)
-        limits = self._scale(fields, lat, scale_of)
+        limits = self._scale(fields, lat, month)
         colours = colormap_bytes(_COLOURS[self.model.kind])
-        clouds = b"" if scale_of is None or not scale_of.hidden.any() else pack_mask(scale_of.hidden, axes)
-        common: dict[str, Any] = {"vmin": limits[0], "vmax": limits[1], "colormap": colours, "domain": clouds}
+        marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
+        clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
+        self._marks = text.legend(bool(clouds), bool(ice))
+        common: dict[str, Any] = {
+            "vmin": limits[0],
+            "vmax": limits[1],
+            "colormap": colours,
+            "domain": clouds,
+            "hatched": ice,
+        }
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(fields)]
         if self.model.panes == SWIPE:
             second = packed[1] if len(packed) > 1 else b""
@@ -162,6 +184,7 @@ class Maps:
             coast=first.param.coast,
             graticule=first.param.graticule,
             markers=first.markers,
+            painting=first.painting,
             brush=first.brush,
             center_lat=first.center_lat,
             center_lon=first.center_lon,
@@ -173,6 +196,7 @@ class Maps:
         caption = caption_pane(cell)
         self.globes.append(globe)
         self._captions.append(caption)
+        first.jslink(globe, painting="painting")
         self._listen(globe)
         self.root.extend([globe, caption])
 
@@ -181,14 +205,19 @@ class Maps:
         globe.param.watch(lambda event: self._stroked(event.new), "stroke")
 
     def _clicked(self, clicked: dict[str, Any]) -> None:
-        self.model.param.update(place=(clicked["lat"], clicked["lon"]), panel="place")
+        place = clicked["lat"], clicked["lon"]
+        if self.is_stale or ocean.is_covered(self.model.choice, place):
+            self.model.param.update(place=place, panel="place")
+        else:
+            self.session.say("info", OUTSIDE)
 
     def _stroked(self, stroke: dict[str, Any]) -> None:
-        self.model.draw_cloud(tuple((float(lat), float(lon)) for lat, lon in stroke["points"]))
+        points = tuple((float(lat), float(lon)) for lat, lon in stroke["points"])
+        self.model.draw_cloud(points, stroke["radius_km"])
 
     def _take_brush(self) -> None:
         for globe in self.globes:
-            globe.brush = float(self.model.brush_km) if self.model.painting else 0.0
+            globe.param.update(painting=self.model.painting, brush=float(self.model.brush_km))
 
 
 def _ends(fields: list[np.ndarray]) -> tuple[float, float]:

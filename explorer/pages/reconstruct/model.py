@@ -181,10 +181,10 @@ class ReconstructModel(SourceModel):
         month = {"month": self.months.index(iso)} if is_open else {"wanted_month": iso}
         self.param.update(**{name: value for name, value in selection.items() if name != "month"}, **month)
 
-    def draw_cloud(self, points: tuple[tuple[float, float], ...]) -> None:
+    def draw_cloud(self, points: tuple[tuple[float, float], ...], radius_km: float) -> None:
         """Add a painted cloud."""
         day = 0 if self.all_days else self.day
-        self.clouds = (*self.clouds, Cloud(points, float(self.brush_km), day))
+        self.clouds = (*self.clouds, Cloud(points, radius_km, day))
 
 
 def _nearest(months: tuple[str, ...], wanted: str) -> int:

@@ -100,6 +100,13 @@ def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     return LAYERS[name]
 
 
+def legend(has_clouds: bool, has_ice: bool) -> str:
+    """HTML of the marks on the maps."""
+    marks = [("cloud", "Painted clouds")] if has_clouds else []
+    marks += [("ice", "Ice: not scored, less certain")] if has_ice else []
+    return f"<p>{''.join(f'<span><i class={mark}></i>{label}</span>' for mark, label in marks)}</p>" if marks else ""
+
+
 def verdict(now: ModelScores, iso: str) -> str:
     """HTML of the result in one line: the error of the model relative to the mean and to the best baseline."""
     mean, best = now.skill["mean"], now.skill[now.best]

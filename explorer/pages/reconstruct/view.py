@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine.queries import reconstruct
+from engine.queries import ocean, reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
@@ -31,6 +31,7 @@ _MAPS = ["kind", "panes", "left", "right", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
 :host > * { min-width: 0; min-height: 0 }
+:host > div:first-of-type { min-height: 96px } /* the maps stay where they are while the result is computed */
 """
 
 
@@ -201,6 +202,7 @@ class ReconstructView:
             model.resample = "no"
         model.notes = []
         model.take_months(months, text.first_month(card, months))
+        model.take_place(ocean.covered_place(source, model.place))
         self._is_taking = False
         self._card = card
         self._is_undecided = is_other_grid
