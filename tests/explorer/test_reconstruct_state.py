@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.errors import DataError, StoreError
 from engine.queries import reconstruct
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult
+from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from explorer import tabs
 from explorer.pages.reconstruct import snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
@@ -96,6 +96,14 @@ def scores_of(months: Any, region: str) -> Any:
 BANDS = np.ones((2, 5))
 
 
+def snapshot_of(epoch: int) -> Snapshot:
+    fields = [np.full(GRID.shape, epoch + offset, np.float32) for offset in (0.0, 0.5, 0.25)]
+    return Snapshot(epoch, GRID.lat, GRID.lon, *fields, None, 0.25, 0.5)
+
+
+SNAPSHOTS = {epoch: snapshot_of(epoch) for epoch in (1, 2)}
+
+
 def card_of(run: str) -> Any:
     if run == BROKEN:
         raise StoreError("there is no model of this run", run, "choose another")
@@ -110,6 +118,8 @@ FAKES = {
     "needs_resampling": lambda run, choice: choice != FAKES["source_of"](run),
     "is_trained_on": lambda *_: False,
     "has_model": lambda run: run != BROKEN,
+    "snapshot_epochs": lambda run: (1, 2) if run == RUN else (),
+    "snapshot": lambda _, epoch: SNAPSHOTS[epoch],
     "reconstruct_month": lambda request, _: result_of(request),
     "score_months": scores_of,
     "errors_within": lambda *_: None,
@@ -193,6 +203,11 @@ class PageMachine(RuleBasedStateMachine):
     def choose_a_tab(self, panel: str, place: tuple[float, float]) -> None:
         self.model.param.update(panel=panel, place=place)
 
+    @precondition(lambda self: self.model.film or self.page.film.is_available)
+    @rule()
+    def switch_the_training(self) -> None:
+        self.model.film = not self.model.film
+
     @rule()
     def cancel(self) -> None:
         self.page._abandon()
@@ -228,6 +243,9 @@ class PageMachine(RuleBasedStateMachine):
                 break
             self.running()[0].finish()
         assert not self.session.busy
+        if self.model.film:
+            assert not self.page.maps.is_stale
+            return
         shown = self.page.current is not None
         assert shown != self.page.maps.is_stale
         assert shown == (self.page.verdict.key == self.model.key)
@@ -250,13 +268,19 @@ class PageMachine(RuleBasedStateMachine):
             assert not any(caption.object for caption in maps._captions)
             assert all("stale" in globe.css_classes or not globe.field for globe in maps.globes)
             return
+        axes = Axes.of(GRID.lat, GRID.lon)
+        if model.film:
+            observed = [pack_field(snapshot.observed, axes) for snapshot in SNAPSHOTS.values()]
+            error = [pack_field(snapshot.observed - snapshot.truth, axes) for snapshot in SNAPSHOTS.values()]
+            assert content_of(maps.globes[0].field) in map(content_of, observed + error)
+            return
         month = result_of(model.case())
         fields = [reconstruct.layer(month, name, day=model.day, best=self.page.verdict.best) for name in model.shown]
         first = maps.globes[0]
         drawn = [first.field, first.field_b] if model.panes == "swipe" else [globe.field for globe in maps.globes]
         for field, packet in zip(fields, drawn, strict=False):
-            assert content_of(packet) == content_of(pack_field(field, Axes.of(GRID.lat, GRID.lon)))
-        outline = pack_mask(month.hidden, Axes.of(GRID.lat, GRID.lon)) if month.hidden.any() else b""
+            assert content_of(packet) == content_of(pack_field(field, axes))
+        outline = pack_mask(month.hidden, axes) if month.hidden.any() else b""
         assert first.domain == outline
         assert "stale" not in first.css_classes
 
@@ -264,7 +288,7 @@ class PageMachine(RuleBasedStateMachine):
     def scores_are_of_the_selection(self) -> None:
         verdict, shown = self.page.verdict, str(self.page.verdict.part.object)
         is_pending = any(words in shown for words in PENDING)
-        assert is_pending == (verdict.key is None), shown
+        assert self.model.film or is_pending == (verdict.key is None), shown
         if verdict.key is not None:
             assert verdict.key == self.model.key
         if verdict.now is not None:
@@ -273,18 +297,19 @@ class PageMachine(RuleBasedStateMachine):
                 assert (period, scores.error_kelvin, scores.best) == (wanted, right.error_kelvin, right.best)
             assert verdict.verdicts[0][1] is verdict.now
             assert verdict.best == verdict.now.best
-            assert f"{verdict.now.error_kelvin['model']:.2f} K" in shown
+            assert self.model.film or f"{verdict.now.error_kelvin['model']:.2f} K" in shown
 
     @invariant()
     def the_read_out_is_of_the_selection(self) -> None:
         shown = self.page.maps.stage.readout.object
         if shown not in ("", readout_html([])):
+            assert not self.model.film
             assert shown == readout_html(text.read_out(result_of(self.model.case())))
 
     @invariant()
     def the_tab_is_of_the_selection(self) -> None:
         panel, model = self.page.panel, self.model
-        if panel.is_stale or model.panel != "place" or self.page.current is None:
+        if panel.is_stale or model.film or model.panel != "place" or self.page.current is None:
             return
         assert panel.anatomy is not None
         assert panel.anatomy.estimates == cell_of(model.case(), model.place).estimates
@@ -292,7 +317,7 @@ class PageMachine(RuleBasedStateMachine):
     @invariant()
     def something_moves_or_says_why_not(self) -> None:
         if self.page.current is None:
-            assert self.session.busy or self.page._reason
+            assert self.session.busy or self.page._reason or self.model.film
         else:
             assert not self.page.maps.stage._failure.visible
 

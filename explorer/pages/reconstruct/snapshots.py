@@ -43,6 +43,11 @@ class SnapshotPlayer:
         """Whether the run is queued or running."""
         return REGISTRY.is_active(self.model.run)
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the run has snapshots, or may get some."""
+        return self.is_live or bool(reconstruct.snapshot_epochs(self.model.run))
+
     def _start(self) -> None:
         """Start at the newest epoch, or stop."""
         wanted = self.model.film

@@ -123,6 +123,9 @@ class ReconstructView:
         """Another result is wanted: what is on screen stays only where it is this one."""
         if self._is_taking:
             return
+        if self.model.film and not self.film.is_available:
+            self.model.film = False  # opens the model
+            return
         if {event.name for event in events} & {"run", "choice"}:
             self._open()
         else:
@@ -216,6 +219,7 @@ class ReconstructView:
         self._ask()
 
     def _refuse(self, error: Exception) -> None:
+        self._month = None
         self.maps.stage.show_failure("This model cannot be used here", error)
         self._show_none(text.NOT_USABLE)
 
