@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
@@ -28,6 +31,9 @@ log = logging.getLogger("harmonia")
 
 _LOST = "The server does not answer any more. Runs go on without it. Reload the page when it is back."
 
+
+_READ_MS = 6000
+"""How long a message stays on screen."""
 
 _PAGE_SX = {
     ".MuiAppBar-root": {"display": "none"},
@@ -74,9 +80,14 @@ def warm_up() -> None:
 
 
 class Shell:
-    """Rail and pages. A page is built on its first visit, for this session only, then shown and hidden."""
+    """Rail and pages. A page is built on its first visit, for this session only, then shown and hidden.
 
-    def __init__(self, session: Session, registry: Registry = REGISTRY) -> None:
+    An error stays on screen until it is closed, or has been read and something else has succeeded.
+    """
+
+    def __init__(
+        self, session: Session, registry: Registry = REGISTRY, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.session = session
         self._views: dict[str, PageView] = {}
         self._frames: dict[str, pn.Column] = {}
@@ -101,6 +112,9 @@ class Shell:
         self.rail.param.watch(lambda event: self.visit(dict(parse_qsl(event.new.lstrip("?")))), "visited")
         # the list of messages lives as long as the session
         self._errors_shown = Allowance(20, 1.0)
+        self._now = now
+        self._errors: list[tuple[float, Any]] = []
+        session.param.watch(lambda event: event.new or self._drop_errors(), "busy")
         handle_exceptions(self._failed)
         session.say = self._say
         # the address may lag behind a slider; the globe may not
@@ -199,9 +213,23 @@ class Shell:
 
     def _say(self, severity: str, text: str) -> None:
         if pn.state.notifications is not None:
-            show_message = getattr(pn.state.notifications, severity)
+            self._drop_errors()
             # a message before the browser has loaded would be lost
-            pn.state.onload(lambda: show_message(sentence(text), duration=0 if severity == "error" else 6000))
+            pn.state.onload(lambda: self._show_message(severity, sentence(text)))
+
+    def _show_message(self, severity: str, text: str) -> None:
+        duration = 0 if severity == "error" else _READ_MS
+        message = getattr(pn.state.notifications, severity)(text, duration=duration)
+        if severity == "error":
+            self._errors.append((self._now(), message))
+
+    def _drop_errors(self) -> None:
+        """Remove the errors that have been on screen long enough to be read."""
+        before = self._now() - _READ_MS / 1000.0
+        for at, message in self._errors:
+            if at <= before:
+                message.destroy()
+        self._errors = [(at, message) for at, message in self._errors if at > before]
 
     def _write_address(self) -> None:
         view = self._views.get(self.session.page)

@@ -17,6 +17,7 @@ _RUN = re.compile(r"[\w.-]{1,80}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _MOST_NOTE = 250
 _MOST_DIGITS = 30  # more than any bound
+OUTSIDE = "This place lies outside the region of the source."
 _MAX_PATH, _MAX_VARIABLE = 1000, 100
 
 
@@ -194,6 +195,13 @@ class SourceModel(PageModel):
 
     choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the selected source")
     place = param.Tuple(default=(40.0, -60.0), length=2, doc="degrees N, E")
+
+    def take_place(self, place: tuple[float, float]) -> None:
+        """Use a place that the source covers; one of the person's own that it does not is mentioned."""
+        if place != self.place:
+            if self.place != self.param.place.default:
+                self.notes.append(f"{OUTSIDE[:-1]}; the nearest sea is shown")
+            self.place = place
 
     def write_source(self, address: dict[str, str]) -> None:
         """``src`` with the options of the source, and ``place``."""

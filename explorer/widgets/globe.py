@@ -202,12 +202,13 @@ def _checked_point(point: list[float]) -> list[float]:
 
 
 class Stroke(TypedDict):
-    """The points of a stroke of the brush: pairs of degrees north and east."""
+    """The points of a stroke of the brush, pairs of degrees north and east, and the radius it was painted with."""
 
     points: Annotated[
         list[Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_checked_point)]],
         Field(max_length=10_000),
     ]
+    radius_km: Annotated[float, Field(gt=0.0, le=20_000.0)]
     serial: Serial
 
 
@@ -232,6 +233,7 @@ class Globe(Component):
     vmax = param.Number(default=1.0, doc="value of the last colour")
     domain = param.Bytes(default=b"", doc="what pack_mask made; empty = none. Its border is drawn")
     dim_outside = param.Boolean(default=True, doc="dim and hatch what lies outside the domain")
+    hatched = param.Bytes(default=b"", doc="pack_mask of cells to be hatched, whose values hold with reserve")
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     center_lat = param.Number(default=20.0, bounds=(-90.0, 90.0), doc="latitude in the middle, degrees north")
     center_lon = param.Number(default=-30.0, bounds=(-180.0, 180.0), doc="longitude in the middle, degrees east")
@@ -254,14 +256,18 @@ class Globe(Component):
     leader = param.String(default="", doc="group of the Globe whose fields, blocks, colours, range, domain this draws")
     label = param.String(default="Globe", doc="what a screen reader calls it")
     clicked = param.Dict(default={}, doc="set by the browser: lat, lon, value (None = missing, or a colour), serial")
-    brush = param.Number(default=0.0, doc="radius in km of a brush that a drag paints with; 0 = a drag turns the map")
-    stroke = param.Dict(default={}, doc="set by the browser after the brush was used: points [[lat, lon], …], serial")
+    painting = param.Boolean(default=False, doc="a drag paints with the brush instead of turning the map")
+    brush = param.Number(default=600.0, doc="radius of the brush, km")
+    stroke = param.Dict(
+        default={}, doc="set by the browser after the brush was used: points [[lat, lon], …], radius_km, serial"
+    )
     coast_image = param.Bytes(default=b"", doc="set by this class: the coast's signed-distance picture")
 
     from_browser: ClassVar[dict[str, Any]] = {
         "clicked": Clicked,
         "moved": Moved,
         "stroke": Stroke,
+        "painting": bool,  # a switch is linked to it in the browser: the next drag must paint already
         "center_lat": Latitude,
         "center_lon": Longitude,
         "zoom": Annotated[float, Field(ge=1.0, le=40.0)],

@@ -26,7 +26,9 @@ dd { margin: 2px 0 0; font: 560 15px/1.2 Inter, system-ui, sans-serif; font-feat
 dd small { font: 450 12px/1 Inter, system-ui, sans-serif; color: var(--h-secondary) }
 .caution { border-left: 2px solid var(--h-warning); padding-left: 10px; color: var(--h-text) }
 progress { appearance: none; width: 100%; height: 4px; border: 0; border-radius: 2px; overflow: hidden;
-  background: var(--h-divider) }
+  background: var(--h-divider); animation: breathe 1s ease-in-out infinite alternate }
+@keyframes breathe { to { opacity: .45 } }
+@media (prefers-reduced-motion: reduce) { progress { animation: none } }
 progress::-webkit-progress-bar { background: var(--h-divider) }
 progress::-webkit-progress-value { background: var(--h-accent) }
 progress::-moz-progress-bar { background: var(--h-accent) }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import xarray as xr
 from PIL import Image
@@ -20,7 +21,7 @@ from engine.config.sst import FileSource, SSTSettings
 from engine.data.sst import open_sst
 from engine.queries import reconstruct
 from engine.runs import ENDED, RunConfig, RunStore
-from tests.support.browser import LONG_MS, Server, click_until, eventually, middle, open_page, save, serving
+from tests.support.browser import LONG_MS, Server, click_until, eventually, fact, middle, open_page, save, serving
 from tests.support.ocean import GRID, small_ocean
 from tests.support.trainings import SMALL
 
@@ -219,6 +220,98 @@ def assert_sheet(boxes: np.ndarray, screen: np.ndarray, picture: np.ndarray) -> 
     assert np.diag(apart).max() < 12
     bar = picture[int(2 * (head + body + 29 * large)), int(inner - 280 * large) : int(inner + 280 * large)]
     assert len(np.unique(bar, axis=0)) > 100
+
+
+def shown_keys(page: Page) -> list[str]:
+    """The keys of the maps that are drawn without a veil."""
+    return page.evaluate(
+        """() => [...harmoniaGlobes]
+          .filter(({ model, root }) => !model.leader && !root.getRootNode().host.classList.contains("stale"))
+          .map(({ root }) => root.dataset.key).filter(Boolean)"""
+    )
+
+
+RECORD_STATUSES = """() => {
+  const inner = ({ shadowRoot }) => shadowRoot ? [shadowRoot, ...roots(shadowRoot)] : []
+  const roots = (node) => [...node.querySelectorAll("*")].flatMap(inner)
+  const root = roots(document).find((root) => root.querySelector(".verdict"))
+  window.statuses = []
+  const changes = { childList: true, subtree: true, characterData: true }
+  new MutationObserver(() => statuses.push(root.textContent)).observe(root, changes)
+}"""
+"""Record every text of the result: some stand for a moment only."""
+
+
+def test_nothing_of_an_earlier_choice_stands_on_screen(page: Page, house: House, tmp_path: Path) -> None:
+    """On one page: another grid, the model's own source, withheld days twice, clouds painted at once, another model."""
+    address = f"?page=reconstruct&run={house.run}&src=demo&step=2&years=4&month=2004-01&at=30,-150,1"
+    open_page(page, f"{house.server.url}{address}", "Reconstruct")
+    undecided = page.get_by_role("status").filter(has_text="choose on the left how the model is to use this source")
+    expect(undecided).to_be_visible()
+    assert not shown_keys(page)
+
+    # the read-out is that of the file, which has no truth to be scored on
+    page.get_by_role("button", name="Use the source of its training data").click()
+    expect(page.get_by_text("has no truth")).to_be_visible(timeout=LONG_MS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_HOME", str(house.home))
+        patched.setenv("HARMONIA_DATA", str(Path(house.source[14:].split("&")[0]).parent))
+        source = reconstruct.source_of(house.run)
+        month = reconstruct.reconstruct_month(reconstruct.MonthRequest(house.run, source, 2004, 1))
+    days = month.count[~month.data.land].mean()
+    expect(fact(page, "Observed days per cell")).to_contain_text(f"{days:.1f}")
+
+    # the result of one share of withheld days goes before that of the next comes
+    page.evaluate(RECORD_STATUSES)
+    (before,) = shown_keys(page)
+    share = page.get_by_label("Withhold, %").last
+    for percent in (20, 30):
+        share.fill(str(percent))
+        share.press("Enter")
+        page.wait_for_function(
+            "share => statuses.some((text) => text.includes(`with ${share} % of the observations withheld is being`))",
+            arg=percent,
+        )
+        expect(page.get_by_text(re.compile("January 2004: the model has"))).to_be_visible(timeout=LONG_MS)
+        # the other months of the year follow, of this share only
+        eventually(lambda: periods_of(page, tmp_path) == {"2004-01", "12 months"}, lambda: "another year", LONG_MS)
+        (after,) = shown_keys(page)
+        assert after != before
+        before = after
+
+    # the first drag after the switch paints, however long the server takes
+    camera = page.evaluate("[...harmoniaGlobes].map(({ camera }) => ({ ...camera }))")
+    server = psutil.Process(house.server.process.pid)
+    x, y = middle(page.get_by_role("application", name=re.compile("^Globe")))
+    server.suspend()
+    try:
+        page.get_by_text("Paint clouds with the pointer").click()
+        page.mouse.move(x - 30, y)
+        page.mouse.down()
+        page.mouse.move(x + 30, y + 10, steps=4)
+        page.mouse.up()
+        assert page.evaluate("[...harmoniaGlobes].map(({ camera }) => ({ ...camera }))") == camera
+    finally:
+        server.resume()
+    expect(page.get_by_text(re.compile("Error under the painted clouds|Nothing can be scored under"))).to_be_visible(
+        timeout=LONG_MS
+    )
+    expect(page.get_by_text("Painted clouds", exact=True)).to_be_visible()
+    assert page.evaluate("[...harmoniaGlobes].some(({ scene }) => scene.domain)")
+
+    # a model of another grid: neither its own result nor that of the one before
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_text("Pretrained, small", exact=True).click()
+    expect(undecided).to_be_visible(timeout=LONG_MS)
+    assert not shown_keys(page)
+    expect(page.get_by_text("January 2004: the model has")).to_be_hidden()
+    expect(fact(page, "Observed days per cell")).to_be_hidden()
+
+
+def periods_of(page: Page, folder: Path) -> set[str]:
+    """The periods in the file of scores."""
+    lines = save(page, "Scores, CSV", folder / "scores.csv").read_text().splitlines()
+    return {row["months"] for row in csv.DictReader(line for line in lines if not line.startswith("#"))}
 
 
 def test_a_model_that_is_gone_is_said(page: Page, house: House) -> None:

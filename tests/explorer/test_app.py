@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import panel_material_ui as pmui
 import pytest
@@ -102,3 +103,32 @@ def test_a_browser_that_left_is_no_fault_in_the_log(
     app_hooks.log_errors_only()
     logging.getLogger(library).error("it went wrong", exc_info=(type(error), error, error.__traceback__))
     assert ["it went wrong"] * is_told == caplog.messages
+
+
+def test_an_error_stays_until_it_was_read_and_something_else_succeeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Messages:
+        def error(self, text: str, duration: int) -> SimpleNamespace:
+            shown.append(text)
+            return SimpleNamespace(destroy=lambda: shown.remove(text))
+
+        def info(self, text: str, duration: int) -> SimpleNamespace:
+            assert duration > 0
+            return SimpleNamespace()
+
+    monkeypatch.setattr(type(app.pn.state), "notifications", Messages())
+    session, seconds = Session(), [0.0]
+    shell = app.Shell(session, now=lambda: seconds[0])
+    shell._say("error", "The disk is full")
+    session.busy = True
+    session.busy = False
+    assert shown == ["The disk is full."], "it could not be read yet"
+    seconds[0] = 7.0
+    shell._say("error", "The file is gone")
+    assert shown == ["The file is gone."]
+    seconds[0] = 14.0
+    session.busy = True
+    assert shown
+    session.busy = False
+    assert not shown

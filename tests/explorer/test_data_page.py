@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DataError, QualityError
-from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary
+from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary, places
 from engine.queries.ocean import uploads as ocean_uploads
+from engine.sphere import LatLonGrid
+from explorer import tabs
 from explorer.pages.data import text
+from explorer.pages.data import view as data_view
 from explorer.pages.data.model import DataModel, nearest
 from explorer.session import Session
 from explorer.widgets.files import FileBrowser
 from explorer.widgets.upload import UploadField
+from tests.support.held_tasks import held_tasks
 
 KEYS = [
     *DataModel.KEYS,
@@ -371,3 +376,50 @@ def test_an_upload_that_is_too_large_or_stopped_leaves_nothing(home: Path) -> No
     field.chunk = {"serial": 2, "name": "sst.nc", "size": 100, "offset": 9, "content": b"late"}
     assert done == []
     assert list((home / "home" / "uploads").iterdir()) == []
+
+
+# --- the pin ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_click_outside_the_region_leaves_pin_and_text_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    sea = np.zeros((4, 6), bool)
+    sea[0, 0] = True  # land
+    region = SimpleNamespace(grid=LatLonGrid(np.arange(35.0, 39.0), np.arange(-2.0, 4.0)), land=sea)
+    monkeypatch.setattr(places, "source", lambda _: region)
+    held = held_tasks()
+    for module in (data_view, tabs):
+        monkeypatch.setattr(module, "LatestTask", held)
+    sentences: list[str] = []
+    session = Session()
+    session.say = lambda severity, sentence: sentences.append(sentence)
+    page = data_view.DataView(session, DataModel({}))
+    page._take(opened_source(shape=(4, 6)))
+    assert page.model.place == (38.0, -2.0), "the sea nearest to the place that a page begins with"
+    for globe in (page.stage.globe, page.stage.flat):
+        globe.clicked = {"lat": 61.0, "lon": -150.0, "value": None, "serial": 1}
+        assert page.model.place == (38.0, -2.0)
+        assert page.stage.globe.markers == [{"lat": 38.0, "lon": -2.0}]
+    assert sentences == ["This place lies outside the region of the source."] * 2
+    page.stage.globe.clicked = {"lat": 36.2, "lon": 1.4, "value": None, "serial": 2}
+    assert page.model.place == (36.2, 1.4)
+
+
+def test_a_failure_leaves_after_a_later_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_view, "LatestTask", held_tasks())
+    page = data_view.DataView(Session(), DataModel({}))
+    page._show_failure(DataError("the file ends too early", "sst.nc", "fetch it again"))
+    assert page.stage._failure.visible
+    page.model.place = (10.0, 20.0)
+    assert not page.stage._failure.visible
+
+
+def test_places_of_a_grid_over_the_date_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = LatLonGrid(np.arange(-5.0, 6.0), np.arange(175.0, 186.0))
+    monkeypatch.setattr(places, "source", lambda _: SimpleNamespace(grid=grid, land=np.zeros(grid.shape, bool)))
+    choice = SourceChoice()
+    assert all(
+        places.is_covered(choice, place) for place in ((0.0, 179.0), (0.0, -179.0), (5.4, -174.6), (-5.4, 174.6))
+    )
+    assert not any(places.is_covered(choice, place) for place in ((0.0, 170.0), (0.0, -170.0), (6.0, 180.0)))
+    assert places.covered_place(choice, (0.0, -160.0)) == (0.0, -175.0)
+    assert places.covered_place(choice, (0.2, -179.3)) == (0.2, -179.3)

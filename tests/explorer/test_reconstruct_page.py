@@ -99,9 +99,9 @@ def test_missing_layers_are_not_shown() -> None:
 def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> None:
     model = ReconstructModel({"month": "2004-07", "day": "9"})
     model.take_months(MONTHS, MONTHS[0])
-    model.draw_cloud(((0.0, 10.0),))
+    model.draw_cloud(((0.0, 10.0),), 600.0)
     model.all_days = False
-    model.draw_cloud(((1.0, 11.0),))
+    model.draw_cloud(((1.0, 11.0),), 600.0)
     assert [cloud.day for cloud in model.case().clouds] == [0, model.day]
     assert model.case("2004-08-01").clouds == ()
     assert model.case(with_clouds=False).clouds == ()

@@ -23,6 +23,7 @@ from engine.queries.ocean.maps import (
     statistics,
     withheld_map,
 )
+from engine.queries.ocean.places import covered_place, is_covered
 from engine.queries.ocean.sources import (
     DEMO_STEPS,
     LAYERS,

@@ -16,6 +16,7 @@ from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
+from explorer.page_model import OUTSIDE
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
@@ -78,7 +79,7 @@ class DataView:
         self.stage = Stage(
             session, model, "the ocean", self._abandon, (self._question_card,), blocks=True, land_shade=True
         )
-        self.stage.on_click(lambda lat, lon: model.param.update(place=(lat, lon)))
+        self.stage.on_click(self._pick)
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
         self._reading = LatestTask(self.stage.show_progress, self._show_failure)
         self._form = Debouncer(self._choose_demo, 250)
@@ -103,7 +104,7 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
-        model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel"])
+        model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel", "place", "span"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
@@ -150,6 +151,7 @@ class DataView:
     def _take(self, source: SourceSummary) -> None:
         self.model.notes = []
         self.model.take(source)
+        self.model.take_place(ocean.covered_place(source.choice, self.model.place))
         self.session.source = source.choice
         self._bar.param.update(days=list(source.days), unit=source.unit, day=self.model.day)
         self.session.say_changed(self.model.notes)
@@ -222,6 +224,9 @@ class DataView:
         self.session.say("info", "Reading was cancelled.")
 
     def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
+        if self._request_drawn is not None:
+            # the message about a source that was refused stays until something else has been drawn
+            self.stage.clear_failure()
         self._map, self._request_drawn = drawn, request
         self._stem = text.file_stem(source.choice, request.layer, self._when())
         self._bar.drawn = self.model.index
@@ -245,6 +250,14 @@ class DataView:
         if model.layer not in OF_SPAN:
             return model.iso("day")
         return model.iso("day")[: {"month": 7, "year": 4, "all": 0}[model.span]] or "all"
+
+    def _pick(self, lat: float, lon: float) -> None:
+        """Move the pin, within the region of the source."""
+        source = self.model.opened
+        if source is None or ocean.is_covered(source.choice, (lat, lon)):
+            self.model.place = (lat, lon)
+        else:
+            self.session.say("info", OUTSIDE)
 
     def _mark(self) -> None:
         self.stage.globe.markers = [{"lat": self.model.place[0], "lon": self.model.place[1]}]

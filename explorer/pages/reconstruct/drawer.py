@@ -20,6 +20,9 @@ _TASK = "sst"
 
 def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], object]) -> list[Any]:
     """All controls; ``about`` describes the model and the source."""
+    painting = controls.switch(model.param.painting, "Paint clouds with the pointer")
+    # the next drag paints, however long the server takes
+    painting.jslink(globe, value="painting")
     return [
         section("Model"),
         _models(model),
@@ -36,7 +39,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         ),
         section("Withhold observations"),
         controls.slider(model.param.hidden_percent, "Withhold, %"),
-        controls.switch(model.param.painting, "Paint clouds with the pointer"),
+        painting,
         controls.only_if(model.param.painting, True, lambda: _brush(model, clear)),
         section("View"),
         controls.select(model.param.region, "Region of the scores", {name: name for name in REGIONS}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import param
@@ -18,6 +19,16 @@ FIGURES = ("observations", "latitude", "coast", "month", "spectrum", "histogram"
 BRUSHES_KM = (150, 300, 600, 1200)
 ALL_LAYERS = tuple(name for names in LAYER_KINDS.values() for name in names)
 _FIRST_MONTH = "2001-01-01"
+REQUEST = ("run", "choice", "month", "resample", "hidden_percent", "clouds")
+"""The parameters that select a month's result."""
+
+
+@dataclass(frozen=True)
+class ResultKey:
+    """What a result was computed for: it is shown only while this is the model's :attr:`ReconstructModel.key`."""
+
+    request: MonthRequest
+    region: str
 
 
 class ReconstructModel(SourceModel):
@@ -102,6 +113,11 @@ class ReconstructModel(SourceModel):
         )
 
     @property
+    def key(self) -> ResultKey:
+        """The key of all results that may be on screen."""
+        return ResultKey(self.case(), self.region)
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """The layers on screen, from left to right, then from top to bottom."""
         return (self.left, self.right) if self.panes == SWIPE else self.layers
@@ -154,10 +170,21 @@ class ReconstructModel(SourceModel):
             shown = months[self.month][:7]
             self.notes.append(f"{from_address[:7]} is no month of this source; {shown} is shown")
 
-    def draw_cloud(self, points: tuple[tuple[float, float], ...]) -> None:
+    def selection(self) -> dict[str, Any]:
+        """The values of :data:`REQUEST`, the month as its date: see :meth:`select`."""
+        return {name: getattr(self, name) for name in REQUEST} | {"month": self.iso}
+
+    def select(self, selection: dict[str, Any]) -> None:
+        """Return to an earlier :meth:`selection`; its month waits where its source must be opened first."""
+        iso = selection["month"]
+        is_open = (self.run, self.choice) == (selection["run"], selection["choice"]) and iso in self.months
+        month = {"month": self.months.index(iso)} if is_open else {"wanted_month": iso}
+        self.param.update(**{name: value for name, value in selection.items() if name != "month"}, **month)
+
+    def draw_cloud(self, points: tuple[tuple[float, float], ...], radius_km: float) -> None:
         """Add a painted cloud."""
         day = 0 if self.all_days else self.day
-        self.clouds = (*self.clouds, Cloud(points, float(self.brush_km), day))
+        self.clouds = (*self.clouds, Cloud(points, radius_km, day))
 
 
 def _nearest(months: tuple[str, ...], wanted: str) -> int:

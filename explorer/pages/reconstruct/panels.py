@@ -17,6 +17,7 @@ from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.places import PlaceList
 from explorer.widgets.text import html, section, table
+from explorer.widgets.veil import VEIL, veil
 from explorer.widgets.verdict import comparison_table
 
 _SPLITS = ("latitude", "coast", "month")
@@ -25,27 +26,45 @@ _SPLITS = ("latitude", "coast", "month")
 class ReconstructPanel(TabbedPanel):
     """``training`` are the parts of the tab "Training"; ``anatomy`` is the place on screen, if any."""
 
-    def __init__(
-        self, model: ReconstructModel, fly: Callable[[float, float], None], on_error: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, model: ReconstructModel, fly: Callable[[float, float], None]) -> None:
         tabs = {
             "scores": ("Scores", self._show_scores),
             "place": ("Place", self._show_place),
             "failures": ("Errors", self._show_errors),
             "training": ("Training", self._show_training),
         }
-        super().__init__(model, tabs, self._fail, css=":host { gap: 8px }")
+        super().__init__(model, tabs, self._fail, css=f":host {{ gap: 8px }} {VEIL}")
         self.model = model
         self.training: list[Any] = []
         self.anatomy: CellDetail | None = None
-        self._on_error = on_error
         self._stamp: tuple[object, ...] | None = None
+        self.is_stale = False
+        """Whether the open tab shows an earlier result, under a veil."""
         self._rows = html("")
         self._comparison = html("")
         self._on_test = html("")
         self._key = html("")
         self._worst = PlaceList(fly, margin=0, sizing_mode="stretch_width")
         self._choice = controls.select(model.param.figure, "Errors by", text.FIGURES)
+
+    def mark_stale(self) -> None:
+        """Veil the open tab until it is filled again; the tab of the background runs has no result."""
+        self._stamp = None
+        self.task.cancel()
+        self._veil(self.model.panel != "training")
+
+    def _veil(self, wanted: bool) -> None:
+        self.is_stale = wanted
+        veil(self.body, wanted)
+        if wanted:
+            self.say(text.WORKING)
+
+    def show_none(self, reason: str) -> None:
+        """Empty the open tab, and show why."""
+        self.mark_stale()
+        if self.is_stale:
+            self._veil(False)
+            self.say_only(reason)
 
     def show(self, *content: Any) -> None:
         """Fill the open tab for ``(month, verdict, months)``: the month, its verdict, the months of its year so far."""
@@ -64,19 +83,23 @@ class ReconstructPanel(TabbedPanel):
         if stamp == self._stamp:
             # drawn, or under way
             return
-        if self._stamp is None or self._stamp[0] != model.panel:
-            self.say_only(text.WORKING)
         self._stamp = stamp
         super().show(month, verdict, months)
 
     def show_training(self) -> None:
         """Open the tab of the background runs, which needs no month."""
-        self._stamp = None
+        self.mark_stale()
         super().show()
 
     def _fail(self, error: Exception) -> None:
         self._stamp = None
-        self._on_error(error)
+        self._veil(False)
+        self.say_only((str(error), True))
+
+    def _fill(self, *parts: Any) -> None:
+        """The open tab has the result of the selection."""
+        self._veil(False)
+        fill(self.body, *parts)
 
     def _show_training(self, *_: object) -> None:
         self.say()
@@ -84,20 +107,20 @@ class ReconstructPanel(TabbedPanel):
 
     def _show_scores(self, month: MonthResult, verdict: ModelScores | None, _: Sequence[MonthResult]) -> None:
         if verdict is None:
-            self.say_only(text.NO_SCORES)
+            self._fill()
+            self.say(text.NO_SCORES)
             return
         region = self.model.region
-        self.say("Mean absolute error over the month's cells, weighted by area.")
-        self._rows.object = table(text.score_rows(verdict, month.titles))
-        self._comparison.object = comparison_table(verdict.verdict)
         run = month.request.model
 
         def then(answer: tuple[list[LargeError], Verdict | None]) -> None:
             worst, on_test = answer
+            self.say("Mean absolute error over the month's cells, weighted by area.")
+            self._rows.object = table(text.score_rows(verdict, month.titles))
+            self._comparison.object = comparison_table(verdict.verdict)
             self._worst.places = [{"lat": cell.lat, "lon": cell.lon, "words": text.worst(cell)} for cell in worst]
             self._on_test.object = text.on_test(on_test)
-            fill(
-                self.body,
+            self._fill(
                 self._comparison,
                 self._on_test,
                 section("All estimates"),
@@ -119,23 +142,22 @@ class ReconstructPanel(TabbedPanel):
         self.anatomy = cell
         self.say(*text.anatomy(cell, self.model.iso))
         if cell.is_land:
-            fill(self.body)
+            self._fill()
             return
         levels = {"model": cell.estimates["model"], "baseline": cell.estimates[best], "mean": cell.estimates["mean"]}
         data = cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth
         self._key.object = text.key(titles.get(best), "model", "baseline", "mean", "truth")
         self._rows.object = table(text.anatomy_rows(cell, titles))
-        fill(self.body, self.figures.pane("place", figures.anatomy, *data), self._key, self._rows)
+        self._fill(self.figures.pane("place", figures.anatomy, *data), self._key, self._rows)
 
     # errors by category
 
     def _show_errors(self, month: MonthResult, verdict: ModelScores | None, months: Sequence[MonthResult]) -> None:
         if verdict is None:
+            self._fill(self._choice)
             self.say(text.NO_SCORES)
-            fill(self.body, self._choice)
             return
         name, region, best = self.model.figure, self.model.region, verdict.best
-        self._key.object = text.key(month.titles[best], *("model", "baseline", "mean")[: 3 if name in _SPLITS else 2])
         queries: dict[str, Callable[[], Any]] = {
             "spectrum": lambda: reconstruct.spectrum_of(months, best),
             "histogram": lambda: reconstruct.errors_histogram(months, best, region),
@@ -143,9 +165,11 @@ class ReconstructPanel(TabbedPanel):
             "observations": lambda: reconstruct.errors_by_observations(months, best, region),
         }
         query = queries.get(name, lambda: reconstruct.errors_by_stratum(reconstruct.score_months(months, region), name))
-        self.task.start(lambda _: query(), partial(self._draw_errors, name, best, len(months)))
+        title = month.titles[best]
+        self.task.start(lambda _: query(), partial(self._draw_errors, name, best, title, len(months)))
 
-    def _draw_errors(self, name: str, best: str, num_months: int, result: Any) -> None:
+    def _draw_errors(self, name: str, best: str, title: str, num_months: int, result: Any) -> None:
+        self._key.object = text.key(title, *("model", "baseline", "mean")[: 3 if name in _SPLITS else 2])
         caption = text.FIGURE_TEXT.get(name, "")
         drawn: tuple[Any, ...]
         if name in _SPLITS:
@@ -162,10 +186,10 @@ class ReconstructPanel(TabbedPanel):
         elif name == "reliability":
             if result is None:
                 self.say(text.NO_SPREAD)
-                fill(self.body, self._choice)
+                self._fill(self._choice)
                 return
             drawn = figures.reliability, result["coverage"]
         else:
             drawn = figures.errors_by_observations, result.count, result.model, result.baseline
         self.say(f"{caption} {text.of_months(num_months)}")
-        fill(self.body, self._choice, self.figures.pane(f"errors-{name}", *drawn), self._key)
+        self._fill(self._choice, self.figures.pane(f"errors-{name}", *drawn), self._key)

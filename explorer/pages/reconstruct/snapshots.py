@@ -43,6 +43,11 @@ class SnapshotPlayer:
         """Whether the run is queued or running."""
         return REGISTRY.is_active(self.model.run)
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the run has snapshots, or may get some."""
+        return self.is_live or bool(reconstruct.snapshot_epochs(self.model.run))
+
     def _start(self) -> None:
         """Start at the newest epoch, or stop."""
         wanted = self.model.film
@@ -50,6 +55,7 @@ class SnapshotPlayer:
         self._reading.cancel()
         self._updates.turn(wanted)
         if wanted:
+            self.maps.veil(True)
             self._update()
 
     def _update(self) -> None:
@@ -60,6 +66,7 @@ class SnapshotPlayer:
             self._finished()
         if not epochs:
             self._epochs = ()
+            self.maps.blank()
             self._say(text.WAITING if self.is_live else text.GONE)
         if not epochs or epochs == self._epochs:
             return

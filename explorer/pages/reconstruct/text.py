@@ -9,6 +9,7 @@ from html import escape
 from engine.evaluation import Verdict
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
 from engine.queries.text import place
+from explorer.pages.reconstruct.model import ResultKey
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import Sentence, colour_key, number
 from explorer.widgets.verdict import verdict_html, verdict_line
@@ -16,6 +17,15 @@ from explorer.widgets.verdict import verdict_html, verdict_line
 KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
 PANES = {"Swipe": "swipe", "Side by side": "four"}
 WORKING = "Computing …"
+OPENING = "Opening the model and the source"
+COMPUTING = "Reconstructing the month"
+CANCELLED = "The computation was cancelled."
+NOT_COMPUTED = "There is no result: the month could not be reconstructed."
+NOT_USABLE = "There is no result: the model or its source could not be opened."
+UNDECIDED = "There is no result yet: choose on the left how the model is to use this source."
+IN_FILM = "The training is on the maps. Switch it off in the tab Training to see the results of the model."
+NOTHING_TO_EXPORT = "There is no result of these settings to export yet."
+NO_SCORES_TO_EXPORT = "There are no scores of these settings to export yet."
 NO_SCORES = "No cell can be scored here."
 FIGURES = {
     "Number of observations": "observations",
@@ -55,6 +65,25 @@ WORLD = (-2.0, 32.0)
 _STATUS = '<p class="verdict" role=status>'
 
 
+def status(sentence: str) -> str:
+    """HTML of a sentence in the place of the result."""
+    return f"{_STATUS}{escape(sentence)}</p>"
+
+
+def computing(key: ResultKey) -> str:
+    """HTML that names what is being computed."""
+    request = key.request
+    changes = [f"{request.hidden_percent} % of the observations withheld"] if request.hidden_percent else []
+    changes += ["painted clouds"] if request.clouds else []
+    with_changes = f" with {' and '.join(changes)}" if changes else ""
+    return status(f"{month(f'{request.year}-{request.month:02d}')}{with_changes} is being computed …")
+
+
+def scoring(iso: str) -> str:
+    """HTML until the scores of a month are known."""
+    return status(f"{month(iso)} is being scored …")
+
+
 def month(iso: str) -> str:
     """The month of an ISO date: ``July 2004``."""
     return f"{calendar.month_name[int(iso[5:7])]} {iso[:4]}"
@@ -69,6 +98,13 @@ def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     if name == "truth" and not case.knows_truth:
         return "Mean of the withheld days"
     return LAYERS[name]
+
+
+def legend(has_clouds: bool, has_ice: bool) -> str:
+    """HTML of the marks on the maps."""
+    marks = [("cloud", "Painted clouds")] if has_clouds else []
+    marks += [("ice", "Ice: not scored, less certain")] if has_ice else []
+    return f"<p>{''.join(f'<span><i class={mark}></i>{label}</span>' for mark, label in marks)}</p>" if marks else ""
 
 
 def verdict(now: ModelScores, iso: str, region: str) -> str:
@@ -101,7 +137,7 @@ def no_verdict(case: MonthResult) -> str:
         reason = "This source has no truth to score against. Withhold some observations: they are then the reference."
     else:
         reason = "No cell of the open sea here has a known truth. Choose another region or month."
-    return f"{_STATUS}{escape(reason)}</p>"
+    return status(reason)
 
 
 def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | None, best: str) -> str:
@@ -252,7 +288,7 @@ def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
 
 def failure(error: Exception) -> str:
     """HTML of an error."""
-    return f"{_STATUS}{escape(str(error))}</p>"
+    return status(str(error))
 
 
 def archive_invitation(source: str, num_months: int) -> str:

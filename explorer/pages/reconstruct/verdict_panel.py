@@ -12,7 +12,7 @@ from engine.queries.cache import Progress
 from engine.queries.reconstruct import ModelScores, MonthRequest, MonthResult
 from explorer.background import Debouncer, LatestTask, unseen
 from explorer.pages.reconstruct import text
-from explorer.pages.reconstruct.model import ReconstructModel
+from explorer.pages.reconstruct.model import ReconstructModel, ResultKey
 from explorer.stage import Stage
 from explorer.widgets.text import html
 
@@ -46,13 +46,15 @@ class VerdictPanel:
         self.best = "climatology_anomaly"
         self.now: ModelScores | None = None
         self._whole: ModelScores | None = None
+        self.key: ResultKey | None = None
+        """What the scores belong to; None where there are none."""
         self._redraw = redraw
         self._changed = changed
         self._is_idle = is_idle
         self._month: MonthResult | None = None
         self._month_without_clouds: MonthResult | None = None
         self._year: list[MonthResult] = []
-        self._scoring = LatestTask(unseen, self.fail)
+        self._scoring = LatestTask(unseen, self._fail)
         self._following = LatestTask(unseen, lambda error: None)
         self._follow = Debouncer(self._compute_year, 1200)
         model.param.watch(lambda *_: self.score(), "region")
@@ -61,9 +63,22 @@ class VerdictPanel:
         """Replace the pane's content by this HTML."""
         self.part.object = content
 
-    def fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Show an error in place of the scores."""
-        self.say(f"<p class=verdict role=status>{text.escape(str(error))}</p>")
+        self.key = self.model.key
+        self.say(text.failure(error))
+        self._changed()
+
+    def blank(self, content: str) -> None:
+        """Remove the scores, and show this HTML instead."""
+        self._scoring.cancel()
+        self._month = self._month_without_clouds = None
+        self._clear()
+        if not self.model.film:
+            self.say(content)
+
+    def _clear(self) -> None:
+        self.now = self._whole = self.key = None
 
     def pause(self) -> None:
         """Stop computing the rest of the year."""
@@ -81,27 +96,34 @@ class VerdictPanel:
     @property
     def verdicts(self) -> list[tuple[str, ModelScores]]:
         """The scores so far, each with the period it is of."""
-        scored = [] if self.now is None else [(self.model.iso[:7], self.now)]
+        scored = [] if self.now is None or self.key != self.model.key else [(self.model.iso[:7], self.now)]
+        if not scored:
+            return []
         return scored if self._whole is None else [*scored, (f"{self._whole.num_months} months", self._whole)]
 
     def months_with(self, month: MonthResult) -> list[MonthResult]:
-        """The months of its year that are computed, or the month alone."""
-        return self._months_like(month) or [month]
+        """The months of its year that are computed alike, or the month alone."""
+        return self._months_like(month.request) or [month]
 
-    def _months_like(self, month: MonthResult) -> list[MonthResult]:
-        """The computed months of its year under the same model, source and withheld share, without clouds."""
-        same = {each.request: each for each in self._year if _without_month(each) == _without_month(month)}
-        return list(same.values())
+    def _months_like(self, request: MonthRequest) -> list[MonthResult]:
+        """The months of its year with the same model, source and withheld share, without drawn clouds."""
+        alike = {month.request: month for month in self._year if _series(month.request) == _series(request)}
+        return [month for month in alike.values() if not month.request.clouds]
 
     def score(self) -> None:
         """Score the month, and the months of its year that are computed."""
         month, without_clouds, region = self._month, self._month_without_clouds, self.model.region
         if month is None or without_clouds is None or self.model.film:
             return
-        year = self._months_like(month)
+        key = ResultKey(month.request, region)
+        if key != self.key:
+            self._clear()
+            self.say(text.scoring(self.model.iso))
+        year = self._months_like(month.request)
         if not reconstruct.can_score(month):
+            self._scoring.cancel()
             self.say(text.no_verdict(month))
-            self.now = None
+            self.key = key
             self._changed()
             return
 
@@ -121,7 +143,7 @@ class VerdictPanel:
         now, whole, (under, before) = verdicts
         if month is not self._month or self.model.film:
             return
-        self.now, self._whole = now, whole
+        self.key, self.now, self._whole = ResultKey(month.request, region), now, whole
         if now.best != self.best:
             self.best = now.best
             self._redraw()
@@ -134,7 +156,6 @@ class VerdictPanel:
         detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(whole)
         result = text.verdict(now, self.model.iso, region) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
-        self.stage.show_readout(text.read_out(month))
         self._changed()
         self._follow.soon()
 
@@ -142,6 +163,8 @@ class VerdictPanel:
         """Compute the other months of the year, one by one."""
         month, model = self._month, self.model
         if month is None or model.film or not self._is_idle() or self._following.running:
+            return
+        if month.request != model.case():
             return
         have = {month.request for month in self._year}
         wanted = [model.case(iso, with_clouds=False) for iso in model.months if iso[:4] == model.iso[:4]]
@@ -156,8 +179,9 @@ class VerdictPanel:
         self._following.start(partial(_compute, missing[0]), then)
 
 
-def _without_month(month: MonthResult) -> MonthRequest:
-    return replace(month.request, month=1, clouds=())
+def _series(request: MonthRequest) -> MonthRequest:
+    """What months must share to be scored together: everything but the month and the drawn clouds."""
+    return replace(request, month=1, clouds=())
 
 
 def _compute(case: MonthRequest, report: Progress) -> MonthResult:

@@ -7,18 +7,19 @@ from functools import partial
 from typing import Any
 
 from engine.provenance import Provenance
-from engine.queries import reconstruct
+from engine.queries import ocean, reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
 from engine.queries.run_exports import snapshot_origin
+from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
 from explorer.pages.reconstruct.maps import Maps
-from explorer.pages.reconstruct.model import ReconstructModel
+from explorer.pages.reconstruct.model import REQUEST, ReconstructModel
 from explorer.pages.reconstruct.panels import ReconstructPanel
 from explorer.pages.reconstruct.snapshots import SnapshotPlayer
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
@@ -29,11 +30,11 @@ from explorer.widgets.days import DayBar
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import html, paragraphs
 
-_CASE = ["month", "resample", "hidden_percent", "clouds"]
 _MAPS = ["kind", "panes", "left", "right", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
 :host > * { min-width: 0; min-height: 0 }
+:host > div:first-of-type { min-height: 96px } /* the maps stay where they are while the result is computed */
 """
 
 
@@ -45,14 +46,25 @@ def build(session: Session, query: Query) -> PageView:
 
 
 class ReconstructView:
-    """Opens model and source, then computes the month; a newer choice replaces an older one."""
+    """Opens model and source, then computes the month; a newer choice replaces an older one.
+
+    Whatever belongs to an earlier choice is veiled or removed at once, and no longer exported.
+    """
 
     def __init__(self, session: Session, model: ReconstructModel, is_chosen: bool) -> None:
         self.session = session
         self.model = model
         self._month: MonthResult | None = None
         self._card: ModelCard | None = None
+        self._weights = ""
+        """Key of the model that ``_month`` was computed with."""
         self._is_undecided = False
+        self._is_taking = False
+        self._opens_own = False
+        self._selection: dict[str, Any] = {}
+        """The selection that ``_month`` is the result of."""
+        self._reason = ""
+        """Why there is no result, and none is being computed."""
         self.maps = Maps(session, model, self._abandon)
         self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
@@ -61,16 +73,20 @@ class ReconstructView:
         self.verdict = VerdictPanel(
             model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
         )
+        again = controls.button("Compute it", on_click=lambda _: self._open(self._opens_own))
+        self._cancelled = box(again, css=layout.CARD, styles={"display": "none"})
         self._about = html("")
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
-        self.panel = ReconstructPanel(model, self._fly, self.verdict.fail)
+        self.panel = ReconstructPanel(model, self._fly)
         self.film = SnapshotPlayer(model, self.maps, self._say_film, lambda: self.runs.refresh())
         self.runs = BackgroundRuns(session, model, self.maps.stage.download.offer)
         self.panel.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
-        frame = box(self.verdict.part, self.maps.root, bars, css=_FRAME, sizing_mode="stretch_both")
+        frame = box(
+            self.verdict.part, self.maps.root, box(self._cancelled, bars), css=_FRAME, sizing_mode="stretch_both"
+        )
         files = {
             "Picture, PNG": self._offer_picture,
             "Month, NetCDF": self._offer_month,
@@ -79,11 +95,10 @@ class ReconstructView:
         }
         parts = drawer(model, self.maps.stage.globe, self._about_parts(), lambda: model.param.update(clouds=()))
         self.view = self.maps.stage.page_view(parts, [*self.panel.parts], files, parts=[frame])
-        model.param.watch(lambda *_: self._open(), ["run", "choice"])
-        model.param.watch(lambda *_: self._ask(), _CASE)
+        model.param.watch(self._selected, [*REQUEST])
         model.param.watch(lambda *_: self._draw(), _MAPS)
         model.param.watch(lambda *_: self._film_switched(), "film")
-        model.param.watch(lambda *_: self._rest.soon(), ["panel", "figure", "place"])
+        model.param.watch(lambda *_: self._renew_panel(), ["panel", "figure", "place", "region"])
         session.param.watch(lambda event: model.param.update(choice=event.new), "source")
         self.runs.refresh()
         self._rest.soon()
@@ -99,21 +114,69 @@ class ReconstructView:
         self._as_is = button("Use it on these cells", lambda: update(resample="as-is"))
         return box(self._about, self._own, self._resample, self._as_is, css=":host { gap: 6px; padding-bottom: 6px }")
 
+    # the result on screen
+
+    @property
+    def current(self) -> MonthResult | None:
+        """The result of the selection; None while it is computed, and where it cannot be."""
+        month = self._month
+        return month if month is not None and month.request == self.model.case() else None
+
+    def _selected(self, *events: Any) -> None:
+        """Another result is wanted: what is on screen stays only where it is this one."""
+        if self._is_taking:
+            return
+        if self.model.film and not self.film.is_available:
+            self.model.film = False  # opens the model
+            return
+        if {event.name for event in events} & {"run", "choice"}:
+            self._open()
+        else:
+            self._ask()
+
+    def _mark_stale(self) -> None:
+        """Veil maps and panel, and remove scores and read-out, until the result of the selection is shown."""
+        self._reason = ""
+        if self.current is not None:
+            return
+        self.verdict.blank(text.computing(self.model.key))
+        self.panel.mark_stale()
+        if not self.model.film:
+            self.maps.veil(True)
+            self.maps.stage.show_readout([])
+
+    def _show_none(self, reason: str) -> None:
+        """Remove the maps as well: nothing is being computed."""
+        self._reason = reason
+        self.verdict.blank(text.status(reason))
+        self.panel.show_none(reason)
+        if not self.model.film:
+            self.maps.blank()
+            self.maps.stage.show_readout([])
+
     # model and source
 
     def _open(self, own_source: bool = False) -> None:
         """Open model and source."""
         model = self.model
         run, choice = model.run, model.choice
+        self._opens_own = own_source
+        self._card = None
         self._reading.cancel()
         self.verdict.pause()
+        self._mark_stale()
+        self.maps.stage.clear_failure()
+        show(self._cancelled, False)
+        self._about.object = ""
+        self._own.visible = self._resample.visible = self._as_is.visible = False
         if run != reconstruct.PRETRAINED and not reconstruct.has_model(run) and self.film.is_live:
             # it has snapshots before it has a model
+            self._opening.cancel()
             model.film = True
             return
 
         def work(report: Progress) -> tuple[Any, ...]:
-            report(0.1, "Opening the model")
+            report(0.1, text.OPENING)
             card = reconstruct.model_card(run)
             source = reconstruct.source_of(run) if own_source else choice
             months = reconstruct.months_of(source)
@@ -125,90 +188,125 @@ class ReconstructView:
                 reconstruct.needs_resampling(run, source),
             )
 
-        self.maps.stage.clear_failure()
         self._opening.start(work, partial(self._take, run))
+        self.maps.stage.show_progress(0.0, text.OPENING)
 
     def _take(self, run: str, opened: tuple[Any, ...]) -> None:
         card, source, months, differ, is_other_grid = opened
         model = self.model
         if run != model.run:
             return
-        self._card = card
-        with_other = source != model.choice
-        if with_other:
+        if card.key != self._weights:
+            # the same run may have other weights by now
+            self._month = None
+        # one change of the selection, although its parts are set one after another
+        self._is_taking = True
+        if source != model.choice:
             model.param.update(choice=source)
             self.session.source = source
-            self._opening.cancel()
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
+        model.notes = []
+        model.take_months(months, text.first_month(card, months))
+        model.take_place(ocean.covered_place(source, model.place))
+        self._is_taking = False
+        self._card = card
         self._is_undecided = is_other_grid
         sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]
         self._about.object = paragraphs(sentences)
         self._own.visible = bool(differ)
         self._resample.visible = self._as_is.visible = is_other_grid
-        model.notes = []
-        model.take_months(months, text.first_month(card, months))
         self._bar.param.update(days=list(months), day=model.month)
         self.session.say_changed(model.notes)
         self.verdict.forget_year()
         self._ask()
 
     def _refuse(self, error: Exception) -> None:
+        self._month = None
         self.maps.stage.show_failure("This model cannot be used here", error)
-        self.verdict.say("")
+        self._show_none(text.NOT_USABLE)
 
     # months
 
     def _ask(self) -> None:
         """Compute the selected month, unless the grids differ and the choice about resampling is open."""
         model = self.model
-        if model.film or self._opening.running or self._card is None:
+        self._mark_stale()
+        if model.film or self._opening.running:
+            return
+        if self._card is None:
+            self._open(self._opens_own)
+            return
+        self.maps.stage.clear_failure()
+        show(self._cancelled, False)
+        self.verdict.pause()
+        self._reading.cancel()
+        if self.current is not None:
+            self._show_current()
             return
         if self._is_undecided and model.resample == "no":
             self.maps.stage.show_failure(text.OTHER_GRID, text.OTHER_GRID_REMEDY)
+            self._show_none(text.UNDECIDED)
             return
-        self.maps.stage.clear_failure()
-        self.verdict.pause()
-        case = model.case()
-        if self._month is not None and self._month.request == case:
-            self._reading.cancel()
-            return
+        case, plain = model.case(), model.case(with_clouds=False)
 
         def work(report: Progress) -> tuple[MonthResult, MonthResult]:
             month = reconstruct.reconstruct_month(case, report)
-            return month, month if not case.clouds else reconstruct.reconstruct_month(
-                model.case(with_clouds=False), report
-            )
+            return month, month if not case.clouds else reconstruct.reconstruct_month(plain, report)
 
-        self._reading.start(work, self._show)
+        self._reading.start(work, self._take_month)
+        self.maps.stage.show_progress(0.0, text.COMPUTING)
 
-    def _show(self, months: tuple[MonthResult, MonthResult]) -> None:
-        self._month, plain = months
-        model = self.model
+    def _take_month(self, months: tuple[MonthResult, MonthResult]) -> None:
+        self._month, self._plain = months
+        self._selection = self.model.selection()
+        self._weights = "" if self._card is None else self._card.key
+        self._show_current()
+
+    def _show_current(self) -> None:
+        """Show the result of the selection."""
+        month, model = self.current, self.model
+        if month is None or model.film:
+            return
         self._bar.drawn = model.month
-        offered = reconstruct.layers_of(self._month)
+        offered = reconstruct.layers_of(month)
         if offered != model.offered:
             model.offered = offered
         self._draw()
-        self.verdict.take(self._month, plain)
+        self.maps.stage.show_readout(text.read_out(month))
+        self.verdict.take(month, self._plain)
 
     def _draw(self) -> None:
-        if self._month is not None and not self.model.film:
-            self.maps.show(self._month, self.verdict.best)
+        if self.current is not None and not self.model.film:
+            self.maps.show(self.current, self.verdict.best)
 
     def _abandon(self) -> None:
-        self._opening.cancel()
-        self._reading.cancel()
-        self.session.say("info", "The reconstruction was cancelled.")
+        """Cancel, and return to the last result, so that the screen is true again."""
+        for task in (self._opening, self._reading, self._filing):
+            task.cancel()
+        if self._selection:
+            self.model.select(self._selection)
+            self.session.source = self.model.choice
+        if self.current is None and not self._opening.running:
+            self._show_none(text.CANCELLED)
+            show(self._cancelled, True)
+        self.session.say("info", text.CANCELLED)
 
     def _fail(self, error: Exception) -> None:
         self.maps.stage.show_failure("This month cannot be reconstructed", error)
+        self._show_none(text.NOT_COMPUTED)
+
+    def _renew_panel(self) -> None:
+        self.panel.mark_stale()
+        self._rest.soon()
 
     def _after_rest(self) -> None:
         if self.model.panel == "training":
             self.panel.show_training()
-        elif self._month is not None:
-            self.panel.show(self._month, self.verdict.now, self.verdict.months_with(self._month))
+        elif self._reason or self.model.film:
+            self.panel.show_none(self._reason or text.IN_FILM)
+        elif self.current is not None and self.verdict.key == self.model.key:
+            self.panel.show(self.current, self.verdict.now, self.verdict.months_with(self.current))
 
     # the training
 
@@ -219,10 +317,12 @@ class ReconstructView:
         if self.model.film:
             self._reading.cancel()
             self.verdict.pause()
+            self.maps.stage.show_readout([])
         else:
+            self.maps.veil(True)
+            self.verdict.blank(text.computing(self.model.key))
             self._open()
-            self._draw()
-            self.verdict.score()
+        self._renew_panel()
 
     def _say_film(self, content: str) -> None:
         if self.model.film:
@@ -234,6 +334,9 @@ class ReconstructView:
     # files
 
     def _offer_picture(self) -> None:
+        if self.maps.is_stale:
+            self.session.say("info", text.NOTHING_TO_EXPORT)
+            return
         stage = self.maps.stage
         model, bar = self.model, stage.bar
         title = f"{'Training' if model.film else text.month(model.iso)} — Harmonia"
@@ -249,17 +352,18 @@ class ReconstructView:
         return None if self._month is None else reconstruct.month_origin(self._month.request)
 
     def _offer_month(self) -> None:
-        month = self._month
+        month = self.current
         if month is None:
-            self.session.say("info", "No month is computed yet.")
+            self.session.say("info", text.NOTHING_TO_EXPORT)
             return
         name = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc"
         offer = partial(self.maps.stage.download.offer, name)
         self._filing.start(lambda _: reconstruct.month_netcdf(month), offer)
 
     def _offer_scores(self) -> None:
-        scores = None if self.verdict.now is None else reconstruct.scores_csv(self.verdict.verdicts)
-        self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, "This month has no scores.")
+        verdicts = self.verdict.verdicts
+        scores = reconstruct.scores_csv(verdicts) if verdicts else None
+        self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, text.NO_SCORES_TO_EXPORT)
 
     def _offer_film(self) -> None:
         run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))

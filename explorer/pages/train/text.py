@@ -287,3 +287,8 @@ def _names() -> re.Pattern[str]:
     """The names with an underscore, which are no words of a sentence."""
     last = {field.name.rpartition(".")[2] for task in TASKS for field in forms.form_fields(task)}
     return re.compile(rf"\b(?:[a-z]+\.)*({'|'.join(sorted(name for name in last if '_' in name))})\b")
+
+
+READING = "The selected runs are being read"
+CANCELLED = "Reading was cancelled. Choose the run again to read it."
+NOT_READ = "There is nothing to show: this run cannot be read."

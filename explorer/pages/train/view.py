@@ -23,6 +23,7 @@ from explorer.report import report_html
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
+from explorer.widgets.veil import VEIL, veil
 
 _PAGE = "train"
 _TABS = {"New": NEW, "Runs": RUNS, "Compare": COMPARE}
@@ -46,13 +47,18 @@ def build(session: Session, query: Query) -> PageView:
 
 
 class TrainView:
-    """Reads one run, or several to compare; running ones are read again twice a second."""
+    """Reads one run, or several to compare; running ones are read again twice a second.
+
+    What is shown of an earlier selection is veiled until the selected runs are read, and is not exported.
+    """
 
     def __init__(self, session: Session, model: TrainModel) -> None:
         self.session = session
         self.model = model
         self._readers: dict[str, RunReader] = {}
         self._snapshot: RunSnapshot | None = None
+        self._shown_selection: tuple[str, ...] = ()
+        """What is on screen without a veil."""
         self._updates = PeriodicTask(self._read)
         self._reading = LatestTask(unseen, self._show_failure)
         self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
@@ -64,10 +70,11 @@ class TrainView:
         bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body)
         self.run_tab = RunTab(model, curves)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
-        self.stage = Stage(
-            session, model, "a snapshot of the run", self._reading.cancel, over, blocks=True, land_shade=True
-        )
+        self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, land_shade=True)
         self._side = box(css=_SIDE)
+        self._veiled = [self._side, self.stage.globe, self.run_tab.bar, self.compare_tab.body, self.sweep.body]
+        for part in self._veiled:
+            part.stylesheets = [*part.stylesheets, VEIL]
         self._forms = box(self.new_tab.form)
         self._runs = box(self.runs.part)
         tabs = controls.segments(model.param.tab, _TABS)
@@ -100,7 +107,41 @@ class TrainView:
         self._cover()
         if tab == NEW:
             self.new_tab.show()
+        self._mark_stale()
         self._changed()
+        if self._is_stale and self._reading.running:
+            self.stage.show_progress(0.0, text.READING)
+
+    @property
+    def _is_stale(self) -> bool:
+        """Whether the selection has not been read yet."""
+        return self.model.tab != NEW and self._shown_selection != (self.model.tab, *self._selected_runs())
+
+    def _mark_stale(self) -> None:
+        """Veil what is on screen of another selection."""
+        if self._is_stale:
+            self._snapshot = None
+        for part in self._veiled:
+            veil(part, self._is_stale)
+
+    def _show_selection(self) -> None:
+        """The selected runs are on screen, or the reason why not."""
+        self._shown_selection = (self.model.tab, *self._selected_runs())
+        self.stage.show_progress(None, "")
+        self._mark_stale()
+
+    def _abandon(self) -> None:
+        self._reading.cancel()
+        self._show_reason(text.CANCELLED)
+
+    def _show_reason(self, reason: str) -> None:
+        """Show why the selected runs are not on screen."""
+        self._snapshot = None
+        if self.model.tab == COMPARE:
+            self.compare_tab.clear(reason)
+        else:
+            self.run_tab.clear(self.stage, reason)
+        self._show_selection()
 
     def _cover(self) -> None:
         """Cover the globe with the body of the tab, if it has one."""
@@ -154,10 +195,9 @@ class TrainView:
     def _read_run(self) -> None:
         run = self._reader(self.model.run)
         if run is None:
-            self._snapshot = None
             offer = "Choose a run in the list." if REGISTRY.records else "No run yet. Start one in the tab New."
             gone = "This run does not exist. Choose another."
-            self.run_tab.clear(self.stage, gone if self.model.run else offer)
+            self._show_reason(gone if self.model.run else offer)
             return
         record, selection = REGISTRY.records[run.run.id], self._selection()
         options, epoch = CurveOptions.of(self.model), self.model.epoch
@@ -169,19 +209,21 @@ class TrainView:
             self._snapshot = snapshot
             self.run_tab.show(self.stage, snapshot)
             self.sweep.show(snapshot)
+            self._show_selection()
 
         self._reading.start(lambda _: run.read(record, options, epoch), then)
 
     def _read_compared(self) -> None:
         runs = [run for run in map(self._reader, self.model.compared) if run is not None]
         if len(runs) < 2:
-            self.compare_tab.clear(INVITATION)
+            self._show_reason(INVITATION)
             return
         records, selection, options = dict(REGISTRY.records), self._selection(), CurveOptions.of(self.model)
 
         def then(compared: Compared) -> None:
             if selection == self._selection():
                 self.compare_tab.show(compared)
+                self._show_selection()
             else:
                 self._read()
 
@@ -193,6 +235,8 @@ class TrainView:
 
     def _show_failure(self, error: Exception) -> None:
         self.stage.show_failure("This run cannot be read", error)
+        if self._is_stale:
+            self._show_reason(text.NOT_READ)
 
     # trials of a sweep
 
@@ -215,7 +259,7 @@ class TrainView:
         if self.model.tab == NEW:
             return self.new_tab.config
         if self._snapshot is None:
-            self.session.say("info", "Choose a run first.")
+            self.session.say("info", text.READING if self._is_stale else "Choose a run first.")
         return None if self._snapshot is None else self._snapshot.config
 
     def _offer_config(self) -> None:
@@ -229,6 +273,9 @@ class TrainView:
             self.stage.download.offer(f"{config.task}.py", forms.config_snippet(config).encode())
 
     def _offer_picture(self) -> None:
+        if self._is_stale:
+            self.session.say("info", text.READING)
+            return
         run, snapshot = self.model.run, self._snapshot
         origin = None if snapshot is None else snapshot_origin(snapshot.config, run)
         self.stage.save_picture(run or "train", origin)
@@ -244,7 +291,7 @@ class TrainView:
         content = None
         if snapshot is not None and snapshot.scores:
             content = scores_csv(snapshot.config, snapshot.scores, snapshot.verdict)
-        missing = "There are no scores yet. Choose a finished training."
+        missing = text.READING if self._is_stale else "There are no scores yet. Choose a finished training."
         self.stage.offer(f"scores-{self.model.run}.csv", content, missing)
 
     def _offer_report(self) -> None:

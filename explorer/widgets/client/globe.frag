@@ -1,7 +1,7 @@
 #version 300 es
 // Each fragment inside the map asks which place on the sphere it shows, and paints it. gpu.js puts #defines behind the
 // first line: PROJECTION (0 globe, 1 Equal Earth, 2 plate carrée), FIELD and SECOND (0 none, 1 values, 2 colours), and
-// BLOCKS, DOMAIN, DIMMED, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software
+// BLOCKS, DOMAIN, DIMMED, HATCHED, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software
 // renderer runs both sides of every branch.
 precision highp float;
 precision highp int;
@@ -26,8 +26,8 @@ uniform float uRatio;        // device pixels per CSS pixel
 uniform mat3 uFrame;         // columns: east, north and outward at the centre
 uniform vec2 uCentre;        // flat maps: central meridian in radians, y at the middle of the canvas
 
-uniform sampler2D uField, uSecond, uDomain, uCoast, uLut;
-uniform Grid uFieldGrid, uSecondGrid, uDomainGrid;
+uniform sampler2D uField, uSecond, uDomain, uHatched, uCoast, uLut;
+uniform Grid uFieldGrid, uSecondGrid, uDomainGrid, uHatchedGrid;
 uniform vec2 uRange;         // vmin, vmax
 uniform float uSwipe;        // x of the divider, device pixels
 uniform vec2 uCoastScale;    // degrees per byte/255, byte/255 of the coast
@@ -262,6 +262,12 @@ vec3 ground(Place place) {
 #if COAST
   float sd = coastDistance(place);
   float slope = slopeOf(sd);
+#endif
+#if HATCHED
+  float share = smoothAt(uHatched, uHatchedGrid, place).r - 0.5;
+  float line = abs(fract((gl_FragCoord.x - gl_FragCoord.y) / (6.0 * uRatio)) - 0.5);
+  float covered = clamp(0.5 + share / max(slopeOf(share), 1e-9), 0.0, 1.0);
+  color = mix(color, inkOn(color), 0.5 * covered * smoothstep(0.30, 0.40, line));
 #endif
 #if COAST && LAND
   color = mix(color, uLandColor, clamp(0.5 + sd / max(slope, 1e-9), 0.0, 1.0));

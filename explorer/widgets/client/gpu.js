@@ -13,7 +13,7 @@ void main() {
 }`
 
 const HALO_REACH = 1.45 // radii; further out the halo is below half a grey level
-const UNITS = { uField: 0, uSecond: 1, uDomain: 2, uLut: 3, uCoast: 4 }
+const UNITS = { uField: 0, uSecond: 1, uDomain: 2, uLut: 3, uCoast: 4, uHatched: 5 }
 
 function compile(gl, type, source) {
   const shader = gl.createShader(type)
@@ -52,6 +52,7 @@ class Gpu {
     this.filter("uField", gl.NEAREST, gl.CLAMP_TO_EDGE)
     this.filter("uSecond", gl.NEAREST, gl.CLAMP_TO_EDGE)
     this.filter("uDomain", gl.NEAREST, gl.CLAMP_TO_EDGE)
+    this.filter("uHatched", gl.NEAREST, gl.CLAMP_TO_EDGE)
     this.filter("uLut", gl.LINEAR, gl.CLAMP_TO_EDGE)
     this.filter("uCoast", gl.LINEAR, gl.REPEAT)
   }
@@ -128,6 +129,7 @@ class Gpu {
     this.layer("uField", scene.first, at)
     this.layer("uSecond", scene.second, at)
     this.layer("uDomain", scene.domain, at)
+    this.layer("uHatched", scene.hatched, at)
     this.lut(scene.lut)
     this.coast(scene.coast)
     gl.uniform2f(at("uSize"), shot.width, shot.height)

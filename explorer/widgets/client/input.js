@@ -58,7 +58,7 @@ class Input {
     view.canvas.focus({ preventScroll: true })
     view.glide(null)
     this.pointers.set(event.pointerId, this.offset(event))
-    if (view.model.brush > 0) {
+    if (view.model.painting) {
       this.stroke = []
       this.dab(this.offset(event))
       return
@@ -112,7 +112,7 @@ class Input {
     const last = this.stroke.at(-1)
     if (!place || (last && Math.hypot(x - last.x, y - last.y) < radius / 3)) return
     this.stroke.push({ x, y, place })
-    view.overlay.dab(x, y, radius)
+    view.overlay.dab(place)
   }
 
   endStroke() {
@@ -124,7 +124,7 @@ class Input {
   // Enter: apply the brush in the middle of the view if there is one, else click there
   press() {
     const { view } = this
-    if (!(view.model.brush > 0)) return view.click(0, 0)
+    if (!view.model.painting) return view.click(0, 0)
     this.stroke = []
     this.dab([0, 0])
     this.endStroke()

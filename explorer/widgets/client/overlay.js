@@ -38,6 +38,7 @@ class Overlay {
     this.divider = element("div", { className: "divider", role: "slider", tabindex: "0", "aria-label": "Divider between the two fields", "aria-valuemin": "0", "aria-valuemax": "100" })
     this.sentence = element("p", { className: "say" })
     this.pins = []
+    this.dabs = []
     this.layer.append(this.ring)
     view.root.append(this.canvas, this.layer, this.divider, this.sentence)
     this.listen()
@@ -65,7 +66,7 @@ class Overlay {
   dress() {
     const { model, root } = this.view
     root.dataset.theme = model.dark ? "dark" : "light"
-    root.toggleAttribute("data-brush", model.brush > 0)
+    root.toggleAttribute("data-brush", model.painting)
     this.canvas.setAttribute("aria-label", model.label)
   }
 
@@ -91,14 +92,23 @@ class Overlay {
   }
 
   // The strokes of the brush, until the field computed from them is drawn
-  dab(x, y, radius) {
+  dab(place) {
     const mark = element("div", { className: "dab" })
-    Object.assign(mark.style, { width: `${2 * radius}px`, height: `${2 * radius}px`, transform: `translate(${x}px, ${-y}px)` })
+    this.dabs.push({ mark, place, km: this.view.model.brush })
     this.layer.append(mark)
+    this.placeDabs()
   }
 
   clearDabs() {
-    this.layer.querySelectorAll(".dab").forEach((mark) => mark.remove())
+    this.dabs.forEach(({ mark }) => mark.remove())
+    this.dabs = []
+  }
+
+  placeDabs() {
+    for (const { mark, place, km } of this.dabs) {
+      mark.style.width = mark.style.height = `${2 * this.view.pixelsOf(km)}px`
+      this.placeAt(mark, place)
+    }
   }
 
   place() {
@@ -112,6 +122,7 @@ class Overlay {
       mark.pin.classList.toggle("before", point.x + PIN_SIDE + mark.reach > width / 2)
     }
     this.placeAt(this.ring, this.echoed)
+    this.placeDabs()
     const { model, shown } = this.view
     this.divider.hidden = !shown.second
     this.divider.style.left = `${100 * model.swipe}%`

@@ -190,6 +190,7 @@ class Scene {
   first = null
   second = null
   domain = null
+  hatched = null
   dimmed = true // whether cells outside the domain are dimmed
   coast = null
   coastScale = [1, 0]

@@ -212,12 +212,16 @@ class View {
 
   // Radius of the brush in CSS pixels, in the middle of the view
   get brushRadius() {
-    return (this.model.brush / EARTH_KM) * this.scale
+    return this.pixelsOf(this.model.brush)
+  }
+
+  pixelsOf(km) {
+    return (km / EARTH_KM) * this.scale
   }
 
   paint(points) {
     const serial = (this.model.stroke?.serial ?? 0) + 1
-    this.model.stroke = { points, serial }
+    this.model.stroke = { points, radius_km: this.model.brush, serial }
   }
 
   // ------------------------------------------------------------ drawing
@@ -344,6 +348,7 @@ class View {
         BLOCKS: shown.blocks,
         DOMAIN: !!shown.domain,
         DIMMED: shown.dimmed,
+        HATCHED: !!shown.hatched,
         COAST: !!shown.coast,
         SMOOTH: lod < -0.5,
         LAND: model.land_shade || !shown.first,

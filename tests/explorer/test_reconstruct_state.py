@@ -1,0 +1,339 @@
+"""Whatever is done on the Reconstruct page in whatever order: what stands on screen is true of the selection.
+
+A state machine selects, paints and cancels while computations finish late or fail, and compares all that is shown
+without a veil with what the same functions give for the selection alone.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from engine.errors import DataError, StoreError
+from engine.queries import reconstruct
+from engine.queries.ocean import SourceChoice
+from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
+from explorer import tabs
+from explorer.pages.reconstruct import snapshots, text, verdict_panel, view
+from explorer.pages.reconstruct.model import ReconstructModel
+from explorer.pages.reconstruct.view import ReconstructView
+from explorer.session import Session
+from explorer.widgets.globe import Axes, pack_field, pack_mask
+from explorer.widgets.text import readout_html
+from tests.support.held_tasks import HeldTask, StillTimer, held_tasks
+from tests.support.months import GRID, LAND, months_of
+
+RUN, BROKEN = "20260101-000000-0000000000", "20260101-000000-ffffffffff"
+SCORED, UNSCORED = SourceChoice(step_deg=2.0, years=1), SourceChoice(step_deg=2.0, seed=1, years=1)
+MONTHS = {SCORED: ("2001-11-01", "2001-12-01", "2002-01-01", "2002-02-01"), UNSCORED: ("2001-12-01", "2002-01-01")}
+PLACES = ((40.0, -150.0), (-10.0, 100.0))
+REGIONS = ("World", "Tropics")
+PENDING = ("being computed", "being scored", "no result", "cancelled")
+
+
+@cache
+def result_of(request: MonthRequest) -> MonthResult:
+    """A result whose every number follows from the request; without a truth where nothing can be scored."""
+    seed = zlib.crc32(repr(request).encode())
+    rng = np.random.default_rng(seed)
+    months = months_of(1, seed % 1000, clear=(0.05, 0.3))
+    first = slice(request.month - 1, request.month)
+    fields = {name: getattr(months, name)[first] for name in ("daily", "padded", "phases", "ice", "years", "months")}
+    target = months.target[first] if request.source == SCORED or request.hidden_percent else None
+    data = replace(months, target=target, key=str(seed), **fields)
+    truth = months.target[first][0]
+    noise = {"model": 0.3, "mean": 0.5, "climatology": 0.7, "climatology_anomaly": 0.6}
+    count = np.isfinite(data.daily[0]).sum(axis=0)
+    hidden = np.zeros(GRID.shape, bool)
+    for cloud in request.clouds:
+        hidden |= reconstruct.months.cloud_mask(cloud, GRID) & ~LAND
+    return MonthResult(
+        request=request,
+        data=data,
+        observed=(truth + 0.5 * rng.normal(size=GRID.shape)).astype(np.float32),
+        count=count,
+        withheld=np.full(GRID.shape, 2 if request.hidden_percent else 0),
+        estimates={
+            name: (truth + size * rng.normal(size=GRID.shape)).astype(np.float32) for name, size in noise.items()
+        },
+        titles={name: name.capitalize() for name in noise},
+        std=None,
+        climatology=truth,
+        hidden=hidden,
+        in_stripes=False,
+        knows_truth=request.source == SCORED,
+    )
+
+
+def cell_of(request: MonthRequest, place: tuple[float, float], _: object = None) -> CellDetail:
+    month = result_of(request)
+    row, column = GRID.nearest_cell(*place)
+    estimates = {name: float(field[row, column]) for name, field in month.estimates.items()}
+    days = month.data.daily[0, :, row, column]
+    return CellDetail(*place, days, days * np.nan, np.full(31, 1 / 31, np.float32), estimates, None, 1.0, False)
+
+
+score_months = cache(lambda months, region: REAL_SCORES([result_of(request) for request in months], region))
+REAL_SCORES = reconstruct.score_months
+
+
+def scores_of(months: Any, region: str) -> Any:
+    return score_months(tuple(month.request for month in months), region)
+
+
+BANDS = np.ones((2, 5))
+
+
+def snapshot_of(epoch: int) -> Snapshot:
+    fields = [np.full(GRID.shape, epoch + offset, np.float32) for offset in (0.0, 0.5, 0.25)]
+    return Snapshot(epoch, GRID.lat, GRID.lon, *fields, None, 0.25, 0.5)
+
+
+SNAPSHOTS = {epoch: snapshot_of(epoch) for epoch in (1, 2)}
+
+
+def card_of(run: str) -> Any:
+    if run == BROKEN:
+        raise StoreError("there is no model of this run", run, "choose another")
+    return SimpleNamespace(key=run, grid=GRID, years=(1990, 1991), source="A", test_year=2002, has_baselines=True)
+
+
+FAKES = {
+    "model_card": card_of,
+    "months_of": lambda choice: MONTHS[choice],
+    "source_of": lambda run: SCORED if run == PRETRAINED else UNSCORED,
+    "source_differences": lambda run, choice: ("differ",) if choice != FAKES["source_of"](run) else (),
+    "needs_resampling": lambda run, choice: choice != FAKES["source_of"](run),
+    "is_trained_on": lambda *_: False,
+    "has_model": lambda run: run != BROKEN,
+    "snapshot_epochs": lambda run: (1, 2) if run == RUN else (),
+    "snapshot": lambda _, epoch: SNAPSHOTS[epoch],
+    "reconstruct_month": lambda request, _: result_of(request),
+    "score_months": scores_of,
+    "errors_within": lambda *_: None,
+    "largest_errors": lambda *_: [],
+    "cell_detail": cell_of,
+    "errors_by_observations": lambda *_: SimpleNamespace(count=np.arange(2), model=BANDS, baseline=BANDS),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[HeldTask]]:
+    held = held_tasks()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_HOME", str(tmp_path_factory.mktemp("home")))
+        for module in (view, verdict_panel, tabs, snapshots):
+            patched.setattr(module, "LatestTask", held)
+        patched.setattr(snapshots, "PeriodicTask", StillTimer)
+        for name, fake in FAKES.items():
+            patched.setattr(reconstruct, name, fake)
+        PageMachine.tasks = held
+        yield held
+
+
+class PageMachine(RuleBasedStateMachine):
+    """One page, whose computations end when the machine says so."""
+
+    tasks: type[HeldTask]
+
+    @initialize()
+    def open_the_page(self) -> None:
+        self.tasks.created.clear()
+        self.session = Session()
+        self.files: list[tuple[str, bytes]] = []
+        self.model = ReconstructModel({}, choice=SCORED)
+        self.page = ReconstructView(self.session, self.model, True)
+        self.page.maps.stage.download.offer = lambda name, content: self.files.append((name, content))
+
+    # what a person does
+
+    @rule(run=st.sampled_from([PRETRAINED, RUN, BROKEN]))
+    def choose_a_model(self, run: str) -> None:
+        self.model.run = run
+
+    @rule(choice=st.sampled_from([SCORED, UNSCORED]))
+    def choose_a_source(self, choice: SourceChoice) -> None:
+        self.session.source = choice
+
+    @rule()
+    def use_the_models_own_source(self) -> None:
+        self.page._open(own_source=True)
+
+    @rule(resample=st.sampled_from(["yes", "as-is"]))
+    def decide_about_the_grid(self, resample: str) -> None:
+        self.model.resample = resample
+
+    @rule(month=st.integers(0, 3))
+    def drag_the_month(self, month: int) -> None:
+        self.model.month = min(month, len(self.model.months) - 1)
+
+    @rule(percent=st.sampled_from([0, 20, 30]))
+    def type_a_share(self, percent: int) -> None:
+        self.model.hidden_percent = percent
+
+    @rule(place=st.sampled_from(PLACES))
+    def paint(self, place: tuple[float, float]) -> None:
+        self.model.draw_cloud((place,), 900.0)
+
+    @rule()
+    def remove_the_clouds(self) -> None:
+        self.model.clouds = ()
+
+    @rule(region=st.sampled_from(REGIONS))
+    def choose_a_region(self, region: str) -> None:
+        self.model.region = region
+
+    @rule(kind=st.sampled_from(["temperature", "error"]), panes=st.sampled_from(["swipe", "four"]))
+    def choose_maps(self, kind: str, panes: str) -> None:
+        self.model.param.update(kind=kind, panes=panes)
+
+    @rule(panel=st.sampled_from(["scores", "place", "failures", "training"]), place=st.sampled_from(PLACES))
+    def choose_a_tab(self, panel: str, place: tuple[float, float]) -> None:
+        self.model.param.update(panel=panel, place=place)
+
+    @precondition(lambda self: self.model.film or self.page.film.is_available)
+    @rule()
+    def switch_the_training(self) -> None:
+        self.model.film = not self.model.film
+
+    @rule()
+    def cancel(self) -> None:
+        self.page._abandon()
+
+    @rule()
+    def export_scores(self) -> None:
+        self.files.clear()
+        self.page._offer_scores()
+        for name, content in self.files:
+            assert name == f"scores-{self.model.iso[:7]}.csv"
+            assert content == reconstruct.scores_csv(self.expected_scores()[: len(self.page.verdict.verdicts)])
+
+    # what the machine does
+
+    def running(self) -> list[HeldTask]:
+        return [task for task in self.tasks.created if task.running]
+
+    @precondition(lambda self: self.running())
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.running())).finish()
+
+    @precondition(lambda self: self.running())
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.running())).finish(DataError("the disk is gone", "sst.nc", "plug it in"))
+
+    @rule()
+    def settle(self) -> None:
+        """Once nothing is under way, every part shows the selection, or says why not."""
+        for _ in range(60):
+            if not self.running():
+                break
+            self.running()[0].finish()
+        assert not self.session.busy
+        if self.model.film:
+            assert not self.page.maps.is_stale
+            return
+        shown = self.page.current is not None
+        assert shown != self.page.maps.is_stale
+        assert shown == (self.page.verdict.key == self.model.key)
+        assert not self.page.panel.is_stale
+
+    # what may stand on screen
+
+    def expected_scores(self) -> list[tuple[str, Any]]:
+        """The scores of the month and of its year, whose months are two, all for the selection."""
+        model, plain = self.model, self.model.case(with_clouds=False)
+        isos = [iso for iso in MONTHS[model.choice] if iso[:4] == model.iso[:4]]
+        year = [result_of(replace(plain, month=int(iso[5:7]))) for iso in isos]
+        month = scores_of([result_of(model.case())], model.region)
+        return [(model.iso[:7], month), (f"{len(year)} months", scores_of(year, model.region))]
+
+    @invariant()
+    def maps_are_of_the_selection(self) -> None:
+        maps, model = self.page.maps, self.model
+        if maps.is_stale:
+            assert not any(caption.object for caption in maps._captions)
+            assert all("stale" in globe.css_classes or not globe.field for globe in maps.globes)
+            return
+        axes = Axes.of(GRID.lat, GRID.lon)
+        if model.film:
+            observed = [pack_field(snapshot.observed, axes) for snapshot in SNAPSHOTS.values()]
+            error = [pack_field(snapshot.observed - snapshot.truth, axes) for snapshot in SNAPSHOTS.values()]
+            assert content_of(maps.globes[0].field) in map(content_of, observed + error)
+            return
+        month = result_of(model.case())
+        fields = [reconstruct.layer(month, name, day=model.day, best=self.page.verdict.best) for name in model.shown]
+        first = maps.globes[0]
+        drawn = [first.field, first.field_b] if model.panes == "swipe" else [globe.field for globe in maps.globes]
+        for field, packet in zip(fields, drawn, strict=False):
+            assert content_of(packet) == content_of(pack_field(field, axes))
+        outline = pack_mask(month.hidden, axes) if month.hidden.any() else b""
+        assert first.domain == outline
+        assert "stale" not in first.css_classes
+
+    @invariant()
+    def scores_are_of_the_selection(self) -> None:
+        verdict, shown = self.page.verdict, str(self.page.verdict.part.object)
+        is_pending = any(words in shown for words in PENDING)
+        assert self.model.film or is_pending == (verdict.key is None), shown
+        if verdict.key is not None:
+            assert verdict.key == self.model.key
+        if verdict.now is not None:
+            expected = self.expected_scores()
+            for (period, scores), (wanted, right) in zip(verdict.verdicts, expected, strict=False):
+                assert (period, scores.error_kelvin, scores.best) == (wanted, right.error_kelvin, right.best)
+            assert verdict.verdicts[0][1] is verdict.now
+            assert verdict.best == verdict.now.best
+            assert self.model.film or f"{verdict.now.error_kelvin['model']:.2f} K" in shown
+
+    @invariant()
+    def the_read_out_is_of_the_selection(self) -> None:
+        shown = self.page.maps.stage.readout.object
+        if shown not in ("", readout_html([])):
+            assert not self.model.film
+            assert shown == readout_html(text.read_out(result_of(self.model.case())))
+
+    @invariant()
+    def the_tab_is_of_the_selection(self) -> None:
+        panel, model = self.page.panel, self.model
+        if panel.is_stale or model.film or model.panel != "place" or self.page.current is None:
+            return
+        assert panel.anatomy is not None
+        assert panel.anatomy.estimates == cell_of(model.case(), model.place).estimates
+
+    @invariant()
+    def something_moves_or_says_why_not(self) -> None:
+        if self.page.current is None:
+            assert self.session.busy or self.page._reason or self.model.film
+        else:
+            assert not self.page.maps.stage._failure.visible
+
+
+def content_of(packet: bytes) -> tuple[dict[str, Any], bytes]:
+    """A packet's header without its key, and its payload."""
+    (length,) = struct.unpack_from("<I", packet)
+    header = json.loads(packet[4 : 4 + length])
+    return {name: value for name, value in header.items() if name != "key"}, packet[4 + length :]
+
+
+TestPage = PageMachine.TestCase
+TestPage.settings = settings(
+    max_examples=30,
+    stateful_step_count=30,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
