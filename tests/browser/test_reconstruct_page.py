@@ -310,8 +310,7 @@ def test_nothing_of_an_earlier_choice_stands_on_screen(page: Page, house: House,
 
 def periods_of(page: Page, folder: Path) -> set[str]:
     """The periods in the file of scores."""
-    lines = save(page, "Scores, CSV", folder / "scores.csv").read_text().splitlines()
-    return {row["months"] for row in csv.DictReader(line for line in lines if not line.startswith("#"))}
+    return set(pd.read_csv(save(page, "Scores, CSV", folder / "scores.csv"), comment="#")["months"])
 
 
 def test_a_model_that_is_gone_is_said(page: Page, house: House) -> None:

@@ -52,6 +52,7 @@ def result_of(request: MonthRequest) -> MonthResult:
     first = slice(request.month - 1, request.month)
     fields = {name: getattr(months, name)[first] for name in ("daily", "padded", "phases", "ice", "years", "months")}
     target = months.target[first] if request.source == SCORED or request.hidden_percent else None
+    fields["ice"][:, -1] = request.source == SCORED
     data = replace(months, target=target, key=str(seed), **fields)
     truth = months.target[first][0]
     noise = {"model": 0.3, "mean": 0.5, "climatology": 0.7, "climatology_anomaly": 0.6}
@@ -282,12 +283,13 @@ class PageMachine(RuleBasedStateMachine):
             assert content_of(packet) == content_of(pack_field(field, axes))
         outline = pack_mask(month.hidden, axes) if month.hidden.any() else b""
         assert first.domain == outline
+        assert first.hatched == (pack_mask(month.ice & ~LAND, axes) if month.ice.any() else b"")
         assert "stale" not in first.css_classes
 
     @invariant()
     def scores_are_of_the_selection(self) -> None:
         verdict, shown = self.page.verdict, str(self.page.verdict.part.object)
-        is_pending = any(words in shown for words in PENDING)
+        is_pending = any(sentence in shown for sentence in PENDING)
         assert self.model.film or is_pending == (verdict.key is None), shown
         if verdict.key is not None:
             assert verdict.key == self.model.key

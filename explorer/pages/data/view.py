@@ -70,6 +70,8 @@ class DataView:
         self._map: DrawnMap | None = None
         self._request_drawn: MapRequest | None = None
         self._stem = ""
+        self._request_kept: MapRequest | None = None
+        """The map that stayed when a source was refused: the message goes with the next one."""
         self._confirmed: set[MapRequest] = set()
         self._map_failed = False
         self._under_way = ""
@@ -161,6 +163,7 @@ class DataView:
         """A source that cannot be opened: the last one, or the demo ocean, is used."""
         self.model.refuse(error)
         source = self.model.opened
+        self._request_kept = None if source is None else self._request(source)
         self.stage.show_failure(text.kept(source.name if source else "The demo ocean"), error)
 
     # showing
@@ -224,8 +227,7 @@ class DataView:
         self.session.say("info", "Reading was cancelled.")
 
     def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
-        if self._request_drawn is not None:
-            # the message about a source that was refused stays until something else has been drawn
+        if self._request_drawn is not None and request != self._request_kept:
             self.stage.clear_failure()
         self._map, self._request_drawn = drawn, request
         self._stem = text.file_stem(source.choice, request.layer, self._when())
