@@ -11,7 +11,6 @@ import numpy as np
 from engine.data.prepare import Month, available, prepare
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
-from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.sources import SourceChoice, source
 from engine.queries.reconstruct.models import PRETRAINED, model_of
@@ -113,11 +112,6 @@ class MonthResult:
     def day(self, number: int) -> Singles:
         """The observations of a day of the month, from 1."""
         return self.data.daily[0, number - 1]
-
-    @property
-    def ice(self) -> Mask:
-        """(H, W), True = ice over much of the month: such cells are not scored (see :data:`ICE_FRACTION`)."""
-        return self.data.ice[0] > ICE_FRACTION
 
     @property
     def num_days(self) -> int:

@@ -103,7 +103,7 @@ def layer(name: str, case: MonthResult, day: int, best: str) -> str:
 def legend(has_clouds: bool, has_ice: bool) -> str:
     """HTML of the marks on the maps."""
     marks = [("cloud", "Painted clouds")] if has_clouds else []
-    marks += [("ice", "Ice: not scored, less certain")] if has_ice else []
+    marks += [("ice", "Ice, or water at the freezing point: less certain")] if has_ice else []
     return f"<p>{''.join(f'<span><i class={mark}></i>{label}</span>' for mark, label in marks)}</p>" if marks else ""
 
 
