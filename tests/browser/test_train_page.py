@@ -177,7 +177,7 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     page.get_by_role("button", name="Launch").click()
     expect(page.get_by_text("3 trials of 3: 3 done.").first).to_be_visible(timeout=LONG_MS)
     page.get_by_role("button", name="Use this configuration").click()
-    expect(page.get_by_text("is in the form.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Trial \d+ is in the form"))).to_be_visible()
     with RunStore(home) as store:
         trials = {
             record.id: record for record in store.records().values() if any("sweep" in tag for tag in record.tags)

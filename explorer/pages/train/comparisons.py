@@ -150,6 +150,7 @@ class SweepPanel:
         self._trial = _select("Trial", lambda _: self._draw())
         self._slice = _select("Slice", lambda _: self._draw())
         self._chosen = html("")
+        self._verdict = html("")
         actions = row(
             controls.button("Use this configuration", variant="contained", on_click=lambda _: self._with(use)),
             controls.button("Open this trial", on_click=lambda _: self._with(watch)),
@@ -160,7 +161,12 @@ class SweepPanel:
         self.body = box(
             self._failures,
             self._plots[0],
-            box(box(self._trial, self._chosen, actions, css=":host { gap: 6px }"), self._importance, css=_PAIR),
+            # the verdict stands below the buttons, which must not move when it comes
+            box(
+                box(self._trial, self._chosen, actions, self._verdict, css=":host { gap: 6px }"),
+                self._importance,
+                css=_PAIR,
+            ),
             box(box(section("Best score so far"), self._plots[1]), box(self._slice, self._plots[2]), css=_PAIR),
             self._trials,
             css=BODY,
@@ -213,9 +219,8 @@ class SweepPanel:
         trial = self._picked()
         sentence = "" if trial is None else text.trial_sentence(trial)
         result = None if trial is None else self._verdicts.get(trial.number)
-        self._chosen.object = paragraph(sentence) + (
-            "" if result is None else verdict_html(result, "On the test years")
-        )
+        self._chosen.object = paragraph(sentence)
+        self._verdict.object = "" if result is None else verdict_html(result, "On the test years")
         axes = trainings.parallel_coordinates(view)
         if not axes.numbers:
             for plot in self._plots:
