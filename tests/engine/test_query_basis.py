@@ -169,3 +169,19 @@ def test_a_fit_for_a_run_is_not_made_while_somebody_waits(tmp_path) -> None:
     with pytest.raises(StoreError, match="this is another basis"):
         basis.load_fit(large, tmp_path / "basis.safetensors")
     assert not basis.is_fitted(large)
+
+
+def test_a_small_box_shows_as_many_components_as_it_determines() -> None:
+    config = BasisConfig(10, 64, Domain("box", 20.0, 40.0, 0.0, 20.0), 2.0)
+    rank = basis.fitted(config).num_components
+    assert 10 < rank < 40
+    shown = basis.spectrum(config)
+    assert f"determines {rank} of the 120 components" in str(shown.rank_text)
+    assert (shown.explained.size, shown.mean_degree.size) == (120, rank)
+    assert len(basis.spectrum_csv(config).decode().splitlines()) == rank + 1
+    assert basis.component(config, rank - 1).limit > 0.0
+    with pytest.raises(
+        ChoiceError, match=rf"component {rank + 1} is no more than rounding .* choose component 1 to {rank}"
+    ):
+        basis.component(config, rank)
+    assert basis.accuracy(config, lambda *_: None)["num_components"] == rank

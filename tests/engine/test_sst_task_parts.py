@@ -11,7 +11,7 @@ import torch
 
 from engine.data.prepare import prepare
 from engine.embedding import position_embedding, scale_features
-from engine.errors import DataError
+from engine.errors import ChoiceError, DataError
 from engine.models import SpatioTemporalConfig
 from engine.models.baselines import ICE_FRACTION, Climatology
 from engine.sphere import LatLonGrid
@@ -92,6 +92,11 @@ def test_a_window_knows_the_places_of_the_whole_grid():
         lon = (grid.lon[column % 72] + 5.0 + 15.0 * np.arange(3) + 180.0) % 360.0 - 180.0
         np.testing.assert_allclose(centres.reshape(3, 3, 2)[0, :, 0], lon, atol=1e-4)
         np.testing.assert_allclose(centres.reshape(3, 3, 2)[:, 0, 1], grid.lat[row] + 2.5 + 10.0 * np.arange(3))
+
+
+def test_a_model_of_more_components_than_the_ocean_determines_is_refused():
+    with pytest.raises(ChoiceError, match=r"the ocean determines 9\d\d of 960 components"):
+        fit_basis(MODEL.model_copy(update={"num_components": 960}), 30)
 
 
 def test_only_the_harmonic_encoder_needs_a_basis():

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.queries.basis import BasisConfig, Domain, spectrum
+from explorer.pages.basis import text
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
 
 KEYS = ["show", "L", "l", "m", "K", "k", "domain", "step", "panel", "map", "box", "unknown"]
@@ -120,3 +122,11 @@ def test_a_box_may_cross_the_date_line(west: float, width: float, east: float) -
     model = BasisModel({"show": "component", "domain": "box"})
     model.param.update(west=west, width=width)
     assert model.config.domain.east == pytest.approx(east)
+
+
+def test_components_that_a_small_box_does_not_determine_are_told_in_words() -> None:
+    config = BasisConfig(10, 64, Domain("box", 20.0, 40.0, 0.0, 20.0), 2.0)
+    shown = spectrum(config)
+    sentences = text.spectrum_sentences(config, shown)
+    assert sentences[0][0].startswith(f"{len(shown.mean_degree)} of 120 components explain 100")
+    assert (shown.rank_text, True) in sentences

@@ -11,6 +11,7 @@ import torch
 from engine.config.model import SpatioTemporalConfig
 from engine.data.land import Domain
 from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
+from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
 from engine.training.sst.windows import Corner, Windows
 from engine.typed import Singles
@@ -21,11 +22,21 @@ _CACHED = 512
 
 
 def fit_basis(config: SpatioTemporalConfig, max_degree: int) -> HarmonicBasis | None:
-    """The ocean's basis that the encoder ``harmonic`` reads, the same whatever grid is learned on; None for others."""
+    """The ocean's basis that the encoder ``harmonic`` reads, the same whatever grid is learned on; None for others.
+
+    Raises :class:`ChoiceError` for more components than the ocean determines.
+    """
     if config.encoder != "harmonic":
         return None
     grid, ocean = LatLonGrid.regular(_FIT_STEP_DEG), Domain("ocean")
-    return HarmonicBasis.fit(grid, max_degree, config.num_components, where=ocean.mask(grid), domain=ocean.describe())
+    basis = HarmonicBasis.fit(grid, max_degree, config.num_components, where=ocean.mask(grid), domain=ocean.describe())
+    if basis.num_components < config.num_components:
+        raise ChoiceError(
+            f"the ocean determines {basis.rank} of {config.num_components} components",
+            f"basis_degree L = {max_degree}",
+            f"choose num_components ≤ {basis.rank}, or a higher degree",
+        )
+    return basis
 
 
 class PatchPositions:
