@@ -336,6 +336,6 @@ TestPage.settings = settings(
     max_examples=30,
     stateful_step_count=30,
     deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -115,6 +115,6 @@ TestSelection.settings = settings(
     max_examples=12,
     stateful_step_count=20,
     deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )

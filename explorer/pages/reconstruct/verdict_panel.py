@@ -65,6 +65,7 @@ class VerdictPanel:
 
     def _fail(self, error: Exception) -> None:
         """Show an error in place of the scores."""
+        self._clear()
         self.key = self.model.key
         self.say(text.failure(error))
         self._changed()
