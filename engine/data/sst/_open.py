@@ -11,8 +11,9 @@ from engine.data.sst._land import guessed_mask, own_mask
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
 from engine.data.sst._quality import no_levels_error
-from engine.data.sst._series import File, MultiFileVariable, grouped, month_means, open_variable
+from engine.data.sst._series import MultiFileVariable, grouped, month_means, open_variable
 from engine.data.sst._storage import skeleton
+from engine.data.sst._time_axis import File
 from engine.data.sst._variables import candidates, choose
 from engine.errors import DataError
 

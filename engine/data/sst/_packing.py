@@ -76,6 +76,13 @@ class Packing:
         return values.astype(np.float32)
 
 
+def unpacked_coordinate(raw: NDArray[Any], attrs: Mapping[str, Any], where: str) -> tuple[NDArray[Any], dict[str, Any]]:
+    """The values of a packed coordinate as float64 and its attributes without the packing; others unchanged."""
+    scale, offset = _number(attrs, "scale_factor", 1.0, where), _number(attrs, "add_offset", 0.0, where)
+    kept = {name: value for name, value in attrs.items() if name not in ("scale_factor", "add_offset")}
+    return (raw, kept) if (scale, offset) == (1.0, 0.0) else (raw.astype(np.float64) * scale + offset, kept)
+
+
 def _valid_range(attrs: Mapping[str, Any], where: str) -> tuple[float, float]:
     if "valid_range" in attrs:
         low, high = (*_numbers(attrs, "valid_range", where), np.nan, np.nan)[:2]

@@ -25,9 +25,11 @@ from engine.data.sst._field import Field, as_array
 from engine.data.sst._land import guessed_mask, own_mask
 from engine.data.sst._paths import Location
 from engine.data.sst._sample import sampled
-from engine.data.sst._series import File, month_means, segments_of
+from engine.data.sst._series import month_means, segments_of
 from engine.data.sst._storage import read, skeleton
-from engine.data.sst._times import Periods, Step, TimeAxis, periods
+from engine.data.sst._time_axis import File
+from engine.data.sst._time_units import TimeAxis
+from engine.data.sst._times import Periods, Step, periods
 from engine.data.sst._variables import choose, fitting_shift, named, same_grid, stated_shift, variable_grid
 from engine.errors import DataError
 from engine.formats.limits import check_steps

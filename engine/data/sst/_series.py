@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from engine.data.source import Quality
 from engine.data.sst._field import Decoder, Field, FileSegment, as_array
 from engine.data.sst._packing import Packing
-from engine.data.sst._paths import Location
 from engine.data.sst._quality import BitFilter, LevelFilter, filter_of
 from engine.data.sst._sample import Sample, removed_fraction, sampled
-from engine.data.sst._times import Periods, Step, TimeAxis, decoded, from_name_or_attributes, periods, step_of
+from engine.data.sst._time_axis import File, stated_steps, time_axis
+from engine.data.sst._times import Periods, Step, periods, step_of
 from engine.data.sst._variables import VariableGrid, fitting_shift, named, same_grid, stated_shift, variable_grid
 from engine.errors import DataError
 from engine.formats.limits import check_field
@@ -28,13 +27,6 @@ from engine.typed import Mask, resample_mean
 _ICE_STANDARD = "sea_ice_area_fraction"
 _ICE_NAMES = ("ice", "sea_ice_fraction", "siconc", "icec", "sic")
 _ICE_FRACTION = 0.15  # ice edge in charts of concentration
-
-_STEP_ATTRIBUTES = (
-    "frequency", "time_coverage_resolution", "time_coverage_duration", "temporal_range",
-    "title", "Title", "cell_methods",
-)  # fmt: skip
-
-File = tuple[Location, xr.Dataset]
 
 
 @dataclass(frozen=True)
@@ -103,15 +95,17 @@ class MultiFileVariable:
 
 def open_variable(files: Sequence[File], variable: str, quality: Quality) -> MultiFileVariable:
     """``variable`` over ``files``, with all checks."""
-    files = tuple(files)
+    files, left_out = _with_steps(files, variable)
     where, first = _where(files), files[0][1]
     grid = variable_grid(first, variable, where)
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location))
     shift = stated_shift(first[variable], where)
-    time_axis = _time_axis(files, variable, grid)
-    step = step_of(time_axis, _hints(files[0], variable), where)
-    field = Field(variable, segments_of(files, variable, grid), grid.layout, periods(time_axis, step, where))
+    axis = time_axis(files, variable, grid, where)
+    step, step_note = step_of(axis, stated_steps(files[0], variable, math.prod(grid.lead(first[variable]))), where)
+    known = periods(axis, step, where)
+    known = replace(known, notes=(*left_out, *axis.notes, *([step_note] if step_note else []), *known.notes))
+    field = Field(variable, segments_of(files, variable, grid), grid.layout, known)
     quality_filter, note = _quality_filter(files, variable, grid, quality)
     is_graded = quality_filter is not None
     if quality_filter is not None and quality == "all":
@@ -166,6 +160,18 @@ def _removed(files: Sequence[File], quality_filter: LevelFilter | BitFilter, kno
     return Field(quality_filter.name, segments_of(files, quality_filter.name, grid, quality_filter), grid.layout, known)
 
 
+def _with_steps(files: Sequence[File], variable: str) -> tuple[tuple[File, ...], list[str]]:
+    """The files that hold a step of the variable, and a note on the others; raises where none does."""
+    empty = [location for location, dataset in files if variable in dataset and dataset[variable].size == 0]
+    kept = tuple(file for file in files if file[0] not in empty)
+    if not kept:
+        raise DataError(
+            "there is no step of time in the file", _where(files), "request the data again, for a time that has some"
+        )
+    names = ", ".join(location.path.name for location in empty[:3]) + (" …" if len(empty) > 3 else "")
+    return kept, [f"left out, because they hold no step of time: {names}"] if empty else []
+
+
 def _where(files: Sequence[File]) -> str:
     return str(files[0][0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
@@ -187,60 +193,6 @@ def segments_of(
         )
         for location, v in ((location, dataset[variable]) for location, dataset in files)
     )
-
-
-def _time_axis(files: Sequence[File], variable: str, grid: VariableGrid) -> TimeAxis:
-    """The concatenated times of all files; files of the same units and calendar are decoded together."""
-    time_axes: list[TimeAxis] = []
-    pending: list[NDArray[Any]] = []
-    note: dict[str, Any] = {}
-    for location, dataset in files:
-        values, attrs = _times(location, dataset, variable, grid)
-        if pending and (attrs.get("units"), attrs.get("calendar")) != (note.get("units"), note.get("calendar")):
-            time_axes.append(decoded(np.concatenate(pending), note, _where(files)))
-            pending = []
-        pending.append(values)
-        note = dict(attrs)
-    time_axes.append(decoded(np.concatenate(pending), note, _where(files)))
-    calendars = {time_axis.calendar for time_axis in time_axes}
-    if len(calendars) > 1:
-        raise DataError(
-            f"the files have different calendars: {', '.join(sorted(calendars))}", _where(files), "open them one by one"
-        )
-    return TimeAxis(np.concatenate([time_axis.days for time_axis in time_axes]), time_axes[0].calendar)
-
-
-def _times(
-    location: Location, dataset: xr.Dataset, variable: str, grid: VariableGrid
-) -> tuple[NDArray[Any], Mapping[str, Any]]:
-    steps = int(np.prod(grid.lead(dataset[variable])))
-    if grid.time is not None and grid.time in dataset.coords:
-        values = np.atleast_1d(dataset[grid.time].values)
-        if values.size == steps:
-            return _middles(dataset, grid.time, values), dataset[grid.time].attrs
-    single = from_name_or_attributes(location.path, dataset.attrs)
-    if steps == 1 and single is not None:
-        return single.days, {"units": "days since 1970-01-01", "calendar": single.calendar}
-    raise DataError(
-        "no time was found" if steps else "there is no step of time in the file", str(location),
-        "give the file a CF time coordinate (units 'days since …'), or one map and the date in its name, as 20200131",
-    )  # fmt: skip
-
-
-def _middles(dataset: xr.Dataset, time: str, stamps: NDArray[Any]) -> NDArray[Any]:
-    """The midpoint of each step's CF bounds, if it has any: some means are stamped at the end of their interval."""
-    edges = dataset.variables.get(str(dataset[time].attrs.get("bounds", "")))
-    if edges is None or edges.shape != (stamps.size, 2):
-        return stamps
-    middles = edges.values.astype(np.float64).mean(axis=1)
-    return middles if np.isfinite(middles).all() else stamps
-
-
-def _hints(file: File, variable: str) -> str:
-    """Text that may name the length of a step: the file's name and attributes."""
-    location, dataset = file
-    attrs = {**dataset.attrs, **dataset[variable].attrs}
-    return " ".join([location.path.name, *(str(attrs.get(name, "")) for name in _STEP_ATTRIBUTES)])
 
 
 def _is_ice(name: str, variable: xr.DataArray, dims: tuple[str, ...]) -> bool:

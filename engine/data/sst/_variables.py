@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from engine.data.sst._field import Layout
+from engine.data.sst._time_units import is_time_unit
 from engine.errors import DataError, GridError
 from engine.formats.limits import check_field, check_steps
 from engine.sphere import LatLonGrid
@@ -179,7 +180,7 @@ def time_like(dataset: xr.Dataset) -> Iterable[str]:
 
 
 def _is_time(variable: xr.DataArray) -> bool:
-    return " since " in str(variable.attrs.get("units", ""))
+    return is_time_unit(variable.attrs.get("units", ""))
 
 
 def _time_of(dataset: xr.Dataset, field: xr.DataArray) -> str | None:
