@@ -93,7 +93,7 @@ def test_dates_in_digits_need_more_than_float32(tmp_path: Path) -> None:
 
 FIFTH = np.arange(6) * 5.0
 FIRSTS = np.cumsum([0.0, 31, 29, 31, 30, 31])
-LATER = FIRSTS + [31, 29, 31, 30, 31, 30]
+LATER = np.cumsum([31.0, 29, 31, 30, 31, 30])
 
 
 @pytest.mark.parametrize(("times", "options", "unit", "reason"), [

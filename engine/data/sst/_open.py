@@ -97,7 +97,7 @@ def _roles(fields: Sequence[MultiFileVariable]) -> dict[str, MultiFileVariable]:
 
 def _source(roles: dict[str, MultiFileVariable], files: Sequence[File], name: str, key: str) -> SSTSource:
     main = roles.get("daily") or roles["monthly"]
-    sample = max((series.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
+    sample = max((series.values.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
     land = own_mask([group[0] for group in grouped(files)], main.grid) or guessed_mask(sample, main.grid)
     arrays = {role: series.array(land.mask, "sst", f"{role}-{key}") for role, series in roles.items()}
     ice, ice_note = roles["daily"].ice(f"ice-{key}") if "daily" in roles else (None, None)

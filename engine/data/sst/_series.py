@@ -11,14 +11,16 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from engine.data.kinds import SST, VariableKind, kind_of
 from engine.data.source import Quality
 from engine.data.sst._field import Decoder, Field, FileSegment, as_array
 from engine.data.sst._packing import Packing
 from engine.data.sst._quality import BitFilter, LevelFilter, filter_of
-from engine.data.sst._sample import Sample, removed_fraction, sampled
+from engine.data.sst._sample import removed_fraction, sampled
 from engine.data.sst._time_axis import File, stated_steps, time_axis
 from engine.data.sst._times import Periods, Step, periods, step_of
-from engine.data.sst._variables import VariableGrid, fitting_shift, named, same_grid, stated_shift, variable_grid
+from engine.data.sst._values import Values, stated_conversion, understood_values
+from engine.data.sst._variables import VariableGrid, named, same_grid, variable_grid
 from engine.errors import DataError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
@@ -31,7 +33,7 @@ _ICE_FRACTION = 0.15  # ice edge in charts of concentration
 
 @dataclass(frozen=True)
 class MultiFileVariable:
-    """One variable over files in order; ``step`` is that of the files, ``field`` is by days or months.
+    """One variable over files in order; ``step`` is that of the files, ``values`` are by days or months.
 
     ``filter_text`` describes the quality filter, "" where none is applied; ``quality_note`` is a note on quality.
     ``is_graded``: the files have quality flags, applied or not.
@@ -39,11 +41,10 @@ class MultiFileVariable:
 
     files: tuple[File, ...]
     variable: str
+    kind: VariableKind
     variable_grid: VariableGrid
     step: Step
-    field: Field
-    unit: str
-    sample: Sample
+    values: Values
     filter_text: str
     quality_note: str | None
     is_graded: bool
@@ -56,7 +57,7 @@ class MultiFileVariable:
     @property
     def periods(self) -> Periods:
         """The days or months."""
-        return self.field.periods
+        return self.values.field.periods
 
     @property
     def where(self) -> str:
@@ -73,11 +74,15 @@ class MultiFileVariable:
             f"{size:,} {unit if size > 1 else unit[:-1]}, {self.periods.span}, {self.periods.calendar} calendar{files}"
         )
         note = () if self.quality_note is None else (self.quality_note,)
-        return (named(first), self.unit, span, *note, *self.variable_grid.notes, *self.periods.notes)
+        kind = () if self.kind is SST else (f"taken for: {self.kind.title[0].lower()}{self.kind.title[1:]}",)
+        return (
+            named(first), self.values.unit, span, *kind, *self.values.notes, *note, *self.variable_grid.notes,
+            *self.periods.notes,
+        )  # fmt: skip
 
     def array(self, land: Mask, name: str, key: str) -> xr.DataArray:
         """The field, lazy, with land missing."""
-        return as_array(replace(self.field, land=land), self.grid, name, key)
+        return as_array(replace(self.values.field, land=land), self.grid, name, key, self.kind.unit)
 
     def ice(self, key: str) -> tuple[xr.DataArray | None, str | None]:
         """(time, lat, lon) bool, ice over 15 % of a cell, from a second variable of the files; and a note."""
@@ -85,11 +90,10 @@ class MultiFileVariable:
         name = next((str(n) for n, v in first.data_vars.items() if _is_ice(str(n), v, self.variable_grid.dims)), None)
         if name is None or any(name not in dataset for _, dataset in self.files):
             return None, None
-        segments = segments_of(self.files, name, self.variable_grid)
-        field = replace(self.field, name=name, segments=segments, shift=0.0, missing=None)
+        field = field_of(self.files, name, self.variable_grid, self.periods)
         # some producers write the unit % for fractions from 0 to 1
         percent = float(np.nanmax(sampled(field).values, initial=0.0)) > 1.5
-        ice = as_array(field, self.grid, "ice", key) >= (100.0 * _ICE_FRACTION if percent else _ICE_FRACTION)
+        ice = as_array(field, self.grid, "ice", key, "1") >= (100.0 * _ICE_FRACTION if percent else _ICE_FRACTION)
         return ice, f"ice: {name!r} above {_ICE_FRACTION:.0%}"
 
 
@@ -100,12 +104,14 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
     grid = variable_grid(first, variable, where)
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location))
-    shift = stated_shift(first[variable], where)
+    kind = kind_of(variable, first[variable].attrs)
+    for location, dataset in files:
+        stated_conversion(dataset[variable], kind, str(location))
     axis = time_axis(files, variable, grid, where)
     step, step_note = step_of(axis, stated_steps(files[0], variable, math.prod(grid.lead(first[variable]))), where)
     known = periods(axis, step, where)
     known = replace(known, notes=(*left_out, *axis.notes, *([step_note] if step_note else []), *known.notes))
-    field = Field(variable, segments_of(files, variable, grid), grid.layout, known)
+    field = field_of(files, variable, grid, known)
     quality_filter, note = _quality_filter(files, variable, grid, quality)
     is_graded = quality_filter is not None
     if quality_filter is not None and quality == "all":
@@ -114,13 +120,10 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
         field = replace(field, missing=_removed(files, quality_filter, field.periods))
         fraction, sampled_days = removed_fraction(field)
         note = f"kept {quality_filter.text}: {fraction:.0%} of observations left out{sampled_days}"
-    sample = sampled(field)
-    sample.check_not_empty(where, note if quality_filter is not None else None)
-    shift, unit = fitting_shift(sample.values, shift, where)
+    variables = [dataset[variable] for _, dataset in files]
+    values = understood_values(field, variables, kind, where, note if quality_filter is not None else None)
     filter_text = "" if quality_filter is None else quality_filter.text
-    return MultiFileVariable(
-        files, variable, grid, step, replace(field, shift=shift), unit, sample, filter_text, note, is_graded
-    )
+    return MultiFileVariable(files, variable, kind, grid, step, values, filter_text, note, is_graded)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:
@@ -174,6 +177,17 @@ def _with_steps(files: Sequence[File], variable: str) -> tuple[tuple[File, ...],
 
 def _where(files: Sequence[File]) -> str:
     return str(files[0][0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+
+
+def field_of(files: Sequence[File], variable: str, grid: VariableGrid, known: Periods) -> Field:
+    """The field of a variable over files; where a version of a step is missing, the next one counts."""
+    segments = segments_of(files, variable, grid)
+    fallback = None
+    for version in reversed(range(grid.versions)):
+        fixed = tuple((axis, version) for axis, _ in grid.layout.fixed)
+        fallback = Field(variable, segments, replace(grid.layout, fixed=fixed), known, fallback=fallback)
+    assert fallback is not None
+    return fallback
 
 
 def segments_of(

@@ -79,14 +79,14 @@ def stated_steps(file: File, variable: str, steps_in_file: int) -> Evidence:
     location, dataset = file
     attrs = {**dataset.attrs, **dataset[variable].attrs}
     names = (*_STRUCTURED, "time_coverage_duration") if steps_in_file == 1 else _STRUCTURED
-    stated = [
+    stated: list[tuple[Step, str]] = [
         (step, f"{name} {attrs[name]!r}")
         for name in names
         for step, pattern in _STATED.items()
         if pattern.fullmatch(str(attrs.get(name, "")).strip())
     ]
     text = " ".join([location.path.name, *(str(attrs.get(name, "")) for name in _TEXTS)])
-    words = [step for step, pattern in _WORDS.items() if pattern.search(text)]
+    words: list[Step] = [step for step, pattern in _WORDS.items() if pattern.search(text)]
     if not words and steps_in_file == 1 and names_a_month(location.path.name):
         words = ["months"]
     return Evidence(stated[0] if stated else None, words[0] if len(words) == 1 else None, steps_in_file)
