@@ -21,6 +21,7 @@ from engine.data.sst._time_axis import File, stated_steps, time_axis
 from engine.data.sst._times import Periods, Step, periods, step_of
 from engine.data.sst._values import Values, stated_conversion, understood_values
 from engine.data.sst._variables import VariableGrid, named, same_grid, variable_grid
+from engine.data.sst._wide import with_axes
 from engine.errors import DataError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
@@ -100,6 +101,8 @@ class MultiFileVariable:
 def open_variable(files: Sequence[File], variable: str, quality: Quality) -> MultiFileVariable:
     """``variable`` over ``files``, with all checks."""
     files, left_out = _with_steps(files, variable)
+    files, axes_note = with_axes(files, variable)
+    left_out += [axes_note] if axes_note else []
     where, first = _where(files), files[0][1]
     grid = variable_grid(first, variable, where)
     for location, dataset in files[1:]:
@@ -123,7 +126,7 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
     variables = [dataset[variable] for _, dataset in files]
     values = understood_values(field, variables, kind, where, note if quality_filter is not None else None)
     filter_text = "" if quality_filter is None else quality_filter.text
-    return MultiFileVariable(files, variable, kind, grid, step, values, filter_text, note, is_graded)
+    return MultiFileVariable(tuple(files), variable, kind, grid, step, values, filter_text, note, is_graded)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:

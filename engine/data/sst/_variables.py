@@ -9,6 +9,7 @@ from typing import Any
 import cf_xarray  # noqa: F401  # pyright: ignore[reportUnusedImport]  (gives .cf to xarray objects)
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from engine.data.kinds import KINDS, VariableKind, kind_of
 from engine.data.sst._field import Layout
@@ -18,6 +19,7 @@ from engine.formats.limits import check_field, check_steps
 from engine.sphere import LatLonGrid
 from engine.sphere.grid import grid_from_dataset
 
+_SAME_DEG, _SAME_STEP_SHARE = 2e-5, 0.1  # how far coordinates of one grid may differ
 _VERSIONS = "expver"  # ERA5: final and preliminary months in one file
 _REGRID = "regrid it first: cdo remapbil,r360x180 FILE out.nc, or xESMF"
 
@@ -131,8 +133,16 @@ def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str,
     for name in (str(c) for c in first.coords if first[c].ndim == 1 and first[c].dims[0] in theirs.dims):
         if name in apart or _is_time(first[name]):
             continue
-        if name not in dataset.coords or not np.array_equal(dataset[name].values, first[name].values):
+        if name not in dataset.coords or not _nearly_equal(dataset[name].values, first[name].values):
             raise DataError(f"{name!r} differs from the first file's", where, "open files of one grid together")
+
+
+def _nearly_equal(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+    """Whether coordinates are equal but for rounding: float32, or decimals cut off in one of the files."""
+    if ours.shape != theirs.shape or ours.dtype.kind not in "iuf" or theirs.dtype.kind not in "iuf":
+        return np.array_equal(ours, theirs)
+    step = float(np.abs(np.diff(theirs.astype(np.float64))).min()) if theirs.size > 1 else 0.0
+    return np.allclose(ours, theirs, rtol=0.0, atol=max(_SAME_DEG, _SAME_STEP_SHARE * step), equal_nan=True)
 
 
 def time_like(dataset: xr.Dataset) -> Iterable[str]:
