@@ -50,7 +50,7 @@ class VariableKind:
     limits: tuple[float, float]
     transform: Literal["none", "log10"] = "none"
     palette: str = "thermal"
-    masked: Literal["land", "sea", "none"] = "land"
+    masked: Literal["land", "sea"] = "land"
     freezing: float | None = None
     zero_is_common: bool = False
 

@@ -287,6 +287,7 @@ def cmip(folder: Path, calendar: str = "noleap", days: int = NUM_DAYS, frequency
 def curvilinear(folder: Path) -> Path:
     """CMIP6 ``tos`` on the model's own grid: two-dimensional latitude and longitude over j and i."""
     rows, columns = np.meshgrid(np.linspace(-78.0, 89.0, 20), np.arange(0.5, 360.0, 12.0), indexing="ij")
+    rows = rows + 2.0 * np.sin(np.deg2rad(columns))  # a model's own grid follows its coasts
     path = folder / "tos_Oday_MODEL_historical_r1i1p1f1_gn_20200101-20200102.nc"
     with netCDF4.Dataset(path, "w") as file:
         _dimensions(file, (("time", None), ("j", rows.shape[0]), ("i", rows.shape[1])))

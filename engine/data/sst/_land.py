@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from engine.data.kinds import VariableKind
 from engine.data.land import draw_rows
 from engine.data.sst._field import Field, FileSegment
 from engine.data.sst._packing import Packing
@@ -15,7 +16,7 @@ from engine.data.sst._paths import Location
 from engine.data.sst._sample import Sample
 from engine.data.sst._times import Periods
 from engine.data.sst._variables import variable_grid
-from engine.errors import EngineError
+from engine.errors import DataError, EngineError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
 from engine.typed import Mask, Singles
@@ -66,6 +67,33 @@ def _changes(files: Sequence[tuple[Location, xr.Dataset]], name: str, first: Lan
 def _states_land(name: str, variable: xr.DataArray) -> bool:
     words = " ".join(str(variable.attrs.get(a, "")) for a in ("standard_name", "long_name", "flag_meanings"))
     return name.lower() != "mask" or "land" in words.lower()
+
+
+def land_of(
+    files: Iterable[tuple[Location, xr.Dataset]],
+    grid: LatLonGrid,
+    sample: Sample,
+    kind: VariableKind,
+    chosen: str | None,
+) -> Land:
+    """The cells without values of a kind: land, or the sea for a field of the land.
+
+    ``chosen`` is the name of a mask, "coastlines", or "never valid"; None is :func:`own_mask`, else
+    :func:`guessed_mask`. Raises :class:`DataError` where the chosen mask is not in the files or on their grid.
+    """
+    if chosen == "never valid":
+        never = np.zeros(grid.shape, np.bool_) if sample.ever_valid is None else ~sample.ever_valid
+        return Land(never, f"land: the cells never valid in {sample.description}, as chosen")
+    if kind.masked == "sea":
+        return Land(~draw_rows(grid.lat, grid.lon, "50m"), "left out: the sea, by Natural Earth's coastlines")
+    if chosen == "coastlines":
+        return Land(draw_rows(grid.lat, grid.lon, "50m"), "land: from Natural Earth's coastlines, as chosen")
+    if chosen is None:
+        return own_mask(files, grid) or guessed_mask(sample, grid)
+    for location, dataset in files:
+        if chosen in dataset.variables and (mask := _read_mask(location, dataset, chosen, grid)) is not None:
+            return mask
+    raise DataError(f"no file has a mask {chosen!r} on its grid", "mask", "choose 'coastlines' or 'never valid'")
 
 
 def guessed_mask(sample: Sample, grid: LatLonGrid) -> Land:

@@ -20,10 +20,10 @@ import numpy as np
 import xarray as xr
 
 from engine.data.calendar import month_edges
-from engine.data.kinds import kind_of
-from engine.data.source import SSTSource
+from engine.data.kinds import kind_named, kind_of
+from engine.data.source import Overrules, SSTSource
 from engine.data.sst._field import Field, as_array
-from engine.data.sst._land import guessed_mask, own_mask
+from engine.data.sst._land import land_of
 from engine.data.sst._paths import Location
 from engine.data.sst._series import month_means, segments_of
 from engine.data.sst._storage import read, skeleton
@@ -33,7 +33,7 @@ from engine.data.sst._times import Periods, Step, periods
 from engine.data.sst._values import converted_field, understood_values
 from engine.data.sst._variables import choose, named, same_grid, variable_grid
 from engine.data.units import Conversion
-from engine.errors import DataError
+from engine.errors import ChoiceError, DataError
 from engine.formats.limits import check_steps
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Ints, Mask
@@ -49,8 +49,15 @@ def is_prepared(locations: Sequence[Location]) -> bool:
     return {STORES[0], STORES[1]} <= {location.path.name for location in locations}
 
 
-def open_prepared(locations: Sequence[Location], variable: str | None, name: str, key: str) -> SSTSource:
+def open_prepared(
+    locations: Sequence[Location], variable: str | None, name: str, key: str, overrules: Overrules
+) -> SSTSource:
     """The source in the stores, one folder or one a year; further files may hold the land mask."""
+    if overrules.step or overrules.calendar or overrules.fill is not None:
+        raise ChoiceError(
+            "prepared stores have days of the standard calendar and a mask of what is missing", "overrules",
+            "leave step, calendar and fill to the files",
+        )  # fmt: skip
     folders: dict[Path, dict[str, File]] = defaultdict(dict)
     other_files: list[File] = []
     for location in locations:
@@ -68,9 +75,9 @@ def open_prepared(locations: Sequence[Location], variable: str | None, name: str
     days = replace(days, missing=_field([folder[STORES[1]] for folder in stores], chosen, days.periods))
     first = observed[0][1]
     grid = variable_grid(first, chosen, where, steps=_STEPS)
-    kind = kind_of(chosen, first[chosen].attrs)
-    values = understood_values(days, [dataset[chosen] for _, dataset in observed], kind, where)
-    land = own_mask(other_files, grid.grid) or guessed_mask(values.sample, grid.grid)
+    kind = kind_named(overrules.kind) if overrules.kind else kind_of(chosen, first[chosen].attrs)
+    values = understood_values(days, [dataset[chosen] for _, dataset in observed], kind, where, None, overrules.unit)
+    land = land_of(other_files, grid.grid, values.sample, kind, overrules.mask)
     daily = as_array(replace(values.field, land=land.mask), grid.grid, "sst", f"daily-{key}", kind.unit)
     monthly, monthly_notes = _monthly(stores, chosen, daily, values.conversion, land.mask, key)
     span = f"{days.shape[0]:,} days, {days.periods.span}, standard calendar, prepared in {len(stores)} folders"

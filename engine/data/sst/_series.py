@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 import xarray as xr
 
-from engine.data.kinds import SST, VariableKind, kind_of
-from engine.data.source import Quality
+from engine.data.kinds import SST, VariableKind, kind_named, kind_of
+from engine.data.source import Overrules, Quality, Understood
 from engine.data.sst._field import Decoder, Field, FileSegment, as_array
 from engine.data.sst._packing import Packing
 from engine.data.sst._quality import BitFilter, LevelFilter, filter_of
@@ -81,6 +81,22 @@ class MultiFileVariable:
             *self.periods.notes,
         )  # fmt: skip
 
+    def understood(self, land_note: str, overrules: Overrules) -> Understood:
+        """The interpretation point by point."""
+        decoder = self.values.field.segments[0].decoder
+        fills = decoder.fills if isinstance(decoder, Packing) else ()
+        return Understood(
+            variable=self.variable,
+            kind=self.kind.key,
+            unit=self.values.unit,
+            calendar=self.periods.calendar,
+            fill=", ".join(f"{fill:g}" for fill in fills) or "none",
+            step=self.step,
+            mask=land_note,
+            quality=self.quality_note or "no quality flags",
+            overruled=tuple(f.name for f in fields(overrules) if getattr(overrules, f.name) is not None),
+        )
+
     def array(self, land: Mask, name: str, key: str) -> xr.DataArray:
         """The field, lazy, with land missing."""
         return as_array(replace(self.values.field, land=land), self.grid, name, key, self.kind.unit)
@@ -98,7 +114,7 @@ class MultiFileVariable:
         return ice, f"ice: {name!r} above {_ICE_FRACTION:.0%}"
 
 
-def open_variable(files: Sequence[File], variable: str, quality: Quality) -> MultiFileVariable:
+def open_variable(files: Sequence[File], variable: str, quality: Quality, overrules: Overrules) -> MultiFileVariable:
     """``variable`` over ``files``, with all checks."""
     files, left_out = _with_steps(files, variable)
     files, axes_note = with_axes(files, variable)
@@ -107,14 +123,18 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
     grid = variable_grid(first, variable, where)
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location))
-    kind = kind_of(variable, first[variable].attrs)
+    kind = kind_named(overrules.kind) if overrules.kind else kind_of(variable, first[variable].attrs)
     for location, dataset in files:
-        stated_conversion(dataset[variable], kind, str(location))
-    axis = time_axis(files, variable, grid, where)
-    step, step_note = step_of(axis, stated_steps(files[0], variable, math.prod(grid.lead(first[variable]))), where)
+        stated_conversion(dataset[variable], kind, str(location), overrules.unit)
+    axis = time_axis(files, variable, grid, where, overrules.calendar)
+    evidence = stated_steps(files[0], variable, math.prod(grid.lead(first[variable])))
+    if overrules.step is None:
+        step, step_note = step_of(axis, evidence, where)
+    else:
+        step, step_note = overrules.step, f"one step is a {overrules.step[:-1]}, as chosen"
     known = periods(axis, step, where)
     known = replace(known, notes=(*left_out, *axis.notes, *([step_note] if step_note else []), *known.notes))
-    field = field_of(files, variable, grid, known)
+    field = field_of(files, variable, grid, known, overrules.fill)
     quality_filter, note = _quality_filter(files, variable, grid, quality)
     is_graded = quality_filter is not None
     if quality_filter is not None and quality == "all":
@@ -124,7 +144,9 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
         fraction, sampled_days = removed_fraction(field)
         note = f"kept {quality_filter.text}: {fraction:.0%} of observations left out{sampled_days}"
     variables = [dataset[variable] for _, dataset in files]
-    values = understood_values(field, variables, kind, where, note if quality_filter is not None else None)
+    values = understood_values(
+        field, variables, kind, where, note if quality_filter is not None else None, overrules.unit
+    )
     filter_text = "" if quality_filter is None else quality_filter.text
     return MultiFileVariable(tuple(files), variable, kind, grid, step, values, filter_text, note, is_graded)
 
@@ -182,9 +204,11 @@ def _where(files: Sequence[File]) -> str:
     return str(files[0][0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
-def field_of(files: Sequence[File], variable: str, grid: VariableGrid, known: Periods) -> Field:
+def field_of(
+    files: Sequence[File], variable: str, grid: VariableGrid, known: Periods, fill: float | None = None
+) -> Field:
     """The field of a variable over files; where a version of a step is missing, the next one counts."""
-    segments = segments_of(files, variable, grid)
+    segments = segments_of(files, variable, grid, fill=fill)
     fallback = None
     for version in reversed(range(grid.versions)):
         fixed = tuple((axis, version) for axis, _ in grid.layout.fixed)
@@ -194,9 +218,14 @@ def field_of(files: Sequence[File], variable: str, grid: VariableGrid, known: Pe
 
 
 def segments_of(
-    files: Sequence[File], variable: str, grid: VariableGrid, decoder: Decoder | None = None
+    files: Sequence[File],
+    variable: str,
+    grid: VariableGrid,
+    decoder: Decoder | None = None,
+    fill: float | None = None,
 ) -> tuple[FileSegment, ...]:
-    """The files as segments of the field of a variable, each with its own packing unless a ``decoder`` is given.
+    """The files as segments of the field of a variable, each with its own packing, and a further ``fill``, unless a
+    ``decoder`` is given.
 
     Raises :class:`DataError` where one map or one chunk takes too much memory.
     """
@@ -206,7 +235,10 @@ def segments_of(
         check_field(variable, field.dtype, cells, field.encoding["chunksizes"], str(location))
     return tuple(
         FileSegment(
-            location, decoder or Packing.of(v.attrs, v.dtype, str(location)), grid.lead(v), v.encoding["chunksizes"]
+            location,
+            decoder or Packing.of(v.attrs, v.dtype, str(location), fill),
+            grid.lead(v),
+            v.encoding["chunksizes"],
         )
         for location, v in ((location, dataset[variable]) for location, dataset in files)
     )

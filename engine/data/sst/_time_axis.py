@@ -46,14 +46,17 @@ class _FileTimes(NamedTuple):
     is_climatology: bool
 
 
-def time_axis(files: Sequence[File], variable: str, grid: VariableGrid, where: str) -> TimeAxis:
+def time_axis(
+    files: Sequence[File], variable: str, grid: VariableGrid, where: str, calendar: str | None = None
+) -> TimeAxis:
     """The concatenated times of all files, each step at the middle of its bounds where these are of use.
 
-    Files of the same units and calendar are decoded together. Some means are stamped at the end of their interval, so
-    the bounds tell more; but they are left alone where they are unwritten, zero, climatological, or beside their times.
+    Files of the same units and calendar are decoded together; a chosen ``calendar`` counts in place of theirs. Some
+    means are stamped at the end of their interval, so the bounds tell more; but they are left alone where they are
+    unwritten, zero, climatological, or beside their times.
     """
     axes: list[TimeAxis] = []
-    all_times = [_times(location, dataset, variable, grid) for location, dataset in files]
+    all_times = [_times(location, dataset, variable, grid, calendar) for location, dataset in files]
     for _, group in groupby(all_times, key=lambda t: (t.attrs, t.edges is None, t.edges_attrs, t.is_climatology)):
         times = list(group)
         axis = decoded(np.concatenate([t.values for t in times]), dict(times[0].attrs), where)
@@ -92,18 +95,25 @@ def stated_steps(file: File, variable: str, steps_in_file: int) -> Evidence:
     return Evidence(stated[0] if stated else None, words[0] if len(words) == 1 else None, steps_in_file)
 
 
-def _times(location: Location, dataset: xr.Dataset, variable: str, grid: VariableGrid) -> _FileTimes:
+def _times(
+    location: Location, dataset: xr.Dataset, variable: str, grid: VariableGrid, calendar: str | None
+) -> _FileTimes:
     steps = int(np.prod(grid.lead(dataset[variable])))
     if grid.time is not None and grid.time in dataset.coords:
-        values, attrs = np.atleast_1d(dataset[grid.time].values), dataset[grid.time].attrs
+        values, attrs = np.atleast_1d(dataset[grid.time].values), dict(dataset[grid.time].attrs)
+        chosen = {} if calendar is None else {"calendar": calendar}
         if values.size == steps:
             is_climatology = "climatology" in attrs
             bounds = dataset.variables.get(str(attrs.get("bounds", attrs.get("climatology", ""))))
             if bounds is None or bounds.shape != (values.size, 2):
-                return _FileTimes(values, _decoding(attrs), None, (), is_climatology)
+                return _FileTimes(values, _decoding(attrs | chosen), None, (), is_climatology)
             # bounds have the unit of their times unless they state one of their own
             return _FileTimes(
-                values, _decoding(attrs), bounds.values, _decoding({**attrs, **bounds.attrs}), is_climatology
+                values,
+                _decoding(attrs | chosen),
+                bounds.values,
+                _decoding({**attrs, **bounds.attrs, **chosen}),
+                is_climatology,
             )
     single = from_name_or_attributes(location.path, dataset.attrs)
     if steps == 1 and single is not None:

@@ -36,18 +36,23 @@ class Values(NamedTuple):
 
 
 def understood_values(
-    field: Field, variables: Sequence[xr.DataArray], kind: VariableKind, where: str, removed: str | None = None
+    field: Field,
+    variables: Sequence[xr.DataArray],
+    kind: VariableKind,
+    where: str,
+    removed: str | None = None,
+    unit: str | None = None,
 ) -> Values:
     """``field`` with its files' units converted to that of ``kind``, and with what is no value missing.
 
     Values outside the kind's plausible limits are missing: numbers never written, codes such as −1000 for ice, 0 K on
     land. So are exact zeros where there are far more of them than of any value nearby. ``removed`` is a note on
-    observations that quality flags remove.
+    observations that quality flags remove. A chosen ``unit`` counts in place of the files'.
 
     Raises :class:`DataError` for units that are not those of the kind, values that contradict the unit, a unit that
     changes within the series, and a sample that is missing everywhere.
     """
-    stated = [stated_conversion(variable, kind, where) for variable in variables]
+    stated = [stated_conversion(variable, kind, where, unit) for variable in variables]
     values, description = first_values(field)
     if values.size == 0:
         Sample(values, None, description).check_not_empty(where, removed)
@@ -75,9 +80,14 @@ def understood_values(
     return Values(field, sample, text, tuple(notes), conversion)
 
 
-def stated_conversion(variable: xr.DataArray, kind: VariableKind, where: str) -> Conversion | None:
-    """The conversion from the unit a variable states, None without one; :class:`DataError` for one of another kind."""
-    unit = str(variable.attrs.get("units", "")).strip()
+def stated_conversion(
+    variable: xr.DataArray, kind: VariableKind, where: str, chosen: str | None = None
+) -> Conversion | None:
+    """The conversion from the ``chosen`` unit or the one a variable states, None without one.
+
+    Raises :class:`DataError` for a unit of another kind.
+    """
+    unit = (chosen or str(variable.attrs.get("units", ""))).strip()
     if not unit:
         return None
     conversion = kind.units.conversion(unit)

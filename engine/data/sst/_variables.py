@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.data.kinds import KINDS, VariableKind, kind_of
+from engine.data.kinds import KINDS, kind_of
 from engine.data.sst._field import Layout
 from engine.data.sst._time_units import is_time_unit
 from engine.errors import DataError, GridError
@@ -43,17 +43,19 @@ class VariableGrid:
         return tuple(size for axis, size in enumerate(field.shape) if self.layout.is_lead(axis))
 
 
-def candidates(dataset: xr.Dataset, kinds: Iterable[VariableKind] = tuple(KINDS.values())) -> list[str]:
-    """The variables of the first of ``kinds`` that the file has: by CF standard name, else by common names."""
+def candidates(dataset: xr.Dataset, kind_key: str | None = None) -> list[str]:
+    """The variables of the first kind that the file has, ``kind_key`` before the others: by CF standard name, else by
+    common names.
+    """
     fields = {str(name): v for name, v in dataset.data_vars.items() if v.ndim >= 2}
-    for kind in kinds:
+    for kind in sorted(KINDS.values(), key=lambda kind: kind.key != kind_key):
         by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in kind.standard_names]
         if matches := by_standard_name or [n for n in fields if n.lower() in kind.names]:
             return matches
     return []
 
 
-def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
+def choose(dataset: xr.Dataset, variable: str | None, where: str, kind_key: str | None = None) -> list[str]:
     """The name of the variable, or several names with separate time axes (days and months in one file).
 
     Raises :class:`DataError` with a list of the variables where none or several match.
@@ -62,7 +64,7 @@ def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
         if variable in dataset.data_vars:
             return [variable]
         raise DataError(f"there is no variable {variable!r}", where, f"choose one of: {_listed(dataset)}")
-    matches = candidates(dataset)
+    matches = candidates(dataset, kind_key)
     if len({dataset[name].dims[0] for name in matches}) == len(matches) > 1:
         return matches
     by_name = [name for name in matches if name.lower() in kind_of(name, dataset[name].attrs).names]
