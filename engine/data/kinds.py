@@ -122,6 +122,6 @@ def kind_of(name: str, attrs: Mapping[str, Any]) -> VariableKind:
     by_standard_name = [kind for kind in KINDS.values() if standard_name in kind.standard_names]
     by_name = [kind for kind in KINDS.values() if name.lower() in kind.names]
     kind = (*by_standard_name, *by_name, SST)[0]
-    words = " ".join(str(attrs.get(attribute, "")) for attribute in ("standard_name", "long_name", "statistic"))
-    is_anomaly = "anomal" in words.lower()
+    text = " ".join(str(attrs.get(attribute, "")) for attribute in ("standard_name", "long_name", "statistic"))
+    is_anomaly = "anomal" in text.lower()
     return KINDS["sst_anomaly"] if is_anomaly and kind.units is TEMPERATURE else kind

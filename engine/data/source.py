@@ -38,9 +38,14 @@ class Overrules:
     mask: str | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The points that are decided."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
+
+    @property
     def text(self) -> str:
         """The decisions as text, "" where there are none; part of a source's key."""
-        return ", ".join(f"{f.name} {value!r}" for f in fields(self) if (value := getattr(self, f.name)) is not None)
+        return ", ".join(f"{name} {getattr(self, name)!r}" for name in self.names)
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ def _temperature(unit: str) -> str:
     text = _DEGREE_SIGNS.sub(" deg ", text).lower()
     if re.search(r"[^a-z\s_.,()\-]", text):
         return ""
-    words = (re.sub(r"^deg(?:rees?|s)?", "", word) for word in re.findall(r"[a-z]+", text))
-    names = {_TEMPERATURES.get(word, "") for word in words if word}
-    return names.pop() if len(names) == 1 else ""
+    names = (re.sub(r"^deg(?:rees?|s)?", "", word) for word in re.findall(r"[a-z]+", text))
+    scales = {_TEMPERATURES.get(name, "") for name in names if name}
+    return scales.pop() if len(scales) == 1 else ""
 
 
 def _compact(unit: str) -> str:

@@ -186,5 +186,5 @@ def _divisions(step: float, size: int, rounding: float) -> list[int]:
     """The numbers of steps on the circle that rounded coordinates allow, the rounder numbers first."""
     slack = 2.0 * rounding / (size - 1)
     low, high = math.ceil(360.0 / (abs(step) + slack)), math.floor(360.0 / max(abs(step) - slack, _SMALLEST_STEP_DEG))
-    counts = sorted(range(low, high + 1), key=lambda n: (-math.gcd(n, _ROUND_COUNT), abs(n - 360.0 / abs(step))))
-    return counts[:_MOST_DIVISIONS]
+    divisions = sorted(range(low, high + 1), key=lambda n: (-math.gcd(n, _ROUND_COUNT), abs(n - 360.0 / abs(step))))
+    return divisions[:_MOST_DIVISIONS]

@@ -19,15 +19,25 @@ BOX = np.zeros((LAT.size, LON.size), np.bool_)
 BOX[4:8, 12:18] = True
 
 
-def test_what_was_understood_is_told_point_by_point(tmp_path: Path) -> None:
+def test_what_was_understood_stands_point_by_point(tmp_path: Path) -> None:
     raw = np.where(BOX, -999.0, sea(3) + 273.15)
     path = write(tmp_path / "a.nc", raw, [0.0, 1.0, 2.0], "K", attrs={"_FillValue": np.float32(-999.0)})
     source = open_sst(path)
-    told = source.understood
-    assert told is not None
-    assert (told.variable, told.kind, told.unit, told.calendar) == ("sst", "sst", "kelvin, converted to °C", "standard")
-    assert (told.fill, told.step, told.quality, told.overruled) == ("-999", "days", "no quality flags", ())
-    assert told.mask == "land: the cells never valid in all 3 days"
+    understood = source.understood
+    assert understood is not None
+    assert (understood.variable, understood.kind, understood.unit, understood.calendar) == (
+        "sst",
+        "sst",
+        "kelvin, converted to °C",
+        "standard",
+    )
+    assert (understood.fill, understood.step, understood.quality, understood.overruled) == (
+        "-999",
+        "days",
+        "no quality flags",
+        (),
+    )
+    assert understood.mask == "land: the cells never valid in all 3 days"
     assert "sst" in source.notes[0]
 
 
@@ -112,5 +122,9 @@ def test_the_settings_of_a_run_carry_what_was_overruled(tmp_path: Path) -> None:
 
 
 def test_prepared_stores_keep_their_times(tmp_path: Path) -> None:
+    folder = producers.prepared(tmp_path)
+    understood = open_sst(folder, overrules=Overrules(unit="degC")).understood
+    assert understood is not None
+    assert (understood.variable, understood.unit, understood.overruled) == ("tos", "unit °C", ("unit",))
     with pytest.raises(ChoiceError, match="leave step, calendar and fill"):
-        open_sst(producers.prepared(tmp_path), overrules=Overrules(step="days"))
+        open_sst(folder, overrules=Overrules(step="days"))

@@ -65,8 +65,8 @@ def _changes(files: Sequence[tuple[Location, xr.Dataset]], name: str, first: Lan
 
 
 def _states_land(name: str, variable: xr.DataArray) -> bool:
-    words = " ".join(str(variable.attrs.get(a, "")) for a in ("standard_name", "long_name", "flag_meanings"))
-    return name.lower() != "mask" or "land" in words.lower()
+    text = " ".join(str(variable.attrs.get(a, "")) for a in ("standard_name", "long_name", "flag_meanings"))
+    return name.lower() != "mask" or "land" in text.lower()
 
 
 def land_of(
@@ -134,8 +134,8 @@ def _read_mask(location: Location, dataset: xr.Dataset, name: str, grid: LatLonG
     check_field(name, variable.dtype, mask.grid.lat.size * mask.grid.lon.size, variable.encoding["chunksizes"], name)
     segment = FileSegment(location, packing, mask.lead(variable), variable.encoding["chunksizes"])
     index = step % max(1, segment.num_steps)
-    one = Periods(np.zeros(1, np.int64), np.array([index]), np.array([0, 1]), None, "standard", ())
-    values = Field(name, (segment,), mask.layout, one)[0, :, :]
+    first_or_last = Periods(np.zeros(1, np.int64), np.array([index]), np.array([0, 1]), None, "standard", ())
+    values = Field(name, (segment,), mask.layout, first_or_last)[0, :, :]
     land = _land_of(values, variable.attrs)
     coast = draw_rows(grid.lat, grid.lon, "50m")
     turned = _area(land == coast, grid) < 0.5 * _area(np.ones_like(land), grid)

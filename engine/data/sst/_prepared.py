@@ -21,7 +21,7 @@ import xarray as xr
 
 from engine.data.calendar import month_edges
 from engine.data.kinds import kind_named, kind_of
-from engine.data.source import Overrules, SSTSource
+from engine.data.source import Overrules, SSTSource, Understood
 from engine.data.sst._field import Field, as_array
 from engine.data.sst._land import land_of
 from engine.data.sst._paths import Location
@@ -85,7 +85,11 @@ def open_prepared(
         named(first[chosen]), values.unit, span, *values.notes, *grid.notes, *days.periods.notes, *monthly_notes,
         land.note,
     )  # fmt: skip
-    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly)
+    understood = Understood(
+        chosen, kind.key, values.unit, "standard", f"the mask {STORES[1]}", "days", land.note, "no quality flags",
+        overrules.names,
+    )  # fmt: skip
+    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood)
 
 
 def _refuse_missing(stores: Sequence[dict[str, File]], locations: Sequence[Location]) -> None:

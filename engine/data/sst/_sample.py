@@ -141,8 +141,8 @@ def _counted(
         beyond = values[valid & ~inside]
         total, outside, zeros = total + int(valid.sum()), outside + beyond.size, zeros + int(zero.sum())
         if beyond.size:
-            numbers, counts = np.unique(beyond, return_counts=True)
-            codes.update({float(number): int(n) for number, n in zip(numbers, counts, strict=True) if n > 1})
+            numbers, repeats = np.unique(beyond, return_counts=True)
+            codes.update({float(number): int(n) for number, n in zip(numbers, repeats, strict=True) if n > 1})
             if day is not None and numbers.size > _MAX_CODES and inside.sum() < beyond.size / 10:
                 implausible.append(day)
         if inside.any() and not np.isfinite(kept).any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -94,7 +94,7 @@ class MultiFileVariable:
             step=self.step,
             mask=land_note,
             quality=self.quality_note or "no quality flags",
-            overruled=tuple(f.name for f in fields(overrules) if getattr(overrules, f.name) is not None),
+            overruled=overrules.names,
         )
 
     def array(self, land: Mask, name: str, key: str) -> xr.DataArray:

@@ -30,7 +30,7 @@ _STATED: dict[Step, re.Pattern[str]] = {
     "days": re.compile(r"day|daily|1 ?d|p0*1d|pt24h|p0000-00-01.*", re.IGNORECASE),
     "months": re.compile(r"mon\w*|p0*1m|p0000-01-00.*", re.IGNORECASE),
 }
-_WORDS: dict[Step, re.Pattern[str]] = {
+_IN_TEXT: dict[Step, re.Pattern[str]] = {
     "days": re.compile(r"(?<![a-z])(?:daily|o?day|p1d)(?![a-z])", re.IGNORECASE),
     "months": re.compile(r"(?<![a-z])(?:o?mon(?:th|thly)?|p1m|mo)(?![a-z])", re.IGNORECASE),
 }
@@ -89,10 +89,10 @@ def stated_steps(file: File, variable: str, steps_in_file: int) -> Evidence:
         if pattern.fullmatch(str(attrs.get(name, "")).strip())
     ]
     text = " ".join([location.path.name, *(str(attrs.get(name, "")) for name in _TEXTS)])
-    words: list[Step] = [step for step, pattern in _WORDS.items() if pattern.search(text)]
-    if not words and steps_in_file == 1 and names_a_month(location.path.name):
-        words = ["months"]
-    return Evidence(stated[0] if stated else None, words[0] if len(words) == 1 else None, steps_in_file)
+    named: list[Step] = [step for step, pattern in _IN_TEXT.items() if pattern.search(text)]
+    if not named and steps_in_file == 1 and names_a_month(location.path.name):
+        named = ["months"]
+    return Evidence(stated[0] if stated else None, named[0] if len(named) == 1 else None, steps_in_file)
 
 
 def _times(

@@ -74,8 +74,8 @@ def _replaced(file: File, axes: dict[str, int | None]) -> xr.Dataset:
             continue
         line = (slice(None), 0) if axis == 0 else (0, slice(None))
         attrs = unpacked_coordinate(np.empty(0), dataset[name].attrs, name)[1]
-        one = xr.Variable((dataset[name].dims[axis],), _values(file, name, line), attrs, {"chunksizes": None})
-        coords: dict[str, Any] = {name: one}
+        axis_values = xr.Variable((dataset[name].dims[axis],), _values(file, name, line), attrs, {"chunksizes": None})
+        coords: dict[str, Any] = {name: axis_values}
         dataset = cast(Any, dataset.drop_vars(name)).assign_coords(coords)
     return dataset
 
