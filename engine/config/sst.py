@@ -44,6 +44,26 @@ class FileSource(Checked):
         "level (a whole number) and better",
     )
 
+    variable_kind: str | None = Field(
+        default=None, max_length=64, description="kind of the variable; empty: by its names in the file"
+    )
+    unit: str | None = Field(default=None, max_length=64, description="unit of the values; empty: as the file states")
+    calendar: str | None = Field(
+        default=None, max_length=64, description="calendar of the times; empty: as the file states"
+    )
+    fill_value: float | None = Field(
+        default=None, description="a further number in the file that stands for missing; empty: none"
+    )
+    time_step: Literal["hours", "days", "months"] | None = Field(
+        default=None, description="length of a step; empty: by bounds, attributes and spacing of the times"
+    )
+    land_mask: str | None = Field(
+        default=None,
+        max_length=256,
+        description="variable that is the land mask, 'coastlines', or 'never valid'; empty: a mask in the files, else "
+        "the cells never valid or the coastlines",
+    )
+
     @field_validator("quality", mode="before")
     @classmethod
     def _is_quality(cls, value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import ChoiceError
@@ -14,6 +14,56 @@ if TYPE_CHECKING:
 
 Quality = Literal["good", "all"] | int
 """The observations to keep: those of good quality, all, or those of a level or better."""
+
+
+@dataclass(frozen=True)
+class Overrules:
+    """What the user decides in place of what files state; None leaves it to the file.
+
+    Attributes:
+        kind: key of a kind of variable (:data:`engine.data.kinds.KINDS`).
+        unit: unit of the values in the file, in any spelling that is read.
+        calendar: calendar of the times, by CF.
+        fill: a further number that stands for missing, as it is in the file.
+        step: length of a step.
+        mask: name of the variable that is the land mask, ``"coastlines"``, or ``"never valid"`` for the cells without
+            any value.
+    """
+
+    kind: str | None = None
+    unit: str | None = None
+    calendar: str | None = None
+    fill: float | None = None
+    step: Literal["hours", "days", "months"] | None = None
+    mask: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The points that are decided."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
+
+    @property
+    def text(self) -> str:
+        """The decisions as text, "" where there are none; part of a source's key."""
+        return ", ".join(f"{name} {getattr(self, name)!r}" for name in self.names)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """How the files of a source were interpreted, each point as text, before anything is computed.
+
+    ``overruled`` names the points that the user decided (:class:`Overrules`).
+    """
+
+    variable: str
+    kind: str
+    unit: str
+    calendar: str
+    fill: str
+    step: str
+    mask: str
+    quality: str
+    overruled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +84,7 @@ class SSTSource:
         monthly: the mean of each month as the source knows it (for the demo ocean the true one), or None.
         truth: the gap-free field behind the daily observations where it is known (the demo ocean), else None.
         ice: (time, lat, lon) bool on the days of ``daily``, True = covered by ice, where that is known, else None.
+        understood: the interpretation of the files point by point; None for a source that is no file.
         grading: a sentence that says which observations are kept, where the files grade them; else empty.
         is_synthetic: whether the days are simulated.
     """
@@ -49,6 +100,7 @@ class SSTSource:
     ice: xr.DataArray | None = None
     grading: str = ""
     is_synthetic: bool = False
+    understood: Understood | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,10 @@ from engine.typed import Floats
 # 180°) or decimals cut off in the file. Gaussian latitudes deviate by 1.5e-2 of a step and stay as they are.
 _SNAP_STEP_SHARE = 2e-3
 _SNAP_DEG = 2e-5
+_ROUNDED_STEP_SHARE = 0.2  # of a step, by which decimals may be rounded off: 1/12° to two decimals is 0.06
+_START_DECIMALS = 4
+_ROUND_COUNT = 86_400  # a multiple of 360, 720, 1440, 4320, 8640
+_MOST_DIVISIONS = 64
 _SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre: what is finer has no lattice to be put on
 
 _GAP_RATIO = 1.9
@@ -126,18 +130,61 @@ def _refuse_gap(name: str, values: Floats) -> None:
 def _snapped(values: Floats) -> Floats:
     """The regular coordinates that ``values`` are but for rounding, else ``values``.
 
-    Preferred are the lattices 180° k/n, on which steps divide the circle and centres lie on whole or half steps: they
-    make grids from different files equal to the last bit.
+    In this order: lattices 180° k/n, on which steps divide the circle and centres lie on whole or half steps, so that
+    grids from different files are equal to the last bit; steps that divide the circle from any start; equal steps. Last
+    come values rounded to decimals, which are further from regular.
     """
     size = values.size
     step = float(values[-1] - values[0]) / (size - 1)
+    if not _SMALLEST_STEP_DEG <= abs(step) <= 180.0:
+        return values
     tolerance = max(_SNAP_STEP_SHARE * abs(step), _SNAP_DEG)
-    if _SMALLEST_STEP_DEG <= abs(step) <= 180.0:
-        per_circle = round(360.0 / abs(step))
-        first = round(float(values[0]) * per_circle / 180.0)
-        halves = first + 2 * math.copysign(1.0, step) * np.arange(size)
-        lattice = halves * 180.0 / per_circle
-        if np.abs(lattice - values).max() <= tolerance:
-            return lattice
     even = values[0] + step * np.arange(size)
-    return even if np.abs(even - values).max() <= tolerance else values
+    per_circle = round(360.0 / abs(step))
+    nearest = (
+        _on_lattice(values, per_circle, tolerance),
+        _dividing_circle(values, per_circle, _SNAP_DEG),
+        even if np.abs(even - values).max() <= tolerance else None,
+    )
+    rounding = _rounding(values)
+    if tolerance < rounding <= _ROUNDED_STEP_SHARE * abs(step):
+        for count in _divisions(step, size, rounding):
+            nearest += (_on_lattice(values, count, rounding), _dividing_circle(values, count, rounding))
+    return next((regular for regular in nearest if regular is not None), values)
+
+
+def _on_lattice(values: Floats, per_circle: int, tolerance: float) -> Floats | None:
+    """The coordinates 180° k/n, n = ``per_circle``, nearest to ``values``, None where one is beyond the tolerance."""
+    first = round(float(values[0]) * per_circle / 180.0)
+    halves = first + 2 * math.copysign(1.0, values[-1] - values[0]) * np.arange(values.size)
+    lattice = halves * 180.0 / per_circle
+    return lattice if np.abs(lattice - values).max() <= tolerance else None
+
+
+def _dividing_circle(values: Floats, per_circle: int, tolerance: float) -> Floats | None:
+    """The nearest coordinates in steps of 360°/n from any start, of few decimals where these are near enough."""
+    step = math.copysign(360.0 / per_circle, values[-1] - values[0])
+    steps = step * np.arange(values.size, dtype=np.float64)
+    starts = values - steps
+    start = float(starts.min() + starts.max()) / 2.0
+    for first in (round(start, _START_DECIMALS), start):
+        regular: Floats = steps + first
+        if np.abs(regular - values).max() <= tolerance:
+            return regular
+    return None
+
+
+def _rounding(values: Floats) -> float:
+    """The largest error of ``values`` if they were rounded to 1 to 4 decimals, infinite where they were not."""
+    for decimals in range(1, 5):
+        if np.abs(np.round(values, decimals) - values).max() <= _SNAP_DEG / 2.0:
+            return 0.5 * 10.0**-decimals + _SNAP_DEG
+    return math.inf
+
+
+def _divisions(step: float, size: int, rounding: float) -> list[int]:
+    """The numbers of steps on the circle that rounded coordinates allow, the rounder numbers first."""
+    slack = 2.0 * rounding / (size - 1)
+    low, high = math.ceil(360.0 / (abs(step) + slack)), math.floor(360.0 / max(abs(step) - slack, _SMALLEST_STEP_DEG))
+    divisions = sorted(range(low, high + 1), key=lambda n: (-math.gcd(n, _ROUND_COUNT), abs(n - 360.0 / abs(step))))
+    return divisions[:_MOST_DIVISIONS]

@@ -91,7 +91,7 @@ def test_one_chunk_of_gigabytes_is_refused(tmp_path):
 def test_one_map_is_refused_where_it_takes_more_than_allowed(tmp_path, monkeypatch, limit_mb):
     monkeypatch.setenv("HARMONIA_FILE_MB", limit_mb)
     path = netcdf(tmp_path / "a.nc", 2, chunks=None, cells=100)  # 26 million cells: 0.36 GB
-    message = "one map of 'sst' takes 0.4 GB" if limit_mb == "100" else "no temperatures of a sea"
+    message = "one map of 'sst' takes 0.4 GB" if limit_mb == "100" else "every cell is missing"
     with pytest.raises(DataError, match=message):
         open_sst(path)
 

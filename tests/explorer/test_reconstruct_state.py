@@ -72,6 +72,8 @@ def result_of(request: MonthRequest) -> MonthResult:
         titles={name: name.capitalize() for name in noise},
         std=None,
         climatology=truth,
+        is_climatology=np.zeros(GRID.shape, bool),
+        ice=data.ice[0] > 0,
         hidden=hidden,
         in_stripes=False,
         knows_truth=request.source == SCORED,

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.errors import StoreError
 from engine.runs import RunConfig, RunStore
-from explorer.pages.train import view
+from explorer.pages.train import runs_tab, view
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.view import TrainView
 from explorer.registry import REGISTRY
@@ -99,6 +99,7 @@ def _runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         RunStore(tmp_path_factory.mktemp("home")) as store,
     ):
         patched.setattr(view, "LatestTask", held)
+        patched.setattr(runs_tab, "LatestTask", held_tasks())  # badges, which belong to no selection
         patched.setattr(view, "PeriodicTask", StillTimer)
         configs = [RunConfig.demo("sst").model_copy(update={"seed": seed}) for seed in range(3)]
         runs = [store.create(config, name=f"Run{seed}") for seed, config in enumerate(configs)]

@@ -241,11 +241,12 @@ def cmip(folder: Path, calendar: str = "noleap", days: int = NUM_DAYS, frequency
     units = "days since 1850-01-01"
     if frequency == "day":
         first = cftime.date2num(cftime.datetime(2020, 2, 20, calendar=calendar), units, calendar)
-        times, table = first + np.arange(days) + 0.5, "Oday"
+        edges, table = first + np.arange(days + 1.0), "Oday"
     else:
         starts = [cftime.datetime(2020 + m // 12, m % 12 + 1, 1, calendar=calendar) for m in range(days + 1)]
         edges = cftime.date2num(starts, units, calendar).astype(float)
-        times, table = (edges[1:] + edges[:-1]) / 2.0, "Omon"
+        table = "Omon"
+    times = (edges[1:] + edges[:-1]) / 2.0
     path = folder / f"tos_{table}_MODEL_historical_r1i1p1f1_gr_20200220-20200330.nc"
     with netCDF4.Dataset(path, "w") as file:
         _dimensions(file, (("time", None), ("lat", lat.size), ("lon", lon.size), ("bnds", 2)))
@@ -260,7 +261,7 @@ def cmip(folder: Path, calendar: str = "noleap", days: int = NUM_DAYS, frequency
             axis="T",
             standard_name="time",
         )
-        file.createVariable("time_bnds", "f8", ("time", "bnds"))[:] = np.stack([times - 0.5, times + 0.5], axis=1)
+        file.createVariable("time_bnds", "f8", ("time", "bnds"))[:] = np.stack([edges[:-1], edges[1:]], axis=1)
         _put(file, "lat", "f8", lat, bounds="lat_bnds", units="degrees_north", axis="Y", standard_name="latitude")
         _put(file, "lon", "f8", lon, bounds="lon_bnds", units="degrees_east", axis="X", standard_name="longitude")
         file.createVariable("lat_bnds", "f8", ("lat", "bnds"))[:] = np.stack([lat - 2.5, lat + 2.5], axis=1)
@@ -286,6 +287,7 @@ def cmip(folder: Path, calendar: str = "noleap", days: int = NUM_DAYS, frequency
 def curvilinear(folder: Path) -> Path:
     """CMIP6 ``tos`` on the model's own grid: two-dimensional latitude and longitude over j and i."""
     rows, columns = np.meshgrid(np.linspace(-78.0, 89.0, 20), np.arange(0.5, 360.0, 12.0), indexing="ij")
+    rows = rows + 2.0 * np.sin(np.deg2rad(columns))  # a model's own grid follows its coasts
     path = folder / "tos_Oday_MODEL_historical_r1i1p1f1_gn_20200101-20200102.nc"
     with netCDF4.Dataset(path, "w") as file:
         _dimensions(file, (("time", None), ("j", rows.shape[0]), ("i", rows.shape[1])))

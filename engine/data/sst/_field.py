@@ -28,7 +28,8 @@ class Layout:
     """The axes of a variable in its files, and the reordering of rows and columns on reading.
 
     ``lat_axis`` and ``lon_axis`` are positions among the file's dimensions; the others are steps, in C order.
-    ``shape`` is (H, W). ``flip`` reverses the rows; column j of the field is column (j + roll) mod W of the file.
+    ``fixed`` are further axes, each with the one index that is read. ``shape`` is (H, W). ``flip`` reverses the rows;
+    column j of the field is column (j + roll) mod W of the file.
     """
 
     lat_axis: int
@@ -36,13 +37,18 @@ class Layout:
     shape: tuple[int, int]
     flip: bool
     roll: int
+    fixed: tuple[tuple[int, int], ...] = ()
+
+    def is_lead(self, axis: int) -> bool:
+        """Whether a dimension of the file counts steps."""
+        return axis not in (self.lat_axis, self.lon_axis, *(fixed for fixed, _ in self.fixed))
 
 
 class Decoder(Protocol):
     """Converts the raw numbers of a file to values."""
 
-    def unpack(self, raw: NDArray[Any], shift: float) -> Singles:
-        """The values of ``raw``, plus ``shift``."""
+    def unpack(self, raw: NDArray[Any]) -> Singles:
+        """The values of ``raw``."""
         ...
 
 
@@ -65,18 +71,17 @@ class FileSegment:
 class Field:
     """An array-like (P, H, W) of float32 for dask; each index reads the files, nothing is cached.
 
-    ``shift`` is added to every value (−273.15 from kelvin to °C); cells of ``land`` (H, W) are NaN. ``missing`` is a
-    field over the same steps that is 1 where a value is removed. A period of several steps is the mean of the valid
-    ones.
+    Cells of ``land`` (H, W) are NaN. Values that are missing are those of ``fallback``, a field over the same steps;
+    ``missing`` is one that is 1 where a value is removed. A period of several steps is the mean of the valid ones.
     """
 
     name: str
     segments: tuple[FileSegment, ...]
     layout: Layout
     periods: Periods
-    shift: float = 0.0
     land: Mask | None = None
     missing: Field | None = None
+    fallback: Field | None = None
 
     dtype = np.dtype(np.float32)
     ndim = 3
@@ -92,7 +97,7 @@ class Field:
         segment, layout = self.segments[0], self.layout
         if segment.chunks is None:
             return (1, 1, layout.shape[1])
-        lead = [size for axis, size in enumerate(segment.chunks) if axis not in (layout.lat_axis, layout.lon_axis)]
+        lead = [size for axis, size in enumerate(segment.chunks) if layout.is_lead(axis)]
         running = lead[_running_axis(segment.lead)] if lead else 1
         height, width = layout.shape
         return (
@@ -151,6 +156,8 @@ class Field:
             blocks.append(self._from_file(segment, inside, run, rows, columns))
             first, count = first + run, count - run
         values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        if self.fallback is not None and (gaps := np.isnan(values)).any():
+            values = np.where(gaps, self.fallback._steps(begin, values.shape[0], rows, columns), values)
         if self.missing is not None:
             values[self.missing._steps(begin, values.shape[0], rows, columns) > 0.5] = np.nan
         return values
@@ -169,12 +176,12 @@ class Field:
             for column in _rolled(columns.start, columns.stop, self.layout.roll, width)
         ]
         values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=-1)
-        return segment.decoder.unpack(values[:, ::-1] if self.layout.flip else values, self.shift)
+        return segment.decoder.unpack(values[:, ::-1] if self.layout.flip else values)
 
     def _piece(self, segment: FileSegment, lead: Sequence[int | slice], row: slice, column: slice) -> NDArray[Any]:
         """(run, rows, columns) raw numbers in the order of the file, latitude before longitude."""
         layout, index = self.layout, list(lead)
-        for axis, selection in sorted(((layout.lat_axis, row), (layout.lon_axis, column))):
+        for axis, selection in sorted(((layout.lat_axis, row), (layout.lon_axis, column), *layout.fixed)):
             index.insert(axis, selection)
         raw = read(segment.location, self.name, tuple(index))
         kept = [axis for axis, selection in enumerate(index) if isinstance(selection, slice)]
@@ -183,8 +190,8 @@ class Field:
         return raw.reshape(-1, *raw.shape[-2:])
 
 
-def as_array(field: Field, grid: LatLonGrid, name: str, key: str) -> xr.DataArray:
-    """``field`` as a lazy DataArray (time, lat, lon) in °C.
+def as_array(field: Field, grid: LatLonGrid, name: str, key: str, unit: str) -> xr.DataArray:
+    """``field`` as a lazy DataArray (time, lat, lon), its values in ``unit``.
 
     ``encoding`` holds the chunk of steps, rows and columns (``chunksizes``) and the number of steps in a day
     (``steps_averaged``), which :func:`series_note` reads.
@@ -201,7 +208,7 @@ def as_array(field: Field, grid: LatLonGrid, name: str, key: str) -> xr.DataArra
     if field.periods.hour is not None:
         attrs = {"long_name": "mean hour of day of the steps of a day", "units": "hours"}
         coords["hour"] = ("time", field.periods.hour, attrs)
-    array = xr.DataArray(lazy, coords, ("time", "lat", "lon"), name, {"units": "degC"})
+    array = xr.DataArray(lazy, coords, ("time", "lat", "lon"), name, {"units": unit})
     array.encoding |= {"chunksizes": field.chunk, "steps_averaged": field.periods.most_steps}
     return array
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from engine.data.kinds import VariableKind
 from engine.data.land import draw_rows
 from engine.data.sst._field import Field, FileSegment
 from engine.data.sst._packing import Packing
@@ -15,7 +16,7 @@ from engine.data.sst._paths import Location
 from engine.data.sst._sample import Sample
 from engine.data.sst._times import Periods
 from engine.data.sst._variables import variable_grid
-from engine.errors import EngineError
+from engine.errors import DataError, EngineError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
 from engine.typed import Mask, Singles
@@ -40,17 +41,59 @@ class Land(NamedTuple):
 def own_mask(files: Iterable[tuple[Location, xr.Dataset]], grid: LatLonGrid) -> Land | None:
     """The land mask in one of the files on the grid, or None.
 
-    A mask with 1 = sea is detected by comparison with the coastlines and inverted.
+    A mask with 1 = sea is detected by comparison with the coastlines and inverted. One that only its name, ``mask``,
+    makes a mask is none where it changes with time: clouds, ice or quality of each day.
     """
+    files = list(files)
     for location, dataset in files:
         for name in (str(n) for n, v in dataset.variables.items() if v.ndim >= 2 and _is_mask(str(n), v)):
             try:
                 mask = _read_mask(location, dataset, name, grid)
+                if mask is None or (not _states_land(name, dataset[name]) and _changes(files, name, mask, grid)):
+                    continue
             except EngineError:
                 continue  # a mask on another grid
-            if mask is not None:
-                return mask
+            return mask
     return None
+
+
+def _changes(files: Sequence[tuple[Location, xr.Dataset]], name: str, first: Land, grid: LatLonGrid) -> bool:
+    """Whether the mask of the last step differs from the ``first``."""
+    location, dataset = next((file for file in reversed(files) if name in file[1].variables), files[0])
+    last = _read_mask(location, dataset, name, grid, step=-1)
+    return last is None or not np.array_equal(last.mask, first.mask)
+
+
+def _states_land(name: str, variable: xr.DataArray) -> bool:
+    text = " ".join(str(variable.attrs.get(a, "")) for a in ("standard_name", "long_name", "flag_meanings"))
+    return name.lower() != "mask" or "land" in text.lower()
+
+
+def land_of(
+    files: Iterable[tuple[Location, xr.Dataset]],
+    grid: LatLonGrid,
+    sample: Sample,
+    kind: VariableKind,
+    chosen: str | None,
+) -> Land:
+    """The cells without values of a kind: land, or the sea for a field of the land.
+
+    ``chosen`` is the name of a mask, "coastlines", or "never valid"; None is :func:`own_mask`, else
+    :func:`guessed_mask`. Raises :class:`DataError` where the chosen mask is not in the files or on their grid.
+    """
+    if chosen == "never valid":
+        never = np.zeros(grid.shape, np.bool_) if sample.ever_valid is None else ~sample.ever_valid
+        return Land(never, f"land: the cells never valid in {sample.description}, as chosen")
+    if kind.masked == "sea":
+        return Land(~draw_rows(grid.lat, grid.lon, "50m"), "left out: the sea, by Natural Earth's coastlines")
+    if chosen == "coastlines":
+        return Land(draw_rows(grid.lat, grid.lon, "50m"), "land: from Natural Earth's coastlines, as chosen")
+    if chosen is None:
+        return own_mask(files, grid) or guessed_mask(sample, grid)
+    for location, dataset in files:
+        if chosen in dataset.variables and (mask := _read_mask(location, dataset, chosen, grid)) is not None:
+            return mask
+    raise DataError(f"no file has a mask {chosen!r} on its grid", "mask", "choose 'coastlines' or 'never valid'")
 
 
 def guessed_mask(sample: Sample, grid: LatLonGrid) -> Land:
@@ -81,7 +124,8 @@ def _is_mask(name: str, variable: xr.Variable) -> bool:
     return name.lower() in _LAND_NAMES or standard in (*_LAND_STANDARD, *_SEA_STANDARD) or "land" in meanings
 
 
-def _read_mask(location: Location, dataset: xr.Dataset, name: str, grid: LatLonGrid) -> Land | None:
+def _read_mask(location: Location, dataset: xr.Dataset, name: str, grid: LatLonGrid, step: int = 0) -> Land | None:
+    """The mask at the first step, or at the last with ``step`` −1; None on another grid."""
     variable = dataset[name]
     mask = variable_grid(dataset, name, str(location))
     if mask.grid != grid:
@@ -89,8 +133,9 @@ def _read_mask(location: Location, dataset: xr.Dataset, name: str, grid: LatLonG
     packing = Packing.of(variable.attrs, variable.dtype, str(location))
     check_field(name, variable.dtype, mask.grid.lat.size * mask.grid.lon.size, variable.encoding["chunksizes"], name)
     segment = FileSegment(location, packing, mask.lead(variable), variable.encoding["chunksizes"])
-    first = Periods(np.zeros(1, np.int64), np.zeros(1, np.int64), np.array([0, 1]), None, "standard", ())
-    values = Field(name, (segment,), mask.layout, first)[0, :, :]
+    index = step % max(1, segment.num_steps)
+    first_or_last = Periods(np.zeros(1, np.int64), np.array([index]), np.array([0, 1]), None, "standard", ())
+    values = Field(name, (segment,), mask.layout, first_or_last)[0, :, :]
     land = _land_of(values, variable.attrs)
     coast = draw_rows(grid.lat, grid.lon, "50m")
     turned = _area(land == coast, grid) < 0.5 * _area(np.ones_like(land), grid)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.data.source import Quality, SSTSource, check_quality
-from engine.data.sst._land import guessed_mask, own_mask
+from engine.data.source import Overrules, Quality, SSTSource, check_quality
+from engine.data.sst._land import land_of
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
 from engine.data.sst._quality import no_levels_error
-from engine.data.sst._series import File, MultiFileVariable, grouped, month_means, open_variable
+from engine.data.sst._series import MultiFileVariable, grouped, month_means, open_variable
 from engine.data.sst._storage import skeleton
+from engine.data.sst._time_axis import File
 from engine.data.sst._variables import candidates, choose
 from engine.errors import DataError
 
@@ -20,7 +21,10 @@ _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
 
 
 def open_sst(
-    path: str | Path | Sequence[str | Path], variable: str | None = None, quality: Quality = "good"
+    path: str | Path | Sequence[str | Path],
+    variable: str | None = None,
+    quality: Quality = "good",
+    overrules: Overrules = Overrules(),  # noqa: B008 (immutable)
 ) -> SSTSource:
     """Sea-surface temperature in one or many files, lazy; only headers and a few days are read on opening.
 
@@ -40,6 +44,9 @@ def open_sst(
     levels 4 and 5, acceptable and best, of the GHRSST Data Specification; 0 and 1, best and good, of NASA's
     ``qual_sst``; else by the flag meanings. ``quality`` "all" keeps all, a number keeps this level and better.
 
+    Whatever is read from attributes and values is in ``understood``; ``overrules`` decide in place of the files. Other
+    kinds of variables than sea-surface temperature (:data:`engine.data.kinds.KINDS`) are read the same way.
+
     Raises :class:`DataError` or :class:`GridError` for files that are none of these, with what is wrong, where, and the
     remedy; :class:`QualityError` where another ``quality`` may help. Files are opened read-only; a file that changes
     later raises when it is read.
@@ -49,25 +56,27 @@ def open_sst(
     if is_prepared(locations):
         if isinstance(quality, int):
             raise no_levels_error(quality, str(locations[0].path.parent))
-        return open_prepared(locations, variable, name, content_key(locations, variable or ""))
+        parts = [variable or "", *([overrules.text] if overrules.text else [])]
+        return open_prepared(locations, variable, name, content_key(locations, "|".join(parts)), overrules)
     files = [(location, skeleton(location)) for location in locations]
-    fields = [open_variable(group, n, quality) for group, names in _temperatures(files, variable) for n in names]
+    groups = _with_variable(files, variable, overrules.kind)
+    fields = [open_variable(group, n, quality, overrules) for group, names in groups for n in names]
     filters = dict.fromkeys(field.filter_text for field in fields if field.filter_text)
-    key = content_key(locations, "|".join([variable or "", *filters]))
-    return _source(_roles(fields), files, name, key)
+    key = content_key(locations, "|".join([variable or "", *filters, *([overrules.text] if overrules.text else [])]))
+    return _source(_roles(fields), files, name, key, overrules)
 
 
-def _temperatures(files: Sequence[File], variable: str | None) -> list[tuple[list[File], list[str]]]:
-    """The groups of files with a temperature, and the names of its variables in each."""
+def _with_variable(files: Sequence[File], variable: str | None, kind: str | None) -> list[tuple[list[File], list[str]]]:
+    """The groups of files with the variable, or with one of a kind, and its names in each."""
     groups = grouped(files)
     matching = [
         group
         for group in groups
-        if (variable in group[0][1].data_vars if variable is not None else candidates(group[0][1]))
+        if (variable in group[0][1].data_vars if variable is not None else candidates(group[0][1], kind))
     ]
     if not matching:  # raises with a list of the variables
-        choose(groups[0][0][1], variable, str(groups[0][0][0]))
-    return [(group, choose(group[0][1], variable, str(group[0][0]))) for group in matching]
+        choose(groups[0][0][1], variable, str(groups[0][0][0]), kind)
+    return [(group, choose(group[0][1], variable, str(group[0][0]), kind)) for group in matching]
 
 
 def _roles(fields: Sequence[MultiFileVariable]) -> dict[str, MultiFileVariable]:
@@ -94,10 +103,12 @@ def _roles(fields: Sequence[MultiFileVariable]) -> dict[str, MultiFileVariable]:
     return roles
 
 
-def _source(roles: dict[str, MultiFileVariable], files: Sequence[File], name: str, key: str) -> SSTSource:
+def _source(
+    roles: dict[str, MultiFileVariable], files: Sequence[File], name: str, key: str, overrules: Overrules
+) -> SSTSource:
     main = roles.get("daily") or roles["monthly"]
-    sample = max((series.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
-    land = own_mask([group[0] for group in grouped(files)], main.grid) or guessed_mask(sample, main.grid)
+    sample = max((series.values.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
+    land = land_of([group[0] for group in grouped(files)], main.grid, sample, main.kind, overrules.mask)
     arrays = {role: series.array(land.mask, "sst", f"{role}-{key}") for role, series in roles.items()}
     ice, ice_note = roles["daily"].ice(f"ice-{key}") if "daily" in roles else (None, None)
     monthly, truth = arrays.get("monthly"), arrays.get("truth")
@@ -120,6 +131,7 @@ def _source(roles: dict[str, MultiFileVariable], files: Sequence[File], name: st
         truth,
         ice,
         next((series.quality_note or "" for series in (main, *roles.values()) if series.is_graded), ""),
+        main.understood(land.note, overrules),
     )
 
 

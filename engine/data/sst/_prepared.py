@@ -20,16 +20,20 @@ import numpy as np
 import xarray as xr
 
 from engine.data.calendar import month_edges
-from engine.data.source import SSTSource
+from engine.data.kinds import kind_named, kind_of
+from engine.data.source import Overrules, SSTSource, Understood
 from engine.data.sst._field import Field, as_array
-from engine.data.sst._land import guessed_mask, own_mask
+from engine.data.sst._land import land_of
 from engine.data.sst._paths import Location
-from engine.data.sst._sample import sampled
-from engine.data.sst._series import File, month_means, segments_of
+from engine.data.sst._series import month_means, segments_of
 from engine.data.sst._storage import read, skeleton
-from engine.data.sst._times import Periods, Step, TimeAxis, periods
-from engine.data.sst._variables import choose, fitting_shift, named, same_grid, stated_shift, variable_grid
-from engine.errors import DataError
+from engine.data.sst._time_axis import File
+from engine.data.sst._time_units import TimeAxis
+from engine.data.sst._times import Periods, Step, periods
+from engine.data.sst._values import converted_field, understood_values
+from engine.data.sst._variables import choose, named, same_grid, variable_grid
+from engine.data.units import Conversion
+from engine.errors import ChoiceError, DataError
 from engine.formats.limits import check_steps
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Ints, Mask
@@ -45,8 +49,15 @@ def is_prepared(locations: Sequence[Location]) -> bool:
     return {STORES[0], STORES[1]} <= {location.path.name for location in locations}
 
 
-def open_prepared(locations: Sequence[Location], variable: str | None, name: str, key: str) -> SSTSource:
+def open_prepared(
+    locations: Sequence[Location], variable: str | None, name: str, key: str, overrules: Overrules
+) -> SSTSource:
     """The source in the stores, one folder or one a year; further files may hold the land mask."""
+    if overrules.step or overrules.calendar or overrules.fill is not None:
+        raise ChoiceError(
+            "prepared stores have days of the standard calendar and a mask of what is missing", "overrules",
+            "leave step, calendar and fill to the files",
+        )  # fmt: skip
     folders: dict[Path, dict[str, File]] = defaultdict(dict)
     other_files: list[File] = []
     for location in locations:
@@ -64,15 +75,21 @@ def open_prepared(locations: Sequence[Location], variable: str | None, name: str
     days = replace(days, missing=_field([folder[STORES[1]] for folder in stores], chosen, days.periods))
     first = observed[0][1]
     grid = variable_grid(first, chosen, where, steps=_STEPS)
-    sample = sampled(days)
-    sample.check_not_empty(where)
-    shift, unit = fitting_shift(sample.values, stated_shift(first[chosen], where), where)
-    land = own_mask(other_files, grid.grid) or guessed_mask(sample, grid.grid)
-    daily = as_array(replace(days, shift=shift, land=land.mask), grid.grid, "sst", f"daily-{key}")
-    monthly, monthly_notes = _monthly(stores, chosen, daily, shift, land.mask, key)
+    kind = kind_named(overrules.kind) if overrules.kind else kind_of(chosen, first[chosen].attrs)
+    values = understood_values(days, [dataset[chosen] for _, dataset in observed], kind, where, None, overrules.unit)
+    land = land_of(other_files, grid.grid, values.sample, kind, overrules.mask)
+    daily = as_array(replace(values.field, land=land.mask), grid.grid, "sst", f"daily-{key}", kind.unit)
+    monthly, monthly_notes = _monthly(stores, chosen, daily, values.conversion, land.mask, key)
     span = f"{days.shape[0]:,} days, {days.periods.span}, standard calendar, prepared in {len(stores)} folders"
-    notes = (named(first[chosen]), unit, span, *grid.notes, *days.periods.notes, *monthly_notes, land.note)
-    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly)
+    notes = (
+        named(first[chosen]), values.unit, span, *values.notes, *grid.notes, *days.periods.notes, *monthly_notes,
+        land.note,
+    )  # fmt: skip
+    understood = Understood(
+        chosen, kind.key, values.unit, "standard", f"the mask {STORES[1]}", "days", land.note, "no quality flags",
+        overrules.names,
+    )  # fmt: skip
+    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood)
 
 
 def _refuse_missing(stores: Sequence[dict[str, File]], locations: Sequence[Location]) -> None:
@@ -145,7 +162,7 @@ def _first_days(dataset: xr.Dataset, where: str) -> Ints:
 
 
 def _monthly(
-    stores: Sequence[dict[str, File]], variable: str, daily: xr.DataArray, shift: float, land: Mask, key: str
+    stores: Sequence[dict[str, File]], variable: str, daily: xr.DataArray, conversion: Conversion, land: Mask, key: str
 ) -> tuple[xr.DataArray | None, list[str]]:
     """The monthly means; a residual is recognised, because it is nearer to zero than to its days, and the mean is
     added.
@@ -158,9 +175,11 @@ def _monthly(
     month = field[0, :, :]
     near = daily.isel(time=daily["time"] < daily["time"][0] + np.timedelta64(5, "D")).mean("time").values
     both = np.isfinite(month) & np.isfinite(near)
-    is_residual = bool((np.abs(month[both]) < np.abs(month[both] + shift - near[both])).mean() > 0.5)
+    mean = month[both] * conversion.factor + conversion.offset
+    is_residual = bool((np.abs(month[both]) < np.abs(mean - near[both])).mean() > 0.5)
     grid = LatLonGrid(daily["lat"].values, daily["lon"].values)
-    monthly = as_array(replace(field, shift=0.0 if is_residual else shift, land=land), grid, "sst", f"monthly-{key}")
+    field = converted_field(field, replace(conversion, offset=0.0) if is_residual else conversion)
+    monthly = as_array(replace(field, land=land), grid, "sst", f"monthly-{key}", str(daily.attrs["units"]))
     if not is_residual:
         return monthly, []
     return monthly + month_means(daily), ["monthly: stored as residuals, to which the mean of observed days was added"]

@@ -41,9 +41,8 @@ class LevelFilter:
     high: int
     text: str
 
-    def unpack(self, raw: NDArray[Any], shift: float = 0.0) -> Singles:
-        """1 where an observation is removed, else 0; ``shift`` is ignored."""
-        del shift
+    def unpack(self, raw: NDArray[Any]) -> Singles:
+        """1 where an observation is removed, else 0."""
         return (~((raw >= self.low) & (raw <= self.high))).astype(np.float32)
 
 
@@ -56,9 +55,8 @@ class BitFilter:
     fill: float
     text: str
 
-    def unpack(self, raw: NDArray[Any], shift: float = 0.0) -> Singles:
-        """1 where an observation is removed, else 0; ``shift`` is ignored."""
-        del shift
+    def unpack(self, raw: NDArray[Any]) -> Singles:
+        """1 where an observation is removed, else 0."""
         known = np.isfinite(raw) & (raw != self.fill)
         return ((np.where(known, raw, 0).astype(np.int64) & self.bad) != 0).astype(np.float32)
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from engine.data.source import Quality
+from engine.data.kinds import SST, VariableKind, kind_named, kind_of
+from engine.data.source import Overrules, Quality, Understood
 from engine.data.sst._field import Decoder, Field, FileSegment, as_array
 from engine.data.sst._packing import Packing
-from engine.data.sst._paths import Location
 from engine.data.sst._quality import BitFilter, LevelFilter, filter_of
-from engine.data.sst._sample import Sample, removed_fraction, sampled
-from engine.data.sst._times import Periods, Step, TimeAxis, decoded, from_name_or_attributes, periods, step_of
-from engine.data.sst._variables import VariableGrid, fitting_shift, named, same_grid, stated_shift, variable_grid
+from engine.data.sst._sample import removed_fraction, sampled
+from engine.data.sst._time_axis import File, stated_steps, time_axis
+from engine.data.sst._times import Periods, Step, periods, step_of
+from engine.data.sst._values import Values, stated_conversion, understood_values
+from engine.data.sst._variables import VariableGrid, named, same_grid, variable_grid
+from engine.data.sst._wide import with_axes
 from engine.errors import DataError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
@@ -29,17 +31,10 @@ _ICE_STANDARD = "sea_ice_area_fraction"
 _ICE_NAMES = ("ice", "sea_ice_fraction", "siconc", "icec", "sic")
 _ICE_FRACTION = 0.15  # ice edge in charts of concentration
 
-_STEP_ATTRIBUTES = (
-    "frequency", "time_coverage_resolution", "time_coverage_duration", "temporal_range",
-    "title", "Title", "cell_methods",
-)  # fmt: skip
-
-File = tuple[Location, xr.Dataset]
-
 
 @dataclass(frozen=True)
 class MultiFileVariable:
-    """One variable over files in order; ``step`` is that of the files, ``field`` is by days or months.
+    """One variable over files in order; ``step`` is that of the files, ``values`` are by days or months.
 
     ``filter_text`` describes the quality filter, "" where none is applied; ``quality_note`` is a note on quality.
     ``is_graded``: the files have quality flags, applied or not.
@@ -47,11 +42,10 @@ class MultiFileVariable:
 
     files: tuple[File, ...]
     variable: str
+    kind: VariableKind
     variable_grid: VariableGrid
     step: Step
-    field: Field
-    unit: str
-    sample: Sample
+    values: Values
     filter_text: str
     quality_note: str | None
     is_graded: bool
@@ -64,7 +58,7 @@ class MultiFileVariable:
     @property
     def periods(self) -> Periods:
         """The days or months."""
-        return self.field.periods
+        return self.values.field.periods
 
     @property
     def where(self) -> str:
@@ -81,11 +75,31 @@ class MultiFileVariable:
             f"{size:,} {unit if size > 1 else unit[:-1]}, {self.periods.span}, {self.periods.calendar} calendar{files}"
         )
         note = () if self.quality_note is None else (self.quality_note,)
-        return (named(first), self.unit, span, *note, *self.variable_grid.notes, *self.periods.notes)
+        kind = () if self.kind is SST else (f"taken for: {self.kind.title[0].lower()}{self.kind.title[1:]}",)
+        return (
+            named(first), self.values.unit, span, *kind, *self.values.notes, *note, *self.variable_grid.notes,
+            *self.periods.notes,
+        )  # fmt: skip
+
+    def understood(self, land_note: str, overrules: Overrules) -> Understood:
+        """The interpretation point by point."""
+        decoder = self.values.field.segments[0].decoder
+        fills = decoder.fills if isinstance(decoder, Packing) else ()
+        return Understood(
+            variable=self.variable,
+            kind=self.kind.key,
+            unit=self.values.unit,
+            calendar=self.periods.calendar,
+            fill=", ".join(f"{fill:g}" for fill in fills) or "none",
+            step=self.step,
+            mask=land_note,
+            quality=self.quality_note or "no quality flags",
+            overruled=overrules.names,
+        )
 
     def array(self, land: Mask, name: str, key: str) -> xr.DataArray:
         """The field, lazy, with land missing."""
-        return as_array(replace(self.field, land=land), self.grid, name, key)
+        return as_array(replace(self.values.field, land=land), self.grid, name, key, self.kind.unit)
 
     def ice(self, key: str) -> tuple[xr.DataArray | None, str | None]:
         """(time, lat, lon) bool, ice over 15 % of a cell, from a second variable of the files; and a note."""
@@ -93,25 +107,34 @@ class MultiFileVariable:
         name = next((str(n) for n, v in first.data_vars.items() if _is_ice(str(n), v, self.variable_grid.dims)), None)
         if name is None or any(name not in dataset for _, dataset in self.files):
             return None, None
-        segments = segments_of(self.files, name, self.variable_grid)
-        field = replace(self.field, name=name, segments=segments, shift=0.0, missing=None)
+        field = field_of(self.files, name, self.variable_grid, self.periods)
         # some producers write the unit % for fractions from 0 to 1
         percent = float(np.nanmax(sampled(field).values, initial=0.0)) > 1.5
-        ice = as_array(field, self.grid, "ice", key) >= (100.0 * _ICE_FRACTION if percent else _ICE_FRACTION)
+        ice = as_array(field, self.grid, "ice", key, "1") >= (100.0 * _ICE_FRACTION if percent else _ICE_FRACTION)
         return ice, f"ice: {name!r} above {_ICE_FRACTION:.0%}"
 
 
-def open_variable(files: Sequence[File], variable: str, quality: Quality) -> MultiFileVariable:
+def open_variable(files: Sequence[File], variable: str, quality: Quality, overrules: Overrules) -> MultiFileVariable:
     """``variable`` over ``files``, with all checks."""
-    files = tuple(files)
+    files, left_out = _with_steps(files, variable)
+    files, axes_note = with_axes(files, variable)
+    left_out += [axes_note] if axes_note else []
     where, first = _where(files), files[0][1]
     grid = variable_grid(first, variable, where)
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location))
-    shift = stated_shift(first[variable], where)
-    time_axis = _time_axis(files, variable, grid)
-    step = step_of(time_axis, _hints(files[0], variable), where)
-    field = Field(variable, segments_of(files, variable, grid), grid.layout, periods(time_axis, step, where))
+    kind = kind_named(overrules.kind) if overrules.kind else kind_of(variable, first[variable].attrs)
+    for location, dataset in files:
+        stated_conversion(dataset[variable], kind, str(location), overrules.unit)
+    axis = time_axis(files, variable, grid, where, overrules.calendar)
+    evidence = stated_steps(files[0], variable, math.prod(grid.lead(first[variable])))
+    if overrules.step is None:
+        step, step_note = step_of(axis, evidence, where)
+    else:
+        step, step_note = overrules.step, f"one step is a {overrules.step[:-1]}, as chosen"
+    known = periods(axis, step, where)
+    known = replace(known, notes=(*left_out, *axis.notes, *([step_note] if step_note else []), *known.notes))
+    field = field_of(files, variable, grid, known, overrules.fill)
     quality_filter, note = _quality_filter(files, variable, grid, quality)
     is_graded = quality_filter is not None
     if quality_filter is not None and quality == "all":
@@ -120,13 +143,12 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality) -> Mul
         field = replace(field, missing=_removed(files, quality_filter, field.periods))
         fraction, sampled_days = removed_fraction(field)
         note = f"kept {quality_filter.text}: {fraction:.0%} of observations left out{sampled_days}"
-    sample = sampled(field)
-    sample.check_not_empty(where, note if quality_filter is not None else None)
-    shift, unit = fitting_shift(sample.values, shift, where)
-    filter_text = "" if quality_filter is None else quality_filter.text
-    return MultiFileVariable(
-        files, variable, grid, step, replace(field, shift=shift), unit, sample, filter_text, note, is_graded
+    variables = [dataset[variable] for _, dataset in files]
+    values = understood_values(
+        field, variables, kind, where, note if quality_filter is not None else None, overrules.unit
     )
+    filter_text = "" if quality_filter is None else quality_filter.text
+    return MultiFileVariable(tuple(files), variable, kind, grid, step, values, filter_text, note, is_graded)
 
 
 def grouped(files: Sequence[File]) -> list[list[File]]:
@@ -166,14 +188,44 @@ def _removed(files: Sequence[File], quality_filter: LevelFilter | BitFilter, kno
     return Field(quality_filter.name, segments_of(files, quality_filter.name, grid, quality_filter), grid.layout, known)
 
 
+def _with_steps(files: Sequence[File], variable: str) -> tuple[tuple[File, ...], list[str]]:
+    """The files that hold a step of the variable, and a note on the others; raises where none does."""
+    empty = [location for location, dataset in files if variable in dataset and dataset[variable].size == 0]
+    kept = tuple(file for file in files if file[0] not in empty)
+    if not kept:
+        raise DataError(
+            "there is no step of time in the file", _where(files), "request the data again, for a time that has some"
+        )
+    names = ", ".join(location.path.name for location in empty[:3]) + (" …" if len(empty) > 3 else "")
+    return kept, [f"left out, because they hold no step of time: {names}"] if empty else []
+
+
 def _where(files: Sequence[File]) -> str:
     return str(files[0][0]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
+def field_of(
+    files: Sequence[File], variable: str, grid: VariableGrid, known: Periods, fill: float | None = None
+) -> Field:
+    """The field of a variable over files; where a version of a step is missing, the next one counts."""
+    segments = segments_of(files, variable, grid, fill=fill)
+    fallback = None
+    for version in reversed(range(grid.versions)):
+        fixed = tuple((axis, version) for axis, _ in grid.layout.fixed)
+        fallback = Field(variable, segments, replace(grid.layout, fixed=fixed), known, fallback=fallback)
+    assert fallback is not None
+    return fallback
+
+
 def segments_of(
-    files: Sequence[File], variable: str, grid: VariableGrid, decoder: Decoder | None = None
+    files: Sequence[File],
+    variable: str,
+    grid: VariableGrid,
+    decoder: Decoder | None = None,
+    fill: float | None = None,
 ) -> tuple[FileSegment, ...]:
-    """The files as segments of the field of a variable, each with its own packing unless a ``decoder`` is given.
+    """The files as segments of the field of a variable, each with its own packing, and a further ``fill``, unless a
+    ``decoder`` is given.
 
     Raises :class:`DataError` where one map or one chunk takes too much memory.
     """
@@ -183,64 +235,13 @@ def segments_of(
         check_field(variable, field.dtype, cells, field.encoding["chunksizes"], str(location))
     return tuple(
         FileSegment(
-            location, decoder or Packing.of(v.attrs, v.dtype, str(location)), grid.lead(v), v.encoding["chunksizes"]
+            location,
+            decoder or Packing.of(v.attrs, v.dtype, str(location), fill),
+            grid.lead(v),
+            v.encoding["chunksizes"],
         )
         for location, v in ((location, dataset[variable]) for location, dataset in files)
     )
-
-
-def _time_axis(files: Sequence[File], variable: str, grid: VariableGrid) -> TimeAxis:
-    """The concatenated times of all files; files of the same units and calendar are decoded together."""
-    time_axes: list[TimeAxis] = []
-    pending: list[NDArray[Any]] = []
-    note: dict[str, Any] = {}
-    for location, dataset in files:
-        values, attrs = _times(location, dataset, variable, grid)
-        if pending and (attrs.get("units"), attrs.get("calendar")) != (note.get("units"), note.get("calendar")):
-            time_axes.append(decoded(np.concatenate(pending), note, _where(files)))
-            pending = []
-        pending.append(values)
-        note = dict(attrs)
-    time_axes.append(decoded(np.concatenate(pending), note, _where(files)))
-    calendars = {time_axis.calendar for time_axis in time_axes}
-    if len(calendars) > 1:
-        raise DataError(
-            f"the files have different calendars: {', '.join(sorted(calendars))}", _where(files), "open them one by one"
-        )
-    return TimeAxis(np.concatenate([time_axis.days for time_axis in time_axes]), time_axes[0].calendar)
-
-
-def _times(
-    location: Location, dataset: xr.Dataset, variable: str, grid: VariableGrid
-) -> tuple[NDArray[Any], Mapping[str, Any]]:
-    steps = int(np.prod(grid.lead(dataset[variable])))
-    if grid.time is not None and grid.time in dataset.coords:
-        values = np.atleast_1d(dataset[grid.time].values)
-        if values.size == steps:
-            return _middles(dataset, grid.time, values), dataset[grid.time].attrs
-    single = from_name_or_attributes(location.path, dataset.attrs)
-    if steps == 1 and single is not None:
-        return single.days, {"units": "days since 1970-01-01", "calendar": single.calendar}
-    raise DataError(
-        "no time was found" if steps else "there is no step of time in the file", str(location),
-        "give the file a CF time coordinate (units 'days since …'), or one map and the date in its name, as 20200131",
-    )  # fmt: skip
-
-
-def _middles(dataset: xr.Dataset, time: str, stamps: NDArray[Any]) -> NDArray[Any]:
-    """The midpoint of each step's CF bounds, if it has any: some means are stamped at the end of their interval."""
-    edges = dataset.variables.get(str(dataset[time].attrs.get("bounds", "")))
-    if edges is None or edges.shape != (stamps.size, 2):
-        return stamps
-    middles = edges.values.astype(np.float64).mean(axis=1)
-    return middles if np.isfinite(middles).all() else stamps
-
-
-def _hints(file: File, variable: str) -> str:
-    """Text that may name the length of a step: the file's name and attributes."""
-    location, dataset = file
-    attrs = {**dataset.attrs, **dataset[variable].attrs}
-    return " ".join([location.path.name, *(str(attrs.get(name, "")) for name in _STEP_ATTRIBUTES)])
 
 
 def _is_ice(name: str, variable: xr.DataArray, dims: tuple[str, ...]) -> bool:

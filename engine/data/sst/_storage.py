@@ -17,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
+from engine.data.sst._packing import unpacked_coordinate
 from engine.data.sst._paths import Location
 from engine.errors import DataError, EngineError
 from engine.formats.headers import (
@@ -108,8 +109,10 @@ def _zarr_skeleton(location: Location) -> xr.Dataset:
 
 
 def _variable(declared: Declared, dims: Any, attrs: Any, held: Any) -> xr.Variable:
-    is_read = declared.is_coordinate
-    values = np.asarray(held[...]) if is_read else np.broadcast_to(np.zeros((), declared.dtype), declared.shape)
+    if not declared.is_coordinate:
+        zeros = np.broadcast_to(np.zeros((), declared.dtype), declared.shape)
+        return xr.Variable(dims, zeros, attrs, {"chunksizes": declared.chunks})
+    values, attrs = unpacked_coordinate(np.asarray(held[...]), attrs, declared.name)
     return xr.Variable(dims, values, attrs, {"chunksizes": declared.chunks})
 
 

@@ -1,98 +1,81 @@
-"""Time axes: decoding, the length of a step, and the steps of each day or month."""
+"""Time axes: the length of a step, and the steps of each day or month."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.calendar import EPOCH, STANDARD, date_labels
+from engine.data.calendar import STANDARD, date_labels
+from engine.data.sst._time_units import TimeAxis
 from engine.errors import DataError
-from engine.typed import Floats, Ints, cftime
+from engine.typed import Floats, Ints
 
 Step = Literal["hours", "days", "months"]
 """Length of a step of a time axis; hours stand for any step shorter than a day."""
 
-_CF = cftime()
-_CALENDARS = {
-    "standard", "gregorian", "proleptic_gregorian", "noleap", "365_day", "all_leap", "366_day", "360_day", "julian",
-}  # fmt: skip
-_IN_NAME = re.compile(
-    r"(?<!\d)(?:[AT]?)((?:19|20)\d{2})(?:[-_]?(0[1-9]|1[0-2])(?:[-_]?(0[1-9]|[12]\d|3[01]))?|(\d{3}))(?!\d)"
-)
+_DAY, _MONTH = (0.75, 1.5), (27.0, 32.0)  # lengths in days, from and to
 _SHOWN = 5
 _ROUNDING_DAYS = 1e-6  # a tenth of a second: decoded times are right to a microsecond
 
 
-@dataclass(frozen=True)
-class TimeAxis:
-    """Times as days since 1970 of one calendar: ``days`` (N,) float64, whole numbers at midnight."""
-
-    days: Floats
-    calendar: str
-
-
-def decoded(values: NDArray[Any], attrs: Mapping[str, Any], where: str) -> TimeAxis:
-    """The times of a CF time variable; :class:`DataError` where units, calendar or values are invalid.
-
-    Times are linear in the numbers, so only the earliest and the latest are decoded; the others are interpolated.
+class Evidence(NamedTuple):
+    """What a file states about its step: an attribute made for it and its text, a word of title or name, and the
+    number of steps in the file.
     """
-    units, calendar = str(attrs.get("units", "")), str(attrs.get("calendar", "standard")).lower()
-    if calendar not in _CALENDARS:
-        raise DataError(f"the calendar {calendar!r} is not known", where, f"use one of {', '.join(sorted(_CALENDARS))}")
-    numbers = np.atleast_1d(np.asarray(values)).astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise DataError("a time is missing or infinite", where, "drop such steps")
-    low, high = numbers.min(), numbers.max()
-    try:
-        ends = _CF.num2date(np.array([low, high]), units, calendar)
-        first, last = np.asarray(_CF.date2num(ends, EPOCH, calendar), np.float64)
-    # cftime raises different types by unit and calendar
-    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise DataError(
-            f"the times cannot be decoded from units {units!r}: {error}",
-            where,
-            "give units such as 'days since 1970-01-01'",
-        ) from error
-    unit = (last - first) / (high - low) if high > low else 1.0
-    return TimeAxis(first + (numbers - low) * unit, "standard" if calendar in STANDARD else calendar)
+
+    attribute: tuple[Step, str] | None
+    word: Step | None
+    steps_in_file: int
 
 
-def from_name_or_attributes(path: Path, attrs: Mapping[str, Any]) -> TimeAxis | None:
-    """The one time of a file without time axis: from ``time_coverage_start``, else from a date in its name."""
-    for text in (str(attrs.get("time_coverage_start", "")), path.name):
-        match = _IN_NAME.search(text)
-        if match:
-            year, month, day, day_of_year = match.groups()
-            start = np.datetime64(f"{year}-{month or '01'}-{day or '01'}", "D")
-            if day_of_year:
-                start += int(day_of_year) - 1
-            return TimeAxis(np.array([start.astype(np.float64)]), "standard")
-    return None
+def step_of(axis: TimeAxis, evidence: Evidence, where: str) -> tuple[Step, str | None]:
+    """The length of a step, and a note where the spacing of the times does not tell it.
 
-
-def step_of(clock: TimeAxis, hints: str, where: str) -> Step:
-    """The length of a step from the median spacing; for a single step from text about it (``hints``)."""
-    spacing = np.diff(np.unique(clock.days))
-    if spacing.size == 0:
-        return "months" if re.search(r"\bmon(th|thly)?\b|_mon_|\bP1M\b|\.MO\.", hints, re.IGNORECASE) else "days"
-    typical = float(np.median(spacing))
-    if typical < 0.75:
-        return "hours"
-    if typical < 1.5:
-        return "days"
-    if 27.0 < typical < 32.0:
-        return "months"
+    In this order count: several times a day, the bounds, the attributes made for it, the least spacing, words. A step
+    longer than the least spacing is impossible. Attributes survive averaging over months, so they make days of months
+    only where each file holds one step.
+    """
+    spacing = np.diff(np.unique(axis.days))
+    least, typical = (float(spacing.min()), float(np.median(spacing))) if spacing.size else (np.inf, np.inf)
+    if typical < _DAY[0]:
+        return "hours", None
+    length = np.inf if axis.lengths is None or np.isnan(axis.lengths).all() else float(np.nanmedian(axis.lengths))
+    by_spacing = _step_of_length(least)
+    by_bounds = "days" if length < _DAY[0] <= least else _step_of_length(length)
+    if by_bounds is not None and _is_possible(by_bounds, least):
+        return by_bounds, _step_note(by_bounds, by_spacing, "the bounds of the times")
+    if evidence.attribute is not None and _is_possible(evidence.attribute[0], least):
+        step, text = evidence.attribute
+        if step == by_spacing or by_spacing != "months" or evidence.steps_in_file == 1:
+            return step, _step_note(step, by_spacing, text)
+    if by_spacing is not None and np.isinf(length):
+        return by_spacing, None if _step_of_length(typical) else _step_note(by_spacing, None, "the least spacing")
+    if evidence.word is not None and _is_possible(evidence.word, least):
+        return evidence.word, _step_note(evidence.word, by_spacing, "title or name")
+    if not spacing.size and np.isinf(length):
+        return "days", None
     raise DataError(
-        f"one step is {typical:.3g} days, neither hours nor a day nor a month", where,
-        "give daily or monthly data, or interpolate it: cdo inttime",
+        f"one step is {min(typical, length):.3g} days, neither hours nor a day nor a month", where,
+        "give daily or monthly data, or interpolate it: cdo inttime; where they are days of which many are missing, "
+        "choose the step 'days'",
     )  # fmt: skip
+
+
+def _step_of_length(days: float) -> Step | None:
+    return "days" if _DAY[0] <= days < _DAY[1] else "months" if _MONTH[0] < days < _MONTH[1] else None
+
+
+def _is_possible(step: Step, least: float) -> bool:
+    return least > _MONTH[0] if step == "months" else least >= _DAY[0]
+
+
+def _step_note(step: Step, by_spacing: Step | None, reason: str) -> str | None:
+    return None if step == by_spacing else f"one step is a {step[:-1]}, by {reason}"
 
 
 @dataclass(frozen=True)
@@ -128,21 +111,21 @@ class Periods:
         return first if first == last else f"{first} to {last}"
 
 
-def periods(clock: TimeAxis, step: Step, where: str) -> Periods:
+def periods(axis: TimeAxis, step: Step, where: str) -> Periods:
     """Days (of daily or shorter steps) or months. Unsorted steps are sorted, with a note.
 
     Raises :class:`DataError` with the dates where two steps are in the same day or month, or at the same instant.
     """
     notes: list[str] = []
-    order = np.argsort(clock.days, kind="stable")
-    if np.any(np.diff(clock.days) < 0.0):
+    order = np.argsort(axis.days, kind="stable")
+    if np.any(np.diff(axis.days) < 0.0):
         notes.append("times were not in order and were sorted")
-    days = clock.days[order]
+    days = axis.days[order]
     whole = np.floor(days + _ROUNDING_DAYS).astype(np.int64)
-    start = _month_starts(whole, clock.calendar) if step == "months" else whole
+    start = _month_starts(whole, axis.calendar) if step == "months" else whole
     same = np.diff(days) < _ROUNDING_DAYS if step == "hours" else np.diff(start) == 0
     if same.any():
-        raise _duplicates(start[1:][same], step, clock.calendar, where)
+        raise _duplicates(start[1:][same], step, axis.calendar, where)
     first = np.flatnonzero(np.concatenate(([True], np.diff(start) > 0)))
     bounds = np.append(first, start.size)
     if step == "hours":
@@ -150,7 +133,7 @@ def periods(clock: TimeAxis, step: Step, where: str) -> Periods:
         notes.append(f"{steps_per_day.max()} steps a day averaged to days" + _short_days(steps_per_day))
     hours = np.round(24.0 * (days - whole).clip(0.0), 6)
     hour = None if step == "months" else np.add.reduceat(hours, first) / np.diff(bounds)
-    return Periods(start[first], order, bounds, hour, clock.calendar, tuple(notes))
+    return Periods(start[first], order, bounds, hour, axis.calendar, tuple(notes))
 
 
 def date_words(days: Sequence[int] | Ints, calendar: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Interpretation of variables: which is the temperature, on which grid, in which unit, along which times."""
+"""Interpretation of variables: which one is meant, on which grid, along which times."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from typing import Any
 import cf_xarray  # noqa: F401  # pyright: ignore[reportUnusedImport]  (gives .cf to xarray objects)
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from engine.data.kinds import KINDS, kind_of
 from engine.data.sst._field import Layout
+from engine.data.sst._time_units import is_time_unit
 from engine.errors import DataError, GridError
 from engine.formats.limits import check_field, check_steps
 from engine.sphere import LatLonGrid
 from engine.sphere.grid import grid_from_dataset
-from engine.typed import Singles
 
-KELVIN = 273.15
-
-_STANDARD_NAMES = (
-    "sea_surface_temperature", "sea_surface_foundation_temperature", "sea_surface_subskin_temperature",
-    "sea_surface_skin_temperature", "surface_temperature_where_sea",
-)  # fmt: skip
-_NAMES = ("sst", "tos", "analysed_sst", "sea_surface_temperature", "sst4", "sea_surface_skin_temperature")
-_KELVIN = {"k", "kelvin", "kelvins", "degk", "deg_k", "degree_kelvin", "degrees_kelvin"}
-_CELSIUS = {"c", "celsius", "celcius", "degc", "deg_c", "°c", "degreec", "degreesc"} | {
-    f"{degree}{gap}{name}" for degree in ("degree", "degrees", "deg") for gap in "_ " for name in ("c", "celsius")
-}
-_LOWEST_C, _HIGHEST_C = -8.0, 50.0
+_SAME_DEG, _SAME_STEP_SHARE = 2e-5, 0.1  # how far coordinates of one grid may differ
+_VERSIONS = "expver"  # ERA5: final and preliminary months in one file
 _REGRID = "regrid it first: cdo remapbil,r360x180 FILE out.nc, or xESMF"
 
 
 @dataclass(frozen=True)
 class VariableGrid:
-    """Dimensions, layout and grid of a variable; ``time`` is the name of its time coordinate, or None."""
+    """Dimensions, layout and grid of a variable; ``time`` is the name of its time coordinate, or None.
+
+    ``versions`` of the same steps are merged; ``layout`` reads the first of them.
+    """
 
     dims: tuple[str, ...]
     time: str | None
     layout: Layout
     grid: LatLonGrid
     notes: tuple[str, ...]
+    versions: int = 1
 
     def lead(self, field: xr.DataArray) -> tuple[int, ...]:
-        """The sizes of all dimensions of ``field`` but latitude and longitude."""
-        axes = (self.layout.lat_axis, self.layout.lon_axis)
-        return tuple(size for axis, size in enumerate(field.shape) if axis not in axes)
+        """The sizes of the dimensions of ``field`` that count steps."""
+        return tuple(size for axis, size in enumerate(field.shape) if self.layout.is_lead(axis))
 
 
-def candidates(dataset: xr.Dataset) -> list[str]:
-    """The variables that look like a sea-surface temperature: by CF standard name, else by common names."""
+def candidates(dataset: xr.Dataset, kind_key: str | None = None) -> list[str]:
+    """The variables of the first kind that the file has, ``kind_key`` before the others: by CF standard name, else by
+    common names.
+    """
     fields = {str(name): v for name, v in dataset.data_vars.items() if v.ndim >= 2}
-    by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in _STANDARD_NAMES]
-    return by_standard_name or [n for n in fields if n.lower() in _NAMES]
+    for kind in sorted(KINDS.values(), key=lambda kind: kind.key != kind_key):
+        by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in kind.standard_names]
+        if matches := by_standard_name or [n for n in fields if n.lower() in kind.names]:
+            return matches
+    return []
 
 
-def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
-    """The name of the temperature, or several names with separate time axes (days and months in one file).
+def choose(dataset: xr.Dataset, variable: str | None, where: str, kind_key: str | None = None) -> list[str]:
+    """The name of the variable, or several names with separate time axes (days and months in one file).
 
     Raises :class:`DataError` with a list of the variables where none or several match.
     """
@@ -64,15 +64,16 @@ def choose(dataset: xr.Dataset, variable: str | None, where: str) -> list[str]:
         if variable in dataset.data_vars:
             return [variable]
         raise DataError(f"there is no variable {variable!r}", where, f"choose one of: {_listed(dataset)}")
-    matches = candidates(dataset)
+    matches = candidates(dataset, kind_key)
     if len({dataset[name].dims[0] for name in matches}) == len(matches) > 1:
         return matches
-    by_name = [name for name in matches if name.lower() in _NAMES]
+    by_name = [name for name in matches if name.lower() in kind_of(name, dataset[name].attrs).names]
     if len(matches) == 1 or len(by_name) == 1:
         return matches if len(matches) == 1 else by_name
     if matches:
+        title = kind_of(matches[0], dataset[matches[0]].attrs).title
         raise DataError(
-            f"{len(matches)} variables could be the sea-surface temperature", where,
+            f"{len(matches)} variables could be the {title[0].lower()}{title[1:]}", where,
             f"choose one as variable: {', '.join(matches)}",
         )  # fmt: skip
     raise DataError(
@@ -97,8 +98,13 @@ def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[s
     time = _time_of(dataset, field)
     time_dim = str(dataset[time].dims[0]) if time and dataset[time].ndim else None
     notes: list[str] = []
+    versions = 1
     for dim in dims:
         if dim in (lat_dim, lon_dim, time_dim, *steps) or (time_dim is None and dim.lower() in ("time", "t")):
+            continue
+        if dim == _VERSIONS and field.sizes[dim] > 1:
+            versions = field.sizes[dim]
+            notes.append(f"the {versions} versions along {dim!r} are merged: the first that has a value counts")
             continue
         if field.sizes[dim] > 1:
             raise _further_dimension(dataset, variable, dim, field.sizes[dim], where)
@@ -108,8 +114,9 @@ def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[s
     except GridError as error:
         raise GridError(error.problem, f"{where}: {error.where}", error.remedy) from error
     grid, flip, roll, turned = _turned(raw_grid)
-    layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll)
-    return VariableGrid(dims, time, layout, grid, (*notes, *grid_notes, *turned))
+    fixed = ((dims.index(_VERSIONS), 0),) if versions > 1 else ()
+    layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll, fixed)
+    return VariableGrid(dims, time, layout, grid, (*notes, *grid_notes, *turned), versions)
 
 
 def named(field: xr.DataArray) -> str:
@@ -118,57 +125,26 @@ def named(field: xr.DataArray) -> str:
     return f"variable {str(field.name)!r}" + (f", {long_name}" if long_name else "")
 
 
-def stated_shift(field: xr.DataArray, where: str) -> float | None:
-    """The shift from the stated unit to °C, None without a unit; :class:`DataError` where it is no temperature."""
-    unit = str(field.attrs.get("units", "")).strip()
-    if unit.lower() in _KELVIN:
-        return -KELVIN
-    if unit.lower() in _CELSIUS:
-        return 0.0
-    if not unit:
-        return None
-    raise DataError(
-        f"the unit {unit!r} of {field.name!r} is no temperature",
-        where,
-        "choose another variable, or convert it to K or °C",
-    )
-
-
-def fitting_shift(values: Singles, stated: float | None, where: str) -> tuple[float, str]:
-    """The shift of raw ``values`` to °C, and a note about the unit.
-
-    Without a stated unit (None) the values decide between kelvin and °C; values that contradict the stated unit, or are
-    outside the range of sea temperatures, raise :class:`DataError`.
-    """
-    low, high = (float(v) for v in np.nanpercentile(values, (5, 95)))
-    fits = [shift for shift in (0.0, -KELVIN) if low + shift >= _LOWEST_C and high + shift <= _HIGHEST_C]
-    if stated in fits:
-        return stated, "kelvin, converted to °C" if stated else "unit °C"
-    if stated is None and fits:
-        unit = "kelvin, and converted to °C" if fits[0] else "°C"
-        return fits[0], f"no unit is given; the values, {low:.1f} to {high:.1f}, are taken for {unit}"
-    unit_text = "no unit is given" if stated is None else f"the unit is {'kelvin' if stated else '°C'}"
-    raise DataError(
-        f"the values, {low:.4g} to {high:.4g}, are no temperatures of a sea, though {unit_text}"
-        if stated is not None
-        else f"{unit_text} and the values, {low:.4g} to {high:.4g}, are no temperatures of a sea",
-        where,
-        "correct the attribute, for example: ncatted -a units,VARIABLE,o,c,K FILE",
-    )
-
-
 def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str, apart: tuple[str, ...] = ()) -> None:
-    """Raise where dimensions, unit or coordinates (except ``apart``) of a further file differ from the first's."""
+    """Raise where dimensions or coordinates (except ``apart``) of a further file differ from the first's."""
     if variable not in dataset.data_vars:
         raise DataError(f"the variable {variable!r} is missing in this file", where, "remove the file")
     ours, theirs = dataset[variable], first[variable]
-    if ours.dims != theirs.dims or ours.attrs.get("units") != theirs.attrs.get("units"):
-        raise DataError("dimensions or unit differ from the first file's", where, "open these files one by one")
+    if ours.dims != theirs.dims:
+        raise DataError("dimensions differ from the first file's", where, "open these files one by one")
     for name in (str(c) for c in first.coords if first[c].ndim == 1 and first[c].dims[0] in theirs.dims):
         if name in apart or _is_time(first[name]):
             continue
-        if name not in dataset.coords or not np.array_equal(dataset[name].values, first[name].values):
+        if name not in dataset.coords or not _nearly_equal(dataset[name].values, first[name].values):
             raise DataError(f"{name!r} differs from the first file's", where, "open files of one grid together")
+
+
+def _nearly_equal(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+    """Whether coordinates are equal but for rounding: float32, or decimals cut off in one of the files."""
+    if ours.shape != theirs.shape or ours.dtype.kind not in "iuf" or theirs.dtype.kind not in "iuf":
+        return np.array_equal(ours, theirs)
+    step = float(np.abs(np.diff(theirs.astype(np.float64))).min()) if theirs.size > 1 else 0.0
+    return np.allclose(ours, theirs, rtol=0.0, atol=max(_SAME_DEG, _SAME_STEP_SHARE * step), equal_nan=True)
 
 
 def time_like(dataset: xr.Dataset) -> Iterable[str]:
@@ -179,7 +155,7 @@ def time_like(dataset: xr.Dataset) -> Iterable[str]:
 
 
 def _is_time(variable: xr.DataArray) -> bool:
-    return " since " in str(variable.attrs.get("units", ""))
+    return is_time_unit(variable.attrs.get("units", ""))
 
 
 def _time_of(dataset: xr.Dataset, field: xr.DataArray) -> str | None:

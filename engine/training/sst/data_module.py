@@ -8,7 +8,7 @@ from typing import Any, get_args
 from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.prepare import prepare
-from engine.data.source import MonthlyData, SSTSource
+from engine.data.source import MonthlyData, Overrules, SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel
@@ -91,7 +91,14 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
     """The source that the settings name."""
     if isinstance(choice, DemoSource):
         return demo_ocean(choice.step_deg, choice.seed, f"{choice.first_year:04d}-01-01", choice.years)
-    return open_sst(choice.path, choice.variable, choice.quality)
+    return open_sst(choice.path, choice.variable, choice.quality, overrules_of(choice))
+
+
+def overrules_of(choice: FileSource) -> Overrules:
+    """What the settings decide in place of the files."""
+    return Overrules(
+        choice.variable_kind, choice.unit, choice.calendar, choice.fill_value, choice.time_step, choice.land_mask
+    )
 
 
 def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
