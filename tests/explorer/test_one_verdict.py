@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import re
 import shutil
@@ -12,13 +12,14 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from engine.evaluation import Verdict, verdict
 from engine.queries import reconstruct
-from engine.queries.export import csv_file
+from engine.queries.run_exports import scores_csv
 from engine.queries.train.run_files import final_scores, latest_metrics
-from engine.queries.verdicts import run_verdict, score_rows
+from engine.queries.verdicts import run_verdict
 from engine.runs import Run, RunStore
 from explorer.cli import main
 from explorer.pages.reconstruct import text as reconstruct_text
@@ -99,9 +100,9 @@ def colour(result: Verdict | None) -> str:
 
 def csv_text(run: Run) -> str:
     """The verdict in the scores of a run as CSV."""
-    rows = score_rows(final_scores(run.folder), run_verdict(run.folder, "sst"))
-    content = csv_file({name: [row[name] for row in rows] for name in rows[0]}).decode()
-    (value,) = (row["value"] for row in csv.DictReader(content.splitlines()) if row["metric"] == "text")
+    content = scores_csv(run.config, final_scores(run.folder), run_verdict(run.folder, "sst"))
+    table = pd.read_csv(io.BytesIO(content), comment="#")
+    (value,) = table["value"][table["metric"] == "text"]
     return value
 
 

@@ -301,7 +301,7 @@ class PageMachine(RuleBasedStateMachine):
                 assert (period, scores.error_kelvin, scores.best) == (wanted, right.error_kelvin, right.best)
             assert verdict.verdicts[0][1] is verdict.now
             assert verdict.best == verdict.now.best
-            assert self.model.film or f"{verdict.now.error_kelvin['model']:.2f} K" in shown
+            assert self.model.film or f"{verdict.now.error_kelvin['model']:.3f} K" in shown
 
     @invariant()
     def the_read_out_is_of_the_selection(self) -> None:
