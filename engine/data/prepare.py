@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from engine.compute import cpu_threads
 from engine.data.calendar import by_month
+from engine.data.kinds import SST, kind_named
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError, EngineError
 from engine.files import home_folder, locked, write_error
@@ -64,9 +65,16 @@ def prepare(
         progress: see :data:`Progress`; months that are ready stay.
 
     Raises:
-        DataError: the source has no days, or none in these months, cannot be read any more, or holds infinite values.
+        DataError: the source is of another kind than sea-surface temperature, has no days, or none in these months,
+            cannot be read any more, or holds infinite values.
         StoreError: the disk is full or the folder cannot be written.
     """
+    if source.kind != SST.key:
+        raise DataError(
+            f"the values are of another kind: {kind_named(source.kind).title}",
+            source.name,
+            "choose a source of sea-surface temperature, or overrule the kind where it was mistaken",
+        )
     months = _Months.of(source)
     start, stop = months.index(Month(*first)), months.index(Month(*last)) + 1
     if start >= stop:

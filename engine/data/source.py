@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import ChoiceError
@@ -99,8 +99,13 @@ class SSTSource:
     truth: xr.DataArray | None = None
     ice: xr.DataArray | None = None
     grading: str = ""
-    is_synthetic: bool = False
-    understood: Understood | None = None
+    is_synthetic: bool = field(default=False, kw_only=True)
+    understood: Understood | None = field(default=None, kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        """The kind of its values, a key of :data:`engine.data.kinds.KINDS`."""
+        return "sst" if self.understood is None else self.understood.kind
 
 
 @dataclass(frozen=True, eq=False)

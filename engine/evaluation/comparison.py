@@ -166,6 +166,8 @@ class BlockErrors:
             sums = {name: np.array([run[name]["blocks"]["abs_error"] for run in runs], np.float64) for name in names}
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged() from error
+        if any(_blocks_of(run, name) != _blocks_of(runs[0], "model") for run in runs for name in names):
+            raise _damaged()
         is_finite = all(np.isfinite(each).all() for each in sums.values())
         if not is_finite or any(
             each.shape != sums["model"].shape or each.shape[3:] != (len(labels),) for each in sums.values()
@@ -181,6 +183,11 @@ class BlockErrors:
         at = [place for place, label in enumerate(self.labels) if label in wanted]
         model, other = (self.abs_error[name][..., at].sum(axis=-1) for name in ("model", baseline))
         return margin_interval(model, other.mean(axis=0), seed)
+
+
+def _blocks_of(scores: Scores, name: str) -> dict[str, Any]:
+    """Which months, blocks and labels the sums of an estimate are of."""
+    return {key: scores[name]["blocks"].get(key) for key in ("labels", "months", "lat", "lon")}
 
 
 def _damaged() -> StoreError:

@@ -72,8 +72,13 @@ def basis_netcdf(config: BasisConfig, progress: Progress | None = None) -> bytes
     """
     full = basis.fitted(config, progress)
     fit = basis.truncated(full, config)
-    count = config.num_components
-    origin = _origin(config, "basis.netcdf", "Harmonic basis: area-weighted principal components of harmonics")
+    count = fit.components.shape[1]  # as many as the domain determines
+    origin = _origin(
+        config,
+        "basis.netcdf",
+        "Harmonic basis: area-weighted principal components of harmonics",
+        details={"num_components": count},
+    )
     variables: Variables = {
         "mean": ("harmonic", fit.mean.numpy(), _named("mean of a harmonic over the domain of the fit")),
         "loading": (("component", "harmonic"), fit.components.numpy().T, _named("loading of a component")),
@@ -89,7 +94,12 @@ def basis_netcdf(config: BasisConfig, progress: Progress | None = None) -> bytes
 def basis_file(config: BasisConfig, progress: Progress | None = None) -> bytes:
     """The basis with its K components, as :meth:`HarmonicBasis.save` writes it."""
     fit: HarmonicBasis = basis.truncated(basis.fitted(config, progress), config)
-    origin = _origin(config, "basis.safetensors", "Harmonic basis: area-weighted principal components of harmonics")
+    origin = _origin(
+        config,
+        "basis.safetensors",
+        "Harmonic basis: area-weighted principal components of harmonics",
+        details={"num_components": fit.components.shape[1]},
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "basis.safetensors"
         fit.save(path, origin.attributes())

@@ -88,7 +88,6 @@ def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSet
         "Created": _moment(record.created),
         "Ended": "" if record.ended is None else _moment(record.ended),
         "Run time": duration(record.seconds),
-        "Host": record.host or "",
         "Source": f"{trained.get('data_name', named)} ({named})",
         "Key of the source": str(trained.get("data_key", "")),
         "Trained on": _years(settings.train_years),

@@ -178,7 +178,9 @@ def test_a_small_box_shows_as_many_components_as_it_determines() -> None:
     shown = basis.spectrum(config)
     assert f"determines {rank} of the 120 components" in str(shown.rank_text)
     assert (shown.explained.size, shown.mean_degree.size) == (120, rank)
-    assert len(basis.spectrum_csv(config).decode().splitlines()) == rank + 1
+    assert len(pd.read_csv(io.BytesIO(basis_files.spectrum_csv(config)), comment="#")) == rank
+    with xr.open_dataset(io.BytesIO(basis_files.basis_netcdf(config))) as kept:
+        assert kept.sizes["component"] == kept.attrs["harmonia_num_components"] == rank
     assert basis.component(config, rank - 1).limit > 0.0
     with pytest.raises(
         ChoiceError, match=rf"component {rank + 1} is no more than rounding .* choose component 1 to {rank}"

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from engine.config.sst import FileSource
+from engine.data.prepare import prepare
 from engine.data.source import Overrules
 from engine.data.sst import open_sst
 from engine.errors import ChoiceError, DataError
+from engine.provenance import PREFIX, SYNTHETIC
+from engine.queries import ocean
 from engine.training.sst.data_module import open_source
 from tests.support import producers
 from tests.support.people_files import LAT, LON, add, sea, write
@@ -38,7 +42,33 @@ def test_what_was_understood_stands_point_by_point(tmp_path: Path) -> None:
         (),
     )
     assert understood.mask == "land: the cells never valid in all 3 days"
+    assert source.is_synthetic is False
     assert "sst" in source.notes[0]
+
+
+def test_what_was_exported_of_a_simulation_stays_synthetic(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nc", sea(2), [0.0, 1.0])
+    with xr.open_dataset(path) as dataset:
+        dataset.assign_attrs({f"{PREFIX}synthetic": SYNTHETIC}).to_netcdf(tmp_path / "b.nc")
+    assert open_sst(tmp_path / "b.nc").is_synthetic is True
+
+
+def test_other_kinds_are_not_trained_on_and_not_shown_in_degrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The freezing point of sea water is no limit of an anomaly, and its unit is not °C of a thermometer."""
+    path = write(tmp_path / "a.nc", sea(40) - 15.0, np.arange(40.0))
+    anomalies = open_sst(path, overrules=Overrules(kind="sst_anomaly"))
+    assert anomalies.kind == "sst_anomaly"
+    with pytest.raises(DataError, match="another kind: Sea-surface temperature anomaly"):
+        prepare(anomalies, (2001, 1), (2001, 1), folder=tmp_path / "prepared")
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    with xr.open_dataset(path) as dataset:
+        renamed = dataset.rename(sst="anom")
+        renamed["anom"].attrs["standard_name"] = "sea_surface_temperature_anomaly"
+        renamed.to_netcdf(tmp_path / "c.nc")
+    with pytest.raises(DataError, match="this is no sea-surface temperature: Sea-surface temperature anomaly"):
+        ocean.source(ocean.SourceChoice("path", path=str(tmp_path / "c.nc")))
 
 
 def test_the_unit_is_overruled(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ def test_a_small_difference_without_an_interval_is_level() -> None:
     assert "No interval is known" in result.text
 
 
+def test_scores_of_other_months_are_not_averaged() -> None:
+    first, second = (with_blocks(seed, model=0.2, mean=0.3) for seed in range(2))
+    for scores, months in ((first, [1, 2]), (second, [2, 3])):
+        for estimate in scores.values():
+            estimate["blocks"]["months"] = months
+    with pytest.raises(StoreError, match="other months or cells"):
+        verdict([first, second])
+
+
 @pytest.mark.parametrize(
     ("model", "level", "phrase"), [(0.2, "lower", "lower error than"), (0.3, "higher", "higher error than"),
                                   (0.2501, "level", "No clear difference from")],

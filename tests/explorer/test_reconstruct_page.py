@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,7 +115,7 @@ def scores_of(model: float, best: float, **changes: Any) -> ModelScores:
     }
     values = {
         "table": rows, "verdict": verdict(rows), "num_cells": 1200, "num_months": 1, "error_kelvin": errors,
-        "withheld_only": False, "region": "World", "requests": (),
+        "withheld_only": False, "region": "World", "requests": (), "model_key": "weights",
     }  # fmt: skip
     return ModelScores(**{**values, **changes})
 
@@ -139,13 +140,15 @@ def test_only_months_under_the_same_choices_are_scored_together() -> None:
     stage = SimpleNamespace(show_readout=lambda _: None)
     panel = VerdictPanel(ReconstructModel({}), stage, lambda: None, lambda: None, lambda: False)  # type: ignore[arg-type]
 
-    def month(number: int, hidden_percent: int, year: int = 2001) -> Any:
-        return SimpleNamespace(request=MonthRequest(year=year, month=number, hidden_percent=hidden_percent))
+    def month(number: int, hidden_percent: int, year: int = 2001, key: str = "weights") -> Any:
+        request = MonthRequest(year=year, month=number, hidden_percent=hidden_percent)
+        return SimpleNamespace(request=request, model_key=key)
 
     panel._year = [month(1, 0), month(2, 0), month(2, 30), month(3, 30), month(3, 30), month(4, 30, 2002)]
-    assert [each.request.month for each in panel.months_with(month(1, 30))] == [2, 3]
-    assert [each.request.month for each in panel.months_with(month(5, 0))] == [1, 2]
+    assert [each.request.month for each in panel.months_with(month(1, 30))] == [1, 2, 3]
+    assert [each.request.month for each in panel.months_with(month(5, 0))] == [1, 2, 5]
     assert len(panel.months_with(month(5, 10))) == 1
+    assert len(panel.months_with(month(1, 30, key="weights of a later epoch"))) == 1
 
 
 def test_external_text_is_escaped() -> None:
@@ -155,13 +158,14 @@ def test_external_text_is_escaped() -> None:
 def test_a_place_has_its_observed_days() -> None:
     days = np.array([np.nan, 20.0, 21.0], np.float32)
     cell = CellDetail(
-        10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False
+        10.0, -20.0, days, days * np.nan, np.array([0, 0.4, 0.6], np.float32), {"model": 20.5}, 0.1, 20.4, False, False
     )
     assert "observed on 2 of 3 days" in text.anatomy(cell, "2004-07-01")[0][0]
     assert text.anatomy_rows(cell, {"model": "Model"})[-1] == ("Model", "20.50 ± 0.16 °C (+0.10)")
     blank = np.full(3, np.nan, np.float32)
-    unseen = CellDetail(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False)
+    unseen = CellDetail(10.0, -20.0, blank, blank, np.zeros(3, np.float32), {"model": 20.5}, None, None, False, False)
     assert "uses more distant cells" in text.anatomy(unseen, "2004-07-01")[0][0]
+    assert "the map shows the climatology" in text.anatomy(replace(unseen, is_climatology=True), "2004-07-01")[0][0]
 
 
 def test_an_epoch_has_its_error() -> None:
@@ -188,3 +192,20 @@ def test_figures_are_drawn_from_plain_arrays(truth: float | None) -> None:
     assert figures.spectrum(power, power, power, 9)
     assert figures.histogram(np.linspace(-1, 1, 11), np.full(10, 0.1), np.full(10, 0.1))
     assert figures.reliability({"50": 0.48, "90": 0.92})
+
+
+@pytest.mark.parametrize(
+    ("share", "clouds", "expected"),
+    [
+        (0.0, (), []),
+        (1.0, (), [text.NO_OBSERVATION]),
+        (1.0, ("a cloud",), [text.EVERYTHING_HIDDEN]),
+        (0.25, (), ["For about 25 % of the sea no observation is near enough: the map shows the climatology there."]),
+        (0.001, (), ["For about 1 % of the sea no observation is near enough: the map shows the climatology there."]),
+    ],
+)
+def test_the_page_says_where_the_map_is_the_climatology(
+    share: float, clouds: tuple[str, ...], expected: list[str]
+) -> None:
+    month: Any = SimpleNamespace(climatology_share=share, request=SimpleNamespace(clouds=clouds))
+    assert text.fallback(month) == expected

@@ -62,6 +62,7 @@ def result_of(request: MonthRequest) -> MonthResult:
         hidden |= reconstruct.months.cloud_mask(cloud, GRID) & ~LAND
     return MonthResult(
         request=request,
+        model_key="weights",
         data=data,
         observed=(truth + 0.5 * rng.normal(size=GRID.shape)).astype(np.float32),
         count=count,
@@ -85,7 +86,7 @@ def cell_of(request: MonthRequest, place: tuple[float, float], _: object = None)
     row, column = GRID.nearest_cell(*place)
     estimates = {name: float(field[row, column]) for name, field in month.estimates.items()}
     days = month.data.daily[0, :, row, column]
-    return CellDetail(*place, days, days * np.nan, np.full(31, 1 / 31, np.float32), estimates, None, 1.0, False)
+    return CellDetail(*place, days, days * np.nan, np.full(31, 1 / 31, np.float32), estimates, None, 1.0, False, False)
 
 
 score_months = cache(lambda months, region: REAL_SCORES([result_of(request) for request in months], region))

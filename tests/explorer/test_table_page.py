@@ -135,4 +135,4 @@ def test_both_synthetic_fields_stand_beside_each_other() -> None:
     rows = dict(text.compared_rows(errors, "1"))
     assert rows["Kink at the poles: test points, torus"] == "0.072 · lowest"
     assert rows["Smooth: test points, sphere"] == "0.02 · lowest"
-    assert "the torus may have the lower error" in text.TOPOLOGIES_SENTENCE
+    assert "suits the torus" in text.TOPOLOGIES_SENTENCE

@@ -16,6 +16,7 @@ from engine.data.sst._storage import skeleton
 from engine.data.sst._time_axis import File
 from engine.data.sst._variables import candidates, choose
 from engine.errors import DataError
+from engine.provenance import PREFIX, SYNTHETIC
 
 _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
 
@@ -131,7 +132,8 @@ def _source(
         truth,
         ice,
         next((series.quality_note or "" for series in (main, *roles.values()) if series.is_graded), ""),
-        main.understood(land.note, overrules),
+        is_synthetic=any(dataset.attrs.get(f"{PREFIX}synthetic") == SYNTHETIC for _, dataset in files),
+        understood=main.understood(land.note, overrules),
     )
 
 

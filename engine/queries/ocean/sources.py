@@ -133,11 +133,19 @@ def _demo(choice: SourceChoice) -> SSTSource:
 
 
 def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
+    from engine.data.kinds import kind_named
     from engine.data.sst import locate, open_sst
     from engine.formats.child import check_in_child
 
     check_in_child([(location.path, location.kind) for location in locate(paths)])
-    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
+    opened = open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
+    if opened.kind != "sst":  # all pages show °C
+        raise DataError(
+            f"this is no sea-surface temperature: {kind_named(opened.kind).title}",
+            opened.name,
+            "choose another file or variable; open_sst reads this kind in Python",
+        )
+    return opened
 
 
 def _cautions(steps: xr.DataArray) -> tuple[str, ...]:

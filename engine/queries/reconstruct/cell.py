@@ -22,6 +22,7 @@ class CellDetail:
         hidden: (D,) the withheld observations.
         weights: (D,) weight of each day in the model, sum 1; all 0 where its patch was never observed.
         estimates: monthly mean by estimate, °C. std: of the model's, K, or None. truth: or None.
+        is_climatology: whether the model's estimate is the climatology, for want of observations.
     """
 
     lat: float
@@ -33,6 +34,7 @@ class CellDetail:
     std: float | None
     truth: float | None
     is_land: bool
+    is_climatology: bool
 
 
 def cell_detail(request: MonthRequest, place: tuple[float, float], progress: Progress | None = None) -> CellDetail:
@@ -54,6 +56,7 @@ def cell_detail(request: MonthRequest, place: tuple[float, float], progress: Pro
         None if month.std is None else float(month.std[row, column]),
         truth if truth is not None and np.isfinite(truth) else None,
         bool(month.data.land[row, column]),
+        bool(month.is_climatology[row, column]),
     )
 
 

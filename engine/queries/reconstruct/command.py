@@ -42,11 +42,14 @@ def reconstruct_file(
         DataError, StoreError, ChoiceError: see the functions called.
     """
     use_thread_policy()
-    if quality is None:
-        learned = load_model(model).settings.source
-        quality = learned.quality if isinstance(learned, FileSource) else "good"
-    # absolute, so that the file's provenance holds in another folder
-    settings = FileSource(path=os.path.abspath(source), variable=variable, quality=quality)
+    learned = load_model(model).settings.source
+    path = os.path.abspath(source)  # so that the file's provenance holds in another folder
+    if isinstance(learned, FileSource) and learned.path == path:  # what the training decided on these files holds
+        changes = {"variable": variable or learned.variable, "quality": learned.quality if quality is None else quality}
+        settings = learned.model_copy(update=changes)
+    else:
+        default = learned.quality if isinstance(learned, FileSource) else "good"
+        settings = FileSource(path=path, variable=variable, quality=default if quality is None else quality)
     ends = [None if month is None else str(Month(*month)) for month in (first, last)]
     return reconstruct_chosen(choices_of(_absolute_model(model), settings, ends[0], ends[1]), out, progress=progress)
 

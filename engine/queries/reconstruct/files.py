@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from engine.queries.verdicts import score_rows, validation_verdict
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Singles
+
+if TYPE_CHECKING:
+    from engine.training.sst.model_bundle import ModelBundle
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ def month_netcdf(month: MonthResult) -> bytes:
     from engine.training.sst.cf import month_dataset, write_months
 
     std = None if month.std is None else month.std[None]
-    estimate, origin = month.estimates["model"][None], month_origin(month.request)
+    estimate, origin = month.estimates["model"][None], month_origin(month)
     dataset = month_dataset(month.data, estimate, std, month.is_climatology[None], origin)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "month.nc"
@@ -112,12 +116,13 @@ def month_netcdf(month: MonthResult) -> bytes:
         return path.read_bytes()
 
 
-def month_origin(request: MonthRequest) -> Provenance:
-    """The provenance of a month."""
+def month_origin(month: MonthResult) -> Provenance:
+    """The provenance of a month. Raises :class:`StoreError` where its model has been trained on since."""
     from engine.training.sst.cf import origin_of
 
+    request = month.request
     return origin_of(
-        model_of(request.model).bundle,
+        _bundle_of(request, month.model_key),
         model_source(request),
         f"Sea surface temperature of {_month_of(request)}, reconstructed from days with gaps",
         "reconstruct.month",
@@ -137,16 +142,27 @@ def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
     ]
     columns = ("months", "estimate", "stratum", "label", "metric", "value")
     parts = [ScoredMonths(months, model_scores.region, model_scores.requests) for months, model_scores in scores]
-    first = parts[0].requests[0]
+    first, months = parts[0].requests[0], ", ".join(part.months for part in parts)
+    num_clouds = "; ".join(str(len(part.requests[0].clouds)) for part in parts)
     origin = origin_of(
-        model_of(first.model).bundle,
+        _bundle_of(first, scores[0][1].model_key),
         model_source(first),
-        f"Scores of a reconstruction, {scores[0][0]}, {parts[0].region}",
+        f"Scores of a reconstruction, {months}, {parts[0].region}",
         "reconstruct.scores",
         {"parts": [asdict(part) for part in parts]},
-        {**_details(first), "region": parts[0].region},
+        {**_details(first), "month": months, "painted_clouds": num_clouds, "region": parts[0].region},
     )
     return csv_file({name: [row[name] for row in rows] for name in columns}, origin)
+
+
+def _bundle_of(request: MonthRequest, key: str) -> ModelBundle:
+    """The model of a request, as long as its weights are those of ``key``."""
+    bundle = model_of(request.model).bundle
+    if bundle.key != key:
+        raise StoreError(
+            "the model has been trained on since this was computed", request.model, "choose the run again, then export"
+        )
+    return bundle
 
 
 @dataclass(frozen=True)

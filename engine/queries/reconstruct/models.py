@@ -12,7 +12,7 @@ from engine.assets import asset
 from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.source import Quality
-from engine.errors import DataError, EngineError, StoreError
+from engine.errors import ChoiceError, DataError, EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import home_folder
 from engine.formats.npz import read_npz
@@ -127,10 +127,21 @@ def model_verdict(name: str) -> Verdict | None:
 
 
 def source_of(name: str) -> SourceChoice:
-    """The training source of a model."""
+    """The training source of a model.
+
+    Raises :class:`ChoiceError` where its settings decide how the files are read: a page cannot pass that on.
+    """
+    from engine.training.sst.data_module import overrules_of
+
     config = model_of(name).bundle.settings.source
     if isinstance(config, DemoSource):
         return SourceChoice(step_deg=config.step_deg, seed=config.seed, years=config.years)
+    if decided := overrules_of(config).names:
+        raise ChoiceError(
+            f"its settings decide how its files are read ({', '.join(decided)})",
+            config.path,
+            "reconstruct with `harmonia reconstruct`, which does the same",
+        )
     return SourceChoice("path", path=config.path, variable=config.variable or "", quality=config.quality)
 
 

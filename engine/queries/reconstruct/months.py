@@ -64,6 +64,7 @@ class MonthResult:
 
     Attributes:
         request: what was reconstructed.
+        model_key: hash of the weights it was computed with; a run that trains writes others.
         data: the input of the model (N = 1); its target is that of the source, or the mean of the withheld days.
         observed: mean of the observed days.
         count: number of observed days; ``withheld``: number of withheld days.
@@ -80,6 +81,7 @@ class MonthResult:
     """
 
     request: MonthRequest
+    model_key: str
     data: MonthlyData
     observed: Singles
     count: Ints
@@ -108,6 +110,12 @@ class MonthResult:
     def truth(self) -> Singles | None:
         """The true mean of the month, None where unknown."""
         return None if self.data.target is None else self.data.target[0]
+
+    @property
+    def climatology_share(self) -> float:
+        """Share of the sea's area where the model's estimate is the climatology, for want of observations."""
+        area = self.data.grid.cell_area_m2[:, None] * ~self.data.land
+        return float((area * self.is_climatology).sum() / area.sum())
 
     def day(self, number: int) -> Singles:
         """The observations of a day of the month, from 1."""
@@ -248,6 +256,7 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
         withheld = withheld + np.isfinite(holdout.data.daily[index]).sum(axis=0) - month.num_days
     return MonthResult(
         request=request,
+        model_key=model.bundle.key,
         data=data,
         observed=month.mean,
         count=month.num_days.astype(np.int64),

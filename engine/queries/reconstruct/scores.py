@@ -60,7 +60,7 @@ class ModelScores:
         error_kelvin: mean absolute error of every estimate over the open sea.
         withheld_only: whether only withheld cells could be scored.
         region: one of :data:`REGIONS`.
-        requests: the scored months.
+        requests: the scored months; ``model_key``: hash of the weights they were computed with.
     """
 
     table: Table
@@ -71,6 +71,7 @@ class ModelScores:
     withheld_only: bool
     region: str
     requests: tuple[MonthRequest, ...]
+    model_key: str
 
     @property
     def best(self) -> str:
@@ -130,7 +131,9 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
     num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
     withheld_only, requests = not months[0].knows_truth, tuple(month.request for month in months)
-    return ModelScores(table, result, num_cells, len(regional), errors, withheld_only, region, requests)
+    return ModelScores(
+        table, result, num_cells, len(regional), errors, withheld_only, region, requests, months[0].model_key
+    )
 
 
 def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, float]]:

@@ -30,11 +30,11 @@ def month_dataset(
 ) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
-    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted; ``num_observations`` days; ``ice``, 1 where the
-    temperature is that below ice (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where
-    nothing was observed far around, so that ``sst`` is the climatology; ``time``, the first day of the month, with
-    ``time_bounds``; ``lat`` and ``lon``, degrees, with their bounds. The attributes are those of ``origin``
-    (:func:`origin_of`).
+    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted, NaN where ``sst`` is the climatology;
+    ``num_observations`` days; ``ice``, 1 where the temperature is that below ice
+    (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where nothing was observed far
+    around, so that ``sst`` is the climatology; ``time``, the first day of the month, with ``time_bounds``; ``lat`` and
+    ``lon``, degrees, with their bounds. The attributes are those of ``origin`` (:func:`origin_of`).
     """
     starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
     ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
@@ -52,6 +52,7 @@ def month_dataset(
         **cf_grid(data.grid),
     }
     if std is not None:
+        std = np.where(is_climatology, np.float32(np.nan), std)
         variables["sst_std"] = (_DIMS, std, _ancillary("standard_error", "standard deviation of sst", "kelvin"))
     dataset = xr.Dataset(variables, attrs={"Conventions": "CF-1.11", **origin.attributes()})
     name_missing_values(dataset)

@@ -151,12 +151,23 @@ def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | Non
     )
 
 
-EVERYTHING_HIDDEN = "Your clouds cover everything: the map is the model's estimate without any observation."
+EVERYTHING_HIDDEN = "Your clouds leave no observation: the map shows the climatology."
 IN_STRIPES = (
     "The withheld cells are stripes, because the other months of the source have too few clouds. Stripes lie close to "
     "observations, so errors are lower than under real clouds."
 )
-NO_OBSERVATION = "This month has no observations: the map is the model's estimate from the season alone."
+NO_OBSERVATION = "There are no observations to use: the map shows the climatology, because the model alone is worse."
+
+
+def fallback(month: MonthResult) -> list[str]:
+    """Where the map is the climatology for want of observations, as no or one sentence."""
+    share = month.climatology_share
+    if share == 1.0:
+        return [EVERYTHING_HIDDEN if month.request.clouds else NO_OBSERVATION]
+    if share == 0.0:
+        return []
+    percent = min(max(round(100 * share), 1), 99)
+    return [f"For about {percent} % of the sea no observation is near enough: the map shows the climatology there."]
 
 
 def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
@@ -167,6 +178,8 @@ def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
     num_days = int(sum(math.isfinite(value) for value in cell.days))
     if not num_days and not cell.weights.any():
         reason = "no observations here or in the cells around; the model uses more distant cells and the season"
+        if cell.is_climatology:
+            reason = "no observations near enough; the map shows the climatology"
         return [(f"{where}, {month(iso)}: {reason}.", False)]
     observed = f"observed on {num_days} of {len(cell.days)} days. Bars: the weight of each day in the model."
     return [(f"{where}, {month(iso)}: {observed}", False)]

@@ -103,13 +103,20 @@ class VerdictPanel:
         return scored if self._whole is None else [*scored, (f"{self._whole.num_months} months", self._whole)]
 
     def months_with(self, month: MonthResult) -> list[MonthResult]:
-        """The months of its year that are computed alike, or the month alone."""
-        return self._months_like(month.request) or [month]
+        """The month, and those of its year that are computed alike; under drawn clouds the month alone."""
+        if month.request.clouds:
+            return [month]
+        alike = {each.request: each for each in [*self._months_like(month), month]}
+        return sorted(alike.values(), key=lambda each: each.request.month)
 
-    def _months_like(self, request: MonthRequest) -> list[MonthResult]:
-        """The months of its year with the same model, source and withheld share, without drawn clouds."""
-        alike = {month.request: month for month in self._year if _series(month.request) == _series(request)}
-        return [month for month in alike.values() if not month.request.clouds]
+    def _months_like(self, month: MonthResult) -> list[MonthResult]:
+        """The computed months of its year with the same weights, source and withheld share, without drawn clouds."""
+        alike = {
+            each.request: each
+            for each in self._year
+            if _series(each.request) == _series(month.request) and each.model_key == month.model_key
+        }
+        return [each for each in alike.values() if not each.request.clouds]
 
     def score(self) -> None:
         """Score the month, and the months of its year that are computed."""
@@ -120,7 +127,7 @@ class VerdictPanel:
         if key != self.key:
             self._clear()
             self.say(text.scoring(self.model.iso))
-        year = self._months_like(month.request)
+        year = self._months_like(month)
         if not reconstruct.can_score(month):
             self._scoring.cancel()
             self.say(text.no_verdict(month))
@@ -150,8 +157,7 @@ class VerdictPanel:
             self._redraw()
         learned = reconstruct.is_trained_on(month.request.model, month.request.source, month.request.year)
         notes = [text.LEARNED] if learned else []
-        if not month.count.any():
-            notes.append(text.EVERYTHING_HIDDEN if month.request.clouds else text.NO_OBSERVATION)
+        notes += text.fallback(month)
         if month.in_stripes:
             notes.append(text.IN_STRIPES)
         detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(whole)

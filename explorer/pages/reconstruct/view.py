@@ -13,7 +13,7 @@ from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
 from engine.queries.run_exports import snapshot_origin
 from explorer import layout
-from explorer.background import Debouncer, LatestTask
+from explorer.background import Debouncer, LatestTask, unseen
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
@@ -68,7 +68,7 @@ class ReconstructView:
         self.maps = Maps(session, model, self._abandon)
         self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
-        self._filing = LatestTask(self.maps.stage.show_progress, lambda error: session.say("error", str(error)))
+        self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
         self._rest = Debouncer(self._after_rest, 250)
         self.verdict = VerdictPanel(
             model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
@@ -99,7 +99,7 @@ class ReconstructView:
         model.param.watch(lambda *_: self._draw(), _MAPS)
         model.param.watch(lambda *_: self._film_switched(), "film")
         model.param.watch(lambda *_: self._renew_panel(), ["panel", "figure", "place", "region"])
-        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
+        session.param.watch(lambda event: self._take_source(event.new), "source")
         self.runs.refresh()
         self._rest.soon()
         self._open(own_source=not is_chosen)
@@ -113,6 +113,10 @@ class ReconstructView:
         self._resample = button("Resample the source to its grid", lambda: update(resample="yes"))
         self._as_is = button("Use it on these cells", lambda: update(resample="as-is"))
         return box(self._about, self._own, self._resample, self._as_is, css=":host { gap: 6px; padding-bottom: 6px }")
+
+    def _take_source(self, choice: SourceChoice) -> None:
+        if choice != self.model.choice:  # param counts an equal one as a change
+            self.model.choice = choice
 
     # the result on screen
 
@@ -141,7 +145,9 @@ class ReconstructView:
             return
         self.verdict.blank(text.computing(self.model.key))
         self.panel.mark_stale()
-        if not self.model.film:
+        if self.model.film:
+            self._rest.soon()  # nothing is computed: the panel says so
+        else:
             self.maps.veil(True)
             self.maps.stage.show_readout([])
 
@@ -199,6 +205,7 @@ class ReconstructView:
         if card.key != self._weights:
             # the same run may have other weights by now
             self._month = None
+        place = ocean.covered_place(source, model.place)
         # one change of the selection, although its parts are set one after another
         self._is_taking = True
         if source != model.choice:
@@ -208,7 +215,7 @@ class ReconstructView:
             model.resample = "no"
         model.notes = []
         model.take_months(months, text.first_month(card, months))
-        model.take_place(ocean.covered_place(source, model.place))
+        model.take_place(place)
         self._is_taking = False
         self._card = card
         self._is_undecided = is_other_grid
@@ -304,7 +311,7 @@ class ReconstructView:
         if self.model.panel == "training":
             self.panel.show_training()
         elif self._reason or self.model.film:
-            self.panel.show_none(self._reason or text.IN_FILM)
+            self.panel.show_none(text.IN_FILM if self.model.film else self._reason)
         elif self.current is not None and self.verdict.key == self.model.key:
             self.panel.show(self.current, self.verdict.now, self.verdict.months_with(self.current))
 
@@ -349,7 +356,7 @@ class ReconstructView:
         if self.model.film:
             record = REGISTRY.records.get(self.model.run)
             return None if record is None else snapshot_origin(REGISTRY.store.get(record.id).config, record.id)
-        return None if self._month is None else reconstruct.month_origin(self._month.request)
+        return None if self._month is None else reconstruct.month_origin(self._month)
 
     def _offer_month(self) -> None:
         month = self.current

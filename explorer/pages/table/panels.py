@@ -13,6 +13,7 @@ import xarray as xr
 
 from engine.queries import table
 from engine.queries.table import BaselineScore, LossCurves, TableFields
+from engine.runs import RunConfig
 from explorer.layout import box, fill
 from explorer.pages.table import text
 from explorer.pages.table.model import SYNTHETIC, TOPOLOGIES, TableModel
@@ -54,6 +55,8 @@ class TableState:
     baseline: BaselineScore | None = None
     errors: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     is_over: bool = False
+    config: RunConfig | None = None
+    """Of the run that the learned field is of."""
 
     @property
     def units(self) -> str:

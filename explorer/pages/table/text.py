@@ -99,8 +99,8 @@ def edges_sentence(place: str, num_cells: int) -> str:
 
 
 TOPOLOGIES_SENTENCE = (
-    "sin 2φ comes back at a pole but goes on through a torus, so the torus may have the lower error on that field; "
-    "on the smooth field the sphere should."
+    "The guide's field has a kink at the poles, which suits the torus: it may have the lower error there. On the field "
+    "that is smooth across the poles the sphere should."
 )
 
 

@@ -159,7 +159,7 @@ class TableView:
                 return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors)
             fields = run.read_fields()
             return TableState(
-                fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over
+                fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over, run.config
             )
 
         def then(shown: TableState) -> None:
@@ -218,6 +218,7 @@ class TableView:
         self.stage.scale(colours, low, high, label, units)
 
     def _show_failure(self, error: Exception) -> None:
+        self._shown = None
         self.stage.show_failure("This run cannot be shown", error)
 
     # files
@@ -228,13 +229,12 @@ class TableView:
 
     def _learned(self, content: Callable[[RunConfig, xr.Dataset, int], Content]) -> Content | None:
         """``content`` of the learned field on screen; None before there is one."""
-        run, fields = (
-            self._runs.get((self.model.target, self.model.topology)),
-            None if self._shown is None else self._shown.fields,
-        )
-        if run is None or fields is None or fields.learned is None:
+        shown = self._shown
+        if shown is None or shown.config is None or shown.fields is None or shown.fields.learned is None:
             return None
-        return content(run.config, fields.learned, fields.iteration)
+        if shown.config.settings != self.model.settings:  # of the choice before, until this one is read
+            return None
+        return content(shown.config, shown.fields.learned, shown.fields.iteration)
 
     def _offer_field(self) -> None:
         content = self._learned(run_exports.learned_netcdf)
