@@ -16,6 +16,7 @@ _SNAP_STEP_SHARE = 2e-3
 _SNAP_DEG = 2e-5
 _ROUNDED_STEP_SHARE = 0.2  # of a step, by which decimals may be rounded off: 1/12° to two decimals is 0.06
 _START_DECIMALS = 4
+_EXACT_DEG = 1e-9
 _ROUND_COUNT = 86_400  # a multiple of 360, 720, 1440, 4320, 8640
 _MOST_DIVISIONS = 64
 _SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre: what is finer has no lattice to be put on
@@ -167,9 +168,10 @@ def _dividing_circle(values: Floats, per_circle: int, tolerance: float) -> Float
     steps = step * np.arange(values.size, dtype=np.float64)
     starts = values - steps
     start = float(starts.min() + starts.max()) / 2.0
+    is_exact = np.abs(steps + start - values).max() <= _EXACT_DEG  # then no decimals were cut off
     for first in (round(start, _START_DECIMALS), start):
         regular: Floats = steps + first
-        if np.abs(regular - values).max() <= tolerance:
+        if np.abs(regular - values).max() <= (_EXACT_DEG if is_exact else tolerance):
             return regular
     return None
 

@@ -92,7 +92,7 @@ def test_a_short_training_beats_the_prior_on_every_score(learned):
     for radius in ("1", "25", "200"):
         assert expert["within_km"][radius] >= prior["within_km"][radius]
     for radius, share in expert["belief_within_km"].items():
-        assert share > 2.0 * prior["belief_within_km"][radius]
+        assert share > (1.0 + ratio) * prior["belief_within_km"][radius]
     assert expert["nll"] < prior["nll"] - margins["nll"]
     for level in ("0.5", "0.9"):
         assert expert["area_km2"][level] < (1.0 - 0.5 * ratio) * prior["area_km2"][level]

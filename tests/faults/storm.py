@@ -34,7 +34,16 @@ from engine.runs import BasisSettings, LandSettings, Run, RunConfig, RunStore, T
 from tests.support import workers
 from tests.support.ocean import write_days
 from tests.support.trainings import SMALL, untrained
-from tests.support.workers import INJECT, describe, kill_worker, new_home, processes_of, wait_for, wait_until_ended
+from tests.support.workers import (
+    INJECT,
+    content_of,
+    describe,
+    kill_worker,
+    new_home,
+    processes_of,
+    wait_for,
+    wait_until_ended,
+)
 
 MODEL_ID = "20260101-000000-0123456789"
 TASKS = ("land", "basis", "table", "sst", "expert", "reconstruct", "sweep")
@@ -43,7 +52,6 @@ RESULTS = {
     "table": ("table.safetensors",),
     "sst": ("best.safetensors", "scores.json"),
     "expert": ("expert.safetensors", "scores.json"),
-    "reconstruct": ("reconstruction.nc",),
 }
 MOST_KILLS = 6
 _PATIENCE_S = 1800.0  # a storm of hours may have to leave the machine to other work
@@ -92,6 +100,8 @@ def results_of(run: Run) -> dict[str, str]:
         trials = json.loads(run.files.trials.read_text())["trials"]
         num_runs = len({trial["run"] for trial in trials})
         return {"trials": f"{[(trial['number'], trial['state']) for trial in trials]}, {num_runs} runs"}
+    if run.config.task == "reconstruct":
+        return {"reconstruction": content_of(run.files.reconstruction)}
     return {name: hashlib.sha256((run.folder / name).read_bytes()).hexdigest() for name in RESULTS[run.config.task]}
 
 

@@ -10,7 +10,7 @@ from engine.embedding import HarmonicBasis
 from engine.runs import BasisSettings, Run, RunConfig, RunStore
 from tests.support.ocean import write_days
 from tests.support.trainings import untrained
-from tests.support.workers import kill_worker, processes_of, wait_for, wait_until_ended
+from tests.support.workers import content_of, kill_worker, processes_of, wait_for, wait_until_ended
 
 BASIS = RunConfig(settings=BasisSettings(step_deg=2.0, max_degree=36, num_components=64))
 """Its eigenvectors take hundreds of times longer than a look at the folder."""
@@ -52,6 +52,6 @@ def test_a_killed_reconstruction_of_an_archive(store, home, tmp_path):
     config = RunConfig(settings=ReconstructSettings(model=trained.name, source=source, last="2001-12"))
     whole = undisturbed(store, config)
     run = killed_and_resumed(store, config, lambda run: len(list((run.folder / "parts").glob("*.npz"))) > 2)
-    resumed, expected = ((finished.folder / "reconstruction.nc").read_bytes() for finished in (run, whole))
+    resumed, expected = (content_of(finished.folder / "reconstruction.nc") for finished in (run, whole))
     assert resumed == expected
     assert not (run.folder / "parts").exists()

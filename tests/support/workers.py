@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psutil
 import pytest
+import xarray as xr
 
 from engine.runs import ENDED, LandSettings, Run, RunConfig, RunStore
 from engine.runs.checkpoints import read_checkpoint
@@ -125,6 +127,21 @@ class StoreServer:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+def content_of(path: Path) -> str:
+    """SHA-256 of a NetCDF file's values and attributes, but for the time at which it was made."""
+    digest = hashlib.sha256()
+    with xr.open_dataset(path, decode_cf=False) as dataset:
+        for name in sorted(map(str, dataset.variables)):
+            variable = dataset[name]
+            digest.update(f"{name} {variable.dims} {sorted(variable.attrs)}".encode())
+            digest.update(np.ascontiguousarray(variable.values).tobytes())
+        attributes = {name: str(value) for name, value in dataset.attrs.items()}
+    for name in ("history", "date_created"):
+        attributes.pop(name)
+    digest.update(repr(sorted(attributes.items())).encode())
+    return digest.hexdigest()
 
 
 def kill_worker(run: Run) -> bool:

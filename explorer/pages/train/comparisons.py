@@ -172,6 +172,18 @@ class SweepPanel:
             css=BODY,
         )
 
+    def clear(self) -> None:
+        """Show no sweep; the buttons then act on no trial."""
+        self._shown = ()
+        self._view = None
+        self._verdicts = {}
+        for part in (self._failures, self._chosen, self._verdict, self._importance, self._trials):
+            part.object = ""
+        for select in (self._trial, self._slice):
+            select.param.update(options={}, value=None)
+        for plot in self._plots:
+            fill(plot)
+
     def show(self, snapshot: RunSnapshot) -> None:
         """Draw the sweep, unless it is on screen."""
         view = snapshot.sweep

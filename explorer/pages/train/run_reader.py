@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +94,7 @@ class RunSnapshot:
 
 
 class RunReader:
-    """Reads one run. ``read`` may be called from any thread, one at a time."""
+    """Reads one run, from any thread, also while a cancelled reading of it has not ended."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -172,12 +173,11 @@ class RunReader:
         if self.config.task != "sst" or not epochs:
             return None
         wanted = epoch if epoch in epochs else epochs[-1]
-        if self._fields is None or self._fields.attrs["epoch"] != wanted:
-            try:
-                self._fields = snapshot_fields(self.run.folder, wanted)
-            except StoreError:
-                return self._fields
-        return self._fields
+        fields = self._fields
+        if fields is None or fields.attrs["epoch"] != wanted:
+            with suppress(StoreError):
+                fields = self._fields = snapshot_fields(self.run.folder, wanted)
+        return fields
 
 
 def _column(axis: str, columns: Mapping[str, Any]) -> Any:

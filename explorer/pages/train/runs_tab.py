@@ -225,12 +225,22 @@ def _limits(fields: xr.Dataset, layer: str) -> tuple[float, float]:
 
 
 class TrainingRuns:
-    """``part`` goes in the drawer. ``use(config, title)`` edits a run's configuration as a draft."""
+    """``part`` goes in the drawer.
 
-    def __init__(self, session: Session, model: TrainModel, use: Callable[[RunConfig, str], None]) -> None:
+    ``use(config, title)`` edits a run's configuration as a draft, ``open_again()`` reads the selected run anew.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        model: TrainModel,
+        use: Callable[[RunConfig, str], None],
+        open_again: Callable[[], None],
+    ) -> None:
         self._session = session
         self._model = model
         self._use = use
+        self._open_again = open_again
         self._answered = 0
         self._badges: dict[str, tuple[str, str]] = {}
         self._scoring = LatestTask(unseen, lambda error: None)
@@ -288,7 +298,7 @@ class TrainingRuns:
         action, run_id = str(request["action"]), str(request["id"])
         self._answered = int(request["serial"])
         if action == "open":
-            self._model.param.update(run=run_id, epoch=-1, tab=RUNS)
+            self._open(run_id)
             return
         if action == "compare" and not self._model.toggle(run_id):
             self._session.say("info", f"At most {MOST_COMPARED} runs can be compared. Deselect one first.")
@@ -297,6 +307,13 @@ class TrainingRuns:
                 self._act(action, run_id, request)
             except EngineError as error:
                 self._session.say("error", str(error))
+
+    def _open(self, run_id: str) -> None:
+        """Select a run; when it is selected already, which changes nothing, read it again."""
+        is_selected = (self._model.tab, self._model.run) == (RUNS, run_id)
+        self._model.param.update(run=run_id, epoch=-1, tab=RUNS)
+        if is_selected:
+            self._open_again()
 
     def _show_answers(self) -> None:
         """Draw once after all requests of a message."""

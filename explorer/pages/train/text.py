@@ -291,4 +291,6 @@ def _names() -> re.Pattern[str]:
 
 READING = "The selected runs are being read"
 CANCELLED = "Reading was cancelled. Choose the run again to read it."
+COMPARISON_CANCELLED = "Reading was cancelled. Select or deselect a run to read the selected ones."
+NO_RUN_SHOWN = "No run is on screen. Choose one in the tab Runs."
 NOT_READ = "There is nothing to show: this run cannot be read."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from engine.queries.report import run_report
 from engine.queries.run_exports import metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
+from engine.runs import RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import text
@@ -59,6 +61,10 @@ class TrainView:
         self._snapshot: RunSnapshot | None = None
         self._shown_selection: tuple[str, ...] = ()
         """What is on screen without a veil."""
+        self._is_cancelled = False
+        """Nothing is read until a run is chosen."""
+        self._is_waiting = False
+        """Whether progress is on screen."""
         self._updates = PeriodicTask(self._read)
         self._reading = LatestTask(unseen, self._show_failure)
         self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
@@ -66,7 +72,7 @@ class TrainView:
         self.new_tab = NewTab(session, model)
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
         self.sweep = SweepPanel(self._use_trial, self._watch_trial)
-        self.runs = TrainingRuns(session, model, self.new_tab.take)
+        self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
         bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body)
         self.run_tab = RunTab(model, curves)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
@@ -97,8 +103,11 @@ class TrainView:
     # what is on screen
 
     def _turn(self) -> None:
-        """Show the open tab."""
+        """Show the open tab, and read what is selected there."""
         tab = self.model.tab
+        # an earlier selection's reading neither ends nor fails under this one
+        self._reading.cancel()
+        self._is_cancelled = False
         show(self._forms, tab == NEW)
         show(self._runs, tab != NEW)
         side = {NEW: self.new_tab.side, RUNS: self.run_tab.side, COMPARE: self.compare_tab.side}[tab]
@@ -109,8 +118,11 @@ class TrainView:
             self.new_tab.show()
         self._mark_stale()
         self._changed()
-        if self._is_stale and self._reading.running:
-            self.stage.show_progress(0.0, text.READING)
+
+    def _open_again(self) -> None:
+        """Read the selected run anew: its row was chosen a second time."""
+        self._shown_selection = ()
+        self._turn()
 
     @property
     def _is_stale(self) -> bool:
@@ -118,25 +130,40 @@ class TrainView:
         return self.model.tab != NEW and self._shown_selection != (self.model.tab, *self._selected_runs())
 
     def _mark_stale(self) -> None:
-        """Veil what is on screen of another selection."""
+        """Veil what is on screen of another selection, and remove what a person could act on."""
         if self._is_stale:
             self._snapshot = None
+            self.sweep.clear()
         for part in self._veiled:
             veil(part, self._is_stale)
 
     def _show_selection(self) -> None:
         """The selected runs are on screen, or the reason why not."""
         self._shown_selection = (self.model.tab, *self._selected_runs())
-        self.stage.show_progress(None, "")
+        self._mark_waiting()
         self._mark_stale()
 
+    def _mark_waiting(self) -> None:
+        """Show progress while the selection is read for the first time.
+
+        Only a change is passed on, because the session's pages share the mark that something is under way.
+        """
+        waits = self._is_stale and self._reading.running
+        if waits != self._is_waiting:
+            self._is_waiting = waits
+            self.stage.show_progress(0.0 if waits else None, text.READING if waits else "")
+
     def _abandon(self) -> None:
+        """Stop reading, also from time to time, until a run is chosen."""
+        self._is_cancelled = True
+        self._updates.turn(False)
         self._reading.cancel()
-        self._show_reason(text.CANCELLED)
+        self._show_reason(text.COMPARISON_CANCELLED if self.model.tab == COMPARE else text.CANCELLED)
 
     def _show_reason(self, reason: str) -> None:
         """Show why the selected runs are not on screen."""
         self._snapshot = None
+        self.sweep.clear()
         if self.model.tab == COMPARE:
             self.compare_tab.clear(reason)
         else:
@@ -157,13 +184,14 @@ class TrainView:
 
     def _changed(self) -> None:
         """Update after a change of the runs or of the selection."""
-        if self.model.tab == NEW:
-            self._updates.turn(False)
-            return
-        self._cover()
-        self.runs.show()
-        self._updates.turn(any(REGISTRY.is_active(run_id) for run_id in self._selected_runs()))
+        is_new = self.model.tab == NEW
+        if not is_new:
+            self._cover()
+            self.runs.show()
+        is_active = any(REGISTRY.is_active(run_id) for run_id in self._selected_runs())
+        self._updates.turn(is_active and not is_new and not self._is_cancelled)
         self._read()
+        self._mark_waiting()
 
     def _selected_runs(self) -> list[str]:
         return list(self.model.compared) if self.model.tab == COMPARE else [self.model.run]
@@ -171,7 +199,7 @@ class TrainView:
     # reading
 
     def _reader(self, run_id: str) -> RunReader | None:
-        """The reader of a run; None when the run does not exist."""
+        """The reader of a run; None when the run does not exist, or cannot be read, which is shown."""
         if run_id not in REGISTRY.records:
             self._readers.pop(run_id, None)
             return None
@@ -184,8 +212,8 @@ class TrainView:
         return self._readers[run_id]
 
     def _read(self) -> None:
-        """Read the selected runs, unless that is under way or the page is hidden."""
-        if self._reading.running or self.session.page not in ("", _PAGE):
+        """Read the selected runs, unless that is under way or was cancelled, or the page is hidden."""
+        if self._is_cancelled or self._reading.running or self.session.page not in ("", _PAGE):
             return
         if self.model.tab == RUNS:
             self._read_run()
@@ -195,9 +223,7 @@ class TrainView:
     def _read_run(self) -> None:
         run = self._reader(self.model.run)
         if run is None:
-            offer = "Choose a run in the list." if REGISTRY.records else "No run yet. Start one in the tab New."
-            gone = "This run does not exist. Choose another."
-            self._show_reason(gone if self.model.run else offer)
+            self._show_reason(self._why_no_run())
             return
         record, selection = REGISTRY.records[run.run.id], self._selection()
         options, epoch = CurveOptions.of(self.model), self.model.epoch
@@ -205,7 +231,9 @@ class TrainView:
         def then(snapshot: RunSnapshot) -> None:
             if selection != self._selection():
                 self._read()
+                self._mark_waiting()
                 return
+            self.stage.clear_failure()
             self._snapshot = snapshot
             self.run_tab.show(self.stage, snapshot)
             self.sweep.show(snapshot)
@@ -213,19 +241,32 @@ class TrainView:
 
         self._reading.start(lambda _: run.read(record, options, epoch), then)
 
+    def _why_no_run(self) -> str:
+        """Why the tab "Runs" has nothing to read."""
+        if self.model.run in REGISTRY.records:
+            return text.NOT_READ
+        if self.model.run:
+            return "This run does not exist. Choose another."
+        return "Choose a run in the list." if REGISTRY.records else "No run yet. Start one in the tab New."
+
     def _read_compared(self) -> None:
-        runs = [run for run in map(self._reader, self.model.compared) if run is not None]
+        readers = {run_id: self._reader(run_id) for run_id in self.model.compared}
+        runs = [run for run in readers.values() if run is not None]
+        is_damaged = any(run is None and run_id in REGISTRY.records for run_id, run in readers.items())
         if len(runs) < 2:
-            self._show_reason(INVITATION)
+            self._show_reason(text.NOT_READ if is_damaged else INVITATION)
             return
         records, selection, options = dict(REGISTRY.records), self._selection(), CurveOptions.of(self.model)
 
         def then(compared: Compared) -> None:
-            if selection == self._selection():
-                self.compare_tab.show(compared)
-                self._show_selection()
-            else:
+            if selection != self._selection():
                 self._read()
+                self._mark_waiting()
+                return
+            if not is_damaged:  # else the failure tells why a selected run is not among them
+                self.stage.clear_failure()
+            self.compare_tab.show(compared)
+            self._show_selection()
 
         self._reading.start(lambda _: read_compared(runs, records, options), then)
 
@@ -254,13 +295,19 @@ class TrainView:
 
     # files
 
-    def _config(self) -> Any:
-        """The configuration of the draft or of the selected run."""
+    def _shown_run(self) -> RunSnapshot | None:
+        """The run on screen, the only one that is exported; None, and a message, when there is none."""
+        if self.model.tab == RUNS and not self._is_stale and self._snapshot is not None:
+            return self._snapshot
+        self.session.say("info", text.READING if self._is_stale else text.NO_RUN_SHOWN)
+        return None
+
+    def _config(self) -> RunConfig | None:
+        """The configuration of the draft or of the run on screen."""
         if self.model.tab == NEW:
             return self.new_tab.config
-        if self._snapshot is None:
-            self.session.say("info", text.READING if self._is_stale else "Choose a run first.")
-        return None if self._snapshot is None else self._snapshot.config
+        snapshot = self._shown_run()
+        return None if snapshot is None else snapshot.config
 
     def _offer_config(self) -> None:
         config = self._config()
@@ -273,31 +320,35 @@ class TrainView:
             self.stage.download.offer(f"{config.task}.py", forms.config_snippet(config).encode())
 
     def _offer_picture(self) -> None:
-        if self._is_stale:
-            self.session.say("info", text.READING)
-            return
-        run, snapshot = self.model.run, self._snapshot
-        origin = None if snapshot is None else snapshot_origin(snapshot.config, run)
-        self.stage.save_picture(run or "train", origin)
+        snapshot = self._shown_run()
+        if snapshot is not None:
+            run_id = snapshot.record.id
+            self.stage.save_picture(run_id, snapshot_origin(snapshot.config, run_id))
 
     def _offer_metrics(self) -> None:
-        run = self._readers.get(self.model.run)
-        content = metrics_csv(run.config, run.reader.columns) if run is not None and run.reader.columns else None
-        missing = "There are no metrics yet. Choose a run that has started."
-        self.stage.offer(f"{self.model.run}.csv", content, missing)
+        snapshot = self._shown_run()
+        if snapshot is None:
+            return
+        columns = self._readers[snapshot.record.id].reader.columns
+        if columns:
+            self._file(f"{snapshot.record.id}.csv", lambda: metrics_csv(snapshot.config, columns))
+        else:
+            self.session.say("info", "There are no metrics yet. Choose a run that has started.")
 
     def _offer_scores(self) -> None:
-        snapshot = self._snapshot
-        content = None
-        if snapshot is not None and snapshot.scores:
-            content = scores_csv(snapshot.config, snapshot.scores, snapshot.verdict)
-        missing = text.READING if self._is_stale else "There are no scores yet. Choose a finished training."
-        self.stage.offer(f"scores-{self.model.run}.csv", content, missing)
+        snapshot = self._shown_run()
+        if snapshot is None:
+            return
+        content = scores_csv(snapshot.config, snapshot.scores, snapshot.verdict) if snapshot.scores else None
+        missing = "There are no scores yet. Choose a finished training."
+        self.stage.offer(f"scores-{snapshot.record.id}.csv", content, missing)
 
     def _offer_report(self) -> None:
-        run = self._readers.get(self.model.run)
-        if run is None:
-            self.session.say("info", "Choose a run first.")
-            return
-        offer = partial(self.stage.download.offer, f"report-{run.run.id}.html")
-        self._filing.start(lambda _: report_html(run_report(run.run)).encode(), offer)
+        snapshot = self._shown_run()
+        if snapshot is not None:
+            run = self._readers[snapshot.record.id].run
+            self._file(f"report-{run.id}.html", lambda: report_html(run_report(run)).encode())
+
+    def _file(self, name: str, make: Callable[[], bytes]) -> None:
+        """Make a file off the event loop, and offer it."""
+        self._filing.start(lambda _: make(), partial(self.stage.download.offer, name))
