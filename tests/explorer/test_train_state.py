@@ -45,8 +45,8 @@ class SelectionMachine(RuleBasedStateMachine):
         self.files: list[tuple[str, bytes]] = []
         self.page.stage.download.offer = lambda name, content: self.files.append((name, content))
         self.page.stage.save_picture = lambda stem, origin, title="": self.files.append((f"{stem}.png", b""))
-        self.said: list[str] = []
-        self.session.say = lambda severity, sentence: self.said.append(sentence)
+        self.messages: list[str] = []
+        self.session.say = lambda severity, sentence: self.messages.append(sentence)
         self.is_cancelled = False
 
     @rule(index=st.integers(0, DAMAGED + 1), fails=ENDS)
@@ -116,12 +116,12 @@ class SelectionMachine(RuleBasedStateMachine):
     def export(self, kind: str) -> None:
         """A file is of the run on screen, else there is a message; only the draft has files without a run."""
         self.files.clear()
-        self.said.clear()
+        self.messages.clear()
         getattr(self.page, f"_offer_{kind}")()
         if self.filing.running:
             assert not self.files
             self.filing.finish()
-        assert len(self.files) + len(self.said) == 1
+        assert len(self.files) + len(self.messages) == 1
         if self.model.tab == NEW and kind in ("config", "snippet"):
             return
         for name, content in self.files:
@@ -165,7 +165,7 @@ class SelectionMachine(RuleBasedStateMachine):
             assert not page._updates.running
 
     def what_failed_is_told(self) -> None:
-        """A run that exists is not said to be none."""
+        """A run that exists is not reported as missing."""
         if self.model.tab == RUNS and self.model.run in self.runs and not self.is_veiled:
             assert "does not exist" not in str(self.page.run_tab._answer.object)
 
@@ -375,4 +375,4 @@ def test_files_are_of_the_run_on_screen(machine: SelectionMachine, kind: str) ->
         leave()
         machine.export(kind)
         assert not machine.files
-        assert machine.said[0] in (text.READING, text.NO_RUN_SHOWN)
+        assert machine.messages[0] in (text.READING, text.NO_RUN_SHOWN)
