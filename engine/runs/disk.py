@@ -16,6 +16,9 @@ from engine.runs.run_folder import RunFolder
 NO_ROOM = 4
 """Exit code of a worker that could not write its status, because the disk is full."""
 
+FOLDER_GONE = 5
+"""Exit code of a worker whose folder was deleted, moved or replaced: a copy put back in its place can be resumed."""
+
 _END_BYTES = 16_384
 """Space in each run's folder, as content of its lock file, that is freed on a full disk to record the run's end."""
 

@@ -86,13 +86,18 @@ class Heartbeat:
             )
             self._changed = True
 
+    @property
+    def is_folder_gone(self) -> bool:
+        """Whether the folder was deleted, moved or replaced."""
+        return self._polls_gone >= _GONE_POLLS
+
     def require_folder(self) -> None:
         """Refuse to write results into a folder that is not this run's any more.
 
         Raises:
             StoreError: the folder was deleted, moved or replaced.
         """
-        if self._polls_gone >= _GONE_POLLS:
+        if self.is_folder_gone:
             raise StoreError("the run's folder was deleted or replaced", str(self._files.path), "start the run again")
 
     @contextmanager
@@ -139,7 +144,7 @@ class Heartbeat:
         if self.stop_requested.is_set():
             return
         self._polls_gone = self._polls_gone + 1 if _identity(self._files) != self._identity else 0
-        if signalled or self._polls_gone >= _GONE_POLLS or self._is_cancelled():
+        if signalled or self.is_folder_gone or self._is_cancelled():
             self._stop_requested_at = time.monotonic()
             self.stop_requested.set()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.compute import cpu_threads
 from engine.errors import DiskFullError, RunError, StoreError
 from engine.files import check_free_disk, is_locked, load, locked, open_file, sweep_temporaries, try_lock, write_error
-from engine.runs.disk import NO_ROOM, has_no_room, write_last_status
+from engine.runs.disk import FOLDER_GONE, NO_ROOM, has_no_room, write_last_status
 from engine.runs.memory import means_out_of_memory, out_of_memory
 from engine.runs.process import ProcessId, gpus, oom_kills
 from engine.runs.record import DISK_FULL, OUT_OF_MEMORY, Failure, Status, current_launch, derive_state, read_files
@@ -216,7 +216,7 @@ def _failure_of(worker: _Worker, folder: RunFolder) -> Failure | None:
     code = worker.process.returncode
     if code == -signal.SIGKILL and oom_kills() > worker.oom_kills_before:
         return OUT_OF_MEMORY
-    if -code in _STOPPING_SIGNALS:
+    if -code in _STOPPING_SIGNALS or code == FOLDER_GONE:  # what lies there now was not worked on to its end
         return None
     if code == NO_ROOM or has_no_room(folder.path):
         return DISK_FULL

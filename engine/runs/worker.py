@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.errors import CancelledError, DiskFullError, EngineError, RunError, StoreError
 from engine.files import load, locked, sweep_temporaries
 from engine.runs.context import RunContext
-from engine.runs.disk import NO_ROOM, is_disk_full
+from engine.runs.disk import FOLDER_GONE, NO_ROOM, is_disk_full
 from engine.runs.heartbeat import Heartbeat, log
 from engine.runs.memory import limit_memory, means_out_of_memory, out_of_memory
 from engine.runs.record import DISK_FULL, Failure, Meta, Status, current_launch
@@ -76,6 +76,8 @@ def work(folder: Path) -> int:
         heartbeat.finish(state, failure)
     except StoreError as error:
         log(f"status not written: {error}")
+        if heartbeat.is_folder_gone:
+            return FOLDER_GONE
         return NO_ROOM if isinstance(error, DiskFullError) else 1
     return 0 if state == "done" else 1
 

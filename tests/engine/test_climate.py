@@ -166,11 +166,11 @@ def test_the_earth_is_mostly_sea_and_its_land_mostly_arid():
     """Land is 29 % of the Earth; of the land, B covers most (Peel et al. 2007: 30 %, without Antarctica)."""
     grid = LatLonGrid.regular(5.0)
     earth = np.average(patch_fractions(grid).mean(1), axis=0, weights=grid.cell_area_m2)
-    groups = earth.astype(np.float32) @ np.eye(NUM_GROUPS, dtype=np.float32)[GROUP_OF_CLASS]
+    groups = earth.astype(np.float64) @ np.eye(NUM_GROUPS)[GROUP_OF_CLASS]
     assert groups.sum() == pytest.approx(1.0, abs=1e-6)
     assert groups[SEA] == pytest.approx(0.71, abs=0.01)
     assert groups[1:].argmax() == 1
-    assert groups[2] == pytest.approx(earth[4:8].sum(), rel=1e-6)
+    assert groups[2] == pytest.approx(earth[4:8].sum(dtype=np.float64), rel=1e-12)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -41,12 +41,12 @@ QUICK = LEARNED.model_copy(
         "tiles": LandTiles(size=8),
         "num_centres": 100,
         "width": 16,
-        "epochs": 10,
-        "samples": 2400,
+        "epochs": 12,
+        "samples": 4000,
         "num_validation": 256,
     }
 )
-"""Twenty seconds: better than the prior on every score too, if by less."""
+"""Half a minute: better than the prior on every score too, if by less."""
 
 MARGINS = {"nll": 1.0, "climate_accuracy": 0.25, "climate_accuracy_coarse": 0.25, "date_error_days": 10.0}
 """How much better than the prior the longer training is; the quick one is by half as much."""
@@ -92,7 +92,7 @@ def test_a_short_training_beats_the_prior_on_every_score(learned):
     for radius in ("1", "25", "200"):
         assert expert["within_km"][radius] >= prior["within_km"][radius]
     for radius, share in expert["belief_within_km"].items():
-        assert share > (1.0 + ratio) * prior["belief_within_km"][radius]
+        assert share > 2.0 * prior["belief_within_km"][radius]
     assert expert["nll"] < prior["nll"] - margins["nll"]
     for level in ("0.5", "0.9"):
         assert expert["area_km2"][level] < (1.0 - 0.5 * ratio) * prior["area_km2"][level]

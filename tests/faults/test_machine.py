@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import StoreError
 from engine.files import load, write_atomic
-from engine.runs import RESUMABLE, LandSettings, RunConfig, RunStore
+from engine.runs import LandSettings, RunConfig, RunStore
 from engine.runs.record import Status
 from tests.support.workers import (
     LONG,
@@ -256,7 +256,7 @@ def test_a_run_put_back_from_a_copy_resumes(store, home):
     wait_for(lambda: run.record.progress > 0, "some progress")
     copied_back(run.folder)
     # a process that ends has no command line for a moment before it is gone
-    wait_for(lambda: not processes_of(home) and run.state in RESUMABLE, "the worker to give up", run)
+    wait_for(lambda: not processes_of(home) and run.state == "interrupted", "the worker to give up", run)
     run.resume()
     wait_for(lambda: run.state == "running", "the copy to work")
     run.cancel()
