@@ -38,6 +38,9 @@ def seeds(first: int, last: int) -> list[object]:
 PATIENCE_S = 300.0
 """These machines are shared: a slow one is not a fault, and a condition that holds ends the wait at once."""
 
+POLL_S = 0.005
+"""Between two looks at a condition; a look at a run's state reads files and the process table."""
+
 MEMORY_DISK = Path("/dev/shm")
 """Where the disk costs nothing: a SIGKILL loses nothing there that it would not lose on a real one."""
 
@@ -47,7 +50,7 @@ def wait_for(condition: Callable[[], object], description: str, run: Run | None 
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"timed out waiting for: {description}\n{run and describe(run)}"
-        time.sleep(0.005)
+        time.sleep(POLL_S)
 
 
 def describe(run: Run) -> str:
