@@ -66,8 +66,8 @@ class FileSource(Checked):
 
     zeros: Literal["values", "missing"] | None = Field(
         default=None,
-        description="what exact zeros are: 'values', as in icy lakes in °C, or 'missing'; empty: missing where there are "
-        "far more of them than of any value nearby",
+        description="what exact zeros are: 'values', as in icy lakes in °C, or 'missing'; empty: missing where there "
+        "are far more of them than of any value nearby",
     )
 
     @field_validator("quality", mode="before")

@@ -51,8 +51,8 @@ def understood_values(
 
     Values outside the kind's plausible limits are missing: numbers never written, codes such as −1000 for ice, 0 K on
     land. So are exact zeros where there are far more of them than of any value nearby. ``removed`` is a note on
-    observations that quality flags remove. A chosen ``unit`` counts in place of the files', chosen ``zeros`` in place of
-    their number.
+    observations that quality flags remove. A chosen ``unit`` counts in place of the files', chosen ``zeros`` in place
+    of their number.
 
     Raises :class:`DataError` for units that are not those of the kind, values that contradict the unit, a unit that
     changes within the series, and a sample that is missing everywhere.

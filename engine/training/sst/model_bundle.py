@@ -78,8 +78,8 @@ class ModelBundle:
 
     @cached_property
     def key(self) -> str:
-        """A hash (32 hexadecimal digits) of all numbers that its results and their comparison depend on: weights, basis,
-        climatology, fallback, baselines.
+        """A hash (32 hexadecimal digits) of all numbers that its results, and what they are compared with, depend on:
+        weights, basis, climatology, fallback, baselines.
         """
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         if self.basis is not None:
