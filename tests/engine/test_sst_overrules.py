@@ -122,8 +122,8 @@ def test_exact_zeros_are_overruled(tmp_path: Path) -> None:
     few = sea(1) + 5.0
     few[0, 5, 3:5] = 0.0
     write(tmp_path / "b.nc", few, [0.0])
-    for zeros, is_missing in ((None, False), ("missing", True)):
-        daily = open_sst(tmp_path / "b.nc", overrules=Overrules(zeros=zeros)).daily
+    for overrules, is_missing in ((Overrules(), False), (Overrules(zeros="missing"), True)):
+        daily = open_sst(tmp_path / "b.nc", overrules=overrules).daily
         assert daily is not None
         assert np.isnan(daily.values[0, 5, 3:5]).all() == is_missing
     settings = FileSource.model_validate_json(FileSource(path=str(path), zeros="values").model_dump_json())
