@@ -38,7 +38,7 @@ _MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js kn
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "picture", "globe")
+    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "outlines", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -245,6 +245,7 @@ class Globe(Component):
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
+    outlines = param.List(default=[], doc="boxes whose borders are drawn: [south, north, west, width], degrees")
     handles = param.List(
         default=[],
         item_type=dict,
