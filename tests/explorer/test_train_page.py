@@ -252,9 +252,9 @@ def test_form_comparison_and_sweep_use_the_same_labels() -> None:
 
 def test_problems_are_reported_with_labels() -> None:
     model = TrainModel({"task": "sst"})
-    fields.change(model, "validation", "2005-01, 2005-11")
+    fields.change(model, "validation", "2003-01, 2003-11")
     assert (
-        "lies 0 days from train 2003-01 to 2004-12; “Gap between splits, days” is 31"
+        "lies 0 days from train 2002-01 to 2002-12; “Gap between splits, days” is 31"
         in row(model, "validation")["problem"]
     )
     assert text.label("window.0") == text.label("window")
