@@ -38,7 +38,20 @@ _MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js kn
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "outlines", "view", "picture", "globe")
+    parts = (
+        "dom",
+        "theme",
+        "scene",
+        "camera",
+        "gpu",
+        "input",
+        "overlay",
+        "handles",
+        "outlines",
+        "view",
+        "picture",
+        "globe",
+    )
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 

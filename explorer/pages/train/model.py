@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import param
+from pydantic import TypeAdapter, ValidationError
 
 from engine.config.legacy import current_keys
-from engine.config.sst import SSTSettings
-from engine.config.sweep import SweepSettings
+from engine.config.sst import DailySource, SSTSettings
 from engine.errors import ConfigError, EngineError
-from engine.queries.ocean import run_source, source_choice
+from engine.queries.ocean import SourceChoice, run_source, source_choice
 from engine.queries.train import forms
 from engine.runs import RunConfig
 from explorer.page_model import SourceModel, address_keys
@@ -33,7 +33,7 @@ MAX_EPOCH = 10_000
 
 _MOST_ADDRESS = 1500  # characters of a draft that an address holds
 _SWEPT = "space"
-_SOURCE = "source."
+_SOURCES: TypeAdapter[Any] = TypeAdapter(DailySource)
 
 
 class TrainModel(SourceModel):
@@ -117,7 +117,7 @@ class TrainModel(SourceModel):
         start = dict(_flat(_demo(self.task), ""))
         differ = {name: value for name, value in _flat(self.values, "") if start.get(name, self) != value}
         if self.learns and self._has_chosen_source():
-            return {name: value for name, value in differ.items() if not _is_source(name)}
+            return {name: value for name, value in differ.items() if not is_source(name)}
         return differ
 
     def _has_chosen_source(self) -> bool:
@@ -129,6 +129,8 @@ class TrainModel(SourceModel):
     # actions
     def set_field(self, field: str, value: Any) -> None:
         """Set one field of the draft, also to an invalid value."""
+        if self.is_awaited:  # what is edited is the demo of the task, on its own source
+            self.param.update(choice=_choice_of(self.training) or self.choice, is_awaited=False)
         self.values = _with(self.task, self.values, field, value)
 
     def set_task(self, task: str) -> None:
@@ -146,6 +148,11 @@ class TrainModel(SourceModel):
         """Set the drafted training, of a sweep what its trials have in common."""
         self.values = trained if self.task == "sst" else {**self.values, "trial": trained}
 
+    @property
+    def is_as_proposed(self) -> bool:
+        """Whether the draft is a proposal that nobody has edited."""
+        return not self.is_awaited and self.values == self._proposed
+
     def propose(self) -> None:
         """Replace the settings of the training by what is proposed for source, size and time."""
         self.is_awaited = self.learns
@@ -157,21 +164,20 @@ class TrainModel(SourceModel):
             self._proposed = self.values
             self.is_awaited = False
 
+    def use_settings(self, settings: SSTSettings) -> None:
+        """Draft the settings of a training, with their source, where a page can choose it."""
+        trained = settings.model_dump(mode="json")
+        with param.parameterized.batch_call_watchers(self):
+            self.set_training(trained)
+            self.param.update(choice=_choice_of(trained) or self.choice, is_awaited=False)
+
     def take(self, config: RunConfig, title: str = "") -> None:
         """Make a configuration the draft, with its source, where a page can choose it."""
         settings = config.settings
-        trained = settings.trial if isinstance(settings, SweepSettings) else settings
-        choice = self.choice
-        if isinstance(trained, SSTSettings):
-            try:
-                choice = source_choice(trained.source)
-            except EngineError as error:
-                self.notes.append(f"the source stays that of the configuration: {error.problem}")
         values = settings.model_dump(mode="json")
+        choice = _choice_of(values["trial"] if config.task == "sweep" else values) or self.choice
         seed = min(config.seed, 2**31)
-        self.param.update(
-            task=config.task, seed=seed, values=values, title=title, choice=choice, is_awaited=False
-        )
+        self.param.update(task=config.task, seed=seed, values=values, title=title, choice=choice, is_awaited=False)
 
     def toggle(self, run: str) -> bool:
         """Add a run to the compared ones or remove it; False when there are too many."""
@@ -185,7 +191,7 @@ class TrainModel(SourceModel):
 
     # address
     def write_extra(self, address: dict[str, str]) -> None:
-        """``run``, ``runs``, ``metric``; of a draft ``task``, ``seed`` and the differences to the demo."""
+        """``run``, ``runs``, ``metric``; of a draft ``task``, ``run_seed`` and the differences to the demo."""
         if self.tab == RUNS and self.run:
             address["run"] = self.run
         if self.tab == COMPARE and self.compared:
@@ -193,10 +199,10 @@ class TrainModel(SourceModel):
         if self.tab != NEW and self.metric:
             address["metric"] = self.metric
         if self.tab == NEW:
-            address.update(task=self.task, **({"seed": str(self.seed)} if self.seed else {}))
+            address.update(task=self.task, **({"run_seed": str(self.seed)} if self.seed else {}))
             if self.learns:
                 self.write_source(address)
-            if self.is_awaited or self.values == self._proposed:
+            if self.is_awaited or self.is_as_proposed:
                 return  # it is proposed anew
             changes = json.dumps(self.changes, separators=(",", ":"), ensure_ascii=False)
             if len(changes) <= _MOST_ADDRESS and (len(changes) > 2 or self.learns):
@@ -214,13 +220,33 @@ class TrainModel(SourceModel):
         if task not in TASKS:
             self.notes.append(f"task={task[:20]} in the address is not a choice here")
             return
-        if "seed" in query:
-            self._read("seed", "seed", query["seed"], changes)
+        seed = (
+            "run_seed" if "run_seed" in query or "src" in query else "seed"
+        )  # in a link of a source, that of the ocean
+        if seed in query:
+            self._read(seed, "seed", query[seed], changes)
         self.read_source(query, changes)
         if "task" in query:
-            choice = changes.get("choice", self.choice)
-            changes["task"], changes["values"] = task, self._read_draft(task, query.get("set", "{}"), choice)
-            changes["is_awaited"] = task in LEARNED and "set" not in query
+            values = self._read_draft(task, query.get("set", "{}"))
+            changes["task"], changes["is_awaited"] = task, task in LEARNED and "set" not in query
+            if "set" in query and task in LEARNED:
+                values = self._with_source(task, values, changes)
+            changes["values"] = values
+
+    def _with_source(self, task: str, values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        """A draft of an address with the source that the address chooses, else the choice is that of the draft."""
+        trained = values.get("trial") if task == "sweep" else values
+        trained = trained if isinstance(trained, dict) else {}
+        own = _choice_of(trained)
+        is_own = trained.get("source") != _demo("sst")["source"]
+        if "choice" not in changes or is_own:
+            changes["choice"] = own or changes.get("choice", self.choice)
+            return values
+        try:
+            trained = {**trained, "source": run_source(changes["choice"]).model_dump(mode="json")}
+        except EngineError as error:
+            self.notes.append(f"the source in the address cannot be used: {error.problem}")
+        return trained if task == "sst" else {**values, "trial": trained}
 
     def _read_draft(self, task: str, text: str) -> dict[str, Any]:
         values = _demo(task)
@@ -237,6 +263,19 @@ class TrainModel(SourceModel):
         if unknown:
             self.notes.append(f"the draft in the address has unknown fields: {', '.join(unknown)[:60]}")
         return values
+
+
+def _choice_of(trained: dict[str, Any]) -> SourceChoice | None:
+    """The source of a training under edit as a page chooses it; None where that is not possible."""
+    try:
+        return source_choice(_SOURCES.validate_python(trained.get("source")))
+    except (ValidationError, EngineError):
+        return None
+
+
+def is_source(name: str) -> bool:
+    """Whether a field of a draft belongs to the source of its training."""
+    return name.removeprefix("trial.").startswith("source.")
 
 
 def _demo(task: str) -> dict[str, Any]:
