@@ -265,7 +265,9 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
             "VideoEncoder",
         ),
     ),
-    "reconstruction, published": (lambda on: _reconstruction(on, "published"), ()),
+    "reconstruction, base": (lambda on: _reconstruction(on, "base"), ()),
+    "reconstruction, documented": (lambda on: _reconstruction(on, "documented"), ()),
+    "reconstruction, repository": (lambda on: _reconstruction(on, "repository"), ()),
     "reconstruction, table": (lambda on: _reconstruction(on, "tiny", encoder="table"), ()),
     "geographic expert": (_expert, ()),
 }
