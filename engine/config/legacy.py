@@ -65,8 +65,10 @@ def _current_presets(value: Any) -> Any:
     """A preset's name, or the ``values`` of a dimension of a sweep, with the names of today."""
     if isinstance(value, str):
         return current_preset(value)
-    if isinstance(value, dict) and isinstance(names := cast("dict[str, Any]", value).get("values"), list):
-        return value | {"values": [_current_presets(name) for name in cast("list[Any]", names)]}
+    if isinstance(value, dict):
+        dimension = cast("dict[str, Any]", value)
+        if isinstance(names := dimension.get("values"), list):
+            return dimension | {"values": [_current_presets(name) for name in cast("list[Any]", names)]}
     return value
 
 

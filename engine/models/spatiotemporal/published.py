@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from engine.config.model import SpatioTemporalConfig
 from engine.embedding import SCALE_FEATURES
 from engine.models.spatiotemporal.attention import SelfAttention, feed_forward
-from engine.models.spatiotemporal.spatial import Place
+from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D
 from engine.models.spatiotemporal.temporal import (
     Aggregate,
     TemporalPositionalEncoding,
@@ -54,7 +54,7 @@ class Parts(NamedTuple):
     time: nn.Module
     temporal: nn.Module
     summary: nn.Module | None
-    place: nn.Module
+    place: SpatialPositionalEncoding2D | PatchSinusoids | GainedPlace
     spatial: nn.Module
     decoder: nn.Module
 
