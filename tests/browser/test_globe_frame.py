@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def opened(tab: Page, servers: dict[tuple[str, ...], Server], serve: Callable[..
     """``opened(case)``: the page of a case, newly loaded."""
     with watched(tab, servers) as page:
 
-        def open_case(case: str, motion: str = "reduce") -> Page:
+        def open_case(case: str, motion: Literal["reduce", "no-preference"] = "reduce") -> Page:
             page.emulate_media(reduced_motion=motion)
             return open_globe(page, serve(APP), case)
 

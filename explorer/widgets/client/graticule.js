@@ -16,7 +16,7 @@ function degreesText(value, [positive, negative]) {
 
 // Where a value that changes along a line of {x, y, value} passes a multiple of the step; `turn` closes a circle
 function crossings(line, step, turn) {
-  const found = []
+  const at = []
   for (let k = 1; k < line.length; k++) {
     const from = line[k - 1], to = line[k]
     if (!from || !to) continue
@@ -26,10 +26,10 @@ function crossings(line, step, turn) {
     for (let n = Math.ceil(low / step - 1e-9); n * step < high - 1e-9; n++) {
       const share = (n * step - from.value) / change
       const value = turn ? wrapLon(n * step) : n * step
-      found.push({ x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y), value: value === -180 ? 180 : value })
+      at.push({ x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y), value: value === -180 ? 180 : value })
     }
   }
-  return found
+  return at
 }
 
 // The left edge of the map from below, and its lower edge from the left; null where there is no map
