@@ -156,7 +156,7 @@ def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
 
 
 def _bundle_of(request: MonthRequest, key: str) -> ModelBundle:
-    """The model of a request, as long as its weights are those of ``key``."""
+    """The model of a request, as long as its numbers are those of ``key``."""
     bundle = model_of(request.model).bundle
     if bundle.key != key:
         raise StoreError(

@@ -8,14 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engine.assets import asset
-from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.source import Quality
-from engine.errors import ChoiceError, DataError, EngineError, StoreError
+from engine.errors import ChoiceError, DataError, StoreError
 from engine.evaluation import Verdict
 from engine.files import home_folder
-from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
 from engine.queries.server_files import checked_path
@@ -53,14 +50,12 @@ class ModelWithBaselines:
         from engine.models.baselines import Baselines
         from engine.training.sst.model_bundle import load_model
 
-        folder = None if name == PRETRAINED else RunFolder.of(name)
-        self.bundle = load_model(PRETRAINED if folder is None else folder.path)
-        arrays = _read_baselines(folder)
-        self.has_baselines = arrays is not None
-        if arrays is None:  # the mean and the climatology need no fit of their own
-            climatology = self.bundle.climatology
-            arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
-        self.arrays: Arrays = arrays
+        self.bundle = load_model(PRETRAINED if name == PRETRAINED else RunFolder.of(name).path)
+        self.has_baselines = bool(self.bundle.baselines)
+        climatology = self.bundle.climatology
+        # the mean and the climatology need no fit of their own
+        alone = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
+        self.arrays: Arrays = dict(self.bundle.baselines) or alone
         self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
@@ -73,28 +68,15 @@ class ModelWithBaselines:
         return Baselines.from_state_dict({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
 
 
-def _read_baselines(folder: RunFolder | None) -> Arrays | None:
-    from engine.models.baselines import Baselines
-    from engine.training.sst.model_bundle import PRETRAINED_BASELINES
-
-    try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
-        arrays = read_npz(path)
-        Baselines.from_state_dict(arrays)
-    # a file that is missing, damaged, or lacks an array: the model is used without its own baselines
-    except (EngineError, LookupError, ValueError, TypeError):
-        return None
-    return arrays
-
-
 def model_of(name: str) -> ModelWithBaselines:
-    """A model with its baselines, read again when its file changes. Raises :class:`StoreError` where there is none."""
-    best = None if name == PRETRAINED else RunFolder.of(name).model
-    if best is not None and not best.exists():
+    """A model with its baselines, read again when its files change. Raises :class:`StoreError` where there is none."""
+    folder = None if name == PRETRAINED else RunFolder.of(name)
+    if folder is not None and not folder.model.exists():
         raise StoreError(
             "there is no model of this run", name, "choose another, or wait for the end of its first epoch"
         )
-    stamp = None if best is None else best.stat().st_mtime_ns
+    files = () if folder is None else (folder.model, folder.baselines)
+    stamp = tuple(path.stat().st_mtime_ns for path in files if path.exists())
     return CACHE.get(
         ("sst model", str(home_folder()), name, stamp), partial(ModelWithBaselines, name), lambda _: _MODEL_BYTES
     )
