@@ -7,12 +7,12 @@ from html import escape
 from typing import Any
 
 import panel_material_ui as pmui
-from engine.queries.train.problems import Problem, Remedy
 
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, EngineError
 from engine.queries.ocean import run_source
 from engine.queries.train import forms, plans
+from engine.queries.train.problems import Problem, Remedy
 from engine.runs import RunConfig
 from explorer import layout
 from explorer.background import Debouncer
@@ -110,7 +110,7 @@ class NewTab:
                 model,
                 ["task"],
                 lambda: model.learns,
-                lambda: [controls.switch(model.param.advanced, "All settings", margin=(8, 0, 2, 0))],
+                lambda: [controls.switch(model.param.advanced, "All settings")],
             ),
             self._about_settings,
             self._advanced,

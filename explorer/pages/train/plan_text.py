@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.queries.train.plans import Plan, SizeOffer
-
 from engine.config.sst import SSTSettings
 from engine.queries.text import duration
+from engine.queries.train.plans import Plan, SizeOffer
 from explorer.pages.train.planning import Outlook
 from explorer.pages.train.timeline import NAMES, Span
 from explorer.widgets.text import LabelledValue, number, paragraphs, table

@@ -7,15 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import xarray as xr
-from engine.queries.train.observed import MonthShare
-from engine.queries.train.plans import Plan, SizeOffer
-from engine.queries.train.problems import Problem
 
 from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
 from engine.queries.train import plans
+from engine.queries.train.observed import MonthShare
+from engine.queries.train.plans import Plan, SizeOffer
+from engine.queries.train.problems import Problem
 from explorer.background import LatestTask
 
 _ABOUT = "Looking at the source"

@@ -6,9 +6,8 @@ import itertools
 from collections.abc import Sequence
 from html import escape
 
-from engine.queries.train.observed import MonthShare
-
 from engine.config.months import Month
+from engine.queries.train.observed import MonthShare
 from explorer.theme import NEUTRAL, SERIES
 
 #: A split: its name, its first and its last month, as ``2001-07``.
