@@ -31,6 +31,7 @@ from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.session import Session
+from tests.support.held_tasks import held_tasks
 
 hv.extension("bokeh", logo=False)  # type: ignore[operator]
 
@@ -205,6 +206,24 @@ def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfVi
     assert not globe.domain
     page.model.outline = "90"
     assert globe.domain
+
+
+def test_the_origin_of_a_picture_is_made_off_the_event_loop_and_of_what_is_drawn(page, monkeypatch) -> None:
+    """It holds a hash of the expert's file, which may be large."""
+    held = held_tasks()
+    page._filing = held(lambda share, text: None, lambda error: None)
+    asked: list[object] = []
+    saved: list[object] = []
+    monkeypatch.setattr(view.files, "density_origin", lambda choice: asked.append(choice) or choice)
+    monkeypatch.setattr(page.stage, "save_picture", lambda stem, origin: saved.append(origin))
+    page._offer_picture()
+    assert asked == []
+    page.model.placed = page.model.placed[:1]
+    page.sandbox.compute()
+    page._filing.finish()
+    assert saved == [], "the mixture has changed"
+    page._filing.finish()
+    assert saved == [page.sandbox.choice]
 
 
 def test_a_centre_is_moved_selected_and_deleted(page: view.MvmfView) -> None:
