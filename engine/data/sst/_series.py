@@ -86,7 +86,7 @@ class MultiFileVariable:
         decoder = self.values.field.segments[0].decoder
         fills = decoder.fills if isinstance(decoder, Packing) else ()
         return Understood(
-            variable=self.variable,
+            variable="/".join(part for part in (self.files[0][0].group, self.variable) if part),
             kind=self.kind.key,
             unit=self.values.unit,
             calendar=self.periods.calendar,
