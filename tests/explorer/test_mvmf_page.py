@@ -170,7 +170,7 @@ def test_an_invalid_weight_is_clamped_and_reported() -> None:
 
 
 class Immediate:
-    """Work that is done where it is asked for."""
+    """Work that is done where it is hashed for."""
 
     def __init__(self, on_progress: object, on_error: Callable[[Exception], None]) -> None:
         self._on_error = on_error
@@ -212,12 +212,12 @@ def test_the_origin_of_a_picture_is_made_off_the_event_loop_and_of_what_is_drawn
     """It holds a hash of the expert's file, which may be large."""
     held = held_tasks()
     page._filing = held(lambda share, text: None, lambda error: None)
-    asked: list[object] = []
+    hashed: list[object] = []
     saved: list[object] = []
-    monkeypatch.setattr(view.files, "density_origin", lambda choice: asked.append(choice) or choice)
+    monkeypatch.setattr(view.files, "density_origin", lambda choice: hashed.append(choice) or choice)
     monkeypatch.setattr(page.stage, "save_picture", lambda stem, origin: saved.append(origin))
     page._offer_picture()
-    assert asked == []
+    assert hashed == []
     page.model.placed = page.model.placed[:1]
     page.sandbox.compute()
     page._filing.finish()

@@ -57,9 +57,9 @@ class ReconstructFiles:
         self.task.start(lambda _: make(), then)
         self._show_progress(0.0, text.FILING)
 
-    def _show_progress(self, share: float | None, what: str) -> None:
+    def _show_progress(self, share: float | None, content: str) -> None:
         if not (self._is_computing() or self.verdict.is_awaited):
-            self.maps.stage.show_progress(share, what)
+            self.maps.stage.show_progress(share, content)
 
     def offer_picture(self) -> None:
         """The maps as they stand, with the provenance of the month, or of the snapshot of a training."""

@@ -71,9 +71,9 @@ class VerdictPanel:
         self.say(text.failure(error))
         self._changed()
 
-    def _show_progress(self, share: float | None, what: str) -> None:
+    def _show_progress(self, share: float | None, content: str) -> None:
         if self._is_awaited and self._is_idle():
-            self.stage.show_progress(share, what)
+            self.stage.show_progress(share, content)
 
     @property
     def is_awaited(self) -> bool:
