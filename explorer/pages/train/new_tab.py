@@ -11,8 +11,9 @@ import panel_material_ui as pmui
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, EngineError
 from engine.queries.ocean import run_source
-from engine.queries.train import forms, plans
+from engine.queries.train import forms
 from engine.queries.train.problems import Problem, Remedy
+from engine.queries.train.script import as_python
 from engine.runs import RunConfig
 from explorer import layout
 from explorer.background import Debouncer
@@ -132,6 +133,17 @@ class NewTab:
 
     # what is on screen
 
+    def open(self) -> None:
+        """Show the draft, and plan it."""
+        self.show()
+        self._replan.soon()
+
+    def cover(self) -> None:
+        """Show what lies over the globe and below it, while the tab is open."""
+        is_open = self._model.tab == NEW
+        show(self.body, is_open and not self.has_map)
+        show(self.line, is_open and self.has_map and bool(self._line.object))
+
     def show(self) -> None:
         """Update form, plan and code from the draft."""
         model = self._model
@@ -142,8 +154,6 @@ class NewTab:
         show(self._advanced, wants_all)  # not removed: the field for a file stays
         self._about_settings.object = paragraph(plan_text.AWAITED) if wants_all and is_awaited else ""
         self._settings.fields = fields.form_rows(model) if wants_all and not is_awaited else []
-        show(self.body, not self.has_map)
-        show(self.line, self.has_map)
         self._views.visible = model.learns
         config, problems = self._checked()
         self._summary.object = "" if is_awaited else self._summary_of(config, problems)
@@ -176,11 +186,13 @@ class NewTab:
         if not model.learns:
             self._facts.object = paragraph(plan_text.NO_COST)
         elif outlook is None or invalid:
-            self._facts.object = self._line.object = ""
+            self._facts.object = "" if invalid else paragraph(plan_text.PLANNING)
+            self._line.object = ""
         else:
             self._facts.object = plan_text.facts(outlook)
             spans = [] if outlook.settings is None else plan_text.spans(outlook.settings)
             self._line.object = timeline.timeline(outlook.observed, spans)
+        self.cover()
         self._size_text.object = "" if outlook is None else plan_text.size_text(outlook.sizes, model.size)
         self._draw_map(None if invalid else outlook)
 
@@ -322,7 +334,7 @@ class NewTab:
 
 def _code_html(config: RunConfig) -> str:
     settings = config.settings
-    code = plans.as_python(settings, config.seed) if isinstance(settings, SSTSettings) else forms.config_snippet(config)
+    code = as_python(settings, config.seed) if isinstance(settings, SSTSettings) else forms.config_snippet(config)
     return f'<h2>In Python</h2><pre tabindex=0 style="{_PRE}">{escape(code)}</pre>'
 
 

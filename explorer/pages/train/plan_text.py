@@ -12,6 +12,7 @@ from explorer.pages.train.timeline import NAMES, Span
 from explorer.widgets.text import LabelledValue, number, paragraphs, table
 
 AWAITED = "The settings follow as soon as the source has been looked at."
+PLANNING = "The source is looked at: its months, its observations, and the time of a step on this machine."
 NO_COST = "Costs are estimated for SST trainings only."
 _ORDER = ("train", "validation", "test", "climatology")
 

@@ -126,7 +126,7 @@ class TrainView:
         self.stage.clear_failure()
         self._cover()
         if tab == NEW:
-            self.new_tab.show()
+            self.new_tab.open()
         self._mark_stale()
         self._changed()
 
@@ -195,8 +195,7 @@ class TrainView:
         tab, run = self.model.tab, REGISTRY.records.get(self.model.run)
         is_sweep = tab == RUNS and run is not None and run.task == "sweep"
         shows_plan = tab == NEW and self.new_tab.has_map
-        show(self.new_tab.body, tab == NEW and not shows_plan)
-        show(self.new_tab.line, shows_plan)
+        self.new_tab.cover()
         show(self.compare_tab.body, tab == COMPARE)
         show(self.sweep.body, is_sweep)
         is_map = tab == RUNS and not is_sweep
