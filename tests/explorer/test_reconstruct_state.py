@@ -111,7 +111,9 @@ SNAPSHOTS = {epoch: snapshot_of(epoch) for epoch in (1, 2)}
 def card_of(run: str) -> Any:
     if run == BROKEN:
         raise StoreError("there is no model of this run", run, "choose another")
-    return SimpleNamespace(key=run, grid=GRID, years=(1990, 1991), source="A", test_year=2002, has_baselines=True)
+    return SimpleNamespace(
+        key=run, grid=GRID, learned=("1990-01", "1991-12"), source="A", test=("2002-02", "2002-12"), has_baselines=True
+    )
 
 
 FAKES = {

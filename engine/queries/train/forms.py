@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from engine.config.model import PRESETS, Preset, SpatioTemporalConfig
 from engine.config.run_config import RunConfig, Settings, is_model
+from engine.config.sst import SPLITS
 from engine.errors import ConfigError
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
@@ -139,7 +140,7 @@ class Comparison:
     on_other_data: bool
 
 
-_DATA = ("task", "source", "climatology_years", "train_years", "validation_years", "test_years", "held_out_box")
+_DATA = ("task", "source", *SPLITS, "held_out_box")
 
 
 def compare_configs(configs: Sequence[RunConfig]) -> Comparison:

@@ -152,8 +152,8 @@ class Samples:
         if num_blocks < 1:
             raise DataError(
                 f"a sample of {settings.months} months does not fit into the {len(data.months)} to learn from",
-                "train_years",
-                "choose more years or fewer months in a sample",
+                "train",
+                "choose more months to train on or fewer months in a sample",
             )
         if data.target is None and not settings.extra_clouds:
             raise ChoiceError(

@@ -15,8 +15,8 @@ from engine.queries.cache import Progress
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
-from explorer.layout import box, show
-from explorer.page_model import OUTSIDE
+from explorer.layout import box, row, show
+from explorer.page_model import OUTSIDE, source_query
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
@@ -36,7 +36,10 @@ _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    return DataView(session, DataModel(query, choice=session.source)).view
+    model = DataModel(query, choice=session.source)
+    if "open" not in query:
+        model.show_choice()
+    return DataView(session, model).view
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class DataView:
         self.panel = DataPanel(model, self._show_failure)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._cost),
+            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -101,7 +104,6 @@ class DataView:
             parts=[box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"), self._bar],
         )
         self._bar.link(model, day="day", bidirectional=True)
-        model.show_choice()
         model.param.watch(lambda *_: self._open(model.choice), "choice")
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
@@ -110,11 +112,40 @@ class DataView:
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
-        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
+        session.param.watch(lambda event: self._follow(event.new), "source")
         self._mark()
         self._open(model.choice)
 
+    def _uses(self) -> list[Any]:
+        """The buttons that lead on with the open source, and why one of them does not."""
+        model = self.model
+        train = controls.button("Train on this", variant="contained", on_click=lambda _: self._train())
+        reconstruct = controls.button("Reconstruct this", on_click=lambda _: self._reconstruct())
+
+        def renew(*_: object) -> None:
+            train.disabled = bool(model.why_not_trained)
+            reconstruct.disabled = model.opened is None
+
+        model.param.watch(renew, "opened")
+        renew()
+        reason = controls.sentence(model, ["opened"], lambda: model.why_not_trained if model.opened else "")
+        return [row(train, reconstruct), reason]
+
     # the source
+
+    def _follow(self, choice: SourceChoice) -> None:
+        """Use a source that was chosen elsewhere."""
+        if choice != self.model.choice:
+            self.model.choice = choice
+            self.model.show_choice()
+
+    def _train(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("train", {"face": "new", "task": "sst", **source_query(self.model.opened.choice)})
+
+    def _reconstruct(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("reconstruct", source_query(self.model.opened.choice))
 
     def _choose_demo(self) -> None:
         model = self.model

@@ -6,6 +6,7 @@ import calendar
 import math
 from html import escape
 
+from engine.config.months import span_text
 from engine.evaluation import Verdict
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
 from engine.queries.text import place
@@ -227,17 +228,16 @@ OTHER_GRID_REMEDY = (
 def about(card: ModelCard) -> str:
     """The model's training data."""
     rows, columns = card.grid.shape
-    first, last = card.years
     baselines = "" if card.has_baselines else " Its tuned baselines were not saved; only the plain ones are compared."
-    return (
-        f"Trained on {card.source}, {first} to {last}, {rows} × {columns} cells; test year {card.test_year}.{baselines}"
-    )
+    learned, test = span_text(card.learned), span_text(card.test)
+    return f"Trained on {card.source}, {learned}, {rows} × {columns} cells; tested on {test}.{baselines}"
 
 
 def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
-    """The first month on screen: July of the test year, or else the middle one."""
-    july = f"{card.test_year}-07-01"
-    return july if july in months else months[len(months) // 2]
+    """The first month on screen: July of the test months, else the middle one of them, else the middle one of all."""
+    tested = [month for month in months if card.test[0] <= month[:7] <= card.test[1]]
+    julys = [month for month in tested if month[5:7] == "07"]
+    return next(iter(julys), (tested or months)[len(tested or months) // 2])
 
 
 def read_out(case: MonthResult) -> list[tuple[str, str, str]]:

@@ -155,7 +155,8 @@ class VerdictPanel:
         if now.best != self.best:
             self.best = now.best
             self._redraw()
-        learned = reconstruct.is_trained_on(month.request.model, month.request.source, month.request.year)
+        request = month.request
+        learned = reconstruct.is_trained_on(request.model, request.source, f"{request.year:04d}-{request.month:02d}")
         notes = [text.LEARNED] if learned else []
         notes += text.fallback(month)
         if month.in_stripes:

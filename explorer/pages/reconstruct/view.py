@@ -210,13 +210,14 @@ class ReconstructView:
         self._is_taking = True
         if source != model.choice:
             model.param.update(choice=source)
-            self.session.source = source
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
         model.notes = []
         model.take_months(months, text.first_month(card, months))
         model.take_place(place)
         self._is_taking = False
+        if source != self.session.source:
+            self.session.source = source
         self._card = card
         self._is_undecided = is_other_grid
         sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from engine.config.model import PRESETS
+from engine.config.sst import SPLITS
 from engine.queries.train import forms
 from engine.queries.train.forms import FormField
 from explorer.pages.train import text as texts
@@ -152,7 +153,7 @@ def _group(task: str, name: str) -> str:
     if task == "sweep" and not name.startswith(_TRIAL):
         return SEARCH
     name = name.removeprefix(_TRIAL)
-    if name.startswith("source.") or name.endswith("_years") or name in ("gap_months", "held_out_box"):
+    if name.startswith("source.") or name in (*SPLITS, "gap_days", "held_out_box"):
         return DATA
     if name.startswith("model.") or name in ("basis_degree", "window", "overlap", "months"):
         return MODEL
