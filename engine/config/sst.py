@@ -35,10 +35,10 @@ class DemoSource(Checked):
 class RegridSettings(Checked):
     """The regular grid to which a source is regridded, and how."""
 
-    step_deg: float = Field(ge=0.01, le=10.0, description="cell size in degrees; divides 180")
+    step_deg: float = Field(ge=0.01, le=30.0, description="cell size in degrees; divides 180")
     method: Literal["conservative", "bucket", "bilinear"] = Field(
-        description="'conservative', by area, for grids of latitudes and longitudes; 'bucket', the mean of the values in "
-        "a cell, or 'bilinear' for curvilinear grids and swaths"
+        description="'conservative', by area, for grids of latitudes and longitudes; 'bucket', the mean of the values "
+        "in a cell, or 'bilinear' for curvilinear grids and swaths"
     )
 
     _step = field_validator("step_deg")(whole_rows)

@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -213,14 +213,14 @@ def _pieces(size: int, most: int) -> list[tuple[int, int]]:
 
 def _area_of(grid: LatLonGrid, around: float) -> Any:
     """A grid as pyresample's area, rows from the north, longitudes counted from ``around``."""
-    from pyresample.geometry import AreaDefinition
+    from pyresample import geometry
 
     south, north = float(grid.lat_bounds[0]), float(grid.lat_bounds[-1])
     west, east = float(grid.lon_bounds[0]) - around, float(grid.lon_bounds[-1]) - around
     height, width = grid.shape
     projection = {"proj": "longlat", "a": EARTH_RADIUS_M, "b": EARTH_RADIUS_M}
-    definition: Any = AreaDefinition
-    return definition("target", "", "", projection, width, height, (west, south, east, north))
+    library = cast(Any, geometry)
+    return library.AreaDefinition("target", "", "", projection, width, height, (west, south, east, north))
 
 
 def cell_areas(lat: Floats, lon: Floats) -> Floats:

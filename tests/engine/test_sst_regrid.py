@@ -157,9 +157,9 @@ def test_a_regular_grid_is_regridded_by_area(tmp_path: Path) -> None:
         for field, grid in ((source.daily.values[1], source.grid), (sea(2, lat, lon)[1], whole))
     )
     assert kept == pytest.approx(before, abs=1e-5)
-    given = xr.DataArray(sea(2, lat, lon)[1], {"lat": lat, "lon": (lon + 180.0) % 360.0 - 180.0}, ("lat", "lon"))
+    native = xr.DataArray(sea(2, lat, lon)[1], {"lat": lat, "lon": (lon + 180.0) % 360.0 - 180.0}, ("lat", "lon"))
     target = xr.Dataset(coords={"lat": source.grid.lat, "lon": source.grid.lon})
-    oracle = given.sortby("lon").regrid.conservative(target, latitude_coord="lat")  # pyright: ignore
+    oracle = native.sortby("lon").regrid.conservative(target, latitude_coord="lat")  # pyright: ignore
     inside = slice(1, -1)  # at the poles xarray-regrid weighs a row by the cosine of its middle
     np.testing.assert_allclose(source.daily.values[1, inside], oracle.values[inside], rtol=0, atol=2e-3)
     assert source.understood is not None

@@ -167,8 +167,8 @@ def _by_area(source: SSTSource, regrid: Regrid | None) -> SSTSource:
     understood = source.understood
     if understood is not None:
         rows, columns = grid.shape
-        words = f"{rows:,} × {columns:,} cells, regridded from {understood.grid.partition(', regridded')[0]} to "
-        understood = replace(understood, grid=words + regrid_text(regrid))
+        text = f"{rows:,} × {columns:,} cells, regridded from {understood.grid.partition(', regridded')[0]} to "
+        understood = replace(understood, grid=text + regrid_text(regrid))
     return replace(resampled(source, grid), understood=understood)
 
 

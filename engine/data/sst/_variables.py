@@ -159,10 +159,10 @@ def named(field: xr.DataArray) -> str:
 def grid_words(grid: VariableGrid, regrid: Regrid | None) -> str:
     """The grid in a few words, and how it was made."""
     rows, columns = grid.grid.shape
-    words = f"{rows:,} × {columns:,} cells"
+    cells = f"{rows:,} × {columns:,} cells"
     if grid.curvilinear is not None:
-        return f"{words}, {grid.curvilinear.note}"
-    return words if regrid is None else f"{words}, regridded to {regrid_text(regrid)}"
+        return f"{cells}, {grid.curvilinear.note}"
+    return cells if regrid is None else f"{cells}, regridded to {regrid_text(regrid)}"
 
 
 def same_grid(

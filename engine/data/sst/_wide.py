@@ -64,19 +64,22 @@ def curvilinear_of(files: Sequence[File], variable: str, regrid: Regrid | None) 
     row, column = (str(dim) for dim in first[lat].dims)
     moves = any(not _same_places(file, files[0], (lat, lon)) for file in (files[-1], files[len(files) // 2]))
     is_swath = moves or bool(_LEVEL_2.search(str(first.attrs.get("processing_level", ""))))
-    what = "the data are a swath" if is_swath else "the grid is curvilinear"
+    layout = "the data are a swath" if is_swath else "the grid is curvilinear"
     places = _places_of(files[0], lat, lon)
     if regrid is None:
         suited = proposals(*places, is_swath)
         listed = " or ".join(regrid_text(choice) for choice in suited[:2])
         raise GridError(
-            f"{what}: {lat!r} and {lon!r} are two-dimensional", str(location), f"regrid to {listed}", {"regrid": suited}
+            f"{layout}: {lat!r} and {lon!r} are two-dimensional",
+            str(location),
+            f"regrid to {listed}",
+            {"regrid": suited},
         )
     check_regrid(regrid)
     if regrid.method == "conservative":
         suited = tuple(replace(regrid, method=method) for method in ("bucket", "bilinear"))
         raise ChoiceError(
-            f"{what}, which is not regridded by area", "regrid", "choose bucket or bilinear", {"regrid": suited}
+            f"{layout}, which is not regridded by area", "regrid", "choose bucket or bilinear", {"regrid": suited}
         )
     if not moves:
         extents = [places]
