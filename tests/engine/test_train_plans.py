@@ -16,7 +16,7 @@ from engine.config.months import Month, days_between, months_in
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, ChoiceError
 from engine.queries.train import observed, plans, problems, script
-from engine.queries.train.observed import MonthShare, SourceFacts, source_facts
+from engine.queries.train.observed import MonthShare, SourceOverview, source_overview
 from engine.queries.train.plans import explain, propose
 from engine.queries.train.splits import LEAST_TRAIN, allocate, rolling
 from engine.sphere import LatLonGrid
@@ -28,24 +28,24 @@ def months_from(first: Month, count: int) -> list[Month]:
     return [first.plus(step) for step in range(count)]
 
 
-def facts_of(months, grid=None, *, knows_mean=False, land=None, name="my sea") -> SourceFacts:
-    """Facts of a file in which the ``months`` (text → share) are observed."""
+def overview_of(months, grid=None, *, knows_mean=False, land=None, name="my sea") -> SourceOverview:
+    """Overview of a file in which the ``months`` (text → share) are observed."""
     grid = grid or LatLonGrid(35.0 + 0.25 * np.arange(40), 0.25 * np.arange(60))
     land = np.zeros(grid.shape, bool) if land is None else land
     shares = tuple(MonthShare(month, share) for month, share in months.items())
-    return SourceFacts(name, "key", grid, land, shares, knows_mean, 1e-4, ())
+    return SourceOverview(name, "key", grid, land, shares, knows_mean, 1e-4, ())
 
 
-def all_observed(count: int, **keywords) -> SourceFacts:
-    return facts_of({str(month): 0.3 for month in months_from(FIRST, count)}, **keywords)
+def all_observed(count: int, **keywords) -> SourceOverview:
+    return overview_of({str(month): 0.3 for month in months_from(FIRST, count)}, **keywords)
 
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Sources of these facts: only files are opened slowly, and tests of files do that."""
+    """Sources of these overview: only files are opened slowly, and tests of files do that."""
 
-    def use(facts: SourceFacts) -> FileSource:
-        monkeypatch.setattr(plans, "source_facts", lambda *_: facts)
+    def use(overview: SourceOverview) -> FileSource:
+        monkeypatch.setattr(plans, "source_overview", lambda *_: overview)
         return FileSource(path="sea.nc")
 
     return use
@@ -179,7 +179,7 @@ def test_months_without_observations_are_left_out(opened):
     shares = {str(month): 0.3 for month in months_from(FIRST, 36)}
     for lost in (*range(14, 18), 33, 34, 35):  # in the middle, and the last ones
         shares[str(FIRST.plus(lost))] = 0.0
-    proposal = propose(opened(facts_of(shares)), "tiny", 5.0, measure=False)
+    proposal = propose(opened(overview_of(shares)), "tiny", 5.0, measure=False)
     assert proposal.settings is not None
     assert proposal.settings.test[1] == str(FIRST.plus(32))
     assert any("7 of 36 months hold no observation" in note for note in proposal.notes)
@@ -191,8 +191,8 @@ def test_months_without_observations_are_left_out(opened):
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 9])
 def test_too_few_months_are_refused_with_remedies_that_work(opened, count):
-    facts = all_observed(count) if count else facts_of({str(FIRST): 0.0})
-    source = opened(facts)
+    overview = all_observed(count) if count else overview_of({str(FIRST): 0.0})
+    source = opened(overview)
     proposal = propose(source, "tiny", 5.0, measure=False)
     assert proposal.settings is None
     assert proposal.refusal is not None
@@ -203,15 +203,15 @@ def test_too_few_months_are_refused_with_remedies_that_work(opened, count):
     assert len(own) == (count >= 3)
     for settings_ in own:
         assert not explain(settings_, measure=False).problems
-    opened(demo_facts())
+    opened(demo_overview())
     for settings_ in applied:
         if isinstance(settings_.source, DemoSource):
             assert not explain(settings_, measure=False).problems
 
 
-def demo_facts() -> SourceFacts:
+def demo_overview() -> SourceOverview:
     months = {str(month): 0.3 for month in months_from(Month(2001, 1), 72)}
-    return facts_of(months, LatLonGrid.regular(2.0), knows_mean=True, name="demo ocean")
+    return overview_of(months, LatLonGrid.regular(2.0), knows_mean=True, name="demo ocean")
 
 
 def start(**changes) -> SSTSettings:
@@ -268,7 +268,7 @@ def test_a_test_without_observations_moves_to_months_that_have_some(opened):
     splits = spans(BASE)
     for month in months_in(splits["test"]):
         shares[str(month)] = 0.0
-    opened(facts_of(shares))
+    opened(overview_of(shares))
     [problem] = explain(BASE, measure=False).problems
     assert "Test" in problem.text
     assert "no observation" in problem.text
@@ -294,11 +294,11 @@ def test_prepared_months_that_do_not_fit_on_the_disk_become_fewer(opened, monkey
 
 
 def test_no_sea_and_no_days(opened):
-    for facts in (
+    for overview in (
         all_observed(36, land=np.ones((40, 60), bool)),
         replace(all_observed(36), months=()),
     ):
-        proposal = propose(opened(facts), "tiny", 5.0, measure=False)
+        proposal = propose(opened(overview), "tiny", 5.0, measure=False)
         assert proposal.settings is None
         assert proposal.refusal is not None
         assert [remedy.settings.source for remedy in proposal.refusal.remedies if remedy.settings] == [DemoSource()]
@@ -342,34 +342,34 @@ def home(tmp_path, monkeypatch) -> Path:
 def test_the_share_observed_is_counted_by_month(home):
     days = days_of("2020-01-15", "2020-06-16")
     path = sea_file(home, days, lost=("2020-03",))
-    facts = source_facts(FileSource(path=str(path)))
-    shares = {share.month: share.fraction for share in facts.months}
+    overview = source_overview(FileSource(path=str(path)))
+    shares = {share.month: share.fraction for share in overview.months}
     assert list(shares) == [f"2020-0{month}" for month in range(1, 7)]
     with xr.open_dataset(path) as kept:
-        area = facts.grid.cell_area_m2[:, None] * np.ones(facts.grid.shape)
+        area = overview.grid.cell_area_m2[:, None] * np.ones(overview.grid.shape)
         by_day = (np.isfinite(kept["sst"].values) * area).sum(axis=(1, 2)) / area.sum()
     for month, length in zip(shares, (31, 29, 31, 30, 31, 30), strict=True):
         in_month = days.astype("datetime64[M]").astype(str) == month
         assert shares[month] == pytest.approx(by_day[in_month].sum() / length, abs=1e-9), month
-    assert not any(share.is_estimated for share in facts.months)
-    assert [str(month) for month in facts.observed] == ["2020-01", "2020-02", "2020-04", "2020-05", "2020-06"]
+    assert not any(share.is_estimated for share in overview.months)
+    assert [str(month) for month in overview.observed] == ["2020-01", "2020-02", "2020-04", "2020-05", "2020-06"]
 
 
 def test_large_archives_are_sampled_and_a_sparse_month_is_still_seen(home, monkeypatch):
     path = sea_file(home, days_of("2020-01-01", "2021-01-01"), shape=(8, 8))
     monkeypatch.setattr(observed, "_BUDGET_BYTES", 4 * 8 * 8 * 4)  # four days
-    facts = source_facts(FileSource(path=str(path)))
-    assert sum(share.is_estimated for share in facts.months) == 12 - 5
-    assert all(share.fraction > 0.0 for share in facts.months)
+    overview = source_overview(FileSource(path=str(path)))
+    assert sum(share.is_estimated for share in overview.months) == 12 - 5
+    assert all(share.fraction > 0.0 for share in overview.months)
     with pytest.raises(CancelledError):
-        source_facts(FileSource(path=str(path), quality="all"), should_stop=lambda: True)
+        source_overview(FileSource(path=str(path), quality="all"), should_stop=lambda: True)
 
 
 def test_the_demo_ocean_is_not_computed_whole(home):
-    facts = source_facts(DemoSource(step_deg=2.0, years=3))
-    assert len(facts.months) == 36
-    assert sum(share.is_estimated for share in facts.months) == 24
-    assert facts.months[5].fraction == facts.months[17].fraction == facts.months[29].fraction
+    overview = source_overview(DemoSource(step_deg=2.0, years=3))
+    assert len(overview.months) == 36
+    assert sum(share.is_estimated for share in overview.months) == 24
+    assert overview.months[5].fraction == overview.months[17].fraction == overview.months[29].fraction
 
 
 def test_a_source_that_cannot_be_opened_is_refused_in_words(home):
@@ -378,7 +378,7 @@ def test_a_source_that_cannot_be_opened_is_refused_in_words(home):
     assert "there is no such file" in proposal.refusal.text
     plan = explain(start(), measure=False)
     assert [problem.text for problem in plan.problems]
-    assert plan.facts is None
+    assert plan.overview is None
 
 
 # --- the script -----------------------------------------------------------------------------------------------------

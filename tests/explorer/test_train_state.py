@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.errors import StoreError
 from engine.runs import RunConfig, RunStore
-from explorer.pages.train import runs_tab, text, view
+from explorer.pages.train import planning, runs_tab, text, view
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.view import TrainView
 from explorer.registry import REGISTRY
@@ -220,6 +220,7 @@ def _runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ):
         patched.setattr(view, "LatestTask", held)
         patched.setattr(runs_tab, "LatestTask", held_tasks())  # badges, which belong to no selection
+        patched.setattr(planning, "LatestTask", held_tasks())  # plans, which belong to the draft
         patched.setattr(view, "PeriodicTask", StillTimer)
         runs = stored_runs(store)
         records = dict(store.records())

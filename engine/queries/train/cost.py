@@ -22,7 +22,7 @@ from engine.queries.server_files import with_checked_paths
 from engine.queries.text import duration
 
 if TYPE_CHECKING:
-    from engine.queries.train.observed import SourceFacts
+    from engine.queries.train.observed import SourceOverview
 
 _ROOT = Path(__file__).resolve().parents[3]
 _LIMIT_S = 180.0
@@ -101,7 +101,7 @@ class TrainingCost:
 
 
 def training_cost(
-    settings: SSTSettings, facts: SourceFacts, measure: bool, should_stop: Callable[[], bool] = lambda: False
+    settings: SSTSettings, overview: SourceOverview, measure: bool, should_stop: Callable[[], bool] = lambda: False
 ) -> TrainingCost:
     """The cost of a training, its steps measured (:func:`dry_run`) or estimated from the number of operations.
 
@@ -118,25 +118,25 @@ def training_cost(
         is_bf16 = settings.precision == "bfloat16"
         step = estimate(settings.model, settings.window, settings.months, settings.batch, bf16=is_bf16)
         per_step, memory, parameters = step.step_seconds * settings.accumulate, step.memory_bytes, step.num_parameters
-    windows = Windows.of(facts.grid, settings.window, settings.overlap, settings.model.patch[1:])
+    windows = Windows.of(overview.grid, settings.window, settings.overlap, settings.model.patch[1:])
     of_window = per_step / (_BACKWARD * settings.batch * settings.accumulate * settings.months)
     validate, score = (
         of_window * len(windows.corners) * len(settings.months_of(split)) for split in ("validation", "test")
     )
-    prepare = facts.seconds_per_day * _DAYS * len(_months(settings))
+    prepare = overview.seconds_per_day * _DAYS * len(_months(settings))
     total = prepare + score + settings.epochs * (settings.steps_per_epoch * per_step + validate)
-    disk = prepared_bytes(settings, facts) + _run_bytes(parameters, settings)
+    disk = prepared_bytes(settings, overview) + _run_bytes(parameters, settings)
     return TrainingCost(parameters, memory, disk, per_step, prepare, validate, score, total, measure)
 
 
-def prepared_bytes(settings: SSTSettings, facts: SourceFacts) -> int:
+def prepared_bytes(settings: SSTSettings, overview: SourceOverview) -> int:
     """Disk space of the months that a training reads."""
-    return month_bytes(facts) * len(_months(settings))
+    return month_bytes(overview) * len(_months(settings))
 
 
-def month_bytes(facts: SourceFacts) -> int:
+def month_bytes(overview: SourceOverview) -> int:
     """Disk space of a prepared month: 31 days, mean and ice, float32."""
-    rows, columns = facts.grid.shape
+    rows, columns = overview.grid.shape
     return _FLOAT_BYTES * rows * columns * (_DAYS + 2)
 
 

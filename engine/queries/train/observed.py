@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.sphere import LatLonGrid
 
 _BUDGET_BYTES = 2**28
-_FACTS_BYTES = 2**16
+_OVERVIEW_BYTES = 2**16
 
 Stop = Callable[[], bool]
 
@@ -46,7 +46,7 @@ class MonthShare:
 
 
 @dataclass(frozen=True, eq=False)
-class SourceFacts:
+class SourceOverview:
     """Properties of an open source, read from its times, its grid and some of its days.
 
     Attributes:
@@ -80,10 +80,10 @@ class SourceFacts:
         return self.months[0].month, self.months[-1].month
 
 
-def source_facts(
+def source_overview(
     source: DemoSource | FileSource, progress: Progress = no_progress, should_stop: Stop = lambda: False
-) -> SourceFacts:
-    """The facts of a source, cached until its files change. Takes seconds: call it off the event loop.
+) -> SourceOverview:
+    """The overview of a source, cached until its files change. Takes seconds: call it off the event loop.
 
     Of each month some days are read, spread evenly, at most 256 MB in all; of the demo ocean one day of each month of
     its first year. A month in which these hold nothing is read day by day until an observation turns up.
@@ -94,7 +94,7 @@ def source_facts(
     """
     paths = _paths(source)
     key = ("training source", source.model_dump_json(), tuple((str(path), *file_stamp(path)) for path in paths))
-    return CACHE.get(key, partial(_facts, source, paths, progress, should_stop), lambda _: _FACTS_BYTES)
+    return CACHE.get(key, partial(_overview, source, paths, progress, should_stop), lambda _: _OVERVIEW_BYTES)
 
 
 def _paths(source: DemoSource | FileSource) -> list[Path]:
@@ -104,7 +104,9 @@ def _paths(source: DemoSource | FileSource) -> list[Path]:
     return [Path(path)] if is_upload(path) else resolved(path)
 
 
-def _facts(source: DemoSource | FileSource, paths: list[Path], progress: Progress, should_stop: Stop) -> SourceFacts:
+def _overview(
+    source: DemoSource | FileSource, paths: list[Path], progress: Progress, should_stop: Stop
+) -> SourceOverview:
     # imported when needed: torch must not slow down the first page
     from engine.training.sst.data_module import open_source
 
@@ -116,7 +118,7 @@ def _facts(source: DemoSource | FileSource, paths: list[Path], progress: Progres
     ocean = open_source(checked)
     shares, seconds = ((), 0.0) if ocean.daily is None else _shares(ocean, progress, should_stop)
     knows_mean = ocean.monthly is not None
-    return SourceFacts(ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes)
+    return SourceOverview(ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes)
 
 
 def _check_headers(paths: list[Path]) -> None:

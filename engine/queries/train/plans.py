@@ -18,7 +18,7 @@ from engine.errors import CancelledError, EngineError, QualityError, check_choic
 from engine.queries.cache import Progress, no_progress, sub_progress
 from engine.queries.text import duration
 from engine.queries.train.cost import TrainingCost, training_cost
-from engine.queries.train.observed import MonthShare, SourceFacts, Stop, source_facts
+from engine.queries.train.observed import MonthShare, SourceOverview, Stop, source_overview
 from engine.queries.train.problems import (
     Problem,
     Remedy,
@@ -70,7 +70,7 @@ class Plan:
 
     Attributes:
         settings: the settings.
-        facts: the source; None where it cannot be opened.
+        overview: the source; None where it cannot be opened.
         splits: climatology, train, validation and test.
         gaps: what lies between train, validation and test, in time.
         observed: every month of the source with the share of it that is observed.
@@ -82,7 +82,7 @@ class Plan:
     """
 
     settings: SSTSettings
-    facts: SourceFacts | None
+    overview: SourceOverview | None
     splits: tuple[SplitMonths, ...]
     gaps: tuple[Gap, ...]
     observed: tuple[MonthShare, ...]
@@ -155,30 +155,30 @@ def propose(
     """
     check_choice("size", size, SIZES)
     try:
-        facts = source_facts(source, sub_progress(progress, 0.0, 0.6), should_stop)
+        overview = source_overview(source, sub_progress(progress, 0.0, 0.6), should_stop)
     except CancelledError:
         raise
     except EngineError as error:
         return Proposal(None, None, (), _unreadable(error, source))
-    draft = _draft(source, facts, size)
-    splits, folds = _splits(facts, draft.gap_days)
+    draft = _draft(source, overview, size)
+    splits, folds = _splits(overview, draft.gap_days)
     if splits is None:
-        return Proposal(None, None, (), _too_little(draft, facts), facts.months)
+        return Proposal(None, None, (), _too_little(draft, overview), overview.months)
     settings = changed(draft, **splits.changes())
     progress(0.6, "Measuring the cost")
     settings = within_memory(settings)
-    cost = training_cost(settings, facts, measure, should_stop)
-    settings = _within_time(settings, facts, cost, minutes)
+    cost = training_cost(settings, overview, measure, should_stop)
+    settings = _within_time(settings, overview, cost, minutes)
     plan = explain(settings, measure=measure, progress=sub_progress(progress, 0.8, 1.0), should_stop=should_stop)
-    notes = (*_span_notes(facts, folds), *plan.notes)
+    notes = (*_span_notes(overview, folds), *plan.notes)
     refusal = next(iter(plan.problems), None)
     return Proposal(
         settings if refusal is None else None,
         plan,
         notes,
         refusal,
-        facts.months,
-        _sizes(settings, facts, cost, minutes),
+        overview.months,
+        _sizes(settings, overview, cost, minutes),
         tuple(changed(settings, **fold.changes()) for fold in folds),
     )
 
@@ -196,24 +196,24 @@ def explain(
         CancelledError: ``should_stop`` returned True.
     """
     try:
-        facts = source_facts(settings.source, sub_progress(progress, 0.0, 0.7), should_stop)
+        overview = source_overview(settings.source, sub_progress(progress, 0.0, 0.7), should_stop)
     except CancelledError:
         raise
     except EngineError as error:
         problem = _unreadable(error, settings.source, settings)
         return Plan(settings, None, _split_months(settings, set()), _gaps(settings), (), (), None, (), (problem,))
-    observed = {str(month) for month in facts.observed}
-    problems = problems_of(settings, facts)
+    observed = {str(month) for month in overview.observed}
+    problems = problems_of(settings, overview)
     progress(0.7, "Measuring the cost")
-    cost = None if problems else training_cost(settings, facts, measure, should_stop)
+    cost = None if problems else training_cost(settings, overview, measure, should_stop)
     progress(1.0, "")
     return Plan(
         settings,
-        facts,
+        overview,
         _split_months(settings, observed),
         _gaps(settings),
-        facts.months,
-        window_boxes(settings, facts),
+        overview.months,
+        window_boxes(settings, overview),
         cost,
         tuple(_notes(settings, observed, cost)),
         tuple(problems),
@@ -250,9 +250,9 @@ def _unreadable(error: EngineError, source: DemoSource | FileSource, settings: S
     return Problem(f"{error.problem} ({error.where}). {error.remedy[:1].upper()}{error.remedy[1:]}.", tuple(remedies))
 
 
-def _draft(source: DemoSource | FileSource, facts: SourceFacts, size: str) -> SSTSettings:
+def _draft(source: DemoSource | FileSource, overview: SourceOverview, size: str) -> SSTSettings:
     """Settings for the grid of a source, with months that are still to be chosen."""
-    height, width = facts.grid.shape
+    height, width = overview.grid.shape
     preset = SpatioTemporalConfig.preset(size)  # type: ignore[arg-type]  (checked)
     days, *sides = preset.patch
     rows, columns = (max(1, min(side, length)) for side, length in zip(sides, (height, width), strict=True))
@@ -273,18 +273,18 @@ def _fitting(most: int, length: int, side: int) -> int:
     return min(most, length) // side * side
 
 
-def _splits(facts: SourceFacts, gap_days: int) -> tuple[Splits | None, tuple[Splits, ...]]:
+def _splits(overview: SourceOverview, gap_days: int) -> tuple[Splits | None, tuple[Splits, ...]]:
     """The months of every split, and of the folds where there are few months."""
-    observed = facts.observed
+    observed = overview.observed
     folds = rolling(observed, gap_days) if len(observed) in ROLLING else ()
     return (folds[-1] if folds else allocate(observed, gap_days)), folds
 
 
-def _too_little(draft: SSTSettings, facts: SourceFacts) -> Problem:
+def _too_little(draft: SSTSettings, overview: SourceOverview) -> Problem:
     """Too few observed months, or no days."""
-    num = len(facts.observed)
-    if not facts.months:
-        text = f"{facts.name} has no daily fields: a model learns to make months from days"
+    num = len(overview.observed)
+    if not overview.months:
+        text = f"{overview.name} has no daily fields: a model learns to make months from days"
         remedy = Remedy("Train on the demo ocean", on_demo(draft))
         return Problem(text, (remedy,))
     have = "no month with an observation" if not num else "1 observed month" if num == 1 else f"{num} observed months"
@@ -293,7 +293,7 @@ def _too_little(draft: SSTSettings, facts: SourceFacts) -> Problem:
         "them, need ten to twelve. Add files, or reconstruct these months with a model that is trained already"
     )
     remedies = [Remedy("Reconstruct with the model that comes with Harmonia", page="reconstruct")]
-    near = allocate(facts.observed, 0, least_train=1) if num >= 3 else None
+    near = allocate(overview.observed, 0, least_train=1) if num >= 3 else None
     if near is not None:
         label = "Train all the same, without gaps: scores will be too good"
         remedies.append(Remedy(label, changed(draft, gap_days=0, **near.changes())))
@@ -301,16 +301,16 @@ def _too_little(draft: SSTSettings, facts: SourceFacts) -> Problem:
     return Problem(text, tuple(remedies))
 
 
-def _within_time(settings: SSTSettings, facts: SourceFacts, cost: TrainingCost, minutes: float) -> SSTSettings:
+def _within_time(settings: SSTSettings, overview: SourceOverview, cost: TrainingCost, minutes: float) -> SSTSettings:
     """The settings with as many samples an epoch as the data are worth, and the epochs that fit into the minutes."""
-    samples, epochs = _schedule(settings, facts, cost, minutes)
+    samples, epochs = _schedule(settings, overview, cost, minutes)
     return settings.model_copy(update={"samples": samples, "epochs": epochs})
 
 
-def _schedule(settings: SSTSettings, facts: SourceFacts, cost: TrainingCost, minutes: float) -> tuple[int, int]:
+def _schedule(settings: SSTSettings, overview: SourceOverview, cost: TrainingCost, minutes: float) -> tuple[int, int]:
     budget = max(0.0, 60.0 * minutes - cost.seconds_prepare - cost.seconds_score)
     per_step = settings.batch * settings.accumulate
-    worth = 2 * max(1, len(window_boxes(settings, facts))) * len(settings.months_of("train"))
+    worth = 2 * max(1, len(window_boxes(settings, overview))) * len(settings.months_of("train"))
     samples = min(_MOST_SAMPLES, max(_LEAST_SAMPLES, worth))
 
     def epochs(samples: int) -> int:
@@ -322,16 +322,18 @@ def _schedule(settings: SSTSettings, facts: SourceFacts, cost: TrainingCost, min
     return samples, max(1, min(_EPOCHS.stop - 1, epochs(samples)))
 
 
-def _sizes(settings: SSTSettings, facts: SourceFacts, cost: TrainingCost, minutes: float) -> tuple[SizeOffer, ...]:
+def _sizes(
+    settings: SSTSettings, overview: SourceOverview, cost: TrainingCost, minutes: float
+) -> tuple[SizeOffer, ...]:
     """Every size on this source: measured time of the chosen one, scaled by the estimates of the others."""
     here = step_estimate(settings).step_seconds
     offers: list[SizeOffer] = []
     for size in SIZES:
-        model = _draft(settings.source, facts, size).model
+        model = _draft(settings.source, overview, size).model
         other = settings.model_copy(update={"model": model})
         estimate = step_estimate(other)
         ratio = estimate.step_seconds / here
-        _, epochs = _schedule(other, facts, cost.scaled(ratio), minutes)
+        _, epochs = _schedule(other, overview, cost.scaled(ratio), minutes)
         text = f"{estimate.num_parameters / 1e6:.2g} million parameters, {epochs} epochs in {duration(60.0 * minutes)}"
         reason = ""
         if too_much := too_much_memory(other):
@@ -342,11 +344,13 @@ def _sizes(settings: SSTSettings, facts: SourceFacts, cost: TrainingCost, minute
     return tuple(offers)
 
 
-def _span_notes(facts: SourceFacts, folds: tuple[Splits, ...]) -> list[str]:
+def _span_notes(overview: SourceOverview, folds: tuple[Splits, ...]) -> list[str]:
     """What was decided because of how many months there are."""
-    num, notes = len(facts.observed), list[str]()
-    if num < len(facts.months):
-        notes.append(f"{len(facts.months) - num} of {len(facts.months)} months hold no observation and are left out.")
+    num, notes = len(overview.observed), list[str]()
+    if num < len(overview.months):
+        notes.append(
+            f"{len(overview.months) - num} of {len(overview.months)} months hold no observation and are left out."
+        )
     if folds:
         span = span_text((folds[0].test[0], folds[-1].test[1]))
         notes.append(

@@ -16,7 +16,7 @@ from engine.config.sst import SPLITS, DemoSource, SSTSettings
 from engine.errors import EngineError
 from engine.files import home_folder
 from engine.queries.train.cost import month_bytes, prepared_bytes
-from engine.queries.train.observed import SourceFacts
+from engine.queries.train.observed import SourceOverview
 from engine.queries.train.splits import allocate
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class Problem:
     remedies: tuple[Remedy, ...]
 
 
-def problems_of(settings: SSTSettings, facts: SourceFacts) -> list[Problem]:
-    """Everything that a training of ``settings`` would be refused for, as far as its source's facts show."""
-    problem = _no_days(settings, facts)
+def problems_of(settings: SSTSettings, overview: SourceOverview) -> list[Problem]:
+    """Everything that a training of ``settings`` would be refused for, as far as its overview shows."""
+    problem = _no_days(settings, overview)
     if problem is not None:
         return [problem]
     checks = (_months, _samples, _targets, _patches, _basis, _box, _memory, _disk, _devices)
-    return [problem for check in checks for problem in check(settings, facts)]
+    return [problem for check in checks for problem in check(settings, overview)]
 
 
 def changed(settings: SSTSettings, **changes: Any) -> SSTSettings:
@@ -66,15 +66,15 @@ def on_demo(settings: SSTSettings) -> SSTSettings:
     return changed(settings, source=DemoSource(), gap_days=fields["gap_days"].default, held_out_box=None, **spans)
 
 
-def window_boxes(settings: SSTSettings, facts: SourceFacts) -> tuple[tuple[float, float, float, float], ...]:
+def window_boxes(settings: SSTSettings, overview: SourceOverview) -> tuple[tuple[float, float, float, float], ...]:
     """(south, north, west, east), degrees, of the windows that hold sea; east may be beyond 180."""
     try:
-        windows = _windows(settings, facts)
+        windows = _windows(settings, overview)
     except EngineError:  # patch and overlap do not go with the window: a problem of its own
         return ()
     boxes: list[tuple[float, float, float, float]] = []
     for corner in windows.corners:
-        if not windows.cut(facts.land, corner).all():
+        if not windows.cut(overview.land, corner).all():
             grid = windows.coordinates(corner)
             lat = np.clip(grid.lat_bounds, -90.0, 90.0)
             west = (float(grid.lon[0] - grid.lon_step / 2.0) + 180.0) % 360.0 - 180.0
@@ -105,36 +105,36 @@ def too_much_memory(settings: SSTSettings) -> str:
     return f"A step needs {needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free"
 
 
-def _no_days(settings: SSTSettings, facts: SourceFacts) -> Problem | None:
+def _no_days(settings: SSTSettings, overview: SourceOverview) -> Problem | None:
     demo = (Remedy("Train on the demo ocean", on_demo(settings)),)
-    if not facts.months:
-        return Problem(f"{facts.name} has no daily fields: a model learns to make months from days", demo)
-    if not facts.observed:
-        return Problem(f"{facts.name} holds no observation in any month", demo)
-    if facts.land.all():
-        return Problem(f"{facts.name} has no sea: every cell is land", demo)
+    if not overview.months:
+        return Problem(f"{overview.name} has no daily fields: a model learns to make months from days", demo)
+    if not overview.observed:
+        return Problem(f"{overview.name} holds no observation in any month", demo)
+    if overview.land.all():
+        return Problem(f"{overview.name} has no sea: every cell is land", demo)
     return None
 
 
-def _months(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _months(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """Splits outside the file, and splits without an observation."""
-    known, observed = {share.month for share in facts.months}, {str(month) for month in facts.observed}
+    known, observed = {share.month for share in overview.months}, {str(month) for month in overview.observed}
     for name in SPLITS:
         span = getattr(settings, name)
         months = [str(month) for month in months_in(span)]
         if not {span[0], span[1]} <= known:
-            text = f"{_TITLES[name]} {span_text(span)} lies beyond the file's months {span_text(facts.span)}"
+            text = f"{_TITLES[name]} {span_text(span)} lies beyond the file's months {span_text(overview.span)}"
         elif not observed.intersection(months):
             text = f"{_TITLES[name]} {span_text(span)} holds no observation"
         else:
             continue
-        yield Problem(text, (*_other_months(settings, facts), Remedy("Train on the demo ocean", on_demo(settings))))
+        yield Problem(text, (*_other_months(settings, overview), Remedy("Train on the demo ocean", on_demo(settings))))
 
 
-def _other_months(settings: SSTSettings, facts: SourceFacts) -> Iterator[Remedy]:
+def _other_months(settings: SSTSettings, overview: SourceOverview) -> Iterator[Remedy]:
     """The months that would be proposed, with the settings' own gap or, where they are too few, without one."""
     for gap_days, least in ((settings.gap_days, 6), (settings.gap_days, 1), (0, 1)):
-        splits = allocate(facts.observed, gap_days, least_train=max(least, settings.months))
+        splits = allocate(overview.observed, gap_days, least_train=max(least, settings.months))
         if splits is not None:
             label = f"Train on {span_text(splits.train)}, test on {span_text(splits.test)}"
             label += "" if gap_days == settings.gap_days else ", without gaps"
@@ -142,18 +142,18 @@ def _other_months(settings: SSTSettings, facts: SourceFacts) -> Iterator[Remedy]
             return
 
 
-def _samples(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _samples(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """Samples longer than the training."""
-    known = {share.month for share in facts.months}
+    known = {share.month for share in overview.months}
     num = sum(str(month) in known for month in settings.months_of("train"))
     if 0 < num < settings.months:
         text = f"A sample of {settings.months} months does not fit into {num} training months"
         yield Problem(text, (Remedy(f"Samples of {num} months", changed(settings, months=num)),))
 
 
-def _targets(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _targets(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """Without true means, what is learned and scored is the mean of hidden days."""
-    if facts.knows_mean:
+    if overview.knows_mean:
         return
     if not settings.extra_clouds:
         text = "There is nothing to learn from: the true means of the months are not known, and no days are hidden"
@@ -163,10 +163,10 @@ def _targets(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
         yield Problem(text, (Remedy("Withhold 5 % of the cell-months", changed(settings, withheld_fraction=0.05)),))
 
 
-def _patches(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _patches(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """Patches larger than the grid."""
     days, *sides = settings.model.patch
-    shape = facts.grid.shape
+    shape = overview.grid.shape
     if all(side <= length for side, length in zip(sides, shape, strict=True)):
         return
     rows, columns = (min(side, length) for side, length in zip(sides, shape, strict=True))
@@ -181,11 +181,11 @@ def _patches(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
     yield Problem(text, (Remedy(f"Patches of {rows} × {columns} cells", smaller),))
 
 
-def _basis(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _basis(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """More components of the position embedding than the ocean determines."""
     from engine.training.sst.positions import fit_basis
 
-    del facts
+    del overview
     model = settings.model
     if model.encoder != "harmonic" or 2 * model.num_components <= (settings.basis_degree + 1) ** 2:
         return
@@ -205,19 +205,19 @@ def _basis(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
     yield Problem(text, tuple(remedies))
 
 
-def _box(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _box(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """A held-out box that leaves no sea to learn from."""
     from engine.training.sst.samples import in_box
 
     box = settings.held_out_box
-    if box is not None and not (~facts.land & ~in_box(facts.grid, box)).any():
+    if box is not None and not (~overview.land & ~in_box(overview.grid, box)).any():
         text = "The held-out box covers all sea: there is none left to learn from"
         yield Problem(text, (Remedy("Hold no box out", changed(settings, held_out_box=None)),))
 
 
-def _memory(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _memory(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """A step that does not fit into the free memory; on a GPU its own memory counts, which a dry run measures."""
-    del facts
+    del overview
     if _uses_gpu(settings) or not (text := too_much_memory(settings)):
         return
     smaller = within_memory(settings)
@@ -238,15 +238,15 @@ def _tiny(settings: SSTSettings) -> SSTSettings:
     return changed(settings, model=tiny)
 
 
-def _disk(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _disk(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """Prepared months that do not fit on the disk."""
     free = shutil.disk_usage(_existing(home_folder())).free
-    needed = prepared_bytes(settings, facts)
+    needed = prepared_bytes(settings, overview)
     if needed <= _DISK_SHARE * free:
         return
     text = f"The prepared months take {needed / 1e9:.0f} GB; {free / 1e9:.0f} GB of the disk are free"
-    num_fitting = int(_DISK_SHARE * free / month_bytes(facts))
-    observed = facts.observed[-num_fitting:] if num_fitting else []
+    num_fitting = int(_DISK_SHARE * free / month_bytes(overview))
+    observed = overview.observed[-num_fitting:] if num_fitting else []
     splits = allocate(observed, settings.gap_days, max(1, settings.months)) if observed else None
     remedies = [Remedy("Train on the demo ocean", on_demo(settings))]
     if splits is not None:
@@ -260,11 +260,11 @@ def _existing(folder: Any) -> Any:
     return folder if folder.exists() else _existing(folder.parent)
 
 
-def _devices(settings: SSTSettings, facts: SourceFacts) -> Iterator[Problem]:
+def _devices(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
     """GPUs that this machine lacks."""
     import torch
 
-    del facts
+    del overview
     num = torch.cuda.device_count()
     if settings.accelerator == "gpu" and num < settings.devices:
         text = f"This machine has {num} GPUs; {settings.devices} are asked for" if num else "This machine has no GPU"
@@ -294,7 +294,7 @@ def _lighter(settings: SSTSettings) -> SSTSettings | None:
         return None
 
 
-def _windows(settings: SSTSettings, facts: SourceFacts) -> Windows:
+def _windows(settings: SSTSettings, overview: SourceOverview) -> Windows:
     from engine.training.sst.windows import Windows
 
-    return Windows.of(facts.grid, settings.window, settings.overlap, settings.model.patch[1:])
+    return Windows.of(overview.grid, settings.window, settings.overlap, settings.model.patch[1:])

@@ -171,6 +171,10 @@ class TrainModel(SourceModel):
             self.set_training(trained)
             self.param.update(choice=_choice_of(trained) or self.choice, is_awaited=False)
 
+    def set_training_preset(self, name: Any) -> None:
+        """Set how the draft trains to a named way."""
+        self.set_training(forms.with_training(self.training, name))
+
     def take(self, config: RunConfig, title: str = "") -> None:
         """Make a configuration the draft, with its source, where a page can choose it."""
         settings = config.settings
