@@ -44,8 +44,8 @@ def remake(
 ) -> Remade:
     """Make the exported file ``original`` anew as ``out``, and compare all values; of a picture the data, as NetCDF.
 
-    ``source``: where its data lie; by default they are looked for by name (:mod:`engine.queries.known_sources`). ``model``: file, or
-    run, of its model; by default what the file names, also beside it. Paths may lie anywhere.
+    ``source``: where its data lie; by default they are looked for by name (:mod:`engine.queries.known_sources`).
+    ``model``: file, or run, of its model; by default what the file names, also beside it. Paths may lie anywhere.
 
     Raises:
         DataError: the file has no provenance, or a damaged one; its data are not known.
