@@ -42,9 +42,15 @@ def write_region(
         "lat": ("lat", lat, {"units": "degrees_north", "standard_name": "latitude"}),
         "lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"}),
     }
-    packing = {"chunksizes": (1, *shape), "dtype": "int16", "scale_factor": 0.01, "add_offset": 273.15, "_FillValue": np.int16(-32768)}
+    packing = {
+        "chunksizes": (1, *shape),
+        "dtype": "int16",
+        "scale_factor": 0.01,
+        "add_offset": 273.15,
+        "_FillValue": np.int16(-32768),
+    }
     dataset = xr.Dataset(fields, coords, {"title": "Daily SST of a region", "Conventions": "CF-1.7"})
-    dataset.to_netcdf(path, encoding={"sea_surface_temperature": packing | {"zlib": True}})
+    dataset.to_netcdf(path, encoding={"sea_surface_temperature": packing | {"zlib": True, "chunksizes": (1, *shape)}})
     return path
 
 

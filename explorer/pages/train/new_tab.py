@@ -57,6 +57,8 @@ class NewTab:
         self._model = model
         self._stage: Stage | None = None
         self._outlook: Outlook | None = None
+        self._is_abandoned = False
+        """Whether planning was cancelled, or failed."""
         self._planner = Planner(self._take_outlook, self._show_progress, self._show_failure)
         self._refresh = Debouncer(self.show, 30)
         self._replan = Debouncer(self._plan, 300)
@@ -83,8 +85,8 @@ class NewTab:
         self.line = box(self._line, css=_LINE)
         self._views = controls.segments(model.param.main, _VIEWS)
         self._problems = box(css=":host { gap: 6px }")
-        self._facts = html("")
-        self.side: list[Any] = [self._views, self._problems, self._facts]
+        self._details = html("")
+        self.side: list[Any] = [self._views, self._problems, self._details]
         model.param.watch(lambda *_: self._refresh.soon(), _DRAFT)
         model.param.watch(lambda *_: self._replan.soon(), _PLANNED)
         model.param.watch(lambda *_: model.propose(), ["size", "minutes"])
@@ -184,12 +186,12 @@ class NewTab:
         if outlook is not None and self._all_folds.visible:
             self._all_folds.label = f"Launch {len(outlook.folds)} folds"
         if not model.learns:
-            self._facts.object = paragraph(plan_text.NO_COST)
+            self._details.object = paragraph(plan_text.NO_COST)
         elif outlook is None or invalid:
-            self._facts.object = "" if invalid else paragraph(plan_text.PLANNING)
+            self._details.object = "" if invalid or self._is_abandoned else paragraph(plan_text.PLANNING)
             self._line.object = ""
         else:
-            self._facts.object = plan_text.facts(outlook)
+            self._details.object = plan_text.details(outlook)
             spans = [] if outlook.settings is None else plan_text.spans(outlook.settings)
             self._line.object = timeline.timeline(outlook.observed, spans)
         self.cover()
@@ -200,6 +202,8 @@ class NewTab:
         if invalid and not self._model.is_awaited:
             return [html(invalid_html(invalid)), controls.button("Propose settings", on_click=lambda _: self._again())]
         parts: list[Any] = []
+        if self._is_abandoned:
+            parts = [html(paragraph(plan_text.ABANDONED)), controls.button("Plan it", on_click=lambda _: self._plan())]
         for problem in self._standing_problems():
             parts.append(html(paragraphs([(sentence(text.with_labels(problem.text)), True)])))
             parts += [
@@ -217,7 +221,8 @@ class NewTab:
             stage.bar.visible = False
             stage.show_readout([])
             return
-        field, (low, high) = outlook.field, outlook.limits
+        field = outlook.field
+        low, high = outlook.limits
         axes = Axes.of(field["lat"].values, field["lon"].values)
         key = f"plan-{self._model.training.get('source')}-{field.attrs['long_name']}"
         boxes = [] if outlook.plan is None else plan_text.outlines(outlook.plan.windows)
@@ -232,6 +237,7 @@ class NewTab:
     def _plan(self) -> None:
         """Propose the settings of the draft, or explain them where they are valid."""
         model = self._model
+        self._is_abandoned = False
         if model.tab != NEW or not model.learns:
             self._planner.cancel()
             return
@@ -268,9 +274,16 @@ class NewTab:
     def _show_failure(self, error: Exception) -> None:
         if self._stage is not None:
             self._stage.show_failure("The training cannot be planned", error)
+        self.abandon()
 
     def abandon(self) -> None:
-        """Stop planning; the draft stays as it is."""
+        """Stop planning, until it is asked for; the draft stays as it is."""
+        self._planner.cancel()
+        self._is_abandoned = True
+        self.show()
+
+    def leave(self) -> None:
+        """The tab is closed."""
         self._planner.cancel()
 
     # actions

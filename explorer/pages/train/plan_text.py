@@ -13,6 +13,7 @@ from explorer.widgets.text import LabelledValue, number, paragraphs, table
 
 AWAITED = "The settings follow as soon as the source has been looked at."
 PLANNING = "The source is looked at: its months, its observations, and the time of a step on this machine."
+ABANDONED = "The training is not planned."
 NO_COST = "Costs are estimated for SST trainings only."
 _ORDER = ("train", "validation", "test", "climatology")
 
@@ -34,7 +35,7 @@ def size_text(sizes: Sequence[SizeOffer], chosen: str) -> str:
     return paragraphs([(line[:1].upper() + line[1:], caution) for line, caution in lines])
 
 
-def facts(outlook: Outlook) -> str:
+def details(outlook: Outlook) -> str:
     """HTML of what the training will do: its cost, its months, its windows and its notes."""
     plan = outlook.plan
     notes = paragraphs([(note, False) for note in outlook.notes])

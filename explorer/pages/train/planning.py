@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from engine.config.sst import DemoSource, FileSource, SSTSettings
@@ -127,5 +128,7 @@ def _day_of(
         first, last = span or (summary.days[0][:7], summary.days[-1][:7])
         inside = [index for index, day in enumerate(summary.days) if first <= day[:7] <= last]
         if inside:
-            return ocean.day_map(choice, "observed", inside[len(inside) // 2]), summary.limits
+            field = ocean.day_map(choice, "observed", inside[len(inside) // 2])
+            seen = field.values[np.isfinite(field.values)]
+            return field, (float(seen.min()), float(seen.max())) if seen.size else summary.limits
     return None, (0.0, 1.0)

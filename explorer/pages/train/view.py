@@ -102,10 +102,9 @@ class TrainView:
         self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
         model.param.watch(lambda *_: self._cover(), ["main", "task"])
-        model.param.watch(lambda event: session.param.update(source=event.new), "choice")
+        model.param.watch(lambda *_: self._lead(), "choice")
         session.param.watch(lambda event: self._follow(event.new), "source")
-        if model.choice != session.source:
-            session.source = model.choice
+        self._lead()
         model.param.watch(lambda *_: self._again.soon(), _CURVE_OPTIONS)
         REGISTRY.subscribe(lambda _: self._changed())
         session.param.watch(lambda event: event.new == _PAGE and self._changed(), "page")
@@ -124,11 +123,18 @@ class TrainView:
         side = {NEW: self.new_tab.side, RUNS: self.run_tab.side, COMPARE: self.compare_tab.side}[tab]
         fill(self._side, *side)
         self.stage.clear_failure()
+        if tab != NEW:
+            self.new_tab.leave()
         self._cover()
-        if tab == NEW:
-            self.new_tab.open()
         self._mark_stale()
         self._changed()
+        if tab == NEW:  # last, because its progress stands where that of a reading stood
+            self.new_tab.open()
+
+    def _lead(self) -> None:
+        """The source of an address or a configuration becomes the session's."""
+        if self.model.choice != self.session.source:  # param counts an equal one as a change
+            self.session.source = self.model.choice
 
     def _follow(self, choice: SourceChoice) -> None:
         """Draft a training on a source that was chosen elsewhere."""
