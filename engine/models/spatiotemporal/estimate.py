@@ -101,7 +101,8 @@ class _Sizes:
             return float(sum(9 * cells * out * (inward + out) for cells, inward, out in self._convolutions()))
         config, width, channels = self.config, self.config.width, self.config.decoder_width // 2
         days, high, wide = config.patch
-        day = 2 * days * high * wide * width + (4 * config.day_layers + 1) * width**2
+        is_scored = config.architecture != "repository"
+        day = 2 * days * high * wide * width + (4 * config.day_layers + is_scored) * width**2
         month = config.cross_month * (12 * width**2 + 2 * self.months * width)
         layer = (12 + 9 * config.local_mixing) * width**2 + 2 * self.places * width
         reach = (high + 2 * config.overlap) * (wide + 2 * config.overlap)
@@ -151,7 +152,9 @@ class _Sizes:
 
     def _day_numbers(self) -> float:
         days, high, wide = self.config.patch
-        return self.day_tokens * (2 * days * high * wide + (5 + 6 * self.config.day_layers) * self.config.width)
+        # the tokens, and what their scores keep; 'repository' scores the time alone
+        widths = 2 if self.config.architecture == "repository" else 5 + 6 * self.config.day_layers
+        return self.day_tokens * (2 * days * high * wide + widths * self.config.width)
 
     def _cell_numbers(self) -> float:
         channels = self.config.decoder_width // 2
