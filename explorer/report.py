@@ -14,6 +14,8 @@ from PIL import Image
 
 from engine.config.baselines import baseline_title
 from engine.queries.report import RunReport
+from engine.queries.run_exports import config_json
+from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import table
@@ -67,7 +69,7 @@ def report_html(report: RunReport) -> str:
         _section(
             "Configuration",
             "<p>Saved as CONFIG.json, <code>harmonia train CONFIG.json</code> makes this run anew.</p>"
-            f"<details><summary>CONFIG.json</summary><pre>{escape(report.config.to_json().decode())}</pre></details>",
+            f"<details><summary>CONFIG.json</summary><pre>{escape(config_json(report.config).decode())}</pre></details>",
         ),
     ]
     return (
@@ -92,8 +94,10 @@ def _section(heading: str, content: str) -> str:
 
 def _verdict(report: RunReport) -> str:
     if report.verdict is None:
-        return _section("Verdict", "<p>This run has no scores yet.</p>")
-    scored_on = "On the test years" if report.is_tested else "Scored on the validation years so far"
+        none = "This run has no scores yet." if report.record.state in ACTIVE else "This run ended without scores."
+        return _section("Verdict", f"<p>{none}</p>")
+    so_far = " so far" if report.record.state in ACTIVE else ""
+    scored_on = "On the test years" if report.is_tested else f"Scored on the validation years{so_far}"
     heading = "Model and best baseline, mean absolute error"
     return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>" + _section(
         heading, comparison_table(report.verdict)
