@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from playwright.sync_api import Locator, Page, expect
 
+from engine.config.sst import SSTSettings
 from engine.queries import ocean, reconstruct
 from engine.queries.reconstruct import MonthRequest
 from engine.runs import RunStore
@@ -74,7 +75,9 @@ def test_a_file_of_one_region_is_trained_on_reconstructed_and_exported_in_a_few_
         assert address["run"] == run.id
         assert address["src"] == "upload"
         year, month = map(int, address["month"].split("-"))
-        source = ocean.source_choice(run.config.settings.source)
+        settings = run.config.settings
+        assert isinstance(settings, SSTSettings)
+        source = ocean.source_choice(settings.source)
         expected = reconstruct.reconstruct_month(MonthRequest(run.id, source, year, month))
         with xr.open_dataset(exported) as dataset:
             values = dataset["sst"].values.squeeze()
