@@ -1,8 +1,7 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
 ``harmonia serve | train CONFIG.json | train --source PATH | train --continue ID | runs [--json] | cancel ID |
-resume ID | scores SOURCE | report ID OUT.html |
-reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the server are imported only by the subcommands that need
+resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the server are imported only by the subcommands that need
 them.
 """
 
@@ -118,9 +117,15 @@ def _parser() -> argparse.ArgumentParser:
     for end in ("first", "last"):
         add(f"--{end}", type=_month, metavar="YYYY-MM", help=f"{end} month; default: the {end} of SOURCE")
     add = command(remake, "Make an exported file anew from what it says of itself, and compare all values.")
-    add("file", type=Path, metavar="FILE", help="a .nc, .zarr, .csv, .npz, .safetensors or .png file that was exported")
+    add(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a .nc, .zarr, .csv, .npz, .safetensors, .png or .gif file that was exported",
+    )
     add("out", type=Path, metavar="OUT", help="output file, with the ending of FILE")
-    add("--source", metavar="PATH", help="where the data behind FILE lie now, when they have moved")
+    add("--source", metavar="PATH", help="where the data behind FILE lie; default: looked for by their name")
+    add("--model", metavar="MODEL", help="a run's id, a run's folder or a model file; default: what FILE names")
     return parser
 
 
@@ -150,7 +155,10 @@ def train(arguments: argparse.Namespace) -> int:
 def _config(arguments: argparse.Namespace, store: RunStore) -> RunConfig:
     """The configuration of ``harmonia train``: from a file, proposed for a source, or that of an earlier run."""
     if arguments.config is not None:
-        return RunConfig.read(arguments.config)
+        from engine.queries.known_sources import with_known_sources
+
+        read = RunConfig.read(arguments.config).model_dump(mode="json")
+        return RunConfig.checked(with_known_sources(read, arguments.config), str(arguments.config))
     from engine.queries.train.command import continued_config, proposed_config
 
     if arguments.earlier is not None:
@@ -243,7 +251,7 @@ def remake(arguments: argparse.Namespace) -> int:
     """Make an exported file anew; exit code 1 where a value differs."""
     from engine.queries.remake import remake as make_anew
 
-    remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step)
+    remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step, model=arguments.model)
     for difference in remade.differences:
         print(difference, file=sys.stderr)
     equal = "all values are equal" if remade.is_compared else "the data of the picture"

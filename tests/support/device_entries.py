@@ -271,6 +271,10 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
     # float64: the gradients of biases before a BatchNorm or a softmax are rounding noise
     "reconstruction, documented": (lambda on: _reconstruction(on, "documented", dtype=torch.float64), ()),
     "reconstruction, repository": (lambda on: _reconstruction(on, "repository", dtype=torch.float64), ()),
+    "reconstruction, unet": (
+        lambda on: _reconstruction(on, "unet", dtype=torch.float64, patch=(1, 1, 1)),
+        ("UNetModel", "build_model"),
+    ),
     "reconstruction, table": (lambda on: _reconstruction(on, "tiny", encoder="table"), ()),
     "geographic expert": (_expert, ()),
 }
@@ -301,6 +305,7 @@ EXEMPT: dict[str, str] = {
     "even_centres": "made of a number, on the CPU",
     "hierarchy_centres": "made of a number, on the CPU",
     "PRESETS": "settings",
+    "ReconstructionModel": "a type",
     "ResourceEstimate": "numbers",
     "SpatioTemporalConfig": "settings",
     "count_parameters": "a number",
