@@ -1,8 +1,8 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
 ``harmonia serve | train CONFIG.json | train --source PATH | train --continue ID | runs [--json] | cancel ID |
-resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the server are imported only by the subcommands that need
-them.
+resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the
+server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
