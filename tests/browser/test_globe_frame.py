@@ -191,7 +191,7 @@ def test_labels_of_the_globe_lie_at_its_edge_and_not_on_each_other(opened: Open,
           .filter((mark) => !mark.hidden).map((mark) => { const {x, y, width, height} = mark.getBoundingClientRect()
             return [x, y, x + width, y + height] })"""
     )
-    for index, one in enumerate(boxes):
+    for index, box in enumerate(boxes):
         for other in boxes[:index]:
-            apart = one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
-            assert apart, (one, other)
+            apart = box[0] >= other[2] or other[0] >= box[2] or box[1] >= other[3] or other[1] >= box[3]
+            assert apart, (box, other)

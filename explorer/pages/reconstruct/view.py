@@ -30,7 +30,7 @@ from explorer.widgets.days import DayBar
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import html, paragraphs
 
-_MAPS = ["kind", "panes", "left", "right", "day"]
+_MAPS = ["kind", "panes", "left", "right", "third", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
 :host > * { min-width: 0; min-height: 0 }
@@ -346,11 +346,21 @@ class ReconstructView:
             self.session.say("info", text.NOTHING_TO_EXPORT)
             return
         stage = self.maps.stage
-        model, bar = self.model, stage.bar
+        model = self.model
         title = f"{'Training' if model.film else text.month(model.iso)} — Harmonia"
-        name = f"{'training' if model.film else model.iso[:7]}-{model.kind}.png"
+        name = f"{'training' if model.film else model.iso[:7]}-{'-'.join(model.shown)}.png"
         origin = self._picture_origin()
-        stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions, origin=origin)
+        bar = self.maps.legends[0]
+        stage.globe.save_png(
+            name,
+            title,
+            bar.label,
+            bar.units,
+            self.maps.captions,
+            origin=origin,
+            colours=self.maps.colours_note,
+            bars=self.maps.bars,
+        )
 
     def _picture_origin(self) -> Provenance | None:
         """The provenance of what is on screen: a snapshot of a training, or the month."""
