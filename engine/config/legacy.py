@@ -24,6 +24,9 @@ _KEYS = {
 }
 """Keys of JSON objects. No old key has another meaning today, so keys are renamed at every level."""
 
+_PRESETS = {"published": "base"}
+"""Presets of a model: ``published`` was never the published model, which ``documented`` and ``repository`` are."""
+
 _SPLIT_YEARS = {
     "climatology": (2001, 2002),
     "train": (2003, 2004),
@@ -47,14 +50,36 @@ def current_key(name: str) -> str:
     return outer + dot + _KEYS.get(last, last)
 
 
+def current_preset(name: str) -> str:
+    """The name of today of a preset."""
+    return _PRESETS.get(name, name)
+
+
 def current_keys(values: Any) -> Any:
-    """Plain JSON values with the keys of today. An old key beside its new one is left, to be refused as unknown."""
+    """Plain JSON values with the keys of today. An old key beside its new one is left, to be refused as unknown.
+
+    The presets that a sweep chooses among, under ``preset``, get their names of today.
+    """
     if isinstance(values, dict):
         items = _month_splits(cast("dict[str, Any]", values))
-        return {key if current_key(key) in items else current_key(key): current_keys(items[key]) for key in items}
+        current = {key if current_key(key) in items else current_key(key): current_keys(items[key]) for key in items}
+        if "preset" in current:
+            current["preset"] = _current_presets(current["preset"])
+        return current
     if isinstance(values, list):
         return [current_keys(value) for value in cast("list[Any]", values)]
     return values
+
+
+def _current_presets(value: Any) -> Any:
+    """A preset's name, or the ``values`` of a dimension of a sweep, with the names of today."""
+    if isinstance(value, str):
+        return current_preset(value)
+    if isinstance(value, dict):
+        dimension = cast("dict[str, Any]", value)
+        if isinstance(names := dimension.get("values"), list):
+            return dimension | {"values": [_current_presets(name) for name in cast("list[Any]", names)]}
+    return cast(Any, value)
 
 
 def _month_splits(values: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +137,13 @@ def current_trials(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def current_study(journal: str) -> str:
-    """The journal of a sweep's study (Optuna's, JSON lines) with the parameters' names of today."""
-    return re.sub(r'("param_name": ?")([^"]+)', lambda match: match[1] + current_key(match[2]), journal)
+    """The journal of a sweep's study (Optuna's, JSON lines) with the names of today of parameters and presets."""
+    journal = re.sub(r'("param_name": ?")([^"]+)', lambda match: match[1] + current_key(match[2]), journal)
+    names = re.compile(rf"\b({'|'.join(_PRESETS)})\b")
+    return "".join(
+        names.sub(lambda match: current_preset(match[0]), line) if re.search(r'"param_name": ?"preset"', line) else line
+        for line in journal.splitlines(keepends=True)
+    )
 
 
 def existing_file(path: Path) -> Path:

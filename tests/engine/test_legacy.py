@@ -219,6 +219,14 @@ def test_a_sweep_is_read_with_todays_names(store):
     assert '"param_name":"average"' not in journal
 
 
+def test_the_journal_of_a_sweep_over_presets_names_those_of_today():
+    choices = '"distribution":"{\\"attributes\\": {\\"choices\\": [\\"\\\\\\"published\\\\\\"\\"]}}"'
+    journal = f'{{"param_name":"preset",{choices}}}\n{{"param_name":"published","user":"published"}}\n'
+    preset, other = current_study(journal).splitlines()
+    assert json.loads(json.loads(json.loads(preset)["distribution"])["attributes"]["choices"][0]) == "base"
+    assert json.loads(other)["user"] == "published"
+
+
 def test_deleted_runs_of_before_can_be_restored_and_deleted_for_good(store):
     assert list(store.deleted()) == [DELETED]
     assert store.restore(DELETED).state == "done"
@@ -241,6 +249,10 @@ def test_old_names_of_paths_and_dimensions():
     assert current_key("trial.average") == "trial.ema_decay"
     assert current_key("model.width") == "model.width"
     assert current_keys([{"a": {"average": 1}}]) == [{"a": {"ema_decay": 1}}]
+    space = {"preset": {"kind": "choices", "values": ["tiny", "published"]}}
+    assert current_keys({"space": space}) == {"space": {"preset": {"kind": "choices", "values": ["tiny", "base"]}}}
+    assert current_keys({"chosen": {"preset": "published"}}) == {"chosen": {"preset": "base"}}
+    assert current_keys({"preset": {"kind": "range", "low": 1}}) == {"preset": {"kind": "range", "low": 1}}
     content = {"fields": ["average"], "importance": {"average": 1.0}, "trials": [{"chosen": {"average": 0.9}}]}
     assert current_trials(content) == {
         "fields": ["ema_decay"],

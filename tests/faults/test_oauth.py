@@ -24,10 +24,10 @@ class Provider(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         where = urlsplit(self.path)
         if where.path == "/authorize":
-            asked = {name: values[0] for name, values in parse_qs(where.query).items()}
+            query = {name: values[0] for name, values in parse_qs(where.query).items()}
             self.send_response(302)
             self.send_header(
-                "Location", f"{asked['redirect_uri']}?{urlencode({'code': CODE, 'state': asked['state']})}"
+                "Location", f"{query['redirect_uri']}?{urlencode({'code': CODE, 'state': query['state']})}"
             )
             self.end_headers()
         elif self.headers["Authorization"] == f"Bearer {TOKEN}":

@@ -33,6 +33,10 @@ WORKING = "Computing …"
 OPENING = "Opening the model and the source"
 COMPUTING = "Reconstructing the month"
 CANCELLED = "The computation was cancelled."
+SCORING = "Scoring the month"
+NOT_SCORED = "The month is not scored: that was cancelled."
+CHANGED = "The map changed meanwhile. Export the picture again."
+FILING = "Writing the file"
 NOT_COMPUTED = "There is no result: the month could not be reconstructed."
 NOT_USABLE = "There is no result: the model or its source could not be opened."
 UNDECIDED = "There is no result yet: choose on the left how the model is to use this source."
@@ -114,11 +118,12 @@ def verdict(now: ModelScores, iso: str, region: str) -> str:
     return verdict_html(now.verdict, f"{month(iso)}, {_cells(now, region)}")
 
 
-def detail(year: ModelScores | None) -> str:
-    """HTML of the verdict on all months of the year that are computed."""
+def detail(year: ModelScores | None, num_months: int) -> str:
+    """HTML of the verdict on all months of the year that are computed, of ``num_months``."""
     if year is None or year.num_months < 2:
         return "<p>Months differ; the rest of the year follows.</p>"
-    return f"<p>The {year.num_months} months of this year computed so far:</p>{verdict_line(year.verdict)}"
+    so_far = " computed so far" if year.num_months < num_months else ""
+    return f"<p>The {year.num_months} months of this year{so_far}:</p>{verdict_line(year.verdict)}"
 
 
 def _kelvin(error: float) -> str:
@@ -264,7 +269,7 @@ FIGURE_TEXT = {
     "observations": "Error by number of observations of a cell: median, central 50 % and 80 %.",
     "latitude": "Mean error by latitude.",
     "coast": "Mean error by distance to the coast.",
-    "month": "Mean error by month of the year, for the months computed so far.",
+    "month": "Mean error by month of the year, for the computed months.",
     "histogram": "Fraction of the area by error.",
     "reliability": "Observed against nominal coverage of the predicted intervals; the dashed line is perfect.",
 }
@@ -293,9 +298,10 @@ NO_FILM = "This model has no snapshots of its training. Train a model to watch i
 def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
     """HTML of the state of a training."""
     state = "The training runs" if is_live and snapshot.epoch == last else "The training"
+    so_far = " so far" if is_live else ""
     line = "" if snapshot.verdict is None else verdict_line(snapshot.verdict)
     return (
-        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last} so far.</p>{line}"
+        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last}{so_far}.</p>{line}"
         "<p>The first month of the validation years, where both have a value.</p>"
     )
 
