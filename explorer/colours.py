@@ -64,5 +64,8 @@ def colours_of(text: str) -> dict[str, ColourChoice]:
         if not is_known or any(rest) or (not dots and ends not in ("", VIEW)):
             raise ValueError(f"{entry[:30]} is no colour scale")
         numbers = (float(low), float(high)) if dots else (0.0, 1.0)
-        colours[name] = ColourChoice(TYPED if dots else ends or ALL, *numbers, palette, turned == "r")
+        choice = ColourChoice(TYPED if dots else ends or ALL, *numbers, palette, turned == "r")
+        if not choice.as_text():
+            raise ValueError(f"nothing is chosen for {name}")
+        colours[name] = choice
     return colours

@@ -17,7 +17,7 @@ from explorer.widgets import controls
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
-from explorer.widgets.legend import Legend, LegendControl, Scale
+from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.readout import HoverReadout
 from explorer.widgets.text import html, progress, readout_html, sentence
 
@@ -62,7 +62,7 @@ class Stage:
             css_classes=["flat", "drawing"],
             **common,
         )
-        self.bar = Legend(group=group, margin=0, width=200, height=52, visible=False)
+        self.bar = ScaleControl(group=group, margin=0, width=200, height=52, visible=False)
         self.colours = LegendControl(model, self.bar, session.say, self._recolour)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()

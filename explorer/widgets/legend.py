@@ -30,10 +30,11 @@ class Chosen(TypedDict):
     serial: Serial
 
 
-class Legend(ColorScale):
+class ScaleControl(ColorScale):
     """A colour scale that opens a control of its range, its palette and their direction.
 
-    Two illegal ends are refused in words, in the browser and again here. ``choice`` is set by the browser.
+    Illegal ends are refused in words, in the browser and again here. (The class has another name than "Legend", because
+    the theme of panel-material-ui takes every model whose name ends so for Bokeh's.)
     """
 
     pane = param.String(default="", doc="the pane whose value is marked; empty = the one under the pointer")
@@ -73,7 +74,7 @@ class LegendControl:
     """
 
     def __init__(
-        self, model: Any, legend: Legend, say: Callable[[str, str], None], put: Callable[[dict[str, Any]], None]
+        self, model: Any, legend: ScaleControl, say: Callable[[str, str], None], put: Callable[[dict[str, Any]], object]
     ) -> None:
         self.legend = legend
         self.scale: Scale | None = None

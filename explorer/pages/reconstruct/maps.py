@@ -34,7 +34,7 @@ from explorer.session import Session
 from explorer.stage import Stage
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Axes, Globe, pack_field, pack_mask
-from explorer.widgets.legend import Legend, LegendControl, Scale
+from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 
@@ -48,6 +48,8 @@ class Layout:
     grid: str
     maps: tuple[str, ...]
     legends: tuple[str, ...]
+    marks: str = "1 / 1 / 2 / -1"
+    """The cells that hold the explanation of the marks in their lower corner."""
 
 
 _MAP, _BAR = "minmax(0, 1fr)", "auto"
@@ -64,6 +66,7 @@ _LAYOUTS = {
         f"{_TWO_ROWS} / repeat(2, {_MAP})",
         ("1 / 1", "1 / 2", "3 / 1", "3 / 2"),
         ("2 / 1", "2 / 2", "4 / 1", "4 / 2"),
+        "3 / 1 / 4 / -1",
     ),
 }
 _PANE_LEGEND = ":host { place-self: start center; padding: 4px 12px 0; box-sizing: border-box; z-index: 3 }"
@@ -104,7 +107,7 @@ class Maps:
         self.source: SourceChoice | None = None
         """The open source, in whose region the pin stays; None until it is open, then the pin is moved into it."""
         self._marks = ""
-        self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1 / -1 / -1"})
+        self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1"})
         self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
         self.stage.colours.put = self._recolour
@@ -192,7 +195,7 @@ class Maps:
         return len({scale.quantity for scale in self._scales}) <= 1
 
     @property
-    def legends(self) -> list[Legend]:
+    def legends(self) -> list[ScaleControl]:
         """The legends on screen, from pane to pane."""
         return [self.stage.bar] if self.is_shared else [self._control(at).legend for at in range(len(self._scales))]
 
@@ -262,7 +265,7 @@ class Maps:
     def _control(self, at: int) -> LegendControl:
         """The legend of a pane, created when first needed."""
         while len(self._controls) <= at:
-            legend = Legend(
+            legend = ScaleControl(
                 group=self.stage.globe.group, pane=str(len(self._controls)), margin=0, width=200, height=60,
                 visible=False, stylesheets=[VEIL, _PANE_LEGEND],
             )  # fmt: skip
@@ -282,6 +285,8 @@ class Maps:
             hidden = {"display": "" if index < num_maps else "none"} if index else {}
             globe.styles = {**globe.styles, **place, **hidden}
             caption.styles = {**caption.styles, **place, **hidden}
+        is_one_row = num_maps <= 2
+        self._legend.styles = {"grid-area": "1 / 1 / 2 / -1" if is_one_row else cells.marks}
         for index in range(0 if self.is_shared else num_panes):
             legend = self._control(index).legend
             legend.styles = {**legend.styles, "grid-area": cells.legends[index]}
