@@ -32,6 +32,18 @@ class DemoSource(Checked):
         return self.first_year + self.years - 1
 
 
+class RegridSettings(Checked):
+    """The regular grid to which a source is regridded, and how."""
+
+    step_deg: float = Field(ge=0.01, le=30.0, description="cell size in degrees; divides 180")
+    method: Literal["conservative", "bucket", "bilinear"] = Field(
+        description="'conservative', by area, for grids of latitudes and longitudes; 'bucket', the mean of the values "
+        "in a cell, or 'bilinear' for curvilinear grids and swaths"
+    )
+
+    _step = field_validator("step_deg")(whole_rows)
+
+
 class FileSource(Checked):
     """Files of daily sea-surface temperature."""
 
@@ -68,6 +80,10 @@ class FileSource(Checked):
         default=None,
         description="what exact zeros are: 'values', as in icy lakes in °C, or 'missing'; empty: missing where there "
         "are far more of them than of any value nearby",
+    )
+
+    regrid: RegridSettings | None = Field(
+        default=None, description="another grid; curvilinear grids and swaths need one; empty: the files' own"
     )
 
     @field_validator("quality", mode="before")
@@ -126,6 +142,9 @@ class SSTSettings(Checked):
         description="loss function; 'gaussian' needs a model with uncertainty; "
         "with l1 and l2 an uncertainty is trained on the remaining errors",
     )
+    loss_weights: Literal["area", "equal"] = Field(
+        default="area", description="weight of a cell in the loss and in the choice of windows: its area, or all equal"
+    )
     extra_clouds: float = Field(
         default=0.1, ge=0.0, le=0.9, description="fraction of observations hidden by additional clouds"
     )
@@ -133,12 +152,22 @@ class SSTSettings(Checked):
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="weight decay of AdamW")
+    beta2: float = Field(default=0.99, ge=0.0, lt=1.0, description="decay of AdamW's mean of squared gradients")
     schedule: Literal["cosine", "plateau"] = Field(
         default="cosine", description="learning-rate schedule: cosine to zero, or halved on a plateau"
     )
     warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="warm-up, fraction of all steps")
     plateau_patience: int = Field(default=5, ge=1, description="epochs until the rate is halved on a plateau")
-    clip_norm: float = Field(default=1.0, gt=0.0, description="maximum norm of the gradient")
+    min_learning_rate: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        description="least rate of the schedule 'plateau'; above 0, training stops early only when it is reached",
+    )
+    min_improvement: float = Field(
+        default=0.0, ge=0.0, le=10.0, description="decrease of the validation error, K, that counts as an improvement"
+    )
+    clip_norm: float = Field(default=1.0, ge=0.0, description="maximum norm of the gradient; 0: no clipping")
     ema_decay: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="decay of the moving average (EMA) of the weights; 0: no averaging"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ChoiceError
@@ -29,6 +29,7 @@ CHOICES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(colours=st.dictionaries(st.sampled_from(["temperature", "error", "spread_log"]), CHOICES))
 def test_an_address_holds_every_choice(colours: dict[str, ColourChoice]) -> None:
     text = colours_text(colours)
@@ -57,7 +58,7 @@ def test_an_address_holds_every_choice(colours: dict[str, ColourChoice]) -> None
         "error:all",
         ",",
         "e" * 40 + ":view",
-    ],  # fmt: skip
+    ],
 )
 def test_an_illegal_address_is_reported(text: str) -> None:
     model = PageModel({"colours": text})

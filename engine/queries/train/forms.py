@@ -20,7 +20,9 @@ from pydantic.fields import FieldInfo
 from engine.config.model import PRESETS, Preset, SpatioTemporalConfig
 from engine.config.run_config import RunConfig, Settings, is_model
 from engine.config.sst import SPLITS
+from engine.config.training_presets import TRAINING_PRESETS, TrainingPreset, training_preset
 from engine.errors import ConfigError
+from engine.provenance import without_folders
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
 Values = dict[str, Any]
@@ -90,6 +92,16 @@ def with_preset(values: Values, preset: Preset) -> Values:
 def preset_of(values: Values) -> Preset | None:
     """The preset equal to the model of ``values``, None when it was changed."""
     return next((name for name in PRESETS if with_preset({}, name)["model"] == values.get("model")), None)
+
+
+def with_training(values: Values, name: TrainingPreset) -> Values:
+    """``values`` trained as a preset says; of a source whose truth is not known, its clouds stay as they are."""
+    return {**copy.deepcopy(values), **training_preset(name, is_truth_known=value_of(values, "source.kind") == "demo")}
+
+
+def training_of(values: Values) -> TrainingPreset | None:
+    """The training preset of ``values``, None when a setting of it was changed."""
+    return next((name for name in TRAINING_PRESETS if with_training(values, name) == values), None)
 
 
 def checked_config(values: Values, seed: int = 0) -> RunConfig:
@@ -168,7 +180,7 @@ def _text(value: Any) -> str:
 
 def config_snippet(config: RunConfig) -> str:
     """Python code that trains a run of this configuration in an empty folder."""
-    text = json.dumps(config.model_dump(mode="json"), indent=4, ensure_ascii=False)
+    text = json.dumps(without_folders(config.model_dump(mode="json")), indent=4, ensure_ascii=False)
     return (
         "import json\n"
         "from pathlib import Path\n\n"

@@ -223,6 +223,10 @@ _LABELS = {
     "batch": "Batch size",
     "accumulate": "Gradient accumulation, batches",
     "warmup": "Warm-up, fraction of steps",
+    "beta2": "AdamW β₂",
+    "min_learning_rate": "Minimum learning rate",
+    "min_improvement": "Minimum improvement, K",
+    "loss_weights": "Loss weights",
     "plateau_patience": "Plateau patience, epochs",
     "clip_norm": "Gradient clip norm",
     "ema_decay": "Weight averaging (EMA)",
@@ -288,6 +292,9 @@ def _names() -> re.Pattern[str]:
     last = {field.name.rpartition(".")[2] for task in TASKS for field in forms.form_fields(task)}
     return re.compile(rf"\b(?:[a-z]+\.)*({'|'.join(sorted(name for name in last if '_' in name))})\b")
 
+
+TRAININGS = {"own": "our way", "published": "as published", "likelihood": "Gaussian likelihood"}
+"""Training presets as the form names them."""
 
 READING = "The selected runs are being read"
 CANCELLED = "Reading was cancelled. Choose the run again to read it."
