@@ -81,11 +81,11 @@ class Stand:
 
     def __init__(self) -> None:
         self.model = PageModel({})
-        self.said: list[str] = []
+        self.refusals: list[str] = []
         self.drawn: list[dict[str, Any]] = []
         self.legend = ScaleControl()
         self.control = LegendControl(
-            self.model, self.legend, lambda _, sentence: self.said.append(sentence), self.drawn.append
+            self.model, self.legend, lambda _, sentence: self.refusals.append(sentence), self.drawn.append
         )
 
     def choose(self, **changes: Any) -> None:
@@ -121,8 +121,8 @@ def test_what_cannot_be_is_refused() -> None:
     stand.control.show(TEMPERATURE)
     stand.choose(range=TYPED, low=20.0, high=10.0)
     stand.choose(range=TYPED, low=None, high=10.0)
-    assert len(stand.said) == 2
-    assert all("the lower one first" in sentence for sentence in stand.said)
+    assert len(stand.refusals) == 2
+    assert all("the lower one first" in sentence for sentence in stand.refusals)
     stand.choose(palette="balance")  # diverging, for a sequential quantity
     assert stand.model.colours == {}
     stand.model.colours = {"error": ColourChoice(palette="thermal")}  # of an address

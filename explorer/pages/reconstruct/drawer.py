@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.queries.reconstruct import PRETRAINED, REGIONS
 from explorer.pages.reconstruct import text
-from explorer.pages.reconstruct.model import BRUSHES_KM, FOUR, ONE, ROW, SIDES, SWIPE, ReconstructModel
+from explorer.pages.reconstruct.model import BRUSHES_KM, FOUR, ROW, SIDES, SINGLE, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
@@ -34,7 +34,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
             FOUR,
             lambda: [controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered"])],
         ),
-        *(controls.only_if(model.param.panes, panes, partial(_layers, model, panes)) for panes in (ONE, SWIPE, ROW)),
+        *(controls.only_if(model.param.panes, panes, partial(_layers, model, panes)) for panes in (SINGLE, SWIPE, ROW)),
         controls.group(
             model,
             ["left", "right", "third", "panes", "kind"],

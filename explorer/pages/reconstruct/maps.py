@@ -22,8 +22,8 @@ from explorer.pages.reconstruct.model import (
     DIFFERENCE,
     ERROR,
     FOUR,
-    ONE,
     ROW,
+    SINGLE,
     SPREAD,
     SWIPE,
     TEMPERATURE,
@@ -55,7 +55,7 @@ class Layout:
 _MAP, _BAR = "minmax(0, 1fr)", "auto"
 _TWO_ROWS = f"{_MAP} {_BAR} {_MAP} {_BAR}"
 _LAYOUTS = {
-    ONE: Layout(f"{_MAP} {_BAR} / {_MAP}", ("1 / 1",), ("2 / 1",)),
+    SINGLE: Layout(f"{_MAP} {_BAR} / {_MAP}", ("1 / 1",), ("2 / 1",)),
     SWIPE: Layout(f"{_MAP} {_BAR} / repeat(2, {_MAP})", ("1 / 1 / 2 / 3",), ("2 / 1", "2 / 2")),
     ROW: Layout(
         f"{_MAP} {_BAR} / repeat(3, {_MAP})",
@@ -248,7 +248,7 @@ class Maps:
         else:
             drawn = [self._control(at).show(scale) for at, scale in enumerate(self._scales)]
         ends = zip(self._scales, drawn, strict=True)
-        scales = {str(at): [one["vmax"] - one["vmin"], scale.units] for at, (scale, one) in enumerate(ends)}
+        scales = {str(at): [colours["vmax"] - colours["vmin"], scale.units] for at, (scale, colours) in enumerate(ends)}
         self.stage.hover.scales = {} if self.is_shared else scales
         no_second = {"vmin_b": 0.0, "vmax_b": 1.0, "colormap_b": b""}
         if self.model.panes == SWIPE:

@@ -13,12 +13,12 @@ from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
 TEMPERATURE, DIFFERENCE, ERROR, SPREAD = "temperature", "difference", "error", "spread"
-ONE, SWIPE, ROW, FOUR = "one", "swipe", "row", "four"
+SINGLE, SWIPE, ROW, FOUR = "one", "swipe", "row", "four"
 PANELS = ("scores", "place", "failures", "training")
 FIGURES = ("observations", "latitude", "coast", "month", "spectrum", "histogram", "reliability")
 BRUSHES_KM = (150, 300, 600, 1200)
 ALL_LAYERS = tuple(name for names in LAYER_KINDS.values() for name in names)
-SIDES = {ONE: ("left",), SWIPE: ("left", "right"), ROW: ("left", "right", "third"), FOUR: ("left", "right", "third")}
+SIDES = {SINGLE: ("left",), SWIPE: ("left", "right"), ROW: ("left", "right", "third"), FOUR: ("left", "right", "third")}
 """The parameters with the layers of the panes; four panes show the layers of the kind instead."""
 _FIRST_MONTH = "2001-01-01"
 REQUEST = ("run", "choice", "month", "resample", "hidden_percent", "clouds")
@@ -55,7 +55,9 @@ class ReconstructModel(SourceModel):
     hidden_percent = param.Integer(default=0, bounds=(0, 60), doc="withheld fraction of the cell-months, %")
     kind = param.Selector(default=TEMPERATURE, objects=list(LAYER_KINDS), doc="quantity of the four maps")
     panes = param.Selector(
-        default=SWIPE, objects=[ONE, SWIPE, ROW, FOUR], doc="a map, two under a divider, three in a row, all of a kind"
+        default=SWIPE,
+        objects=[SINGLE, SWIPE, ROW, FOUR],
+        doc="one map, two under a divider, three in a row, a kind",
     )
     left = param.Selector(default="observed", objects=list(ALL_LAYERS))
     right = param.Selector(default="reconstruction", objects=list(ALL_LAYERS))

@@ -16,7 +16,7 @@ from explorer.widgets.text import Sentence, colour_key, number
 from explorer.widgets.verdict import verdict_html, verdict_line
 
 KINDS = {"Temperature": "temperature", "Difference": "difference", "Error": "error", "Uncertainty": "spread"}
-PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "All": "four"}
+PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "Grid": "four"}
 SIDE_NAMES = {
     "one": ("Map",),
     "swipe": ("Left of the divider", "Right of the divider"),
