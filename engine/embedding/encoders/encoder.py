@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -25,8 +24,7 @@ class Parameter:
 
     def check(self, name: str, value: object, where: str) -> None:
         """Raise :class:`ChoiceError` for a value of another type or beyond the range."""
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        number = float(value) if is_number else math.nan
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
         if not self.low <= number <= self.high or (self.is_whole and number != int(number)):
             wanted = "a whole number" if self.is_whole else "a number"
             raise ChoiceError(f"{name} is {value!r}", where, f"choose {wanted} from {self.low:g} to {self.high:g}")
@@ -54,7 +52,7 @@ class Encoder:
     function: Callable[..., Tensor]
     width: Callable[[Mapping[str, Any]], int] | None
     is_periodic: bool
-    parameters: Mapping[str, Parameter] = MappingProxyType({})
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     others: tuple[str, ...] = ()
     problem: Callable[[Mapping[str, Any]], str] = lambda _: ""
 
