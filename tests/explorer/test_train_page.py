@@ -75,6 +75,23 @@ def test_any_address_opens_a_page_whose_own_address_opens_it_again(query: dict[s
     assert not again.notes
 
 
+@pytest.mark.parametrize(
+    ("preset", "training", "loss"),
+    [("documented", "published", "l1"), ("repository", "published", "l1"), ("unet", "likelihood", "gaussian")],
+)
+def test_a_published_model_and_the_unet_are_chosen_in_two_choices_of_the_form(preset, training, loss):
+    for task in ("sst", "sweep"):
+        model = TrainModel({"task": task})
+        fields.change(model, "preset", preset)
+        fields.change(model, "training", training)
+        chosen = {row["name"]: row["text"] for row in fields.form_rows(model)}
+        assert (chosen["preset"], chosen["training"]) == (preset, training)
+        drafted = model.checked().settings
+        trained = drafted if task == "sst" else drafted.trial
+        assert (trained.model.architecture, trained.loss) == (preset, loss)
+    assert ("U-Net" in " ".join(text.plan(model.checked()))) == (preset == "unet")
+
+
 def test_a_draft_travels_in_the_address_even_when_it_is_wrong() -> None:
     model = TrainModel({"face": NEW, "task": "sst"})
     fields.change(model, "model.width", "7")
