@@ -29,7 +29,8 @@ from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
-from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+from explorer.widgets.globe import Axes, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import html, paragraph, paragraphs, section, sentence
 
 BODY = """
@@ -226,10 +227,9 @@ class NewTab:
         axes = Axes.of(field["lat"].values, field["lon"].values)
         key = f"plan-{self._model.training.get('source')}-{field.attrs['long_name']}"
         boxes = [] if outlook.plan is None else plan_text.outlines(outlook.plan.windows)
-        colours = colormap_bytes("thermal")
+        scale = Scale("plan", "thermal", low, high, field.attrs["long_name"], field.attrs["units"])
         packed = pack_field(field.values, axes, key)
-        stage.globe.param.update(field=packed, field_b=b"", vmin=low, vmax=high, colormap=colours, outlines=boxes)
-        stage.scale(colours, low, high, field.attrs["long_name"], field.attrs["units"])
+        stage.globe.param.update(field=packed, field_b=b"", outlines=boxes, **stage.scale(scale))
         stage.show_readout(plan_text.readout(outlook))
 
     # planning
