@@ -49,6 +49,12 @@ def numbers(values: Tensor) -> list[Any]:
     return cast(Any, values).tolist()
 
 
+def cholesky(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower Cholesky factors of (..., n, n), and where each failed, 0 where it did not."""
+    factor, failed_at = _torch().linalg.cholesky_ex(matrices)
+    return factor, failed_at
+
+
 def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and Vᵀ of a matrix, without the singular vectors of the null space."""
     return _torch().linalg.svd(matrix, full_matrices=False)
@@ -91,9 +97,9 @@ def open_dataset(path: Path, **options: Any) -> xr.Dataset:
     return _xarray().open_dataset(path, **options)
 
 
-def open_zarr(path: Path, **options: Any) -> xr.Dataset:
+def open_zarr(store: Any, **options: Any) -> xr.Dataset:
     """:func:`xarray.open_zarr`; also a context manager."""
-    return _xarray().open_zarr(path, **options)
+    return _xarray().open_zarr(store, **options)
 
 
 def concat(datasets: Sequence[xr.Dataset], dim: str, **options: Any) -> xr.Dataset:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.config.months import span_text
 from engine.config.sst import DemoSource, SSTSettings
 from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
@@ -76,6 +77,7 @@ def run_report(run: Run) -> RunReport:
 
 def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSettings) -> list[tuple[str, str]]:
     from engine.runs.checkpoints import read_checkpoint
+    from engine.training.sst.model_bundle import load_model
 
     kept = read_checkpoint(run.files.model)
     metadata: dict[str, Any] = {} if kept is None else kept.metadata
@@ -90,12 +92,14 @@ def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSet
         "Run time": duration(record.seconds),
         "Source": f"{trained.get('data_name', named)} ({named})",
         "Key of the source": str(trained.get("data_key", "")),
-        "Trained on": _years(settings.train_years),
-        "Validated on": _years(settings.validation_years),
-        "Tested on": _years(settings.test_years),
+        "Trained on": span_text(settings.train),
+        "Validated on": span_text(settings.validation),
+        "Tested on": span_text(settings.test),
         "Withheld share of the observed cell-months": f"{100 * settings.withheld_fraction:g} %",
         "Seed": str(config.seed),
+        "Hash of model, climatology and baselines": "" if kept is None else load_model(run.folder).key,
         "Model file, SHA-256": _digest(run.files.model),
+        "Baselines file, SHA-256": _digest(run.files.baselines),
         "Scores, SHA-256": _digest(run.files.scores),
         "Trained with Harmonia": str(metadata.get("code_version", "")),
         "Report by Harmonia": version("harmonia-explorer"),
@@ -105,10 +109,6 @@ def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSet
 
 def _moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _years(years: tuple[int, int]) -> str:
-    return str(years[0]) if years[0] == years[1] else f"{years[0]} to {years[1]}"
 
 
 def _digest(path: Path) -> str:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.config.baselines import BASELINE_KINDS, CHEAP
+from engine.config.baselines import CHEAP
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import BASELINES, Baselines, Bias, Climatology, mean_of_observed_days, observed_months
+from engine.models.baselines import Baselines, Bias, Climatology, mean_of_observed_days, observed_months
 from engine.models.baselines.bias import RIDGES
 from engine.models.baselines.climatology import season
 from engine.models.baselines.observed import area_mae

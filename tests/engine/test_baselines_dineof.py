@@ -126,7 +126,9 @@ def test_as_a_baseline_it_uses_its_neighbours(fitted):
     assert errors["dineof"] < 0.9 * errors["climatology"]
     unseen = np.isfinite(test.daily).sum(axis=1) == 0
     estimates = fitted.predict(test)
-    assert rms((estimates["dineof"] - test.target)[unseen]) < 0.95 * rms((estimates["climatology"] - test.target)[unseen])
+    assert rms((estimates["dineof"] - test.target)[unseen]) < 0.95 * rms(
+        (estimates["climatology"] - test.target)[unseen]
+    )
 
 
 def test_it_travels_as_plain_arrays(fitted, tmp_path):

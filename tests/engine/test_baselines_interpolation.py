@@ -9,15 +9,16 @@ import pytest
 import scipy.optimize
 import torch
 
-from engine.config.baselines import CHEAP
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import Baselines, OptimalInterpolation, observed_months, optimal_interpolation
+from engine.models.baselines import Baselines, OptimalInterpolation, optimal_interpolation
 from engine.models.baselines.covariance import KNOTS_DEG, TERMS, Covariance, nonnegative_least_squares
 from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.part_months import NUM_PARTS, PART_WEIGHTS
 from engine.sphere import LatLonGrid
 from tests.support.gaussian_ocean import COVARIANCE, GRID, NOISE_K, gaussian_months, points
 from tests.support.months import months_of
+
+REGION = LatLonGrid(np.arange(21.5, 34.0, 3.0), np.arange(-46.5, -28.0, 3.0))
 
 
 def drawn(count: int, seed: int = 0) -> torch.Tensor:
@@ -43,9 +44,7 @@ def test_it_is_kriging_in_closed_form():
 def test_an_observation_without_noise_is_met_and_far_away_nothing_is_known():
     point = torch.tensor([[10.0, 20.0, 3.0]], dtype=torch.float64)
     far = torch.tensor([[-60.0, -160.0, 3.0]], dtype=torch.float64)
-    mean, std = optimal_interpolation(
-        point, torch.tensor([2.0]).double(), 0.0, torch.cat((point, far)), COVARIANCE
-    )
+    mean, std = optimal_interpolation(point, torch.tensor([2.0]).double(), 0.0, torch.cat((point, far)), COVARIANCE)
     np.testing.assert_allclose(mean, [2.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(std, [0.0, 1.0], atol=1e-6)
 
@@ -76,9 +75,15 @@ def test_without_observations_the_prior_is_left():
     ],
 )
 def test_what_cannot_be_interpolated_is_refused(change, error):
-    given = {"points": drawn(2), "values": torch.ones(2), "noise_std": 0.1, "targets": drawn(1), "covariance": COVARIANCE}
+    arguments = {
+        "points": drawn(2),
+        "values": torch.ones(2),
+        "noise_std": 0.1,
+        "targets": drawn(1),
+        "covariance": COVARIANCE,
+    }
     with pytest.raises(error):
-        optimal_interpolation(**given | change)
+        optimal_interpolation(**arguments | change)
 
 
 # --- the covariance -------------------------------------------------------------------------------------------------
@@ -113,7 +118,7 @@ def test_a_covariance_and_the_noise_are_recovered_from_gappy_days():
 # --- a month on a grid ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("grid", [LatLonGrid(np.arange(-60.0, 61.0, 20.0), np.arange(-180.0, 180.0, 40.0)), GRID])
+@pytest.mark.parametrize("grid", [LatLonGrid(np.arange(-60.0, 61.0, 20.0), np.arange(-180.0, 180.0, 40.0)), REGION])
 def test_a_month_on_a_grid_is_the_dense_solution(grid: LatLonGrid):
     """With a neighbourhood that holds all, over the date line and at the edges of a region alike."""
     rng = np.random.default_rng(2)
@@ -137,7 +142,11 @@ def test_a_month_on_a_grid_is_the_dense_solution(grid: LatLonGrid):
     targets = cells[0].clone()
     targets[:, 2] = -1.0
     wanted = optimal_interpolation(
-        places[seen], torch.as_tensor(values.ravel()[seen]), torch.as_tensor(noise.ravel()[seen]).sqrt(), targets, covariance
+        places[seen],
+        torch.as_tensor(values.ravel()[seen]),
+        torch.as_tensor(noise.ravel()[seen]).sqrt(),
+        targets,
+        covariance,
     )
     for ours, dense in zip((mean, std), wanted, strict=True):
         np.testing.assert_allclose(ours.ravel(), dense, rtol=0, atol=1e-8)
@@ -162,7 +171,9 @@ def test_noise_of_zero_and_equal_values_leave_numbers():
 
 @pytest.fixture(scope="module")
 def fitted() -> Baselines:
-    return Baselines.fit(gaussian_months(4, 0), gaussian_months(1, 1), ["mean_debiased", "climatology_anomaly", "optimal_interpolation"])
+    return Baselines.fit(
+        gaussian_months(4, 0), gaussian_months(1, 1), ["mean_debiased", "climatology_anomaly", "optimal_interpolation"]
+    )
 
 
 def rms(values: np.ndarray) -> float:
@@ -227,11 +238,10 @@ def test_bad_input_still_gives_a_value_in_every_cell(case: str):
         train = replace(train, daily=days, target=np.where(train.land, np.nan, np.float32(12.0))[None].repeat(12, 0))
     if case == "a month without a day":
         train.daily[5] = validation.daily[5] = np.nan
-    for target in (True, False):
-        data = [each if target else replace(each, target=None) for each in (train, validation)]
-        oi = OptimalInterpolation.fit(*data)
-        mean, std = oi.predict(validation)
-        sea = np.broadcast_to(~validation.land, mean.shape)
-        assert np.isfinite(mean[sea]).all()
-        assert (std[sea] >= 0.0).all()
-        assert np.isnan(mean[~sea]).all()
+    if case == "one year":
+        train, validation = replace(train, target=None), replace(validation, target=None)
+    mean, std = OptimalInterpolation.fit(train, validation).predict(validation)
+    sea = np.broadcast_to(~validation.land, mean.shape)
+    assert np.isfinite(mean[sea]).all()
+    assert (std[sea] >= 0.0).all()
+    assert np.isnan(mean[~sea]).all()

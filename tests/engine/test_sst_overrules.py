@@ -101,6 +101,35 @@ def test_a_fill_value_is_added(tmp_path: Path) -> None:
     assert np.isnan(chosen.values[:, BOX]).all()
 
 
+def test_exact_zeros_are_overruled(tmp_path: Path) -> None:
+    """A lake under ice is at exactly 0 °C in some products; elsewhere zeros stand for missing."""
+    path = write(tmp_path / "a.nc", np.where(BOX, 0.0, sea(3)), [0.0, 1.0, 2.0])
+    guessed, kept = open_sst(path), open_sst(path, overrules=Overrules(zeros="values"))
+    assert guessed.daily is not None
+    assert kept.daily is not None
+    assert np.isnan(guessed.daily.values[:, BOX]).all()
+    assert guessed.land[BOX].all()
+    assert (kept.daily.values[:, BOX] == 0.0).all()
+    assert not kept.land[BOX].any()
+    assert guessed.understood is not None
+    assert kept.understood is not None
+    assert (guessed.understood.zeros, guessed.understood.overruled) == ("missing", ())
+    assert (kept.understood.zeros, kept.understood.overruled) == ("values", ("zeros",))
+    assert any("zeros='values' keeps them" in note for note in guessed.notes)
+    assert any(note.startswith("exact zeros are values, as chosen") for note in kept.notes)
+    assert guessed.key != kept.key
+    # and the other way round, where there are too few to be noticed
+    few = sea(1) + 5.0
+    few[0, 5, 3:5] = 0.0
+    write(tmp_path / "b.nc", few, [0.0])
+    for overrules, is_missing in ((Overrules(), False), (Overrules(zeros="missing"), True)):
+        daily = open_sst(tmp_path / "b.nc", overrules=overrules).daily
+        assert daily is not None
+        assert np.isnan(daily.values[0, 5, 3:5]).all() == is_missing
+    settings = FileSource.model_validate_json(FileSource(path=str(path), zeros="values").model_dump_json())
+    assert open_source(settings).key == kept.key
+
+
 @pytest.mark.parametrize(("step", "role"), [("days", "daily"), ("months", "monthly")])
 def test_the_step_is_overruled(step: str, role: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.nc", sea(3), [0.0, 45.0, 95.0])

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine import embedding, models, mvmf, similarity, sphere
+from engine.models import baselines
 from engine.models.geographic_expert import GeographicExpert
 from engine.sphere import LatLonGrid
+from tests.support.gaussian_ocean import COVARIANCE
 from tests.support.windows import model_of, window_of
 
 PACKAGES = (sphere, embedding, mvmf, similarity, models)
@@ -23,6 +26,7 @@ On = Callable[[Tensor], Tensor]
 """Puts a tensor on the device."""
 
 GRID = LatLonGrid.regular(10.0)
+REGION = LatLonGrid([30.0, 33.0, 36.0], [-20.0, -17.0, -14.0, -11.0])
 _LAT, _LON = torch.linspace(-80.0, 80.0, 9), torch.linspace(-170.0, 190.0, 9)
 _BOX = torch.zeros(GRID.shape, dtype=torch.bool)
 _BOX[3:14, 4:20] = True
@@ -169,11 +173,13 @@ def _histogram(on: On) -> Any:
     return [similarity.pair_histogram(tokens, areas, 16, most=most) for most in (3000, 20)]
 
 
-def _reconstruction(on: On, preset: str, **changes: Any) -> Any:
-    model = model_of(preset, **changes).to(on(torch.zeros(1)).device)
+def _reconstruction(on: On, preset: str, *, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+    model = model_of(preset, **changes).to(dtype).to(on(torch.zeros(1)).device)
     window = window_of(model.config)
     place = window.pop("place")
     inputs = {name: on(value) for name, value in window.items()}
+    inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
+    place = None if place is None else tuple(None if value is None else value.to(dtype) for value in place)
     inputs["place"] = None if place is None else tuple(None if value is None else on(value) for value in place)
     output = model.forward_details(**inputs)
     values = [value for value in vars(output).values() if value is not None]
@@ -199,6 +205,23 @@ def _scores(on: On) -> Any:
     logits, coarse = on(_drawn(3, 4)), on(torch.tensor([0, 0, 1, 2]))
     probabilities = mvmf.coarse_log_probabilities(logits, coarse, 3)
     return code, *mvmf.decode_coordinates(code), date, mvmf.decode_date(date), probabilities
+
+
+def _interpolation(on: On) -> Any:
+    points = on(torch.stack((_LAT, _LON, 3.0 * torch.arange(9.0)), 1).double())
+    estimate = baselines.optimal_interpolation(
+        points, on(_drawn(9)), on(0.1 + _drawn(9, seed=1)), points[:4] + 1.0, COVARIANCE
+    )
+    where, values = np.ones(REGION.shape, bool), np.random.default_rng(0).normal(size=(6, *REGION.shape))
+    device = points.device
+    neighbourhood = baselines.Neighbourhood(REGION, COVARIANCE, reach=2, device=device, dtype=torch.float64)
+    month = neighbourhood.estimate(values, np.ones_like(values), where)
+    return *estimate, on(torch.as_tensor(month[0]))
+
+
+def _dineof(on: On) -> Any:
+    values = _drawn(8, 3) @ _drawn(3, 20, seed=1)
+    return baselines.dineof(on(torch.where(_drawn(8, 20, seed=2) < 0.2, torch.nan, values)))[0]
 
 
 ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
@@ -240,6 +263,8 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
         ),
     ),
     "centres": (_centres, ("kmeans_centres", "centres_near", "centres_of_kind")),
+    "optimal interpolation": (_interpolation, ()),
+    "dineof": (_dineof, ()),
     "fits": (_fits, ("fit_em", "fit_gradient", "Fit", "concentration")),
     "credible region": (_credible_region, ("credible_region",)),
     "cosines": (
@@ -265,7 +290,10 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
             "VideoEncoder",
         ),
     ),
-    "reconstruction, published": (lambda on: _reconstruction(on, "published"), ()),
+    "reconstruction, base": (lambda on: _reconstruction(on, "base"), ()),
+    # float64: the gradients of biases before a BatchNorm or a softmax are rounding noise
+    "reconstruction, documented": (lambda on: _reconstruction(on, "documented", dtype=torch.float64), ()),
+    "reconstruction, repository": (lambda on: _reconstruction(on, "repository", dtype=torch.float64), ()),
     "reconstruction, table": (lambda on: _reconstruction(on, "tiny", encoder="table"), ()),
     "geographic expert": (_expert, ()),
 }

@@ -19,6 +19,7 @@ from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.dineof import DINEOF, dineof
 from engine.models.baselines.kriging import optimal_interpolation
 from engine.models.baselines.means import ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
+from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.observed import ICE_FRACTION, ObservedMonth, mean_of_observed_days, observed_months
 from engine.models.baselines.oi import OptimalInterpolation
 from engine.sphere import LatLonGrid
@@ -90,7 +91,10 @@ class Baselines:
         Raises:
             ChoiceError: ``data`` is on another grid than the baselines were fitted on.
         """
-        return {name: np.asarray(estimate.mean) for name, estimate in self.predict_with_std(data, progress).items()}
+        return {
+            name: np.asarray(estimate.mean, np.float32)
+            for name, estimate in self.predict_with_std(data, progress).items()
+        }
 
     def predict_with_std(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Estimate]:
         """Every baseline's estimate with its own standard deviation, (N, H, W) float32 each.

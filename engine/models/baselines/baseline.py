@@ -26,6 +26,11 @@ Regrid = Callable[[Singles], Singles]
 Progress = Callable[[float], None]
 """Called with the fraction that is done; may raise to abandon the work."""
 
+
+def no_progress(_: float) -> None:
+    """A :data:`Progress` that nobody looks at."""
+
+
 CLASSES = (1, 4, 9)
 """First numbers of observed days of the classes 1–3, 4–8 and > 8, which errors are known by; below is 0."""
 
@@ -145,7 +150,6 @@ class Baseline(ABC):
 def spread_in(state: State) -> Floats:
     """The spread in a state dict; files of earlier versions have none."""
     return np.asarray(state["spread"], np.float64) if "spread" in state else _unknown_spread()
-
 
 
 def has_truth(months: Months) -> bool:

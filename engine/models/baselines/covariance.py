@@ -33,8 +33,13 @@ KNOTS_DEG = np.linspace(-75.0, 75.0, 7)
 
 _KM = EARTH_RADIUS_M / 1000.0
 _SHARED = 0.05  # share of the whole ocean's products in the fit at a latitude: what has no data of its own takes it
-_OFFSETS = [(0, 0), *((0, j) for j in (1, 2, 3, 5, 8, 12, 20)), *((i, 0) for i in (1, 2, 3, 5, 8, 12))]
-_OFFSETS += [(i, j) for i in (1, 3, 6) for j in (i, -i)]
+_OFFSETS = (
+    (0, 0),
+    *((0, j) for j in (1, 2, 3, 5, 8, 12, 20)),
+    *((i, 0) for i in (1, 2, 3, 5, 8, 12)),
+    *((i, j) for i in (1, 3, 6) for j in (i, -i)),
+)
+"""Rows and columns between two cells whose products are used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ class Covariance:
 
     def variance(self, lat_deg: Floats) -> Floats:
         """(...) C(a, a) at latitudes (...)."""
-        return np.stack([np.interp(lat_deg, KNOTS_DEG, each) for each in self.weights.T], axis=-1).sum(axis=-1)
+        return np.asarray(np.interp(lat_deg, KNOTS_DEG, self.weights.sum(axis=1)), np.float64)
 
     def _root(self, lat: Tensor) -> Tensor:
         """(..., J) √c_j(φ)."""
@@ -92,14 +97,14 @@ class Covariance:
             grid: the cells.
         """
         lags = list(_lags(grid))
-        sums, counts = _products(months, lags, grid)
+        sums, num_pairs = _products(months, lags, grid)
         terms = np.stack([_predictors(lag, grid) for lag in lags])  # (lags, H, J)
         near = np.clip(1.0 - np.abs(grid.lat[None] - KNOTS_DEG[:, None]) / 25.0, 0.0, 1.0)
         near[[0, -1]] = np.maximum(near[[0, -1]], np.stack((grid.lat < KNOTS_DEG[0], grid.lat > KNOTS_DEG[-1])))
-        everywhere = _normal_equations(terms, sums, counts, np.ones(len(grid.lat)))
+        everywhere = _normal_equations(terms, sums, num_pairs, np.ones(len(grid.lat)))
         weights: list[Floats] = []
         for row_weights in near:
-            own = _normal_equations(terms, sums, counts, row_weights)
+            own = _normal_equations(terms, sums, num_pairs, row_weights)
             gram, moments = (mine + _SHARED * shared for mine, shared in zip(own, everywhere, strict=True))
             weights.append(nonnegative_least_squares(gram, moments))
         stacked = np.stack(weights)
@@ -124,16 +129,16 @@ def _lags(grid: LatLonGrid) -> Iterator[_Lag]:
 
 def _products(months: Iterable[tuple[Singles, Singles]], lags: list[_Lag], grid: LatLonGrid) -> tuple[Floats, Floats]:
     """(lags, H) sums of products by the row of the first factor, and how many they are."""
-    sums, counts = np.zeros((len(lags), grid.shape[0])), np.zeros((len(lags), grid.shape[0]))
+    sums, num_pairs = np.zeros((len(lags), grid.shape[0])), np.zeros((len(lags), grid.shape[0]))
     for anomaly, noise in months:
         is_known = np.isfinite(anomaly)
         values, known = np.where(is_known, anomaly, np.float32(0.0)), is_known.astype(np.float32)
         sums[0] -= np.where(is_known, noise, 0.0).sum(axis=(0, 2))  # the first lag is none
         for n, lag in enumerate(lags):
-            for array, total in ((values, sums), (known, counts)):
+            for array, total in ((values, sums), (known, num_pairs)):
                 first, second = _paired(array, lag, grid.is_periodic)
                 total[n, : first.shape[1]] += np.einsum("phw,phw->h", first, second)
-    return sums, counts
+    return sums, num_pairs
 
 
 def _paired(array: Singles, lag: _Lag, is_periodic: bool) -> tuple[Singles, Singles]:
@@ -157,11 +162,11 @@ def _predictors(lag: _Lag, grid: LatLonGrid) -> Floats:
     return (spatial * ones.temporal(torch.tensor(lag.parts * DAYS_APART, dtype=torch.float64))).numpy()
 
 
-def _normal_equations(terms: Floats, sums: Floats, counts: Floats, rows: Floats) -> tuple[Floats, Floats]:
+def _normal_equations(terms: Floats, sums: Floats, num_pairs: Floats, rows: Floats) -> tuple[Floats, Floats]:
     """Gram matrix (J, J) and moments (J,) of the mean products, weighted by pairs of each lag and by row."""
-    # every lag counts the same, however many pairs it has
-    weight = rows * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    mean = sums / np.maximum(counts, 1.0)
+    # every lag num_pairs the same, however many pairs it has
+    weight = rows * num_pairs / np.maximum(num_pairs.sum(axis=1, keepdims=True), 1.0)
+    mean = sums / np.maximum(num_pairs, 1.0)
     left = terms.reshape(-1, terms.shape[-1])
     flat = weight.ravel()
     scale = flat.sum() or 1.0

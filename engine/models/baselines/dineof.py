@@ -12,7 +12,16 @@ from torch import Tensor
 
 from engine.compute import device
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines.baseline import Baseline, Months, Progress, Regrid, State, has_truth, spread_in
+from engine.models.baselines.baseline import (
+    Baseline,
+    Months,
+    Progress,
+    Regrid,
+    State,
+    has_truth,
+    no_progress,
+    spread_in,
+)
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.observed import ObservedMonth
@@ -68,7 +77,7 @@ def dineof(values: Tensor, num_modes: int | None = None, seed: int = 0) -> tuple
     start = torch.where(known, values, 0.0)
     exact = values.dtype == torch.float64
     effort = _Effort(1e-6 if exact else 1e-4, 1000)
-    chosen = num_modes if num_modes is not None else _best_number(start, known, seed, _Effort(1e-4, 100))
+    chosen = num_modes if num_modes is not None else _best_number(start, known, seed, _Effort(1e-5, 500))
     return _from_few_modes(start, known, chosen, effort), chosen
 
 
@@ -136,7 +145,7 @@ def _best_number(values: Tensor, known: Tensor, seed: int, effort: _Effort) -> i
 
 
 def _withheld(known: Tensor, seed: int) -> Tensor:
-    """(T, N) True = withheld: at some times, what is missing at another time, at most half of what is known there."""
+    """(T, N) True = withheld: at some times, what is missing at another, at most a third of what is known there."""
     rng = np.random.default_rng(seed)
     observed = known.cpu().numpy()
     withheld = np.zeros_like(observed)
@@ -145,7 +154,7 @@ def _withheld(known: Tensor, seed: int) -> Tensor:
         own = observed[time]
         for other in rng.permutation(len(observed))[:10]:
             hidden = own & ~observed[other]
-            if hidden.any() and 2 * np.count_nonzero(hidden) <= np.count_nonzero(own):
+            if hidden.any() and 3 * np.count_nonzero(hidden) <= np.count_nonzero(own):
                 break
         else:  # clouds are all too large, or all the same: single points
             hidden = own & (rng.random(own.size) < 2.0 * _WITHHELD)
@@ -179,7 +188,7 @@ class DINEOF(Baseline):
         cls, train: Months, validation: Months, climatology: Climatology, progress: Progress | None = None
     ) -> Self:
         """Fill at most two years of ``train``; the number of modes is the best on withheld clouds of theirs."""
-        report = progress or (lambda _: None)
+        report = progress or no_progress
         knows_truth = has_truth(train) and has_truth(validation)
         bias = Bias.fit(train, validation, climatology.grid) if knows_truth else None
         sea = np.isfinite(climatology.coeffs[0])
@@ -248,4 +257,3 @@ def _roots(climatology: Climatology) -> NDArray[np.float32]:
     sea = np.isfinite(climatology.coeffs[0])
     area = np.broadcast_to(climatology.grid.cell_area_m2[:, None], sea.shape)[sea]
     return np.sqrt(area / area.mean()).astype(np.float32)
-

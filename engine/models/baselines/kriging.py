@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import ChoiceError, DataError
+from engine.typed import cholesky, eigh
 
 PointCovariance = Callable[[Tensor, Tensor], Tensor]
 """The prior covariance (len a, len b) of points a and b (n, 3): latitude, longitude in degrees, day."""
@@ -64,19 +65,19 @@ def _check(points: Tensor, values: Tensor, targets: Tensor) -> None:
             "optimal_interpolation",
             "give (n, 3), (n,) and (m, 3)",
         )
-    if not all(bool(torch.isfinite(given).all()) for given in (points, values, targets)):
+    if not all(bool(torch.isfinite(each).all()) for each in (points, values, targets)):
         raise DataError("an observation or a target is not finite", "optimal_interpolation", "leave out missing values")
 
 
 def _solve(matrix: Tensor, right: Tensor) -> Tensor:
     """K⁻¹ right, by Cholesky, or by the pseudo-inverse where K is singular."""
-    factor, failed_at = torch.linalg.cholesky_ex(matrix)
+    factor, failed_at = cholesky(matrix)
     # a pivot that is nothing but rounding is as good as zero
     pivots = factor.diagonal().square()
     rounding = len(matrix) * torch.finfo(matrix.dtype).eps * matrix.diagonal().max()
     if int(failed_at) == 0 and bool((pivots > rounding).all()):
         return torch.cholesky_solve(right, factor)
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    eigenvalues, vectors = eigh(matrix)
     least = 1e-10 * eigenvalues[-1].clamp(min=torch.finfo(matrix.dtype).tiny)
     if bool(eigenvalues[0] < -1e3 * least):
         raise DataError(

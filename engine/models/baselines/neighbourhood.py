@@ -7,8 +7,8 @@ neighbourhood, D differences of columns, P parts of the month, C = A·D·P candi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.models.baselines.covariance import Covariance
 from engine.models.baselines.part_months import DAYS_APART, NUM_PARTS, PART_WEIGHTS
 from engine.sphere import LatLonGrid
-from engine.typed import Floats, Mask, Singles
+from engine.typed import Floats, Mask, Singles, cholesky
 
 NUM_NEAREST = 72
 """Super-observations that a cell is estimated from."""
@@ -63,11 +63,12 @@ class Neighbourhood:
     reach: int = REACH
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (a constant)
     dtype: torch.dtype = torch.float32
+    _rows: dict[int, _Row] = field(default_factory=dict[int, "_Row"], repr=False)
 
     def estimate(self, values: Singles, noise: Singles, where: Mask) -> tuple[Floats, Floats]:
         """Mean of the month and its standard deviation (H, W), in the unit of ``values``; NaN where not ``where``.
 
-        Row by row: memory is that of one row, some 100 MB at 1°.
+        Row by row; what a row's targets share is kept for the next month, some 60 MB at 1°.
 
         Args:
             values: (P, H, W) super-observations, NaN = missing.
@@ -78,7 +79,9 @@ class Neighbourhood:
         observed, error = (torch.as_tensor(array, dtype=self.dtype, device=self.device) for array in (values, noise))
         for row in np.flatnonzero(where.any(axis=1)):
             columns = np.flatnonzero(where[row])
-            place = self._row(int(row))
+            if row not in self._rows:
+                self._rows[int(row)] = self._row(int(row))
+            place = self._rows[int(row)]
             for some in np.array_split(columns, -(-len(columns) // _TARGETS)):
                 at = torch.as_tensor(some, device=self.device)
                 some_mean, some_std = self._estimate(place, at, observed, error)
@@ -103,8 +106,8 @@ class Neighbourhood:
         candidates, error = (self._candidates(array, rows, columns, steps) for array in (values, noise))  # (W, C)
         k = with_target.reshape(-1)
         variance = table.diagonal()[0, 0].expand(len(steps), NUM_PARTS, -1).permute(2, 0, 1).reshape(-1)
-        told = torch.where(torch.isfinite(candidates), k.square() / (variance + error), -1.0)
-        score, chosen = told.topk(min(self.num_nearest, told.shape[1]), dim=1)  # (W, n)
+        explained = torch.where(torch.isfinite(candidates), k.square() / (variance + error), -1.0)
+        score, chosen = explained.topk(min(self.num_nearest, explained.shape[1]), dim=1)  # (W, n)
         is_used = score >= 0.0
         place = chosen // (len(steps) * NUM_PARTS), chosen // NUM_PARTS % len(steps), chosen % NUM_PARTS
         a, step, p = (each[:, :, None].int() for each in place)
@@ -146,13 +149,13 @@ class Neighbourhood:
 
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     """K⁻¹ k of many cells (W, n, n), (W, n). Where rounding leaves no Cholesky factor, K gets a little more noise."""
-    factor, failed_at = torch.linalg.cholesky_ex(matrix)
+    factor, failed_at = cholesky(matrix)
     extra = torch.finfo(matrix.dtype).eps * matrix.shape[-1]
     while bool((failed_at > 0).any()):
         more = extra * matrix.diagonal(dim1=1, dim2=2).amax(dim=1)
         matrix = matrix + torch.where(failed_at > 0, more, 0.0)[:, None, None] * torch.eye(
             matrix.shape[-1], dtype=matrix.dtype, device=matrix.device
         )
-        factor, failed_at = torch.linalg.cholesky_ex(matrix)
+        factor, failed_at = cholesky(matrix)
         extra *= 10.0
-    return cast(Tensor, torch.cholesky_solve(right[..., None], factor))[..., 0]
+    return torch.cholesky_solve(right[..., None], factor)[..., 0]

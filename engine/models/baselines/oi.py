@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.compute import device
@@ -18,6 +20,7 @@ from engine.models.baselines.baseline import (
     Regrid,
     State,
     has_truth,
+    no_progress,
     thinned,
     tuning_months,
 )
@@ -26,7 +29,8 @@ from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.covariance import Covariance
 from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.observed import ObservedMonth, area_mae
-from engine.models.baselines.part_months import SuperObservations, super_observations
+from engine.models.baselines.part_months import NUM_PARTS, SuperObservations, super_observations
+from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, Singles
 
 LEAST_SCALE_K = 0.15
@@ -35,7 +39,8 @@ LEAST_SCALE_K = 0.15
 NOISE_SCALES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Factors of the estimated error variance that are tried on validation."""
 
-_COVARIANCE_MONTHS = 12  # that the covariance is fitted to, at most
+_COVARIANCE_VALUES = 12 * 6 * 64_800  # that the covariance is fitted to, at most: a year at 1°
+_LEAST_MONTHS = 6
 _DEBIAS_MONTHS = 24  # that the bias of the estimates is learned from, at most
 _TUNING_CELLS = 1500  # of each month, to tune, to debias and to calibrate on
 _BOX = 2  # cells to either side over which variances are averaged
@@ -74,17 +79,15 @@ class OptimalInterpolation(Baseline):
     def fit_months(
         cls, train: Months, validation: Months, climatology: Climatology, progress: Progress | None = None
     ) -> Self:
-        """Fit covariance and noise to at most twelve months of the second half of ``train``, tune on ``validation``.
+        """Fit covariance and noise to months of the second half of ``train``, at 1° twelve; tune on ``validation``.
 
         Where ``validation`` knows no truth, every other day is hidden to tune on the mean of those.
         """
-        report = progress or (lambda _: None)
+        report = progress or no_progress
         knows_truth = has_truth(train) and has_truth(validation)
         bias = Bias.fit(train, validation, climatology.grid) if knows_truth else None
-        parts = [
-            super_observations(month, climatology, bias)
-            for month in evenly(train[len(train) // 2 :], _COVARIANCE_MONTHS)
-        ]
+        most = max(_LEAST_MONTHS, _COVARIANCE_VALUES // (NUM_PARTS * climatology.coeffs[0].size))
+        parts = [super_observations(month, climatology, bias) for month in evenly(train[len(train) // 2 :], most)]
         report(0.1)
         fitted = cls._of_parts(parts, climatology, bias)
         report(0.4)
@@ -121,7 +124,7 @@ class OptimalInterpolation(Baseline):
         parts = super_observations(month, self.climatology, self.bias)
         floor, per_day = self.noise_scale * self.noise
         noise = (floor + per_day / np.maximum(parts.num_days, 1)) / self.scale**2
-        neighbourhood = Neighbourhood(self.climatology.grid, self.covariance, device=device())
+        neighbourhood = _neighbourhood(self.climatology.grid, self.covariance, device())
         anomaly, std = neighbourhood.estimate(parts.anomaly / self.scale, noise.astype(np.float32), where)
         mean = self.climatology.at(month.month) + self.scale * anomaly
         if self.residual_bias is not None:
@@ -137,7 +140,9 @@ class OptimalInterpolation(Baseline):
             if scale not in tried:
                 candidate = replace(self, noise_scale=scale)
                 tried[scale] = area_mae(
-                    months, self.climatology.grid, lambda month: np.asarray(candidate._estimate(month, where).mean)
+                    months,
+                    self.climatology.grid,
+                    lambda month: np.asarray(candidate._estimate(month, where).mean, np.float64),
                 )
                 progress(len(tried) / len(NOISE_SCALES))
             return tried[scale]
@@ -151,13 +156,12 @@ class OptimalInterpolation(Baseline):
 
     def _debiased(self, train: Months, validation: Months, progress: Progress) -> Self:
         """With the bias of its own estimates in some cells of ``train``."""
-        where, done = self._some_cells(), 0
+        where = self._some_cells()
         estimated: list[ObservedMonth] = []
         for month in (*train, *validation):
             mean = np.asarray(self._estimate(month, where).mean, np.float32)
             estimated.append(month._replace(mean=mean))
-            done += 1
-            progress(done / (len(train) + len(validation)))
+            progress(len(estimated) / (len(train) + len(validation)))
         bias = Bias.fit(estimated[: len(train)], estimated[len(train) :], self.climatology.grid)
         return replace(self, residual_bias=bias)
 
@@ -191,7 +195,7 @@ class OptimalInterpolation(Baseline):
     @classmethod
     def from_state_dict(cls, state: State, climatology: Climatology) -> Self:
         """See :class:`Baseline`."""
-        biases = {key: Bias(state[key]) if key in state else None for key in ("bias", "residual_bias")}
+        bias, residual_bias = (Bias(state[key]) if key in state else None for key in ("bias", "residual_bias"))
         return cls(
             climatology,
             Covariance(state["covariance_weights"], state["covariance_terms"]),
@@ -199,7 +203,8 @@ class OptimalInterpolation(Baseline):
             state["noise"],
             float(state["noise_scale"]),
             float(state["std_factor"]),
-            **biases,
+            bias,
+            residual_bias,
         )
 
     def on_grid(self, climatology: Climatology, regrid: Regrid) -> Self:
@@ -208,23 +213,29 @@ class OptimalInterpolation(Baseline):
         return replace(self, climatology=climatology, scale=scale.astype(np.float32))
 
 
+@lru_cache(maxsize=2)
+def _neighbourhood(grid: LatLonGrid, covariance: Covariance, where: torch.device) -> Neighbourhood:
+    """The same for all months, whatever the noise."""
+    return Neighbourhood(grid, covariance, device=where)
+
+
 def evenly(months: Months, most: int) -> Months:
     """At most ``most`` of the months, evenly spaced, so that all seasons take part."""
-    chosen = np.unique(np.linspace(0, len(months) - 1, min(most, len(months))).round().astype(int))
-    return [months[n] for n in chosen]
+    chosen = np.unique(np.linspace(0, len(months) - 1, min(most, len(months))).round())
+    return [months[int(n)] for n in chosen]
 
 
 def local_std(anomalies: Sequence[Singles], climatology: Climatology) -> Singles:
     """(H, W) root mean square of anomalies (P, H, W) over five by five cells, K, at least :data:`LEAST_SCALE_K`; where
     there is none, that of all cells."""
-    squares, counts = np.zeros(climatology.grid.shape), np.zeros(climatology.grid.shape)
+    squares, num_values = np.zeros(climatology.grid.shape), np.zeros(climatology.grid.shape)
     for anomaly in anomalies:
         known = np.isfinite(anomaly)
         squares += np.sum(anomaly.astype(np.float64) ** 2, axis=0, where=known)
-        counts += known.sum(axis=0)
-    mean = float(squares.sum() / max(counts.sum(), 1.0))
-    squares, counts = (_box_sum(total, climatology.grid.is_periodic) for total in (squares, counts))
-    variance = np.where(counts > 0.0, squares / np.maximum(counts, 1.0), mean)
+        num_values += known.sum(axis=0)
+    mean = float(squares.sum() / max(num_values.sum(), 1.0))
+    squares, num_values = (_box_sum(total, climatology.grid.is_periodic) for total in (squares, num_values))
+    variance = np.where(num_values > 0.0, squares / np.maximum(num_values, 1.0), mean)
     return np.maximum(np.sqrt(variance), LEAST_SCALE_K).astype(np.float32)
 
 

@@ -44,15 +44,15 @@ def super_observations(month: ObservedMonth, climatology: Climatology, bias: Bia
     The climatology is that of each part's own middle: within a month the season alone moves the sea by a kelvin or two.
     """
     days = np.split(np.asarray(month.days), _STARTS[1:])
-    means, counts = zip(*(mean_of_observed_days(part) for part in days), strict=True)
-    usual = climatology.at(month.month + (_MIDDLES - _HALF_MONTH) / _MONTH)
-    anomaly = np.stack(means) - usual
+    means, num_days = zip(*(mean_of_observed_days(part) for part in days), strict=True)
+    climatological = climatology.at(month.month + (_MIDDLES - _HALF_MONTH) / _MONTH)
+    anomaly = np.stack(means) - climatological
     if bias is not None:
         anomaly -= bias.of(month, climatology.grid)
     squares = sum(
         float(np.nansum((part - mean) ** 2, dtype=np.float64)) for part, mean in zip(days, means, strict=True)
     )
-    free = sum(int(np.maximum(count - 1, 0).sum()) for count in counts)
+    free = sum(int(np.maximum(count - 1, 0).sum()) for count in num_days)
     return SuperObservations(
-        anomaly.astype(np.float32), np.stack(counts).astype(np.uint8), squares / free if free else np.nan
+        anomaly.astype(np.float32), np.stack(num_days).astype(np.uint8), squares / free if free else np.nan
     )

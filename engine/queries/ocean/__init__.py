@@ -24,6 +24,7 @@ from engine.queries.ocean.maps import (
     withheld_map,
 )
 from engine.queries.ocean.places import covered_place, is_covered
+from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import (
     DEMO_STEPS,
     LAYERS,
@@ -33,6 +34,7 @@ from engine.queries.ocean.sources import (
     WITHHOLDING,
     SourceChoice,
     SourceSummary,
+    observed_percent,
     open_source,
     source,
 )

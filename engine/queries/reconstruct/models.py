@@ -8,17 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engine.assets import asset
-from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.source import Quality
-from engine.errors import ChoiceError, DataError, EngineError, StoreError
+from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict
 from engine.files import home_folder
-from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
+from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
-from engine.queries.server_files import checked_path
 from engine.queries.verdicts import run_verdict
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
@@ -34,14 +31,16 @@ _MODEL_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """Properties of a model. ``years`` are those of its training and validation data, inclusive."""
+    """Properties of a model. ``learned`` is the span of months of its training and validation data, ``test`` that of
+    its test months.
+    """
 
     name: str
     key: str
     source: str
     grid: LatLonGrid
-    years: tuple[int, int]
-    test_year: int
+    learned: tuple[str, str]
+    test: tuple[str, str]
     has_baselines: bool
     scores: dict[str, Any]
 
@@ -53,15 +52,15 @@ class ModelWithBaselines:
         from engine.models.baselines import Baselines
         from engine.training.sst.model_bundle import load_model
 
-        folder = None if name == PRETRAINED else RunFolder.of(name)
-        self.bundle = load_model(PRETRAINED if folder is None else folder.path)
-        arrays = _read_baselines(folder)
-        self.has_baselines = arrays is not None
-        if arrays is None:  # the mean and the climatology need no fit of their own
-            climatology = self.bundle.climatology
-            arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
-        self.arrays: Arrays = arrays
-        self.title = {kind: baseline.title() for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
+        self.bundle = load_model(PRETRAINED if name == PRETRAINED else RunFolder.of(name).path)
+        self.has_baselines = bool(self.bundle.baselines)
+        climatology = self.bundle.climatology
+        # the mean and the climatology need no fit of their own
+        alone = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
+        self.arrays: Arrays = dict(self.bundle.baselines) or alone
+        self.title = {
+            kind: baseline.title() for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()
+        }
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
         """The baselines on another grid."""
@@ -71,28 +70,15 @@ class ModelWithBaselines:
         return baselines_on_grid(Baselines.from_state_dict(self.arrays), grid, land)
 
 
-def _read_baselines(folder: RunFolder | None) -> Arrays | None:
-    from engine.models.baselines import Baselines
-    from engine.training.sst.model_bundle import PRETRAINED_BASELINES
-
-    try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
-        arrays = read_npz(path)
-        Baselines.from_state_dict(arrays)
-    # a file that is missing, damaged, or lacks an array: the model is used without its own baselines
-    except (EngineError, LookupError, ValueError, TypeError):
-        return None
-    return arrays
-
-
 def model_of(name: str) -> ModelWithBaselines:
-    """A model with its baselines, read again when its file changes. Raises :class:`StoreError` where there is none."""
-    best = None if name == PRETRAINED else RunFolder.of(name).model
-    if best is not None and not best.exists():
+    """A model with its baselines, read again when its files change. Raises :class:`StoreError` where there is none."""
+    folder = None if name == PRETRAINED else RunFolder.of(name)
+    if folder is not None and not folder.model.exists():
         raise StoreError(
             "there is no model of this run", name, "choose another, or wait for the end of its first epoch"
         )
-    stamp = None if best is None else best.stat().st_mtime_ns
+    files = () if folder is None else (folder.model, folder.baselines)
+    stamp = tuple(path.stat().st_mtime_ns for path in files if path.exists())
     return CACHE.get(
         ("sst model", str(home_folder()), name, stamp), partial(ModelWithBaselines, name), lambda _: _MODEL_BYTES
     )
@@ -102,14 +88,14 @@ def model_card(name: str) -> ModelCard:
     """Properties of a model. Raises :class:`StoreError` where there is none, or it cannot be read."""
     model = model_of(name)
     settings = model.bundle.settings
-    years = [*settings.climatology_years, *settings.train_years, *settings.validation_years]
+    months = [*settings.climatology, *settings.train, *settings.validation]
     return ModelCard(
         name,
         model.bundle.key,
         str(model.bundle.scores.get("data_name", "an unnamed source")),
         model.bundle.climatology.grid,
-        (min(years), max(years)),
-        settings.test_years[0],
+        (min(months), max(months)),
+        settings.test,
         model.has_baselines,
         dict(model.bundle.scores),
     )
@@ -125,22 +111,8 @@ def model_verdict(name: str) -> Verdict | None:
 
 
 def source_of(name: str) -> SourceChoice:
-    """The training source of a model.
-
-    Raises :class:`ChoiceError` where its settings decide how the files are read: a page cannot pass that on.
-    """
-    from engine.training.sst.data_module import overrules_of
-
-    config = model_of(name).bundle.settings.source
-    if isinstance(config, DemoSource):
-        return SourceChoice(step_deg=config.step_deg, seed=config.seed, years=config.years)
-    if decided := overrules_of(config).names:
-        raise ChoiceError(
-            f"its settings decide how its files are read ({', '.join(decided)})",
-            config.path,
-            "reconstruct with `harmonia reconstruct`, which does the same",
-        )
-    return SourceChoice("path", path=config.path, variable=config.variable or "", quality=config.quality)
+    """The training source of a model. Raises :class:`ChoiceError` where no page can choose it."""
+    return source_choice(model_of(name).bundle.settings.source)
 
 
 def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
@@ -173,25 +145,26 @@ def needs_resampling(name: str, choice: SourceChoice) -> bool:
     return source(choice).grid != model_of(name).bundle.climatology.grid
 
 
-def is_trained_on(name: str, choice: SourceChoice, year: int) -> bool:
-    """Whether a year of a source is part of the training or validation data of the model."""
+def is_trained_on(name: str, choice: SourceChoice, month: str) -> bool:
+    """Whether a month (``2001-07``) of a source is part of the training or validation data of the model."""
     settings = model_of(name).bundle.settings
-    spans = (settings.climatology_years, settings.train_years, settings.validation_years)
-    return _is_same_source(settings.source, choice) and any(first <= year <= last for first, last in spans)
+    spans = (settings.climatology, settings.train, settings.validation)
+    return _is_same_source(settings.source, choice) and any(first <= month <= last for first, last in spans)
 
 
 def _is_same_source(training_source: DemoSource | FileSource, choice: SourceChoice) -> bool:
     if isinstance(training_source, DemoSource):
         return choice.kind == "demo" and training_source.seed == choice.seed
     # a run holds the absolute path of what a link or a form may name relative to a folder of data
-    return choice.kind == "path" and training_source.path in (choice.path, _absolute(choice.path))
+    return choice.kind != "demo" and training_source.path in (choice.path, _absolute(choice))
 
 
-def _absolute(path: str) -> str:
+def _absolute(choice: SourceChoice) -> str:
     try:
-        return checked_path(path)
+        source = run_source(choice)
     except DataError:
-        return path
+        return choice.path
+    return source.path if isinstance(source, FileSource) else ""
 
 
 def _quality_text(quality: Quality) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.prepare import Month, available, prepare
+from engine.config.months import Month
+from engine.data.prepare import available, prepare
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE, Progress, no_progress
@@ -64,7 +65,7 @@ class MonthResult:
 
     Attributes:
         request: what was reconstructed.
-        model_key: hash of the weights it was computed with; a run that trains writes others.
+        model_key: :attr:`ModelBundle.key` of the model it was computed with; a run that trains writes others.
         data: the input of the model (N = 1); its target is that of the source, or the mean of the withheld days.
         observed: mean of the observed days.
         count: number of observed days; ``withheld``: number of withheld days.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
+from engine.config.baselines import BASELINE_CHOICES
+from engine.config.months import Month
+from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData, Overrules, SSTSource
@@ -14,13 +16,12 @@ from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel
 from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.runs.context import RunContext
+from engine.training.sst.fitted_baselines import fitted_baselines
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
 from engine.training.sst.model_bundle import ModelBundle, stored_precision
 from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
-
-_SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class SSTDataModule:
         validation: months that decide which weights are kept.
         validation_inputs: the same as the model reads them.
         test: months of the final scores.
-        baselines: fitted to the years of the climatology and of training, tuned on validation.
+        baselines: fitted to the months of the climatology and of training, tuned on validation.
         baselines_mae: area-weighted mean absolute error of each baseline on validation, K.
     """
 
@@ -54,6 +55,10 @@ class SSTDataModule:
 
         Meanwhile the run reports ``preparing``, the fraction that is done.
         """
+
+        def stop(_: float, __: str) -> None:
+            run.stop_if_asked()
+
         source = open_source(settings.source)
         data = _prepared(source, settings, run)
         with run.repeating():
@@ -64,8 +69,10 @@ class SSTDataModule:
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             positions = PatchPositions(settings.model, windows, basis)
             validation = HoldOutSet.of(data["validation"], settings.withheld_fraction, VALIDATION_SEED)
-            baselines = Baselines.fit(data["learning"], data["validation"])
-            errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data).items()}
+            baselines = fitted_baselines(
+                BASELINE_CHOICES[settings.baselines], data["learning"], data["validation"], stop
+            )
+            errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data, stop).items()}
             samples = Samples(ModelInputs.of(data["train"], climatology, windows, positions), settings, run.seed)
         return cls(
             settings,
@@ -97,15 +104,21 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
 def overrules_of(choice: FileSource) -> Overrules:
     """What the settings decide in place of the files."""
     return Overrules(
-        choice.variable_kind, choice.unit, choice.calendar, choice.fill_value, choice.time_step, choice.land_mask
+        choice.variable_kind,
+        choice.unit,
+        choice.calendar,
+        choice.fill_value,
+        choice.time_step,
+        choice.land_mask,
+        choice.zeros,
     )
 
 
 def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
     """The months of every split; ``learning`` are those of climatology and training together."""
-    months: dict[str, list[tuple[int, int]]] = {name: settings.months_of(name) for name in _SPLITS}
+    months: dict[str, list[Month]] = {name: settings.months_of(name) for name in SPLITS}
     months["learning"] = sorted({*months["climatology"], *months["train"]})
-    num_months = sum(len(months[name]) for name in _SPLITS)
+    num_months = sum(len(months[name]) for name in SPLITS)
     done = 0
     data: dict[str, MonthlyData] = {}
     for name, span in months.items():

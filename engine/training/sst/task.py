@@ -75,7 +75,7 @@ class _SSTTask(TrainingTask):
 
     def __init__(self, settings: SSTSettings, run: RunContext, data: SSTDataModule, fabric: Fabric) -> None:
         self.num_epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
-        self.patience = settings.patience
+        self.patience, self.min_improvement = settings.patience, settings.min_improvement
         self.module = self._sst_module = SSTModule(settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch)
         self._settings, self._run, self._data, self._fabric = settings, run, data, fabric
         self._first_estimate: MonthlyEstimate | None = None
@@ -163,7 +163,7 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
         bundle = load_model(run.files.model)
         holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
         estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
-        estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data)}
+        estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data, lambda _, __: run.stop_if_asked())}
 
         def tables(months: MonthlyData) -> dict[str, dict[str, Any]]:
             return report(

@@ -15,8 +15,8 @@ from engine.queries.cache import Progress
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
-from explorer.layout import box, show
-from explorer.page_model import OUTSIDE
+from explorer.layout import box, row, show
+from explorer.page_model import OUTSIDE, source_query
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
@@ -36,7 +36,10 @@ _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    return DataView(session, DataModel(query, choice=session.source)).view
+    model = DataModel(query, choice=session.source)
+    if "open" not in query:
+        model.show_choice()
+    return DataView(session, model).view
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class DataView:
         """The map that stayed when a source was refused: the message goes with the next one."""
         self._confirmed: set[MapRequest] = set()
         self._map_failed = False
-        self._under_way = ""
+        self._under_way: MapRequest | None = None
+        """The map that is being read."""
         self._question = html("")
         go = controls.button("Read them", on_click=lambda _: self._confirm())
         self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
@@ -83,7 +87,7 @@ class DataView:
         )
         self.stage.on_click(self._pick)
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
-        self._reading = LatestTask(self.stage.show_progress, self._show_failure)
+        self._reading = LatestTask(self.stage.show_progress, self._fail_reading)
         self._form = Debouncer(self._choose_demo, 250)
         self._rest = Debouncer(self._after_rest, 160)
         self._cost = html("", margin=(0, 0, 8, 0))
@@ -91,7 +95,7 @@ class DataView:
         self.panel = DataPanel(model, self._show_failure)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._cost),
+            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -101,7 +105,6 @@ class DataView:
             parts=[box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"), self._bar],
         )
         self._bar.link(model, day="day", bidirectional=True)
-        model.show_choice()
         model.param.watch(lambda *_: self._open(model.choice), "choice")
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
@@ -110,11 +113,40 @@ class DataView:
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
-        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
+        session.param.watch(lambda event: self._follow(event.new), "source")
         self._mark()
         self._open(model.choice)
 
+    def _uses(self) -> list[Any]:
+        """The buttons that lead on with the open source, and why one of them does not."""
+        model = self.model
+        train = controls.button("Train on this", variant="contained", on_click=lambda _: self._train())
+        reconstruct = controls.button("Reconstruct this", on_click=lambda _: self._reconstruct())
+
+        def renew(*_: object) -> None:
+            train.disabled = bool(model.why_not_trained)
+            reconstruct.disabled = model.opened is None
+
+        model.param.watch(renew, "opened")
+        renew()
+        reason = controls.sentence(model, ["opened"], lambda: model.why_not_trained if model.opened else "")
+        return [row(train, reconstruct), reason]
+
     # the source
+
+    def _follow(self, choice: SourceChoice) -> None:
+        """Use a source that was chosen elsewhere."""
+        if choice != self.model.choice:
+            self.model.choice = choice
+            self.model.show_choice()
+
+    def _train(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("train", {"face": "new", "task": "sst", **source_query(self.model.opened.choice)})
+
+    def _reconstruct(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("reconstruct", source_query(self.model.opened.choice))
 
     def _choose_demo(self) -> None:
         model = self.model
@@ -190,12 +222,14 @@ class DataView:
             return
         if request.layer in OF_SPAN and not self._may_read(source, request):
             return
-        if self._reading.running and self._under_way in QUICK and request.layer in QUICK:
+        before = self._under_way if self._reading.running else None
+        if before is not None and before.key == request.key and {before.layer, request.layer} <= set(QUICK):
             return
         if self._map_failed:
             # the message about a refused source stays
             self._map_failed = False
             self.stage.clear_failure()
+        self._under_way = request
         self._reading.start(
             lambda report: _read(source, request, report), lambda drawn: self._show(source, request, drawn)
         )
@@ -275,6 +309,13 @@ class DataView:
             percent = ocean.coverage_percent(source.choice, drawn.field)
             self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent))
         self.panel.show(source, drawn.field, drawn.limits)
+
+    def _fail_reading(self, error: Exception) -> None:
+        """A map that cannot be read; one that was selected meanwhile is read next."""
+        self._show_failure(error)
+        source = self.model.opened
+        if source is not None and self._request(source) != self._under_way:
+            self._draw()
 
     def _show_failure(self, error: Exception) -> None:
         self._map_failed = True

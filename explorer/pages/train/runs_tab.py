@@ -95,13 +95,18 @@ class CurveControls:
 
 
 class RunTab:
-    """``bar`` and ``note`` lie over the globe, ``side`` goes beside it; ``show`` draws a run."""
+    """``bar`` and ``note`` lie over the globe, ``side`` goes beside it; ``show`` draws a run.
 
-    def __init__(self, model: TrainModel, curves: CurveControls) -> None:
+    ``uses`` are the actions with a finished training, ``{label: action}``, the most wanted one first.
+    """
+
+    def __init__(self, model: TrainModel, curves: CurveControls, uses: dict[str, Callable[[], None]]) -> None:
         self._model = model
         self._curves = curves
         self._figures = Figures()
         self._answer = html("")
+        self._uses = row(*(_use_button(label, act, label == next(iter(uses))) for label, act in uses.items()))
+        show(self._uses, False)
         self._plot = box()
         self._key = html("")
         self._test_scores = html("")
@@ -117,7 +122,8 @@ class RunTab:
         self.bar = box(self._layer, self._epoch, css=_BAR, styles={"display": "none"})
         self._no_map = html("")
         self.note = box(self._no_map, css=layout.CARD, styles={"display": "none"})
-        self.side = [self._answer, curves.part, self._plot, self._key, self._test_scores, self._numbers, self._log]
+        texts = [self._key, self._test_scores, self._numbers, self._log]
+        self.side = [self._answer, self._uses, curves.part, self._plot, *texts]
 
     def clear(self, stage: Stage, reason: str) -> None:
         """Show why there is no run."""
@@ -126,6 +132,7 @@ class RunTab:
         for part in (self._key, self._test_scores, self._numbers, self._log):
             part.object = ""
         fill(self._plot)
+        show(self._uses, False)
         self._curves.offer({}, "")
         self._draw_globe(stage, None)
 
@@ -147,6 +154,7 @@ class RunTab:
             heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
             result = heading if snapshot.verdict is None else heading + result
         self._answer.object = result
+        show(self._uses, snapshot.record.task == "sst" and snapshot.record.state == "done")
         self._draw_curves(snapshot)
         self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
         self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(snapshot.record, snapshot.last))
@@ -201,6 +209,10 @@ class RunTab:
         latest = self._latest = min(epochs[-1], MAX_EPOCH)
         value = latest if self._model.epoch < 0 else min(self._model.epoch, latest)
         self._epoch.param.update(end=max(1, latest), value=value)
+
+
+def _use_button(label: str, act: Callable[[], None], is_first: bool) -> Any:
+    return controls.button(label, variant="contained" if is_first else "outlined", on_click=lambda _: act())
 
 
 def _truth(fields: xr.Dataset) -> list[tuple[str, str, str]]:
