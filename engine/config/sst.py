@@ -152,7 +152,7 @@ class SSTSettings(Checked):
     withheld_fraction: float = Field(default=0.05, ge=0.0, le=0.5, description="fraction of cell-months withheld")
 
     baselines: BaselineChoice = Field(
-        default="interpolation",
+        default="cheap",
         description="what the model is compared with: 'cheap' means and climatology; 'interpolation' optimal "
         "interpolation too, at 1° about a minute to fit and 10 s for each validation and test month; 'all' also DINEOF",
     )
