@@ -126,8 +126,8 @@ def source(choice: SourceChoice) -> SSTSource:
     if choice.kind == "demo":
         return CACHE.get(("ocean", choice), partial(_demo, choice), lambda _: _SOURCE_BYTES)
     paths = file_paths(choice)
-    stamp = tuple((str(path), *_stamp(path)) for path in paths)
-    return CACHE.get(("ocean", choice, stamp), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
+    stamps = tuple((str(path), *file_stamp(path)) for path in paths)
+    return CACHE.get(("ocean", choice, stamps), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
 
 
 def file_paths(choice: SourceChoice) -> list[Path]:
@@ -164,7 +164,7 @@ def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
     return tuple(note for note in (map_note(steps), series_note(steps)) if note)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
     """Latest modification time and total size of a file, or of the files of a folder."""
     entries = [path.stat()] if path.is_file() or is_zarr(path) else [entry.stat() for entry in os.scandir(path)]
     return max((entry.st_mtime_ns for entry in entries), default=0), sum(entry.st_size for entry in entries)
