@@ -11,6 +11,7 @@ from engine.queries import ocean
 from engine.queries.ocean import SourceChoice
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
+from explorer.pages.data.points import PointsPanel
 from tests.support.people_files import sea, write
 
 
@@ -32,7 +33,7 @@ def test_a_refused_file_can_be_mended(folder: Path) -> None:
     assert [text.mend(name, value) for name, values in model.mends.items() for value in values] == [
         "The unit is kelvin"
     ]
-    model.choice = ocean.decided(model.subject, "unit", "kelvin")
+    model.choice = ocean.decided(SourceChoice("path", path="a.nc"), "unit", "kelvin")
     model.take(ocean.open_source(model.choice))
     assert (model.unread, model.mends) == (None, {})
     assert model.address["read"] == "unit=kelvin"
@@ -61,3 +62,36 @@ def test_an_address_of_nonsense_is_said() -> None:
     model = DataModel({"src": "path", "path": "a.nc", "read": "step=weeks"})
     assert model.choice.overrules == ocean.Overrules()
     assert model.notes == ["read=step=weeks in the address is not a choice here"]
+
+
+def test_the_controls_follow_the_file_and_decide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controls as they are built, with choices that come after them, and then change with the file."""
+    write(folder / "a.nc", sea(3) + 273.15, [0.0, 1.0, 2.0], "degC")
+    model = DataModel({"src": "path", "path": "a.nc"})
+    chosen: list[SourceChoice] = []
+
+    def read_at_once(panel: PointsPanel) -> None:  # without the event loop of a session
+        if panel.model.subject is not None:
+            panel._take(ocean.file_points(panel.model.subject))  # pyright: ignore
+
+    monkeypatch.setattr(PointsPanel, "_read", read_at_once)
+    panel = PointsPanel(model, chosen.append)
+    with pytest.raises(EngineError) as error:
+        ocean.open_source(model.choice)
+    model.refuse(error.value)
+    assert panel.part.visible
+    subject = SourceChoice("path", path="a.nc")
+    labels = [control.label for control in panel.part[2:]]
+    assert labels == list(text.POINTS.values())
+    assert [button.label for button in panel.part[1]] == ["The unit is kelvin"]
+    panel.part[1][0].clicks += 1
+    assert chosen == [ocean.decided(subject, "unit", "kelvin")]
+    unit = panel.part[2 + list(text.POINTS).index("unit")]
+    unit.value = "fahrenheit"
+    assert chosen[-1] == ocean.decided(subject, "unit", "fahrenheit")
+    model.choice = chosen[0]
+    model.take(ocean.open_source(chosen[0]))
+    assert unit.value == "kelvin"
+    assert len(chosen) == 2
+    unit.value = ""
+    assert chosen[-1] == subject

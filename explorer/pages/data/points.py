@@ -22,17 +22,18 @@ from explorer.widgets.text import section
 class _Decisions(param.Parameterized):
     """The decisions as text, "" where the file decides."""
 
-    variable = param.Selector(default="", objects=[""])
-    kind = param.Selector(default="", objects=[""])
-    unit = param.Selector(default="", objects=[""])
-    calendar = param.Selector(default="", objects=[""])
+    variable = param.String(default="")
+    kind = param.String(default="")
+    unit = param.String(default="")
+    calendar = param.String(default="")
     fill = param.String(default="")
-    step = param.Selector(default="", objects=[""])
-    mask = param.Selector(default="", objects=[""])
-    zeros = param.Selector(default="", objects=[""])
-    regrid = param.Selector(default="", objects=[""])
+    step = param.String(default="")
+    mask = param.String(default="")
+    zeros = param.String(default="")
+    regrid = param.String(default="")
 
 
+_BY_FILE = {"By the file": ""}
 NAMES = ("variable", "kind", "unit", "calendar", "fill", "step", "mask", "zeros", "regrid")
 
 
@@ -54,7 +55,9 @@ class PointsPanel:
 
     def _build(self) -> list[Any]:
         known = self._decisions.param
-        self._controls = {name: controls.select(known[name], text.POINTS[name], {}) for name in NAMES if name != "fill"}
+        self._controls = {
+            name: controls.select(known[name], text.POINTS[name], _BY_FILE) for name in NAMES if name != "fill"
+        }
         self._controls["fill"] = controls.field(known.fill, text.POINTS["fill"])
         self._renew()
         return [section("Understood as"), self._mends, *(self._controls[name] for name in NAMES)]
@@ -83,8 +86,7 @@ class PointsPanel:
                 if name != "fill":
                     choices = text.point_choices(name, points, opened, subject)
                     choices |= {} if value in choices.values() else {value: value}
-                    self._decisions.param[name].objects = list(choices.values())
-                    self._controls[name].options = choices
+                    self._controls[name].param.update(options=choices, value=value)
                 setattr(self._decisions, name, value)
         finally:
             self._is_renewing = False
