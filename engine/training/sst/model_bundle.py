@@ -24,7 +24,7 @@ from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ConfigError, DataError, EngineError, StoreError
 from engine.formats.npz import read_npz
-from engine.models import SpatioTemporalModel
+from engine.models import ReconstructionModel, build_model
 from engine.models.baselines import Baselines, Climatology
 from engine.models.spatiotemporal.estimate import count_parameters
 from engine.provenance import code_version
@@ -67,7 +67,7 @@ class ModelBundle:
         baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.
     """
 
-    model: SpatioTemporalModel
+    model: ReconstructionModel
     settings: SSTSettings
     seed: int
     basis: HarmonicBasis | None
@@ -162,7 +162,7 @@ class ModelBundle:
         declared, held = count_parameters(config.settings.model), sum(value.numel() for value in weights.values())
         if declared > max(held, _FEW_WEIGHTS):  # else the first that differs is named below
             raise ValueError(f"its settings declare {declared:,} weights, it holds {held:,}")
-        model = SpatioTemporalModel(config.settings.model)
+        model = build_model(config.settings.model)
         load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),
