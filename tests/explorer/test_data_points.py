@@ -33,6 +33,8 @@ def test_a_refused_file_can_be_mended(folder: Path) -> None:
     assert [text.mend(name, value) for name, values in model.mends.items() for value in values] == [
         "The unit is kelvin"
     ]
+    model.take(ocean.open_source(model.choice))  # the demo ocean, in place of it
+    assert model.subject == SourceChoice("path", path="a.nc")
     model.choice = ocean.decided(SourceChoice("path", path="a.nc"), "unit", "kelvin")
     model.take(ocean.open_source(model.choice))
     assert (model.unread, model.mends) == (None, {})

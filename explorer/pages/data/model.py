@@ -72,6 +72,9 @@ class DataModel(SourceModel):
     variable = param.String(doc="variable of a file with several; empty: the only one")
     quality = param.Selector(default=GOOD, objects=[GOOD, ALL, LEVEL], doc="quality of the observations in use")
 
+    _fallback: SourceChoice | None = None
+    """What opens in place of a first source that was refused, whose points stay on screen."""
+
     # capabilities
     @property
     def layers(self) -> tuple[str, ...]:
@@ -205,6 +208,7 @@ class DataModel(SourceModel):
         ``unread`` a file that another decision may open, with ``mends``.
         """
         choice, fallback = self.choice, self.opened.choice if self.opened else SourceChoice()
+        self._fallback = fallback if self.opened is None else None
         if choice != fallback:
             self.choice = fallback
         is_graded = isinstance(error, QualityError)
@@ -218,7 +222,8 @@ class DataModel(SourceModel):
         wanted = {"day": self.iso("day"), "other": self.iso("other"), **from_address}
         if self.layer not in opened.layers:
             self.layer = "observed"
-        self.param.update(opened=opened, mends={}, unread=None)
+        is_fallback, self._fallback = opened.choice == self._fallback, None
+        self.param.update(opened=opened, **({} if is_fallback else {"mends": {}, "unread": None}))
         for name, iso in wanted.items():
             self.bound(name, 0, max(1, len(opened.days) - 1))
             index = nearest(opened.days, iso)

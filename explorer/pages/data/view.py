@@ -111,6 +111,7 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
+        model.param.watch(lambda *_: model.form == DEMO and model.param.update(unread=None, mends={}), "form")
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel", "place", "span"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
