@@ -196,14 +196,23 @@ class View {
     return layer ? valueAt(layer, place.lat, place.lon, blocks) : null
   }
 
+  // The value at a place in each of this view's panes, by name
+  valuesOfPanes({ lat, lon }) {
+    const { first, second, blocks } = this.shown
+    const layers = [first, second]
+    return Object.fromEntries(this.model.panes.map((name, index) => [name, layers[index] ? valueAt(layers[index], lat, lon, blocks) : null]))
+  }
+
   // The pointer is here, null = elsewhere. The value there is sent again whenever the picture under it changes
   hover(offset) {
     this.pointed = offset
     const place = offset && this.placeAt(...offset)
     const value = place ? this.valueAt(place, offset[0]) : null
-    const { group, id: origin } = this.model
+    const { group, id: origin, panes } = this.model
     const second = !!place && this.isSecondAt(offset[0])
-    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, second, group, origin }
+    const pane = panes[second ? 1 : 0] ?? ""
+    const values = Object.assign({}, ...[this, ...this.twins].map((view) => (place ? view.valuesOfPanes(place) : {})))
+    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, second, group, origin, pane, values }
     this.root.dispatchEvent(new CustomEvent("harmonia:hover", { detail, bubbles: true, composed: true }))
   }
 
