@@ -11,6 +11,7 @@ import param
 from engine.errors import EngineError
 from engine.queries.basis import DOMAINS, Domain
 from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, SourceChoice, quality_of
+from explorer.colours import colours_of, colours_text
 from explorer.session import Query
 
 _RUN = re.compile(r"[\w.-]{1,80}")
@@ -32,6 +33,7 @@ class PageModel(param.Parameterized):
 
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     camera = param.Tuple(default=(20.0, -30.0, 1.0), length=3, doc="middle of the view (degrees N, E) and zoom")
+    colours = param.Dict(default={}, doc="{quantity: ColourChoice} where colours are not the page's own")
     keeps_camera = param.Boolean(default=False, doc="whether an address has chosen the camera: no flight to the data")
     address = param.Dict(default={}, doc="the page's keys of the address bar")
 
@@ -41,7 +43,7 @@ class PageModel(param.Parameterized):
         """Sentences about keys of the last address that were invalid or clamped."""
         self.has_camera_in_address = "at" in query
         self._is_restoring = False
-        self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera"])
+        self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera", "colours"])
         self.restore(query)
 
     # for pages to override
@@ -74,6 +76,8 @@ class PageModel(param.Parameterized):
         self.clamp()
         address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.is_enabled(name)}
         self.write_extra(address)
+        if colours := colours_text(self.colours):
+            address["colours"] = colours
         address["at"] = ",".join(f"{value:.6g}" for value in self.camera)
         self.address = address
 
@@ -87,6 +91,7 @@ class PageModel(param.Parameterized):
             if key in query:
                 self._read(key, name, query[key], changes)
         self.read_extra(query, changes)
+        self._read_colours(query.get("colours", ""), changes)
         if "at" in query:
             self._read_camera(query["at"], changes)
         for name in sorted(changes, key=lambda name: self.FIRST.index(name) if name in self.FIRST else len(self.FIRST)):
@@ -112,6 +117,13 @@ class PageModel(param.Parameterized):
         else:
             reason = f"is not a view: degrees north, degrees east, zoom 1 … {MAX_ZOOM}"
             self.notes.append(f"at={text[:30]} in the address {reason}")
+
+    def _read_colours(self, text: str, changes: dict[str, Any]) -> None:
+        changes["colours"] = {}
+        try:
+            changes["colours"] = colours_of(text) if text else {}
+        except (EngineError, ValueError):
+            self.notes.append(f"colours={text[:30]} in the address is no choice of colours")
 
     def read_place(self, query: Query, key: str, changes: dict[str, Any], name: str = "") -> None:
         """Read ``key=lat,lon`` (degrees north, degrees east) for the parameter ``name``, by default the key."""

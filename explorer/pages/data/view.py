@@ -12,6 +12,7 @@ import xarray as xr
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
+from engine.queries.limits import limits_of
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
@@ -25,13 +26,15 @@ from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
+from explorer.widgets.globe import Axes, pack_colours, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
 _FIXED_LIMITS = {"coverage": (0.0, 100.0), "gaps": (0.0, 2.0)}
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
+_QUANTITIES = {layer: layer for layer in ("coverage", "count", "difference", "gaps")}
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -272,10 +275,20 @@ class DataView:
             "field": _packed(field, stem),
             "field_b": b"" if drawn.second is None else _packed(drawn.second, stem),
         }
-        colours = colormap_bytes(_COLOURS.get(request.layer, "thermal"))
-        self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
+        palette = _COLOURS.get(request.layer, "thermal")
+        shown = [field.values] if drawn.second is None else [field.values, drawn.second.values]
+        scale = Scale(
+            _QUANTITIES.get(request.layer, "value"),
+            palette,
+            low,
+            high,
+            ocean.LAYERS[request.layer][0],
+            field.attrs["units"],
+            partial(limits_of, shown, palette == "balance"),
+            f"All {source.unit}s",
+        )
+        self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
-        self.stage.scale(colours, low, high, ocean.LAYERS[request.layer][0], field.attrs["units"])
         self.stage.bar.visible = request.layer != "gaps"
         self._rest.soon()
         if self._request(source) != request:
