@@ -39,7 +39,7 @@ def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
     parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
-    parts += ("handles", "frame", "view", "picture", "globe")
+    parts += ("handles", "outlines", "frame", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -254,6 +254,7 @@ class Globe(Component):
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
+    outlines = param.List(default=[], doc="boxes whose borders are drawn: [south, north, west, width], degrees")
     handles = param.List(
         default=[],
         item_type=dict,

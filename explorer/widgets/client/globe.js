@@ -24,6 +24,7 @@ export function render({ model }) {
   }))
   bind(["coast_image"], () => view.setCoast(model.coast_image))
   bind(["handles"], () => view.handles.set(model.handles))
+  bind(["outlines"], () => view.outlines.set(model.outlines))
   bind(["markers"], () => view.overlay.setMarkers(model.markers))
   bind(["dark", "label", "painting"], () => view.overlay.dress())
   model.on(["center_lat", "center_lon", "zoom"], () => view.cameraFromModel())

@@ -36,6 +36,7 @@ class View {
     this.resized = new ResizeObserver(() => this.resize())
     this.resized.observe(root)
     this.input = new Input(this)
+    this.outlines = new Outlines(this)
     this.handles = new Handles(this)
     this.framing = new Framing(this)
     VIEWS.add(this)
@@ -308,6 +309,7 @@ class View {
       this.gpu.draw(scene, this.shot(ratio))
       this.overlay.place()
       this.handles.place()
+      this.outlines.place()
       if (isNew && this.pointed) this.hover(this.pointed)
       if (ratio === this.fullRatio && started - this.measured > 5000) this.measure(started)
     }
