@@ -10,7 +10,17 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.basis import DOMAINS, Domain
-from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, SourceChoice, quality_of
+from engine.queries.ocean import (
+    DEMO_STEPS,
+    MAX_SEED,
+    MAX_YEARS,
+    Overrules,
+    Quality,
+    SourceChoice,
+    overrules_of_text,
+    overrules_text,
+    quality_of,
+)
 from explorer.colours import colours_of, colours_text
 from explorer.session import Query
 
@@ -249,7 +259,8 @@ class SourceModel(PageModel):
         kind = query["src"]
         if kind != "demo":
             path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:_MAX_VARIABLE]
-            return SourceChoice(kind, path=path, variable=variable, quality=self._read_quality(query))
+            quality, overrules = self._read_quality(query), self._read_overrules(query)
+            return SourceChoice(kind, path=path, variable=variable, quality=quality, overrules=overrules)
         step = next((step for step in DEMO_STEPS if as_text(step) == query.get("step", "1")), None)
         if step is None:
             self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
@@ -264,6 +275,14 @@ class SourceModel(PageModel):
         except EngineError:
             self.notes.append(f"quality={query['quality'][:20]} in the address is not a choice here")
             return "good"
+
+    def _read_overrules(self, query: Query) -> Overrules:
+        """What an address decides about the file; nothing, and a note, where it is invalid."""
+        try:
+            return overrules_of_text(query.get("read", ""))
+        except (EngineError, ValueError, TypeError):
+            self.notes.append(f"read={query['read'][:20]} in the address is not a choice here")
+            return Overrules()
 
     def _read_whole(self, query: Query, name: str, default: int, bounds: tuple[int, int]) -> int:
         low, high = bounds
@@ -287,6 +306,8 @@ def source_query(choice: SourceChoice) -> dict[str, str]:
         query["var"] = choice.variable
     if choice.quality != "good":
         query["quality"] = str(choice.quality)
+    if choice.overrules.names:
+        query["read"] = overrules_text(choice.overrules)
     return query
 
 

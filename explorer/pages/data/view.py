@@ -22,6 +22,7 @@ from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
+from explorer.pages.data.points import PointsPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -96,9 +97,10 @@ class DataView:
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
         self.panel = DataPanel(model, self._show_failure)
+        self.points = PointsPanel(model, self._choose_file)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
+            drawer(model, self.stage.globe, self.form, [self.points.part, *self._uses()], self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -112,6 +114,7 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
+        model.param.watch(lambda *_: model.form == DEMO and model.param.update(unread=None, mends={}), "form")
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel", "place", "span"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
@@ -171,6 +174,11 @@ class DataView:
             self._start(choice)
         self.model.choice = choice
 
+    def _choose_file(self, choice: SourceChoice) -> None:
+        """Open a file with another decision, also one that was refused."""
+        self.model.variable = choice.variable
+        self.model.choice = choice
+
     def _open(self, choice: SourceChoice) -> None:
         """Open a source, unless it is the one in use."""
         source = self.model.opened
@@ -182,7 +190,7 @@ class DataView:
     def _start(self, choice: SourceChoice) -> None:
         """Open a source; the current one stays until that succeeds."""
         self.stage.clear_failure()
-        self.model.refused = None
+        self.model.param.update(refused=None)
         self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
     def _take(self, source: SourceSummary) -> None:

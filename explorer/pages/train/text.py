@@ -232,6 +232,7 @@ _LABELS = {
     "min_learning_rate": "Minimum learning rate",
     "min_improvement": "Minimum improvement, K",
     "loss_weights": "Loss weights",
+    "baselines": "Compared with",
     "plateau_patience": "Plateau patience, epochs",
     "clip_norm": "Gradient clip norm",
     "ema_decay": "Weight averaging (EMA)",
