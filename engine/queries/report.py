@@ -97,6 +97,8 @@ def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSet
         "Run time": duration(record.seconds),
         "Source": f"{trained.get('data_name', named)} ({named})",
         "Key of the source": str(trained.get("data_key", "")),
+        "Understood as": str(trained.get("data_understood", "")),
+        "Decided by hand": str(trained.get("data_decided", "")),
         "Trained on": span_text(settings.train),
         "Validated on": span_text(settings.validation),
         "Tested on": span_text(settings.test),

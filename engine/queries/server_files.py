@@ -63,6 +63,14 @@ def any_path() -> Generator[None]:
         _ANY_PATH.reset(token)
 
 
+def below_roots(text: str) -> str:
+    """``text`` with every path in it as it is named below its folder of data; as it is on the command line."""
+    if not _ANY_PATH.get():
+        for root in sorted(_folders_of_data(), key=lambda root: len(str(root)), reverse=True):
+            text = text.replace(f"{str(root).rstrip(os.sep)}{os.sep}", "")
+    return text
+
+
 # --- one path -------------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,12 @@ def select(parameter: param.Parameter, label: str, choices: Mapping[str, Any], *
     )
 
 
+def offer(chosen: pmui.Select, choices: Mapping[str, Any], value: Any) -> None:
+    """Other choices of a select. The browser holds the label of its value, which may change while the value stays."""
+    chosen.param.update(options=dict(choices), value=value)
+    chosen.param.trigger("value")
+
+
 def switch(parameter: param.Parameter, label: str, **options: Any) -> pmui.Switch:
     """On or off."""
     return pmui.Switch.from_param(parameter, label=label, description="", size="small", margin=(0, 0, 2, 0), **options)

@@ -41,7 +41,7 @@ class ScaleControl(ColorScale):
     ranges = param.Dict(default={}, doc="{range: label} of the automatic ranges; empty = no control")
     palettes = param.List(default=[], item_type=str, doc="names of the palettes that fit")
     tables = param.Bytes(default=b"", doc="256 × 3 bytes of each palette")
-    chosen = param.Dict(default={}, doc="to the browser: range, palette and reversed in use")
+    chosen = param.Dict(default={}, doc="to the browser: range, palette, reversed; serial of the choice answered")
     choice = param.Dict(default={}, doc="set by the browser")
 
     from_browser: ClassVar[dict[str, Any]] = {"choice": Chosen}
@@ -98,7 +98,12 @@ class LegendControl:
             colours = reverse(colours)
         drawn = {"vmin": low, "vmax": high, "colormap": colours}
         automatic = {ALL: scale.all_maps} | ({} if scale.own is None else {VIEW: "This map"})
-        used = {"range": choice.range, "palette": choice.palette or scale.palette, "reversed": choice.is_reversed}
+        used = {
+            "range": choice.range,
+            "palette": choice.palette or scale.palette,
+            "reversed": choice.is_reversed,
+            "serial": self.legend.choice.get("serial", 0),
+        }
         self.legend.param.update(
             label=scale.label, units=scale.units, ranges=automatic if names else {}, palettes=list(names),
             tables=b"".join(map(colormap_bytes, names)), chosen=used if names else {}, visible=True, **drawn,
@@ -124,15 +129,18 @@ class LegendControl:
 
     def _take(self, chosen: dict[str, Any]) -> None:
         scale = self.scale
-        if scale is None or chosen["palette"] not in _fitting(scale.palette):
+        if scale is None:
             return
         palette = "" if chosen["palette"] == scale.palette else chosen["palette"]
         low, high = (math.nan if chosen[name] is None else chosen[name] for name in ("low", "high"))
-        try:
-            choice = ColourChoice(chosen["range"], low, high, palette, chosen["reversed"])
-        except ChoiceError as error:
-            self._say("error", str(error))
-            return
+        if chosen["palette"] in _fitting(scale.palette):
+            try:
+                self._choose(scale, ColourChoice(chosen["range"], low, high, palette, chosen["reversed"]))
+            except ChoiceError as error:
+                self._say("error", str(error))
+        self.show(scale)  # an answer, also where nothing changed
+
+    def _choose(self, scale: Scale, choice: ColourChoice) -> None:
         others = {name: other for name, other in self._model.colours.items() if name != scale.quantity}
         self._model.colours = others | ({scale.quantity: choice} if choice.as_text() else {})
 

@@ -23,6 +23,7 @@ from engine.queries.cache import Cache
 from engine.queries.ocean import SourceChoice
 from engine.queries.ocean import days as ocean_days
 from engine.queries.ocean import maps as ocean_maps
+from engine.queries.ocean import ranges as ocean_ranges
 from engine.queries.ocean import sources as ocean_sources
 from engine.queries.ocean import uploads as ocean_uploads
 from engine.sphere import LatLonGrid
@@ -56,7 +57,7 @@ def made_up(chunks: tuple[int, int, int] = (1, *GRID.shape)) -> SSTSource:
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = Cache(64 * 2**20)
-    for module in (ocean_maps, ocean_days, ocean_sources):
+    for module in (ocean_maps, ocean_days, ocean_ranges, ocean_sources):
         monkeypatch.setattr(module, "CACHE", fresh)
 
 

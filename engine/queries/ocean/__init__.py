@@ -51,6 +51,7 @@ from engine.queries.ocean.sources import (
     observed_percent,
     open_source,
     source,
+    source_limits,
 )
 from engine.queries.ocean.uploads import Upload, UploadHold, upload_limit_mb
 from engine.queries.server_files import list_folder

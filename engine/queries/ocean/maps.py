@@ -24,7 +24,16 @@ from engine.queries.ocean.days import (
     touched_bytes,
     variable,
 )
-from engine.queries.ocean.sources import ICE, LAYERS, MISSING, OBSERVED, SourceChoice, SourceSummary, source
+from engine.queries.ocean.sources import (
+    ICE,
+    LAYERS,
+    MISSING,
+    OBSERVED,
+    SourceChoice,
+    SourceSummary,
+    short_names,
+    source,
+)
 from engine.sphere import LatLonGrid
 
 
@@ -82,6 +91,11 @@ OF_SPAN = ("mean", "coverage", "count")
 
 def chosen_map(choice: MapChoice, progress: Progress | None = None) -> xr.DataArray:
     """The map (lat, lon) of a choice. Raises as the functions for days and spans below do."""
+    with short_names(choice.source):
+        return _chosen_map(choice, progress)
+
+
+def _chosen_map(choice: MapChoice, progress: Progress | None) -> xr.DataArray:
     if choice.layer in OF_SPAN:
         return span_map(choice.source, choice.layer, slice(*choice.span), progress)
     if choice.layer == "difference":

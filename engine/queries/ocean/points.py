@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from engine.data.source import Overrules, Regrid
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE, Progress
-from engine.queries.ocean.sources import SourceChoice, file_paths, source
+from engine.queries.ocean.sources import SourceChoice, file_paths, short_names, source
 
 CALENDARS = ("standard", "proleptic_gregorian", "noleap", "all_leap", "360_day", "julian")
 STEPS = ("hours", "days", "months")
@@ -39,9 +39,10 @@ class FilePoints:
 def file_points(choice: SourceChoice, progress: Progress | None = None) -> FilePoints:
     """What the file of a choice offers, from its headers. Raises :class:`DataError` where they cannot be read."""
     del progress  # headers only
-    paths = file_paths(choice)
-    stamp = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return CACHE.get(("ocean points", choice.path, stamp), partial(_read, choice), lambda _: _POINTS_BYTES)
+    with short_names(choice):
+        paths = file_paths(choice)
+        stamp = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
+        return CACHE.get(("ocean points", choice.path, stamp), partial(_read, choice), lambda _: _POINTS_BYTES)
 
 
 def _read(choice: SourceChoice) -> FilePoints:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import xarray as xr
@@ -14,10 +16,11 @@ import xarray as xr
 from engine.data.gaps import GapPattern
 from engine.data.source import Overrules, Quality, SSTSource, Understood, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
-from engine.queries.cache import CACHE, Progress, no_progress
-from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
+from engine.queries.cache import CACHE, Progress, no_progress, sub_progress
+from engine.queries.ocean.days import dates, day, read_day, time_steps, touched_bytes
+from engine.queries.ocean.ranges import all_days_limits, days_to_sample
 from engine.queries.ocean.uploads import forget_upload, uploaded
-from engine.queries.server_files import is_zarr, resolved
+from engine.queries.server_files import below_roots, is_zarr, resolved, uploads_folder
 from engine.sphere import LatLonGrid
 
 KINDS = ("demo", "path", "upload")
@@ -47,9 +50,6 @@ GAP_CLASSES = ("observed", "missing", "ice")
 """Their names, by value."""
 
 _SOURCE_BYTES = 2**20
-_SAMPLED_DAYS = 8
-_GLOBAL_LIMITS = (-2.0, 32.0)  # °C
-_SEASONAL_MARGIN_K = 3.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,31 @@ class SourceSummary:
     """The observations in use, where the source has quality flags to choose by; else empty."""
 
 
+def source_limits(choice: SourceChoice, progress: Progress | None = None) -> tuple[float, float]:
+    """The ends of a colour scale for all days of a source, °C; ``limits`` of its summary. May read a few days."""
+    return all_days_limits(source(choice), progress or no_progress)
+
+
+@contextmanager
+def short_names(choice: SourceChoice) -> Generator[None]:
+    """Errors name the files of a choice as the user knows them: an upload by its name, others below their folder of
+    data. On the command line they keep their paths.
+    """
+    try:
+        yield
+    except EngineError as error:
+        texts = [_shortened(choice, text) for text in (error.problem, error.where, error.remedy)]
+        if texts == [error.problem, error.where, error.remedy]:
+            raise
+        raise type(error)(*texts, error.choices) from error
+
+
+def _shortened(choice: SourceChoice, text: str) -> str:
+    if choice.kind == "upload":
+        return text.replace(str(uploads_folder() / choice.path), PurePath(choice.path).name)
+    return below_roots(text)
+
+
 def source(choice: SourceChoice) -> SSTSource:
     """The source of ``choice``, opened again only when its files change.
 
@@ -125,9 +150,10 @@ def source(choice: SourceChoice) -> SSTSource:
     """
     if choice.kind == "demo":
         return CACHE.get(("ocean", choice), partial(_demo, choice), lambda _: _SOURCE_BYTES)
-    paths = file_paths(choice)
-    stamps = tuple((str(path), *file_stamp(path)) for path in paths)
-    return CACHE.get(("ocean", choice, stamps), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
+    with short_names(choice):
+        paths = file_paths(choice)
+        stamps = tuple((str(path), *file_stamp(path)) for path in paths)
+        return CACHE.get(("ocean", choice, stamps), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
 
 
 def file_paths(choice: SourceChoice) -> list[Path]:
@@ -174,24 +200,17 @@ def open_source(choice: SourceChoice, progress: Progress | None = None) -> Sourc
     """Open ``choice`` and read its first day, so that an unreadable file does not become the source.
 
     An upload whose headers cannot be read is removed; others may open once a point is decided. Raises as
-    :func:`source` does; the error shows the name of an upload, not its path.
+    :func:`source` does.
     """
     try:
-        return _summary(choice, progress or no_progress)
-    except CancelledError:
+        with short_names(choice):
+            return _summary(choice, progress or no_progress)
+    except (CancelledError, QualityError):
         raise
-    except EngineError as error:
-        if choice.kind != "upload":
-            raise
-        path = uploaded(choice.path)
-        problem, where, remedy = (
-            text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy)
-        )
-        if isinstance(error, QualityError):
-            raise QualityError(problem, where, remedy) from error
-        if not _has_headers(path):
+    except EngineError:
+        if choice.kind == "upload" and not _has_headers(uploaded(choice.path)):
             forget_upload(choice.path)
-        raise DataError(problem, where, remedy, error.choices) from error
+        raise
 
 
 def _has_headers(path: Path) -> bool:
@@ -229,7 +248,7 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
         layers=_layers(ocean),
         notes=ocean.notes,
         cautions=() if choice.kind == "demo" else _cautions(steps),
-        limits=_limits(ocean.grid, first),
+        limits=all_days_limits(ocean, sub_progress(progress, 0.6, 1.0)),
         day_bytes=first.nbytes,
         bytes_per_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
         understood=ocean.understood,
@@ -238,16 +257,16 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
 
 
 def observed_percent(choice: SourceChoice, progress: Progress | None = None) -> float:
-    """The mean fraction of the sea's area that a day observes, in %, from :data:`_SAMPLED_DAYS` days over the span."""
+    """The mean fraction of the sea's area that a day observes, in %, from a few days of every season."""
     ocean = source(choice)
     area = np.where(ocean.land, 0.0, ocean.grid.cell_area_m2[:, None])
-    steps = np.unique(np.linspace(0, len(dates(ocean)) - 1, _SAMPLED_DAYS).astype(int))
+    steps = days_to_sample(ocean)
 
     def compute() -> float:
         fractions: list[float] = []
         for number, step in enumerate(steps):
             (progress or no_progress)(number / len(steps), "Counting its observations")
-            seen = area[np.isfinite(day(ocean, "daily", int(step)))].sum()
+            seen = area[np.isfinite(day(ocean, "daily", step))].sum()
             fractions.append(float(seen) / max(float(area.sum()), 1e-9))
         return 100.0 * float(np.mean(fractions))
 
@@ -266,13 +285,3 @@ def grid_text(grid: LatLonGrid) -> str:
     rows, columns = grid.shape
     step = f"{abs(grid.lat[-1] - grid.lat[0]) / max(1, rows - 1):.4g}° × {grid.lon_step:.4g}°"
     return f"{rows} × {columns} cells of {step}"
-
-
-def _limits(grid: LatLonGrid, first: Singles) -> tuple[float, float]:
-    """Colour limits: those of all seasons for the globe; for a region those of its first day with a seasonal margin."""
-    if not np.isfinite(first).any():
-        return _GLOBAL_LIMITS
-    if np.ptp(grid.lat_bounds) > 90.0:
-        return _GLOBAL_LIMITS
-    low, high = np.nanpercentile(first, (1, 99))
-    return max(_GLOBAL_LIMITS[0], float(np.floor(low - _SEASONAL_MARGIN_K))), float(np.ceil(high + _SEASONAL_MARGIN_K))

@@ -10,7 +10,7 @@ from engine.config.months import Month
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.prepare import prepare
-from engine.data.source import MonthlyData, Overrules, Regrid, SSTSource
+from engine.data.source import MonthlyData, Overrules, Regrid, SSTSource, understood_details
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import ReconstructionModel
@@ -100,7 +100,8 @@ class SSTDataModule:
     def bundle(self, model: ReconstructionModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with basis and climatology; ``scores`` are those of its validation."""
         origin = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
-        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, origin | scores)
+        known = origin | understood_details(self.source) | scores
+        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, known)
 
 
 def open_source(choice: DemoSource | FileSource) -> SSTSource:

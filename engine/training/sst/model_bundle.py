@@ -61,7 +61,8 @@ class ModelBundle:
         seed: of that run.
         basis: what its position embedding is made of; None for other encoders.
         climatology: subtracted from the days; on the grid it was trained on.
-        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
+        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``,
+            and for files ``data_understood``, ``data_decided``.
         fallback: the climatology that the baselines know, of more years, for what no window has an observation of; it
             lies beside the model's file (:func:`load_model`). None: ``climatology``.
         baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.

@@ -43,9 +43,6 @@ class SourceForm:
             controls.only_if(self.model.param.form, DEMO, self._demo),
             controls.only_if(self.model.param.form, PATH, self._path),
             controls.only_if(self.model.param.form, UPLOAD, self._upload),
-            controls.group(
-                self.model, ["opened", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
-            ),
         ]
 
     def _demo(self) -> list[Any]:
@@ -76,20 +73,6 @@ class SourceForm:
             UploadField(self._open_upload, self._failed, margin=(4, 0), sizing_mode="stretch_width"),
             controls.field(self.model.param.variable, "Variable, if there are several"),
         ]
-
-
-def _quality(model: DataModel) -> list[Any]:
-    """The quality of the observations, for sources with quality levels."""
-    choices = controls.segments(model.param.quality, text.qualities(model.graded))
-
-    def renew(*_: object) -> None:
-        if model.graded is not None:
-            choices.param.update(options=text.qualities(model.graded), value=model.quality)
-
-    names = ["opened", "refused"]
-    model.param.watch(renew, names)
-    grading = controls.sentence(model, names, lambda: text.grading(model.opened, model.refused), margin=(2, 0, 8, 0))
-    return [section("Observations"), choices, grading]
 
 
 def drawer(model: DataModel, globe: Globe, form: SourceForm, uses: list[Any], cost: Any) -> list[Any]:

@@ -100,7 +100,7 @@ class DataModel(SourceModel):
     @property
     def subject(self) -> SourceChoice | None:
         """The file whose points can be decided: the refused one, else the open one; None for the demo ocean."""
-        subject = self.unread or (self.opened.choice if self.opened else None)
+        subject = self.unread or self.refused or (self.opened.choice if self.opened else None)
         return None if subject is None or subject.kind == DEMO else subject
 
     @property

@@ -34,6 +34,7 @@ class _Decisions(param.Parameterized):
 
 
 _BY_FILE = {"By the file": ""}
+_SUBJECT = ["opened", "unread", "refused"]
 NAMES = ("variable", "kind", "unit", "calendar", "fill", "step", "mask", "zeros", "regrid")
 
 
@@ -48,9 +49,9 @@ class PointsPanel:
         self._controls: dict[str, Any] = {}
         self._reading = LatestTask(unseen, lambda _: None)
         self._mends = box(css=":host { gap: 6px }")
-        self.part = controls.group(model, ["opened", "unread"], lambda: model.subject is not None, self._build)
+        self.part = controls.group(model, _SUBJECT, lambda: model.subject is not None, self._build)
         self._decisions.param.watch(self._decide, list(NAMES))
-        model.param.watch(lambda *_: self._read(), ["opened", "unread"])
+        model.param.watch(lambda *_: self._read(), _SUBJECT)
         model.param.watch(lambda *_: self._renew(), "points")
 
     def _build(self) -> list[Any]:
@@ -60,7 +61,15 @@ class PointsPanel:
         }
         self._controls["fill"] = controls.field(known.fill, text.POINTS["fill"])
         self._renew()
-        return [section("Understood as"), self._mends, *(self._controls[name] for name in NAMES)]
+        return [
+            section("Understood as"),
+            self._mends,
+            *(self._controls[name] for name in NAMES),
+            controls.group(
+                self.model, ["opened", "refused"], lambda: self.model.graded is not None, lambda: _quality(self.model)
+            ),
+            controls.sentence(self.model, _SUBJECT, lambda: text.quality_of_file(self.model.opened, self.model.graded)),
+        ]
 
     def _read(self) -> None:
         subject = self.model.subject
@@ -80,13 +89,15 @@ class PointsPanel:
             return
         self._is_renewing = True
         try:
-            opened = self.model.opened if self.model.unread is None else None
+            opened = self.model.opened
+            opened = opened if opened is not None and opened.choice == subject else None
+            self._controls["fill"].helper_text = text.stated("fill", opened)
             for name in NAMES:
                 value = text.decision(subject, name)
                 if name != "fill":
                     choices = text.point_choices(name, points, opened, subject)
                     choices |= {} if value in choices.values() else {value: value}
-                    self._controls[name].param.update(options=choices, value=value)
+                    controls.offer(self._controls[name], choices, value)
                 setattr(self._decisions, name, value)
         finally:
             self._is_renewing = False
@@ -114,3 +125,17 @@ class PointsPanel:
             return
         if subject != self.model.subject:
             self._choose(subject)
+
+
+def _quality(model: DataModel) -> list[Any]:
+    """The quality of the observations, for sources with quality levels."""
+    choices = controls.segments(model.param.quality, text.qualities(model.graded))
+
+    def renew(*_: object) -> None:
+        if model.graded is not None:
+            choices.param.update(options=text.qualities(model.graded), value=model.quality)
+
+    names = ["opened", "refused"]
+    model.param.watch(renew, names)
+    grading = controls.sentence(model, names, lambda: text.grading(model.opened, model.refused), margin=(2, 0, 8, 0))
+    return [section("Quality of the observations"), choices, grading]

@@ -94,9 +94,7 @@ def decision(choice: SourceChoice, name: str) -> str:
 def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, choice: SourceChoice) -> dict[str, str]:
     """The choices of a point, ``{label: value}``: what the file says, and what may be chosen in its place."""
     known = opened.understood if opened else None
-    stated = {"regrid": known.grid, **vars(known)}[name] if known is not None else ""
-    is_decided = bool(decision(choice, name))
-    first = "By the file" if is_decided or not stated else f"By the file: {stated}"
+    first = "By the file" if decision(choice, name) else stated(name, opened) or "By the file"
     kind = choice.overrules.kind or (known.kind if known else "sst")
     choices: dict[str, dict[str, str]] = {
         "variable": {name: name for name in points.variables},
@@ -109,6 +107,19 @@ def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, c
         "regrid": {regridded(regrid): ocean.point_text(regrid) for regrid in points.regrids},
     }
     return {shortened(first): "", **choices[name]}
+
+
+def stated(name: str, opened: SourceSummary | None) -> str:
+    """What the file says of a point, ``By the file: K``; empty where it is not open, or says nothing."""
+    known = opened.understood if opened else None
+    value = "" if known is None else {"regrid": known.grid, **vars(known)}[name]
+    return f"By the file: {value}" if value else ""
+
+
+def quality_of_file(opened: SourceSummary | None, graded: SourceChoice | None) -> str:
+    """The quality of the observations of a file that does not grade them."""
+    known = opened.understood if opened else None
+    return f"Quality of the observations: {known.quality}." if known is not None and graded is None else ""
 
 
 def shortened(label: str) -> str:

@@ -111,7 +111,7 @@ class ExpertSide:
             self.run.hide()
             return
         if self._runs is not None:
-            self._runs.param.update(options=self._options(), value=self.model.run)
+            controls.offer(self._runs, self._options(), self.model.run)
         records = _experts()
         record = next((record for record in records if record.id == self.model.run), None)
         if not self.model.run:

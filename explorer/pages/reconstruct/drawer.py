@@ -68,7 +68,7 @@ def _models(model: ReconstructModel) -> Any:
     def renew(*_: object) -> None:
         names = offered()
         if names != chosen.options:
-            chosen.param.update(options=names, value=model.run)
+            controls.offer(chosen, names, model.run)
 
     REGISTRY.subscribe(renew)
     model.param.watch(renew, "run")

@@ -106,6 +106,8 @@ class Maps:
         """Whether the maps show no result, or one that is not of the selection."""
         self.source: SourceChoice | None = None
         """The open source, in whose region the pin stays; None until it is open, then the pin is moved into it."""
+        self.limits = text.WORLD
+        """The ends of the temperatures of all days of the open source."""
         self._marks = ""
         self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1"})
         self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
@@ -226,10 +228,12 @@ class Maps:
         self, kind: str, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None
     ) -> tuple[float, float]:
         """Limits of the colour scale, the same for all months."""
+        if kind == TEMPERATURE and month is not None:
+            return self.limits
         key = (kind, len(lat), month and (month.request.model, month.request.source, month.request.hidden_percent))
         if key not in self._limits:
             if kind == TEMPERATURE:
-                self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
+                self._limits[key] = _ends(fields, lat)
             else:
                 widest = (
                     [reconstruct.layer(month, "error_mean")] if month is not None and kind != DIFFERENCE else fields
@@ -341,10 +345,10 @@ class Maps:
             globe.param.update(painting=self.model.painting, brush=float(self.model.brush_km))
 
 
-def _ends(fields: list[np.ndarray]) -> tuple[float, float]:
-    """Limits for all seasons of a regional map."""
+def _ends(fields: list[np.ndarray], lat: np.ndarray) -> tuple[float, float]:
+    """Limits for the maps of a training, the first of which may be far from the last."""
     values = np.concatenate([field[np.isfinite(field)] for field in fields])
-    if not values.size:
+    if not values.size or np.ptp(lat) > 90.0:
         return text.WORLD
     low, high = np.percentile(values, (1, 99))
     return max(text.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from engine.queries import ocean, reconstruct
-from engine.queries.cache import Progress
+from engine.queries.cache import Progress, sub_progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
 from explorer import layout
@@ -197,9 +197,11 @@ class ReconstructView:
             card = reconstruct.model_card(run)
             source = reconstruct.source_of(run) if own_source else choice
             months = reconstruct.months_of(source)
+            limits = ocean.source_limits(source, sub_progress(report, 0.3, 1.0))
             return (
                 card,
                 source,
+                limits,
                 months,
                 reconstruct.source_differences(run, source),
                 reconstruct.needs_resampling(run, source),
@@ -209,7 +211,7 @@ class ReconstructView:
         self.maps.stage.show_progress(0.0, text.OPENING)
 
     def _take(self, run: str, opened: tuple[Any, ...]) -> None:
-        card, source, months, differ, is_other_grid = opened
+        card, source, limits, months, differ, is_other_grid = opened
         model = self.model
         if run != model.run:
             return
@@ -229,7 +231,7 @@ class ReconstructView:
         self._is_taking = False
         if source != self.session.source:
             self.session.source = source
-        self._card, self.maps.source = card, source
+        self._card, self.maps.source, self.maps.limits = card, source, limits
         self._is_undecided = is_other_grid
         sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]
         self._about.object = paragraphs(sentences)

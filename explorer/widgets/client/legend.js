@@ -44,6 +44,7 @@ function renderLegend({ model }) {
     else if (panel.matches(":popover-open")) control.paint()
   }
   open.addEventListener("click", () => {
+    control.forget()
     control.paint()
     panel.togglePopover()
   })
@@ -75,10 +76,24 @@ class ColourControl {
     Object.assign(panel.style, { position: "fixed", inset: "auto", left: `${left / grown}px`, top: `${Math.max(top, 8) / grown}px` })
   }
 
+  // What is typed and not in use, by the end: an answer to an earlier choice must not take it away
+  drafts() {
+    const isDraft = (end) => end && !Object.is(readNumber(end.value), readNumber(end.defaultValue))
+    return [this.low, this.high].map((end) => isDraft(end) ? end.value : null)
+  }
+
+  forget() {
+    for (const end of [this.low, this.high]) if (end) end.value = end.defaultValue
+    this.problem.textContent = ""
+  }
+
   paint() {
     const { model, panel } = this
     const { chosen, ranges, palettes } = model
-    const focused = panel.getRootNode().activeElement?.dataset?.name
+    const drafts = this.drafts()
+    const held = panel.getRootNode().activeElement
+    const { selectionStart: from = null, selectionEnd: to = null } = held ?? {}
+    const isWhole = from === 0 && to === held.value.length // after Tab: what is typed next replaces it
     const size = model.vmax - model.vmin
     const radio = (group, value, ...rest) => element("label", {}, element("input", {
       type: "radio", name: group, value, checked: chosen[group] === value, "data-name": `${group}-${value}`,
@@ -86,7 +101,7 @@ class ColourControl {
     }), ...rest)
     const end = (name, value) => element("input", {
       type: "text", inputMode: "decimal", autocomplete: "off", "aria-label": name, "data-name": name,
-      value: Number(value.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(value) / size || 1)) + 3))).toString().replace("-", "−"),
+      defaultValue: Number(value.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(value) / size || 1)) + 3))).toString().replace("-", "−"),
       onchange: () => this.typed(), onkeydown: (event) => event.key === "Enter" && this.typed(),
     })
     this.low = end("Lowest value", model.vmin)
@@ -101,7 +116,12 @@ class ColourControl {
     this.first ??= chosen.palette
     this.problem.textContent = ""
     panel.replaceChildren(range, palette, element("label", {}, turn, "Reversed"), reset)
-    if (focused) panel.querySelector(`[data-name="${focused}"]`)?.focus()
+    ;[this.low, this.high].forEach((end, at) => drafts[at] !== null && (end.value = drafts[at]))
+    if (drafts.some((draft) => draft !== null)) this.isLegal()
+    const again = held?.dataset?.name && panel.querySelector(`[data-name="${held.dataset.name}"]`)
+    if (!again) return
+    again.focus()
+    if (from !== null) again.setSelectionRange(isWhole ? 0 : from, isWhole ? again.value.length : to)
   }
 
   swatch(index) {
@@ -111,21 +131,28 @@ class ColourControl {
     return canvas
   }
 
-  typed() {
+  isLegal() {
     const low = readNumber(this.low.value), high = readNumber(this.high.value)
     const isLegal = Number.isFinite(low) && Number.isFinite(high) && low < high
     this.problem.textContent = isLegal ? "" : NOT_A_RANGE
     for (const end of [this.low, this.high]) end.setAttribute("aria-invalid", !isLegal)
-    if (isLegal) this.send({ range: "typed", low, high })
+    return isLegal
   }
 
+  typed() {
+    if (this.isLegal()) this.send({ range: "typed", low: readNumber(this.low.value), high: readNumber(this.high.value) })
+  }
+
+  // A change of what was chosen last, which the server may not have answered yet
   send(change) {
     const { model } = this
-    const serial = (model.choice.serial ?? 0) + 1
-    const isRange = change.range === "typed" && change.low === undefined
-    if (isRange) Object.assign(change, { low: model.vmin, high: model.vmax })
-    const { range, palette, reversed } = model.chosen
-    const ends = range === "typed" ? { low: model.vmin, high: model.vmax } : { low: null, high: null }
-    model.choice = { range, palette, reversed: !!reversed, ...ends, ...change, serial }
+    const { vmin, vmax, choice } = model
+    const isAnswered = (model.chosen.serial ?? 0) === (choice.serial ?? 0)
+    const { range, palette, reversed } = isAnswered ? model.chosen : choice
+    const shown = isAnswered ? { low: vmin, high: vmax } : { low: choice.low, high: choice.high }
+    const ends = range === "typed" ? shown : { low: null, high: null }
+    if (change.low === undefined) this.forget()
+    if (change.range === "typed" && change.low === undefined) Object.assign(change, { low: vmin, high: vmax })
+    model.choice = { range, palette, reversed: !!reversed, ...ends, ...change, serial: (choice.serial ?? 0) + 1 }
   }
 }
