@@ -19,7 +19,8 @@ from explorer.widgets import controls
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
-from explorer.widgets.readout import ColorScale, HoverReadout
+from explorer.widgets.legend import LegendControl, Scale, ScaleControl
+from explorer.widgets.readout import HoverReadout
 from explorer.widgets.text import html, progress, readout_html, sentence
 
 CHANGED = "The map changed meanwhile. Export the picture again."
@@ -66,7 +67,8 @@ class Stage:
             css_classes=["flat", "drawing"],
             **common,
         )
-        self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
+        self.bar = ScaleControl(group=group, margin=0, width=200, height=52, visible=False)
+        self.colours = LegendControl(model, self.bar, session.say, self._recolour)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()
         self.readout = html("")
@@ -125,10 +127,17 @@ class Stage:
         for globe in (self.globe, self.flat):
             globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")
 
-    def scale(self, colormap: bytes, low: float, high: float, label: str, units: str) -> None:
-        """The colour bar in the read-out."""
-        self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
-        self.hover.param.update(span=high - low, units=units)
+    def scale(self, scale: Scale) -> dict[str, Any]:
+        """Show a colour scale in the read-out; returns ``vmin``, ``vmax`` and ``colormap`` for the globe, which are
+        those of the page or those that the person chose on the legend.
+        """
+        drawn = self.colours.show(scale)
+        self.hover.param.update(span=drawn["vmax"] - drawn["vmin"], units=scale.units)
+        return drawn
+
+    def _recolour(self, drawn: dict[str, Any]) -> None:
+        self.hover.span = drawn["vmax"] - drawn["vmin"]
+        self.globe.param.update(**drawn)
 
     def save_picture(self, stem: str, origin: Provenance | None, title: str = "") -> None:
         """Offer a picture of the globe as a file, with the ``origin`` of what it shows; the default ``title`` is the
@@ -136,7 +145,13 @@ class Stage:
         """
         bar = self.bar
         self.globe.save_png(
-            f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names, origin=origin
+            f"{stem}.png",
+            f"{title or bar.label} — Harmonia",
+            bar.label,
+            bar.units,
+            names=bar.names,
+            origin=origin,
+            colours=self.colours.note,
         )
 
     def caption(self, *captions: str) -> None:

@@ -35,6 +35,7 @@ class HoverReadout(Component):
 
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
     units = param.String(default="", doc="of the value")
+    scales = param.Dict(default={}, doc="{pane: [span, units]} where the panes differ")
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 
-from engine.data.source import SSTSource
+from engine.data.source import SSTSource, understood_details
 from engine.provenance import Detail, Provenance
 from engine.queries.cache import Progress
 from engine.queries.export import csv_file, netcdf_file
@@ -103,6 +103,7 @@ def _origin(
     ocean: SSTSource, recipe: str, choice: MapChoice | SeriesChoice, title: str, details: dict[str, Detail]
 ) -> Provenance:
     known: dict[str, Detail] = {"data": ocean.name, "data_hash": ocean.key, "data_notes": "; ".join(ocean.notes)}
+    known |= understood_details(ocean)
     return Provenance(
         recipe=recipe,
         choices=asdict(choice),

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.config.run_config import RunConfig
-from engine.data.source import MonthlyData, SSTSource
+from engine.data.source import MonthlyData, SSTSource, understood_details
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.provenance import Detail, Provenance
@@ -91,6 +91,7 @@ def origin_of(
         "data_hash": source.key,
         "seed": model.seed,
     }
+    known |= understood_details(source)
     if "epoch" in model.scores:
         known["epoch"] = int(model.scores["epoch"])
     return Provenance(

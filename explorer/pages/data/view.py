@@ -13,6 +13,7 @@ from engine.errors import EngineError
 from engine.provenance import Provenance
 from engine.queries import ocean
 from engine.queries.cache import Progress
+from engine.queries.limits import limits_of
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
@@ -22,17 +23,20 @@ from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
+from explorer.pages.data.points import PointsPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import CHANGED, Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
+from explorer.widgets.globe import Axes, pack_colours, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
 _FIXED_LIMITS = {"coverage": (0.0, 100.0), "gaps": (0.0, 2.0)}
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
+_QUANTITIES = {layer: layer for layer in ("coverage", "count", "difference", "gaps")}
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -94,9 +98,10 @@ class DataView:
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
         self.panel = DataPanel(model, self._show_failure)
+        self.points = PointsPanel(model, self._choose_file)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
+            drawer(model, self.stage.globe, self.form, [self.points.part, *self._uses()], self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -110,6 +115,7 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
+        model.param.watch(lambda *_: model.form == DEMO and model.param.update(unread=None, mends={}), "form")
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel", "place", "span"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
@@ -169,6 +175,11 @@ class DataView:
             self._start(choice)
         self.model.choice = choice
 
+    def _choose_file(self, choice: SourceChoice) -> None:
+        """Open a file with another decision, also one that was refused."""
+        self.model.variable = choice.variable
+        self.model.choice = choice
+
     def _open(self, choice: SourceChoice) -> None:
         """Open a source, unless it is the one in use."""
         source = self.model.opened
@@ -180,7 +191,7 @@ class DataView:
     def _start(self, choice: SourceChoice) -> None:
         """Open a source; the current one stays until that succeeds."""
         self.stage.clear_failure()
-        self.model.refused = None
+        self.model.param.update(refused=None)
         self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
     def _take(self, source: SourceSummary) -> None:
@@ -273,10 +284,20 @@ class DataView:
             "field": _packed(field, stem),
             "field_b": b"" if drawn.second is None else _packed(drawn.second, stem),
         }
-        colours = colormap_bytes(_COLOURS.get(request.layer, "thermal"))
-        self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
+        palette = _COLOURS.get(request.layer, "thermal")
+        shown = [field.values] if drawn.second is None else [field.values, drawn.second.values]
+        scale = Scale(
+            _QUANTITIES.get(request.layer, "value"),
+            palette,
+            low,
+            high,
+            ocean.LAYERS[request.layer][0],
+            field.attrs["units"],
+            partial(limits_of, shown, palette == "balance"),
+            f"All {source.unit}s",
+        )
+        self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
-        self.stage.scale(colours, low, high, ocean.LAYERS[request.layer][0], field.attrs["units"])
         self.stage.bar.visible = request.layer != "gaps"
         self._rest.soon()
         if self._request(source) != request:

@@ -15,8 +15,20 @@ from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import Sentence, colour_key, number
 from explorer.widgets.verdict import verdict_html, verdict_line
 
-KINDS = {"Temperature": "temperature", "Error": "error", "Uncertainty": "spread"}
-PANES = {"Swipe": "swipe", "Side by side": "four"}
+KINDS = {"Temperature": "temperature", "Difference": "difference", "Error": "error", "Uncertainty": "spread"}
+PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "Grid": "four"}
+SIDE_NAMES = {
+    "one": ("Map",),
+    "swipe": ("Left of the divider", "Right of the divider"),
+    "row": ("Left", "Middle", "Right"),
+}
+SCALES = {
+    "temperature": ("Sea-surface temperature", "°C"),
+    "difference": ("Reconstruction minus mean", "K"),
+    "error": ("Error", "K"),
+    "spread": ("Uncertainty", "K"),
+}
+"""Label and units of the colour scale of a kind."""
 WORKING = "Computing …"
 OPENING = "Opening the model and the source"
 COMPUTING = "Reconstructing the month"
@@ -39,23 +51,12 @@ FIGURES = {
     "Histogram of errors": "histogram",
     "Reliability of the uncertainty": "reliability",
 }
-SIDES = {
-    "day": "One day",
-    "observed": "Observed mean",
-    "reconstruction": "Model",
-    "truth": "Truth",
-    "error": "Model",
-    "error_best": "Best baseline",
-    "error_mean": "Observed mean",
-    "error_usual": "Climatology",
-    "std": "Predicted",
-    "size": "Actual",
-}
 LAYERS = {
     "day": "Observed day",
     "observed": "Mean of observed days",
     "reconstruction": "Reconstruction",
     "truth": "Truth",
+    "difference": "Reconstruction minus mean",
     "error": "Error of the model",
     "error_best": "Error of the best baseline",
     "error_mean": "Error of the mean of observed days",

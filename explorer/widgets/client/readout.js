@@ -60,9 +60,12 @@ function renderBar({ model }) {
   }
   paint()
   model.on(["colormap", "vmin", "vmax", "label", "units", "names"], paint)
-  followPointer(model, ({ value }) => {
-    pointed = value
+  followPointer(model, ({ value, values }) => {
+    pointed = model.pane ? values[model.pane] ?? null : value
     point()
+    if (!model.pane) return
+    const number = make("b", "", pointed === null ? "" : formatValue(pointed, model.vmax - model.vmin))
+    part("units").replaceChildren(number, ` ${model.units}`)
   })
   return root
 }
@@ -71,9 +74,10 @@ function renderHover({ model }) {
   const root = shell("hr items", `<div class="item">Value<b><span class="value">–</span> <small></small></b></div>
     <div class="item">Position<b class="place"></b></div>`)
   const part = (name) => root.querySelector(name)
-  const show = ({ lat, lon, value }) => {
-    part(".value").textContent = formatValue(value, model.span)
-    part("small").textContent = value === null ? "" : model.units
+  const show = ({ lat, lon, value, pane }) => {
+    const [span, units] = model.scales?.[pane] ?? [model.span, model.units]
+    part(".value").textContent = formatValue(value, span)
+    part("small").textContent = value === null ? "" : units
     part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
   }
   show({ lat: null, lon: null, value: null })
