@@ -62,6 +62,10 @@ class SpatioTemporalConfig(Checked):
     scale_kelvin: float = Field(default=10.0, gt=0.0, le=100.0, description="kelvin that correspond to 1 in the model")
     checkpointing: bool = Field(default=False, description="gradient checkpointing: less memory, a third more time")
 
+    def scaled(self, scale: float) -> Self:
+        """The same for values whose ordinary differences are ``scale`` times those of a sea-surface temperature."""
+        return self if scale == 1.0 else self.model_copy(update={"scale_kelvin": scale * self.scale_kelvin})
+
     @field_validator("width", "decoder_width")
     @classmethod
     def _even(cls, value: int) -> int:

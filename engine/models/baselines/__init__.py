@@ -54,7 +54,7 @@ class Baselines:
         """
         _check_grid(validation, train.grid)
         fit_months, tuning_months = list(observed_months(train)), list(observed_months(validation))
-        climatology = Climatology.fit(fit_months, train.land, train.grid)
+        climatology = Climatology.fit(fit_months, train.land, train.grid, train.variable.has_season)
         has_truth = all(any(month.is_usable.any() for month in months) for months in (fit_months, tuning_months))
         fitted = {
             name: baseline.fit(fit_months, tuning_months, climatology)
@@ -64,7 +64,9 @@ class Baselines:
         return cls(climatology, fitted)
 
     def predict(self, data: MonthlyData) -> dict[str, Singles]:
-        """Every baseline's estimate (N, H, W) of the months' means, °C: a value in every sea cell, NaN on land.
+        """Every baseline's estimate (N, H, W) of the months' means: a value in every sea cell, NaN on land.
+
+        Values lie within the bounds of the kind of variable, as the model's do.
 
         Days are read once, one month at a time.
 
@@ -76,7 +78,7 @@ class Baselines:
         estimates = {name: np.empty(shape, np.float32) for name in self.fitted}
         for n, month in enumerate(observed_months(data)):
             for name, baseline in self.fitted.items():
-                estimates[name][n] = baseline.predict(month)
+                estimates[name][n] = data.variable.bounded(baseline.predict(month))
         return estimates
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -17,10 +17,6 @@ ICE_FRACTION = 0.15
 ice concentration draw the ice edge at 15 %."""
 
 
-FREEZING_C = -1.8
-"""Freezing point of sea water, °C, as analyses of SST have it under ice (HadISST, OSTIA): no sea is colder."""
-
-
 class ObservedMonth(NamedTuple):
     """One month of observations on (H, W) cells."""
 

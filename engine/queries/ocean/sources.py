@@ -12,11 +12,13 @@ import numpy as np
 import xarray as xr
 
 from engine.data.gaps import GapPattern
+from engine.data.kinds import SST, VariableKind
 from engine.data.source import Quality, SSTSource, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
 from engine.queries.cache import CACHE, Progress, no_progress
-from engine.queries.ocean.days import Singles, dates, day, read_day, time_steps, touched_bytes
+from engine.queries.ocean.days import dates, day, read_day, time_steps, touched_bytes
 from engine.queries.ocean.uploads import forget_upload, uploaded
+from engine.queries.scales import value_limits
 from engine.queries.server_files import is_zarr, resolved
 from engine.sphere import LatLonGrid
 
@@ -29,16 +31,27 @@ SPANS = ("month", "year", "all")
 WITHHOLDING: tuple[GapPattern, ...] = ("clouds", "swath", "random")
 
 LAYERS = {
-    "observed": ("Observed", "°C"),
-    "truth": ("Truth", "°C"),
-    "gaps": ("Gaps", ""),
-    "mean": ("Mean of observed days", "°C"),
-    "coverage": ("Fraction of days observed", "%"),
-    "count": ("Number of observations", ""),
-    "difference": ("Difference of two days", "°C"),
-    "withheld": ("Remaining after withholding", "°C"),
+    "observed": "Observed",
+    "truth": "Truth",
+    "gaps": "Gaps",
+    "mean": "Mean of observed days",
+    "coverage": "Fraction of days observed",
+    "count": "Number of observations",
+    "difference": "Difference of two days",
+    "withheld": "Remaining after withholding",
 }
-"""The layers of a map: title and units."""
+"""The layers of a map: their titles."""
+
+OF_VALUES = ("observed", "truth", "mean", "withheld")
+"""The layers that hold values of the source's variable."""
+
+
+def layer_units(layer: str, variable: VariableKind) -> str:
+    """The unit of a layer on screen."""
+    if layer in OF_VALUES:
+        return variable.symbol
+    return {"difference": variable.difference_symbol, "coverage": "%"}.get(layer, "")
+
 
 OBSERVED, MISSING, ICE = 0.0, 1.0, 2.0
 """The values of the layer ``gaps``; land is NaN."""
@@ -47,8 +60,6 @@ GAP_CLASSES = ("observed", "missing", "ice")
 """Their names, by value."""
 
 _SOURCE_BYTES = 2**20
-_GLOBAL_LIMITS = (-2.0, 32.0)  # °C
-_SEASONAL_MARGIN_K = 3.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,8 @@ class SourceSummary:
 
     ``days`` are its time steps as ISO dates, ascending (days, or first days of months: ``unit``). ``layers`` are those
     of :data:`LAYERS` that it has, ``notes`` sentences on what was inferred and repaired, ``cautions`` on slow access.
-    ``limits`` are the ends of a colour scale for all days, °C. ``day_bytes`` is the memory of one day.
+    ``limits`` are the ends of a colour scale for all days, in the model space of ``variable`` (°C, or logarithms).
+    ``day_bytes`` is the memory of one day.
     """
 
     choice: SourceChoice
@@ -111,6 +123,7 @@ class SourceSummary:
     """Rate at which a day was read or computed, in whole chunks."""
     grading: str = ""
     """The observations in use, where the source has quality flags to choose by; else empty."""
+    variable: VariableKind = SST
 
 
 def source(choice: SourceChoice) -> SSTSource:
@@ -133,19 +146,11 @@ def _demo(choice: SourceChoice) -> SSTSource:
 
 
 def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
-    from engine.data.kinds import kind_named
     from engine.data.sst import locate, open_sst
     from engine.formats.child import check_in_child
 
     check_in_child([(location.path, location.kind) for location in locate(paths)])
-    opened = open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
-    if opened.kind != "sst":  # all pages show °C
-        raise DataError(
-            f"this is no sea-surface temperature: {kind_named(opened.kind).title}",
-            opened.name,
-            "choose another file or variable; open_sst reads this kind in Python",
-        )
-    return opened
+    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
 
 
 def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
@@ -206,10 +211,11 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
         layers=_layers(ocean),
         notes=ocean.notes,
         cautions=() if choice.kind == "demo" else _cautions(steps),
-        limits=_limits(ocean.grid, first),
+        limits=value_limits(ocean.variable, ocean.variable.transformed(first), is_global(ocean.grid)),
         day_bytes=first.nbytes,
         bytes_per_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
         grading=ocean.grading,
+        variable=ocean.variable,
     )
 
 
@@ -227,11 +233,6 @@ def grid_text(grid: LatLonGrid) -> str:
     return f"{rows} × {columns} cells of {step}"
 
 
-def _limits(grid: LatLonGrid, first: Singles) -> tuple[float, float]:
-    """Colour limits: those of all seasons for the globe; for a region those of its first day with a seasonal margin."""
-    if not np.isfinite(first).any():
-        return _GLOBAL_LIMITS
-    if np.ptp(grid.lat_bounds) > 90.0:
-        return _GLOBAL_LIMITS
-    low, high = np.nanpercentile(first, (1, 99))
-    return max(_GLOBAL_LIMITS[0], float(np.floor(low - _SEASONAL_MARGIN_K))), float(np.ceil(high + _SEASONAL_MARGIN_K))
+def is_global(grid: LatLonGrid) -> bool:
+    """Whether the colours of a grid are those of the whole globe."""
+    return bool(np.ptp(grid.lat_bounds) > 90.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.assets import asset
 from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
+from engine.data.kinds import SST, VariableKind
 from engine.data.source import Quality
 from engine.errors import ChoiceError, DataError, EngineError, StoreError
 from engine.evaluation import Verdict
@@ -44,6 +45,7 @@ class ModelCard:
     test_year: int
     has_baselines: bool
     scores: dict[str, Any]
+    variable: VariableKind = SST
 
 
 class ModelWithBaselines:
@@ -114,6 +116,7 @@ def model_card(name: str) -> ModelCard:
         settings.test_years[0],
         model.has_baselines,
         dict(model.bundle.scores),
+        model.bundle.variable,
     )
 
 
@@ -148,9 +151,11 @@ def source_of(name: str) -> SourceChoice:
 def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
     """How a source differs from the training source of a model, a sentence each: grid, source, observations in use.
 
-    The first is about the grid if the grids differ. Units never differ: all sources are in °C.
+    The first is about the grid if the grids differ. Raises :class:`ChoiceError` where the source holds another kind of
+    variable than the model has learned.
     """
     model, ocean = model_of(name), source(choice)
+    model.bundle.check_variable(ocean.variable)
     grid, scores = model.bundle.climatology.grid, model.bundle.scores
     sentences: list[str] = []
     if ocean.grid != grid:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, get_args
+
+import numpy as np
 
 from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
 from engine.data.demo_ocean import demo_ocean
+from engine.data.kinds import VariableKind
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData, Overrules, SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel
-from engine.models.baselines import Baselines, Climatology, observed_months
+from engine.models.baselines import Baselines, Climatology, ObservedMonth, observed_months
 from engine.runs.context import RunContext
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
 from engine.training.sst.model_bundle import ModelBundle, stored_precision
@@ -33,7 +37,8 @@ class SSTDataModule:
         validation_inputs: the same as the model reads them.
         test: months of the final scores.
         baselines: fitted to the years of the climatology and of training, tuned on validation.
-        baselines_mae: area-weighted mean absolute error of each baseline on validation, K.
+        baselines_mae: area-weighted mean absolute error of each baseline on validation, in model space (K).
+        variable: the kind of variable, with its scale.
     """
 
     settings: SSTSettings
@@ -47,6 +52,7 @@ class SSTDataModule:
     baselines_mae: dict[str, float]
     basis: HarmonicBasis | None
     climatology: Climatology
+    variable: VariableKind
 
     @classmethod
     def of(cls, settings: SSTSettings, run: RunContext) -> SSTDataModule:
@@ -57,9 +63,11 @@ class SSTDataModule:
         source = open_source(settings.source)
         data = _prepared(source, settings, run)
         with run.repeating():
-            climatology = stored_precision(
-                Climatology.fit(list(observed_months(data["climatology"])), source.land, source.grid)
-            )
+            months = list(observed_months(data["climatology"]))
+            fitted = Climatology.fit(months, source.land, source.grid, source.variable.has_season)
+            variable = with_scale(source.variable, months, fitted)
+            data = {name: replace(part, variable=variable) for name, part in data.items()}
+            climatology = stored_precision(fitted, variable)
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             positions = PatchPositions(settings.model, windows, basis)
@@ -79,12 +87,29 @@ class SSTDataModule:
             errors,
             basis,
             climatology,
+            variable,
         )
 
     def bundle(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with basis and climatology; ``scores`` are those of its validation."""
         origin = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
-        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, origin | scores)
+        return ModelBundle(
+            model, self.settings, self.seed, self.basis, self.climatology, origin | scores, variable=self.variable
+        )
+
+
+def with_scale(variable: VariableKind, months: Sequence[ObservedMonth], climatology: Climatology) -> VariableKind:
+    """``variable`` with the size of ordinary differences from ``climatology``, where its kind does not state one: their
+    standard deviation over the cells of the ``months``, 1 where all are equal.
+    """
+    if variable.scale is not None:
+        return variable
+    count, total = 0, 0.0
+    for month in months:
+        difference = np.where(np.isfinite(month.target), month.target, month.mean) - climatology.at(month.month)
+        known = np.isfinite(difference)
+        count, total = count + int(known.sum()), total + float(np.square(difference[known], dtype=np.float64).sum())
+    return replace(variable, scale=(total / max(1, count)) ** 0.5 or 1.0)
 
 
 def open_source(choice: DemoSource | FileSource) -> SSTSource:
