@@ -1,6 +1,7 @@
 """Errors of the engine: what is wrong, where, and the remedy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class EngineError(Exception):
@@ -12,11 +13,15 @@ class EngineError(Exception):
     'K = 200 components were asked for (max_degree L = 10). Remedy: choose K ≤ 120.'
     """
 
-    def __init__(self, problem: str, where: str, remedy: str) -> None:
+    def __init__(
+        self, problem: str, where: str, remedy: str, choices: Mapping[str, tuple[Any, ...]] | None = None
+    ) -> None:
         super().__init__(problem, where, remedy)
         self.problem = problem
         self.where = where
         self.remedy = remedy
+        self.choices = dict(choices or {})
+        """Values that would mend it, by the name of what is chosen: ``{"unit": ("kelvin",)}``."""
 
     def __str__(self) -> str:
         return f"{self.problem} ({self.where}). Remedy: {self.remedy}."

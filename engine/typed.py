@@ -91,9 +91,9 @@ def open_dataset(path: Path, **options: Any) -> xr.Dataset:
     return _xarray().open_dataset(path, **options)
 
 
-def open_zarr(path: Path, **options: Any) -> xr.Dataset:
+def open_zarr(store: Any, **options: Any) -> xr.Dataset:
     """:func:`xarray.open_zarr`; also a context manager."""
-    return _xarray().open_zarr(path, **options)
+    return _xarray().open_zarr(store, **options)
 
 
 def concat(datasets: Sequence[xr.Dataset], dim: str, **options: Any) -> xr.Dataset:

@@ -22,6 +22,7 @@ from explorer.panel_compat import follow_busy, forget_notifications, handle_exce
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
+from explorer.sources import SessionSources
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.rail import Rail
 from explorer.widgets.requests import Allowance
@@ -117,6 +118,8 @@ class Shell:
         session.param.watch(lambda event: event.new or self._drop_errors(), "busy")
         handle_exceptions(self._failed)
         session.say = self._say
+        session.go = self.go
+        self._sources = SessionSources(session, registry)
         # the address may lag behind a slider; the globe may not
         self._address = Debouncer(self._write_address, 150)
 
@@ -180,12 +183,13 @@ class Shell:
             css_classes=["chip"],
             on_click=lambda _: self.runs.param.update(is_open=True),
         )
+        source = [self._sources.chip()] if page.has_source else []
         drawer = area("drawer", *view.drawer, css=layout.DRAWER)
         show(drawer, self.rail.drawer_open)
         self.rail.param.watch(lambda event: show(drawer, event.new), "drawer_open")
         return box(
             drawer,
-            area("head", title(page.title, page.subtitle), *view.actions, chip, css=layout.HEAD),
+            area("head", title(page.title, page.subtitle), *source, *view.actions, chip, css=layout.HEAD),
             area("stage", *view.stage, css=layout.STAGE),
             area("plots", *view.plots, css=layout.PLOTS),
             area("read", *view.read, css=layout.READ),

@@ -104,7 +104,8 @@ HEAD = f"""
 :host {{ display: flex; flex-flow: row nowrap; align-items: center; gap: 8px; padding: 8px 24px;
   box-sizing: border-box }}
 :host > * {{ flex: none; width: auto !important; align-self: center !important }}
-:host > div:first-of-type {{ flex: 1; min-width: 0 }}
+:host > div:first-of-type {{ flex: 1 1 120px; min-width: 0 }}
+:host > .source {{ flex: 0 1 320px; min-width: 0 }}
 {_NARROW} {{ :host {{ padding: 8px 16px; height: auto }} :host > .chip {{ display: none !important }} }}
 """
 

@@ -204,17 +204,8 @@ class SourceModel(PageModel):
             self.place = place
 
     def write_source(self, address: dict[str, str]) -> None:
-        """``src`` with the options of the source, and ``place``."""
-        choice = self.choice
-        address["src"] = choice.kind
-        if choice.kind == "demo":
-            address |= {"step": as_text(choice.step_deg), "seed": str(choice.seed), "years": str(choice.years)}
-        else:
-            address["path"] = choice.path
-            if choice.variable:
-                address["var"] = choice.variable
-            if choice.quality != "good":
-                address["quality"] = str(choice.quality)
+        """``src`` with the options of the source."""
+        address |= source_query(self.choice)
 
     def write_place(self, address: dict[str, str]) -> None:
         """``place=lat,lon``."""
@@ -260,6 +251,19 @@ class SourceModel(PageModel):
         if not low <= value <= high:
             self.notes.append(f"{name} {shortened(value)} was clamped to {low} … {high}")
         return min(max(value, low), high)
+
+
+def source_query(choice: SourceChoice) -> dict[str, str]:
+    """The keys of an address that name a source."""
+    if choice.kind == "demo":
+        numbers = {"step": as_text(choice.step_deg), "seed": str(choice.seed), "years": str(choice.years)}
+        return {"src": choice.kind, **numbers}
+    query = {"src": choice.kind, "path": choice.path}
+    if choice.variable:
+        query["var"] = choice.variable
+    if choice.quality != "good":
+        query["quality"] = str(choice.quality)
+    return query
 
 
 def address_keys(keys: str) -> dict[str, str]:

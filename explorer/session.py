@@ -29,10 +29,13 @@ class Session(param.Parameterized):
 
     say: Callable[[str, str], None]
     """``say(severity, sentence)`` shows a short message; set by the shell."""
+    go: Callable[[str, Query], None]
+    """``go(page, query)`` opens a page as an address describes it; set by the shell."""
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self.say = lambda severity, sentence: None
+        self.go = lambda page, query: None
         self._hold: UploadHold | None = None
         self.param.watch(lambda _: self._hold_source(), "source")
 
@@ -79,3 +82,5 @@ class Page:
     icon: str
     """The name of a drawing in ``widgets/rail.js``."""
     build: Callable[[Session, Query], PageView]
+    has_source: bool = False
+    """Whether the page uses the session's source, which its head then shows."""

@@ -111,10 +111,13 @@ class Stage:
         for globe in (self.globe, self.flat):
             globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")
 
-    def scale(self, colormap: bytes, low: float, high: float, label: str, units: str) -> None:
-        """The colour bar in the read-out."""
-        self.bar.param.update(colormap=colormap, vmin=low, vmax=high, label=label, units=units, visible=True)
-        self.hover.param.update(span=high - low, units=units)
+    def scale(
+        self, colormap: bytes, low: float, high: float, label: str, units: str, *, logarithmic: bool = False
+    ) -> None:
+        """The colour bar in the read-out; with ``logarithmic`` the globe holds logarithms of what is shown."""
+        ends: dict[str, Any] = {"vmin": low, "vmax": high, "label": label, "units": units, "visible": True}
+        self.bar.param.update(colormap=colormap, logarithmic=logarithmic, **ends)
+        self.hover.param.update(span=high - low, units=units, logarithmic=logarithmic)
 
     def save_picture(self, stem: str, origin: Provenance | None, title: str = "") -> None:
         """Offer a picture of the globe as a file, with the ``origin`` of what it shows; the default ``title`` is the

@@ -64,6 +64,12 @@ class FileSource(Checked):
         "the cells never valid or the coastlines",
     )
 
+    zeros: Literal["values", "missing"] | None = Field(
+        default=None,
+        description="what exact zeros are: 'values', as in icy lakes in °C, or 'missing'; empty: missing where there "
+        "are far more of them than of any value nearby",
+    )
+
     @field_validator("quality", mode="before")
     @classmethod
     def _is_quality(cls, value: object) -> object:

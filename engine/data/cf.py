@@ -15,7 +15,7 @@ def value_attributes(variable: VariableKind) -> dict[str, str]:
 
 def mean_method(variable: VariableKind) -> str:
     """The ``cell_methods`` of a monthly mean in model space."""
-    how = " (comment: of the logarithm, so that it is the geometric mean)" if variable.is_logarithmic else ""
+    how = " (of the logarithm, so that it is the geometric mean)" if variable.is_logarithmic else ""
     return f"time: mean{how}"
 
 

@@ -29,6 +29,7 @@ class Overrules:
         step: length of a step.
         mask: name of the variable that is the land mask, ``"coastlines"``, or ``"never valid"`` for the cells without
             any value.
+        zeros: whether exact zeros are ``"values"``, as in icy lakes in °C, or ``"missing"``.
     """
 
     kind: str | None = None
@@ -37,6 +38,7 @@ class Overrules:
     fill: float | None = None
     step: Literal["hours", "days", "months"] | None = None
     mask: str | None = None
+    zeros: Literal["values", "missing"] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ class Understood:
     step: str
     mask: str
     quality: str
+    zeros: str
     overruled: tuple[str, ...] = ()
 
 

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from engine.environment import whole_number
 from engine.errors import DataError, EngineError
-from engine.formats.limits import check_field, memory_limit
+from engine.formats.limits import FILE_MEMORY, check_field, memory_limit
 
 CPU_LIMIT = "HARMONIA_FILE_SECONDS"
 """Environment variable: seconds of processor time that the header of one file may take."""
@@ -161,6 +161,7 @@ def main() -> None:
         if not line:
             return
         path, kind, memory, seconds = json.loads(line)
+        os.environ[FILE_MEMORY] = f"{memory / 1e6}"  # of the process that asks, now
         _limit(memory, seconds)
         print(json.dumps(_problem(Path(path), kind)), flush=True)  # noqa: T201
 
@@ -195,28 +196,31 @@ def _problem(path: Path, kind: str) -> list[str] | None:
 def _try_netcdf(path: Path) -> None:
     import netCDF4
 
-    from engine.formats.headers import check_netcdf, netcdf_variables
+    from engine.formats.headers import check_netcdf, netcdf_groups, netcdf_variables
 
     check_netcdf(path)
     with netCDF4.Dataset(path, "r") as file:
-        file.set_auto_maskandscale(False)
-        holders: list[Any] = [file, *file.variables.values()]
-        for holder in holders:
-            for name in holder.ncattrs():
-                holder.getncattr(name)
-        for variable in netcdf_variables(file, str(path)):
-            _try_values(variable, file.variables[variable.name], str(path))
+        for group in netcdf_groups(file, str(path)).values():
+            group.set_auto_maskandscale(False)
+            holders: list[Any] = [group, *group.variables.values()]
+            for holder in holders:
+                for name in holder.ncattrs():
+                    holder.getncattr(name)
+            for variable in netcdf_variables(group, str(path)):
+                _try_values(variable, group.variables[variable.name], str(path))
 
 
 def _try_zarr(path: Path) -> None:
     import zarr
 
-    from engine.formats.headers import check_zarr, zarr_variables
+    from engine.formats.headers import check_zarr, opened_zarr, zarr_groups, zarr_variables
 
     check_zarr(path)
-    group = cast("Any", zarr).open_group(path, mode="r")
-    for variable in zarr_variables(group.arrays(), str(path)):
-        _try_values(variable, group[variable.name], str(path))
+    with opened_zarr(path) as (store, folder):
+        root = cast("Any", zarr).open_group(store, path=folder, mode="r")
+        for group in zarr_groups(root, str(path)).values():
+            for variable in zarr_variables(group.arrays(), str(path)):
+                _try_values(variable, group[variable.name], str(path))
 
 
 def _try_values(variable: Any, array: Any, where: str) -> None:

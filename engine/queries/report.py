@@ -82,6 +82,7 @@ def _provenance(
     run: Run, record: RunRecord, config: RunConfig, settings: SSTSettings, variable: VariableKind
 ) -> list[tuple[str, str]]:
     from engine.runs.checkpoints import read_checkpoint
+    from engine.training.sst.model_bundle import load_model
 
     kept = read_checkpoint(run.files.model)
     metadata: dict[str, Any] = {} if kept is None else kept.metadata
@@ -102,7 +103,9 @@ def _provenance(
         "Tested on": _years(settings.test_years),
         "Withheld share of the observed cell-months": f"{100 * settings.withheld_fraction:g} %",
         "Seed": str(config.seed),
+        "Hash of model, climatology and baselines": "" if kept is None else load_model(run.folder).key,
         "Model file, SHA-256": _digest(run.files.model),
+        "Baselines file, SHA-256": _digest(run.files.baselines),
         "Scores, SHA-256": _digest(run.files.scores),
         "Trained with Harmonia": str(metadata.get("code_version", "")),
         "Report by Harmonia": version("harmonia-explorer"),

@@ -30,7 +30,7 @@ from engine.runs.run_folder import is_id
 
 ROOTS = "HARMONIA_DATA"
 
-_DATA_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
+_DATA_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zip")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 _MAX_ENTRIES = 1000
 _MAX_FILES = 500_000

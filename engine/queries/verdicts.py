@@ -39,6 +39,16 @@ def run_verdict(folder: Path, task: str) -> Verdict | None:
     return verdict_of([folder]) if task == "sst" else None
 
 
+def run_variable(folder: Path, task: str) -> VariableKind:
+    """The kind of variable of a run of the task ``sst``, or of the best trial of a ``sweep``; else that of the sea.
+
+    Raises:
+        StoreError: its file is damaged.
+    """
+    best = _best_trials(folder)[:1] if task == "sweep" else [folder]
+    return variable_of(best[0]) if best else SST
+
+
 def verdict_of(folders: Sequence[Path]) -> Verdict | None:
     """The verdict on several runs of one configuration, which differ in their seed: on their mean error.
 

@@ -38,12 +38,10 @@ LEARNED = ExpertSettings(
 
 QUICK = LEARNED.model_copy(
     update={
-        "tiles": LandTiles(size=8),
-        "num_centres": 100,
+        "tiles": LandTiles(size=12),
         "width": 16,
         "epochs": 12,
         "samples": 4000,
-        "num_validation": 256,
     }
 )
 """Half a minute: better than the prior on every score too, if by less."""

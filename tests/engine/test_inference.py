@@ -14,7 +14,7 @@ from engine.data.kinds import SST
 from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
-from engine.models.baselines import Climatology
+from engine.models.baselines import Baselines, Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
@@ -53,6 +53,31 @@ def test_a_model_survives_its_file(tmp_path, home, encoder):
         next(estimate_months(bundle.model, bundle.model_inputs(data), SMALL))[1].mean for bundle in (model, again)
     ]
     np.testing.assert_allclose(*estimates, atol=0.01)
+
+
+def test_the_hash_of_a_model_covers_all_numbers_that_its_results_depend_on(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    model = untrained(model=MODEL.model_copy(update={"encoder": "harmonic"}))
+    model.save(run / "best.safetensors")
+    fitted = Baselines.fit(*(prepare(small_ocean(2), (year, 1), (year, 3)) for year in (2001, 2002))).state_dict()
+    np.savez(run / "baselines.npz", **fitted)
+    first = load_model(run)
+    basis = first.basis
+    assert basis is not None
+    assert load_model(run).key == first.key
+    coeffs = first.climatology.coeffs
+    keys = [first.key, replace(first, climatology=replace(first.climatology, coeffs=coeffs + 0.1)).key]
+    keys.append(replace(first, basis=replace(basis, std=basis.std * 2.0)).key)
+    keys.append(replace(first, fallback=first.climatology).key)
+    for name in ("coeffs", next(name for name in fitted if name.startswith("climatology_anomaly"))):
+        np.savez(run / "baselines.npz", allow_pickle=False, **fitted | {name: fitted[name] * 1.5})
+        keys.append(load_model(run).key)
+    (run / "baselines.npz").unlink()
+    keys.append(load_model(run).key)
+    next(first.model.parameters()).data.add_(1.0)
+    keys.append(replace(first).key)
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_model_is_found_by_file_folder_and_id(home):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.data.gaps import coverage
 from engine.data.source import SSTSource
 from engine.errors import CancelledError, ChoiceError, DataError, QualityError
-from engine.queries import ocean, reconstruct
+from engine.queries import ocean
 from engine.queries import server_files as ocean_files
 from engine.queries.cache import Cache
 from engine.queries.ocean import SourceChoice
@@ -499,7 +499,7 @@ def test_each_choice_of_quality_is_a_source_of_its_own(root: Path) -> None:
         wanted = np.full(GRID.shape, np.nan, np.float32)
         wanted[rows] = values[3][rows]
         np.testing.assert_allclose(seen, wanted, atol=1e-6)
-    run = reconstruct.run_source(three)
+    run = ocean.run_source(three)
     assert (run.path, run.quality) == (str(root / "sst.nc"), 3)  # type: ignore[union-attr]
     write(root / "plain.nc")
     assert ocean.open_source(SourceChoice("path", path="plain.nc")).grading == ""

@@ -14,8 +14,7 @@ from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.config.sweep import Choices, SweepSettings
 from engine.errors import DataError
 from engine.queries import ocean
-from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import run_source
+from engine.queries.ocean import SourceChoice, run_source
 from engine.queries.server_files import resolved, with_checked_paths
 from engine.queries.train.cost import dry_run
 

@@ -53,22 +53,23 @@ def test_what_was_exported_of_a_simulation_stays_synthetic(tmp_path: Path) -> No
     assert open_sst(tmp_path / "b.nc").is_synthetic is True
 
 
-def test_other_kinds_are_not_trained_on_and_not_shown_in_degrees(
+def test_other_kinds_are_prepared_and_shown_as_what_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The freezing point of sea water is no limit of an anomaly, and its unit is not °C of a thermometer."""
     path = write(tmp_path / "a.nc", sea(40) - 15.0, np.arange(40.0))
     anomalies = open_sst(path, overrules=Overrules(kind="sst_anomaly"))
     assert anomalies.kind == "sst_anomaly"
-    with pytest.raises(DataError, match="another kind: Sea-surface temperature anomaly"):
-        prepare(anomalies, (2001, 1), (2001, 1), folder=tmp_path / "prepared")
+    data = prepare(anomalies, (2020, 1), (2020, 1), folder=tmp_path / "prepared")
+    assert data.variable.key == "sst_anomaly"
     monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
     with xr.open_dataset(path) as dataset:
         renamed = dataset.rename(sst="anom")
         renamed["anom"].attrs["standard_name"] = "sea_surface_temperature_anomaly"
         renamed.to_netcdf(tmp_path / "c.nc")
-    with pytest.raises(DataError, match="this is no sea-surface temperature: Sea-surface temperature anomaly"):
-        ocean.source(ocean.SourceChoice("path", path=str(tmp_path / "c.nc")))
+    opened = ocean.open_source(ocean.SourceChoice("path", path=str(tmp_path / "c.nc")))
+    assert opened.variable.key == "sst_anomaly"
+    assert opened.limits[0] == -opened.limits[1]
 
 
 def test_the_unit_is_overruled(tmp_path: Path) -> None:
@@ -99,6 +100,35 @@ def test_a_fill_value_is_added(tmp_path: Path) -> None:
     assert chosen is not None
     assert np.isfinite(known.values[:, BOX]).all()
     assert np.isnan(chosen.values[:, BOX]).all()
+
+
+def test_exact_zeros_are_overruled(tmp_path: Path) -> None:
+    """A lake under ice is at exactly 0 °C in some products; elsewhere zeros stand for missing."""
+    path = write(tmp_path / "a.nc", np.where(BOX, 0.0, sea(3)), [0.0, 1.0, 2.0])
+    guessed, kept = open_sst(path), open_sst(path, overrules=Overrules(zeros="values"))
+    assert guessed.daily is not None
+    assert kept.daily is not None
+    assert np.isnan(guessed.daily.values[:, BOX]).all()
+    assert guessed.land[BOX].all()
+    assert (kept.daily.values[:, BOX] == 0.0).all()
+    assert not kept.land[BOX].any()
+    assert guessed.understood is not None
+    assert kept.understood is not None
+    assert (guessed.understood.zeros, guessed.understood.overruled) == ("missing", ())
+    assert (kept.understood.zeros, kept.understood.overruled) == ("values", ("zeros",))
+    assert any("zeros='values' keeps them" in note for note in guessed.notes)
+    assert any(note.startswith("exact zeros are values, as chosen") for note in kept.notes)
+    assert guessed.key != kept.key
+    # and the other way round, where there are too few to be noticed
+    few = sea(1) + 5.0
+    few[0, 5, 3:5] = 0.0
+    write(tmp_path / "b.nc", few, [0.0])
+    for overrules, is_missing in ((Overrules(), False), (Overrules(zeros="missing"), True)):
+        daily = open_sst(tmp_path / "b.nc", overrules=overrules).daily
+        assert daily is not None
+        assert np.isnan(daily.values[0, 5, 3:5]).all() == is_missing
+    settings = FileSource.model_validate_json(FileSource(path=str(path), zeros="values").model_dump_json())
+    assert open_source(settings).key == kept.key
 
 
 @pytest.mark.parametrize(("step", "role"), [("days", "daily"), ("months", "monthly")])

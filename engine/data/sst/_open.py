@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.data.source import Overrules, Quality, SSTSource, check_quality
+from engine.data.sst._groups import in_group
 from engine.data.sst._land import land_of
 from engine.data.sst._paths import content_key, locate
 from engine.data.sst._prepared import is_prepared, open_prepared
 from engine.data.sst._quality import no_levels_error
 from engine.data.sst._series import MultiFileVariable, grouped, month_means, open_variable
-from engine.data.sst._storage import skeleton
 from engine.data.sst._time_axis import File
 from engine.data.sst._variables import candidates, choose
 from engine.errors import DataError
@@ -29,17 +29,20 @@ def open_sst(
 ) -> SSTSource:
     """Sea-surface temperature in one or many files, lazy; only headers and a few days are read on opening.
 
-    ``path`` is a NetCDF file, a Zarr store (v2 or v3), a pattern with ``*``, a folder, or a list of these; files whose
-    names differ only in digits are concatenated. Days (or hours, averaged to days) become ``daily``, months
-    ``monthly``; in one file or in several. Also read are
+    ``path`` is a NetCDF file, a Zarr store (v2 or v3, a folder or a zip archive), a pattern with ``*``, a folder, or a
+    list of these; files whose names differ only in digits are concatenated. Days (or hours, averaged to days) become
+    ``daily``, months ``monthly``; in one file or in several. Also read are
 
     - the published pairs ``YYYYMM_{day,hr,mon}_*_{masked,full}_<variable>.nc``: masked days are ``daily``, full days
       ``truth``, full months ``monthly``; ``lsm`` in a further file (True = land) is the land mask;
     - the five prepared stores ``input_da.zarr``, ``input_da_nan_mask.zarr``, ``monthly_da.zarr``,
       ``padded_days_mask.zarr`` and ``time_features.zarr``, in one folder or one folder a year.
 
-    ``variable`` names the temperature if there are several. The unit is checked against the values. Infinite values are
-    missing. Days have the coordinate ``hour`` (time,), the mean hour of day of their steps.
+    A variable in a group of a NetCDF-4 file or Zarr store has its coordinates in that group or in the groups around it.
+
+    ``variable`` names the temperature if there are several, with its group where that is needed: ``"night/sst"``. The
+    unit is checked against the values. Infinite values are missing. Days have the
+    coordinate ``hour`` (time,), the mean hour of day of their steps.
 
     If a file grades its observations, only those of good quality are kept, and a note reports the fraction removed:
     levels 4 and 5, acceptable and best, of the GHRSST Data Specification; 0 and 1, best and good, of NASA's
@@ -59,8 +62,9 @@ def open_sst(
             raise no_levels_error(quality, str(locations[0].path.parent))
         parts = [variable or "", *([overrules.text] if overrules.text else [])]
         return open_prepared(locations, variable, name, content_key(locations, "|".join(parts)), overrules)
-    files = [(location, skeleton(location)) for location in locations]
-    groups = _with_variable(files, variable, overrules.kind)
+    files = [in_group(location, variable, overrules.kind) for location in locations]
+    leaf = None if variable is None else variable.rpartition("/")[2]
+    groups = _with_variable(files, leaf, overrules.kind)
     fields = [open_variable(group, n, quality, overrules) for group, names in groups for n in names]
     filters = dict.fromkeys(field.filter_text for field in fields if field.filter_text)
     key = content_key(locations, "|".join([variable or "", *filters, *([overrules.text] if overrules.text else [])]))

@@ -18,13 +18,14 @@ MAX_FILES = 50_000
 
 _SUFFIXES = (".nc", ".nc4", ".nc3", ".cdf", ".netcdf", ".h5", ".hdf5")
 _ZARR_MARKS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")
+_ZIPPED = (".zarr.zip",)
+_ZIP = b"PK\x03\x04"
 _NETCDF = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF")
 _FOREIGN = {
     b"\x0e\x03\x13\x01": ("an HDF4 file", "convert it with: h4tonccf_nc4 FILE"),
     b"GRIB": ("a GRIB file", "convert it with: cdo -f nc4 copy FILE out.nc"),
     b"\x1f\x8b": ("a gzip archive", "unpack it with: gunzip FILE"),
     b"BZh": ("a bzip2 archive", "unpack it with: bunzip2 FILE"),
-    b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"<": ("a web page, as left by a download that failed", "download the file again, logged in where that is asked"),
 }
 
@@ -34,11 +35,15 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Location:
-    """One NetCDF file or one Zarr store, with the stamp of when it was opened."""
+    """One NetCDF file or one Zarr store, a folder or a zip archive, with the stamp of when it was opened.
+
+    ``group`` is the path of the group whose variables, and those of its parents, are read.
+    """
 
     path: Path
     kind: Literal["netcdf", "zarr"]
     stamp: Stamp
+    group: str = ""
 
     def __str__(self) -> str:
         return str(self.path)
@@ -119,14 +124,15 @@ def _walk(folder: Path) -> Iterator[Path]:
         stores = {path for path in inside if _is_store(path)}
         yield from stores
         folders[:] = [path.name for path in inside if path not in stores]
-        yield from (Path(root, name) for name in files if name.lower().endswith(_SUFFIXES) and not name.startswith("."))
+        shown = (name for name in files if not name.startswith("."))
+        yield from (Path(root, name) for name in shown if name.lower().endswith((*_SUFFIXES, *_ZIPPED)))
 
 
 def _is_store(folder: Path) -> bool:
     return any((folder / mark).is_file() for mark in _ZARR_MARKS)
 
 
-def _kind_of_file(path: Path) -> Literal["netcdf"]:
+def _kind_of_file(path: Path) -> Literal["netcdf", "zarr"]:
     check_file(path)
     try:
         with path.open("rb") as file:
@@ -137,6 +143,8 @@ def _kind_of_file(path: Path) -> Literal["netcdf"]:
         ) from error
     if head.startswith(_NETCDF):
         return "netcdf"
+    if head.startswith(_ZIP):
+        return "zarr"
     if not head:
         raise DataError("the file is empty", str(path), "download or copy it again")
     for mark, (kind, remedy) in _FOREIGN.items():

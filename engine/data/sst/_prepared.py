@@ -77,7 +77,8 @@ def open_prepared(
     grid = variable_grid(first, chosen, where, steps=_STEPS)
     kind = kind_named(overrules.kind) if overrules.kind else kind_of(chosen, first[chosen].attrs)
     kind = own_kind(kind, chosen, first[chosen].attrs, overrules.unit)
-    values = understood_values(days, [dataset[chosen] for _, dataset in observed], kind, where, None, overrules.unit)
+    variables = [dataset[chosen] for _, dataset in observed]
+    values = understood_values(days, variables, kind, where, None, overrules.unit, overrules.zeros)
     land = land_of(other_files, grid.grid, values.sample, kind, overrules.mask)
     daily = as_array(replace(values.field, land=land.mask), grid.grid, "sst", f"daily-{key}", kind.unit)
     monthly, monthly_notes = _monthly(stores, chosen, daily, values.conversion, land.mask, key)
@@ -88,7 +89,7 @@ def open_prepared(
     )  # fmt: skip
     understood = Understood(
         chosen, kind.key, values.unit, "standard", f"the mask {STORES[1]}", "days", land.note, "no quality flags",
-        overrules.names,
+        values.zeros, overrules.names,
     )  # fmt: skip
     return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood, variable=kind)
 

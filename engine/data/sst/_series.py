@@ -86,7 +86,7 @@ class MultiFileVariable:
         decoder = self.values.field.segments[0].decoder
         fills = decoder.fills if isinstance(decoder, Packing) else ()
         return Understood(
-            variable=self.variable,
+            variable="/".join(part for part in (self.files[0][0].group, self.variable) if part),
             kind=self.kind.key,
             unit=self.values.unit,
             calendar=self.periods.calendar,
@@ -94,6 +94,7 @@ class MultiFileVariable:
             step=self.step,
             mask=land_note,
             quality=self.quality_note or "no quality flags",
+            zeros=self.values.zeros,
             overruled=overrules.names,
         )
 
@@ -146,7 +147,7 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality, overru
         note = f"kept {quality_filter.text}: {fraction:.0%} of observations left out{sampled_days}"
     variables = [dataset[variable] for _, dataset in files]
     values = understood_values(
-        field, variables, kind, where, note if quality_filter is not None else None, overrules.unit
+        field, variables, kind, where, note if quality_filter is not None else None, overrules.unit, overrules.zeros
     )
     filter_text = "" if quality_filter is None else quality_filter.text
     return MultiFileVariable(tuple(files), variable, kind, grid, step, values, filter_text, note, is_graded)

@@ -6,7 +6,7 @@ be pickled to another process, and detect a change.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -25,7 +25,10 @@ from engine.formats.headers import (
     check_netcdf,
     check_zarr,
     is_consolidated,
+    netcdf_groups,
     netcdf_variables,
+    opened_zarr,
+    zarr_groups,
     zarr_variables,
 )
 from engine.typed import open_zarr
@@ -36,6 +39,9 @@ Index = tuple[int | slice, ...]
 def skeleton(location: Location) -> xr.Dataset:
     """The undecoded dataset of a file: names, dimensions, attributes, and the values of 1-D variables
     and of bounds (N, 2).
+
+    They are those of the location's group and of its parents, the inner ones where names or sizes differ.
+    ``encoding["groups"]`` lists the groups of the file.
 
     Variables of more dimensions hold zeros that take no memory; ``encoding["chunksizes"]`` of each is its chunk in the
     file, None for contiguous. Raises :class:`DataError` for unreadable files, and before it reads what takes too much
@@ -53,9 +59,11 @@ def read(location: Location, name: str, index: Index) -> NDArray[Any]:
     location.refuse_change()
     with _readable(location):
         if location.kind == "zarr":
-            return np.asarray(cast(Any, zarr).open_group(location.path, mode="r")[name][index])
+            with opened_zarr(location.path) as (store, folder):
+                root = cast(Any, zarr).open_group(store, path=folder, mode="r")
+                return np.asarray(next(g[name] for g in _holders(root, location.group) if name in g)[index])
         with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
-            variable = file.variables[name]
+            variable = next(g.variables[name] for g in _holders(file, location.group) if name in g.variables)
             variable.set_auto_maskandscale(False)
             return np.asarray(variable[index])
 
@@ -79,33 +87,58 @@ def _readable(location: Location) -> Generator[None]:
 def _netcdf_skeleton(location: Location) -> xr.Dataset:
     check_netcdf(location.path)
     with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
-        file.set_auto_maskandscale(False)
+        groups = netcdf_groups(file, str(location))
         variables: dict[str, xr.Variable] = {}
-        for declared in netcdf_variables(file, str(location)):
-            held = file.variables[declared.name]
-            variables[declared.name] = _variable(declared, held.dimensions, _attributes(held), held)
-        if not variables and file.groups:
-            raise DataError(
-                "the variables lie in groups",
-                f"{location}: {', '.join(file.groups)}",
-                "flatten them with: ncks -G : FILE out.nc",
-            )
-        return _dataset(variables, _attributes(file))
+        for group in (groups[path] for path in _ancestors(location.group)):
+            group.set_auto_maskandscale(False)
+            own: dict[str, xr.Variable] = {}
+            for declared in netcdf_variables(group, str(location)):
+                held = group.variables[declared.name]
+                own[declared.name] = _variable(declared, held.dimensions, _attributes(held), held)
+            _add_outer(variables, own)
+        return _dataset(variables, _attributes(file), groups)
 
 
 def _zarr_skeleton(location: Location) -> xr.Dataset:
     check_zarr(location.path)
-    is_in_one_file = is_consolidated(location.path)
-    arrays = cast(Any, zarr).open_group(location.path, mode="r", use_consolidated=is_in_one_file).arrays()
-    declared_arrays = zarr_variables(arrays, str(location))
-    with open_zarr(location.path, chunks=None, decode_cf=False, consolidated=is_in_one_file) as store:
-        fields: dict[str, Any] = {str(name): field for name, field in store.variables.items()}
-        variables = {
-            declared.name: _variable(declared, (held := fields[declared.name]).dims, held.attrs, held)
-            for declared in declared_arrays
-            if declared.name in fields
-        }
-        return _dataset(variables, store.attrs)
+    with opened_zarr(location.path) as (store, folder):
+        root = cast(Any, zarr).open_group(store, path=folder, mode="r")
+        is_in_one_file = is_consolidated(root)
+        groups = zarr_groups(root, str(location))
+        variables: dict[str, xr.Variable] = {}
+        attrs: dict[str, Any] = {}
+        for path in _ancestors(location.group):
+            declared_arrays = zarr_variables(groups[path].arrays(), str(location))
+            inside = "/".join(part for part in (folder, path) if part)
+            options = {"chunks": None, "decode_cf": False, "consolidated": is_in_one_file and not inside}
+            with open_zarr(store, group=inside or None, **options) as opened:
+                fields: dict[str, Any] = {str(name): field for name, field in opened.variables.items()}
+                own = {
+                    declared.name: _variable(declared, (held := fields[declared.name]).dims, held.attrs, held)
+                    for declared in declared_arrays
+                    if declared.name in fields
+                }
+                attrs = {**opened.attrs, **attrs}
+            _add_outer(variables, own)
+        return _dataset(variables, attrs, groups)
+
+
+def _ancestors(group: str) -> list[str]:
+    """The paths of a group and its parents, the inner ones first; the file itself is ""."""
+    parts = group.split("/") if group else []
+    return ["/".join(parts[:i]) for i in range(len(parts), -1, -1)]
+
+
+def _holders(root: Any, group: str) -> list[Any]:
+    return [root[path] if path else root for path in _ancestors(group)]
+
+
+def _add_outer(variables: dict[str, xr.Variable], outer: Mapping[str, xr.Variable]) -> None:
+    """Add variables of a parent: not those of the same name, nor along a dimension that has another size inside."""
+    sizes = {dim: size for variable in variables.values() for dim, size in variable.sizes.items()}
+    for name, variable in outer.items():
+        if name not in variables and all(sizes.get(dim, size) == size for dim, size in variable.sizes.items()):
+            variables[name] = variable
 
 
 def _variable(declared: Declared, dims: Any, attrs: Any, held: Any) -> xr.Variable:
@@ -116,8 +149,9 @@ def _variable(declared: Declared, dims: Any, attrs: Any, held: Any) -> xr.Variab
     return xr.Variable(dims, values, attrs, {"chunksizes": declared.chunks})
 
 
-def _dataset(variables: dict[str, xr.Variable], attrs: Any) -> xr.Dataset:
+def _dataset(variables: dict[str, xr.Variable], attrs: Any, groups: Mapping[str, Any]) -> xr.Dataset:
     dataset = xr.Dataset(variables, attrs=attrs)
+    dataset.encoding["groups"] = [path for path in groups if path]
     return dataset.set_coords([name for name, v in variables.items() if v.ndim <= 1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -26,13 +26,16 @@ _ZERO_RATIO = 3.0  # of exact zeros to any other value near zero; values in whol
 
 
 class Values(NamedTuple):
-    """The field in its kind's unit, implausible values missing; its sample, the unit as text, and notes."""
+    """The field in its kind's unit, implausible values missing; its sample, the unit as text, and notes; what exact
+    zeros were taken for.
+    """
 
     field: Field
     sample: Sample
     unit: str
     notes: tuple[str, ...]
     conversion: Conversion
+    zeros: str
 
 
 def understood_values(
@@ -42,12 +45,14 @@ def understood_values(
     where: str,
     removed: str | None = None,
     unit: str | None = None,
+    zeros: Literal["values", "missing"] | None = None,
 ) -> Values:
     """``field`` with its files' units converted to that of ``kind``, and with what is no value missing.
 
     Values outside the kind's plausible limits are missing: numbers never written, codes such as −1000 for ice, 0 K on
     land. So are exact zeros where there are far more of them than of any value nearby. ``removed`` is a note on
-    observations that quality flags remove. A chosen ``unit`` counts in place of the files'.
+    observations that quality flags remove. A chosen ``unit`` counts in place of the files', chosen ``zeros`` in place
+    of their number.
 
     Raises :class:`DataError` for units that are not those of the kind, values that contradict the unit, a unit that
     changes within the series, and a sample that is missing everywhere.
@@ -69,16 +74,21 @@ def understood_values(
     field = _converted(field, conversions)
     sample = sampled(field, kind.limits)
     _refuse_change(field, sample, text, where)
-    zero_is_missing = not kind.zero_is_common and _has_zeros_for_missing(sample)
+    seems_missing = not kind.zero_is_common and _has_zeros_for_missing(sample)
+    zero_is_missing = seems_missing if zeros is None else zeros == "missing"
     field = _limited(field, kind.limits, zero_is_missing)
     sample = sample.without_zeros() if zero_is_missing else sample
     sample.check_not_empty(where, removed)
     first = field.segments[0].decoder
     limited = [_limits_note(sample, kind)] if np.isfinite(kind.limits).all() else []
     notes = [*(first.notes if isinstance(first, Packing) else ()), *limited]
-    if zero_is_missing:
-        notes.append(f"exact zeros are missing: they are {sample.zeros / max(1, sample.total):.1%} of the sample")
-    return Values(field, sample, text, tuple(notes), conversion)
+    taken_for = "missing" if zero_is_missing else "values"
+    if zero_is_missing or zeros is not None:
+        share = f"they are {sample.zeros / max(1, sample.total):.1%} of the sample"
+        why = ", as chosen" if zeros is not None else ""
+        remedy = "; zeros='values' keeps them" if zeros is None else ""
+        notes.append(f"exact zeros are {taken_for}{why}: {share}{remedy}")
+    return Values(field, sample, text, tuple(notes), conversion, taken_for)
 
 
 def stated_conversion(

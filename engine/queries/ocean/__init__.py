@@ -2,6 +2,7 @@
 
 # pyright: reportUnusedImport=false
 
+from engine.data.kinds import KINDS, SST, VariableKind
 from engine.data.source import Quality, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import SeriesChoice, chosen_series, map_netcdf, map_origin, series_csv
@@ -22,9 +23,11 @@ from engine.queries.ocean.maps import (
     series,
     span_map,
     statistics,
+    symmetric_limits,
     withheld_map,
 )
 from engine.queries.ocean.places import covered_place, is_covered
+from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import (
     DEMO_STEPS,
     LAYERS,
@@ -36,6 +39,7 @@ from engine.queries.ocean.sources import (
     SourceChoice,
     SourceSummary,
     layer_units,
+    observed_percent,
     open_source,
     source,
 )

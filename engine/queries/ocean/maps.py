@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -35,6 +35,7 @@ from engine.queries.ocean.sources import (
     layer_units,
     source,
 )
+from engine.queries.scales import error_limit
 from engine.sphere import LatLonGrid
 
 
@@ -248,6 +249,13 @@ def drawn(choice: SourceChoice, field: xr.DataArray) -> xr.DataArray:
     if field.name not in OF_VALUES or not variable.is_logarithmic:
         return field
     return field.copy(data=variable.transformed(field.values))
+
+
+def symmetric_limits(summary: SourceSummary, field: xr.DataArray) -> tuple[float, float]:
+    """Ends of the colour scale of a difference: ± a multiple of half the kind's scale that 98 % of it stays below."""
+    linear = replace(summary.variable, scale=None) if summary.variable.is_logarithmic else summary.variable
+    limit = error_limit(linear, field.values)
+    return -limit, limit
 
 
 def coverage_percent(choice: SourceChoice, field: xr.DataArray) -> float:

@@ -60,6 +60,7 @@ GAP_CLASSES = ("observed", "missing", "ice")
 """Their names, by value."""
 
 _SOURCE_BYTES = 2**20
+_SAMPLED_DAYS = 8
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,23 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
         grading=ocean.grading,
         variable=ocean.variable,
     )
+
+
+def observed_percent(choice: SourceChoice, progress: Progress | None = None) -> float:
+    """The mean fraction of the sea's area that a day observes, in %, from :data:`_SAMPLED_DAYS` days over the span."""
+    ocean = source(choice)
+    area = np.where(ocean.land, 0.0, ocean.grid.cell_area_m2[:, None])
+    steps = np.unique(np.linspace(0, len(dates(ocean)) - 1, _SAMPLED_DAYS).astype(int))
+
+    def compute() -> float:
+        fractions: list[float] = []
+        for number, step in enumerate(steps):
+            (progress or no_progress)(number / len(steps), "Counting its observations")
+            seen = area[np.isfinite(day(ocean, "daily", int(step)))].sum()
+            fractions.append(float(seen) / max(float(area.sum()), 1e-9))
+        return 100.0 * float(np.mean(fractions))
+
+    return CACHE.get(("observed percent", ocean.key), compute, lambda _: 64)
 
 
 def _layers(ocean: SSTSource) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from engine.queries.reconstruct.files import (
     has_model,
     month_netcdf,
     month_origin,
-    run_source,
     scores_csv,
     snapshot,
     snapshot_epochs,

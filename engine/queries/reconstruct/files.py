@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.config.reconstruct import ReconstructSettings
-from engine.config.sst import DemoSource, FileSource
 from engine.data.cf import reconstructed_title
 from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
@@ -19,13 +18,11 @@ from engine.evaluation import Verdict
 from engine.provenance import Detail, Provenance
 from engine.queries.cache import CACHE
 from engine.queries.export import csv_file
-from engine.queries.ocean.sources import SourceChoice
-from engine.queries.ocean.uploads import uploaded
+from engine.queries.ocean.run_sources import run_source
 from engine.queries.reconstruct.models import model_of
 from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_source
 from engine.queries.reconstruct.scores import ModelScores
 from engine.queries.results import check_maps
-from engine.queries.server_files import checked_path
 from engine.queries.train.run_files import variable_of
 from engine.queries.verdicts import score_rows, validation_verdict
 from engine.runs.run_folder import RunFolder, is_id
@@ -163,7 +160,7 @@ def scores_csv(scores: Sequence[tuple[str, ModelScores]]) -> bytes:
 
 
 def _bundle_of(request: MonthRequest, key: str) -> ModelBundle:
-    """The model of a request, as long as its weights are those of ``key``."""
+    """The model of a request, as long as its numbers are those of ``key``."""
     bundle = model_of(request.model).bundle
     if bundle.key != key:
         raise StoreError(
@@ -201,14 +198,6 @@ def _details(request: MonthRequest) -> dict[str, Detail]:
 def archive_settings(request: MonthRequest) -> ReconstructSettings:
     """The settings of a run that reconstructs all months of the source of a request."""
     return ReconstructSettings(model=request.model, source=run_source(request.source), resample=request.resample)
-
-
-def run_source(choice: SourceChoice) -> DemoSource | FileSource:
-    """The source in the configuration of a run: an upload by its path."""
-    if choice.kind == "demo":
-        return DemoSource(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
-    path = str(uploaded(choice.path)) if choice.kind == "upload" else checked_path(choice.path)
-    return FileSource(path=path, variable=choice.variable or None, quality=choice.quality)
 
 
 def archive_file(run: str) -> Path | None:

@@ -8,18 +8,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from engine.assets import asset
-from engine.config.legacy import existing_file
 from engine.config.sst import DemoSource, FileSource
 from engine.data.kinds import SST, VariableKind
 from engine.data.source import Quality
-from engine.errors import ChoiceError, DataError, EngineError, StoreError
+from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict
 from engine.files import home_folder
-from engine.formats.npz import read_npz
 from engine.queries.cache import CACHE
+from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import SourceChoice, grid_text, source
-from engine.queries.server_files import checked_path
 from engine.queries.verdicts import run_verdict
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
@@ -55,14 +52,12 @@ class ModelWithBaselines:
         from engine.models.baselines import Baselines
         from engine.training.sst.model_bundle import load_model
 
-        folder = None if name == PRETRAINED else RunFolder.of(name)
-        self.bundle = load_model(PRETRAINED if folder is None else folder.path)
-        arrays = _read_baselines(folder)
-        self.has_baselines = arrays is not None
-        if arrays is None:  # the mean and the climatology need no fit of their own
-            climatology = self.bundle.climatology
-            arrays = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
-        self.arrays: Arrays = arrays
+        self.bundle = load_model(PRETRAINED if name == PRETRAINED else RunFolder.of(name).path)
+        self.has_baselines = bool(self.bundle.baselines)
+        climatology = self.bundle.climatology
+        # the mean and the climatology need no fit of their own
+        alone = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
+        self.arrays: Arrays = dict(self.bundle.baselines) or alone
         self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
@@ -75,28 +70,15 @@ class ModelWithBaselines:
         return Baselines.from_state_dict({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
 
 
-def _read_baselines(folder: RunFolder | None) -> Arrays | None:
-    from engine.models.baselines import Baselines
-    from engine.training.sst.model_bundle import PRETRAINED_BASELINES
-
-    try:
-        path = asset(PRETRAINED_BASELINES) if folder is None else existing_file(folder.baselines)
-        arrays = read_npz(path)
-        Baselines.from_state_dict(arrays)
-    # a file that is missing, damaged, or lacks an array: the model is used without its own baselines
-    except (EngineError, LookupError, ValueError, TypeError):
-        return None
-    return arrays
-
-
 def model_of(name: str) -> ModelWithBaselines:
-    """A model with its baselines, read again when its file changes. Raises :class:`StoreError` where there is none."""
-    best = None if name == PRETRAINED else RunFolder.of(name).model
-    if best is not None and not best.exists():
+    """A model with its baselines, read again when its files change. Raises :class:`StoreError` where there is none."""
+    folder = None if name == PRETRAINED else RunFolder.of(name)
+    if folder is not None and not folder.model.exists():
         raise StoreError(
             "there is no model of this run", name, "choose another, or wait for the end of its first epoch"
         )
-    stamp = None if best is None else best.stat().st_mtime_ns
+    files = () if folder is None else (folder.model, folder.baselines)
+    stamp = tuple(path.stat().st_mtime_ns for path in files if path.exists())
     return CACHE.get(
         ("sst model", str(home_folder()), name, stamp), partial(ModelWithBaselines, name), lambda _: _MODEL_BYTES
     )
@@ -130,22 +112,8 @@ def model_verdict(name: str) -> Verdict | None:
 
 
 def source_of(name: str) -> SourceChoice:
-    """The training source of a model.
-
-    Raises :class:`ChoiceError` where its settings decide how the files are read: a page cannot pass that on.
-    """
-    from engine.training.sst.data_module import overrules_of
-
-    config = model_of(name).bundle.settings.source
-    if isinstance(config, DemoSource):
-        return SourceChoice(step_deg=config.step_deg, seed=config.seed, years=config.years)
-    if decided := overrules_of(config).names:
-        raise ChoiceError(
-            f"its settings decide how its files are read ({', '.join(decided)})",
-            config.path,
-            "reconstruct with `harmonia reconstruct`, which does the same",
-        )
-    return SourceChoice("path", path=config.path, variable=config.variable or "", quality=config.quality)
+    """The training source of a model. Raises :class:`ChoiceError` where no page can choose it."""
+    return source_choice(model_of(name).bundle.settings.source)
 
 
 def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
@@ -191,14 +159,15 @@ def _is_same_source(training_source: DemoSource | FileSource, choice: SourceChoi
     if isinstance(training_source, DemoSource):
         return choice.kind == "demo" and training_source.seed == choice.seed
     # a run holds the absolute path of what a link or a form may name relative to a folder of data
-    return choice.kind == "path" and training_source.path in (choice.path, _absolute(choice.path))
+    return choice.kind != "demo" and training_source.path in (choice.path, _absolute(choice))
 
 
-def _absolute(path: str) -> str:
+def _absolute(choice: SourceChoice) -> str:
     try:
-        return checked_path(path)
+        source = run_source(choice)
     except DataError:
-        return path
+        return choice.path
+    return source.path if isinstance(source, FileSource) else ""
 
 
 def _quality_text(quality: Quality) -> str:

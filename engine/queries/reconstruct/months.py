@@ -66,7 +66,7 @@ class MonthResult:
 
     Attributes:
         request: what was reconstructed.
-        model_key: hash of the weights it was computed with; a run that trains writes others.
+        model_key: :attr:`ModelBundle.key` of the model it was computed with; a run that trains writes others.
         data: the input of the model (N = 1); its target is that of the source, or the mean of the withheld days.
         observed: mean of the observed days.
         count: number of observed days; ``withheld``: number of withheld days.

@@ -60,7 +60,7 @@ class ModelScores:
         error_kelvin: mean absolute error of every estimate over the open sea.
         withheld_only: whether only withheld cells could be scored.
         region: one of :data:`REGIONS`.
-        requests: the scored months; ``model_key``: hash of the weights they were computed with.
+        requests: the scored months; ``model_key``: :attr:`ModelBundle.key` of their model.
     """
 
     table: Table

@@ -103,7 +103,7 @@ def origin_of(
     choices: Mapping[str, Any],
     details: Mapping[str, Detail],
 ) -> Provenance:
-    """The provenance of what ``model`` makes of ``source``: hashes of weights and data, and the model's training."""
+    """The provenance of what ``model`` makes of ``source``: hashes of model and data, and the model's training."""
     known: dict[str, Detail] = {
         "model_hash": model.key,
         "model_config": RunConfig(seed=model.seed, settings=model.settings).model_dump_json(),

@@ -122,7 +122,13 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
 def overrules_of(choice: FileSource) -> Overrules:
     """What the settings decide in place of the files."""
     return Overrules(
-        choice.variable_kind, choice.unit, choice.calendar, choice.fill_value, choice.time_step, choice.land_mask
+        choice.variable_kind,
+        choice.unit,
+        choice.calendar,
+        choice.fill_value,
+        choice.time_step,
+        choice.land_mask,
+        choice.zeros,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from engine.assets import asset
 from engine.compute import device
+from engine.config.legacy import existing_file
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
 from engine.data.kinds import SST, VariableKind, kind_from
@@ -65,10 +67,11 @@ class ModelBundle:
         seed: of that run.
         basis: what its position embedding is made of; None for other encoders.
         climatology: subtracted from the days; on the grid it was trained on.
+        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
         fallback: the climatology that the baselines know, of more years, for what no window has an observation of; it
             lies beside the model's file (:func:`load_model`). None: ``climatology``.
-        scores: of its validation: ``epoch``, ``val_mae`` and so on; and the training data: ``data_name``, ``data_key``.
         variable: the kind of variable that it reconstructs.
+        baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.
     """
 
     model: SpatioTemporalModel
@@ -79,13 +82,25 @@ class ModelBundle:
     scores: dict[str, Any]
     fallback: Climatology | None = None
     variable: VariableKind = SST
+    baselines: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
 
     @cached_property
     def key(self) -> str:
-        """A hash of the weights (32 hexadecimal digits)."""
+        """A hash (32 hexadecimal digits) of all numbers that its results, and what they are compared with, depend on:
+        weights, basis, climatology, fallback, baselines, and the kind of variable.
+        """
+        arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
+        if self.basis is not None:
+            arrays |= {f"basis:{name}": cast(Tensor, getattr(self.basis, name)).numpy() for name in _BASIS}
+        for part, known in (("climatology", self.climatology), ("fallback", self.fallback)):
+            if known is not None:
+                arrays |= {f"{part}:{name}": value for name, value in _packed(known, self.variable).items()}
+        arrays |= {f"baselines:{name}": value for name, value in self.baselines.items()}
         digest = hashlib.sha256()
-        for name, value in self.model.state_dict().items():
-            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        for name, value in sorted(arrays.items()):
+            digest.update(f"|{name}|{value.dtype.str}|{value.shape}|".encode() + np.ascontiguousarray(value).tobytes())
+        if self.variable != SST:
+            digest.update(json.dumps(self.variable.as_dict()).encode())
         return digest.hexdigest()[:32]
 
     def model_inputs(self, data: MonthlyData) -> ModelInputs:
@@ -205,15 +220,21 @@ def load_model(path_or_run: str | Path) -> ModelBundle:
             path = runs_folder() / path
         path = RunFolder(path).model if path.is_dir() else path
         baselines = RunFolder(path.parent).baselines
-    return replace(ModelBundle.load(path), fallback=_climatology_of(baselines))
+    arrays = _read_baselines(existing_file(baselines))
+    if arrays is None:
+        return ModelBundle.load(path)
+    fallback = Baselines.from_state_dict(arrays).climatology
+    return replace(ModelBundle.load(path), fallback=fallback, baselines=arrays)
 
 
-def _climatology_of(baselines: Path) -> Climatology | None:
-    """The climatology that baselines in a file know; None where there is none, or it cannot be read."""
-    if not baselines.is_file():
+def _read_baselines(path: Path) -> dict[str, NDArray[Any]] | None:
+    """The fitted numbers of baselines in a file; None where there is none, or it is damaged or lacks an array."""
+    if not path.is_file():
         return None
-    with suppress(EngineError, LookupError, ValueError, TypeError):  # damaged, or it lacks an array
-        return Baselines.from_state_dict(read_npz(baselines)).climatology
+    with suppress(EngineError, LookupError, ValueError, TypeError):
+        arrays = read_npz(path)
+        Baselines.from_state_dict(arrays)
+        return arrays
     return None
 
 

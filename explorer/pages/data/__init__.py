@@ -3,4 +3,6 @@
 from explorer.pages.data.view import build
 from explorer.session import Page
 
-PAGE = Page("data", "Data", "Sea-surface temperature day by day: observations and gaps", "ocean", build)
+PAGE = Page(
+    "data", "Data", "Sea-surface temperature day by day: observations and gaps", "ocean", build, has_source=True
+)

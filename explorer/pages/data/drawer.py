@@ -92,10 +92,11 @@ def _quality(model: DataModel) -> list[Any]:
     return [section("Observations"), choices, grading]
 
 
-def drawer(model: DataModel, globe: Globe, form: SourceForm, cost: Any) -> list[Any]:
-    """All controls; ``cost`` is the pane with the cost of reading the period."""
+def drawer(model: DataModel, globe: Globe, form: SourceForm, uses: list[Any], cost: Any) -> list[Any]:
+    """All controls; ``uses`` lead on with the source, ``cost`` is the pane with the cost of reading the period."""
     return [
         *form.parts(),
+        *uses,
         section("Layer"),
         controls.segments_of(
             model.param.layer, lambda: {name.capitalize(): name for name in model.layers}, ["opened"], sx=tiles(3)

@@ -79,6 +79,15 @@ class DataModel(SourceModel):
             return self.layer == "withheld"
         return name != "span" or self.layer in OF_SPAN or self.panel == "place"
 
+    @property
+    def why_not_trained(self) -> str:
+        """Why no model can be trained on the open source, a sentence; empty where one can."""
+        if self.opened is None:
+            return "No source is open yet."
+        if self.opened.unit != "day":
+            return "This source has months, no days: a model learns from daily fields. Choose a file of days."
+        return ""
+
     # derived
     @property
     def graded(self) -> SourceChoice | None:
@@ -142,6 +151,8 @@ class DataModel(SourceModel):
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
         """The source, the days and the place of an address."""
         self.read_source(query, changes)
+        if query.get("open") in (PATH, UPLOAD):
+            changes["form"] = query["open"]
         self.waiting = {}
         for key, name in (("day", "day"), ("minus", "other")):
             if _DAY.fullmatch(query.get(key, "")):

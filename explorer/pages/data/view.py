@@ -15,8 +15,8 @@ from engine.queries.cache import Progress
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
-from explorer.layout import box, show
-from explorer.page_model import OUTSIDE
+from explorer.layout import box, row, show
+from explorer.page_model import OUTSIDE, source_query
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
@@ -36,7 +36,10 @@ _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it."""
-    return DataView(session, DataModel(query, choice=session.source)).view
+    model = DataModel(query, choice=session.source)
+    if "open" not in query:
+        model.show_choice()
+    return DataView(session, model).view
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class DataView:
         self.panel = DataPanel(model, self._show_failure)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._cost),
+            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -101,7 +104,6 @@ class DataView:
             parts=[box(*self.stage.parts, css=layout.STAGE, sizing_mode="stretch_both"), self._bar],
         )
         self._bar.link(model, day="day", bidirectional=True)
-        model.show_choice()
         model.param.watch(lambda *_: self._open(model.choice), "choice")
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
@@ -110,11 +112,40 @@ class DataView:
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
-        session.param.watch(lambda event: model.param.update(choice=event.new), "source")
+        session.param.watch(lambda event: self._follow(event.new), "source")
         self._mark()
         self._open(model.choice)
 
+    def _uses(self) -> list[Any]:
+        """The buttons that lead on with the open source, and why one of them does not."""
+        model = self.model
+        train = controls.button("Train on this", variant="contained", on_click=lambda _: self._train())
+        reconstruct = controls.button("Reconstruct this", on_click=lambda _: self._reconstruct())
+
+        def renew(*_: object) -> None:
+            train.disabled = bool(model.why_not_trained)
+            reconstruct.disabled = model.opened is None
+
+        model.param.watch(renew, "opened")
+        renew()
+        reason = controls.sentence(model, ["opened"], lambda: model.why_not_trained if model.opened else "")
+        return [row(train, reconstruct), reason]
+
     # the source
+
+    def _follow(self, choice: SourceChoice) -> None:
+        """Use a source that was chosen elsewhere."""
+        if choice != self.model.choice:
+            self.model.choice = choice
+            self.model.show_choice()
+
+    def _train(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("train", {"face": "new", "task": "sst", **source_query(self.model.opened.choice)})
+
+    def _reconstruct(self) -> None:
+        if self.model.opened is not None:
+            self.session.go("reconstruct", source_query(self.model.opened.choice))
 
     def _choose_demo(self) -> None:
         model = self.model
@@ -230,18 +261,21 @@ class DataView:
         if self._request_drawn is not None and request != self._request_kept:
             self.stage.clear_failure()
         self._map, self._request_drawn = drawn, request
-        self._stem = text.file_stem(source.choice, request.layer, self._when())
+        self._stem = text.file_stem(source.choice, request.layer, self._when(), source.variable)
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
         stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
         layers = {
-            "field": _packed(field, stem),
-            "field_b": b"" if drawn.second is None else _packed(drawn.second, stem),
+            "field": _packed(ocean.drawn(source.choice, field), stem),
+            "field_b": b"" if drawn.second is None else _packed(ocean.drawn(source.choice, drawn.second), stem),
         }
-        colours = colormap_bytes(_COLOURS.get(request.layer, "thermal"))
+        variable = source.variable
+        colours = colormap_bytes(_COLOURS.get(request.layer, variable.palette))
         self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
-        self.stage.scale(colours, low, high, ocean.LAYERS[request.layer][0], field.attrs["units"])
+        is_log = variable.is_logarithmic and request.layer in ocean.OF_VALUES
+        label, units = text.scale_label(request.layer, variable), field.attrs["units"]
+        self.stage.scale(colours, low, high, label, units, logarithmic=is_log)
         self.stage.bar.visible = request.layer != "gaps"
         self._rest.soon()
         if self._request(source) != request:
@@ -273,7 +307,7 @@ class DataView:
             self.stage.readout.object = colour_key(text.GAPS_KEY)
         else:
             percent = ocean.coverage_percent(source.choice, drawn.field)
-            self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent))
+            self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent, source.variable))
         self.panel.show(source, drawn.field, drawn.limits)
 
     def _show_failure(self, error: Exception) -> None:
@@ -299,7 +333,8 @@ class DataView:
             self.session.say("info", "No series yet. Open the tab “Place” first.")
             return
         choice, series = shown
-        name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
+        variable = ocean.source(choice.source).variable
+        name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E', variable)}.csv"
         self.stage.download.offer(name, ocean.series_csv(choice, series))
 
 
@@ -310,17 +345,10 @@ def _read(source: SourceSummary, request: MapRequest, report: Progress) -> Drawn
     if layer == "withheld":
         return DrawnMap(ocean.day_map(choice.source, "observed", choice.day), field, source.limits)
     if layer == "difference":
-        return DrawnMap(field, None, _symmetric(field.values))
+        return DrawnMap(field, None, ocean.symmetric_limits(source, field))
     if layer == "count":
         return DrawnMap(field, None, (0.0, float(max(1.0, np.nan_to_num(field.values).max()))))
     return DrawnMap(field, None, _FIXED_LIMITS.get(layer, source.limits))
-
-
-def _symmetric(values: np.ndarray) -> tuple[float, float]:
-    """Limits ± a multiple of 0.5 that hold 99 % of the values."""
-    valid = np.abs(values[np.isfinite(values)])
-    limit = max(0.5, float(np.ceil(2 * np.percentile(valid, 99)) / 2)) if valid.size else 1.0
-    return -limit, limit
 
 
 def _packed(field: xr.DataArray, key: str) -> bytes:

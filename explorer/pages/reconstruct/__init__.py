@@ -3,4 +3,6 @@
 from explorer.pages.reconstruct.view import build
 from explorer.session import Page
 
-PAGE = Page("reconstruct", "Reconstruct", "Monthly SST from days with gaps, and its error", "whole", build)
+PAGE = Page(
+    "reconstruct", "Reconstruct", "Monthly SST from days with gaps, and its error", "whole", build, has_source=True
+)

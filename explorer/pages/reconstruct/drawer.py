@@ -28,7 +28,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         _models(model),
         about,
         section("Maps"),
-        controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered"]),
+        controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered", "variable"]),
         controls.segments(model.param.panes, text.PANES),
         controls.only_if(model.param.panes, SWIPE, lambda: [_sides(model)]),
         controls.group(
@@ -73,7 +73,7 @@ def _models(model: ReconstructModel) -> Any:
 
 
 def _kinds(model: ReconstructModel) -> dict[str, str]:
-    return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
+    return {label: kind for label, kind in text.kinds(model.variable).items() if kind in model.kinds}
 
 
 def _sides(model: ReconstructModel) -> Any:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from engine.queries import ocean, reconstruct
+from engine.queries.ocean import VariableKind
 from engine.queries.reconstruct import MonthResult
+from engine.queries.scales import error_limit, value_limits
 from explorer import layout
 from explorer.layout import box
 from explorer.page_model import OUTSIDE
@@ -22,7 +24,7 @@ from explorer.widgets.globe import Axes, Globe, colormap_bytes, pack_field, pack
 from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 
-_COLOURS = {TEMPERATURE: "thermal", ERROR: "balance", "spread": "amp"}
+_COLOURS = {ERROR: "balance", "spread": "amp"}
 _CELLS = ("1 / 1", "1 / 2", "2 / 1", "2 / 2")
 _GRIDS = {
     1: "minmax(0, 1fr) / minmax(0, 1fr)",
@@ -102,7 +104,7 @@ class Maps:
         captions = [text.layer(name, month, model.day, best) for name in names]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
         key = month.request, model.panes, *names, day, baseline
-        self.draw(fields, captions, month.lat, month.lon, key, month)
+        self.draw(fields, captions, month.lat, month.lon, key, month, month.variable)
 
     def draw(
         self,
@@ -112,15 +114,16 @@ class Maps:
         lon: np.ndarray,
         key: tuple[object, ...],
         month: MonthResult | None,
+        variable: VariableKind,
     ) -> None:
-        """Draw fields (H, W) with their captions; an unchanged ``key`` draws nothing."""
+        """Draw fields (H, W) in model space with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
             self.veil(False)
             return
         self._drawn = key
         axes = Axes.of(lat, lon)
-        limits = self._scale(fields, lat, month)
-        colours = colormap_bytes(_COLOURS[self.model.kind])
+        limits = self._scale(fields, lat, month, variable)
+        colours = colormap_bytes(_COLOURS.get(self.model.kind, variable.palette))
         marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
         clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
         self._marks = text.legend(bool(clouds), bool(ice))
@@ -143,20 +146,27 @@ class Maps:
             for globe, field in zip(self.globes, packed, strict=False):
                 globe.param.update(field=field, field_b=b"", **common)
         self.veil(False)
-        label = {TEMPERATURE: "Sea-surface temperature", ERROR: "Error"}.get(self.model.kind, "Uncertainty")
-        self.stage.scale(colours, *limits, label, "°C" if self.model.kind == TEMPERATURE else "K")
+        is_log = variable.is_logarithmic and self.model.kind == TEMPERATURE
+        self.stage.scale(colours, *limits, *text.scale_label(self.model.kind, variable), logarithmic=is_log)
 
-    def _scale(self, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None) -> tuple[float, float]:
+    def _scale(
+        self, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None, variable: VariableKind
+    ) -> tuple[float, float]:
         """Limits of the colour scale, the same for all months."""
         kind = self.model.kind
-        key = (kind, len(lat), month and (month.request.model, month.request.source, month.request.hidden_percent))
+        key = (
+            kind,
+            len(lat),
+            variable.key,
+            month and (month.request.model, month.request.source, month.request.hidden_percent),
+        )
         if key not in self._limits:
             if kind == TEMPERATURE:
-                self._limits[key] = text.WORLD if np.ptp(lat) > 90.0 else _ends(fields)
+                known = np.concatenate([field.ravel() for field in fields])
+                self._limits[key] = value_limits(variable, known, bool(np.ptp(lat) > 90.0))
             else:
                 widest = fields if month is None else [reconstruct.layer(month, "error_mean")]
-                size = np.abs(np.concatenate([field[np.isfinite(field)] for field in widest]))
-                limit = max(0.5, float(np.ceil(2.0 * np.quantile(size, 0.98)) / 2.0)) if size.size else 1.0
+                limit = error_limit(variable, np.concatenate([field.ravel() for field in widest]))
                 self._limits[key] = (-limit if kind == ERROR else 0.0, limit)
         return self._limits[key]
 
@@ -218,12 +228,3 @@ class Maps:
     def _take_brush(self) -> None:
         for globe in self.globes:
             globe.param.update(painting=self.model.painting, brush=float(self.model.brush_km))
-
-
-def _ends(fields: list[np.ndarray]) -> tuple[float, float]:
-    """Limits for all seasons of a regional map."""
-    values = np.concatenate([field[np.isfinite(field)] for field in fields])
-    if not values.size:
-        return text.WORLD
-    low, high = np.percentile(values, (1, 99))
-    return max(text.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))

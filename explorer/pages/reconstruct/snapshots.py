@@ -91,7 +91,7 @@ class SnapshotPlayer:
             return
         fields, captions = _maps(snapshot, self.model)
         key = (self.model.run, snapshot.epoch, self.model.panes, *captions)
-        self.maps.draw(fields, captions, snapshot.lat, snapshot.lon, key, None)
+        self.maps.draw(fields, captions, snapshot.lat, snapshot.lon, key, None, snapshot.variable)
         self.bar.drawn = index
         self._say(text.epoch(snapshot, self._epochs[-1], self.is_live))
 

@@ -160,7 +160,11 @@ class VerdictPanel:
         notes += text.fallback(month)
         if month.in_stripes:
             notes.append(text.IN_STRIPES)
-        detail = text.under_clouds(under, before, now.best) if month.request.clouds else text.detail(whole)
+        detail = (
+            text.under_clouds(under, before, now.best, now.verdict.variable)
+            if month.request.clouds
+            else text.detail(whole)
+        )
         result = text.verdict(now, self.model.iso, region) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
         self._changed()

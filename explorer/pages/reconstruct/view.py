@@ -210,13 +210,15 @@ class ReconstructView:
         self._is_taking = True
         if source != model.choice:
             model.param.update(choice=source)
-            self.session.source = source
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
         model.notes = []
+        model.variable = card.variable
         model.take_months(months, text.first_month(card, months))
         model.take_place(place)
         self._is_taking = False
+        if source != self.session.source:
+            self.session.source = source
         self._card = card
         self._is_undecided = is_other_grid
         sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]
@@ -373,6 +375,6 @@ class ReconstructView:
         self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, text.NO_SCORES_TO_EXPORT)
 
     def _offer_film(self) -> None:
-        run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))
+        run, colours = self.model.run, (colormap_bytes(self.model.variable.palette), colormap_bytes("balance"))
         offer = partial(self.maps.stage.download.offer, f"training-{run}.gif")
-        self._filing.start(lambda _: reconstruct.animation_gif(run, *colours, text.WORLD), offer)
+        self._filing.start(lambda _: reconstruct.animation_gif(run, *colours), offer)

@@ -3,4 +3,4 @@
 from explorer.pages.train.view import build
 from explorer.session import Page
 
-PAGE = Page("train", "Train", "Is the model better than the best baseline?", "train", build)
+PAGE = Page("train", "Train", "Is the model better than the best baseline?", "train", build, has_source=True)

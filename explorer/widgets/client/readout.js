@@ -27,6 +27,12 @@ function followPointer(model, show) {
   model.on("remove", () => stopped.abort())
 }
 
+// Of a logarithm the value itself is shown, with three digits.
+function formatOf(model, value, span) {
+  if (!model.logarithmic || value === null || !Number.isFinite(value)) return formatValue(value, span)
+  return String(Number((10 ** value).toPrecision(3)))
+}
+
 function renderBar({ model }) {
   const root = shell("hr", `<div class="row"><span class="label"></span><span class="units"></span></div>
     <div class="bar"><canvas width="512" height="18"></canvas><div class="mark" hidden></div></div>
@@ -44,7 +50,7 @@ function renderBar({ model }) {
     const texts = { label: model.label, units: model.units }
     const numbers = { low: vmin, middle: (vmin + vmax) / 2, high: vmax }
     for (const [name, text] of Object.entries(texts)) part(name).textContent = text
-    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatValue(value, vmax - vmin)
+    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatOf(model, value, vmax - vmin)
     const [first, last] = model.names ?? []
     part("middle").parentElement.classList.toggle("named", !!last)
     if (last) {
@@ -59,7 +65,7 @@ function renderBar({ model }) {
     drawBar(context, readLut(model.colormap), 0, 0, canvas.width, canvas.height)
   }
   paint()
-  model.on(["colormap", "vmin", "vmax", "label", "units", "names"], paint)
+  model.on(["colormap", "vmin", "vmax", "label", "units", "names", "logarithmic"], paint)
   followPointer(model, ({ value }) => {
     pointed = value
     point()
@@ -72,7 +78,7 @@ function renderHover({ model }) {
     <div class="item">Position<b class="place"></b></div>`)
   const part = (name) => root.querySelector(name)
   const show = ({ lat, lon, value }) => {
-    part(".value").textContent = formatValue(value, model.span)
+    part(".value").textContent = formatOf(model, value, model.span)
     part("small").textContent = value === null ? "" : model.units
     part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
   }
