@@ -19,6 +19,7 @@ _MOST_NOTE = 250
 _MOST_DIGITS = 30  # more than any bound
 OUTSIDE = "This place lies outside the region of the source."
 _MAX_PATH, _MAX_VARIABLE = 1000, 100
+MAX_ZOOM = 200
 
 
 class PageModel(param.Parameterized):
@@ -31,6 +32,7 @@ class PageModel(param.Parameterized):
 
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     camera = param.Tuple(default=(20.0, -30.0, 1.0), length=3, doc="middle of the view (degrees N, E) and zoom")
+    keeps_camera = param.Boolean(default=False, doc="whether an address has chosen the camera: no flight to the data")
     address = param.Dict(default={}, doc="the page's keys of the address bar")
 
     def __init__(self, query: Query, **params: Any) -> None:
@@ -38,6 +40,7 @@ class PageModel(param.Parameterized):
         self.notes: list[str] = []
         """Sentences about keys of the last address that were invalid or clamped."""
         self.has_camera_in_address = "at" in query
+        self._is_restoring = False
         self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera"])
         self.restore(query)
 
@@ -71,12 +74,14 @@ class PageModel(param.Parameterized):
         self.clamp()
         address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.is_enabled(name)}
         self.write_extra(address)
-        address["at"] = ",".join(f"{value:.4g}" for value in self.camera)
+        address["at"] = ",".join(f"{value:.6g}" for value in self.camera)
         self.address = address
 
     def restore(self, query: Query) -> None:
         """Set the state from an address. Invalid values are clamped or left out, with a sentence in ``notes``."""
         self.notes = []
+        self.keeps_camera = "at" in query
+        self._is_restoring = True
         changes: dict[str, Any] = {}
         for key, name in self.KEYS.items():
             if key in query:
@@ -86,6 +91,7 @@ class PageModel(param.Parameterized):
             self._read_camera(query["at"], changes)
         for name in sorted(changes, key=lambda name: self.FIRST.index(name) if name in self.FIRST else len(self.FIRST)):
             self._set(name, changes[name])
+        self._is_restoring = False
         self.notes = [note if len(note) <= _MOST_NOTE else f"{note[:_MOST_NOTE]}…" for note in self.notes]
         self._changed()
 
@@ -101,10 +107,11 @@ class PageModel(param.Parameterized):
 
     def _read_camera(self, text: str, changes: dict[str, Any]) -> None:
         lat, lon, zoom = numbers(text, 3) or (math.nan, 0.0, 0.0)
-        if -90 <= lat <= 90 and -180 <= lon <= 180 and 1 <= zoom <= 40:
+        if -90 <= lat <= 90 and -180 <= lon <= 180 and 1 <= zoom <= MAX_ZOOM:
             changes["camera"] = (lat, lon, zoom)
         else:
-            self.notes.append(f"at={text[:30]} in the address is not a view: degrees north, degrees east, zoom 1 … 40")
+            reason = f"is not a view: degrees north, degrees east, zoom 1 … {MAX_ZOOM}"
+            self.notes.append(f"at={text[:30]} in the address {reason}")
 
     def read_place(self, query: Query, key: str, changes: dict[str, Any], name: str = "") -> None:
         """Read ``key=lat,lon`` (degrees north, degrees east) for the parameter ``name``, by default the key."""
@@ -195,6 +202,11 @@ class SourceModel(PageModel):
 
     choice = param.ClassSelector(class_=SourceChoice, default=SourceChoice(), doc="the selected source")
     place = param.Tuple(default=(40.0, -60.0), length=2, doc="degrees N, E")
+
+    @param.depends("choice", watch=True)
+    def _leave_camera(self) -> None:
+        """Another source than that of the address may be shown in a view of its own."""
+        self.keeps_camera = self.keeps_camera and self._is_restoring
 
     def take_place(self, place: tuple[float, float]) -> None:
         """Use a place that the source covers; one of the person's own that it does not is mentioned."""

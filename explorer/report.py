@@ -15,6 +15,7 @@ from PIL import Image
 from engine.config.baselines import baseline_title
 from engine.queries.ocean import VariableKind
 from engine.queries.report import RunReport
+from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import table
@@ -97,8 +98,10 @@ def _section(heading: str, content: str) -> str:
 
 def _verdict(report: RunReport) -> str:
     if report.verdict is None:
-        return _section("Verdict", "<p>This run has no scores yet.</p>")
-    scored_on = "On the test years" if report.is_tested else "Scored on the validation years so far"
+        none = "This run has no scores yet." if report.record.state in ACTIVE else "This run ended without scores."
+        return _section("Verdict", f"<p>{none}</p>")
+    so_far = " so far" if report.record.state in ACTIVE else ""
+    scored_on = "On the test years" if report.is_tested else f"Scored on the validation years{so_far}"
     heading = "Model and best baseline, mean absolute error"
     return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>" + _section(
         heading, comparison_table(report.verdict)

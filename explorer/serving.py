@@ -21,7 +21,7 @@ from panel.io.state import state
 
 from engine.errors import ChoiceError
 from explorer import account, guard
-from explorer.health import Health
+from explorer.health import SHARED, Health, SharedFigures
 from explorer.panel_compat import set_base_url
 from explorer.switches import OPEN, READ_ONLY, is_on, listed_hosts
 
@@ -44,13 +44,17 @@ def install() -> None:
     def start_checked(self: Any, *arguments: Any, **options: Any) -> None:
         options = checked(options)
         parent = os.getpid()
-        if options.get("num_procs", 1) != 1:
+        num_processes = options.get("num_procs", 1) or psutil.cpu_count() or 1  # 0: one per core
+        if num_processes != 1:
             _forward_sigterm()
+        figures = SharedFigures(num_processes)
         log.log(logging.INFO if _is_closed(options) else logging.WARNING, _who_may_come_in(options))
         start(self, *arguments, **options)
         if os.getpid() != parent:
             _end_with(parent)
         guard.protect(self._tornado, options.get("address"))
+        self._tornado.settings[SHARED] = figures
+        figures.publish(self._tornado)
         self._sigterm = partial(_drain, self)
 
     Server.__init__ = start_checked

@@ -47,6 +47,7 @@ class Stage:
         self.globe = Globe(
             label=f"Globe with {content}",
             projection=model.param.projection,
+            fly=not model.keeps_camera,
             sizing_mode="stretch_both",
             styles={"grid-area": "1 / 1"},
             **common,
@@ -73,6 +74,7 @@ class Stage:
         self.parts = [self._failure, self.globe, self.captions, self._waiting, *cards, self.download]
         self.read = [self.bar, self.hover, self.readout]
         model.param.watch(lambda _: self._turn(), "camera")
+        model.param.watch(lambda event: self.globe.param.update(fly=not event.new), "keeps_camera")
         self.globe.param.watch(lambda *_: self._note_camera(), ["center_lat", "center_lon", "zoom"])
         self._turn()
 

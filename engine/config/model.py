@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+import json
+import warnings
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from engine.config.fields import Checked
+from engine.config.legacy import current_preset
 from engine.errors import ConfigError
 
-Preset = Literal["tiny", "small", "published", "large"]
+Architecture = Literal["spatiotemporal", "documented", "repository"]
+"""``spatiotemporal`` is ours; ``documented`` and ``repository`` are the two published forms of it."""
+
+Preset = Literal["tiny", "small", "base", "large", "documented", "repository"]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
-"""The named models, smallest first; ``published`` is the published model."""
+"""The named models: ours, smallest first, then the published ones."""
 
 Side = Annotated[int, Field(ge=1, le=64)]
 Days = Annotated[int, Field(ge=1, le=31)]
@@ -20,7 +26,7 @@ Dilation = Annotated[int, Field(ge=1, le=16)]
 
 
 class SpatioTemporalConfig(Checked):
-    """Architecture of :class:`engine.models.SpatioTemporalModel`; the defaults are the preset ``published``.
+    """Architecture of :class:`engine.models.SpatioTemporalModel`; the defaults are the preset ``base``.
 
     Choices that cannot work together raise: :class:`ConfigError` with every problem from :meth:`preset`, pydantic's
     ``ValidationError`` from the constructor.
@@ -61,6 +67,17 @@ class SpatioTemporalConfig(Checked):
     )
     scale_kelvin: float = Field(default=10.0, gt=0.0, le=100.0, description="kelvin that correspond to 1 in the model")
     checkpointing: bool = Field(default=False, description="gradient checkpointing: less memory, a third more time")
+    mixed_axes: bool = Field(
+        default=False,
+        description="as in the published code, days are weighted after a reshape that mixes days, months and places",
+    )
+    place_per_window: bool = Field(
+        default=False, description="as in the published code, all patches of a window have their mean place"
+    )
+    architecture: Architecture = Field(
+        default="spatiotemporal",
+        description="'spatiotemporal' is ours; 'documented' and 'repository' are the published models exactly",
+    )
 
     def scaled(self, scale: float) -> Self:
         """The same for values whose ordinary differences are ``scale`` times those of a sea-surface temperature."""
@@ -97,16 +114,34 @@ class SpatioTemporalConfig(Checked):
             raise ValueError(f"reaches beyond the next patch of {patch[1]} × {patch[2]}; at most {min(patch[1:])}")
         return value
 
+    @field_validator("architecture")
+    @classmethod
+    def _has_its_own_parts(cls, value: Architecture, info: ValidationInfo) -> Architecture:
+        width = info.data.get("width")
+        if value == "repository" and width is not None and width % 8:
+            raise ValueError(f"'repository' needs a width that is a multiple of 8; width is {width}")
+        wrong = [name for name, needed in _NEEDED[value].items() if info.data.get(name, needed) != needed]
+        if wrong:
+            needed = ", ".join(f"{name} = {json.dumps(_NEEDED[value][name])}" for name in wrong)
+            raise ValueError(f"{value!r} has {needed}; choose that, or another architecture")
+        return value
+
     @classmethod
     def preset(cls, name: Preset, **changes: Any) -> Self:
         """The model called ``name`` with ``changes`` to its fields. Raises :class:`ConfigError`.
 
         - ``tiny``: for the two cores of a laptop; patches of one day and 4 × 4 cells, the decoder sees every cell.
         - ``small``: the same architecture, wider and deeper.
-        - ``published``: the published sizes (2.19 million parameters) without additions. Width, heads, layers and
-          decoder are as published; BatchNorm and time phases are one of several published variants.
+        - ``base``: our architecture at the published sizes, without summaries and local mixing.
         - ``large``: for a GPU.
+        - ``documented``, ``repository``: the published models exactly, as their text describes them and as their code
+          stands, which :mod:`engine.models.spatiotemporal.published` states; 0.85 and 2.19 million parameters.
+
+        ``published``, the name of ``base`` in earlier versions, is still read.
         """
+        if (current := current_preset(name)) != name:
+            warnings.warn(f"the preset {name!r} is called {current!r} now", DeprecationWarning, stacklevel=2)
+            return cls.preset(cast(Preset, current), **changes)
         if name not in PRESETS:
             raise ConfigError([f"preset: there is no {name!r}"], "the model", f"choose {', '.join(PRESETS)}")
         try:
@@ -138,6 +173,29 @@ def _field(path: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in path) or "the model"
 
 
+_NOT_PUBLISHED: dict[str, Any] = {
+    "day_layers": 0,
+    "cross_month": True,
+    "local_mixing": False,
+    "summaries": False,
+    "refinement": (1, 1),
+    "refinement_skips": False,
+    "uncertainty": False,
+}
+_NEEDED: dict[Architecture, dict[str, Any]] = {
+    "spatiotemporal": {"mixed_axes": False, "place_per_window": False},
+    "documented": _NOT_PUBLISHED
+    | {
+        "time": "calendar",
+        "encoder": "sinusoidal",
+        "norm": "batch",
+        "mixed_axes": False,
+        "place_per_window": False,
+    },
+    "repository": _NOT_PUBLISHED | {"time": "cyclic", "encoder": "harmonic", "norm": "group"},
+}
+"""Values of fields that an architecture does not have, or has one way only."""
+
 _OURS: dict[str, Any] = {
     "local_mixing": True,
     "summaries": True,
@@ -164,7 +222,7 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "decoder_width": 96,
         "refinement": (1, 2, 4, 2, 1),
     },
-    "published": {},
+    "base": {},
     "large": _OURS
     | {
         "width": 256,
@@ -174,5 +232,15 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "num_components": 256,
         "decoder_width": 256,
         "refinement": (1, 2, 4, 8, 4, 2, 1),
+    },
+    "documented": _NEEDED["documented"]
+    | {"architecture": "documented", "decoder_width": 128, "offset_celsius": 0.0, "scale_kelvin": 1.0},
+    "repository": _NEEDED["repository"]
+    | {
+        "architecture": "repository",
+        "mixed_axes": True,
+        "place_per_window": True,
+        "offset_celsius": 0.0,
+        "scale_kelvin": 1.0,
     },
 }

@@ -105,10 +105,10 @@ Settings = (
 )
 _SST_DEMO = SSTSettings(
     source=DemoSource(step_deg=2.0, years=4),
-    climatology_years=(2001, 2001),
-    train_years=(2002, 2002),
-    validation_years=(2003, 2003),
-    test_years=(2004, 2004),
+    climatology=("2001-01", "2001-12"),
+    train=("2002-01", "2002-12"),
+    validation=("2003-02", "2003-11"),
+    test=("2004-02", "2004-12"),
     model=SpatioTemporalConfig.preset("tiny"),
     window=(60, 60),
     epochs=12,

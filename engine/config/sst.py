@@ -1,18 +1,18 @@
-"""Settings of the task ``sst``: source, years, model and training."""
+"""Settings of the task ``sst``: source, months of every split, model and training."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.model import SpatioTemporalConfig
+from engine.config.months import Month, MonthSpan, days_between, months_in
 
-Years = tuple[int, int]
 Split = Literal["climatology", "train", "validation", "test"]
-_Year = Annotated[int, Field(ge=1, le=9999)]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class DemoSource(Checked):
@@ -88,13 +88,19 @@ class SSTSettings(Checked):
     task: Literal["sst"] = "sst"
     source: DailySource = DemoSource()
 
-    climatology_years: tuple[_Year, _Year] = Field(
-        default=(2001, 2002), description="first and last year of the climatology"
+    gap_days: int = Field(
+        default=31,
+        ge=0,
+        le=366,
+        description="least number of days between the months of two splits; 31: days of one weather do not lie in both",
     )
-    train_years: tuple[_Year, _Year] = Field(default=(2003, 2004), description="first and last training year")
-    validation_years: tuple[_Year, _Year] = Field(default=(2005, 2005), description="first and last validation year")
-    test_years: tuple[_Year, _Year] = Field(default=(2006, 2006), description="first and last test year")
-    gap_months: int = Field(default=1, ge=0, le=11, description="months left out between adjacent splits")
+    climatology: MonthSpan = Field(
+        default=("2001-01", "2002-12"),
+        description="first and last month of the climatology; may share months with the training",
+    )
+    train: MonthSpan = Field(default=("2003-01", "2004-12"), description="first and last training month")
+    validation: MonthSpan = Field(default=("2005-02", "2005-11"), description="first and last validation month")
+    test: MonthSpan = Field(default=("2006-02", "2006-12"), description="first and last test month")
     held_out_box: Box | None = Field(
         default=None,
         description="south, north (−90..90), west, east (−180..360), degrees: excluded from the loss; climatology, "
@@ -120,6 +126,9 @@ class SSTSettings(Checked):
         description="loss function; 'gaussian' needs a model with uncertainty; "
         "with l1 and l2 an uncertainty is trained on the remaining errors",
     )
+    loss_weights: Literal["area", "equal"] = Field(
+        default="area", description="weight of a cell in the loss and in the choice of windows: its area, or all equal"
+    )
     extra_clouds: float = Field(
         default=0.1, ge=0.0, le=0.9, description="fraction of observations hidden by additional clouds"
     )
@@ -127,12 +136,22 @@ class SSTSettings(Checked):
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="weight decay of AdamW")
+    beta2: float = Field(default=0.99, ge=0.0, lt=1.0, description="decay of AdamW's mean of squared gradients")
     schedule: Literal["cosine", "plateau"] = Field(
         default="cosine", description="learning-rate schedule: cosine to zero, or halved on a plateau"
     )
     warmup: float = Field(default=0.05, ge=0.0, le=0.5, description="warm-up, fraction of all steps")
     plateau_patience: int = Field(default=5, ge=1, description="epochs until the rate is halved on a plateau")
-    clip_norm: float = Field(default=1.0, gt=0.0, description="maximum norm of the gradient")
+    min_learning_rate: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        description="least rate of the schedule 'plateau'; above 0, training stops early only when it is reached",
+    )
+    min_improvement: float = Field(
+        default=0.0, ge=0.0, le=10.0, description="decrease of the validation error, K, that counts as an improvement"
+    )
+    clip_norm: float = Field(default=1.0, ge=0.0, description="maximum norm of the gradient; 0: no clipping")
     ema_decay: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="decay of the moving average (EMA) of the weights; 0: no averaging"
     )
@@ -145,31 +164,36 @@ class SSTSettings(Checked):
     devices: int = Field(default=1, ge=1, le=64, description="processes per machine, one per GPU")
     nodes: int = Field(default=1, ge=1, le=1024, description="number of machines")
 
-    @field_validator("climatology_years", "train_years", "validation_years", "test_years")
+    @field_validator(*SPLITS)
     @classmethod
-    def _in_order(cls, value: Years, info: ValidationInfo) -> Years:
-        if value[0] > value[1]:
-            raise ValueError("the first year must not come after the last")
+    def _within_the_ocean(cls, value: MonthSpan, info: ValidationInfo) -> MonthSpan:
         source: DemoSource | FileSource | None = info.data.get("source")
-        if isinstance(source, DemoSource) and not source.first_year <= value[0] <= value[1] <= source.last_year:
-            raise ValueError(f"the ocean has the years {source.first_year} to {source.last_year}")
+        if isinstance(source, DemoSource):
+            years = [Month.parse(text).year for text in value]
+            if not source.first_year <= years[0] <= years[1] <= source.last_year:
+                raise ValueError(f"the ocean has the years {source.first_year} to {source.last_year}")
         return value
 
-    @field_validator("train_years")
+    @field_validator("train")
     @classmethod
-    def _adjoins_climatology(cls, value: Years, info: ValidationInfo) -> Years:
-        other: Years | None = info.data.get("climatology_years")
-        if other is not None and (value[0] > other[1] + 1 or other[0] > value[1] + 1):
-            raise ValueError(f"leaves years between it and climatology_years {other[0]} to {other[1]}")
+    def _adjoins_climatology(cls, value: MonthSpan, info: ValidationInfo) -> MonthSpan:
+        other: MonthSpan | None = info.data.get("climatology")
+        if other is not None and days_between(value, other) > 0:
+            raise ValueError(f"leaves months between it and climatology {other[0]} to {other[1]}")
         return value
 
-    @field_validator("validation_years", "test_years")
+    @field_validator("validation", "test")
     @classmethod
-    def _apart(cls, value: Years, info: ValidationInfo) -> Years:
-        for name in ("climatology_years", "train_years", "validation_years"):
-            other: Years | None = info.data.get(name)
-            if name != info.field_name and other is not None and value[0] <= other[1] and other[0] <= value[1]:
-                raise ValueError(f"shares years with {name} {other[0]} to {other[1]}")
+    def _apart(cls, value: MonthSpan, info: ValidationInfo) -> MonthSpan:
+        for name in SPLITS[: SPLITS.index(info.field_name)]:  # type: ignore[arg-type]
+            other: MonthSpan | None = info.data.get(name)
+            if other is None:
+                continue
+            days, least = days_between(value, other), info.data.get("gap_days", 0)
+            if days < 0:
+                raise ValueError(f"shares months with {name} {other[0]} to {other[1]}")
+            if days < least:
+                raise ValueError(f"lies {days} days from {name} {other[0]} to {other[1]}; gap_days is {least}")
         return value
 
     _is_box = field_validator("held_out_box")(checked_box)
@@ -205,22 +229,6 @@ class SSTSettings(Checked):
         """Steps of the optimiser in an epoch; the last one is a full batch too."""
         return math.ceil(self.samples / (self.batch * self.accumulate * self.devices * self.nodes))
 
-    def months_of(self, split: Split) -> list[tuple[int, int]]:
-        """(year, month) of every month of a split, without those too near to another split.
-
-        Validation and test omit ``gap_months`` at an end that adjoins a year of another split.
-        """
-        first, last = getattr(self, f"{split}_years")
-        months = [(year, month) for year in range(first, last + 1) for month in range(1, 13)]
-        if split in ("climatology", "train"):
-            return months
-        others = [
-            years
-            for name in ("climatology", "train", "validation", "test")
-            if name != split
-            for years in [getattr(self, f"{name}_years")]
-        ]
-        taken = {year for start, stop in others for year in range(start, stop + 1)}
-        start = self.gap_months if first - 1 in taken else 0
-        stop = len(months) - (self.gap_months if last + 1 in taken else 0)
-        return months[start:stop]
+    def months_of(self, split: Split) -> list[Month]:
+        """Every month of a split."""
+        return months_in(getattr(self, split))

@@ -14,13 +14,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from engine.compute import cpu_threads
+from engine.config.months import Month
 from engine.data.calendar import by_month
 from engine.data.kinds import SST
 from engine.data.source import MonthlyData, SSTSource
@@ -36,16 +37,6 @@ Progress = Callable[[float, str], None]
 
 _PATIENCE_S = 600.0  # another run may be reading the same month
 _DAYS = 31
-
-
-class Month(NamedTuple):
-    """A month of the calendar, ``month`` from 1 to 12."""
-
-    year: int
-    month: int
-
-    def __str__(self) -> str:
-        return f"{self.year:04d}-{self.month:02d}"
 
 
 def prepare(

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.config.months import span_text
 from engine.config.sst import DemoSource, SSTSettings
 from engine.data.kinds import VariableKind
 from engine.errors import ChoiceError, StoreError
@@ -98,9 +99,9 @@ def _provenance(
         "Source": f"{trained.get('data_name', named)} ({named})",
         "Variable": f"{variable.title}, {variable.unit}",
         "Key of the source": str(trained.get("data_key", "")),
-        "Trained on": _years(settings.train_years),
-        "Validated on": _years(settings.validation_years),
-        "Tested on": _years(settings.test_years),
+        "Trained on": span_text(settings.train),
+        "Validated on": span_text(settings.validation),
+        "Tested on": span_text(settings.test),
         "Withheld share of the observed cell-months": f"{100 * settings.withheld_fraction:g} %",
         "Seed": str(config.seed),
         "Hash of model, climatology and baselines": "" if kept is None else load_model(run.folder).key,
@@ -115,10 +116,6 @@ def _provenance(
 
 def _moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _years(years: tuple[int, int]) -> str:
-    return str(years[0]) if years[0] == years[1] else f"{years[0]} to {years[1]}"
 
 
 def _digest(path: Path) -> str:

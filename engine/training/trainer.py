@@ -59,6 +59,11 @@ class TrainingModule(ABC):
     def learning_rate(self) -> float:
         """Of the next step."""
 
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether a training without improvement may stop; False while a lower learning rate is still to come."""
+        return True
+
     @abstractmethod
     def backward(self, batch: Any) -> Metrics:
         """Compute the gradients of the loss of a batch; returns ``train_loss`` and other figures of it."""
@@ -129,6 +134,7 @@ class TrainingTask(ABC):
         module: the model with its optimiser.
         num_epochs, steps_per_epoch: how long.
         patience: epochs without a better score before the training stops; 0: never.
+        min_improvement: how much lower a score must be to be better.
         monitor: the metric of :meth:`validate` that is made small; the best is reported as ``best_…``.
         is_start_candidate: whether the weights before the first step may be the best ones.
         reports_last_step_apart: whether the line of an epoch's last step is written before the validation.
@@ -138,6 +144,7 @@ class TrainingTask(ABC):
     num_epochs: int
     steps_per_epoch: int
     patience: int = 0
+    min_improvement: float = 0.0
     monitor: str = "val_loss"
     is_start_candidate: bool = False
     reports_last_step_apart: bool = True
@@ -184,7 +191,7 @@ class Trainer:
         if self._module.step == 0:
             self._validate(0)
         batches = prefetched(task.train_batch, range(self._module.step, task.num_epochs * task.steps_per_epoch))
-        while self._epoch < task.num_epochs and not 0 < task.patience <= self._epochs_since_best:
+        while self._epoch < task.num_epochs and not self._stops_early():
             end = (self._epoch + 1) * task.steps_per_epoch
             while self._module.step < end:
                 self._checkpoint_if_due()
@@ -196,6 +203,9 @@ class Trainer:
             self._report()
             self._save_checkpoint()
         batches.close()
+
+    def _stops_early(self) -> bool:
+        return 0 < self._task.patience <= self._epochs_since_best and self._module.may_stop_early
 
     def _train(self, batch: Any) -> None:
         began = time.monotonic()
@@ -209,7 +219,8 @@ class Trainer:
         with self._run.repeating():
             self._metrics |= task.validate()
             score = self._metrics[task.monitor]
-            has_improved = (epoch > 0 or task.is_start_candidate) and (self._best is None or score < self._best)
+            is_better = self._best is None or score < self._best - task.min_improvement
+            has_improved = is_better and (epoch > 0 or task.is_start_candidate)
             if has_improved:
                 self._best, self._epochs_since_best = score, 0
                 task.save_best(epoch, self._metrics)

@@ -38,7 +38,8 @@ _MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js kn
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
-    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "overlay", "handles", "view", "picture", "globe")
+    parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
+    parts += ("handles", "frame", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -221,7 +222,8 @@ class Globe(Component):
     element carries ``data-drawn`` (how many fields were drawn), ``data-key`` (the drawn field's key), ``data-drawn-at``
     (``performance.now()`` of it) and ``data-detail`` ("quick" while something moves, then "full").
 
-    Keys: arrows turn, + and - zoom, Home returns to the first view, Enter clicks the middle.
+    Keys: arrows turn, + and - zoom, Home returns to the extent of
+    regional data, from there to the whole globe, and else to the first view, Enter clicks the middle.
     """
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
@@ -237,10 +239,13 @@ class Globe(Component):
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     center_lat = param.Number(default=20.0, bounds=(-90.0, 90.0), doc="latitude in the middle, degrees north")
     center_lon = param.Number(default=-30.0, bounds=(-180.0, 180.0), doc="longitude in the middle, degrees east")
-    zoom = param.Number(default=1.0, bounds=(1.0, 40.0), doc="1 = the whole map fits")
+    zoom = param.Number(default=1.0, bounds=(1.0, 200.0), doc="1 = the whole map fits")
+    fly = param.Boolean(default=True, doc="move the camera to the data's extent when data of another one are drawn")
     spin = param.Number(default=0.0, doc="degrees eastward a second; still where reduced motion is asked for")
     coast = param.Boolean(default=True, doc="draw coastlines")
-    graticule = param.Boolean(default=True, doc="draw meridians and parallels, every 30° and closer when zoomed in")
+    graticule = param.Boolean(
+        default=True, doc="draw and label meridians and parallels, every 30° and closer when zoomed in"
+    )
     land_shade = param.Boolean(default=False, doc="cover the land")
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
@@ -270,7 +275,7 @@ class Globe(Component):
         "painting": bool,  # a switch is linked to it in the browser: the next drag must paint already
         "center_lat": Latitude,
         "center_lon": Longitude,
-        "zoom": Annotated[float, Field(ge=1.0, le=40.0)],
+        "zoom": Annotated[float, Field(ge=1.0, le=200.0)],
         "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
     }
 

@@ -1,4 +1,4 @@
-"""The published model after the same samples, learned our way and the published way: how far each came.
+"""The preset ``base`` after the same samples, learned our way and the published way: how far each came.
 
 Each learns in a process of its own, since the allocator's thresholds are read when a process starts:
 ``python -m tests.benchmarks.equal_samples fast|published RUN_DIR`` prints one result as JSON.
@@ -31,7 +31,7 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="harmonia-bench-") as folder:
         naive, fast = (in_its_own_process(way, Path(folder)) for way in ("published", "fast"))
     note = f"naive: float32 with checkpointing; {EPOCHS * SAMPLES} samples of {SIDE} × {SIDE}, {MONTHS} months"
-    yield Row("'published', validation error", fast["mae"], "K", naive=naive["mae"], target_ratio=1.0, note=note)
+    yield Row("'base', validation error", fast["mae"], "K", naive=naive["mae"], target_ratio=1.0, note=note)
     yield Row("the same, time", fast["seconds"], "s", naive=naive["seconds"], note="with validation and preparation")
 
 
@@ -50,11 +50,11 @@ def in_its_own_process(way: str, folder: Path) -> dict[str, float]:
 
 
 def learned(way: str, folder: Path) -> dict[str, float]:
-    """Train ``published`` from the same first weights on the same samples."""
+    """Train ``base`` from the same first weights on the same samples."""
     use_thread_policy()
     settings = SSTSettings(
         source=DemoSource(step_deg=1.0, seed=0),
-        model=SpatioTemporalConfig.preset("published", checkpointing=way == "published"),
+        model=SpatioTemporalConfig.preset("base", checkpointing=way == "published"),
         precision="bfloat16" if way == "fast" else "float32",
         window=(SIDE, SIDE),
         months=MONTHS,

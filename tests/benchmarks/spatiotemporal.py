@@ -1,4 +1,4 @@
-"""One training step of the spatio-temporal model against the published one trained the published way.
+"""One training step of the spatio-temporal model against that of the published sizes trained the published way.
 
 Each is measured in a process of its own, since the allocator's thresholds are read when a process starts:
 ``python -m tests.benchmarks.spatiotemporal PRESET fast|published`` prints one measurement as JSON.
@@ -28,9 +28,9 @@ FAST_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD
 
 
 def rows() -> Iterator[Row]:
-    """Step and peak memory of the published model and of ours, and the estimated memory."""
-    published = in_its_own_process("published", "published")
-    for name, least in (("published", 3.0), ("tiny", 3.0), ("small", None)):
+    """Step and peak memory of the published sizes and of ours, and the estimated memory."""
+    published = in_its_own_process("base", "published")
+    for name, least in (("base", 3.0), ("tiny", 3.0), ("small", None)):
         fast = in_its_own_process(name, "fast")
         yield Row(
             f"training step, '{name}', {SIDE} × {SIDE}, {MONTHS} months, batch 1",
@@ -38,7 +38,7 @@ def rows() -> Iterator[Row]:
             "s",
             naive=published["seconds"],
             target_ratio=least,
-            note=f"naive: 'published' in float32 with checkpointing; {cores()} threads",
+            note=f"naive: 'base' in float32 with checkpointing; {cores()} threads",
         )
         yield Row("the same, memory above base", fast["peak_mb"], "MB", naive=published["peak_mb"], target_ratio=1.0)
         estimated_mb = estimate(SpatioTemporalConfig.preset(name), (SIDE, SIDE), MONTHS).memory_bytes / 1e6

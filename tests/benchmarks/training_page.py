@@ -115,10 +115,10 @@ def _small_config(folder: Path) -> Path:
     daily.to_netcdf(folder / "sst.nc")
     values = RunConfig.demo("sst").settings.model_dump(mode="json") | {
         "source": {"kind": "file", "path": str(folder / "sst.nc")},
-        "climatology_years": [2001, 2001],
-        "train_years": [2001, 2001],
-        "validation_years": [2002, 2002],
-        "test_years": [2003, 2003],
+        "climatology": ["2001-01", "2001-12"],
+        "train": ["2001-01", "2001-12"],
+        "validation": ["2002-02", "2002-11"],
+        "test": ["2003-02", "2003-12"],
         "window": [12, 12],
         "overlap": 2,
         "epochs": 1,

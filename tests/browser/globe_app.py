@@ -65,6 +65,15 @@ def cap() -> tuple[np.ndarray, np.ndarray]:
     return -90.0 + 180.0 / 7.0 * (np.arange(7) + 0.5), 10.0 * np.arange(9) + 5.0
 
 
+REGIONS = {
+    "sea": (40.0 + 0.25 * (np.arange(16) + 0.5), 12.0 + 0.25 * (np.arange(42) + 0.5)),
+    "date_line": (-20.0 + 0.5 * (np.arange(30) + 0.5), 165.0 + 0.5 * (np.arange(80) + 0.5)),
+    "pole": (70.0 + 0.5 * (np.arange(40) + 0.5), 1.0 * (np.arange(90) + 0.5)),
+    "ring": (-90.0 + 0.5 * (np.arange(50) + 0.5), -180.0 + 2.0 * (np.arange(180) + 0.5)),
+}
+"""Latitudes and longitudes of regional grids: a small sea, across the date line, at a pole, around the other one."""
+
+
 ORDERS = np.array([0, 3, -2])
 
 
@@ -111,6 +120,11 @@ def build() -> pn.viewable.Viewable:
     elif case == "cap":
         cap_lat, cap_lon = cap()
         left.field = pack_field(smooth(cap_lat, cap_lon), Axes.of(cap_lat, cap_lon), key=case)
+    elif case in REGIONS:
+        left.fly = "kept" not in arguments
+        left.field = pack_field(smooth(*REGIONS[case]), Axes.of(*REGIONS[case]), key=case)
+        left.field_b = pack_field(-smooth(*REGIONS[case]), Axes.of(*REGIONS[case]), key=case)
+        left.swipe = 0.02
 
     seen = pn.pane.Str("", css_classes=["seen"])
 

@@ -59,10 +59,10 @@ def settings(house: tuple[Server, Path]) -> dict[str, Any]:
     small = {"width": 8, "heads": 2, "num_components": 4, "spatial_layers": 1, "decoder_width": 8, "refinement": [1]}
     return demo | {
         "source": {"kind": "file", "path": str(path), "variable": None},
-        "climatology_years": [2001, 2001],
-        "train_years": [2001, 2001],
-        "validation_years": [2002, 2002],
-        "test_years": [2003, 2003],
+        "climatology": ["2001-01", "2001-12"],
+        "train": ["2001-01", "2001-12"],
+        "validation": ["2002-02", "2002-11"],
+        "test": ["2003-02", "2003-12"],
         "model": demo["model"] | small,
         "basis_degree": 3,
         "window": [12, 12],

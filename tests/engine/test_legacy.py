@@ -83,6 +83,7 @@ def test_configurations_with_old_fields_open_and_are_written_with_the_new_ones(s
     sst = run_named(store, "sst").config.settings
     assert isinstance(sst, SSTSettings)
     assert (sst.ema_decay, sst.withheld_fraction) == (0.98, 0.1)
+    assert (sst.validation, sst.test, sst.gap_days) == (("2003-02", "2003-11"), ("2004-02", "2004-12"), 31)
     table = run_named(store, "table").config.settings
     assert isinstance(table, TableSettings)
     assert table.sample_fraction == 0.1
@@ -92,6 +93,48 @@ def test_configurations_with_old_fields_open_and_are_written_with_the_new_ones(s
     assert sweep.trial == sst
     with pytest.raises(ConfigError, match="average: unknown"):
         RunConfig.checked({"settings": {"task": "sst", "average": 0.5, "ema_decay": 0.5}})
+
+
+def months_left_out(years: dict[str, tuple[int, int]], split: str, gap: int) -> list[str]:
+    """The months of a split as the version with years had them: a plain transcription of its rule."""
+    first, last = years[split]
+    months = [f"{year:04d}-{month:02d}" for year in range(first, last + 1) for month in range(1, 13)]
+    if split in ("climatology", "train"):
+        return months
+    taken = {year for name, (a, b) in years.items() if name != split for year in range(a, b + 1)}
+    return months[gap if first - 1 in taken else 0 : len(months) - (gap if last + 1 in taken else 0)]
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3])
+@pytest.mark.parametrize(
+    "years",
+    [
+        {"climatology": (2001, 2001), "train": (2002, 2002), "validation": (2003, 2003), "test": (2004, 2004)},
+        {"climatology": (2001, 2002), "train": (2001, 2002), "validation": (2004, 2005), "test": (2003, 2003)},
+        {"climatology": (2005, 2006), "train": (2003, 2004), "validation": (2002, 2002), "test": (2008, 2009)},
+    ],
+)
+def test_splits_of_whole_years_become_the_same_months(years, gap):
+    old = {f"{split}_years": list(span) for split, span in years.items()} | {"gap_months": gap}
+    source = {"kind": "demo", "years": 9}
+    settings = RunConfig.checked({"settings": {"task": "sst", "source": source, **old}}).settings
+    assert isinstance(settings, SSTSettings)
+    for split in years:
+        assert list(map(str, settings.months_of(split))) == months_left_out(years, split, gap)
+    assert settings.gap_days == (31 if gap else 0)
+
+
+def test_years_that_were_left_to_their_defaults_and_those_that_are_none():
+    some = RunConfig.checked({"settings": {"task": "sst", "test_years": [2006, 2006], "gap_months": 2}}).settings
+    assert isinstance(some, SSTSettings)
+    assert (some.train, some.validation, some.test) == (
+        ("2003-01", "2004-12"),
+        ("2005-03", "2005-10"),
+        ("2006-03", "2006-12"),
+    )
+    for wrong in ({"train_years": [2004, "2005"]}, {"train_years": [2003, 2004], "train": ["2003-01", "2004-12"]}):
+        with pytest.raises(ConfigError, match="train_years: unknown"):
+            RunConfig.checked({"settings": {"task": "sst", **wrong}})
 
 
 @pytest.mark.parametrize("task", ["land", "sst"])
@@ -176,6 +219,14 @@ def test_a_sweep_is_read_with_todays_names(store):
     assert '"param_name":"average"' not in journal
 
 
+def test_the_journal_of_a_sweep_over_presets_names_those_of_today():
+    choices = '"distribution":"{\\"attributes\\": {\\"choices\\": [\\"\\\\\\"published\\\\\\"\\"]}}"'
+    journal = f'{{"param_name":"preset",{choices}}}\n{{"param_name":"published","user":"published"}}\n'
+    preset, other = current_study(journal).splitlines()
+    assert json.loads(json.loads(json.loads(preset)["distribution"])["attributes"]["choices"][0]) == "base"
+    assert json.loads(other)["user"] == "published"
+
+
 def test_deleted_runs_of_before_can_be_restored_and_deleted_for_good(store):
     assert list(store.deleted()) == [DELETED]
     assert store.restore(DELETED).state == "done"
@@ -198,6 +249,10 @@ def test_old_names_of_paths_and_dimensions():
     assert current_key("trial.average") == "trial.ema_decay"
     assert current_key("model.width") == "model.width"
     assert current_keys([{"a": {"average": 1}}]) == [{"a": {"ema_decay": 1}}]
+    space = {"preset": {"kind": "choices", "values": ["tiny", "published"]}}
+    assert current_keys({"space": space}) == {"space": {"preset": {"kind": "choices", "values": ["tiny", "base"]}}}
+    assert current_keys({"chosen": {"preset": "published"}}) == {"chosen": {"preset": "base"}}
+    assert current_keys({"preset": {"kind": "range", "low": 1}}) == {"preset": {"kind": "range", "low": 1}}
     content = {"fields": ["average"], "importance": {"average": 1.0}, "trials": [{"chosen": {"average": 0.9}}]}
     assert current_trials(content) == {
         "fields": ["ema_decay"],

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.data.prepare import Month, available, prepare
+from engine.config.months import Month
+from engine.data.prepare import available, prepare
 from engine.errors import CancelledError, DataError, StoreError
 from tests.support.ocean import GRID, LAND, small_ocean
 

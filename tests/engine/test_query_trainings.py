@@ -158,8 +158,8 @@ def test_every_wrong_field_is_told_by_its_name():
 
 
 def test_presets_are_found_again():
-    values = forms.with_preset(defaults("sst"), "published")
-    assert forms.preset_of(values) == "published"
+    values = forms.with_preset(defaults("sst"), "base")
+    assert forms.preset_of(values) == "base"
     assert forms.preset_of(forms.with_value(values, "model.width", 64)) is None
 
 
@@ -170,11 +170,13 @@ def test_configurations_are_compared_with_what_differs_first():
     assert comparison.rows[: comparison.num_differing] == (("seed", ("0", "3")), ("learning_rate", ("0.002", "0.0001")))
     assert not comparison.on_other_data
     elsewhere = RunConfig(
-        settings=SSTSettings(train_years=(2003, 2003), validation_years=(2004, 2004), test_years=(2005, 2005))
+        settings=SSTSettings(
+            train=("2003-01", "2003-12"), validation=("2004-02", "2004-11"), test=("2005-02", "2005-12")
+        )
     )
     comparison = forms.compare_configs([config, elsewhere])
     assert comparison.on_other_data
-    assert "train_years" in [name for name, _ in comparison.rows[: comparison.num_differing]]
+    assert "train" in [name for name, _ in comparison.rows[: comparison.num_differing]]
 
 
 def test_the_snippet_is_the_same_configuration():

@@ -18,9 +18,9 @@ from engine.queries.ocean import SourceChoice, run_source
 from engine.queries.server_files import resolved, with_checked_paths
 from engine.queries.train.cost import dry_run
 
-YEARS = {
-    "climatology_years": (2001, 2001), "train_years": (2002, 2002), "validation_years": (2003, 2003),
-    "test_years": (2004, 2004),
+SPANS = {
+    "climatology": ("2001-01", "2001-12"), "train": ("2002-01", "2002-12"), "validation": ("2003-02", "2003-11"),
+    "test": ("2004-02", "2004-12"),
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def configs(path: str) -> dict[str, RunConfig]:
     """Configurations of every task that names a path, wherever in the settings it is."""
-    training = SSTSettings(source=FileSource(path=path), **YEARS)
+    training = SSTSettings(source=FileSource(path=path), **SPANS)
     return {
         "training": RunConfig(settings=training),
         "sweep": RunConfig(settings=SweepSettings(trial=training, space={"seed": Choices(values=(1, 2))})),

@@ -13,12 +13,12 @@ ALONE: dict[str, Any] = {"cross_month": False, "spatial_layers": 0}
 """Attention switched off."""
 
 VARIANTS: list[dict[str, Any]] = [
-    {"name": "published"},
+    {"name": "base"},
     {"name": "tiny"},
     {"name": "tiny", "time": "calendar", "encoder": "sinusoidal", "uncertainty": True},
     {"name": "tiny", "encoder": "table", "patch": (2, 4, 2), "residual": False},
     {"name": "tiny", "encoder": "none", "patch": (5, 2, 4), "day_layers": 0, **ALONE},
-    {"name": "published", "norm": "group", "dropout": 0.3, "overlap": 0, "refinement": ()},
+    {"name": "base", "norm": "group", "dropout": 0.3, "overlap": 0, "refinement": ()},
 ]
 
 

@@ -306,7 +306,7 @@ def kept_bytes(config: SpatioTemporalConfig, bf16: bool, side: int, months: int)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("name", ["tiny", "published"])
+@pytest.mark.parametrize("name", ["tiny", "base"])
 def test_what_is_kept_is_estimated_within_a_quarter(name: str, bf16: bool) -> None:
     """By what three more months keep; the peak of a process is the benchmark's to measure."""
     config = SpatioTemporalConfig.preset(name)
@@ -316,7 +316,7 @@ def test_what_is_kept_is_estimated_within_a_quarter(name: str, bf16: bool) -> No
 
 
 def test_a_larger_window_costs_more_and_checkpointing_saves_memory_for_time() -> None:
-    config = SpatioTemporalConfig.preset("published")
+    config = SpatioTemporalConfig.preset("base")
     small, large = estimate(config, (32, 32), 4), estimate(config, (64, 64), 4)
     assert small.memory_bytes < large.memory_bytes
     assert 0.0 < small.step_seconds < large.step_seconds

@@ -38,7 +38,7 @@ def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         SpatioTemporalConfig.preset("tiny", heads=3, dropout=1.0)
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["heads", "dropout"]
-    with pytest.raises(ConfigError, match="choose tiny, small, published, large"):
+    with pytest.raises(ConfigError, match="choose tiny, small, base, large, documented, repository"):
         SpatioTemporalConfig.preset("huge")
 
 
@@ -99,7 +99,14 @@ def test_a_preset_is_built_and_survives_its_json(name: str) -> None:
     assert SpatioTemporalConfig.model_validate_json(config.model_dump_json()) == config
     with torch.device("meta"):
         count = sum(weight.numel() for weight in SpatioTemporalModel(config).parameters())
-    most = {"tiny": 750_000, "small": 2_000_000, "published": 2_250_000, "large": 20_000_000}
+    most = {
+        "tiny": 750_000,
+        "small": 2_000_000,
+        "base": 2_250_000,
+        "large": 20_000_000,
+        "documented": 860_000,
+        "repository": 2_190_000,
+    }
     assert most[name] / 2 < count < most[name]
 
 

@@ -53,9 +53,7 @@ def test_what_was_exported_of_a_simulation_stays_synthetic(tmp_path: Path) -> No
     assert open_sst(tmp_path / "b.nc").is_synthetic is True
 
 
-def test_other_kinds_are_prepared_and_shown_as_what_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_kinds_are_prepared_and_shown_as_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The freezing point of sea water is no limit of an anomaly, and its unit is not °C of a thermometer."""
     path = write(tmp_path / "a.nc", sea(40) - 15.0, np.arange(40.0))
     anomalies = open_sst(path, overrules=Overrules(kind="sst_anomaly"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.data.prepare import prepare
@@ -348,10 +349,12 @@ def test_nothing_to_learn_from(tmp_path, monkeypatch):
     [
         ({"window": [61, 120]}, "settings.window: patch height 4 does not divide 61; 60 and 64 do"),
         ({"overlap": 60}, "settings.overlap: must be smaller than the window; at most 59"),
-        ({"train_years": [2004, 2003]}, "settings.train_years: the first year must not come after the last"),
-        ({"test_years": [2007, 2007]}, "settings.test_years: the ocean has the years 2001 to 2006"),
-        ({"test_years": [2005, 2006]}, "settings.test_years: shares years with validation_years 2005 to 2005"),
-        ({"climatology_years": [2001, 2001]}, "settings.train_years: leaves years between it and climatology_years"),
+        ({"train": ["2004-01", "2003-12"]}, "settings.train: the first month must not come after the last"),
+        ({"train": ["2004-13", "2004-12"]}, "settings.train.0: should be a year and a month such as 2001-07"),
+        ({"test": ["2007-02", "2007-03"]}, "settings.test: the ocean has the years 2001 to 2006"),
+        ({"test": ["2005-11", "2006-12"]}, "settings.test: shares months with validation 2005-02 to 2005-11"),
+        ({"test": ["2005-12", "2006-12"]}, "settings.test: lies 0 days from validation 2005-02 to 2005-11; gap_days"),
+        ({"climatology": ["2001-01", "2002-10"]}, "settings.train: leaves months between it and climatology 2001-01"),
         ({"loss": "gaussian"}, "'gaussian' needs a model with uncertainty"),
         ({"source": {"kind": "file"}}, "settings.source.path: missing; file, folder, pattern"),
         ({"source": {"kind": "web"}}, "settings.source.kind: must be 'demo', 'file'"),
@@ -388,5 +391,11 @@ def test_validation_and_test_keep_their_distance():
     assert settings.months_of("train")[-1] == (2004, 12)
     assert settings.months_of("validation") == [(2005, month) for month in range(2, 12)]
     assert settings.months_of("test") == [(2006, month) for month in range(2, 13)]
-    apart = SSTSettings(gap_months=0)
-    assert len(apart.months_of("validation")) == len(apart.months_of("test")) == 12
+    whole = ("2005-01", "2005-12"), ("2006-01", "2006-12")
+    assert len(SSTSettings(gap_days=0, validation=whole[0], test=whole[1]).months_of("test")) == 12
+    with pytest.raises(ValidationError, match="lies 0 days from train"):
+        SSTSettings(validation=whole[0])
+    # February is shorter than the gap: it is not enough between two splits
+    with pytest.raises(ValidationError, match="lies 28 days from train"):
+        SSTSettings(train=("2003-01", "2005-01"), validation=("2005-03", "2005-11"))
+    assert SSTSettings(climatology=("2003-01", "2004-12")).months_of("climatology")[0] == (2003, 1)

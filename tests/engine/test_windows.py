@@ -141,3 +141,26 @@ def test_a_small_sea_is_covered_whole(lat):
 def test_a_world_without_sea_is_refused():
     with pytest.raises(ChoiceError, match="no window sees a cell to learn from"):
         Windows.of(GLOBE, (8, 8), 0, (4, 4)).likely_corners(np.zeros(GLOBE.shape))
+
+
+@pytest.mark.parametrize(
+    ("grid", "patch", "where"),
+    [
+        (LatLonGrid.regular(30.0), (16, 16), "over a pole"),
+        (LatLonGrid.regular(30.0), (16, 4), "over a pole"),
+        (LatLonGrid.regular(30.0), (2, 24), "more than once around the globe"),
+        (LatLonGrid(np.arange(-55.0, 60.0, 10.0), np.arange(0.0, 200.0, 10.0)), (18, 20), "over a pole"),
+        (LatLonGrid(np.arange(-5.0, 10.0, 10.0), np.arange(0.0, 200.0, 10.0)), (2, 40), "more than once around"),
+    ],
+)
+def test_a_patch_without_room_on_the_sphere_is_refused_with_what_can_be_done(grid, patch, where):
+    """Not with a sentence on latitudes beyond a pole, which the grid does not have."""
+    with pytest.raises(ChoiceError, match=f"a patch of {patch[0]} × {patch[1]} cells reaches {where}") as refused:
+        Windows.of(grid, patch, 1, patch)
+    assert "smaller patches" in refused.value.remedy
+
+
+def test_a_patch_may_reach_beyond_a_smaller_grid_up_to_the_pole():
+    grid = LatLonGrid(np.arange(45.0, 90.0, 10.0), np.arange(0.0, 200.0, 10.0))
+    windows = Windows.of(grid, (14, 36), 1, (14, 36))
+    np.testing.assert_allclose(windows.coordinates(windows.corners[0]).lat, np.arange(-45.0, 90.0, 10.0))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -411,6 +412,47 @@ def test_a_failure_leaves_after_a_later_success(monkeypatch: pytest.MonkeyPatch)
     assert page.stage._failure.visible
     page.model.place = (10.0, 20.0)
     assert not page.stage._failure.visible
+
+
+def test_quick_reads_are_finished_while_a_day_is_dragged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each day that is read is drawn, and the day on which the drag ends; a failure leads on to it too."""
+    held = held_tasks()
+    for module in (data_view, tabs):
+        monkeypatch.setattr(module, "LatestTask", held)
+    page = data_view.DataView(Session(), DataModel({}))
+    read: list[int] = []
+
+    def draw(_: SourceSummary, request: data_view.MapRequest, report: object) -> data_view.DrawnMap:
+        read.append(request.choice.day)
+        coords = {"lat": np.arange(2.0), "lon": np.arange(3.0)}
+        field = xr.DataArray(np.zeros((2, 3), np.float32), coords, ("lat", "lon"), "observed", {"units": "°C"})
+        return data_view.DrawnMap(field, None, (0.0, 1.0))
+
+    monkeypatch.setattr(data_view, "_read", draw)
+    monkeypatch.setattr(page, "_after_rest", lambda: None)
+    page._rest = SimpleNamespace(soon=lambda: None)  # type: ignore[assignment]
+    page.model.take(opened_source())
+    page._draw()
+    for day in range(1, 10):
+        page.model.day = day
+    page._reading.finish()
+    assert read == [0], "the first read was not dropped"
+    page.model.day = 10
+    page._reading.finish()
+    assert read == [0, 9]
+    page.model.day = 20
+    page._reading.finish(DataError("this day is damaged", "sst.nc", "fetch it again"))
+    page._reading.finish()
+    assert read == [0, 9, 20]
+    assert not page._reading.running
+    # another source does not wait for a day of the one before
+    page.model.day = 21
+    page.model.take(opened_source(SourceChoice(seed=1), key="other"))
+    page._draw()
+    page._reading.finish()
+    assert page._request_drawn is not None
+    assert page._request_drawn.key == "other"
+    assert not page._reading.running
 
 
 def test_places_of_a_grid_over_the_date_line(monkeypatch: pytest.MonkeyPatch) -> None:

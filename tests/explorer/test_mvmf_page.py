@@ -31,6 +31,7 @@ from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.session import Session
+from tests.support.held_tasks import held_tasks
 
 hv.extension("bokeh", logo=False)  # type: ignore[operator]
 
@@ -169,7 +170,7 @@ def test_an_invalid_weight_is_clamped_and_reported() -> None:
 
 
 class Immediate:
-    """Work that is done where it is asked for."""
+    """Work that is done where it is hashed for."""
 
     def __init__(self, on_progress: object, on_error: Callable[[Exception], None]) -> None:
         self._on_error = on_error
@@ -205,6 +206,24 @@ def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfVi
     assert not globe.domain
     page.model.outline = "90"
     assert globe.domain
+
+
+def test_the_origin_of_a_picture_is_made_off_the_event_loop_and_of_what_is_drawn(page, monkeypatch) -> None:
+    """It holds a hash of the expert's file, which may be large."""
+    held = held_tasks()
+    page._filing = held(lambda share, text: None, lambda error: None)
+    hashed: list[object] = []
+    saved: list[object] = []
+    monkeypatch.setattr(view.files, "density_origin", lambda choice: hashed.append(choice) or choice)
+    monkeypatch.setattr(page.stage, "save_picture", lambda stem, origin: saved.append(origin))
+    page._offer_picture()
+    assert hashed == []
+    page.model.placed = page.model.placed[:1]
+    page.sandbox.compute()
+    page._filing.finish()
+    assert saved == [], "the mixture has changed"
+    page._filing.finish()
+    assert saved == [page.sandbox.choice]
 
 
 def test_a_centre_is_moved_selected_and_deleted(page: view.MvmfView) -> None:

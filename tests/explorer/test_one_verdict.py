@@ -17,6 +17,7 @@ import pytest
 
 from engine.evaluation import Verdict, verdict
 from engine.queries import reconstruct
+from engine.queries.report import run_report
 from engine.queries.run_exports import scores_csv
 from engine.queries.train.run_files import final_scores, latest_metrics
 from engine.queries.verdicts import run_verdict
@@ -26,6 +27,7 @@ from explorer.pages.reconstruct import text as reconstruct_text
 from explorer.pages.train import markup, text
 from explorer.pages.train.comparisons import read_compared
 from explorer.pages.train.run_reader import CurveOptions, RunReader
+from explorer.report import report_html
 from tests.support.scores import plain, with_blocks
 
 LEGACY = Path(__file__).parents[1] / "support" / "legacy_home" / "runs"
@@ -148,3 +150,15 @@ def test_damaged_scores_do_not_end_the_list_of_runs(store: RunStore, capsys: pyt
     assert main(["runs", "--json"]) == 0
     rows = {row["id"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert rows[run.id]["verdict"] is None
+
+
+def test_a_report_on_a_run_that_has_ended_is_not_so_far(store: RunStore, tmp_path: Path) -> None:
+    run = trained(store)[0]
+    run.files.scores.unlink()
+    assert main(["report", run.id, str(tmp_path / "report.html")]) == 0
+    text = shown_text((tmp_path / "report.html").read_text())
+    assert "Scored on the validation years" in text
+    assert "so far" not in text
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("explorer.report.ACTIVE", (run.record.state,))
+        assert "Scored on the validation years so far" in report_html(run_report(run))

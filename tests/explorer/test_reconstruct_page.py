@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.evaluation import verdict
-from engine.queries.ocean import SourceChoice
+from engine.queries.ocean import SourceChoice, places
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, MonthRequest, Snapshot
-from explorer.pages.reconstruct import text
+from engine.sphere import LatLonGrid
+from explorer.pages.reconstruct import maps, text
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
 from explorer.plots import reconstruct as figures
+from explorer.session import Session
 
 KEYS = [*ReconstructModel.KEYS, "run", "src", "step", "seed", "years", "path", "var", "month", "place", "at", "unknown"]
 TEXTS = st.one_of(
@@ -128,9 +130,10 @@ def test_the_verdict_is_the_engines_in_its_colour() -> None:
     assert "--h-error" in text.verdict(higher, "2004-07-01", "World"), "it is better than the mean, which is not enough"
     assert "withheld" in text.verdict(scores_of(0.2, 0.25, withheld_only=True), "2004-07-01", "World")
     year = scores_of(0.24, 0.25, num_months=12)
-    assert "The 12 months" in text.detail(year)
-    assert year.verdict.headline in text.detail(year)
-    assert "follows" in text.detail(None)
+    assert "The 12 months of this year:" in text.detail(year, 12)
+    assert "The 12 months of this year computed so far:" in text.detail(year, 24)
+    assert year.verdict.headline in text.detail(year, 12)
+    assert "follows" in text.detail(None, 12)
     assert higher.verdict.headline in text.on_test(higher.verdict)
     assert text.on_test(None) == ""
 
@@ -209,3 +212,27 @@ def test_the_page_says_where_the_map_is_the_climatology(
 ) -> None:
     month: Any = SimpleNamespace(climatology_share=share, request=SimpleNamespace(clouds=clouds))
     assert text.fallback(month) == expected
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_the_pin_stays_in_the_region_also_while_a_month_is_computed(is_stale: bool, monkeypatch) -> None:
+    region = LatLonGrid(np.arange(40.0, 60.0), np.arange(10.0, 30.0))
+    monkeypatch.setattr(places, "source", lambda choice: SimpleNamespace(grid=region))
+    model = ReconstructModel({"place": "50,20"})
+    shown = maps.Maps(Session(), model, lambda: None)
+    shown.source, shown.is_stale = model.choice, is_stale
+    shown._clicked({"lat": 0.0, "lon": 20.0})
+    assert model.place == (50.0, 20.0)
+    assert [(pin["lat"], pin["lon"]) for pin in shown.stage.globe.markers] == [(50.0, 20.0)]
+    shown._clicked({"lat": 41.0, "lon": 11.0})
+    assert model.place == (41.0, 11.0)
+    shown.source = None  # being opened: the place is moved into its region afterwards
+    shown._clicked({"lat": 0.0, "lon": 20.0})
+    assert model.place == (0.0, 20.0)
+
+
+@pytest.mark.parametrize(("is_live", "expected"), [(True, "epoch 2</b> of 5 so far."), (False, "epoch 2</b> of 5.")])
+def test_what_has_ended_is_not_so_far(is_live: bool, expected: str) -> None:
+    zeros = np.zeros((2, 2), np.float32)
+    snapshot = Snapshot(2, np.arange(2.0), np.arange(2.0), zeros, zeros, zeros, None, 0.3, 0.4)
+    assert expected in text.epoch(snapshot, 5, is_live)

@@ -26,7 +26,7 @@ from engine.queries import reconstruct
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from explorer import tabs
-from explorer.pages.reconstruct import snapshots, text, verdict_panel, view
+from explorer.pages.reconstruct import exports, snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
 from explorer.session import Session
@@ -111,7 +111,9 @@ SNAPSHOTS = {epoch: snapshot_of(epoch) for epoch in (1, 2)}
 def card_of(run: str) -> Any:
     if run == BROKEN:
         raise StoreError("there is no model of this run", run, "choose another")
-    return SimpleNamespace(key=run, grid=GRID, years=(1990, 1991), source="A", test_year=2002, has_baselines=True)
+    return SimpleNamespace(
+        key=run, grid=GRID, learned=("1990-01", "1991-12"), source="A", test=("2002-02", "2002-12"), has_baselines=True
+    )
 
 
 FAKES = {
@@ -138,7 +140,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[HeldTask]]:
     held = held_tasks()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(tmp_path_factory.mktemp("home")))
-        for module in (view, verdict_panel, tabs, snapshots):
+        for module in (view, verdict_panel, tabs, snapshots, exports):
             patched.setattr(module, "LatestTask", held)
         patched.setattr(snapshots, "PeriodicTask", StillTimer)
         for name, fake in FAKES.items():
@@ -219,7 +221,9 @@ class PageMachine(RuleBasedStateMachine):
     @rule()
     def export_scores(self) -> None:
         self.files.clear()
-        self.page._offer_scores()
+        self.page.files.offer_scores()
+        if self.page.files.task.running:
+            self.page.files.task.finish()
         for name, content in self.files:
             assert name == f"scores-{self.model.iso[:7]}.csv"
             assert content == reconstruct.scores_csv(self.expected_scores()[: len(self.page.verdict.verdicts)])
@@ -252,7 +256,8 @@ class PageMachine(RuleBasedStateMachine):
             return
         shown = self.page.current is not None
         assert shown != self.page.maps.is_stale
-        assert shown == (self.page.verdict.key == self.model.key)
+        was_scored = shown and self.page._reason != text.NOT_SCORED
+        assert was_scored == (self.page.verdict.key == self.model.key)
         assert not self.page.panel.is_stale
 
     # what may stand on screen
@@ -314,14 +319,14 @@ class PageMachine(RuleBasedStateMachine):
     @invariant()
     def the_tab_is_of_the_selection(self) -> None:
         panel, model = self.page.panel, self.model
-        if panel.is_stale or model.film or model.panel != "place" or self.page.current is None:
+        if panel.is_stale or model.film or model.panel != "place" or self.page._reason:
             return
         assert panel.anatomy is not None
         assert panel.anatomy.estimates == cell_of(model.case(), model.place).estimates
 
     @invariant()
     def something_moves_or_says_why_not(self) -> None:
-        if self.page.current is None:
+        if self.page.current is None or self.page.verdict.key is None:
             assert self.session.busy or self.page._reason or self.model.film
         else:
             assert not self.page.maps.stage._failure.visible

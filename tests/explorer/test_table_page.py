@@ -1,13 +1,21 @@
 """The Learned table page: every state is a run that can start."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries.table import BaselineScore
-from engine.runs import RunConfig
+from engine.runs import RunConfig, RunRecord, RunStore
+from explorer import tabs
 from explorer.pages.table import text
+from explorer.pages.table import view as table_view
 from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel
+from explorer.registry import REGISTRY
+from explorer.session import Session
+from tests.support.held_tasks import held_tasks
 
 KEYS = [*TableModel.KEYS, "at", "unknown"]
 TEXTS = st.one_of(
@@ -136,3 +144,48 @@ def test_both_synthetic_fields_stand_beside_each_other() -> None:
     assert rows["Kink at the poles: test points, torus"] == "0.072 · lowest"
     assert rows["Smooth: test points, sphere"] == "0.02 · lowest"
     assert "suits the torus" in text.TOPOLOGIES_SENTENCE
+
+
+def record_of(records: dict[bytes, RunRecord], config: RunConfig, is_fresh: bool = False) -> RunRecord | None:
+    return records.get(config.to_json())
+
+
+def test_train_all_says_how_many_runs_it_starts_and_how_long_they_take(tmp_path, monkeypatch) -> None:
+    """The number on the button is the number of runs that the click starts."""
+    monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
+    held = held_tasks()
+    for module in (table_view, tabs):
+        monkeypatch.setattr(module, "LatestTask", held)
+    with RunStore(tmp_path) as store:
+        monkeypatch.setattr(REGISTRY, "_store", store)
+        monkeypatch.setattr(REGISTRY, "records", {})
+        page = table_view.TableView(Session(), TableModel({"panel": "edges"}))
+        launched: list[str] = []
+        monkeypatch.setattr(page.run, "_launch", lambda offer: launched.append(offer.name))
+
+        def settle() -> None:
+            for _ in range(9):
+                for task in held.created:
+                    if task.running:
+                        task.finish()
+
+        settle()
+        for expected in (6, 5):
+            label, plan = str(page.panel._all.label), str(page.panel._plan.object)
+            assert label == f"Train all topologies ({expected} runs)"
+            each = text.duration(page.model.seconds)
+            assert f"about {each} each" in plan
+            assert text.duration(expected * page.model.seconds) in plan
+            launched.clear()
+            page.panel._all.clicks += 1
+            assert len(launched) == expected
+            # one of them exists, and was stopped before its first step
+            first = next(iter(page._offers().values())).config
+            stopped = replace(store.create(first).record, state="cancelled")
+            monkeypatch.setattr(page.run, "find", partial(record_of, {first.to_json(): stopped}))
+            page._find()
+            settle()
+    assert text.train_all(1, 5.0) == (
+        "1 run would start in the background: about 5 s each on two cores.",
+        "Train all topologies (1 run)",
+    )

@@ -252,8 +252,11 @@ def test_form_comparison_and_sweep_use_the_same_labels() -> None:
 
 def test_problems_are_reported_with_labels() -> None:
     model = TrainModel({"task": "sst"})
-    fields.change(model, "train_years", "2001, 2003")
-    assert "shares years with “Training years” 2001 to 2003" in row(model, "validation_years")["problem"]
+    fields.change(model, "validation", "2003-01, 2003-11")
+    assert (
+        "lies 0 days from train 2002-01 to 2002-12; “Gap between splits, days” is 31"
+        in row(model, "validation")["problem"]
+    )
     assert text.label("window.0") == text.label("window")
     assert text.with_labels("no file /data/a_b.nc") == "no file /data/a_b.nc"
     sweep = TrainModel({"task": "sweep"})

@@ -184,7 +184,7 @@ def health_elsewhere(plain: Server) -> None:
     assert ask(plain, "/health", X_Forwarded_For="192.0.2.7").status == 403
     state = json.loads(ask(plain, "/health").text)
     assert state["sessions"] >= 0
-    assert state["process"] == plain.process.pid
+    assert [row["process"] for row in state["processes"]] == [plain.process.pid]
     assert state["memory_bytes"] > 2**20
     assert state["disk_free_bytes"] > 0
     assert state["runs"] == {}
@@ -302,6 +302,18 @@ def test_health_answers_others_where_allowed_and_says_that_the_home_is_broken(cl
     eventually(lambda: "the home folder is a file" in str(state()["runs_problem"]), lambda: str(state()))
     assert state()["read_only"] is True
     assert state()["runs"] == {}
+    children = {process.pid for process in psutil.Process(closed.process.pid).children()}
+
+    def answered_by() -> set[int]:
+        rows = state()["processes"]
+        assert isinstance(rows, list)
+        return {row["process"] for row in rows} & children
+
+    eventually(lambda: len(answered_by()) == 2, lambda: str(state()))
+    whole = state()
+    assert isinstance(whole["processes"], list)
+    for name, total in (("sessions", sum), ("memory_bytes", sum), ("loop_latency_ms", max)):
+        assert whole[name] == total(row[name] for row in whole["processes"])
 
 
 def test_the_processes_of_a_server_end_with_it(closed: Server) -> None:

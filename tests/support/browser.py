@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 from playwright.sync_api import BrowserContext, FloatRect, Locator, Page, TimeoutError, expect
@@ -168,11 +167,16 @@ def only_run(store: RunStore) -> Run:
 
 
 def _answers(url: str) -> bool:
+    """Whether the page comes, or sends its visitor to a login, which may be that of another host."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.netloc, timeout=5)
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", where.path or "/")
+        return connection.getresponse().status in (200, 302)
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()
 
 
 def start_server(app: Path, log: Path, *args: str, home: Path | None = None) -> Server:

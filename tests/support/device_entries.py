@@ -169,11 +169,13 @@ def _histogram(on: On) -> Any:
     return [similarity.pair_histogram(tokens, areas, 16, most=most) for most in (3000, 20)]
 
 
-def _reconstruction(on: On, preset: str, **changes: Any) -> Any:
-    model = model_of(preset, **changes).to(on(torch.zeros(1)).device)
+def _reconstruction(on: On, preset: str, *, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+    model = model_of(preset, **changes).to(dtype).to(on(torch.zeros(1)).device)
     window = window_of(model.config)
     place = window.pop("place")
     inputs = {name: on(value) for name, value in window.items()}
+    inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
+    place = None if place is None else tuple(None if value is None else value.to(dtype) for value in place)
     inputs["place"] = None if place is None else tuple(None if value is None else on(value) for value in place)
     output = model.forward_details(**inputs)
     values = [value for value in vars(output).values() if value is not None]
@@ -265,7 +267,10 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
             "VideoEncoder",
         ),
     ),
-    "reconstruction, published": (lambda on: _reconstruction(on, "published"), ()),
+    "reconstruction, base": (lambda on: _reconstruction(on, "base"), ()),
+    # float64: the gradients of biases before a BatchNorm or a softmax are rounding noise
+    "reconstruction, documented": (lambda on: _reconstruction(on, "documented", dtype=torch.float64), ()),
+    "reconstruction, repository": (lambda on: _reconstruction(on, "repository", dtype=torch.float64), ()),
     "reconstruction, table": (lambda on: _reconstruction(on, "tiny", encoder="table"), ()),
     "geographic expert": (_expert, ()),
 }

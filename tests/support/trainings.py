@@ -32,10 +32,10 @@ MODEL = SpatioTemporalConfig.preset(
 )
 SMALL = SSTSettings(
     source=DemoSource(step_deg=2.0, years=4),
-    climatology_years=(2001, 2001),
-    train_years=(2002, 2002),
-    validation_years=(2003, 2003),
-    test_years=(2004, 2004),
+    climatology=("2001-01", "2001-12"),
+    train=("2002-01", "2002-12"),
+    validation=("2003-02", "2003-11"),
+    test=("2004-02", "2004-12"),
     model=MODEL,
     basis_degree=4,
     window=(12, 18),

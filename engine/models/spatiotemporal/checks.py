@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from engine.config.model import SpatioTemporalConfig, divisors_near
 from engine.errors import ChoiceError, DataError
-from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D
+from engine.models.spatiotemporal.spatial import Place
+
+
+class PlaceEncoder(Protocol):
+    """What a location encoder says of its inputs."""
+
+    needs_place: bool
+    num_features: int
 
 
 def check_window(
@@ -44,7 +53,7 @@ def check_window(
             raise ChoiceError(message, f"patch {config.patch}", "choose another patch, or another window")
 
 
-def check_place(encoder: SpatialPositionalEncoding2D, kind: str, place: Place | None, B: int, N: int) -> None:
+def check_place(encoder: PlaceEncoder, kind: str, place: Place | None, B: int, N: int) -> None:
     """Check the inputs of the location encoder for N patches of B samples."""
     if place is None:
         if encoder.needs_place:

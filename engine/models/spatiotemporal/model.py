@@ -11,12 +11,14 @@ from torch.nn import functional
 
 from engine.config.model import SpatioTemporalConfig
 from engine.embedding.encoders import EncoderConfig
-from engine.models.spatiotemporal.checks import check_place, check_values, check_window
+from engine.models.spatiotemporal.checks import check_place, check_window
 from engine.models.spatiotemporal.decoder import MonthlyConvDecoder
+from engine.models.spatiotemporal.published import Parts, documented_parts, repository_parts
 from engine.models.spatiotemporal.spatial import Place, SpatialPositionalEncoding2D, SpatialTransformer
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES, MonthSummary
 from engine.models.spatiotemporal.temporal import Aggregate, TemporalAttentionAggregator, TemporalPositionalEncoding
 from engine.models.spatiotemporal.video import VideoEncoder, patches_of
+from engine.models.spatiotemporal.window import Days, centred
 from engine.typed import checkpoint
 
 _LEAST_STD = 1e-3  # of scale_kelvin: a likelihood has no maximum without a least standard deviation
@@ -32,10 +34,11 @@ class Reconstruction:
         base: (B, M, H, W) float32, °C: the map that the network's output is added to.
         count: (B, M, H, W) float32, number of valid days of each cell.
         tokens: (B, M, h, w, C), the decoder's input.
-        day_weights: (B, M, t, h, w), sum over t 1, or 0 where a patch was never observed in the month.
+        day_weights: (B, M, t, h, w), sum over t 1, or 0 where a patch was never observed in the month (in the
+            published models, where all days are padded).
         month_attention: (B, h, w, M, M), attention of a month to each; None without ``cross_month``.
-        month_scores: (B, M), weights of the months in the scene summary; None without ``cross_month``.
-        scene: (B, C), the scene summary token; None without ``cross_month``.
+        month_scores: (B, M), weights of the months in the scene summary; None without.
+        scene: (B, C), the scene summary token; None without one.
     """
 
     mean: Tensor
@@ -47,34 +50,6 @@ class Reconstruction:
     month_attention: Tensor | None
     month_scores: Tensor | None
     scene: Tensor | None
-
-
-@dataclass(frozen=True)
-class Days:
-    """The days of a window as network inputs.
-
-    Attributes:
-        values: (B, M, T, H, W) float32, centred and scaled, 0 where missing, padded or on land.
-        valid: the same shape and dtype, 1 where observed, else 0.
-        land: (B, H, W) bool.
-        padded: (B, M, T) bool.
-        phases: (B, M, T, 3), radians.
-    """
-
-    values: Tensor
-    valid: Tensor
-    land: Tensor
-    padded: Tensor
-    phases: Tensor
-
-    def whole_patches(self, num_days: int) -> Days:
-        """T padded up to a multiple of ``num_days`` with padded slots."""
-        short = -self.values.shape[2] % num_days
-        if not short:
-            return self
-        values, valid = (functional.pad(days, (0, 0, 0, 0, 0, short)) for days in (self.values, self.valid))
-        padded = functional.pad(self.padded, (0, short), value=True)
-        return Days(values, valid, self.land, padded, functional.pad(self.phases, (0, 0, 0, short)))
 
 
 class SpatioTemporalModel(nn.Module):
@@ -105,29 +80,13 @@ class SpatioTemporalModel(nn.Module):
     def __init__(self, config: SpatioTemporalConfig) -> None:
         super().__init__()
         self.config = config
-        width, cells = config.width, config.patch[1:]
-        self.encoder = VideoEncoder(config.patch, width, config.dropout)
-        self.time = TemporalPositionalEncoding(width, config.time)
-        self.temporal = TemporalAttentionAggregator(
-            width, config.heads, day_layers=config.day_layers, cross_month=config.cross_month, dropout=config.dropout
-        )
-        self.summary = nn.Linear(NUM_SUMMARIES * cells[0] * cells[1], width) if config.summaries else None
-        self.place = SpatialPositionalEncoding2D(encoder_config(config), cells)
-        self.spatial = SpatialTransformer(
-            width, config.heads, config.spatial_layers, local_mixing=config.local_mixing, dropout=config.dropout
-        )
-        self.decoder = MonthlyConvDecoder(
-            width,
-            cells,
-            config.decoder_width,
-            overlap=config.overlap,
-            refinement=config.refinement,
-            skips=config.refinement_skips,
-            norm=config.norm,
-            num_inputs=NUM_SUMMARIES if config.summaries else 0,
-            num_outputs=2 if config.uncertainty else 1,
-            dropout=config.dropout,
-        )
+        if config.architecture == "spatiotemporal":
+            parts = _own_parts(config)
+        elif config.architecture == "documented":
+            parts = documented_parts(config)
+        else:
+            parts = repository_parts(config)
+        self.encoder, self.time, self.temporal, self.summary, self.place, self.spatial, self.decoder = parts
 
     def forward(
         self,
@@ -164,16 +123,7 @@ class SpatioTemporalModel(nn.Module):
         check_window(config, daily, missing, land, padded, phases, baseline)
         num_places = daily.shape[-2] // config.patch[1] * (daily.shape[-1] // config.patch[2])
         check_place(self.place, config.encoder, place, daily.shape[0], num_places)
-        valid = ~(missing[:, 0] | land[:, None, None] | padded[..., None, None])
-        observed = daily[:, 0].masked_fill(~valid, 0.0)
-        if baseline is None:
-            centre = observed.new_full((1, 1, 1, 1), config.offset_celsius)
-        else:
-            centre = baseline.masked_fill(land[:, None], 0.0)
-        if check:
-            check_values(observed, centre, place)
-        values = ((observed - centre[:, :, None]) / config.scale_kelvin).masked_fill(~valid, 0.0)
-        days = Days(values, valid.to(values.dtype), land, padded, phases).whole_patches(config.patch[0])
+        days, centre = centred(config, daily, missing, land, padded, phases, place, baseline, check=check)
         return self.reconstruct(days, centre, place, attention)
 
     def reconstruct(self, days: Days, centre: Tensor, place: Place | None, attention: bool) -> Reconstruction:
@@ -211,7 +161,11 @@ class SpatioTemporalModel(nn.Module):
         extra = None
         if self.summary is not None and cells is not None:
             extra = self.summary(patches_of(cells, (NUM_SUMMARIES, *self.config.patch[1:]))).squeeze(2)
-        return self._run(self.temporal, tokens, time, observed, days.padded.all(dim=2), extra, attention)
+        if self.config.architecture == "spatiotemporal":  # its days are weighted by what is observed
+            is_padded = days.padded.all(dim=2)
+        else:
+            is_padded = days.padded.reshape(*tokens.shape[:3], -1).all(dim=3)
+        return self._run(self.temporal, tokens, time, observed, is_padded, extra, attention)
 
     def _mixed(self, months: Tensor, place: Place | None) -> Tensor:
         """Tokens (B, M, h, w, C) after location encoding and spatial attention."""
@@ -225,6 +179,34 @@ class SpatioTemporalModel(nn.Module):
         if self.config.checkpointing and self.training:
             return checkpoint(module, *inputs)
         return module(*inputs)
+
+
+def _own_parts(config: SpatioTemporalConfig) -> Parts:
+    width, cells = config.width, config.patch[1:]
+    return Parts(
+        encoder=VideoEncoder(config.patch, width, config.dropout),
+        time=TemporalPositionalEncoding(width, config.time),
+        temporal=TemporalAttentionAggregator(
+            width, config.heads, day_layers=config.day_layers, cross_month=config.cross_month, dropout=config.dropout
+        ),
+        summary=nn.Linear(NUM_SUMMARIES * cells[0] * cells[1], width) if config.summaries else None,
+        place=SpatialPositionalEncoding2D(encoder_config(config), cells),
+        spatial=SpatialTransformer(
+            width, config.heads, config.spatial_layers, local_mixing=config.local_mixing, dropout=config.dropout
+        ),
+        decoder=MonthlyConvDecoder(
+            width,
+            cells,
+            config.decoder_width,
+            overlap=config.overlap,
+            refinement=config.refinement,
+            skips=config.refinement_skips,
+            norm=config.norm,
+            num_inputs=NUM_SUMMARIES if config.summaries else 0,
+            num_outputs=2 if config.uncertainty else 1,
+            dropout=config.dropout,
+        ),
+    )
 
 
 def encoder_config(config: SpatioTemporalConfig) -> EncoderConfig:

@@ -37,10 +37,7 @@ class TemporalPositionalEncoding(nn.Module):
         A token of more ``days``, a divisor of T, gets their mean, padded days left out: (B, M, T / days, C).
         """
         rows = self._cycles(phases) if self.kind == "cyclic" else self._numbers(phases, padded)
-        B, M, T = padded.shape
-        present = (~padded).to(rows.dtype).reshape(B, M, T // days, days, 1)
-        total = (rows.reshape(B, M, T // days, days, -1) * present).sum(dim=3)
-        return total / present.sum(dim=3).clamp(min=1.0)
+        return mean_of_days(rows, padded, days)
 
     def rows(self, positions: Tensor) -> Tensor:
         """The rows (..., C) of whole or broken ``positions`` (...)."""
@@ -59,6 +56,14 @@ class TemporalPositionalEncoding(nn.Module):
         angles = (phases[..., None] * harmonics).flatten(-2)
         rows = torch.cat((angles.sin(), angles.cos()), dim=-1)
         return functional.pad(rows, (0, self.width - rows.shape[-1]))
+
+
+def mean_of_days(rows: Tensor, padded: Tensor, days: int) -> Tensor:
+    """Mean of ``rows`` (B, M, T, C) over each token's ``days``, ``padded`` (B, M, T) ones left out: (B, M, t, C)."""
+    B, M, T = padded.shape
+    present = (~padded).to(rows.dtype).reshape(B, M, T // days, days, 1)
+    total = (rows.reshape(B, M, T // days, days, -1) * present).sum(dim=3)
+    return total / present.sum(dim=3).clamp(min=1.0)
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ class TemporalAttentionAggregator(nn.Module):
     def _between_months(self, months: Tensor, padded: Tensor, details: bool) -> tuple[Tensor, Tensor | None]:
         B, M, h, w, C = months.shape
         rows = months.permute(0, 2, 3, 1, 4).flatten(0, 2)
-        hidden = _at_least_one_visible(padded)[:, None].expand(B, h * w, M).flatten(0, 1)
+        hidden = at_least_one_visible(padded)[:, None].expand(B, h * w, M).flatten(0, 1)
         normed = self.month_norm(rows)
         rows = rows + self.month_attention(normed, hidden)
         rows = rows + self.month_network(rows)
@@ -144,7 +149,7 @@ class TemporalAttentionAggregator(nn.Module):
 
     def _month_scores(self, months: Tensor, padded: Tensor) -> Tensor:
         scores = self.month_scorer(months.mean(dim=(2, 3))).squeeze(-1).float()
-        return scores.masked_fill(_at_least_one_visible(padded), float("-inf")).softmax(dim=1)
+        return scores.masked_fill(at_least_one_visible(padded), float("-inf")).softmax(dim=1)
 
 
 def _day_weights(scores: Tensor, observed: Tensor) -> Tensor:
@@ -158,6 +163,6 @@ def _day_weights(scores: Tensor, observed: Tensor) -> Tensor:
     return terms / terms.sum(dim=2, keepdim=True).clamp(min=torch.finfo(terms.dtype).tiny)
 
 
-def _at_least_one_visible(padded: Tensor) -> Tensor:
-    """``padded`` (B, M), all False for a sample in which every month is padded: attention needs a visible month."""
-    return padded & ~padded.all(dim=1, keepdim=True)
+def at_least_one_visible(padded: Tensor) -> Tensor:
+    """``padded`` (..., N), all False where every one of the N is padded: a softmax needs one that is not."""
+    return padded & ~padded.all(dim=-1, keepdim=True)

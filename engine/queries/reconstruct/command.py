@@ -9,8 +9,8 @@ from pathlib import Path
 import xarray as xr
 
 from engine.compute import use_thread_policy
+from engine.config.months import Month
 from engine.config.sst import FileSource
-from engine.data.prepare import Month
 from engine.data.source import Quality
 from engine.training.sst.model_bundle import load_model
 from engine.training.sst.reconstruct import choices_of, reconstruct_chosen

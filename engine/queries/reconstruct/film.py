@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.config.sst import SSTSettings
 from engine.data.land import coastlines
-from engine.data.prepare import Month
 from engine.errors import DataError
 from engine.provenance import Provenance
 from engine.queries.reconstruct.files import Snapshot, snapshot, snapshot_epochs
@@ -90,7 +89,7 @@ def _origin(run: str, epochs: tuple[int, ...]) -> tuple[Provenance, str]:
     config = RunFolder.of(run).read_config()
     if not isinstance(config.settings, SSTSettings):
         raise DataError(f"the run is of the task {config.task!r}", run, "choose a run of the task 'sst'")
-    month = str(Month(*config.settings.months_of("validation")[0]))
+    month = config.settings.validation[0]
     origin = Provenance(
         recipe="",
         choices={"run": run},

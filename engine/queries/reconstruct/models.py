@@ -32,14 +32,16 @@ _MODEL_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class ModelCard:
-    """Properties of a model. ``years`` are those of its training and validation data, inclusive."""
+    """Properties of a model. ``learned`` is the span of months of its training and validation data, ``test`` that of
+    its test months.
+    """
 
     name: str
     key: str
     source: str
     grid: LatLonGrid
-    years: tuple[int, int]
-    test_year: int
+    learned: tuple[str, str]
+    test: tuple[str, str]
     has_baselines: bool
     scores: dict[str, Any]
     variable: VariableKind = SST
@@ -88,14 +90,14 @@ def model_card(name: str) -> ModelCard:
     """Properties of a model. Raises :class:`StoreError` where there is none, or it cannot be read."""
     model = model_of(name)
     settings = model.bundle.settings
-    years = [*settings.climatology_years, *settings.train_years, *settings.validation_years]
+    months = [*settings.climatology, *settings.train, *settings.validation]
     return ModelCard(
         name,
         model.bundle.key,
         str(model.bundle.scores.get("data_name", "an unnamed source")),
         model.bundle.climatology.grid,
-        (min(years), max(years)),
-        settings.test_years[0],
+        (min(months), max(months)),
+        settings.test,
         model.has_baselines,
         dict(model.bundle.scores),
         model.bundle.variable,
@@ -148,11 +150,11 @@ def needs_resampling(name: str, choice: SourceChoice) -> bool:
     return source(choice).grid != model_of(name).bundle.climatology.grid
 
 
-def is_trained_on(name: str, choice: SourceChoice, year: int) -> bool:
-    """Whether a year of a source is part of the training or validation data of the model."""
+def is_trained_on(name: str, choice: SourceChoice, month: str) -> bool:
+    """Whether a month (``2001-07``) of a source is part of the training or validation data of the model."""
     settings = model_of(name).bundle.settings
-    spans = (settings.climatology_years, settings.train_years, settings.validation_years)
-    return _is_same_source(settings.source, choice) and any(first <= year <= last for first, last in spans)
+    spans = (settings.climatology, settings.train, settings.validation)
+    return _is_same_source(settings.source, choice) and any(first <= month <= last for first, last in spans)
 
 
 def _is_same_source(training_source: DemoSource | FileSource, choice: SourceChoice) -> bool:

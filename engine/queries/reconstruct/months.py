@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.config.months import Month
 from engine.data.kinds import VariableKind
-from engine.data.prepare import Month, available, prepare
+from engine.data.prepare import available, prepare
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE, Progress, no_progress

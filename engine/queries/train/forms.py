@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 
 from engine.config.model import PRESETS, Preset, SpatioTemporalConfig
 from engine.config.run_config import RunConfig, Settings, is_model
+from engine.config.sst import SPLITS
+from engine.config.training_presets import TRAINING_PRESETS, TrainingPreset, training_preset
 from engine.errors import ConfigError
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
@@ -91,6 +93,16 @@ def preset_of(values: Values) -> Preset | None:
     return next((name for name in PRESETS if with_preset({}, name)["model"] == values.get("model")), None)
 
 
+def with_training(values: Values, name: TrainingPreset) -> Values:
+    """``values`` trained as a preset says; of a source whose truth is not known, its clouds stay as they are."""
+    return {**copy.deepcopy(values), **training_preset(name, is_truth_known=value_of(values, "source.kind") == "demo")}
+
+
+def training_of(values: Values) -> TrainingPreset | None:
+    """The training preset of ``values``, None when a setting of it was changed."""
+    return next((name for name in TRAINING_PRESETS if with_training(values, name) == values), None)
+
+
 def checked_config(values: Values, seed: int = 0) -> RunConfig:
     """The configuration of ``values``.
 
@@ -139,7 +151,7 @@ class Comparison:
     on_other_data: bool
 
 
-_DATA = ("task", "source", "climatology_years", "train_years", "validation_years", "test_years", "held_out_box")
+_DATA = ("task", "source", *SPLITS, "held_out_box")
 
 
 def compare_configs(configs: Sequence[RunConfig]) -> Comparison:

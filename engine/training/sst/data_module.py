@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from engine.config.sst import DemoSource, FileSource, Split, SSTSettings
+from engine.config.months import Month
+from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.kinds import VariableKind
 from engine.data.prepare import prepare
@@ -24,8 +25,6 @@ from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
 
-_SPLITS: tuple[Split, ...] = get_args(Split)
-
 
 @dataclass(frozen=True, eq=False)
 class SSTDataModule:
@@ -36,7 +35,7 @@ class SSTDataModule:
         validation: months that decide which weights are kept.
         validation_inputs: the same as the model reads them.
         test: months of the final scores.
-        baselines: fitted to the years of the climatology and of training, tuned on validation.
+        baselines: fitted to the months of the climatology and of training, tuned on validation.
         baselines_mae: area-weighted mean absolute error of each baseline on validation, in model space (K).
         variable: the kind of variable, with its scale.
     """
@@ -134,9 +133,9 @@ def overrules_of(choice: FileSource) -> Overrules:
 
 def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
     """The months of every split; ``learning`` are those of climatology and training together."""
-    months: dict[str, list[tuple[int, int]]] = {name: settings.months_of(name) for name in _SPLITS}
+    months: dict[str, list[Month]] = {name: settings.months_of(name) for name in SPLITS}
     months["learning"] = sorted({*months["climatology"], *months["train"]})
-    num_months = sum(len(months[name]) for name in _SPLITS)
+    num_months = sum(len(months[name]) for name in SPLITS)
     done = 0
     data: dict[str, MonthlyData] = {}
     for name, span in months.items():

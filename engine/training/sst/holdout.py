@@ -83,7 +83,7 @@ class HoldOutSet:
         """Area-weighted mean absolute error of ``estimate`` (N, H, W), K; DataError where nothing is scored."""
         error, weight = self.error_sums(estimate)
         if not weight:
-            raise DataError("no cell can be scored", "the validation or test years", "choose other years")
+            raise DataError("no cell can be scored", "the validation or test months", "choose other months")
         return error / weight
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Loss = Literal["l1", "l2", "gaussian"]
 
-_BETAS = (0.9, 0.99)
+_BETA1 = 0.9
 _EMA_WARMUP = 10  # steps over which the average forgets faster
 _LOSS_DECAY = 0.98  # of the smoothed loss that divergence is measured by
 _DIVERGED = 20.0  # times the first loss
@@ -59,10 +59,13 @@ class SSTModule(TrainingModule):
         self._average = AveragedModel(model, fabric.device, multi_avg_fn=self._move_average).eval()
         self._average.n_averaged.fill_(1)  # the first weights count as the first term of the average
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, betas=_BETAS, weight_decay=settings.weight_decay
+            model.parameters(),
+            lr=settings.learning_rate,
+            betas=(_BETA1, settings.beta2),
+            weight_decay=settings.weight_decay,
         )
         self._parallel, wrapped = cast("tuple[Any, Any]", fabric.setup(_MeanAndStd(model), optimiser))
-        super().__init__(model, wrapped, settings.clip_norm)
+        super().__init__(model, wrapped, settings.clip_norm or math.inf)
         self._halvings = self._halved_at = 0
         self._first_loss: float | None = None
         self._smooth_loss = 0.0
@@ -88,9 +91,18 @@ class SSTModule(TrainingModule):
         if self.step < rise:
             return settings.learning_rate * (self.step + 1) / rise
         if settings.schedule == "plateau":
-            return settings.learning_rate * 0.5**self._halvings
+            return max(settings.min_learning_rate, settings.learning_rate * 0.5**self._halvings)
         done = (self.step - rise) / max(1, self.num_steps - rise)
         return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether the rate of the schedule ``plateau`` is at its least, where there is one."""
+        return self.settings.schedule != "plateau" or self.learning_rate <= self._least_rate
+
+    @property
+    def _least_rate(self) -> float:
+        return self.settings.min_learning_rate or math.inf
 
     def backward(self, batch: Sequence[Batch]) -> Metrics:
         """Gradients of the weighted error of all windows of one step, which come in several batches."""

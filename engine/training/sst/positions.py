@@ -11,6 +11,7 @@ import torch
 from engine.config.model import SpatioTemporalConfig
 from engine.data.land import Domain
 from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
+from engine.embedding.scale import Extent
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
 from engine.training.sst.windows import Corner, Windows
@@ -43,14 +44,17 @@ class PatchPositions:
     """Centres and features of the patches of any window, as a model of ``config`` reads them.
 
     The scale features are given relative to those of a patch of as many cells of 1° on the equator, so that they are of
-    the same order as the position.
+    the same order as the position. The published model ``repository`` reads them as they are, between the centres of a
+    patch's outer cells where it has two or more each way.
     """
 
     def __init__(self, config: SpatioTemporalConfig, windows: Windows, basis: HarmonicBasis | None) -> None:
         self._patch: tuple[int, int] = config.patch[1:]
         self._windows = windows
         self._basis = basis
-        self._reference = _reference(self._patch)
+        self._as_published = config.architecture == "repository"
+        self._extent: Extent = "centres" if self._as_published and min(self._patch) > 1 else "edges"
+        self._reference = torch.zeros(()) if self._as_published else _reference(self._patch)
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
 
@@ -67,7 +71,7 @@ class PatchPositions:
         if self._basis is None:
             return None
         position = position_embedding(self._basis, grid, self._patch)
-        scale = (scale_features(grid, self._patch) - self._reference).to(position.dtype)
+        scale = (scale_features(grid, self._patch, self._extent) - self._reference).to(position.dtype)
         return torch.cat((position, scale), dim=-1).flatten(0, 1).numpy()
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from engine.assets import FOLDERS
 from engine.compute import describe_device
 from engine.config.model import SpatioTemporalConfig
+from engine.config.months import span_text
 from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, Split, SSTSettings
 from engine.data.prepare import prepare
@@ -37,10 +38,10 @@ CONFIG = RunConfig(
     seed=0,
     settings=SSTSettings(
         source=DemoSource(step_deg=1.0, seed=0, years=10),
-        climatology_years=(2001, 2003),
-        train_years=(2004, 2008),
-        validation_years=(2009, 2009),
-        test_years=(2010, 2010),
+        climatology=("2001-01", "2003-12"),
+        train=("2004-01", "2008-12"),
+        validation=("2009-02", "2009-11"),
+        test=("2010-02", "2010-12"),
         model=SpatioTemporalConfig.preset("tiny", uncertainty=True),
         window=(60, 120),
         overlap=16,
@@ -123,8 +124,8 @@ Made by `python -m engine.training.sst.pretrain`, Harmonia {version}, in {minute
 work. Licence: that of Harmonia.
 
 **Training data**: the demo ocean, {step:g}°, seed {seed}, which is synthetic. The model demonstrates the method; it is
-not a product for operational use. Trained on {train[0]} to {train[1]}, validated on {validation[0]}, climatology of
-{climatology[0]} to {climatology[1]}; best after epoch {epoch} of {epochs}.
+not a product for operational use. Trained on {train}, validated on {validation}, climatology of
+{climatology}; best after epoch {epoch} of {epochs}.
 
 **Test data**: the last year of {count} other demo oceans (seeds 1 to {count}), ice excluded. Mean ± standard deviation
 over the oceans of the area-weighted error of the month's true mean, by number of observed days in the month. The
@@ -158,9 +159,9 @@ def card(bundle: ModelBundle, evaluations: Sequence[Evaluation], minutes: float)
         device=describe_device(),
         step=settings.source.step_deg,
         seed=settings.source.seed,
-        train=settings.train_years,
-        validation=settings.validation_years,
-        climatology=settings.climatology_years,
+        train=span_text(settings.train),
+        validation=span_text(settings.validation),
+        climatology=span_text(settings.climatology),
         epoch=bundle.scores["epoch"],
         epochs=settings.epochs,
         count=len(UNSEEN),

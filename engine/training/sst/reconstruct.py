@@ -14,10 +14,11 @@ import xarray as xr
 from pydantic import TypeAdapter
 
 from engine.compute import use_thread_policy
+from engine.config.months import Month
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DailySource, DemoSource, FileSource
 from engine.data.cf import reconstructed_title
-from engine.data.prepare import Month, available, prepare
+from engine.data.prepare import available, prepare
 from engine.data.resample import resampled
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class Batch:
     target: Tensor | None = None
     """(B, M, h, w) °C; None where nothing is learned"""
     weight: Tensor | None = None
-    """(B, M, h, w), area where the target counts, else 0; 1 for a cell on the equator"""
+    """(B, M, h, w), weight where the target counts, else 0; 1 for a cell on the equator"""
 
     @classmethod
     def of(cls, samples: Sequence[dict[str, Any]], device: torch.device) -> Batch:
@@ -116,9 +116,14 @@ class ModelInputs:
         }
 
 
-def counted_area(data: MonthlyData, held_out_box: tuple[float, float, float, float] | None) -> NDArray[np.float32]:
-    """(H, W), the area of the cells in the loss, as the grid's ``area_weights``; 0 on land and in the box."""
-    area = data.grid.area_weights[:, None] * ~data.land
+def counted_area(
+    data: MonthlyData,
+    held_out_box: tuple[float, float, float, float] | None,
+    weights: Literal["area", "equal"] = "area",
+) -> NDArray[np.float32]:
+    """(H, W), the weight of the cells in the loss, 0 on land and in the box: the grid's ``area_weights``, or 1."""
+    of_rows = data.grid.area_weights if weights == "area" else np.ones_like(data.grid.area_weights)
+    area = of_rows[:, None] * ~data.land
     if held_out_box is not None:
         area = area * ~in_box(data.grid, held_out_box)
     return area.astype(np.float32)
@@ -152,8 +157,8 @@ class Samples:
         if num_blocks < 1:
             raise DataError(
                 f"a sample of {settings.months} months does not fit into the {len(data.months)} to learn from",
-                "train_years",
-                "choose more years or fewer months in a sample",
+                "train",
+                "choose more months to train on or fewer months in a sample",
             )
         if data.target is None and not settings.extra_clouds:
             raise ChoiceError(
@@ -162,7 +167,7 @@ class Samples:
                 "choose a share above 0",
             )
         self._num_blocks = num_blocks
-        self._area = counted_area(data, settings.held_out_box)
+        self._area = counted_area(data, settings.held_out_box, settings.loss_weights)
         known = self._has_target()
         self._corners, chances = inputs.windows.likely_corners((self._area * known).astype(np.float64))
         self._cumulated = np.cumsum(chances)

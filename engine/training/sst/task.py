@@ -77,9 +77,10 @@ class _SSTTask(TrainingTask):
 
     def __init__(self, settings: SSTSettings, run: RunContext, data: SSTDataModule, fabric: Fabric) -> None:
         self.num_epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
-        self.patience = settings.patience
+        scale = data.variable.measured_scale
+        self.patience, self.min_improvement = settings.patience, settings.min_improvement * scale
         self.module = self._sst_module = SSTModule(
-            settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch, data.variable.measured_scale
+            settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch, scale
         )
         self._settings, self._run, self._data, self._fabric = settings, run, data, fabric
         self._first_estimate: MonthlyEstimate | None = None

@@ -22,6 +22,8 @@ from engine.sphere import LatLonGrid
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
+_ROUNDING_DEG = 1e-6
+
 
 class Corner(NamedTuple):
     """The first row and column of a window."""
@@ -52,7 +54,8 @@ class Windows:
         A grid of fewer rows or columns than a patch lies in windows of one patch, whose other cells are land.
 
         Raises:
-            ChoiceError: a patch that does not divide the window; an overlap that leaves a window nothing of its own.
+            ChoiceError: a patch that does not divide the window; an overlap that leaves a window nothing of its own; a
+            patch that would reach over a pole or around the globe.
         """
         for wanted, side, name in zip(size, patch, ("height", "width"), strict=True):
             _check_patch(wanted, side, name)
@@ -67,7 +70,28 @@ class Windows:
             for wanted, length, side in zip(size, grid.shape, patch, strict=True)
         )
         least = min(height, width)
-        return cls(grid, (height, width), overlap if overlap < least else least // 2)
+        windows = cls(grid, (height, width), overlap if overlap < least else least // 2)
+        windows._check_reach(patch)
+        return windows
+
+    def _check_reach(self, patch: tuple[int, int]) -> None:
+        """Refuse a patch that has no room on the sphere: beyond a smaller grid it goes on as land."""
+        if not (self._short_rows or self._short_columns):
+            return
+        lat, lon = self._axes(self.corners[0])
+        step = abs(float(self.grid.lat[-1] - self.grid.lat[0])) / (self.grid.lat.size - 1)
+        reaches = {
+            "over a pole": np.abs(lat).max() + step / 2 > 90.0 + _ROUNDING_DEG,
+            "more than once around the globe": lon[-1] - lon[0] + self.grid.lon_step > 360.0 + _ROUNDING_DEG,
+        }
+        for where, is_so in reaches.items():
+            if is_so:
+                raise ChoiceError(
+                    f"a patch of {patch[0]} × {patch[1]} cells reaches {where} on a grid of "
+                    f"{self.grid.shape[0]} × {self.grid.shape[1]} cells of {step:g}° × {self.grid.lon_step:g}°",
+                    "the model on this source",
+                    "resample the source to a finer grid, or choose a model with smaller patches",
+                )
 
     @cached_property
     def corners(self) -> tuple[Corner, ...]:
@@ -107,14 +131,17 @@ class Windows:
 
     def coordinates(self, corner: Corner) -> LatLonGrid:
         """The window as a grid of its own."""
+        return LatLonGrid(*self._axes(corner))
+
+    def _axes(self, corner: Corner) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Latitudes (h,) and longitudes (w,) of a window, also beyond a grid that is smaller than a patch."""
         height, width = self.size
         lon = self.grid.lon[0] + self.grid.lon_step * (corner.column + np.arange(width))
         lat = self.grid.lat
         if self._short_rows:
             step = (lat[-1] - lat[0]) / (lat.size - 1)
-            lat = lat[0] + step * (corner.row + np.arange(height))
-            return LatLonGrid(lat, lon)
-        return LatLonGrid(lat[corner.row : corner.row + height], lon)
+            return lat[0] + step * (corner.row + np.arange(height)), lon
+        return lat[corner.row : corner.row + height], lon
 
     @property
     def _short_rows(self) -> int:

@@ -77,7 +77,8 @@ class DataView:
         """The map that stayed when a source was refused: the message goes with the next one."""
         self._confirmed: set[MapRequest] = set()
         self._map_failed = False
-        self._under_way = ""
+        self._under_way: MapRequest | None = None
+        """The map that is being read."""
         self._question = html("")
         go = controls.button("Read them", on_click=lambda _: self._confirm())
         self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
@@ -86,7 +87,7 @@ class DataView:
         )
         self.stage.on_click(self._pick)
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
-        self._reading = LatestTask(self.stage.show_progress, self._show_failure)
+        self._reading = LatestTask(self.stage.show_progress, self._fail_reading)
         self._form = Debouncer(self._choose_demo, 250)
         self._rest = Debouncer(self._after_rest, 160)
         self._cost = html("", margin=(0, 0, 8, 0))
@@ -221,12 +222,14 @@ class DataView:
             return
         if request.layer in OF_SPAN and not self._may_read(source, request):
             return
-        if self._reading.running and self._under_way in QUICK and request.layer in QUICK:
+        before = self._under_way if self._reading.running else None
+        if before is not None and before.key == request.key and {before.layer, request.layer} <= set(QUICK):
             return
         if self._map_failed:
             # the message about a refused source stays
             self._map_failed = False
             self.stage.clear_failure()
+        self._under_way = request
         self._reading.start(
             lambda report: _read(source, request, report), lambda drawn: self._show(source, request, drawn)
         )
@@ -309,6 +312,13 @@ class DataView:
             percent = ocean.coverage_percent(source.choice, drawn.field)
             self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent, source.variable))
         self.panel.show(source, drawn.field, drawn.limits)
+
+    def _fail_reading(self, error: Exception) -> None:
+        """A map that cannot be read; one that was selected meanwhile is read next."""
+        self._show_failure(error)
+        source = self.model.opened
+        if source is not None and self._request(source) != self._under_way:
+            self._draw()
 
     def _show_failure(self, error: Exception) -> None:
         self._map_failed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from engine.provenance import Provenance
 from engine.queries.mvmf import files
 from engine.queries.mvmf.files import MixtureChoice
 from explorer.background import LatestTask
@@ -67,7 +68,17 @@ class MvmfView:
 
     def _offer_picture(self) -> None:
         choice = self._side.choice
-        self.stage.save_picture("probability", None if choice is None else files.density_origin(choice))
+        if choice is None:
+            self.stage.save_picture("probability", None)
+            return
+
+        def save(origin: Provenance) -> None:
+            if self._side.choice == choice:
+                self.stage.save_picture("probability", origin)
+            else:
+                self._offer_picture()
+
+        self._filing.start(lambda _: files.density_origin(choice), save)  # it hashes the expert's file
 
     def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
         choice = self._side.choice

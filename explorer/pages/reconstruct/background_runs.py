@@ -20,9 +20,14 @@ _CARD = {"flex-flow": "column nowrap", "align-items": "start", "gap": "8px", "ma
 
 
 class BackgroundRuns:
-    """``parts`` are those of the tab "Training". A training that starts here is followed."""
+    """``parts`` are those of the tab "Training". A training that starts here is followed.
 
-    def __init__(self, session: Session, model: ReconstructModel, save: Callable[[str, bytes], None]) -> None:
+    ``save(name, make)`` makes a file off the event loop, and offers it.
+    """
+
+    def __init__(
+        self, session: Session, model: ReconstructModel, save: Callable[[str, Callable[[], bytes]], None]
+    ) -> None:
         self.session = session
         self.model = model
         self._save = save
@@ -94,4 +99,4 @@ class BackgroundRuns:
         if path is None:
             self.session.say("error", "The file was deleted. Reconstruct the archive again.")
             return
-        self._save(f"reconstruction-{self.model.run}.nc", path.read_bytes())
+        self._save(f"reconstruction-{self.model.run}.nc", path.read_bytes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.queries import ocean, reconstruct
-from engine.queries.ocean import VariableKind
+from engine.queries.ocean import SourceChoice, VariableKind
 from engine.queries.reconstruct import MonthResult
 from engine.queries.scales import error_limit, value_limits
 from explorer import layout
@@ -63,6 +63,8 @@ class Maps:
         self._drawn: tuple[object, ...] = ()
         self.is_stale = True
         """Whether the maps show no result, or one that is not of the selection."""
+        self.source: SourceChoice | None = None
+        """The open source, in whose region the pin stays; None until it is open, then the pin is moved into it."""
         self._marks = ""
         self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1 / -1 / -1"})
         self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
@@ -216,7 +218,7 @@ class Maps:
 
     def _clicked(self, clicked: dict[str, Any]) -> None:
         place = clicked["lat"], clicked["lon"]
-        if self.is_stale or ocean.is_covered(self.model.choice, place):
+        if self.source is None or ocean.is_covered(self.source, place):
             self.model.param.update(place=place, panel="place")
         else:
             self.session.say("info", OUTSIDE)

@@ -6,6 +6,7 @@ import calendar
 import math
 from html import escape
 
+from engine.config.months import span_text
 from engine.evaluation import Verdict
 from engine.queries.ocean import SST, VariableKind
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
@@ -33,6 +34,10 @@ WORKING = "Computing …"
 OPENING = "Opening the model and the source"
 COMPUTING = "Reconstructing the month"
 CANCELLED = "The computation was cancelled."
+SCORING = "Scoring the month"
+NOT_SCORED = "The month is not scored: that was cancelled."
+CHANGED = "The map changed meanwhile. Export the picture again."
+FILING = "Writing the file"
 NOT_COMPUTED = "There is no result: the month could not be reconstructed."
 NOT_USABLE = "There is no result: the model or its source could not be opened."
 UNDECIDED = "There is no result yet: choose on the left how the model is to use this source."
@@ -123,11 +128,12 @@ def verdict(now: ModelScores, iso: str, region: str) -> str:
     return verdict_html(now.verdict, f"{month(iso)}, {_cells(now, region)}")
 
 
-def detail(year: ModelScores | None) -> str:
-    """HTML of the verdict on all months of the year that are computed."""
+def detail(year: ModelScores | None, num_months: int) -> str:
+    """HTML of the verdict on all months of the year that are computed, of ``num_months``."""
     if year is None or year.num_months < 2:
         return "<p>Months differ; the rest of the year follows.</p>"
-    return f"<p>The {year.num_months} months of this year computed so far:</p>{verdict_line(year.verdict)}"
+    so_far = " computed so far" if year.num_months < num_months else ""
+    return f"<p>The {year.num_months} months of this year{so_far}:</p>{verdict_line(year.verdict)}"
 
 
 def _cells(now: ModelScores, region: str) -> str:
@@ -260,10 +266,10 @@ OTHER_GRID_REMEDY = (
 def about(card: ModelCard) -> str:
     """The model's training data."""
     rows, columns = card.grid.shape
-    first, last = card.years
     baselines = "" if card.has_baselines else " Its tuned baselines were not saved; only the plain ones are compared."
+    learned, test = span_text(card.learned), span_text(card.test)
     return (
-        f"Trained on {card.source}, {first} to {last}, {rows} × {columns} cells; test year {card.test_year}."
+        f"Trained on {card.source}, {learned}, {rows} × {columns} cells; tested on {test}."
         f"{baselines}{_space(card.variable)}"
     )
 
@@ -281,9 +287,10 @@ def _space(variable: VariableKind) -> str:
 
 
 def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
-    """The first month on screen: July of the test year, or else the middle one."""
-    july = f"{card.test_year}-07-01"
-    return july if july in months else months[len(months) // 2]
+    """The first month on screen: July of the test months, else the middle one of them, else the middle one of all."""
+    tested = [month for month in months if card.test[0] <= month[:7] <= card.test[1]]
+    julys = [month for month in tested if month[5:7] == "07"]
+    return next(iter(julys), (tested or months)[len(tested or months) // 2])
 
 
 def read_out(case: MonthResult) -> list[tuple[str, str, str]]:
@@ -310,7 +317,7 @@ FIGURE_TEXT = {
     "observations": "Error by number of observations of a cell: median, central 50 % and 80 %.",
     "latitude": "Mean error by latitude.",
     "coast": "Mean error by distance to the coast.",
-    "month": "Mean error by month of the year, for the months computed so far.",
+    "month": "Mean error by month of the year, for the computed months.",
     "histogram": "Fraction of the area by error.",
     "reliability": "Observed against nominal coverage of the predicted intervals; the dashed line is perfect.",
 }
@@ -339,9 +346,10 @@ NO_FILM = "This model has no snapshots of its training. Train a model to watch i
 def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
     """HTML of the state of a training."""
     state = "The training runs" if is_live and snapshot.epoch == last else "The training"
+    so_far = " so far" if is_live else ""
     line = "" if snapshot.verdict is None else verdict_line(snapshot.verdict)
     return (
-        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last} so far.</p>{line}"
+        f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last}{so_far}.</p>{line}"
         "<p>The first month of the validation years, where both have a value.</p>"
     )
 

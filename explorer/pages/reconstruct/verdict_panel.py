@@ -28,8 +28,8 @@ _KEPT = 24  # months
 class VerdictPanel:
     """``part`` is the pane, ``best`` the name of the best baseline, ``now`` the scores of the month, if any.
 
-    ``redraw()`` is called when the best baseline changes and ``changed()`` after every scoring; the year is computed
-    while ``is_idle()``.
+    ``redraw()`` is called when the best baseline changes and ``changed()`` after every scoring; the year is computed,
+    and progress shown, while ``is_idle()``: nothing else is being computed.
     """
 
     def __init__(
@@ -54,10 +54,11 @@ class VerdictPanel:
         self._month: MonthResult | None = None
         self._month_without_clouds: MonthResult | None = None
         self._year: list[MonthResult] = []
-        self._scoring = LatestTask(unseen, self._fail)
+        self._is_awaited = False
+        """Whether scores are computed that the screen lacks."""
+        self._scoring = LatestTask(self._show_progress, self._fail)
         self._following = LatestTask(unseen, lambda error: None)
         self._follow = Debouncer(self._compute_year, 1200)
-        model.param.watch(lambda *_: self.score(), "region")
 
     def say(self, content: str) -> None:
         """Replace the pane's content by this HTML."""
@@ -69,6 +70,20 @@ class VerdictPanel:
         self.key = self.model.key
         self.say(text.failure(error))
         self._changed()
+
+    def _show_progress(self, share: float | None, content: str) -> None:
+        if self._is_awaited and self._is_idle():
+            self.stage.show_progress(share, content)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether scores are being computed that the screen lacks."""
+        return self._scoring.running and self._is_awaited
+
+    def cancel(self, content: str) -> None:
+        """Stop scoring, and show this HTML; :meth:`score` starts again."""
+        self._scoring.cancel()
+        self.say(content)
 
     def blank(self, content: str) -> None:
         """Remove the scores, and show this HTML instead."""
@@ -135,17 +150,22 @@ class VerdictPanel:
             self._changed()
             return
 
-        def work(_: object) -> tuple[Any, ...]:
+        def work(report: Progress) -> tuple[Any, ...]:
             now = reconstruct.score_months([month], region)
+            report(0.3, text.SCORING)
             others = {item.request: item for item in [*year, without_clouds]}
             whole = reconstruct.score_months(list(others.values()), region) if len(others) > 1 else None
+            report(0.8, text.SCORING)
             under = (
                 reconstruct.errors_within(month, month.hidden),
                 reconstruct.errors_within(without_clouds, month.hidden),
             )
             return now, whole, under
 
+        self._scoring.cancel()
+        self._is_awaited = key != self.key
         self._scoring.start(work, partial(self._show_verdict, month, region))
+        self._show_progress(0.0, text.SCORING)
 
     def _show_verdict(self, month: MonthResult, region: str, verdicts: tuple[Any, ...]) -> None:
         now, whole, (under, before) = verdicts
@@ -155,7 +175,8 @@ class VerdictPanel:
         if now.best != self.best:
             self.best = now.best
             self._redraw()
-        learned = reconstruct.is_trained_on(month.request.model, month.request.source, month.request.year)
+        request = month.request
+        learned = reconstruct.is_trained_on(request.model, request.source, f"{request.year:04d}-{request.month:02d}")
         notes = [text.LEARNED] if learned else []
         notes += text.fallback(month)
         if month.in_stripes:
@@ -163,19 +184,24 @@ class VerdictPanel:
         detail = (
             text.under_clouds(under, before, now.best, now.verdict.variable)
             if month.request.clouds
-            else text.detail(whole)
+            else text.detail(whole, self._num_in_year)
         )
         result = text.verdict(now, self.model.iso, region) + detail
         self.say(result + "".join(f"<p class=caution>{note}</p>" for note in notes))
         self._changed()
         self._follow.soon()
 
+    @property
+    def _num_in_year(self) -> int:
+        """Months of the source in the year on screen."""
+        return sum(iso[:4] == self.model.iso[:4] for iso in self.model.months)
+
     def _compute_year(self) -> None:
         """Compute the other months of the year, one by one."""
         month, model = self._month, self.model
         if month is None or model.film or not self._is_idle() or self._following.running:
             return
-        if month.request != model.case():
+        if self.key != model.key:  # the month on screen is scored first
             return
         have = {month.request for month in self._year}
         wanted = [model.case(iso, with_clouds=False) for iso in model.months if iso[:4] == model.iso[:4]]

@@ -6,28 +6,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine.provenance import Provenance
 from engine.queries import ocean, reconstruct
 from engine.queries.cache import Progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
-from engine.queries.run_exports import snapshot_origin
 from explorer import layout
-from explorer.background import Debouncer, LatestTask, unseen
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
+from explorer.pages.reconstruct.exports import ReconstructFiles
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import REQUEST, ReconstructModel
 from explorer.pages.reconstruct.panels import ReconstructPanel
 from explorer.pages.reconstruct.snapshots import SnapshotPlayer
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
-from explorer.registry import REGISTRY
 from explorer.session import PageView, Query, Session
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import html, paragraphs
 
 _MAPS = ["kind", "panes", "left", "right", "day"]
@@ -68,36 +65,44 @@ class ReconstructView:
         self.maps = Maps(session, model, self._abandon)
         self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
-        self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
         self._rest = Debouncer(self._after_rest, 250)
         self.verdict = VerdictPanel(
-            model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._reading.running
+            model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._is_computing()
         )
         again = controls.button("Compute it", on_click=lambda _: self._open(self._opens_own))
         self._cancelled = box(again, css=layout.CARD, styles={"display": "none"})
+        score = controls.button("Score it", on_click=lambda _: self._score())
+        self._unscored = box(score, css=layout.CARD, styles={"display": "none"})
         self._about = html("")
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
         self.panel = ReconstructPanel(model, self._fly)
         self.film = SnapshotPlayer(model, self.maps, self._say_film, lambda: self.runs.refresh())
-        self.runs = BackgroundRuns(session, model, self.maps.stage.download.offer)
+        self.files = ReconstructFiles(
+            session,
+            model,
+            self.maps,
+            self.verdict,
+            lambda: self.current,
+            self._is_computing,
+        )
+        self.runs = BackgroundRuns(session, model, self.files.save)
         self.panel.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
         frame = box(
-            self.verdict.part, self.maps.root, box(self._cancelled, bars), css=_FRAME, sizing_mode="stretch_both"
+            self.verdict.part,
+            self.maps.root,
+            box(self._cancelled, self._unscored, bars),
+            css=_FRAME,
+            sizing_mode="stretch_both",
         )
-        files = {
-            "Picture, PNG": self._offer_picture,
-            "Month, NetCDF": self._offer_month,
-            "Scores, CSV": self._offer_scores,
-            "Training animation, GIF": self._offer_film,
-        }
         parts = drawer(model, self.maps.stage.globe, self._about_parts(), lambda: model.param.update(clouds=()))
-        self.view = self.maps.stage.page_view(parts, [*self.panel.parts], files, parts=[frame])
+        self.view = self.maps.stage.page_view(parts, [*self.panel.parts], self.files.menu, parts=[frame])
         model.param.watch(self._selected, [*REQUEST])
         model.param.watch(lambda *_: self._draw(), _MAPS)
         model.param.watch(lambda *_: self._film_switched(), "film")
+        model.param.watch(lambda *_: self._score(), "region")
         model.param.watch(lambda *_: self._renew_panel(), ["panel", "figure", "place", "region"])
         session.param.watch(lambda event: self._take_source(event.new), "source")
         self.runs.refresh()
@@ -126,6 +131,9 @@ class ReconstructView:
         month = self._month
         return month if month is not None and month.request == self.model.case() else None
 
+    def _is_computing(self) -> bool:
+        return self._opening.running or self._reading.running
+
     def _selected(self, *events: Any) -> None:
         """Another result is wanted: what is on screen stays only where it is this one."""
         if self._is_taking:
@@ -141,6 +149,7 @@ class ReconstructView:
     def _mark_stale(self) -> None:
         """Veil maps and panel, and remove scores and read-out, until the result of the selection is shown."""
         self._reason = ""
+        show(self._unscored, False)
         if self.current is not None:
             return
         self.verdict.blank(text.computing(self.model.key))
@@ -168,6 +177,7 @@ class ReconstructView:
         run, choice = model.run, model.choice
         self._opens_own = own_source
         self._card = None
+        self.maps.source = None
         self._reading.cancel()
         self.verdict.pause()
         self._mark_stale()
@@ -219,7 +229,7 @@ class ReconstructView:
         self._is_taking = False
         if source != self.session.source:
             self.session.source = source
-        self._card = card
+        self._card, self.maps.source = card, source
         self._is_undecided = is_other_grid
         sentences = [(text.about(card), False), *((sentence, True) for sentence in differ)]
         self._about.object = paragraphs(sentences)
@@ -290,8 +300,15 @@ class ReconstructView:
             self.maps.show(self.current, self.verdict.best)
 
     def _abandon(self) -> None:
-        """Cancel, and return to the last result, so that the screen is true again."""
-        for task in (self._opening, self._reading, self._filing):
+        """Cancel, and return to the last result, so that the screen is true again; or leave a month without scores."""
+        if self.verdict.is_awaited and not self._is_computing():
+            self._reason = text.NOT_SCORED
+            self.verdict.cancel(text.status(self._reason))
+            self._rest.soon()
+            show(self._unscored, True)
+            self.session.say("info", text.CANCELLED)
+            return
+        for task in (self._opening, self._reading, self.files.task):
             task.cancel()
         if self._selection:
             self.model.select(self._selection)
@@ -300,6 +317,14 @@ class ReconstructView:
             self._show_none(text.CANCELLED)
             show(self._cancelled, True)
         self.session.say("info", text.CANCELLED)
+
+    def _score(self) -> None:
+        """Score the month on screen, also after that was cancelled."""
+        show(self._unscored, False)
+        if self._reason == text.NOT_SCORED:
+            self._reason = ""
+            self.panel.mark_stale()
+        self.verdict.score()
 
     def _fail(self, error: Exception) -> None:
         self.maps.stage.show_failure("This month cannot be reconstructed", error)
@@ -339,42 +364,3 @@ class ReconstructView:
 
     def _fly(self, lat: float, lon: float) -> None:
         self.model.param.update(place=(lat, lon), camera=(lat, lon, max(3.0, self.model.camera[2])))
-
-    # files
-
-    def _offer_picture(self) -> None:
-        if self.maps.is_stale:
-            self.session.say("info", text.NOTHING_TO_EXPORT)
-            return
-        stage = self.maps.stage
-        model, bar = self.model, stage.bar
-        title = f"{'Training' if model.film else text.month(model.iso)} — Harmonia"
-        name = f"{'training' if model.film else model.iso[:7]}-{model.kind}.png"
-        origin = self._picture_origin()
-        stage.globe.save_png(name, title, bar.label, bar.units, self.maps.captions, origin=origin)
-
-    def _picture_origin(self) -> Provenance | None:
-        """The provenance of what is on screen: a snapshot of a training, or the month."""
-        if self.model.film:
-            record = REGISTRY.records.get(self.model.run)
-            return None if record is None else snapshot_origin(REGISTRY.store.get(record.id).config, record.id)
-        return None if self._month is None else reconstruct.month_origin(self._month)
-
-    def _offer_month(self) -> None:
-        month = self.current
-        if month is None:
-            self.session.say("info", text.NOTHING_TO_EXPORT)
-            return
-        name = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc"
-        offer = partial(self.maps.stage.download.offer, name)
-        self._filing.start(lambda _: reconstruct.month_netcdf(month), offer)
-
-    def _offer_scores(self) -> None:
-        verdicts = self.verdict.verdicts
-        scores = reconstruct.scores_csv(verdicts) if verdicts else None
-        self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", scores, text.NO_SCORES_TO_EXPORT)
-
-    def _offer_film(self) -> None:
-        run, colours = self.model.run, (colormap_bytes(self.model.variable.palette), colormap_bytes("balance"))
-        offer = partial(self.maps.stage.download.offer, f"training-{run}.gif")
-        self._filing.start(lambda _: reconstruct.animation_gif(run, *colours), offer)

@@ -21,7 +21,7 @@ from explorer.plots import table as figures
 from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.globe import colormap_bytes
-from explorer.widgets.text import html
+from explorer.widgets.text import html, paragraph
 from explorer.widgets.text import table as html_table
 
 # between 900 and 1179 pixels the figures lie beside each other, below tabs and text
@@ -55,6 +55,8 @@ class TableState:
     baseline: BaselineScore | None = None
     errors: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     is_over: bool = False
+    num_missing: int = 0
+    """Trainings of the compared fields and topologies that do not exist."""
     config: RunConfig | None = None
     """Of the run that the learned field is of."""
 
@@ -86,7 +88,8 @@ class TablePanel(TabbedPanel):
         self._captions = [html("") for _ in range(3)]
         self._rows = [html("<h2>The true field</h2>"), html("<h2>The learned table</h2>")]
         self._place = controls.segments(model.param.place, {name: name for name in table.PLACES})
-        self._all = controls.button("Train all topologies", on_click=lambda _: train_all())
+        self._all = controls.button("", on_click=lambda _: train_all())
+        self._plan = html("")
         self._boxes: dict[str, pn.Column] = {}
         self.parts = (box(self.segments, self.text, css=_HEAD), self.body)
         model.param.watch(lambda *_: self._state and self.show(self._state), ["panel", "place", "component"])
@@ -171,8 +174,10 @@ class TablePanel(TabbedPanel):
             named = [(name.capitalize(), close_ups[name]) for name in TOPOLOGIES]
             drawn = figures.close_ups, named, component, limits, palette("balance") if index else colours
             parts.append(self._box(f"edges-{index}", self._rows[index], self.figures.pane(f"edges-{index}", *drawn)))
-        missing = any(error is None for of_target in state.errors.values() for error in of_target.values())
-        fill(self.body, *parts, self._box("errors", self._scores, *([self._all] if missing else [])))
+        plan, self._all.label = text.train_all(state.num_missing, model.seconds)
+        self._plan.object = paragraph(plan)
+        rest = [self._plan, self._all] if state.num_missing else []
+        fill(self.body, *parts, self._box("errors", self._scores, *rest))
 
 
 def limits_of(data: xr.Dataset, variable: str) -> tuple[float, float]:

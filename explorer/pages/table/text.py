@@ -45,6 +45,14 @@ def invitation(target: str, percent: int, iterations: int, seconds: float) -> st
     )
 
 
+def train_all(count: int, seconds: float) -> tuple[str, str]:
+    """What "Train all topologies" starts, with its duration, and the label of its button."""
+    runs = "1 run" if count == 1 else f"{count} runs"
+    each = f"about {duration(seconds)} each on two cores"
+    in_all = "" if count == 1 else f", {duration(count * seconds)} in all where they run one after another"
+    return f"{runs} would start in the background: {each}{in_all}.", f"Train all topologies ({runs})"
+
+
 def unit(units: str) -> str:
     """Units after a number; none for plain numbers."""
     return "" if units == "1" else units

@@ -70,6 +70,7 @@ class TableView:
         self.model = model
         self._runs: dict[tuple[str, str], TableRun] = {}  # by field and topology
         self._is_over = False
+        self._num_missing = 0
         self._stamp: object = None
         self._shown: TableState | None = None
         self._choice = Debouncer(self._find, 60)
@@ -117,6 +118,7 @@ class TableView:
         if REGISTRY.problem:
             self.stage.show_failure("The runs cannot be read", REGISTRY.problem)
         self._is_over = record is not None and record.state == "done"
+        self._num_missing = sum(record is None for record in records.values())
         self._updates.turn(any(record is not None and record.state in ACTIVE for record in records.values()))
         self._read()
 
@@ -144,7 +146,7 @@ class TableView:
         """Read the runs in the background; the result is drawn if the choice is still the same."""
         if self._reading.running:
             return
-        selection = target, runs, is_over = self.model.target, self._runs, self._is_over
+        selection = target, runs, is_over, missing = self._selection
         chosen = target, self.model.topology
         run = runs.get(chosen)
         compared = self.model.compared
@@ -156,20 +158,23 @@ class TableView:
                 name: {topology: _error(runs.get((name, topology))) for topology in TOPOLOGIES} for name in compared
             }
             if run is None:
-                return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors)
+                return TableState(table.true_fields(target, *_PREVIEW[target]), errors=errors, num_missing=missing)
             fields = run.read_fields()
-            return TableState(
-                fields.true, fields, table.loss_curves(run.metrics), run.last, run.baseline, errors, is_over, run.config
-            )
+            losses = table.loss_curves(run.metrics)
+            return TableState(fields.true, fields, losses, run.last, run.baseline, errors, is_over, missing, run.config)
 
         def then(shown: TableState) -> None:
-            now = self.model.target, self._runs, self._is_over
-            if selection == now and chosen == (self.model.target, self.model.topology):
+            if selection == self._selection and chosen == (self.model.target, self.model.topology):
                 self._show(run, shown)
             else:
                 self._read()
 
         self._reading.start(work, then)
+
+    @property
+    def _selection(self) -> tuple[str, dict[tuple[str, str], TableRun], bool, int]:
+        """What the next result is of."""
+        return self.model.target, self._runs, self._is_over, self._num_missing
 
     def _show(self, run: TableRun | None, shown: TableState) -> None:
         if run is not None and run.baseline is None and not self._baseline_task.running:
@@ -181,6 +186,7 @@ class TableView:
             shown.baseline,
             shown.errors,
             shown.is_over,
+            shown.num_missing,
             self.model.settings,
         )
         if stamp == self._stamp:

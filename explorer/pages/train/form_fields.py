@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from engine.config.model import PRESETS
+from engine.config.sst import SPLITS
+from engine.config.training_presets import TRAINING_PRESETS
 from engine.queries.train import forms
 from engine.queries.train.forms import FormField
 from explorer.pages.train import text as texts
@@ -79,6 +81,9 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
         preset = forms.preset_of(trained) or ""
         names = [*([] if preset else [("", "custom")]), *((name, name) for name in PRESETS)]
         rows.append(_choice(MODEL, "preset", "Preset", "a named model", preset, names))
+        way = forms.training_of(trained) or ""
+        ways = [*([] if way else [("", "custom")]), *((name, texts.TRAININGS[name]) for name in TRAINING_PRESETS)]
+        rows.append(_choice(TRAINING, "training", "Training preset", "settings that belong together", way, ways))
     for field in forms.form_fields(model.task):
         if field.name == _SPACE:
             rows += _space_rows(model, problems)
@@ -152,7 +157,7 @@ def _group(task: str, name: str) -> str:
     if task == "sweep" and not name.startswith(_TRIAL):
         return SEARCH
     name = name.removeprefix(_TRIAL)
-    if name.startswith("source.") or name.endswith("_years") or name in ("gap_months", "held_out_box"):
+    if name.startswith("source.") or name in (*SPLITS, "gap_days", "held_out_box"):
         return DATA
     if name.startswith("model.") or name in ("basis_degree", "window", "overlap", "months"):
         return MODEL
@@ -241,6 +246,8 @@ def change(model: TrainModel, name: str, text: str) -> None:
         model.set_task(text)
     elif name == "preset" and text in PRESETS:
         model.set_preset(text)
+    elif name == "training" and text in TRAINING_PRESETS:
+        model.set_training(text)
     elif name == "title":
         model.title = text
     elif name == "seed":

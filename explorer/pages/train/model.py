@@ -102,6 +102,13 @@ class TrainModel(PageModel):
         else:
             self.values = forms.with_preset(self.values, preset)
 
+    def set_training(self, name: Any) -> None:
+        """Set how the draft is trained to a preset."""
+        if self.task == "sweep":
+            self.set_field("trial", forms.with_training(self.values["trial"], name))
+        else:
+            self.values = forms.with_training(self.values, name)
+
     def take(self, config: RunConfig, title: str = "") -> None:
         """Make a configuration the draft."""
         values = config.settings.model_dump(mode="json")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from engine.config.months import span_text
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.evaluation import Verdict
@@ -168,16 +169,12 @@ def _training_plan(settings: SSTSettings) -> list[str]:
     days, rows, columns = settings.model.patch
     layers = "1 layer" if settings.model.spatial_layers == 1 else f"{settings.model.spatial_layers} layers"
     return [
-        f"Trains on {_years(settings.train_years)} in {number(settings.epochs)} epochs of {number(settings.samples)}"
+        f"Trains on {span_text(settings.train)} in {number(settings.epochs)} epochs of {number(settings.samples)}"
         f" samples of {settings.window[0]} × {settings.window[1]} cells; validation"
-        f" {_years(settings.validation_years)}, test {_years(settings.test_years)}.",
+        f" {span_text(settings.validation)}, test {span_text(settings.test)}.",
         f"Tokens of {days} × {rows} × {columns}, width {settings.model.width}, {layers},"
         f" position encoding: {settings.model.encoder}.",
     ]
-
-
-def _years(years: tuple[int, int]) -> str:
-    return str(years[0]) if years[0] == years[1] else f"{years[0]}–{years[1]}"
 
 
 def trial_sentence(trial: SweepTrial, unit: str) -> str:
@@ -195,8 +192,11 @@ _LABELS = {
     "step_deg": "Cell size, °",
     "source.seed": "Ocean seed",
     "years": "Number of years",
-    "train_years": "Training years",
-    "gap_months": "Gap between splits, months",
+    "climatology": "Climatology months",
+    "train": "Training months",
+    "validation": "Validation months",
+    "test": "Test months",
+    "gap_days": "Gap between splits, days",
     "held_out_box": "Held-out box, °",
     # model
     "model.patch": "Patch, days × rows × columns",
@@ -226,6 +226,10 @@ _LABELS = {
     "batch": "Batch size",
     "accumulate": "Gradient accumulation, batches",
     "warmup": "Warm-up, fraction of steps",
+    "beta2": "AdamW β₂",
+    "min_learning_rate": "Minimum learning rate",
+    "min_improvement": "Minimum improvement, K",
+    "loss_weights": "Loss weights",
     "plateau_patience": "Plateau patience, epochs",
     "clip_norm": "Gradient clip norm",
     "ema_decay": "Weight averaging (EMA)",
@@ -281,7 +285,7 @@ def short(name: str) -> str:
 
 
 def with_labels(message: str) -> str:
-    """A message with the labels in place of names such as ``train_years``."""
+    """A message with the labels in place of names such as ``gap_days``."""
     return _names().sub(lambda match: f"“{label(match[0])}”", message)
 
 
@@ -291,6 +295,9 @@ def _names() -> re.Pattern[str]:
     last = {field.name.rpartition(".")[2] for task in TASKS for field in forms.form_fields(task)}
     return re.compile(rf"\b(?:[a-z]+\.)*({'|'.join(sorted(name for name in last if '_' in name))})\b")
 
+
+TRAININGS = {"own": "our way", "published": "as published", "likelihood": "Gaussian likelihood"}
+"""Training presets as the form names them."""
 
 READING = "The selected runs are being read"
 CANCELLED = "Reading was cancelled. Choose the run again to read it."

@@ -1,7 +1,7 @@
 // Where on the screen a place lies, and back. Angles in degrees, screen offsets in CSS pixels from the middle, y up.
 
 const RAD = Math.PI / 180
-const ZOOM_MAX = 40
+const ZOOM_MAX = 200 // globe.py and page_model.py limit it too
 const EQUAL_EARTH = { a1: 1.340264, a2: -0.081106, a3: 0.000893, a4: 0.003796, halfWidth: 2.706629, halfHeight: 1.317362 }
 
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high)
@@ -70,6 +70,10 @@ function flat(index, halfWidth, halfHeight, rowAt, latAt) {
     index,
     half: [halfWidth, halfHeight],
     yCentre,
+    halfWidthAt: (camera, y, scale, height) => {
+      const row = y / scale + yCentre(camera, scale, height)
+      return Math.abs(row) > halfHeight ? 0 : Math.PI * scale * rowAt(latAt(row)).perRadian
+    },
     fit: (width, height) => Math.min(width / 2 / halfWidth, height / 2 / halfHeight) * 0.985,
     limit: (camera, scale, height) => ({ lat: latAt(yCentre(camera, scale, height)), lon: wrapLon(camera.lon) }),
     place(camera, x, y, scale, height) {

@@ -23,7 +23,10 @@ export function render({ model }) {
   bind(["markers"], () => view.overlay.setMarkers(model.markers))
   bind(["dark", "label", "painting"], () => view.overlay.dress())
   model.on(["center_lat", "center_lon", "zoom"], () => view.cameraFromModel())
-  model.on(["projection", "leader", "group"], () => view.setCamera({}))
+  model.on(["projection", "leader", "group"], () => {
+    view.setCamera({})
+    view.framing.refit()
+  })
   model.on(["coast", "graticule", "land_shade", "shading", "dark", "spin", "swipe"], () => view.touch())
   model.on("msg:custom", (message) => savePicture(view, message))
   model.on("remove", () => view.remove())

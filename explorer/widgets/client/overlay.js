@@ -15,6 +15,7 @@ const STYLE = `
   .hg .pin span { position: absolute; left: 13px; top: -28px; padding: 3px 7px; border-radius: 6px; white-space: nowrap; color: #E8EBF1; background: rgba(17,21,29,.82) }
   .hg .pin.before span { left: auto; right: 13px }
   .hg[data-theme=light] .pin span { color: #151A23; background: rgba(255,255,255,.9); box-shadow: 0 0 0 1px #E1E5EA }
+  .hg .degrees { position: absolute; left: 50%; top: 50%; margin: 0; font: 500 10px/13px Inter, system-ui, sans-serif; font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--mui-palette-text-secondary, #9DA7B8); paint-order: stroke; -webkit-text-stroke: 2.5px color-mix(in srgb, var(--mui-palette-background-default, #0B0E14) 72%, transparent); translate: -50% -50% }
   .hg .dab { position: absolute; left: 50%; top: 50%; border-radius: 50%; translate: -50% -50%; background: rgba(222,228,238,.5); box-shadow: 0 0 0 1px rgba(11,14,20,.35) }
   .hg[data-brush] canvas { cursor: crosshair }
   .hg .divider { position: absolute; top: 0; bottom: 0; width: 24px; margin-left: -12px; cursor: ew-resize; touch-action: none; outline: none }
@@ -39,6 +40,7 @@ class Overlay {
     this.sentence = element("p", { className: "say" })
     this.pins = []
     this.dabs = []
+    this.degrees = [] // labels of the graticule, hidden while not needed
     this.layer.append(this.ring)
     view.root.append(this.canvas, this.layer, this.divider, this.sentence)
     this.listen()
@@ -111,8 +113,25 @@ class Overlay {
     }
   }
 
+  placeDegrees() {
+    const labels = graticuleLabels(this.view)
+    while (this.degrees.length < labels.length) {
+      const mark = element("span", { className: "degrees", "aria-hidden": "true" })
+      this.degrees.push(mark)
+      this.layer.prepend(mark)
+    }
+    this.degrees.forEach((mark, index) => {
+      const label = labels[index]
+      mark.hidden = !label
+      if (!label) return
+      setText(mark, label.text)
+      mark.style.transform = `translate(${label.x}px, ${-label.y}px)`
+    })
+  }
+
   place() {
     const { width, height } = this.view.size
+    this.placeDegrees()
     for (const mark of this.pins) {
       const point = this.placeAt(mark.pin, mark.place)
       if (!point?.visible) continue

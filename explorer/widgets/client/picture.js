@@ -114,6 +114,15 @@ function drawPane(context, view, dark, x, y, name) {
   view.gpu.draw(shown, view.shot(PICTURE_RATIO, dark)) // in the same task, while the drawing buffer can still be copied
   context.drawImage(canvas, x, y, size.width, size.height)
   view.touch()
+  const ink = PAGE[dark ? "dark" : "light"]
+  Object.assign(context, { font: `500 ${LABEL.size}px Inter, system-ui, sans-serif`, textAlign: "center", textBaseline: "middle", lineJoin: "round" })
+  for (const { text, x: right, y: up } of graticuleLabels(view)) {
+    const at = [text, x + size.width / 2 + right, y + size.height / 2 - up]
+    Object.assign(context, { strokeStyle: `${ink.stage}B8`, lineWidth: 2.5, fillStyle: ink.secondary })
+    context.strokeText(...at)
+    context.fillText(...at)
+  }
+  context.textBaseline = "alphabetic"
   for (const { place, label, color } of [...view.overlay.pins, ...view.handles.held.values()]) {
     const point = view.pointOf(place)
     if (!point.visible) continue

@@ -2,7 +2,6 @@
 
 const VIEWS = (window.harmoniaGlobes ??= new Set()) // every view in this page, so that views can follow one another
 
-const GRATICULE_STEPS = [30, 10, 5, 1]
 const FRAME_BUDGET = 30 // ms a frame may take while something moves; slower machines get fewer pixels until it rests
 const REST = 300 // ms without change until the sharp picture: longer than the time between two steps of a dragged slider
 const FOLLOW = 160 // ms until a follower draws what its leader has drawn
@@ -38,6 +37,7 @@ class View {
     this.resized.observe(root)
     this.input = new Input(this)
     this.handles = new Handles(this)
+    this.framing = new Framing(this)
     VIEWS.add(this)
     this.openGpu()
   }
@@ -119,18 +119,22 @@ class View {
     return this.projection.fit(this.size.width, this.size.height) * this.camera.zoom
   }
 
+  // The other views that share this one's camera
+  get twins() {
+    const { group, projection } = this.model
+    const isTwin = (view) => view !== this && view.model.group === group && view.model.projection === projection
+    return group ? [...VIEWS].filter(isTwin) : []
+  }
+
   setCamera(change, linked = false) {
+    this.framing.flight = null
     const next = { ...this.camera, ...change }
     next.zoom = clamp(next.zoom, 1, ZOOM_MAX)
     this.camera = next
     Object.assign(this.camera, this.projection.limit(next, this.scale, this.size.height))
     this.touch()
     this.after("camera", 200, () => this.sendCamera())
-    if (linked || !this.model.group) return
-    for (const view of VIEWS) {
-      const same = view !== this && view.model.group === this.model.group && view.model.projection === this.model.projection
-      if (same) view.setCamera(this.camera, true)
-    }
+    if (!linked) for (const view of this.twins) view.setCamera(this.camera, true)
   }
 
   sendCamera() {
@@ -171,10 +175,11 @@ class View {
   }
 
   home() {
-    this.setCamera(this.start)
+    this.framing.goHome()
   }
 
   glide(velocity) {
+    this.framing.flight = null
     this.velocity = this.calm.matches ? null : velocity
     this.touch()
   }
@@ -229,6 +234,7 @@ class View {
   resize() {
     this.size = { width: this.root.clientWidth, height: this.root.clientHeight }
     this.measured = -Infinity
+    if (this.size.width && this.size.height) this.framing.refit()
     this.touch()
   }
 
@@ -252,9 +258,12 @@ class View {
     this.pending = null
     const elapsed = Math.min(now - (this.last ?? now), 100)
     this.last = now
-    if (this.velocity || this.spins) this.advance(elapsed)
+    const isSized = this.size.width && this.size.height
+    if (isSized) this.framing.notice(this.shown.first)
+    if (this.framing.flight) this.framing.advance(now)
+    else if (this.velocity || this.spins) this.advance(elapsed)
     else this.last = null
-    if (this.gpu && this.size.width && this.size.height) this.draw()
+    if (this.gpu && isSized) this.draw()
   }
 
   get spins() {
@@ -322,7 +331,6 @@ class View {
     const theme = dark ? "dark" : "light"
     const onGlobe = projection === PROJECTIONS.globe
     const perDegree = scale * RAD
-    const step = GRATICULE_STEPS.find((degrees) => degrees * perDegree < 320) ?? 1
     const lod = Math.log2((shown.coast?.width ?? 1) / 360 / (perDegree * ratio)) // how many texels a pixel spans
     const reach = (half, side) => (2 * (half * scale * ratio + 2)) / side
     const [across, up] = [reach(projection.half[0], width), reach(projection.half[1], height)]
@@ -340,7 +348,7 @@ class View {
       uRatio: ratio,
       uSwipe: model.swipe * width,
       uCoastLod: Math.max(lod, 0),
-      uLines: 180 / step,
+      uLines: 180 / graticuleStep(perDegree),
       features: {
         PROJECTION: projection.index,
         FIELD: kindOf(shown.first),
