@@ -35,7 +35,7 @@ FOREIGN = re.compile(r"°C|\bK\b|kelvin|[Ss]ea.surface.temperature|\bsst\b|freez
 
 
 @dataclass(frozen=True)
-class Trained:
+class RunOfKind:
     """A run of a few steps on a file of a kind."""
 
     kind: KindOfFile
@@ -53,7 +53,7 @@ class Trained:
 
 
 @pytest.fixture(scope="module", params=KINDS_OF_FILES, ids=lambda kind: kind.key)
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunOfKind:
     kind: KindOfFile = request.param
     home = tmp_path_factory.mktemp(kind.key)
     file = write_kind(home / f"{kind.key}.nc", kind)
@@ -63,27 +63,27 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with RunStore(home) as store:
         run = store.create(RunConfig(settings=settings))
     learn(run.folder, settings)
-    return Trained(kind, file, home, run.id)
+    return RunOfKind(kind, file, home, run.id)
 
 
 @pytest.fixture
-def here(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
+def here(trained: RunOfKind, monkeypatch: pytest.MonkeyPatch) -> RunOfKind:
     monkeypatch.setenv("HARMONIA_HOME", str(trained.home))
     monkeypatch.setenv("HARMONIA_DATA", str(trained.home))
     return trained
 
 
-def month(here: Trained) -> MonthRequest:
+def month(here: RunOfKind) -> MonthRequest:
     choice = SourceChoice("path", path=here.file.name, variable=here.kind.variable)
     return MonthRequest(here.run, choice, 2004, 7, hidden_percent=10)
 
 
-def physical(here: Trained) -> xr.DataArray:
+def physical(here: RunOfKind) -> xr.DataArray:
     """The file's values in the unit of the kind."""
     return open_sst(here.file, here.kind.variable).daily  # pyright: ignore[reportReturnType]
 
 
-def test_months_are_in_model_space_and_the_model_stays_near_them(here: Trained) -> None:
+def test_months_are_in_model_space_and_the_model_stays_near_them(here: RunOfKind) -> None:
     source = open_sst(here.file, here.kind.variable)
     data = prepare(source, (2004, 7), (2004, 7), folder=here.home / "own")
     days = physical(here).sel(time="2004-07").values
@@ -100,7 +100,7 @@ def test_months_are_in_model_space_and_the_model_stays_near_them(here: Trained) 
         assert high is None or estimate[sea].max() <= high
 
 
-def test_the_run_says_its_kind_and_scores_in_its_unit(here: Trained) -> None:
+def test_the_run_says_its_kind_and_scores_in_its_unit(here: RunOfKind) -> None:
     stated = json.loads((here.folder / "variable.json").read_text())
     assert (stated["key"], stated["unit"]) == (here.kind.key, here.kind.unit)
     assert run_variable(here.folder, "sst") == here.variable == kind_from(stated)
@@ -111,7 +111,7 @@ def test_the_run_says_its_kind_and_scores_in_its_unit(here: Trained) -> None:
     assert not FOREIGN.search(verdict.text.replace(" K", "") if here.kind.error == "K" else verdict.text)
 
 
-def test_the_exported_month_is_in_the_unit_of_the_kind_and_reads_back(here: Trained, tmp_path: Path) -> None:
+def test_the_exported_month_is_in_the_unit_of_the_kind_and_reads_back(here: RunOfKind, tmp_path: Path) -> None:
     result = reconstruct_month(month(here))
     path = tmp_path / "month.nc"
     path.write_bytes(month_netcdf(result))
@@ -125,9 +125,9 @@ def test_the_exported_month_is_in_the_unit_of_the_kind_and_reads_back(here: Trai
         assert ("geometric" in field.attrs["cell_methods"]) == here.kind.is_log
         assert "sst" not in dataset
         assert "ice" not in dataset
-        words = " ".join(str(value) for name in dataset.variables for value in dataset[name].attrs.values())
+        stated = " ".join(str(value) for name in dataset.variables for value in dataset[name].attrs.values())
         allowed = here.kind.key in ("sst_anomaly", "land_temperature")
-        assert allowed or not FOREIGN.search(f"{words} {dataset.attrs['title']}")
+        assert allowed or not FOREIGN.search(f"{stated} {dataset.attrs['title']}")
         field.astype("f8").load()
     read = open_sst(path, here.kind.export)
     assert read.variable.unit == here.kind.unit
@@ -135,7 +135,7 @@ def test_the_exported_month_is_in_the_unit_of_the_kind_and_reads_back(here: Trai
         assert read.kind == here.kind.key
 
 
-def test_scores_and_report_name_the_kind(here: Trained) -> None:
+def test_scores_and_report_name_the_kind(here: RunOfKind) -> None:
     result = reconstruct_month(month(here))
     table = scores_csv([("2004-07", score_months([result]))]).decode()
     assert f"{here.variable.title}, {here.kind.unit}" in table
@@ -147,7 +147,7 @@ def test_scores_and_report_name_the_kind(here: Trained) -> None:
     assert here.kind.error == "K" or not FOREIGN.search(shown)
 
 
-def test_texts_of_the_reconstruct_page_hold_no_word_of_another_kind(here: Trained) -> None:
+def test_texts_of_the_reconstruct_page_hold_no_word_of_another_kind(here: RunOfKind) -> None:
     """Every text that the page makes of a month, its scores, a place and the model."""
     from engine.queries.reconstruct import largest_errors, model_card
 
@@ -176,7 +176,7 @@ def test_texts_of_the_reconstruct_page_hold_no_word_of_another_kind(here: Traine
             assert not re.search("open sea|of the sea", word), word
 
 
-def test_a_model_refuses_data_of_another_kind(here: Trained) -> None:
+def test_a_model_refuses_data_of_another_kind(here: RunOfKind) -> None:
     other = next(kind for kind in KINDS_OF_FILES if kind.key != here.kind.key)
     file = write_kind(here.home / "another.nc", other)
     source = open_sst(file, other.variable)
@@ -187,7 +187,7 @@ def test_a_model_refuses_data_of_another_kind(here: Trained) -> None:
         reconstruct("pretrained", open_sst(here.file, here.kind.variable), (2004, 7), (2004, 7))
 
 
-def test_programs_that_know_sst_alone_refuse_the_model(here: Trained) -> None:
+def test_programs_that_know_sst_alone_refuse_the_model(here: RunOfKind) -> None:
     from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 
     path = here.folder / "best.safetensors"

@@ -124,9 +124,9 @@ class ModelBundle:
         """Raise :class:`ChoiceError` unless the model reconstructs this kind of variable."""
         if (variable.key, variable.unit) == (self.variable.key, self.variable.unit):
             return
-        learned, given = (f"{kind.phrase} ({kind.unit})" for kind in (self.variable, variable))
+        learned, offered = (f"{kind.phrase} ({kind.unit})" for kind in (self.variable, variable))
         raise ChoiceError(
-            f"the model has learned {learned}; this is {given}",
+            f"the model has learned {learned}; this is {offered}",
             "the model and its source",
             f"choose a model that was trained on {variable.phrase}, train one on this source, or choose another kind "
             "for the source where it was mistaken",

@@ -12,7 +12,7 @@ from engine.config.months import span_text
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.evaluation import Verdict
-from engine.queries.ocean import VariableKind
+from engine.queries.ocean import SST, VariableKind
 from engine.queries.text import duration
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
@@ -71,7 +71,7 @@ def scored_on(record: RunRecord, is_tested: bool) -> str:
 
 
 def badge(
-    record: RunRecord, last: Mapping[str, float], on_test: Verdict | None, variable: VariableKind
+    record: RunRecord, last: Mapping[str, float], on_test: Verdict | None, variable: VariableKind = SST
 ) -> tuple[str, str]:
     """The headline of the verdict on a run and its level; empty while there is none."""
     if on_test is not None:
