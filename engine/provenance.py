@@ -8,10 +8,12 @@ chunks of a PNG, the comment of a GIF. :mod:`engine.queries.remake` makes the fi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import Any, cast
 
 from engine.errors import DataError
@@ -21,8 +23,36 @@ COMMAND = "harmonia remake FILE OUT"
 SYNTHETIC = "synthetic: computed from a simulation, not observed"
 NOT_SYNTHETIC = "no"
 
-Detail = str | int | float
-"""A value of one line."""
+Detail = str | int | float | Mapping[str, Any]
+"""A value of one line; an object, such as a configuration, is written as JSON."""
+
+_UPLOAD_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+def shared_path(path: str) -> str:
+    """A path without the folders of this machine: the name of the file or folder, for a pattern all from the first part
+    with a ``*`` on, for an upload ``<hash>/<name>``.
+    """
+    parts = PurePath(path).parts
+    is_pattern = [any(mark in part for mark in "*?[") for part in parts]
+    if any(is_pattern):
+        return str(PurePath(*parts[is_pattern.index(True) :]))
+    num_kept = 2 if len(parts) > 1 and _UPLOAD_HASH.fullmatch(parts[-2]) else 1
+    return str(PurePath(*parts[-num_kept:]))
+
+
+def without_folders(value: Any) -> Any:
+    """JSON values for everybody: where sources and models lie on this machine is reduced to :func:`shared_path`."""
+    if isinstance(value, Mapping):
+        items = cast(Mapping[str, Any], value).items()
+        is_place = {"path", "model"}
+        return {
+            name: shared_path(inner) if name in is_place and isinstance(inner, str) else without_folders(inner)
+            for name, inner in items
+        }
+    if isinstance(value, list | tuple):
+        return [without_folders(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def code_version() -> str:
@@ -56,17 +86,17 @@ class Provenance:
     is_synthetic: bool = False
     details: Mapping[str, Detail] = field(default_factory=dict[str, Detail])
 
-    def attributes(self) -> dict[str, Detail]:
-        """All keys and values, in the order in which a reader wants them."""
+    def attributes(self) -> dict[str, str | int | float]:
+        """All keys and values, in the order in which a reader wants them; none names a folder of this machine."""
         created = now().strftime("%Y-%m-%dT%H:%M:%SZ")
         line = f"{created} Harmonia {code_version()}: made"
         can_remake = {"history": f"{line}; {COMMAND} makes it anew", f"{PREFIX}remake": COMMAND}
         own = {
             "recipe": self.recipe,
-            "choices": json.dumps(self.choices, sort_keys=True),
+            "choices": json.dumps(without_folders(self.choices), sort_keys=True),
             "synthetic": SYNTHETIC if self.is_synthetic else NOT_SYNTHETIC,
             "version": code_version(),
-            **self.details,
+            **{name: _line(value) for name, value in self.details.items()},
         }
         return {
             "title": self.title,
@@ -95,6 +125,13 @@ class Provenance:
     def text(self) -> str:
         """The attributes as JSON in one line."""
         return json.dumps(self.attributes(), ensure_ascii=False)
+
+
+def _line(value: Detail) -> str | int | float:
+    """A value of one line."""
+    if isinstance(value, Mapping):
+        return json.dumps(without_folders(value), separators=(",", ":"), ensure_ascii=False)
+    return value
 
 
 def recipe_of(attributes: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

@@ -111,9 +111,15 @@ def _parser() -> argparse.ArgumentParser:
     for end in ("first", "last"):
         add(f"--{end}", type=_month, metavar="YYYY-MM", help=f"{end} month; default: the {end} of SOURCE")
     add = command(remake, "Make an exported file anew from what it says of itself, and compare all values.")
-    add("file", type=Path, metavar="FILE", help="a .nc, .zarr, .csv, .npz, .safetensors or .png file that was exported")
+    add(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a .nc, .zarr, .csv, .npz, .safetensors, .png or .gif file that was exported",
+    )
     add("out", type=Path, metavar="OUT", help="output file, with the ending of FILE")
-    add("--source", metavar="PATH", help="where the data behind FILE lie now, when they have moved")
+    add("--source", metavar="PATH", help="where the data behind FILE lie; default: looked for by their name")
+    add("--model", metavar="MODEL", help="a run's id, a run's folder or a model file; default: what FILE names")
     return parser
 
 
@@ -129,7 +135,10 @@ def serve(arguments: argparse.Namespace, rest: Sequence[str] = ()) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Create and launch a run, and show its progress."""
-    config = RunConfig.read(arguments.config)
+    from engine.queries.known_sources import with_known_sources
+
+    read = RunConfig.read(arguments.config).model_dump(mode="json")
+    config = RunConfig.checked(with_known_sources(read, arguments.config), str(arguments.config))
     with RunStore() as store:
         run = store.create(config, name=arguments.name)
         store.launch(run)
@@ -219,7 +228,7 @@ def remake(arguments: argparse.Namespace) -> int:
     """Make an exported file anew; exit code 1 where a value differs."""
     from engine.queries.remake import remake as make_anew
 
-    remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step)
+    remade = make_anew(arguments.file, arguments.out, arguments.source, _print_step, model=arguments.model)
     for difference in remade.differences:
         print(difference, file=sys.stderr)
     equal = "all values are equal" if remade.is_compared else "the data of the picture"

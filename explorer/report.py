@@ -15,6 +15,7 @@ from PIL import Image
 from engine.config.baselines import baseline_title
 from engine.queries.ocean import VariableKind
 from engine.queries.report import RunReport
+from engine.queries.run_exports import config_json
 from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
@@ -73,7 +74,7 @@ def report_html(report: RunReport) -> str:
         _section(
             "Configuration",
             "<p>Saved as CONFIG.json, <code>harmonia train CONFIG.json</code> makes this run anew.</p>"
-            f"<details><summary>CONFIG.json</summary><pre>{escape(report.config.to_json().decode())}</pre></details>",
+            f"<details><summary>CONFIG.json</summary><pre>{escape(config_json(report.config).decode())}</pre></details>",
         ),
     ]
     return (

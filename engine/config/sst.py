@@ -32,6 +32,18 @@ class DemoSource(Checked):
         return self.first_year + self.years - 1
 
 
+class RegridSettings(Checked):
+    """The regular grid to which a source is regridded, and how."""
+
+    step_deg: float = Field(ge=0.01, le=30.0, description="cell size in degrees; divides 180")
+    method: Literal["conservative", "bucket", "bilinear"] = Field(
+        description="'conservative', by area, for grids of latitudes and longitudes; 'bucket', the mean of the values "
+        "in a cell, or 'bilinear' for curvilinear grids and swaths"
+    )
+
+    _step = field_validator("step_deg")(whole_rows)
+
+
 class FileSource(Checked):
     """Files of daily sea-surface temperature."""
 
@@ -68,6 +80,10 @@ class FileSource(Checked):
         default=None,
         description="what exact zeros are: 'values', as in icy lakes in °C, or 'missing'; empty: missing where there "
         "are far more of them than of any value nearby",
+    )
+
+    regrid: RegridSettings | None = Field(
+        default=None, description="another grid; curvilinear grids and swaths need one; empty: the files' own"
     )
 
     @field_validator("quality", mode="before")

@@ -18,6 +18,16 @@ Quality = Literal["good", "all"] | int
 
 
 @dataclass(frozen=True)
+class Regrid:
+    """The regular grid of ``step_deg`` to which a source is regridded: ``"conservative"``, by area, where its own grid
+    has latitudes and longitudes; ``"bucket"``, the mean of the values in a cell, or ``"bilinear"`` for others.
+    """
+
+    step_deg: float
+    method: Literal["conservative", "bucket", "bilinear"]
+
+
+@dataclass(frozen=True)
 class Overrules:
     """What the user decides in place of what files state; None leaves it to the file.
 
@@ -29,6 +39,7 @@ class Overrules:
         step: length of a step.
         mask: name of the variable that is the land mask, ``"coastlines"``, or ``"never valid"`` for the cells without
             any value.
+        regrid: another grid. Curvilinear grids and swaths need one.
         zeros: whether exact zeros are ``"values"``, as in icy lakes in °C, or ``"missing"``.
     """
 
@@ -39,6 +50,7 @@ class Overrules:
     step: Literal["hours", "days", "months"] | None = None
     mask: str | None = None
     zeros: Literal["values", "missing"] | None = None
+    regrid: Regrid | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,6 +78,7 @@ class Understood:
     step: str
     mask: str
     quality: str
+    grid: str
     zeros: str
     overruled: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import xarray as xr
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from engine.errors import DataError, EngineError
 from engine.formats.npz import read_npz
@@ -128,6 +128,17 @@ def _png_attributes(path: Path) -> Mapping[str, Any]:
         return dict(cast(Any, picture).text)
 
 
+def _gif_attributes(path: Path) -> Mapping[str, Any]:
+    with Image.open(path) as film:
+        return json.loads(cast(Any, film).info.get("comment", b"{}"))
+
+
+def _gif_arrays(path: Path) -> Arrays:
+    with Image.open(path) as film:
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+    return {f"frame {index}": frame for index, frame in enumerate(frames)}
+
+
 def _no_arrays(path: Path) -> Arrays:
     raise DataError("a picture holds no values", str(path), "compare the files of its data")
 
@@ -145,6 +156,7 @@ _FORMATS = {
     ".csv": _Format(_csv_attributes, _csv_arrays),
     ".npz": _Format(_npz_attributes, _npz_arrays),
     ".safetensors": _Format(_safetensors_attributes, _safetensors_arrays),
+    ".gif": _Format(_gif_attributes, _gif_arrays),
     PICTURE: _Format(_png_attributes, _no_arrays),
 }
 

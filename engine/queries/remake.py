@@ -16,9 +16,10 @@ from engine.compute import use_thread_policy
 from engine.config.run_config import RunConfig
 from engine.errors import ChoiceError, DataError
 from engine.files import write_atomic
-from engine.provenance import recipe_of
+from engine.provenance import PREFIX, recipe_of
 from engine.queries.cache import Progress, no_progress
 from engine.queries.exported import PICTURE, attributes_of, differences
+from engine.queries.known_sources import with_known_sources
 from engine.queries.server_files import any_path
 
 Choices = dict[str, Any]
@@ -33,14 +34,23 @@ class Remade:
     is_compared: bool
 
 
-def remake(original: Path, out: Path, source: str | None = None, progress: Progress = no_progress) -> Remade:
+def remake(
+    original: Path,
+    out: Path,
+    source: str | None = None,
+    progress: Progress = no_progress,
+    *,
+    model: str | None = None,
+) -> Remade:
     """Make the exported file ``original`` anew as ``out``, and compare all values; of a picture the data, as NetCDF.
 
-    ``source``: where its data lie now, when they have moved. Paths may lie anywhere.
+    ``source``: where its data lie; by default they are looked for by name (:mod:`engine.queries.known_sources`).
+    ``model``: file, or run, of its model; by default what the file names, also beside it. Paths may lie anywhere.
 
     Raises:
-        DataError: the file has no provenance, or a damaged one. ChoiceError: ``out`` is the file itself, or has another
-        ending. Else what the recipe raises, for example :class:`StoreError` for a model that is no longer there.
+        DataError: the file has no provenance, or a damaged one; its data are not known.
+        ChoiceError: ``out`` is the file itself, or has another ending. Else what the recipe raises, for example
+        :class:`StoreError` for a model that is no longer there.
     """
     ending = ".nc" if original.suffix == PICTURE else original.suffix
     if out.suffix != ending or out.absolute() == original.absolute():
@@ -52,6 +62,9 @@ def remake(original: Path, out: Path, source: str | None = None, progress: Progr
     use_thread_policy()
     if source is not None:
         choices = _with_source(choices, str(Path(source).absolute()))
+    else:
+        choices = with_known_sources(choices, original, str(attributes.get(f"{PREFIX}data_hash", "")))
+    choices = _with_model(choices, model, original.absolute().parent)
     with any_path():
         try:
             RECIPES[recipe](choices, out, progress)
@@ -72,6 +85,16 @@ def _with_source(value: Any, path: str) -> Any:
         if changed["kind"] == "upload":
             changed["kind"] = "path"
     return changed
+
+
+def _with_model(choices: Choices, model: str | None, near: Path) -> Choices:
+    """Choices with another model, or with a model's file by its place beside the exported one."""
+    named = choices.get("model")
+    if not isinstance(named, str):
+        return choices
+    beside = near / named
+    place = str(beside) if beside.is_file() else named
+    return choices | {"model": model or place}
 
 
 # --- recipes --------------------------------------------------------------------------------------------------------
@@ -172,6 +195,23 @@ def _run_scores(choices: Choices, progress: Progress) -> bytes:
         return scores_csv(config, final_scores(folder), run_verdict(folder, config.task))
 
 
+def _snapshot(choices: Choices, progress: Progress) -> bytes:
+    from engine.queries.run_exports import snapshot_netcdf
+    from engine.queries.train.run_files import snapshot_fields
+
+    with _trained(choices, progress) as (config, folder):
+        return snapshot_netcdf(config, choices["run"], snapshot_fields(folder, choices["epoch"]))
+
+
+def _film(choices: Choices, progress: Progress) -> bytes:
+    from engine.queries.reconstruct.film import Film, film_of
+    from engine.runs.run_folder import RunFolder
+
+    film = _checked(Film, choices["film"])
+    with _trained(choices, progress) as (_, folder):
+        return film_of(RunFolder(folder), film)
+
+
 def _learned(choices: Choices, progress: Progress) -> bytes:
     from engine.queries.run_exports import learned_netcdf
     from engine.queries.table import learned_field
@@ -213,6 +253,8 @@ RECIPES: dict[str, Callable[[Choices, Path, Progress], None]] = {
     "run.metrics": partial(_write, _metrics),
     "run.scores": partial(_write, _run_scores),
     "run.learned": partial(_write, _learned),
+    "run.snapshot": partial(_write, _snapshot),
+    "run.film": partial(_write, _film),
     "data.map": partial(_write, _ocean_map),
     "data.series": partial(_write, _ocean_series),
     "sandbox.centres": partial(_write, _mixture("SandboxChoice", "centres_csv")),

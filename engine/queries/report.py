@@ -15,6 +15,7 @@ from engine.data.kinds import VariableKind
 from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
 from engine.files import read_file
+from engine.provenance import shared_path
 from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
 from engine.queries.verdicts import run_verdict, validation_verdict
@@ -89,7 +90,11 @@ def _provenance(
     metadata: dict[str, Any] = {} if kept is None else kept.metadata
     trained: dict[str, Any] = metadata.get("scores", {})
     source = settings.source
-    named = f"demo ocean, {source.step_deg:g}°, seed {source.seed}" if isinstance(source, DemoSource) else source.path
+    named = (
+        f"demo ocean, {source.step_deg:g}°, seed {source.seed}"
+        if isinstance(source, DemoSource)
+        else shared_path(source.path)
+    )
     values = {
         "Run": record.id,
         "State": record.state,

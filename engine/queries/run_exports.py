@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,11 @@ from engine.config.expert import LandTiles
 from engine.config.run_config import RunConfig, TableSettings
 from engine.config.sst import DemoSource
 from engine.evaluation import Verdict
-from engine.provenance import Detail, Provenance
+from engine.provenance import Detail, Provenance, without_folders
 from engine.queries.export import csv_file, netcdf_file
 from engine.queries.verdicts import score_rows
-from engine.sphere.cf import CELSIUS
+from engine.sphere import LatLonGrid
+from engine.sphere.cf import CELSIUS, cf_grid
 from engine.typed import Floats
 
 _COMPONENT = {"units": "1"}
@@ -52,9 +54,31 @@ def learned_origin(config: RunConfig, learned: xr.Dataset, iteration: int) -> Pr
     return _origin(config, "run.learned", {"iteration": iteration}, title, {"iteration": iteration})
 
 
-def snapshot_origin(config: RunConfig, run: str) -> Provenance:
-    """The provenance of a picture of a run's snapshot, which only the run itself holds."""
-    return _origin(config, "", {"run": run}, f"Snapshot of run {run}", {"run": run})
+def snapshot_netcdf(config: RunConfig, run: str, snapshot: xr.Dataset) -> bytes:
+    """The fields (lat, lon) of a snapshot (:func:`engine.queries.train.run_files.snapshot_fields`) as CF NetCDF."""
+    grid = LatLonGrid(snapshot["lat"].values, snapshot["lon"].values)
+    units: dict[str, dict[str, Any]] = {"°C": CELSIUS, "K": {"units": "kelvin"}, "days": {"units": "1"}}
+    fields = {
+        str(name): (
+            ("lat", "lon"),
+            field.values,
+            {"long_name": field.attrs["long_name"], **units[field.attrs["units"]]},
+        )
+        for name, field in snapshot.data_vars.items()
+    }
+    dataset = xr.Dataset({**fields, **cf_grid(grid)})
+    return netcdf_file(dataset, snapshot_origin(config, run, snapshot.attrs["epoch"]))
+
+
+def snapshot_origin(config: RunConfig, run: str, epoch: int) -> Provenance:
+    """The provenance of a run's snapshot after ``epoch``."""
+    choices, title = {"run": run, "epoch": epoch}, f"Snapshot of run {run}, epoch {epoch}"
+    return _origin(config, "run.snapshot", choices, title, choices)
+
+
+def config_json(config: RunConfig) -> bytes:
+    """A configuration for everybody: ``harmonia train`` reads it, and finds the data by their name."""
+    return json.dumps(without_folders(config.model_dump(mode="json")), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def is_simulated(settings: BaseModel) -> bool:
@@ -88,4 +112,4 @@ def _data(settings: BaseModel) -> dict[str, Detail]:
         return {"data": settings.target}
     trained = getattr(settings, "trial", settings)  # a sweep has those of its trials
     known = getattr(trained, "source", None) or getattr(trained, "tiles", None)
-    return {"data": known.model_dump_json()} if isinstance(known, BaseModel) else {}
+    return {"data": known.model_dump(mode="json")} if isinstance(known, BaseModel) else {}

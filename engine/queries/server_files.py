@@ -34,6 +34,7 @@ _DATA_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zip")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 _MAX_ENTRIES = 1000
 _MAX_FILES = 500_000
+_MAX_FOLDERS = 20_000  # that are searched for a name
 _UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
 
 _ANY_PATH = ContextVar("any path", default=False)
@@ -43,9 +44,13 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 def roots() -> tuple[Path, ...]:
     """The folders that data may be chosen from: ``$HARMONIA_DATA``, else ``data`` in Harmonia's home folder."""
-    folders = [folder for folder in os.environ.get(ROOTS, "").split(os.pathsep) if folder]
-    own = tuple(_real(Path(folder).expanduser()) for folder in folders or [home_folder() / "data"])
+    own = _folders_of_data()
     return (*own, Path.cwd(), Path("/")) if _ANY_PATH.get() else own
+
+
+def _folders_of_data() -> tuple[Path, ...]:
+    folders = [folder for folder in os.environ.get(ROOTS, "").split(os.pathsep) if folder]
+    return tuple(_real(Path(folder).expanduser()) for folder in folders or [home_folder() / "data"])
 
 
 @contextmanager
@@ -87,9 +92,14 @@ def absolute(text: str) -> str:
 
 
 def checked_path(text: str) -> str:
-    """``text`` as a run opens it: the path that it was resolved to, or an absolute glob. Raises as :func:`resolved`."""
+    """``text`` as a run opens it: the path that it was resolved to, or an absolute glob. Raises as :func:`resolved`.
+
+    An upload may be named as exported configurations do it, ``<hash>/<name>``.
+    """
     if is_upload(text):
         return text
+    if (upload := upload_path(text)) is not None:
+        return str(upload)
     paths = resolved(text)
     return absolute(text) if len(paths) > 1 or glob.has_magic(text) else str(paths[0])
 
@@ -221,9 +231,27 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _below_a_root(path: str) -> str:
-    """The path below the first root where it exists, else below the first root."""
-    candidates = [str(root / path) for root in roots()]
-    return next((full for full in candidates if glob.glob(full)), candidates[0])
+    """The path below the first root where it exists, else the only one of that name in a folder of a root, else the
+    path below the first root. Exported configurations give the name of a file without its folder.
+    """
+    direct = [str(root / path) for root in roots()]
+    existing = next((full for full in direct if glob.glob(full)), None)
+    if existing is not None or os.sep in path:
+        return existing or direct[0]
+    inside = {full for folder in folders_of_data() if glob.glob(full := os.path.join(folder, path))}
+    return inside.pop() if len(inside) == 1 else direct[0]
+
+
+def folders_of_data() -> Iterator[str]:
+    """The folders that data may be chosen from, and all folders below them but Zarr stores."""
+    num_folders = 0
+    for root in _folders_of_data():
+        for folder, inside, _ in os.walk(root):
+            inside[:] = sorted(name for name in inside if not name.startswith(".") and not name.endswith(".zarr"))
+            yield folder
+            num_folders += 1
+            if num_folders >= _MAX_FOLDERS:
+                return
 
 
 def _inside(path: Path) -> Path:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.run_config import RunConfig
@@ -33,7 +34,7 @@ from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
 from engine.queries.remake import remake
-from engine.queries.run_exports import metrics_csv
+from engine.queries.run_exports import metrics_csv, snapshot_origin
 from engine.runs.metrics import MetricsReader
 from engine.sphere import LatLonGrid
 from engine.training.sst import data_module
@@ -449,6 +450,32 @@ def test_the_metrics_of_a_training_are_made_anew_apart_from_the_clock(tmp_path: 
     frame = pd.read_csv(path, comment="#")
     path.write_text(head + frame.assign(val_mae=frame["val_mae"] + 1e-6).to_csv(index=False))
     assert differences(path, tmp_path / "again.csv") == ["'val_mae' differs by up to 1e-06"]
+
+
+def test_a_film_and_a_picture_of_a_training_are_made_anew_by_training_again(tmp_path: Path, home: Path) -> None:
+    palette = np.arange(768, dtype=np.uint8).tobytes()
+    film = tmp_path / "film.gif"
+    film.write_bytes(reconstruct.animation_gif(RUN, palette, palette[::-1]))
+    assert remake(film, tmp_path / "again.gif").differences == ()
+    with Image.open(film) as frames:
+        frames.seek(1)
+        other = frames.convert("P")
+        other.save(tmp_path / "other.gif", comment=frames.info["comment"])
+    assert differences(film, tmp_path / "other.gif")
+
+    origin = snapshot_origin(RunConfig(settings=SETTINGS), RUN, 2)
+    text = PngInfo()
+    for name, value in origin.attributes().items():
+        text.add_text(name, str(value))
+    Image.new("RGB", (4, 4)).save(tmp_path / "view.png", pnginfo=text)
+    assert remake(tmp_path / "view.png", tmp_path / "data.nc").differences == ()
+    assert cf_faults(tmp_path / "data.nc") == []
+    with xr.open_dataset(tmp_path / "data.nc") as saved:
+        shown = reconstruct.snapshot(RUN, 2)
+        np.testing.assert_array_equal(saved["reconstruction"].values, shown.reconstruction)
+        np.testing.assert_array_equal(saved["target"].values, shown.truth)
+        assert saved.attrs["harmonia_epoch"] == 2
+    assert remake(tmp_path / "data.nc", tmp_path / "again.nc").differences == ()
 
 
 def test_what_is_made_anew_by_another_model_is_not_called_equal(tmp_path: Path, home: Path) -> None:

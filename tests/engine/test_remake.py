@@ -15,18 +15,22 @@ import xarray as xr
 
 from engine import provenance
 from engine.config.run_config import RunConfig, TableSettings
+from engine.config.sst import FileSource
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, DataError
-from engine.provenance import NOT_SYNTHETIC, SYNTHETIC, Provenance
+from engine.provenance import NOT_SYNTHETIC, SYNTHETIC, Provenance, shared_path
 from engine.queries import basis, basis_files, embeddings, export, ocean, run_exports, table
 from engine.queries.basis import BasisConfig, Domain
 from engine.queries.cache import Cache
 from engine.queries.embeddings import EmbeddingConfig
 from engine.queries.exported import attributes_of, differences
+from engine.queries.known_sources import with_known_sources
 from engine.queries.mvmf import files as mixtures
 from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
 from engine.queries.ocean import MapChoice, SeriesChoice, SourceChoice
 from engine.queries.remake import RECIPES, remake
+from engine.queries.server_files import with_checked_paths
+from engine.queries.train.forms import config_snippet
 from engine.runs.metrics import MetricsReader
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
@@ -155,6 +159,77 @@ def test_a_map_of_a_file_is_made_anew_and_the_browser_gains_no_path_by_it(tmp_pa
     assert [text.split(" ", 2)[:2] for text in texts] == [["the", "source"]]  # the values are equal
     with pytest.raises(DataError, match="no such file in the folders"):
         ocean.chosen_map(replace(choice, source=SourceChoice("path", path=str(tmp_path / "moved" / "days.nc"))))
+
+
+def test_no_folder_of_the_server_stands_in_a_file_and_the_data_are_known_by_their_name(tmp_path, monkeypatch) -> None:
+    secret = tmp_path / "secret-folder"
+    monkeypatch.setenv("HARMONIA_DATA", str(secret))
+    for folder in ("", "deep", "other"):
+        (secret / folder).mkdir(parents=True, exist_ok=True)
+    write_days(secret / "deep" / "days.nc")
+    elsewhere = tmp_path / "exports"
+    elsewhere.mkdir()
+    for text in (str(secret / "deep" / "days.nc"), "deep/days.nc", str(secret / "deep" / "*.nc")):
+        path = elsewhere / "map.nc"
+        path.write_bytes(shown(MapChoice(SourceChoice("path", path=text), "mean", span=(0, 31))))
+        written = json.dumps(attributes_of(path), default=str)
+        assert "secret-folder" not in written
+        assert "deep" not in written
+        assert remake(path, elsewhere / "again.nc").differences == ()
+    # of two sources of one name it is the one with the hash
+    write_days(secret / "other" / "days.nc")
+    path.write_bytes(shown(MapChoice(SourceChoice("path", path="deep/days.nc"), "mean", span=(0, 31))))
+    assert remake(path, elsewhere / "again.nc").differences == ()
+    (secret / "deep" / "days.nc").rename(secret / "days.nc")
+    with pytest.raises(DataError, match=r"2 sources are named 'days\.nc'.*--source"):
+        remake(path, elsewhere / "again.nc")
+    for folder in ("", "other"):
+        (secret / folder / "days.nc").unlink()
+    with pytest.raises(DataError, match=r"'days\.nc', are in no folder that is searched"):
+        remake(path, elsewhere / "again.nc")
+
+
+CONFIG = RunConfig.demo("sst")
+
+
+@pytest.mark.parametrize(
+    "path", ["/srv/secret-folder/days.nc", "/srv/secret-folder/*/a.nc", f"/h/uploads/{'a' * 32}/b.nc"]
+)
+def test_exported_configurations_name_no_folder(path: str) -> None:
+    """Those of a run as JSON, as Python code, in its metrics, its pictures and films."""
+    settings = CONFIG.settings.model_copy(update={"source": FileSource(path=path)})
+    config = RunConfig(settings=settings)
+    texts = [
+        run_exports.config_json(config).decode(),
+        config_snippet(config),
+        run_exports.metrics_csv(config, {"step": np.arange(2.0)}).decode(),
+        run_exports.snapshot_origin(config, "run", 3).text(),
+    ]
+    for text in texts:
+        assert "secret-folder" not in text
+        assert "/h/uploads" not in text
+        assert shared_path(path) in text
+    read = RunConfig.from_json(texts[0].encode())
+    assert read.settings.source.path == shared_path(path)
+
+
+def test_a_shared_configuration_opens_its_data_where_they_are_known(tmp_path: Path, monkeypatch, home: Path) -> None:
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    (tmp_path / "deep").mkdir()
+    write_days(tmp_path / "deep" / "days.nc")
+    upload = home / "uploads" / ("b" * 32) / "mine.nc"
+    upload.parent.mkdir(parents=True)
+    write_days(upload)
+    for place in (tmp_path / "deep" / "days.nc", upload):
+        config = RunConfig(settings=CONFIG.settings.model_copy(update={"source": FileSource(path=str(place))}))
+        shared = RunConfig.from_json(run_exports.config_json(config))
+        assert with_checked_paths(shared) == config
+        assert RunConfig.checked(with_known_sources(shared.model_dump(mode="json"), tmp_path / "c.json")) == config
+    (tmp_path / "days.nc.d").mkdir()
+    write_days(tmp_path / "days.nc.d" / "days.nc")
+    shared = RunConfig(settings=CONFIG.settings.model_copy(update={"source": FileSource(path="days.nc")}))
+    with pytest.raises(DataError, match="no such file"):
+        with_checked_paths(shared)  # which of the two is not known
 
 
 def test_an_upload_that_is_gone_is_replaced_by_its_file(home: Path, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ BAD: dict[str, tuple[Callable[[Path], object], type[EngineError], str]] = {
     "two alike": (two_alike, DataError, "choose one as variable: sst_night, sst_day"),
     "three-dimensional": (ocean, DataError, "three-dimensional ocean: 2 levels of 'lev'"),
     "ensemble": (ensemble, DataError, "2 of the dimension 'member'"),
-    "curvilinear": (agencies.curvilinear, GridError, "curvilinear.*cdo remapbil"),
+    "curvilinear": (agencies.curvilinear, GridError, "curvilinear.*regrid to"),
     "unstructured": (unstructured, GridError, "unstructured.*cdo remapbil"),
     "swapped": (swapped, GridError, "beyond a pole.*if the two coordinates are swapped"),
     "duplicate times": (duplicated, DataError, "times come twice: 2020-02-21, 2020-02-23"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from engine.config.sst import FileSource
+from engine.config.sst import FileSource, RegridSettings
 from engine.data.prepare import prepare
 from engine.data.source import Overrules
 from engine.data.sst import open_sst
@@ -170,11 +170,18 @@ def test_the_kind_is_overruled(tmp_path: Path) -> None:
 
 def test_the_settings_of_a_run_carry_what_was_overruled(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nc", sea(2) + 273.15, [0.0, 1.0], "degC")
-    settings = FileSource(path=str(path), unit="K", calendar="noleap", time_step="days", fill_value=-5.0)
+    settings = FileSource(
+        path=str(path),
+        unit="K",
+        calendar="noleap",
+        time_step="days",
+        fill_value=-5.0,
+        regrid=RegridSettings(step_deg=30.0, method="conservative"),
+    )
     again = FileSource.model_validate_json(settings.model_dump_json())
     source = open_source(again)
     assert source.understood is not None
-    assert source.understood.overruled == ("unit", "calendar", "fill", "step")
+    assert source.understood.overruled == ("unit", "calendar", "fill", "step", "regrid")
     assert source.key != open_sst(path, overrules=Overrules(unit="K")).key
     assert FileSource.model_validate({"path": "old.nc"}).unit is None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
@@ -52,14 +52,24 @@ class Decoder(Protocol):
         ...
 
 
+class Native(NamedTuple):
+    """The shape (h, w) of a curvilinear grid or swath, and the function from its values to the grid of a field."""
+
+    shape: tuple[int, int]
+    regrid: Callable[[Singles], Singles]
+
+
 @dataclass(frozen=True)
 class FileSegment:
-    """One file of a field: location, decoder, sizes of the leading dimensions, and chunks if it is chunked."""
+    """One file of a field: location, decoder, sizes of the leading dimensions, chunks if it is chunked, and its native
+    grid if it is regridded.
+    """
 
     location: Location
     decoder: Decoder
     lead: tuple[int, ...]
     chunks: tuple[int, ...] | None
+    native: Native | None = None
 
     @property
     def num_steps(self) -> int:
@@ -95,6 +105,8 @@ class Field:
     def chunk(self) -> tuple[int, int, int]:
         """Steps, rows and columns of a chunk; one row of one step where the file is not chunked."""
         segment, layout = self.segments[0], self.layout
+        if segment.native is not None:  # each block needs the whole native map
+            return (1, *layout.shape)
         if segment.chunks is None:
             return (1, 1, layout.shape[1])
         lead = [size for axis, size in enumerate(segment.chunks) if layout.is_lead(axis)]
@@ -143,7 +155,37 @@ class Field:
             return (total / np.where(count == 0, np.nan, count)).astype(np.float32)
 
     def _steps(self, first: int, count: int, rows: range, columns: range) -> Singles:
-        """``count`` consecutive steps, across files."""
+        """``count`` consecutive steps, across files, on the grid of the field."""
+        if self.segments[0].native is None:
+            return self._native_steps(first, count, rows, columns)
+        block = np.empty((count, len(rows), len(columns)), np.float32)
+        for i, step in enumerate(range(int(first), int(first) + count)):  # one native map in memory at a time
+            native = self.segments[bisect_right(self._firsts, step) - 1].native
+            assert native is not None
+            values = native.regrid(self._native_map(step))
+            block[i] = values[rows.start : rows.stop, columns.start : columns.stop]
+        return block
+
+    def count_valid(self, index: Any) -> int:
+        """Number of valid values in a block; before it is regridded, where it is."""
+        if self.segments[0].native is None:
+            return int(np.isfinite(self[index]).sum())
+        times, bounds = _as_range(index[0], self.shape[0]), self.periods.bounds
+        return sum(
+            int(np.isfinite(self._native_map(int(step))).sum())
+            for period in times
+            for step in self.periods.steps[bounds[period] : bounds[period + 1]]
+        )
+
+    def _native_map(self, step: int) -> Singles:
+        """(h, w) one step on the native grid of its file."""
+        native = self.segments[bisect_right(self._firsts, step) - 1].native
+        assert native is not None
+        height, width = native.shape
+        return self._native_steps(step, 1, range(height), range(width))[0]
+
+    def _native_steps(self, first: int, count: int, rows: range, columns: range) -> Singles:
+        """``count`` consecutive steps, across files, with their own rows and columns."""
         blocks: list[Singles] = []
         begin = first
         while count > 0:
@@ -157,9 +199,9 @@ class Field:
             first, count = first + run, count - run
         values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         if self.fallback is not None and (gaps := np.isnan(values)).any():
-            values = np.where(gaps, self.fallback._steps(begin, values.shape[0], rows, columns), values)
+            values = np.where(gaps, self.fallback._native_steps(begin, values.shape[0], rows, columns), values)
         if self.missing is not None:
-            values[self.missing._steps(begin, values.shape[0], rows, columns) > 0.5] = np.nan
+            values[self.missing._native_steps(begin, values.shape[0], rows, columns) > 0.5] = np.nan
         return values
 
     def _from_file(self, segment: FileSegment, inside: int, run: int, rows: range, columns: range) -> Singles:
@@ -245,5 +287,7 @@ def _runs(steps: Ints) -> list[tuple[int, int]]:
 
 def _rolled(start: int, stop: int, roll: int, width: int) -> list[slice]:
     """The columns [start, stop) of the field as slices of the file."""
+    if roll == 0:
+        return [slice(start, stop)]
     first, last = (start + roll) % width, (stop - 1 + roll) % width + 1
     return [slice(first, last)] if first < last else [slice(first, width), slice(0, last)]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from engine.data.source import Overrules, Quality, SSTSource, check_quality
+import numpy as np
+
+from engine.data.regrid import check_regrid, regrid_text, target_grid
+from engine.data.resample import resampled
+from engine.data.source import Overrules, Quality, Regrid, SSTSource, check_quality
 from engine.data.sst._groups import in_group
 from engine.data.sst._land import land_of
 from engine.data.sst._paths import content_key, locate
@@ -15,7 +20,7 @@ from engine.data.sst._quality import no_levels_error
 from engine.data.sst._series import MultiFileVariable, grouped, month_means, open_variable
 from engine.data.sst._time_axis import File
 from engine.data.sst._variables import candidates, choose
-from engine.errors import DataError
+from engine.errors import ChoiceError, DataError
 from engine.provenance import PREFIX, SYNTHETIC
 
 _PUBLISHED = re.compile(r"^\d{4,8}_(day|hr|mon)_.+_(masked|full)_[^_]+\.nc$")
@@ -51,6 +56,9 @@ def open_sst(
     Whatever is read from attributes and values is in ``understood``; ``overrules`` decide in place of the files. Other
     kinds of variables than sea-surface temperature (:data:`engine.data.kinds.KINDS`) are read the same way.
 
+    Curvilinear grids and swaths are refused with proposals in ``error.choices["regrid"]``: they are regridded only
+    where ``overrules.regrid`` says so, map by map when it is read. Other grids are regridded by area.
+
     Raises :class:`DataError` or :class:`GridError` for files that are none of these, with what is wrong, where, and the
     remedy; :class:`QualityError` where another ``quality`` may help. Files are opened read-only; a file that changes
     later raises when it is read.
@@ -61,14 +69,17 @@ def open_sst(
         if isinstance(quality, int):
             raise no_levels_error(quality, str(locations[0].path.parent))
         parts = [variable or "", *([overrules.text] if overrules.text else [])]
-        return open_prepared(locations, variable, name, content_key(locations, "|".join(parts)), overrules)
+        prepared = open_prepared(locations, variable, name, content_key(locations, "|".join(parts)), overrules)
+        return prepared if overrules.regrid is None else _by_area(prepared, overrules.regrid)
     files = [in_group(location, variable, overrules.kind) for location in locations]
     leaf = None if variable is None else variable.rpartition("/")[2]
     groups = _with_variable(files, leaf, overrules.kind)
     fields = [open_variable(group, n, quality, overrules) for group, names in groups for n in names]
     filters = dict.fromkeys(field.filter_text for field in fields if field.filter_text)
     key = content_key(locations, "|".join([variable or "", *filters, *([overrules.text] if overrules.text else [])]))
-    return _source(_roles(fields), files, name, key, overrules)
+    source = _source(_roles(fields), files, name, key, overrules)
+    is_by_area = overrules.regrid is not None and fields[0].variable_grid.curvilinear is None
+    return _by_area(source, overrules.regrid) if is_by_area else source
 
 
 def _with_variable(files: Sequence[File], variable: str | None, kind: str | None) -> list[tuple[list[File], list[str]]]:
@@ -141,6 +152,26 @@ def _source(
         understood=main.understood(land.note, overrules),
         variable=main.kind,
     )
+
+
+def _by_area(source: SSTSource, regrid: Regrid | None) -> SSTSource:
+    """The source on the regular grid of a step, by area."""
+    assert regrid is not None
+    check_regrid(regrid)
+    if regrid.method != "conservative":
+        raise ChoiceError(
+            f"the grid has latitudes and longitudes, and {regrid_text(regrid)} is for others", "regrid",
+            "choose conservative", {"regrid": (replace(regrid, method="conservative"),)},
+        )  # fmt: skip
+    lat, lon = source.grid.lat_bounds, source.grid.lon_bounds
+    inside = np.clip(lat + np.array([1e-9, *np.zeros(lat.size - 2), -1e-9]), -90.0, 90.0)
+    grid = target_grid(regrid.step_deg, [(inside, np.append(lon[:-1] + 1e-9, lon[-1] - 1e-9))])
+    understood = source.understood
+    if understood is not None:
+        rows, columns = grid.shape
+        text = f"{rows:,} × {columns:,} cells, regridded from {understood.grid.partition(', regridded')[0]} to "
+        understood = replace(understood, grid=text + regrid_text(regrid))
+    return replace(resampled(source, grid), understood=understood)
 
 
 def _published(series: MultiFileVariable) -> tuple[str, str]:

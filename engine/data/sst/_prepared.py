@@ -31,7 +31,7 @@ from engine.data.sst._time_axis import File
 from engine.data.sst._time_units import TimeAxis
 from engine.data.sst._times import Periods, Step, periods
 from engine.data.sst._values import converted_field, understood_values
-from engine.data.sst._variables import choose, named, same_grid, variable_grid
+from engine.data.sst._variables import choose, grid_words, named, same_grid, variable_grid
 from engine.data.units import Conversion
 from engine.errors import ChoiceError, DataError
 from engine.formats.limits import check_steps
@@ -89,7 +89,7 @@ def open_prepared(
     )  # fmt: skip
     understood = Understood(
         chosen, kind.key, values.unit, "standard", f"the mask {STORES[1]}", "days", land.note, "no quality flags",
-        values.zeros, overrules.names,
+        grid_words(grid, overrules.regrid), values.zeros, overrules.names,
     )  # fmt: skip
     return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood, variable=kind)
 

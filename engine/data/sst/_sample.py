@@ -104,8 +104,8 @@ def removed_fraction(field: Field) -> tuple[float, str]:
     whole, size = replace(field, missing=None), field.shape[0]
     count = min(size, _MAX_COMPARED, _affordable(field))
     blocks = [np.s_[day : day + 1, :, :] for day in _spread(size, count)] or _chunk_slices(field)[:_MAX_COMPARED]
-    observed = sum(int(np.isfinite(whole[block]).sum()) for block in blocks)
-    kept = sum(int(np.isfinite(field[block]).sum()) for block in blocks)
+    observed = sum(whole.count_valid(block) for block in blocks)
+    kept = sum(field.count_valid(block) for block in blocks)
     where = "" if count == size else f" (on {count} of {size:,} days)" if count else f" (at {len(blocks)} places)"
     return (1.0 - kept / observed if observed else 0.0), where
 

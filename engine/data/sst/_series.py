@@ -20,8 +20,8 @@ from engine.data.sst._sample import removed_fraction, sampled
 from engine.data.sst._time_axis import File, stated_steps, time_axis
 from engine.data.sst._times import Periods, Step, periods, step_of
 from engine.data.sst._values import Values, stated_conversion, understood_values
-from engine.data.sst._variables import VariableGrid, named, same_grid, variable_grid
-from engine.data.sst._wide import with_axes
+from engine.data.sst._variables import Curvilinear, VariableGrid, grid_words, named, same_grid, variable_grid
+from engine.data.sst._wide import curvilinear_of, with_axes
 from engine.errors import DataError
 from engine.formats.limits import check_field
 from engine.sphere import LatLonGrid
@@ -94,6 +94,7 @@ class MultiFileVariable:
             step=self.step,
             mask=land_note,
             quality=self.quality_note or "no quality flags",
+            grid=grid_words(self.variable_grid, overrules.regrid),
             zeros=self.values.zeros,
             overruled=overrules.names,
         )
@@ -121,16 +122,19 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality, overru
     files, axes_note = with_axes(files, variable)
     left_out += [axes_note] if axes_note else []
     where, first = _where(files), files[0][1]
-    grid = variable_grid(first, variable, where)
+    curvilinear, is_swath = curvilinear_of(files, variable, overrules.regrid)
+    grid = variable_grid(first, variable, where, curvilinear=curvilinear)
     for location, dataset in files[1:]:
-        same_grid(dataset, first, variable, str(location))
+        same_grid(dataset, first, variable, str(location), moves=is_swath)
     kind = kind_named(overrules.kind) if overrules.kind else kind_of(variable, first[variable].attrs)
     kind = own_kind(kind, variable, first[variable].attrs, overrules.unit)
     for location, dataset in files:
         stated_conversion(dataset[variable], kind, str(location), overrules.unit)
     axis = time_axis(files, variable, grid, where, overrules.calendar)
     evidence = stated_steps(files[0], variable, math.prod(grid.lead(first[variable])))
-    if overrules.step is None:
+    if overrules.step is None and is_swath:
+        step, step_note = "hours", "a swath is a part of a day"
+    elif overrules.step is None:
         step, step_note = step_of(axis, evidence, where)
     else:
         step, step_note = overrules.step, f"one step is a {overrules.step[:-1]}, as chosen"
@@ -142,7 +146,7 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality, overru
     if quality_filter is not None and quality == "all":
         quality_filter, note = None, f"all observations are used; {quality_filter.name!r} is ignored"
     if quality_filter is not None:
-        field = replace(field, missing=_removed(files, quality_filter, field.periods))
+        field = replace(field, missing=_removed(files, quality_filter, field.periods, curvilinear))
         fraction, sampled_days = removed_fraction(field)
         note = f"kept {quality_filter.text}: {fraction:.0%} of observations left out{sampled_days}"
     variables = [dataset[variable] for _, dataset in files]
@@ -184,9 +188,11 @@ def _quality_filter(
     return quality_filter, None
 
 
-def _removed(files: Sequence[File], quality_filter: LevelFilter | BitFilter, known: Periods) -> Field:
+def _removed(
+    files: Sequence[File], quality_filter: LevelFilter | BitFilter, known: Periods, curvilinear: Curvilinear | None
+) -> Field:
     """A field that is 1 where an observation is removed."""
-    grid = variable_grid(files[0][1], quality_filter.name, _where(files))
+    grid = variable_grid(files[0][1], quality_filter.name, _where(files), curvilinear=curvilinear)
     return Field(quality_filter.name, segments_of(files, quality_filter.name, grid, quality_filter), grid.layout, known)
 
 
@@ -234,15 +240,17 @@ def segments_of(
     cells = grid.grid.lat.size * grid.grid.lon.size
     for location, dataset in files:
         field = dataset[variable]
-        check_field(variable, field.dtype, cells, field.encoding["chunksizes"], str(location))
+        rows, columns = (field.shape[axis] for axis in (grid.layout.lat_axis, grid.layout.lon_axis))
+        check_field(variable, field.dtype, max(cells, rows * columns), field.encoding["chunksizes"], str(location))
     return tuple(
         FileSegment(
             location,
             decoder or Packing.of(v.attrs, v.dtype, str(location), fill),
             grid.lead(v),
             v.encoding["chunksizes"],
+            None if grid.curvilinear is None else grid.curvilinear.native(location, dataset),
         )
-        for location, v in ((location, dataset[variable]) for location, dataset in files)
+        for location, dataset, v in ((location, dataset, dataset[variable]) for location, dataset in files)
     )
 
 

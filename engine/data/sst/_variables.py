@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.data.kinds import KINDS, kind_of
-from engine.data.sst._field import Layout
+from engine.data.regrid import regrid_text
+from engine.data.source import Regrid
+from engine.data.sst._field import Layout, Native
+from engine.data.sst._paths import Location
 from engine.data.sst._time_units import is_time_unit
 from engine.errors import DataError, GridError
 from engine.formats.limits import check_field, check_steps
@@ -22,6 +25,19 @@ from engine.sphere.grid import grid_from_dataset
 _SAME_DEG, _SAME_STEP_SHARE = 2e-5, 0.1  # how far coordinates of one grid may differ
 _VERSIONS = "expver"  # ERA5: final and preliminary months in one file
 _REGRID = "regrid it first: cdo remapbil,r360x180 FILE out.nc, or xESMF"
+
+
+@dataclass(frozen=True)
+class Curvilinear:
+    """A grid of two-dimensional coordinates along ``dims``, or a swath, that is regridded to ``grid``.
+
+    ``native`` gives the native grid of a file.
+    """
+
+    dims: tuple[str, str]
+    grid: LatLonGrid
+    native: Callable[[Location, xr.Dataset], Native]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ class VariableGrid:
     grid: LatLonGrid
     notes: tuple[str, ...]
     versions: int = 1
+    curvilinear: Curvilinear | None = None
 
     def lead(self, field: xr.DataArray) -> tuple[int, ...]:
         """The sizes of the dimensions of ``field`` that count steps."""
@@ -81,15 +98,25 @@ def choose(dataset: xr.Dataset, variable: str | None, where: str, kind_key: str 
     )
 
 
-def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[str, ...] = ()) -> VariableGrid:
+def variable_grid(
+    dataset: xr.Dataset,
+    variable: str,
+    where: str,
+    steps: tuple[str, ...] = (),
+    curvilinear: Curvilinear | None = None,
+) -> VariableGrid:
     """Grid, times and order of dimensions of ``variable``; the dimensions ``steps`` are times.
 
     Raises :class:`DataError` or :class:`GridError` for curvilinear and unstructured grids and for further dimensions of
     size > 1.
     """
     field = dataset[variable]
-    lat, lon = _axes(dataset, field, where)
-    lat_dim, lon_dim = str(dataset[lat].dims[0]), str(dataset[lon].dims[0])
+    if curvilinear is None:
+        lat, lon = _axes(dataset, field, where)
+        lat_dim, lon_dim = str(dataset[lat].dims[0]), str(dataset[lon].dims[0])
+    else:
+        lat = lon = ""
+        lat_dim, lon_dim = curvilinear.dims
     for dim in (lat_dim, lon_dim):
         check_steps(field.sizes[dim], dim, where)
     check_steps(field.size // max(1, field.sizes[lat_dim] * field.sizes[lon_dim]), variable, where)
@@ -109,12 +136,16 @@ def variable_grid(dataset: xr.Dataset, variable: str, where: str, steps: tuple[s
         if field.sizes[dim] > 1:
             raise _further_dimension(dataset, variable, dim, field.sizes[dim], where)
         notes.append(f"the single {dim!r} was dropped")
+    fixed = ((dims.index(_VERSIONS), 0),) if versions > 1 else ()
+    if curvilinear is not None:
+        layout = Layout(dims.index(lat_dim), dims.index(lon_dim), curvilinear.grid.shape, False, 0, fixed)
+        notes.append(curvilinear.note)
+        return VariableGrid(dims, time, layout, curvilinear.grid, tuple(notes), versions, curvilinear)
     try:
         raw_grid, grid_notes = grid_from_dataset(dataset[[lat, lon]])
     except GridError as error:
         raise GridError(error.problem, f"{where}: {error.where}", error.remedy) from error
     grid, flip, roll, turned = _turned(raw_grid)
-    fixed = ((dims.index(_VERSIONS), 0),) if versions > 1 else ()
     layout = Layout(dims.index(lat_dim), dims.index(lon_dim), grid.shape, flip, roll, fixed)
     return VariableGrid(dims, time, layout, grid, (*notes, *grid_notes, *turned), versions)
 
@@ -125,13 +156,28 @@ def named(field: xr.DataArray) -> str:
     return f"variable {str(field.name)!r}" + (f", {long_name}" if long_name else "")
 
 
-def same_grid(dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str, apart: tuple[str, ...] = ()) -> None:
-    """Raise where dimensions or coordinates (except ``apart``) of a further file differ from the first's."""
+def grid_words(grid: VariableGrid, regrid: Regrid | None) -> str:
+    """The grid in a few words, and how it was made."""
+    rows, columns = grid.grid.shape
+    cells = f"{rows:,} × {columns:,} cells"
+    if grid.curvilinear is not None:
+        return f"{cells}, {grid.curvilinear.note}"
+    return cells if regrid is None else f"{cells}, regridded to {regrid_text(regrid)}"
+
+
+def same_grid(
+    dataset: xr.Dataset, first: xr.Dataset, variable: str, where: str, apart: tuple[str, ...] = (), moves: bool = False
+) -> None:
+    """Raise where dimensions or coordinates (except ``apart``) of a further file differ from the first's; those of a
+    swath move.
+    """
     if variable not in dataset.data_vars:
         raise DataError(f"the variable {variable!r} is missing in this file", where, "remove the file")
     ours, theirs = dataset[variable], first[variable]
     if ours.dims != theirs.dims:
         raise DataError("dimensions differ from the first file's", where, "open these files one by one")
+    if moves:
+        return
     for name in (str(c) for c in first.coords if first[c].ndim == 1 and first[c].dims[0] in theirs.dims):
         if name in apart or _is_time(first[name]):
             continue

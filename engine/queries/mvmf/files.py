@@ -111,7 +111,7 @@ def _origin(choice: MixtureChoice, part: str, title: str) -> Provenance:
         details={
             "model": choice.run,
             "model_hash": weights,
-            "model_config": folder.read_config().model_dump_json(),
-            "data": settings.tiles.model_dump_json(),
+            "model_config": folder.read_config().model_dump(mode="json"),
+            "data": settings.tiles.model_dump(mode="json"),
         },
     )

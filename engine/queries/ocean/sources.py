@@ -135,8 +135,8 @@ def source(choice: SourceChoice) -> SSTSource:
     if choice.kind == "demo":
         return CACHE.get(("ocean", choice), partial(_demo, choice), lambda _: _SOURCE_BYTES)
     paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
-    stamp = tuple((str(path), *_stamp(path)) for path in paths)
-    return CACHE.get(("ocean", choice, stamp), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
+    stamps = tuple((str(path), *file_stamp(path)) for path in paths)
+    return CACHE.get(("ocean", choice, stamps), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
 
 
 def _demo(choice: SourceChoice) -> SSTSource:
@@ -160,7 +160,7 @@ def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
     return tuple(note for note in (map_note(steps), series_note(steps)) if note)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
     """Latest modification time and total size of a file, or of the files of a folder."""
     entries = [path.stat()] if path.is_file() or is_zarr(path) else [entry.stat() for entry in os.scandir(path)]
     return max((entry.st_mtime_ns for entry in entries), default=0), sum(entry.st_size for entry in entries)
@@ -180,11 +180,11 @@ def open_source(choice: SourceChoice, progress: Progress | None = None) -> Sourc
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        texts = (text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy))
+        problem, where, remedy = (text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy))
         if isinstance(error, QualityError):
-            raise QualityError(*texts) from error
+            raise QualityError(problem, where, remedy) from error
         forget_upload(choice.path)
-        raise DataError(*texts) from error
+        raise DataError(problem, where, remedy) from error
 
 
 def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:

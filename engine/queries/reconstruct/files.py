@@ -74,7 +74,11 @@ def has_model(run: str) -> bool:
 
 def snapshot(run: str, epoch: int) -> Snapshot:
     """The snapshot of a run after ``epoch``. Raises :class:`StoreError` if it is missing or damaged."""
-    folder = RunFolder.of(run)
+    return snapshot_in(RunFolder.of(run), epoch)
+
+
+def snapshot_in(folder: RunFolder, epoch: int) -> Snapshot:
+    """:func:`snapshot` of the training in a folder."""
     path = folder.snapshot(epoch)
     try:
         key = ("sst snapshot", str(path), path.stat().st_mtime_ns)

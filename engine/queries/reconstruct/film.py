@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from engine.config.sst import SSTSettings
 from engine.data.land import coastlines
 from engine.errors import DataError
 from engine.provenance import Provenance
-from engine.queries.reconstruct.files import Snapshot, snapshot, snapshot_epochs
+from engine.queries.reconstruct.files import Snapshot, snapshot_epochs, snapshot_in
 from engine.queries.run_exports import is_simulated
 from engine.queries.scales import error_limit, value_limits
 from engine.runs.run_folder import RunFolder
@@ -55,18 +56,35 @@ def animation_gif(run: str, colours: bytes, error_colours: bytes) -> bytes:
     epochs = snapshot_epochs(run)
     if not epochs:
         raise DataError("there is no epoch yet", run, "wait for the first one")
-    origin, month = _origin(run, epochs)
-    last = snapshot(run, epochs[-1])
+    return film_of(RunFolder.of(run), Film(run, epochs, colours.hex(), error_colours.hex()))
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a film shows: the run, its epochs, and colours as hexadecimal digits; its limits follow from these."""
+
+    run: str
+    epochs: tuple[int, ...]
+    colours: str
+    error_colours: str
+
+
+def film_of(folder: RunFolder, film: Film) -> bytes:
+    """The film of the training in a folder, which may be another one than that of the run that it names."""
+    epochs = film.epochs
+    origin, month = _origin(folder, film)
+    last = snapshot_in(folder, epochs[-1])
     variable = last.variable
     scales = _value_scale(last), _error_scale(last)
-    palette = [*_sampled(colours), *_sampled(error_colours), *_LAND, *_COAST, *_PAGE, *_TEXT]
+    colours = [*_sampled(bytes.fromhex(film.colours)), *_sampled(bytes.fromhex(film.error_colours))]
+    palette = [*colours, *_LAND, *_COAST, *_PAGE, *_TEXT]
     note = "synthetic data" if origin.is_synthetic else "observed data"
     frames: list[Any] = []
     for epoch in epochs:
-        shown = snapshot(run, epoch)
+        shown = snapshot_in(folder, epoch)
         error, simple = (_plain(variable.error_text(value)) for value in (shown.error_kelvin, shown.mean_error_kelvin))
         head = f"{month}, epoch {epoch} of {epochs[-1]}: mean absolute error {error}"
-        below = f"{note}; the mean of the observed days has {simple}; run {run[:15]}"
+        below = f"{note}; the mean of the observed days has {simple}; run {film.run[:15]}"
         frame = _frame(shown, scales, head, below)
         frame.putpalette(palette)
         frames.append(frame)
@@ -84,25 +102,26 @@ def animation_gif(run: str, colours: bytes, error_colours: bytes) -> bytes:
         return content.getvalue()
 
 
-def _origin(run: str, epochs: tuple[int, ...]) -> tuple[Provenance, str]:
+def _origin(folder: RunFolder, film: Film) -> tuple[Provenance, str]:
     """The provenance of the film, and the month that it shows."""
-    config = RunFolder.of(run).read_config()
+    config, run = folder.read_config(), film.run
     if not isinstance(config.settings, SSTSettings):
         raise DataError(f"the run is of the task {config.task!r}", run, "choose a run of the task 'sst'")
     month = config.settings.validation[0]
+    model = config.model_dump(mode="json")
     origin = Provenance(
-        recipe="",
-        choices={"run": run},
+        recipe="run.film",
+        choices={"config": model, "film": asdict(film)},
         title=f"Training of run {run}: the reconstruction of {month} by epoch",
         source=f"snapshots of run {run}",
         is_synthetic=is_simulated(config.settings),
         details={
             "model": run,
-            "model_config": config.model_dump_json(),
-            "data": config.settings.source.model_dump_json(),
+            "model_config": model,
+            "data": config.settings.source.model_dump(mode="json"),
             "seed": config.seed,
             "month": month,
-            "epoch": f"{epochs[0]} to {epochs[-1]}",
+            "epoch": f"{film.epochs[0]} to {film.epochs[-1]}",
         },
     )
     return origin, month

@@ -22,6 +22,7 @@ from engine.config.run_config import RunConfig, Settings, is_model
 from engine.config.sst import SPLITS
 from engine.config.training_presets import TRAINING_PRESETS, TrainingPreset, training_preset
 from engine.errors import ConfigError
+from engine.provenance import without_folders
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
 Values = dict[str, Any]
@@ -179,7 +180,7 @@ def _text(value: Any) -> str:
 
 def config_snippet(config: RunConfig) -> str:
     """Python code that trains a run of this configuration in an empty folder."""
-    text = json.dumps(config.model_dump(mode="json"), indent=4, ensure_ascii=False)
+    text = json.dumps(without_folders(config.model_dump(mode="json")), indent=4, ensure_ascii=False)
     return (
         "import json\n"
         "from pathlib import Path\n\n"

@@ -106,7 +106,7 @@ def origin_of(
     """The provenance of what ``model`` makes of ``source``: hashes of model and data, and the model's training."""
     known: dict[str, Detail] = {
         "model_hash": model.key,
-        "model_config": RunConfig(seed=model.seed, settings=model.settings).model_dump_json(),
+        "model_config": RunConfig(seed=model.seed, settings=model.settings).model_dump(mode="json"),
         "data": source.name,
         "data_hash": source.key,
         "seed": model.seed,

@@ -13,7 +13,7 @@ from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
 from engine.data.kinds import VariableKind
 from engine.data.prepare import prepare
-from engine.data.source import MonthlyData, Overrules, SSTSource
+from engine.data.source import MonthlyData, Overrules, Regrid, SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import SpatioTemporalModel
@@ -128,6 +128,7 @@ def overrules_of(choice: FileSource) -> Overrules:
         choice.time_step,
         choice.land_mask,
         choice.zeros,
+        None if choice.regrid is None else Regrid(choice.regrid.step_deg, choice.regrid.method),
     )
 
 

@@ -21,7 +21,8 @@ from explorer.widgets.globe import colormap_bytes
 
 
 class ReconstructFiles:
-    """``menu`` are the entries of "Export". Only what is on screen is exported: ``current()`` is the month of it.
+    """``menu`` are the entries of "Export". Only what is on screen is exported: ``current()`` is its month,
+    ``epoch()`` that of a training.
 
     ``is_computing()`` tells whether the stage shows the progress of a result; then files show none.
     """
@@ -33,6 +34,7 @@ class ReconstructFiles:
         maps: Maps,
         verdict: VerdictPanel,
         current: Callable[[], MonthResult | None],
+        epoch: Callable[[], int | None],
         is_computing: Callable[[], bool],
     ) -> None:
         self.session = session
@@ -40,6 +42,7 @@ class ReconstructFiles:
         self.maps = maps
         self.verdict = verdict
         self._current = current
+        self._epoch = epoch
         self._is_computing = is_computing
         self.task = LatestTask(self._show_progress, lambda error: session.say("error", str(error)))
         self.menu = {
@@ -84,8 +87,10 @@ class ReconstructFiles:
             self._make(lambda: reconstruct.month_origin(month), save)
 
     def _snapshot_origin(self) -> Provenance | None:
-        record = REGISTRY.records.get(self.model.run)
-        return None if record is None else snapshot_origin(REGISTRY.store.get(record.id).config, record.id)
+        record, epoch = REGISTRY.records.get(self.model.run), self._epoch()
+        if record is None or epoch is None:
+            return None
+        return snapshot_origin(REGISTRY.store.get(record.id).config, record.id, epoch)
 
     def offer_month(self) -> None:
         """The month on screen as NetCDF."""

@@ -31,6 +31,8 @@ class SnapshotPlayer:
         self._say = say
         self._finished = finished
         self._epochs: tuple[int, ...] = ()
+        self.shown: int | None = None
+        """The epoch on screen."""
         self._reading = LatestTask(unseen, self._fail)
         self._updates = PeriodicTask(self._update)
         self.bar = DayBar(unit="epoch", margin=0, sizing_mode="stretch_width", height=38, pace_ms=400)
@@ -51,7 +53,7 @@ class SnapshotPlayer:
     def _start(self) -> None:
         """Start at the newest epoch, or stop."""
         wanted = self.model.film
-        self._epochs = ()
+        self._epochs, self.shown = (), None
         self._reading.cancel()
         self._updates.turn(wanted)
         if wanted:
@@ -89,6 +91,7 @@ class SnapshotPlayer:
     def _show(self, index: int, snapshot: Snapshot) -> None:
         if not self.model.film:
             return
+        self.shown = snapshot.epoch
         fields, captions = _maps(snapshot, self.model)
         key = (self.model.run, snapshot.epoch, self.model.panes, *captions)
         self.maps.draw(fields, captions, snapshot.lat, snapshot.lon, key, None, snapshot.variable)

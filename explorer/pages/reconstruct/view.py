@@ -84,6 +84,7 @@ class ReconstructView:
             self.maps,
             self.verdict,
             lambda: self.current,
+            lambda: self.film.shown,
             self._is_computing,
         )
         self.runs = BackgroundRuns(session, model, self.files.save)

@@ -85,7 +85,9 @@ class TableView:
             "Picture, PNG": lambda: self.stage.save_picture(self._stem(), self._learned(run_exports.learned_origin)),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
-            "Choices, JSON": lambda: self.stage.download.offer(f"{self._stem()}.json", model.config.to_json()),
+            "Choices, JSON": lambda: self.stage.download.offer(
+                f"{self._stem()}.json", run_exports.config_json(model.config)
+            ),
         }
         self.view = self.stage.page_view(drawer(model, self.stage.globe), [*self.panel.parts], files)
         REGISTRY.subscribe(lambda _: self._find())

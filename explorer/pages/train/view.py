@@ -11,7 +11,7 @@ from engine.config.sst import SSTSettings
 from engine.errors import EngineError
 from engine.queries.ocean import source_choice
 from engine.queries.report import run_report
-from engine.queries.run_exports import metrics_csv, scores_csv, snapshot_origin
+from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
 from engine.runs import RunConfig
@@ -329,7 +329,7 @@ class TrainView:
     def _offer_config(self) -> None:
         config = self._config()
         if config is not None:
-            self.stage.download.offer(f"{config.task}.json", config.to_json())
+            self.stage.download.offer(f"{config.task}.json", config_json(config))
 
     def _offer_snippet(self) -> None:
         config = self._config()
@@ -340,7 +340,9 @@ class TrainView:
         snapshot = self._shown_run()
         if snapshot is not None:
             run_id = snapshot.record.id
-            self.stage.save_picture(run_id, snapshot_origin(snapshot.config, run_id))
+            shown = snapshot.fields
+            origin = None if shown is None else snapshot_origin(snapshot.config, run_id, shown.attrs["epoch"])
+            self.stage.save_picture(run_id, origin)
 
     def _offer_metrics(self) -> None:
         snapshot = self._shown_run()

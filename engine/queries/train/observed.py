@@ -1,0 +1,204 @@
+"""What a training needs to know of its source before it starts: months, grid, and the share of the sea observed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.config.months import Month
+from engine.config.sst import DemoSource, FileSource
+from engine.errors import CancelledError
+from engine.queries.cache import CACHE, Progress, no_progress
+from engine.queries.ocean.sources import file_stamp
+from engine.queries.server_files import checked_path, is_upload, resolved
+from engine.typed import Ints, Mask, compute
+
+if TYPE_CHECKING:
+    from engine.data.source import SSTSource
+    from engine.sphere import LatLonGrid
+
+_BUDGET_BYTES = 2**28
+_OVERVIEW_BYTES = 2**16
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class MonthShare:
+    """A month of a source.
+
+    Attributes:
+        month: as ``2001-07``.
+        fraction: of the sea's area and the month's days, the part that is observed, 0 to 1; days that the source lacks
+            count as not observed.
+        is_estimated: taken from the nearest month that was read, because reading all would take too long.
+    """
+
+    month: str
+    fraction: float
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SourceOverview:
+    """Properties of an open source, read from its times, its grid and some of its days.
+
+    Attributes:
+        name: the name on screen.
+        key: hash of its content.
+        grid: the cells.
+        land: (H, W), True = land.
+        months: every month from the first day to the last; empty for a source without daily fields.
+        knows_mean: whether it knows the true mean of some month, which is then what is learned.
+        seconds_per_day: to read one day.
+        notes: how the files were interpreted.
+    """
+
+    name: str
+    key: str
+    grid: LatLonGrid
+    land: Mask
+    months: tuple[MonthShare, ...]
+    knows_mean: bool
+    seconds_per_day: float
+    notes: tuple[str, ...]
+
+    @property
+    def observed(self) -> list[Month]:
+        """The months with an observation."""
+        return [Month.parse(share.month) for share in self.months if share.fraction > 0.0]
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """The first and the last month."""
+        return self.months[0].month, self.months[-1].month
+
+
+def source_overview(
+    source: DemoSource | FileSource, progress: Progress = no_progress, should_stop: Stop = lambda: False
+) -> SourceOverview:
+    """The overview of a source, cached until its files change. Takes seconds: call it off the event loop.
+
+    Of each month some days are read, spread evenly, at most 256 MB in all; of the demo ocean one day of each month of
+    its first year. A month in which these hold nothing is read day by day until an observation turns up.
+
+    Raises:
+        CancelledError: ``should_stop`` returned True.
+        DataError: the source cannot be opened, or lies outside the folders that may be used.
+    """
+    paths = _paths(source)
+    key = ("training source", source.model_dump_json(), tuple((str(path), *file_stamp(path)) for path in paths))
+    return CACHE.get(key, partial(_overview, source, paths, progress, should_stop), lambda _: _OVERVIEW_BYTES)
+
+
+def _paths(source: DemoSource | FileSource) -> list[Path]:
+    if isinstance(source, DemoSource):
+        return []
+    path = checked_path(source.path)
+    return [Path(path)] if is_upload(path) else resolved(path)
+
+
+def _overview(
+    source: DemoSource | FileSource, paths: list[Path], progress: Progress, should_stop: Stop
+) -> SourceOverview:
+    # imported when needed: torch must not slow down the first page
+    from engine.training.sst.data_module import open_source
+
+    progress(0.0, "Opening the source")
+    _check_headers(paths)
+    checked = (
+        source.model_copy(update={"path": checked_path(source.path)}) if isinstance(source, FileSource) else source
+    )
+    ocean = open_source(checked)
+    shares, seconds = ((), 0.0) if ocean.daily is None else _shares(ocean, progress, should_stop)
+    knows_mean = ocean.monthly is not None
+    return SourceOverview(ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes)
+
+
+def _check_headers(paths: list[Path]) -> None:
+    if paths:
+        from engine.data.sst import locate
+        from engine.formats.child import check_in_child
+
+        check_in_child([(location.path, location.kind) for location in locate(paths)])
+
+
+def _shares(ocean: SSTSource, progress: Progress, should_stop: Stop) -> tuple[tuple[MonthShare, ...], float]:
+    """The share of every month, and seconds to read a day."""
+    from engine.data.calendar import month_edges
+
+    daily: Any = ocean.daily
+    dates = daily["time"].dt
+    number = 12 * dates.year.values.astype(np.int64) + dates.month.values - 1
+    first, num_months = int(number[0]), int(number[-1] - number[0]) + 1
+    lengths = np.diff(month_edges(first, num_months, str(dates.calendar)))
+    steps_of = [np.flatnonzero(number == first + month) for month in range(num_months)]
+    present = [month for month, steps in enumerate(steps_of) if steps.size]
+    read, num_days = _sampling(ocean, present)
+    known: dict[int, float] = {}
+    began, num_read = time.perf_counter(), 0
+    for done, month in enumerate(read):
+        progress(done / len(read), "Looking for observations")
+        chosen = _spread(steps_of[month], num_days)
+        shares = _day_shares(ocean, chosen, should_stop)
+        num_read += len(shares)
+        if not any(shares):
+            rest = np.setdiff1d(steps_of[month], chosen)
+            shares = [*shares, *_day_shares(ocean, rest, should_stop, stop_at_first=True)]
+        known[month] = float(np.mean(shares)) * len(steps_of[month]) / float(lengths[month])
+    seconds = (time.perf_counter() - began) / max(1, num_read)
+    shares = [
+        _share(first + month, known.get(month), _nearest(known, month, ocean.is_synthetic) if steps.size else 0.0)
+        for month, steps in enumerate(steps_of)
+    ]
+    return tuple(shares), seconds
+
+
+def _share(number: int, known: float | None, near: float) -> MonthShare:
+    month = str(Month(number // 12, number % 12 + 1))
+    return MonthShare(month, near, near > 0.0) if known is None else MonthShare(month, known)
+
+
+def _sampling(ocean: SSTSource, present: list[int]) -> tuple[list[int], int]:
+    """Which months are read, and how many days of each."""
+    if ocean.is_synthetic:  # its days are computed, and one year is like another
+        return present[:12], 1
+    affordable = max(1, _BUDGET_BYTES // max(1, ocean.land.size * 4))
+    if affordable >= len(present):
+        return present, affordable // len(present)
+    every = -(-len(present) // affordable)
+    return sorted({*present[::every], present[-1]}), 1
+
+
+def _nearest(known: dict[int, float], month: int, same_season: bool) -> float:
+    """The share of the nearest month that was read: of the same season where one year is like another."""
+    return known[min(known, key=lambda other: ((other - month) % 12 if same_season else 0, abs(other - month)))]
+
+
+def _spread(steps: Ints, count: int) -> Ints:
+    """``count`` of the steps, evenly spread; all where there are no more."""
+    if count >= len(steps):
+        return steps
+    return steps[((np.arange(count) + 0.5) * len(steps) / count).astype(np.int64)]
+
+
+def _day_shares(ocean: SSTSource, steps: Ints, should_stop: Stop, *, stop_at_first: bool = False) -> list[float]:
+    """The observed fraction of the sea's area on some days."""
+    area = ocean.grid.cell_area_m2[:, None] * ~ocean.land
+    total = float(area.sum())
+    daily: Any = ocean.daily
+    shares: list[float] = []
+    for step in steps.tolist():
+        if should_stop():
+            raise CancelledError("the look at the source was cancelled", ocean.name, "start it again")
+        [values] = compute(daily.isel(time=step).data, scheduler="threads", num_workers=1)
+        shares.append(float(area[np.isfinite(values)].sum()) / total if total else 0.0)
+        if stop_at_first and shares[-1]:
+            return shares
+    return shares
