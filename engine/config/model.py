@@ -12,13 +12,14 @@ from engine.config.fields import Checked
 from engine.config.legacy import current_preset
 from engine.errors import ConfigError
 
-Architecture = Literal["spatiotemporal", "documented", "repository"]
-"""``spatiotemporal`` is ours; ``documented`` and ``repository`` are the two published forms of it."""
+Architecture = Literal["spatiotemporal", "documented", "repository", "unet"]
+"""``spatiotemporal`` is ours; ``documented`` and ``repository`` are the two published forms of it; ``unet`` is the
+convolutional model that they are compared with."""
 
-Preset = Literal["tiny", "small", "base", "large", "documented", "repository"]
+Preset = Literal["tiny", "small", "base", "large", "documented", "repository", "unet"]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
-"""The named models: ours, smallest first, then the published ones."""
+"""The named models: ours, smallest first, then the published ones and the U-Net."""
 
 Side = Annotated[int, Field(ge=1, le=64)]
 Days = Annotated[int, Field(ge=1, le=31)]
@@ -74,9 +75,11 @@ class SpatioTemporalConfig(Checked):
     place_per_window: bool = Field(
         default=False, description="as in the published code, all patches of a window have their mean place"
     )
+    levels: int = Field(default=4, ge=1, le=8, description="resolutions of the U-Net, each half as fine (only 'unet')")
     architecture: Architecture = Field(
         default="spatiotemporal",
-        description="'spatiotemporal' is ours; 'documented' and 'repository' are the published models exactly",
+        description="'spatiotemporal' is ours; 'documented' and 'repository' are the published models exactly; "
+        "'unet' is a U-Net",
     )
 
     def scaled(self, scale: float) -> Self:
@@ -137,6 +140,9 @@ class SpatioTemporalConfig(Checked):
         - ``documented``, ``repository``: the published models exactly, as their text describes them and as their code
           stands, which :mod:`engine.models.spatiotemporal.published` states; 0.85 and 2.19 million parameters.
 
+        - ``unet``: a U-Net with Gaussian likelihood (:mod:`engine.models.unet`), 1.9 million parameters; train it with
+          the loss ``gaussian``.
+
         ``published``, the name of ``base`` in earlier versions, is still read.
         """
         if (current := current_preset(name)) != name:
@@ -192,6 +198,23 @@ _NEEDED: dict[Architecture, dict[str, Any]] = {
         "mixed_axes": False,
         "place_per_window": False,
     },
+    "unet": {
+        "patch": (1, 1, 1),
+        "day_layers": 0,
+        "cross_month": False,
+        "encoder": "none",
+        "spatial_layers": 0,
+        "local_mixing": False,
+        "summaries": False,
+        "overlap": 0,
+        "refinement": (),
+        "refinement_skips": False,
+        "norm": "group",
+        "uncertainty": True,
+        "residual": False,
+        "mixed_axes": False,
+        "place_per_window": False,
+    },
     "repository": _NOT_PUBLISHED | {"time": "cyclic", "encoder": "harmonic", "norm": "group"},
 }
 """Values of fields that an architecture does not have, or has one way only."""
@@ -243,4 +266,5 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "offset_celsius": 0.0,
         "scale_kelvin": 1.0,
     },
+    "unet": _NEEDED["unet"] | {"architecture": "unet", "width": 32, "scale_kelvin": 1.0},
 }

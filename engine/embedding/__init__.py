@@ -4,7 +4,18 @@
 
 from engine.embedding._covariance import Moments
 from engine.embedding.basis import MAX_MASKED_DEGREE, HarmonicBasis
-from engine.embedding.encoders import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
+from engine.embedding.encoders import (
+    ENCODERS,
+    TOKEN_ENCODERS,
+    Encoder,
+    EncoderConfig,
+    GeoPositionScale,
+    Parameter,
+    build_encoder,
+    encode,
+    encoder_width,
+    sinusoidal_embedding,
+)
 from engine.embedding.passport import agreement
 from engine.embedding.patches import Patches
 from engine.embedding.position import clipped_fraction, position_embedding, position_field

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from engine.embedding import ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
+from engine.embedding import TOKEN_ENCODERS, EncoderConfig, GeoPositionScale, build_encoder, sinusoidal_embedding
 from engine.errors import ChoiceError
 
 LONLAT = torch.tensor([[-180.0, -90.0], [-12.5, 40.0], [0.0, 0.0], [179.5, 90.0]])
 
 
-@pytest.mark.parametrize("kind", list(ENCODERS))
+@pytest.mark.parametrize("kind", list(TOKEN_ENCODERS))
 def test_every_encoder_gives_its_width_for_any_batch(kind: str) -> None:
     config = EncoderConfig(kind=kind, width=12, num_components=7)
     assert config.num_features == (17 if kind == "harmonic" else 0)

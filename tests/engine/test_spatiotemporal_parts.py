@@ -16,6 +16,7 @@ from engine.models import (
     TemporalAttentionAggregator,
     TemporalPositionalEncoding,
     VideoEncoder,
+    build_model,
     count_parameters,
     estimate,
 )
@@ -289,7 +290,7 @@ def test_parameters_are_counted_before_building(name: str) -> None:
 
 def kept_bytes(config: SpatioTemporalConfig, bf16: bool, side: int, months: int) -> int:
     """Bytes that autograd really keeps of a forward pass, every storage once, without the parameters."""
-    model = SpatioTemporalModel(config).train()
+    model = build_model(config).train()
     kept = {weight.untyped_storage().data_ptr(): 0 for weight in model.parameters()}
     alive = []  # a storage that is let go could come again under the same address
 
@@ -306,7 +307,7 @@ def kept_bytes(config: SpatioTemporalConfig, bf16: bool, side: int, months: int)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
-@pytest.mark.parametrize("name", ["tiny", "base"])
+@pytest.mark.parametrize("name", ["tiny", "base", "documented", "repository", "unet"])
 def test_what_is_kept_is_estimated_within_a_quarter(name: str, bf16: bool) -> None:
     """By what three more months keep; the peak of a process is the benchmark's to measure."""
     config = SpatioTemporalConfig.preset(name)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.errors import ChoiceError, ConfigError, DataError
-from engine.models import PRESETS, SpatioTemporalConfig, SpatioTemporalModel
+from engine.models import PRESETS, SpatioTemporalConfig, build_model
 from tests.support.windows import model_of, window_of
 
 
@@ -38,7 +38,7 @@ def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         SpatioTemporalConfig.preset("tiny", heads=3, dropout=1.0)
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["heads", "dropout"]
-    with pytest.raises(ConfigError, match="choose tiny, small, base, large, documented, repository"):
+    with pytest.raises(ConfigError, match="choose tiny, small, base, large, documented, repository, unet"):
         SpatioTemporalConfig.preset("huge")
 
 
@@ -98,7 +98,7 @@ def test_a_preset_is_built_and_survives_its_json(name: str) -> None:
     config = SpatioTemporalConfig.preset(name)
     assert SpatioTemporalConfig.model_validate_json(config.model_dump_json()) == config
     with torch.device("meta"):
-        count = sum(weight.numel() for weight in SpatioTemporalModel(config).parameters())
+        count = sum(weight.numel() for weight in build_model(config).parameters())
     most = {
         "tiny": 750_000,
         "small": 2_000_000,
@@ -106,6 +106,7 @@ def test_a_preset_is_built_and_survives_its_json(name: str) -> None:
         "large": 20_000_000,
         "documented": 860_000,
         "repository": 2_190_000,
+        "unet": 2_000_000,
     }
     assert most[name] / 2 < count < most[name]
 

@@ -79,12 +79,17 @@ def _spatial_conv(on: On) -> Any:
 
 def _encoders(on: On) -> Any:
     lonlat, outputs = on(torch.stack((_LON, _LAT), 1)), []
-    for kind in embedding.ENCODERS:
+    for kind in embedding.TOKEN_ENCODERS:
         torch.manual_seed(0)
         config = embedding.EncoderConfig(kind=kind, width=8, num_components=3, manifold=(8, 4))
         encoder = embedding.build_encoder(config).to(lonlat.device)
         outputs.append(encoder(lonlat, on(_drawn(9, config.num_features).float()) if config.num_features else None))
     return outputs
+
+
+def _encode(on: On) -> Any:
+    lat, lon, options = on(_LAT.double()), on(_LON.double()), {"table": {"weights": on(_drawn(8, 4, 2))}}
+    return [embedding.encode(name, lat, lon, **options.get(name, {})) for name in embedding.ENCODERS]
 
 
 def _geo_position_scale(on: On) -> Any:
@@ -225,6 +230,7 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
     "table": (_table, ("Embedding2d",)),
     "convolution on a table": (_spatial_conv, ("SpatialConv",)),
     "encoders": (_encoders, ("build_encoder", "EncoderConfig", "sinusoidal_embedding")),
+    "location encoders": (_encode, ("encode",)),
     "position and scale": (_geo_position_scale, ("GeoPositionScale",)),
     "mixture": (_mixture_maps, ("MixtureVMF", "log_normaliser")),
     "mixture's gradient": (_mixture_gradient, ()),
@@ -271,6 +277,10 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
     # float64: the gradients of biases before a BatchNorm or a softmax are rounding noise
     "reconstruction, documented": (lambda on: _reconstruction(on, "documented", dtype=torch.float64), ()),
     "reconstruction, repository": (lambda on: _reconstruction(on, "repository", dtype=torch.float64), ()),
+    "reconstruction, unet": (
+        lambda on: _reconstruction(on, "unet", dtype=torch.float64, patch=(1, 1, 1)),
+        ("UNetModel", "build_model"),
+    ),
     "reconstruction, table": (lambda on: _reconstruction(on, "tiny", encoder="table"), ()),
     "geographic expert": (_expert, ()),
 }
@@ -286,7 +296,11 @@ EXEMPT: dict[str, str] = {
     "resolution_note": "text",
     "wavelength_km": "a number",
     "fibonacci_sphere": "made of a number, on the CPU",
-    "ENCODERS": "text",
+    "ENCODERS": "text and functions, which encode calls",
+    "Encoder": "text and functions, which encode calls",
+    "Parameter": "numbers",
+    "TOKEN_ENCODERS": "text",
+    "encoder_width": "a number",
     "MAX_MASKED_DEGREE": "a number",
     "SCALE_FEATURES": "text",
     "Patches": "numpy sizes",
@@ -301,6 +315,7 @@ EXEMPT: dict[str, str] = {
     "even_centres": "made of a number, on the CPU",
     "hierarchy_centres": "made of a number, on the CPU",
     "PRESETS": "settings",
+    "ReconstructionModel": "a type",
     "ResourceEstimate": "numbers",
     "SpatioTemporalConfig": "settings",
     "count_parameters": "a number",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.models import SpatioTemporalConfig, SpatioTemporalModel
+from engine.models import ReconstructionModel, SpatioTemporalConfig, build_model
 
 SMALLEST: dict[str, Any] = {
     "width": 8,
@@ -19,10 +19,10 @@ SMALLEST: dict[str, Any] = {
 }
 
 
-def model_of(name: str = "tiny", *, seed: int = 0, **changes: Any) -> SpatioTemporalModel:
+def model_of(name: str = "tiny", *, seed: int = 0, **changes: Any) -> ReconstructionModel:
     """A very small model after the preset ``name``, in evaluation."""
     torch.manual_seed(seed)
-    return SpatioTemporalModel(SpatioTemporalConfig.preset(name, **(SMALLEST | changes))).eval()
+    return build_model(SpatioTemporalConfig.preset(name, **(SMALLEST | changes))).eval()
 
 
 def window_of(
@@ -48,6 +48,8 @@ def window_of(
         "land": torch.rand((samples, rows, columns), generator=generator) < 0.2,
         "padded": padded,
         "phases": math.tau * torch.rand((samples, months, slots, 3), generator=generator),
-        "place": None if config.encoder == "none" else (lonlat, features if config.encoder == "harmonic" else None),
+        "place": None
+        if config.encoder == "none" and config.architecture != "unet"
+        else (lonlat, features if config.encoder == "harmonic" else None),
         "baseline": 15.0 + torch.randn((samples, months, rows, columns), generator=generator),
     }

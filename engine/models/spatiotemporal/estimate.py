@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 
 from engine.config.model import SpatioTemporalConfig
+from engine.models.build import build_model
 from engine.models.spatiotemporal.attention import SHORT
-from engine.models.spatiotemporal.model import SpatioTemporalModel
 from engine.models.spatiotemporal.summary import NUM_SUMMARIES
+from engine.models.unet import NUM_INPUTS, unet_widths
 
 _SLOTS = 31
 _STATES = 4  # a parameter, its gradient and the two moments of Adam
@@ -69,7 +71,7 @@ def estimate(
 def count_parameters(config: SpatioTemporalConfig) -> int:
     """Parameters of a model of ``config``, exactly, without memory for them."""
     with torch.device("meta"):
-        return sum(weight.numel() for weight in SpatioTemporalModel(config).parameters())
+        return sum(weight.numel() for weight in build_model(config).parameters())
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,12 @@ class _Sizes:
 
     def products(self) -> float:
         """Multiplications with an addition in a forward pass."""
+        if self.config.architecture == "unet":
+            return float(sum(9 * cells * out * (inward + out) for cells, inward, out in self._convolutions()))
         config, width, channels = self.config, self.config.width, self.config.decoder_width // 2
         days, high, wide = config.patch
-        day = 2 * days * high * wide * width + (4 * config.day_layers + 1) * width**2
+        is_scored = config.architecture != "repository"
+        day = 2 * days * high * wide * width + (4 * config.day_layers + is_scored) * width**2
         month = config.cross_month * (12 * width**2 + 2 * self.months * width)
         layer = (12 + 9 * config.local_mixing) * width**2 + 2 * self.places * width
         reach = (high + 2 * config.overlap) * (wide + 2 * config.overlap)
@@ -111,6 +116,9 @@ class _Sizes:
         """What the forward pass keeps for the backward pass."""
         config, width = self.config, self.config.width
         size = 2 if bf16 else 4
+        if config.architecture == "unet":
+            kept = sum(cells * (inward + 5 * out) for cells, inward, out in self._convolutions())
+            return size * float(kept) * (0.5 if config.checkpointing and checkpointing is not False else 1.0)
         if config.checkpointing if checkpointing is None else checkpointing:
             # the inputs of the parts, and all of the part whose turn it is, the largest
             inputs = size * (self.day_tokens + 3 * self.month_tokens) * width
@@ -122,6 +130,14 @@ class _Sizes:
         months = self.month_tokens * (month + config.spatial_layers * layer + 4 * width + config.decoder_width)
         return size * (self._day_numbers() + months + self._cell_numbers())
 
+    def _convolutions(self) -> Iterator[tuple[int, int, int]]:
+        """Cells and channels in and out of each pair of convolutions of the U-Net."""
+        widths = unet_widths(self.config)
+        for level, (inward, out) in enumerate(pairwise([NUM_INPUTS, *widths])):
+            yield self.cells >> (2 * level), inward, out
+        for level, (fine, coarse) in enumerate(pairwise(widths)):
+            yield self.cells >> (2 * level), fine + coarse, fine
+
     def window_bytes(self) -> float:
         """The days as given (values and mask), and centred with their validity in float32."""
         return self.values * (4 + 1 + 4 + 4)
@@ -129,12 +145,16 @@ class _Sizes:
     def largest_bytes(self, bf16: bool) -> float:
         """The largest activation."""
         size, width = (2 if bf16 else 4), self.config.width
+        if self.config.architecture == "unet":
+            return float(size * self.cells * max(NUM_INPUTS, 3 * width))
         day = self.day_tokens * width * (2 if self.config.day_layers else 1)
         return size * max(day, self.cells * self.config.decoder_width / 2)
 
     def _day_numbers(self) -> float:
         days, high, wide = self.config.patch
-        return self.day_tokens * (2 * days * high * wide + (5 + 6 * self.config.day_layers) * self.config.width)
+        # the tokens, and what their scores keep; 'repository' scores the time alone
+        widths = 2 if self.config.architecture == "repository" else 5 + 6 * self.config.day_layers
+        return self.day_tokens * (2 * days * high * wide + widths * self.config.width)
 
     def _cell_numbers(self) -> float:
         channels = self.config.decoder_width // 2

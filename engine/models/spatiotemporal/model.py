@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from engine.config.model import SpatioTemporalConfig
 from engine.embedding.encoders import EncoderConfig
+from engine.errors import ChoiceError
 from engine.models.spatiotemporal.checks import check_place, check_window
 from engine.models.spatiotemporal.decoder import MonthlyConvDecoder
 from engine.models.spatiotemporal.published import Parts, documented_parts, repository_parts
@@ -80,6 +81,10 @@ class SpatioTemporalModel(nn.Module):
     def __init__(self, config: SpatioTemporalConfig) -> None:
         super().__init__()
         self.config = config
+        if config.architecture == "unet":
+            raise ChoiceError(
+                "the configuration is that of a U-Net", "the model", "make it by engine.models.build_model"
+            )
         if config.architecture == "spatiotemporal":
             parts = _own_parts(config)
         elif config.architecture == "documented":

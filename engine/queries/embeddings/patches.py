@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine import embedding as engine_embedding
 from engine.compute import device
-from engine.embedding import ENCODERS, SCALE_FEATURES, Patches, sinusoidal_embedding
+from engine.embedding import SCALE_FEATURES, TOKEN_ENCODERS, Patches, sinusoidal_embedding
 from engine.embedding.patches import divisors as _divisors
 from engine.errors import ChoiceError
 from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
@@ -23,7 +23,7 @@ from engine.sphere import LatLonGrid, great_circle_km
 from engine.typed import Floats, Singles
 
 #: The encoders without learned parameters.
-SHOWN_ENCODERS = {name: ENCODERS[name] for name in ("harmonic", "sinusoidal")}
+SHOWN_ENCODERS = {name: TOKEN_ENCODERS[name] for name in ("harmonic", "sinusoidal")}
 
 # Measured on one core with AVX-512: ns for a cell and component, and for each order of its sum.
 _NS_PER_VALUE = 0.9
@@ -50,7 +50,7 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         if self.encoder not in SHOWN_ENCODERS:
-            is_known, name = self.encoder in ENCODERS, f"encoder {self.encoder!r}"
+            is_known, name = self.encoder in TOKEN_ENCODERS, f"encoder {self.encoder!r}"
             problem = f"the {name} has no values before it is trained" if is_known else f"there is no {name}"
             raise ChoiceError(problem, "encoder", f"choose one of {', '.join(SHOWN_ENCODERS)}")
         if self.clip_sigma is not None and not 0.0 < self.clip_sigma < math.inf:

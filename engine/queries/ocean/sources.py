@@ -180,7 +180,8 @@ def open_source(choice: SourceChoice, progress: Progress | None = None) -> Sourc
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        problem, where, remedy = (text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy))
+        texts = error.problem, error.where, error.remedy
+        problem, where, remedy = (text.replace(str(path), path.name) for text in texts)
         if isinstance(error, QualityError):
             raise QualityError(problem, where, remedy) from error
         forget_upload(choice.path)

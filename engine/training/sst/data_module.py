@@ -16,7 +16,7 @@ from engine.data.prepare import prepare
 from engine.data.source import MonthlyData, Overrules, Regrid, SSTSource
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
-from engine.models import SpatioTemporalModel
+from engine.models import ReconstructionModel
 from engine.models.baselines import Baselines, Climatology, ObservedMonth, observed_months
 from engine.runs.context import RunContext
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
@@ -89,7 +89,7 @@ class SSTDataModule:
             variable,
         )
 
-    def bundle(self, model: SpatioTemporalModel, scores: dict[str, Any]) -> ModelBundle:
+    def bundle(self, model: ReconstructionModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with basis and climatology; ``scores`` are those of its validation."""
         origin = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
         return ModelBundle(

@@ -26,7 +26,7 @@ from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, ConfigError, DataError, EngineError, StoreError
 from engine.formats.npz import read_npz
-from engine.models import SpatioTemporalModel
+from engine.models import ReconstructionModel, build_model
 from engine.models.baselines import Baselines, Climatology
 from engine.models.spatiotemporal.estimate import count_parameters
 from engine.provenance import code_version
@@ -74,7 +74,7 @@ class ModelBundle:
         baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.
     """
 
-    model: SpatioTemporalModel
+    model: ReconstructionModel
     settings: SSTSettings
     seed: int
     basis: HarmonicBasis | None
@@ -192,7 +192,7 @@ class ModelBundle:
         if declared > max(held, _FEW_WEIGHTS):  # else the first that differs is named below
             raise ValueError(f"its settings declare {declared:,} weights, it holds {held:,}")
         variable = kind_from(kept.metadata.get("variable"))
-        model = SpatioTemporalModel(config.settings.model.scaled(variable.measured_scale))
+        model = build_model(config.settings.model.scaled(variable.measured_scale))
         load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),

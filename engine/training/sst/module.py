@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from engine.config.sst import SSTSettings
-from engine.models import SpatioTemporalModel
+from engine.models import ReconstructionModel, build_model
 from engine.training.sst.samples import Batch
 from engine.training.trainer import Metrics, StateDict, TrainingModule, load_weights
 from engine.typed import Floats
@@ -31,7 +31,7 @@ _STD_GRADIENT = 0.1  # weight of the standard deviation's gradient beside an err
 class _MeanAndStd(nn.Module):
     """Mean and standard deviation (or None) of a model, as the outcome of one call."""
 
-    def __init__(self, model: SpatioTemporalModel) -> None:
+    def __init__(self, model: ReconstructionModel) -> None:
         super().__init__()
         self.model = model
 
@@ -55,7 +55,7 @@ class SSTModule(TrainingModule):
         self.settings = settings
         self.fabric = fabric
         self.num_steps = num_steps
-        model = SpatioTemporalModel(settings.model.scaled(scale))
+        model = build_model(settings.model.scaled(scale))
         self._average = AveragedModel(model, fabric.device, multi_avg_fn=self._move_average).eval()
         self._average.n_averaged.fill_(1)  # the first weights count as the first term of the average
         optimiser = torch.optim.AdamW(
@@ -73,9 +73,9 @@ class SSTModule(TrainingModule):
         cast(Any, torch).manual_seed(seed)
 
     @property
-    def ema_model(self) -> SpatioTemporalModel:
+    def ema_model(self) -> ReconstructionModel:
         """The model with the averaged weights, in ``eval`` mode."""
-        return cast(SpatioTemporalModel, self._average.module)
+        return cast(ReconstructionModel, self._average.module)
 
     def _move_average(self, averages: Any, weights: Any, num_averaged: Any) -> None:
         """Move the average towards the weights; ``num_averaged`` is the number s of steps made."""

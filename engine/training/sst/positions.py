@@ -54,7 +54,8 @@ class PatchPositions:
         self._basis = basis
         self._as_published = config.architecture == "repository"
         self._extent: Extent = "centres" if self._as_published and min(self._patch) > 1 else "edges"
-        self._reference = torch.zeros(()) if self._as_published else _reference(self._patch)
+        is_absolute = self._as_published or basis is None
+        self._reference = torch.zeros(()) if is_absolute else _reference(self._patch)
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
 

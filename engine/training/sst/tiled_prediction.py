@@ -15,7 +15,7 @@ import torch
 
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
-from engine.models import SpatioTemporalModel
+from engine.models import ReconstructionModel
 from engine.models.baselines.observed import ICE_FRACTION
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs
@@ -59,7 +59,7 @@ class WindowPrediction(NamedTuple):
 
 
 def predict_windows(
-    model: SpatioTemporalModel,
+    model: ReconstructionModel,
     inputs: ModelInputs,
     months: range,
     corners: Sequence[Corner],
@@ -114,7 +114,7 @@ def stitch(inputs: ModelInputs, num_months: int, windows: Iterable[tuple[Corner,
 
 
 def estimate_months(
-    model: SpatioTemporalModel,
+    model: ReconstructionModel,
     inputs: ModelInputs,
     settings: SSTSettings,
     *,

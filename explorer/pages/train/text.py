@@ -172,7 +172,9 @@ def _training_plan(settings: SSTSettings) -> list[str]:
         f"Trains on {span_text(settings.train)} in {number(settings.epochs)} epochs of {number(settings.samples)}"
         f" samples of {settings.window[0]} × {settings.window[1]} cells; validation"
         f" {span_text(settings.validation)}, test {span_text(settings.test)}.",
-        f"Tokens of {days} × {rows} × {columns}, width {settings.model.width}, {layers},"
+        f"U-Net of {settings.model.levels} resolutions, {settings.model.width} channels at the finest."
+        if settings.model.architecture == "unet"
+        else f"Tokens of {days} × {rows} × {columns}, width {settings.model.width}, {layers},"
         f" position encoding: {settings.model.encoder}.",
     ]
 

@@ -1,7 +1,7 @@
 """Location encoders by name: modules that map the position and the size of a patch to a vector added to its token.
 
 All take ``lonlat`` (..., 2), the patches' centres in degrees (longitude first), and ``features`` (..., P) or None, and
-give (..., N). See :data:`ENCODERS` for their inputs.
+give (..., N). See :data:`TOKEN_ENCODERS` for their inputs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.embedding.scale import SCALE_FEATURES
 from engine.embedding.table import Embedding2d, Topology
 from engine.errors import ChoiceError, check_choice
 
-ENCODERS = {
+TOKEN_ENCODERS = {
     "harmonic": "Harmonic components of the place and the ten sizes of the patch, mixed by a small learned network.",
     "sinusoidal": "Fixed sines and cosines of latitude and longitude in degrees; knows neither date line nor poles.",
     "table": "A learned vector for every cell of a table laid over the sphere; all zeros before training.",
@@ -31,7 +31,7 @@ class EncoderConfig:
     """Which encoder, and how large. Raises :class:`ChoiceError` for choices that cannot work."""
 
     kind: str = "harmonic"
-    """One of :data:`ENCODERS`."""
+    """One of :data:`TOKEN_ENCODERS`."""
     width: int = 64
     """N, the output width: that of the tokens it is added to. A multiple of 4 for ``sinusoidal``."""
     num_components: int = 64
@@ -42,7 +42,7 @@ class EncoderConfig:
     """How the ``table`` closes: ``sphere``, ``torus`` or ``clamp``."""
 
     def __post_init__(self) -> None:
-        check_choice("encoder", self.kind, ENCODERS)
+        check_choice("encoder", self.kind, TOKEN_ENCODERS)
         if self.width < 1:
             raise ChoiceError(f"an output of width {self.width} holds nothing", "encoder width", "choose 1 or more")
         if self.kind == "sinusoidal":

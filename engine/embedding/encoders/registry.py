@@ -1,0 +1,141 @@
+"""Every location encoder by its name: formula, parameters with their legal ranges, source; and the ones of others.
+
+A package registers its own by an entry point of the group ``harmonia.encoders`` that leads to an :class:`Encoder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.embedding.encoders.catalogue import BUILT_IN
+from engine.embedding.encoders.encoder import Encoder
+from engine.embedding.scale import SCALE_FEATURES
+from engine.errors import DataError, check_choice
+from engine.sphere.geometry import Degrees, as_float64
+
+GROUP = "harmonia.encoders"
+"""Group of entry points under which other packages offer encoders."""
+
+
+class _Encoders(Mapping[str, Encoder]):
+    """Our encoders and those of installed packages, which are loaded when they are first asked for."""
+
+    def __init__(self, built_in: Mapping[str, Encoder]) -> None:
+        self._built_in = built_in
+
+    def __getitem__(self, name: str) -> Encoder:
+        if name in self._built_in:
+            return self._built_in[name]
+        for entry in entry_points(group=GROUP, name=name):
+            return _loaded(name, entry)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        others = (name for name in entry_points(group=GROUP).names if name not in self._built_in)
+        return iter((*self._built_in, *sorted(others)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+ENCODERS: Mapping[str, Encoder] = _Encoders(BUILT_IN)
+"""Every location encoder by its name."""
+
+
+def encode(
+    name: str,
+    lat_deg: Degrees,
+    lon_deg: Degrees,
+    *,
+    dtype: torch.dtype = torch.float32,
+    scale_features: Tensor | None = None,
+    **parameters: Any,
+) -> Tensor:
+    """The fixed part of an encoder at N points: (N, D) of ``dtype``, computed in float64 on the points' device.
+
+    ``lat_deg`` (N,) in [-90, 90] and ``lon_deg`` (N,) in degrees, any turn. ``scale_features``
+    (N, 10) of the points' patches are appended as they are. ``parameters`` are those of :data:`ENCODERS`.
+
+    Raises:
+        ChoiceError: no such encoder, or a parameter that it does not take, outside its range, or of another type.
+        DataError: points that are not on the sphere, unequal numbers of coordinates, or an encoder of another package
+            that fails or does not give a finite row for each point.
+    """
+    check_choice("encoder", name, ENCODERS)
+    encoder = ENCODERS[name]
+    complete = encoder.completed(name, parameters)
+    lat, lon = _points(lat_deg, lon_deg)
+    codes = encoder.function(lat, lon, **complete) if name in BUILT_IN else _codes_of_others(name, lat, lon, complete)
+    if scale_features is not None:
+        if scale_features.shape != (lat.numel(), len(SCALE_FEATURES)):
+            raise DataError(
+                f"scale features of shape {tuple(scale_features.shape)} for {lat.numel()} points",
+                f"encoder '{name}'",
+                f"give {len(SCALE_FEATURES)} numbers for each point",
+            )
+        codes = torch.cat((codes, scale_features.to(codes)), dim=1)
+    return codes.to(dtype)
+
+
+def encoder_width(name: str, **parameters: Any) -> int:
+    """D, how many numbers :func:`encode` gives for these parameters. Raises :class:`ChoiceError` as it does."""
+    check_choice("encoder", name, ENCODERS)
+    encoder = ENCODERS[name]
+    complete = encoder.completed(name, parameters)
+    if encoder.width is not None:
+        return encoder.width(complete)
+    return int(encode(name, [0.0], [0.0], **parameters).shape[1])  # pyright: ignore[reportArgumentType]
+
+
+def _points(lat_deg: Degrees, lon_deg: Degrees) -> tuple[Tensor, Tensor]:
+    lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
+    if lat.numel() != lon.numel():
+        raise DataError(
+            f"{lat.numel()} latitudes and {lon.numel()} longitudes",
+            "points to encode",
+            "give one of each for every point",
+        )
+    right = (lat.abs() <= 90.0) & lon.isfinite()
+    if not bool(right.all()):
+        first = int(torch.nonzero(~right)[0])
+        raise DataError(
+            f"{int((~right).sum())} of {lat.numel()} points are not on the sphere",
+            f"first point {first}: latitude {float(lat[first]):g}°, longitude {float(lon[first]):g}°",
+            "give latitudes between -90 and 90, and leave missing points out",
+        )
+    return lat, lon
+
+
+def _loaded(name: str, entry: Any) -> Encoder:
+    try:
+        encoder = entry.load()
+    except Exception as error:  # whatever another package does wrong when it is imported
+        raise DataError(
+            f"it cannot be loaded: {error}", f"encoder '{name}' of {entry.value}", "mend that package"
+        ) from error
+    if not isinstance(encoder, Encoder):
+        raise DataError(
+            f"it is {type(encoder).__name__}",
+            f"encoder '{name}' of {entry.value}",
+            "let the entry point lead to an Encoder",
+        )
+    return encoder
+
+
+def _codes_of_others(name: str, lat: Tensor, lon: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    where, remedy = f"encoder '{name}' of another package", "mend that encoder, or choose another"
+    try:
+        codes: Any = ENCODERS[name].function(lat, lon, **parameters)
+    except Exception as error:  # whatever another package does wrong with the points
+        raise DataError(f"it failed: {error}", where, remedy) from error
+    if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.shape[0] != lat.numel():
+        shape = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+        raise DataError(f"it gave {shape} for {lat.numel()} points", where, remedy)
+    if not bool(codes.isfinite().all()):
+        raise DataError("it gave numbers that are not finite", where, remedy)
+    return codes.to(torch.float64)
