@@ -1,8 +1,8 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
-``harmonia serve | train CONFIG.json | runs [--json] | cancel ID | resume ID | scores SOURCE | report ID OUT.html |
-reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the server are imported only by the subcommands that need
-them.
+``harmonia serve | train CONFIG.json | train --source PATH | train --continue ID | runs [--json] | cancel ID |
+resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the
+server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--read-only", action="store_true", help="show runs and data, change nothing")
     add("--open", action="store_true", help="allow an --address that other machines reach without a login")
     add = command(train, "Start a run and show its progress until it ends. Ctrl-C cancels it with a checkpoint.")
-    add("config", type=Path, metavar="CONFIG.json")
+    add("config", type=Path, nargs="?", metavar="CONFIG.json")
+    add("--source", metavar="PATH", help="in place of CONFIG.json: daily fields to plan a training for, or 'demo'")
+    add("--size", default="tiny", help="with --source: tiny, small, base or large; default: tiny")
+    add("--minutes", type=float, default=20.0, help="with --source: time for the training; default: 20")
+    add("--dry-run", action="store_true", help="with --source: print the plan, start nothing")
+    add("--continue", dest="earlier", metavar="ID", help="in place of CONFIG.json: a finished run to train further")
+    add("--epochs", type=int, default=10, help="with --continue: further epochs; default: 10")
     add("--name", default="", help="name of the run")
     add_json(add)
     add = command(resume, "Resume a stopped run and show its progress until it ends.")
@@ -135,14 +141,31 @@ def serve(arguments: argparse.Namespace, rest: Sequence[str] = ()) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Create and launch a run, and show its progress."""
-    from engine.queries.known_sources import with_known_sources
-
-    read = RunConfig.read(arguments.config).model_dump(mode="json")
-    config = RunConfig.checked(with_known_sources(read, arguments.config), str(arguments.config))
+    if [arguments.config, arguments.source, arguments.earlier].count(None) != 2:
+        _parser().error("train needs CONFIG.json, or --source PATH, or --continue ID")
     with RunStore() as store:
+        config = _config(arguments, store)
+        if arguments.dry_run:
+            return 0
         run = store.create(config, name=arguments.name)
         store.launch(run)
         return _show_progress(run, as_json=arguments.json)
+
+
+def _config(arguments: argparse.Namespace, store: RunStore) -> RunConfig:
+    """The configuration of ``harmonia train``: from a file, proposed for a source, or that of an earlier run."""
+    if arguments.config is not None:
+        from engine.queries.known_sources import with_known_sources
+
+        read = RunConfig.read(arguments.config).model_dump(mode="json")
+        return RunConfig.checked(with_known_sources(read, arguments.config), str(arguments.config))
+    from engine.queries.train.command import continued_config, proposed_config
+
+    if arguments.earlier is not None:
+        return continued_config(store.get(arguments.earlier), arguments.epochs)
+    config, text = proposed_config(arguments.source, arguments.size, arguments.minutes, _print_step)
+    print(text, file=sys.stderr if arguments.json else sys.stdout)
+    return config
 
 
 def resume(arguments: argparse.Namespace) -> int:

@@ -133,6 +133,12 @@ class SSTSettings(Checked):
     overlap: int = Field(default=16, ge=0, description="cells by which windows overlap in a prediction")
     months: int = Field(default=1, ge=1, le=24, description="consecutive months in one sample")
 
+    continues: str | None = Field(
+        default=None,
+        max_length=64,
+        description="id of a run of the same data, model and samples, from whose end the training goes on; `epochs` "
+        "counts its epochs too",
+    )
     epochs: int = Field(default=20, ge=1, le=10_000, description="epochs; each ends with a validation")
     samples: int = Field(default=144, ge=1, le=1_000_000, description="samples per epoch, all processes together")
     batch: int = Field(default=2, ge=1, le=1024, description="samples in one step of one process")

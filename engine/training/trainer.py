@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from engine.config.legacy import trainer_state
 from engine.errors import CancelledError, RunError, StoreError
+from engine.runs.checkpoints import Checkpoint
 from engine.runs.context import RunContext
 
 Clock = Callable[[], float]
@@ -165,6 +166,10 @@ class TrainingTask(ABC):
     def snapshot(self, epoch: int) -> None:
         """Leave what the page of the run draws, from the last validation; epoch 0: before the first step."""
 
+    def initial_state(self) -> Checkpoint | None:
+        """The checkpoint to begin with where the run has none of its own: that of a run which is continued."""
+        return None
+
     def extra_metrics(self, metrics: Metrics, steps_per_s: float) -> Mapping[str, float | None]:
         """Further figures of every line: those of the baselines, speed."""
         return {}
@@ -261,7 +266,7 @@ class Trainer:
         self._saved_at = self._clock()
 
     def _load_checkpoint(self) -> None:
-        kept = self._run.restore()
+        kept = self._run.restore() or self._task.initial_state()
         if kept is None:
             return
         state = nested_state(*trainer_state(kept.arrays, kept.metadata, self._task.steps_per_epoch))

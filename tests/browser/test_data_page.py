@@ -214,6 +214,29 @@ def test_enter_opens_a_path_and_a_refusal_can_be_closed(page: Page, house: tuple
     expect(row(page, "Span")).to_contain_text("20 January 2012 to 19 March 2012", timeout=LONG_MS)
 
 
+def test_the_pin_stays_in_the_region_and_a_failure_leaves_after_a_success(
+    page: Page, house: tuple[Server, Path]
+) -> None:
+    server, folder = house
+    path = folder / "allowed" / "region.nc"
+    with xr.open_dataset(folder / "allowed" / "sst.nc") as dataset:
+        dataset.sel(lat=slice(0, 40), lon=slice(20, 80)).to_netcdf(path)
+    open_page(page, f"{server.url}?page=data&src=path&path={path}&place=20,50&at=10,-150,1", "Data")
+    wait_drawn(page, "observed-2012-01-20")
+    place = address_of(page)["place"]
+    page.mouse.click(*middle(globe(page)))
+    expect(page.get_by_text("This place lies outside the region of the source.")).to_be_visible()
+    assert address_of(page)["place"] == place
+    page.get_by_role("button", name="Server", exact=True).click()
+    field = page.get_by_label("Path or pattern such as 2012/*.nc")
+    for name, is_refused in (("none.nc", True), ("sst.nc", False)):
+        field.fill(str(folder / "allowed" / name))
+        field.press("Enter")
+        refused = expect(page.get_by_text("This source cannot be opened."))
+        refused.to_be_visible() if is_refused else refused.to_be_hidden()
+    page.wait_for_function("location.search.includes('sst.nc')")
+
+
 def test_a_file_looks_as_it_is(page: Page, house: tuple[Server, Path]) -> None:
     server, _ = house
     choice = SourceChoice("path", path="sst.nc")

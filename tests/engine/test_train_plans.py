@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from engine.queries.train.observed import MonthShare, SourceOverview, source_ove
 from engine.queries.train.plans import explain, propose
 from engine.queries.train.splits import LEAST_TRAIN, allocate, rolling
 from engine.sphere import LatLonGrid
+from explorer.cli import main
+from tests.support.trainings import learn
 
 FIRST = Month(2019, 3)
 
@@ -379,6 +382,31 @@ def test_a_source_that_cannot_be_opened_is_refused_in_words(home):
     plan = explain(start(), measure=False)
     assert [problem.text for problem in plan.problems]
     assert plan.overview is None
+
+
+def test_a_proposal_for_two_years_of_a_small_sea_is_trained_and_scored(home):
+    """16 × 42 cells, no true means, a month lost: what is proposed runs, through all that a training does."""
+    path = sea_file(home, days_of("2020-01-01", "2022-01-01"), shape=(16, 42), lost=("2020-08",))
+    proposal = propose(FileSource(path=str(path)), "tiny", 1.0, measure=False)
+    assert proposal.settings is not None
+    brief = proposal.settings.model_copy(update={"epochs": 1, "samples": 4})
+    folder = learn(home / "run", brief)
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["model"]["surface"]["sea"]["mae"] > 0.0
+    scored = {label for label, score in scores["model"]["month"].items() if score["mae"] is not None}
+    assert scored == {str(month.month) for month in brief.months_of("test")}
+
+
+def test_the_command_prints_the_plan_and_refuses_in_a_sentence(home, capsys):
+    few = sea_file(home, days_of("2020-01-01", "2020-06-01"), shape=(8, 8))
+    assert main(["train", "--source", str(few), "--dry-run"]) == 2
+    refusal = capsys.readouterr().err
+    assert "5 observed months" in refusal
+    assert "Remedy: Reconstruct with the model" in refusal
+    with pytest.raises(SystemExit):
+        main(["train"])
+    with pytest.raises(SystemExit):
+        main(["train", "config.json", "--source", "demo"])
 
 
 # --- the script -----------------------------------------------------------------------------------------------------

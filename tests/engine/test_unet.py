@@ -180,9 +180,9 @@ def test_its_run_is_scored_loaded_and_used_as_every_model(trained, monkeypatch) 
     inside = (error < 1.645 * estimate.std[:, ~LAND]).mean()
     assert 0.6 < inside <= 1.0
     month = data if len(data.months) == 1 else prepare(small_ocean(4), (2004, 3), (2004, 3))
-    one = predict(bundle, month)
-    np.testing.assert_allclose(one.estimate.mean[0], estimate.mean[0], atol=1e-4)
+    prediction = predict(bundle, month)
+    np.testing.assert_allclose(prediction.estimate.mean[0], estimate.mean[0], atol=1e-4)
     row, column = np.argwhere(np.isfinite(month.daily[0]).any(axis=0))[0]
-    weights = one.day_weights(0, int(row), int(column))
+    weights = prediction.day_weights(0, int(row), int(column))
     assert weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert (weights[np.isnan(month.daily[0][:, row, column])] == 0.0).all()

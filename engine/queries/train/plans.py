@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-from engine.config.model import PRESETS, SpatioTemporalConfig
+from engine.config.model import SpatioTemporalConfig
 from engine.config.months import Month, MonthSpan, days_between, months_in, span_text
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError, QualityError, check_choice
@@ -33,7 +33,7 @@ from engine.queries.train.problems import (
 from engine.queries.train.splits import LEAST_TRAIN, ROLLING, Splits, allocate, rolling
 
 Size = Literal["tiny", "small", "base", "large"]
-SIZES = tuple(name for name in ("tiny", "small", "base", "large") if name in PRESETS)
+SIZES: tuple[Size, ...] = get_args(Size)
 """The presets that are offered, smallest first; the others are trained as published."""
 
 _WINDOW = (60, 120)
@@ -116,8 +116,8 @@ class Proposal:
         observed: every month of the source with the share of it that is observed.
         sizes: the sizes of model, with what each can do in the minutes.
         folds: rolling origin, where there is little data: settings of the same training that ends earlier, oldest
-            first; the last is ``settings``. Each is a run of its own, and :func:`engine.queries.verdicts.pooled_scores`
-            adds their tests up. Empty where one test is long enough, or more do not fit.
+            first; the last is ``settings``. Each is a run of its own, on test months of its own. Empty where one test
+            is long enough, or more do not fit.
     """
 
     settings: SSTSettings | None

@@ -13,12 +13,15 @@ import psutil
 from numpy.typing import NDArray
 
 from engine.compute import use_thread_policy
-from engine.config.sst import SSTSettings
+from engine.config.sst import SPLITS, SSTSettings
 from engine.data.source import MonthlyData
+from engine.errors import ChoiceError, StoreError
 from engine.evaluation.report import report
 from engine.files import write_atomic
 from engine.models.baselines import observed_months
+from engine.runs.checkpoints import Checkpoint, read_checkpoint
 from engine.runs.context import RunContext
+from engine.runs.run_folder import RunFolder
 from engine.training.ddp import fabric_of
 from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
@@ -35,6 +38,12 @@ CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
 
 _MAX_SNAPSHOT_CELLS = 64_800
+
+_CONTINUED = (
+    "task", "source", *SPLITS, "held_out_box", "model", "basis_degree", "window", "overlap", "months", "samples",
+    "batch", "accumulate", "loss", "extra_clouds", "withheld_fraction", "devices", "nodes",
+)  # fmt: skip
+"""The settings of a run that those of its continuation equal."""
 
 
 def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monotonic) -> None:
@@ -125,6 +134,20 @@ class _SSTTask(TrainingTask):
         if self._first_estimate is not None:
             self._run.snapshot(epoch, **snapshot(self._data.validation, self._first_estimate))
 
+    def initial_state(self) -> Checkpoint | None:
+        """The end of the run that the settings continue, whose best model is the best so far."""
+        if self._settings.continues is None:
+            return None
+        earlier = earlier_run(self._settings, self._run)
+        kept = read_checkpoint(earlier.checkpoint())
+        if kept is None or not earlier.model.exists():
+            raise StoreError("there is no checkpoint to go on from", str(earlier.path), "train it for an epoch first")
+        if self._fabric.global_rank == 0:
+            best = load_model(earlier.model)
+            scores = {name: best.scores[name] for name in ("epoch", "iteration", "val_mae")}
+            self._data.bundle(best.model, scores).save(self._run.files.model)
+        return Checkpoint(kept.arrays, kept.metadata["task"] | {"epochs_since_best": 0})
+
     def extra_metrics(self, metrics: Metrics, steps_per_s: float) -> Mapping[str, float | None]:
         """Speed, memory, the rate of the next step, and the errors of the baselines."""
         settings, val_mae = self._settings, metrics["val_mae"]
@@ -136,6 +159,25 @@ class _SSTTask(TrainingTask):
             **{f"val_mae_{name}": error for name, error in errors.items()},
             **{f"skill_{name}": 1.0 - val_mae / error for name, error in errors.items()},
         }
+
+
+def earlier_run(settings: SSTSettings, run: RunContext) -> RunFolder:
+    """The folder of the run that ``settings`` continue.
+
+    Raises:
+        StoreError: there is none.
+        ChoiceError: it had other data, another model or other samples, or as many epochs.
+    """
+    assert settings.continues is not None
+    beside = RunFolder.of(settings.continues, run.files.home)
+    folder = beside if beside.path.exists() else RunFolder.of(settings.continues)
+    config = folder.read_config()
+    other = config.settings
+    differing = [name for name in _CONTINUED if getattr(other, name, None) != getattr(settings, name)]
+    if differing or config.seed != run.seed:
+        names = ", ".join(differing) or "seed"
+        raise ChoiceError(f"it differs in {names}", f"continues {folder.id}", "leave these as they are, or start anew")
+    return folder
 
 
 def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArray[Any]]:
