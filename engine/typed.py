@@ -49,6 +49,12 @@ def numbers(values: Tensor) -> list[Any]:
     return cast(Any, values).tolist()
 
 
+def cholesky(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower Cholesky factors of (..., n, n), and where each failed, 0 where it did not."""
+    factor, failed_at = _torch().linalg.cholesky_ex(matrices)
+    return factor, failed_at
+
+
 def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and Vᵀ of a matrix, without the singular vectors of the null space."""
     return _torch().linalg.svd(matrix, full_matrices=False)

@@ -105,7 +105,7 @@ HEAD = f"""
   box-sizing: border-box }}
 :host > * {{ flex: none; width: auto !important; align-self: center !important }}
 :host > div:first-of-type {{ flex: 1 1 120px; min-width: 0 }}
-:host > .source {{ flex: 0 1 320px; min-width: 0 }}
+:host > .source {{ flex: 0 1 350px; min-width: 0 }}
 {_NARROW} {{ :host {{ padding: 8px 16px; height: auto }} :host > .chip {{ display: none !important }} }}
 """
 

@@ -10,7 +10,18 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.basis import DOMAINS, Domain
-from engine.queries.ocean import DEMO_STEPS, MAX_SEED, MAX_YEARS, Quality, SourceChoice, quality_of
+from engine.queries.ocean import (
+    DEMO_STEPS,
+    MAX_SEED,
+    MAX_YEARS,
+    Overrules,
+    Quality,
+    SourceChoice,
+    overrules_of_text,
+    overrules_text,
+    quality_of,
+)
+from explorer.colours import colours_of, colours_text
 from explorer.session import Query
 
 _RUN = re.compile(r"[\w.-]{1,80}")
@@ -32,6 +43,7 @@ class PageModel(param.Parameterized):
 
     projection = param.Selector(default="globe", objects=["globe", "equal_earth", "plate_carree"])
     camera = param.Tuple(default=(20.0, -30.0, 1.0), length=3, doc="middle of the view (degrees N, E) and zoom")
+    colours = param.Dict(default={}, doc="{quantity: ColourChoice} where colours are not the page's own")
     keeps_camera = param.Boolean(default=False, doc="whether an address has chosen the camera: no flight to the data")
     address = param.Dict(default={}, doc="the page's keys of the address bar")
 
@@ -41,7 +53,7 @@ class PageModel(param.Parameterized):
         """Sentences about keys of the last address that were invalid or clamped."""
         self.has_camera_in_address = "at" in query
         self._is_restoring = False
-        self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera"])
+        self.param.watch(lambda *_: self._changed(), [*self.KEYS.values(), *self.extra_names(), "camera", "colours"])
         self.restore(query)
 
     # for pages to override
@@ -74,6 +86,8 @@ class PageModel(param.Parameterized):
         self.clamp()
         address = {key: as_text(getattr(self, name)) for key, name in self.KEYS.items() if self.is_enabled(name)}
         self.write_extra(address)
+        if colours := colours_text(self.colours):
+            address["colours"] = colours
         address["at"] = ",".join(f"{value:.6g}" for value in self.camera)
         self.address = address
 
@@ -87,6 +101,7 @@ class PageModel(param.Parameterized):
             if key in query:
                 self._read(key, name, query[key], changes)
         self.read_extra(query, changes)
+        self._read_colours(query.get("colours", ""), changes)
         if "at" in query:
             self._read_camera(query["at"], changes)
         for name in sorted(changes, key=lambda name: self.FIRST.index(name) if name in self.FIRST else len(self.FIRST)):
@@ -112,6 +127,13 @@ class PageModel(param.Parameterized):
         else:
             reason = f"is not a view: degrees north, degrees east, zoom 1 … {MAX_ZOOM}"
             self.notes.append(f"at={text[:30]} in the address {reason}")
+
+    def _read_colours(self, text: str, changes: dict[str, Any]) -> None:
+        changes["colours"] = {}
+        try:
+            changes["colours"] = colours_of(text) if text else {}
+        except (EngineError, ValueError):
+            self.notes.append(f"colours={text[:30]} in the address is no choice of colours")
 
     def read_place(self, query: Query, key: str, changes: dict[str, Any], name: str = "") -> None:
         """Read ``key=lat,lon`` (degrees north, degrees east) for the parameter ``name``, by default the key."""
@@ -237,7 +259,8 @@ class SourceModel(PageModel):
         kind = query["src"]
         if kind != "demo":
             path, variable = query.get("path", "")[:_MAX_PATH], query.get("var", "")[:_MAX_VARIABLE]
-            return SourceChoice(kind, path=path, variable=variable, quality=self._read_quality(query))
+            quality, overrules = self._read_quality(query), self._read_overrules(query)
+            return SourceChoice(kind, path=path, variable=variable, quality=quality, overrules=overrules)
         step = next((step for step in DEMO_STEPS if as_text(step) == query.get("step", "1")), None)
         if step is None:
             self.notes.append(f"step={query['step'][:20]} in the address is not a choice here")
@@ -252,6 +275,14 @@ class SourceModel(PageModel):
         except EngineError:
             self.notes.append(f"quality={query['quality'][:20]} in the address is not a choice here")
             return "good"
+
+    def _read_overrules(self, query: Query) -> Overrules:
+        """What an address decides about the file; nothing, and a note, where it is invalid."""
+        try:
+            return overrules_of_text(query.get("read", ""))
+        except (EngineError, ValueError, TypeError):
+            self.notes.append(f"read={query['read'][:20]} in the address is not a choice here")
+            return Overrules()
 
     def _read_whole(self, query: Query, name: str, default: int, bounds: tuple[int, int]) -> int:
         low, high = bounds
@@ -275,6 +306,8 @@ def source_query(choice: SourceChoice) -> dict[str, str]:
         query["var"] = choice.variable
     if choice.quality != "good":
         query["quality"] = str(choice.quality)
+    if choice.overrules.names:
+        query["read"] = overrules_text(choice.overrules)
     return query
 
 

@@ -147,7 +147,9 @@ def plain_name(choice: SourceChoice) -> str:
 
 
 def detail(summary: SourceSummary, percent: float) -> str:
-    """``2001-01 to 2006-12 · 180 × 360 cells of 1° · 31 % observed``."""
+    """``2001-01 to 2006-12 · 180 × 360 of 1° · 31 % observed``."""
     first, last = summary.days[0][:7], summary.days[-1][:7]
     span = first if first == last else f"{first} to {last}"
-    return f"{span} · {summary.grid} · {number(percent)} % observed"
+    cells, _, steps = summary.grid.partition(" cells of ")
+    high, _, wide = steps.partition(" × ")
+    return f"{span} · {cells} of {high if high == wide else steps} · {number(round(percent))} % observed"

@@ -17,7 +17,8 @@ from explorer.widgets import controls
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
-from explorer.widgets.readout import ColorScale, HoverReadout
+from explorer.widgets.legend import LegendControl, Scale, ScaleControl
+from explorer.widgets.readout import HoverReadout
 from explorer.widgets.text import html, progress, readout_html, sentence
 
 _ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px }"
@@ -61,7 +62,8 @@ class Stage:
             css_classes=["flat", "drawing"],
             **common,
         )
-        self.bar = ColorScale(group=group, margin=0, width=200, height=52, visible=False)
+        self.bar = ScaleControl(group=group, margin=0, width=200, height=52, visible=False)
+        self.colours = LegendControl(model, self.bar, session.say, self._recolour)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()
         self.readout = html("")
@@ -113,13 +115,18 @@ class Stage:
         for globe in (self.globe, self.flat):
             globe.param.watch(lambda event: pick(event.new["lat"], event.new["lon"]), "clicked")
 
-    def scale(
-        self, colormap: bytes, low: float, high: float, label: str, units: str, *, logarithmic: bool = False
-    ) -> None:
-        """The colour bar in the read-out; with ``logarithmic`` the globe holds logarithms of what is shown."""
-        ends: dict[str, Any] = {"vmin": low, "vmax": high, "label": label, "units": units, "visible": True}
-        self.bar.param.update(colormap=colormap, logarithmic=logarithmic, **ends)
-        self.hover.param.update(span=high - low, units=units, logarithmic=logarithmic)
+    def scale(self, scale: Scale) -> dict[str, Any]:
+        """Show a colour scale in the read-out; returns ``vmin``, ``vmax`` and ``colormap`` for the globe, which are
+        those of the page or those that the person chose on the legend.
+        """
+        drawn = self.colours.show(scale)
+        span = drawn["vmax"] - drawn["vmin"]
+        self.hover.param.update(span=span, units=scale.units, logarithmic=scale.logarithmic)
+        return drawn
+
+    def _recolour(self, drawn: dict[str, Any]) -> None:
+        self.hover.span = drawn["vmax"] - drawn["vmin"]
+        self.globe.param.update(**drawn)
 
     def save_picture(self, stem: str, origin: Provenance | None, title: str = "") -> None:
         """Offer a picture of the globe as a file, with the ``origin`` of what it shows; the default ``title`` is the
@@ -127,7 +134,14 @@ class Stage:
         """
         bar = self.bar
         self.globe.save_png(
-            f"{stem}.png", f"{title or bar.label} — Harmonia", bar.label, bar.units, names=bar.names, origin=origin
+            f"{stem}.png",
+            f"{title or bar.label} — Harmonia",
+            bar.label,
+            bar.units,
+            names=bar.names,
+            origin=origin,
+            colours=self.colours.note,
+            logarithmic=bar.logarithmic,
         )
 
     def caption(self, *captions: str) -> None:

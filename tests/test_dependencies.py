@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = ROOT / "assets" / "deploy" / "requirements.lock"
 
-LGPL: frozenset[str] = frozenset()
-"""Packages under the LGPL that may be installed; none is needed today."""
+LGPL = frozenset({"pyresample", "pykdtree"})
+"""Packages under the LGPL that may be installed: they regrid swaths and curvilinear grids."""
 
 READ_BY_HAND = {"cmocean": "MIT", "cuda-toolkit": "a list of dependencies without code of its own"}
 """Packages whose metadata name no licence; what their licence file or description says."""

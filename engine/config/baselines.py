@@ -1,16 +1,48 @@
-"""What the baselines are called on screen and in texts: names that need no model."""
+"""The baselines by name: what they are called, drawn in, need and cost; engine and explorer read this list."""
 
 from __future__ import annotations
 
-BASELINE_TITLES = {
-    "climatology": "Climatology",
-    "mean": "Mean of observed days",
-    "mean_debiased": "Mean of observed days, debiased",
-    "climatology_anomaly": "Climatology + mean anomaly",
+from typing import Literal, NamedTuple
+
+
+class BaselineKind(NamedTuple):
+    """One baseline.
+
+    ``title`` on screen; ``colour``, its number in the explorer's series of colours; ``needs_truth``, whether it is
+    fitted to months whose true mean is known; ``cost``: what a ``cheap`` one needs is nothing beside reading the data,
+    a ``costly`` one needs minutes at 1°.
+    """
+
+    title: str
+    colour: int
+    needs_truth: bool = False
+    cost: Literal["cheap", "costly"] = "cheap"
+
+
+BASELINE_KINDS: dict[str, BaselineKind] = {
+    "climatology": BaselineKind("Climatology", 4),
+    "mean": BaselineKind("Mean of observed days", 3),
+    "mean_debiased": BaselineKind("Mean of observed days, debiased", 1, needs_truth=True),
+    "climatology_anomaly": BaselineKind("Climatology + mean anomaly", 2, needs_truth=True),
+    "dineof": BaselineKind("DINEOF", 6, cost="costly"),
+    "optimal_interpolation": BaselineKind("Optimal interpolation", 5, cost="costly"),
 }
-"""Titles by the name in ``scores.json``, the simplest baseline first."""
+"""Every baseline by its name in ``scores.json``, the simplest first."""
+
+CHEAP: tuple[str, ...] = ("climatology", "mean", "mean_debiased", "climatology_anomaly")
+"""Those that every run has."""
+
+
+BaselineChoice = Literal["cheap", "interpolation", "all"]
+
+BASELINE_CHOICES: dict[BaselineChoice, tuple[str, ...]] = {
+    "cheap": CHEAP,
+    "interpolation": (*CHEAP, "optimal_interpolation"),
+    "all": (*CHEAP, "dineof", "optimal_interpolation"),
+}
+"""What a run may be compared with."""
 
 
 def baseline_title(name: str) -> str:
     """The title of a baseline; of one that is not known here, its name without underscores."""
-    return BASELINE_TITLES.get(name, name.replace("_", " ").capitalize())
+    return BASELINE_KINDS[name].title if name in BASELINE_KINDS else name.replace("_", " ").capitalize()

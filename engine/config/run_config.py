@@ -113,6 +113,7 @@ _SST_DEMO = SSTSettings(
     window=(60, 60),
     epochs=12,
     samples=48,
+    baselines="cheap",
 )
 _DEMOS: dict[str, Settings] = {
     "land": LandSettings(step_deg=0.02, rows_per_band=2),

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from engine.config.baselines import BaselineChoice
 from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.model import SpatioTemporalConfig
 from engine.config.months import Month, MonthSpan, days_between, months_in
@@ -155,6 +156,12 @@ class SSTSettings(Checked):
         default=0.1, ge=0.0, le=0.9, description="fraction of observations hidden by additional clouds"
     )
     withheld_fraction: float = Field(default=0.05, ge=0.0, le=0.5, description="fraction of cell-months withheld")
+
+    baselines: BaselineChoice = Field(
+        default="cheap",
+        description="what the model is compared with: 'cheap' means and climatology; 'interpolation' optimal "
+        "interpolation too, at 1° about a minute to fit and 10 s for each validation and test month; 'all' also DINEOF",
+    )
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")
     weight_decay: float = Field(default=0.01, ge=0.0, le=1.0, description="weight decay of AdamW")

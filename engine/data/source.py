@@ -128,6 +128,15 @@ class SSTSource:
         return self.variable.key
 
 
+def understood_details(source: SSTSource) -> dict[str, str]:
+    """How the files of a source were understood and what was decided by hand, for exported files."""
+    known = source.understood
+    if known is None:
+        return {}
+    points = (f"{name}: {value}" for name, value in vars(known).items() if isinstance(value, str))
+    return {"data_understood": "; ".join(points), "data_decided": ", ".join(known.overruled) or "nothing"}
+
+
 @dataclass(frozen=True, eq=False)
 class MonthlyData:
     """N consecutive months in memory (or memory-mapped): the input of models, baselines and scores.

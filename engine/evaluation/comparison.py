@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from engine.config.baselines import BASELINE_TITLES, baseline_title
+from engine.config.baselines import BASELINE_KINDS, baseline_title
 from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
 from engine.evaluation.bootstrap import margin_interval
@@ -140,7 +140,7 @@ def compare(
 
 def _best(errors: Mapping[str, float]) -> list[str]:
     """The baselines with the lowest error, which are several where they are the same numbers; the simplest first."""
-    order = list(BASELINE_TITLES)
+    order = list(BASELINE_KINDS)
     best = same_error(errors, min(errors.values()))
     return sorted(best, key=lambda name: order.index(name) if name in order else len(order))
 

@@ -39,7 +39,7 @@ def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
     parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
-    parts += ("handles", "frame", "view", "picture", "globe")
+    parts += ("handles", "outlines", "frame", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -233,6 +233,10 @@ class Globe(Component):
     colormap = param.Bytes(default=b"", doc="256 × 3 bytes; see colormap_bytes")
     vmin = param.Number(default=0.0, doc="value of the first colour")
     vmax = param.Number(default=1.0, doc="value of the last colour")
+    colormap_b = param.Bytes(default=b"", doc="colours of the second field; empty = those of the first, and its range")
+    vmin_b = param.Number(default=0.0, doc="value of the first of them")
+    vmax_b = param.Number(default=1.0, doc="value of the last of them")
+    panes = param.List(default=[], item_type=str, doc="names of the panes of the two fields, as legends know them")
     domain = param.Bytes(default=b"", doc="what pack_mask made; empty = none. Its border is drawn")
     dim_outside = param.Boolean(default=True, doc="dim and hatch what lies outside the domain")
     hatched = param.Bytes(default=b"", doc="pack_mask of cells to be hatched, whose values hold with reserve")
@@ -250,6 +254,7 @@ class Globe(Component):
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")
+    outlines = param.List(default=[], doc="boxes whose borders are drawn: [south, north, west, width], degrees")
     handles = param.List(
         default=[],
         item_type=dict,
@@ -317,6 +322,9 @@ class Globe(Component):
         captions: Sequence[Sequence[str]] = (),
         names: Sequence[str] = (),
         origin: Provenance | None = None,
+        colours: str = "",
+        bars: Sequence[Sequence[tuple[str, str, bool]]] = (),
+        logarithmic: bool = False,
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
@@ -324,8 +332,11 @@ class Globe(Component):
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
-        with one caption (two where it has a divider), on a light ground and with larger letters.
+        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label,
+        units and whether it is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
+        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours.
         """
+        notes = ["" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
         panes = [list(texts) for texts in captions]
         self._send_msg(
             {
@@ -333,9 +344,11 @@ class Globe(Component):
                 "title": title,
                 "label": label,
                 "units": units,
+                "logarithmic": logarithmic,
                 "captions": panes,
                 "names": list(names),
-                "note": "" if origin is None else origin.caption(),
-                "texts": {} if origin is None else origin.attributes(),
+                "bars": [[list(texts) for texts in pane] for pane in bars],
+                "note": ". ".join(filter(None, notes)),
+                "texts": ({} if origin is None else origin.attributes()) | ({"colours": colours} if colours else {}),
             }
         )

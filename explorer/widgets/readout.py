@@ -37,6 +37,7 @@ class HoverReadout(Component):
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
     units = param.String(default="", doc="of the value")
     logarithmic = param.Boolean(default=False, doc="whether values are decimal logarithms of what is shown")
+    scales = param.Dict(default={}, doc="{pane: [span, units, logarithmic]} where the panes differ")
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
 

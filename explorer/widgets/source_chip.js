@@ -7,7 +7,7 @@ button { all: unset; box-sizing: border-box; cursor: pointer; color: var(--h-tex
 button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px }
 button small { display: block; font-size: 11px; font-weight: 450; color: var(--h-secondary) }
 button span, button small { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
-.chip { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 10px; align-items: center; width: 100%; max-width: 320px;
+.chip { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 10px; align-items: center; width: 100%; max-width: 350px;
   padding: 4px 10px; border: 1px solid var(--h-outline); border-radius: 8px }
 .chip:hover { background: var(--h-hover) }
 .chip > div { min-width: 0 } .chip span { display: block }

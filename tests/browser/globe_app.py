@@ -12,7 +12,9 @@ import panel as pn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.provenance import Provenance
+from explorer.page_model import PageModel
 from explorer.widgets import Axes, ColorScale, Globe, HoverReadout, pack_colours, pack_field, pack_harmonics, pack_mask
+from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 
 ORIGIN = Provenance(
     recipe="a.recipe",
@@ -106,6 +108,9 @@ def build() -> pn.viewable.Viewable:
         left.field = pack_field(product(), axes, key=case)
     elif case == "swipe":
         left.field_b = pack_field(-field, axes)
+    elif case == "two_scales":
+        left.param.update(field_b=pack_field(20.0 * field, axes), panes=["0", "1"])
+        left.param.update(colormap_b=RAMP[::-1].tobytes(), vmin_b=-20.0, vmax_b=20.0)
     elif case in ("colours", "colour_points"):
         left.field = pack_colours(colours(lat, lon), axes, key=case)
     elif case == "colour_hole":
@@ -142,7 +147,19 @@ def build() -> pn.viewable.Viewable:
     drop = pn.widgets.Button(name="Drop", on_click=lambda _: views.pop(1))
     scale = ColorScale(colormap=RAMP.tobytes(), vmin=-1.0, vmax=1.0, label="Field", units="K", group="pair", width=200)
     readout = HoverReadout(span=2.0, units="K", group="pair", width=300)
-    return pn.Column(views, pn.Row(scale, readout, save, drop), seen, margin=0)
+    parts = [scale, readout, save, drop]
+    if case == "legend":
+        parts = [readout, legend_of(left), save]
+    return pn.Column(views, pn.Row(*parts), seen, margin=0)
+
+
+def legend_of(globe: Globe) -> ScaleControl:
+    """A legend that colours the globe, whose own range is ±0.5."""
+    legend = ScaleControl(group="pair", width=200, height=52)
+    control = LegendControl(PageModel({}), legend, lambda *_: None, lambda drawn: globe.param.update(**drawn))
+    scale = Scale("field", "thermal", -1.0, 1.0, "Field", "K", lambda: (-0.5, 0.5), "All months")
+    globe.param.update(**control.show(scale))
+    return legend
 
 
 if pn.state.served:

@@ -161,7 +161,7 @@ def test_the_picture_holds_all_panes_as_they_are_seen(page: Page, house: House, 
     open_case(page, house, f"run={house.run}&month=2004-07&hide=20&map=plate_carree&place=89,0")
     for count in (1, 4):
         if count == 4:
-            page.get_by_role("button", name="Side by side").click()
+            page.get_by_role("button", name="Grid", exact=True).click()
         assert_sheet(*screen_and_picture(page, count, tmp_path))
 
 

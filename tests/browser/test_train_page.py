@@ -79,6 +79,11 @@ def import_config(page: Page, settings: dict[str, Any], path: Path) -> None:
     expect(page.get_by_text("The file's configuration is in the form.")).to_be_visible()
 
 
+def show_all_settings(page: Page) -> None:
+    page.get_by_label("All settings").check()
+    expect(page.get_by_label("Window, rows × columns", exact=True)).to_be_visible()
+
+
 def the_run(page: Page) -> Locator:
     return page.locator("li[data-chosen]")
 
@@ -92,6 +97,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
     page.get_by_label("Name", exact=True).fill("Small")
     page.get_by_label("Name", exact=True).press("Enter")
 
+    show_all_settings(page)
     # several wrong fields are told together, and nothing can be launched until they are right
     page.get_by_label("Window, rows × columns", exact=True).fill("13, 12")
     page.get_by_label("Window, rows × columns", exact=True).press("Enter")
@@ -184,6 +190,7 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
         }
         best = min(trials.values(), key=lambda record: record.best or 9.0)
         rate = store.get(best.id).config.settings.learning_rate  # type: ignore[union-attr]
+    show_all_settings(page)
     page.get_by_text("Training", exact=True).click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value(f"{rate:.6g}")
 
@@ -211,7 +218,8 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
     expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
-    expect(page.get_by_label("Task", exact=True)).to_have_value("sweep")
+    expect(page.get_by_label("What to learn")).to_have_text("SST sweep")
+    page.get_by_label("All settings").check()
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 
@@ -219,7 +227,8 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
 def test_what_is_being_typed_stays_when_the_form_changes(
     page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    open_page(page, house[0].url + "?page=train&face=new&task=sst", "Train")
+    open_page(page, house[0].url + "?page=train&face=new&task=sst&set=%7B%7D", "Train")
+    show_all_settings(page)
     window = page.get_by_label("Window, rows × columns", exact=True)
     before = window.input_value()
     window.fill("13, 12")

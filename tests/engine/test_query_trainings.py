@@ -203,12 +203,15 @@ def test_a_dry_run_counts_parameters_and_measures_a_step():
     assert estimate.seconds_total == pytest.approx(3 * estimate.seconds_per_epoch)
     assert estimate.memory_bytes > 0
     assert estimate.disk_bytes > 5 * 4 * estimate.num_parameters
-    assert dry_run(RunConfig(settings=SMALL)) is estimate
+    # neither seed, months nor epochs change a step, which is not measured again for them
+    longer = dry_run(RunConfig(settings=SMALL.model_copy(update={"epochs": 6, "test": ("2006-03", "2006-12")}), seed=5))
+    assert longer.seconds_per_step == estimate.seconds_per_step
+    assert longer.seconds_total == pytest.approx(2 * estimate.seconds_total)
 
 
 def test_a_dry_run_can_be_abandoned():
     with pytest.raises(CancelledError):
-        dry_run(RunConfig(settings=SMALL, seed=5), should_stop=lambda: True)
+        dry_run(RunConfig(settings=SMALL.model_copy(update={"batch": 3})), should_stop=lambda: True)
 
 
 def test_a_dry_run_is_of_the_ocean_task():

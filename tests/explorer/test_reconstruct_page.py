@@ -97,7 +97,7 @@ def test_missing_layers_are_not_shown() -> None:
     assert model.shown == ("observed", "reconstruction")
     model.panes = "four"
     assert model.shown == ("day", "observed", "reconstruction")
-    assert set(LAYER_KINDS) == {"temperature", "error", "spread"}
+    assert set(LAYER_KINDS) == {"temperature", "difference", "error", "spread"}
 
 
 def test_clouds_are_of_the_day_or_of_all_days_and_of_the_shown_month_only() -> None:

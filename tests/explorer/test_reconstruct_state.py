@@ -26,6 +26,7 @@ from engine.queries import reconstruct
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from explorer import tabs
+from explorer.colours import ColourChoice
 from explorer.pages.reconstruct import exports, snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
@@ -40,6 +41,7 @@ SCORED, UNSCORED = SourceChoice(step_deg=2.0, years=1), SourceChoice(step_deg=2.
 MONTHS = {SCORED: ("2001-11-01", "2001-12-01", "2002-01-01", "2002-02-01"), UNSCORED: ("2001-12-01", "2002-01-01")}
 PLACES = ((40.0, -150.0), (-10.0, 100.0))
 REGIONS = ("World", "Tropics")
+COLOURS = (ColourChoice(), ColourChoice("typed", -1.0, 2.5), ColourChoice("view", is_reversed=True))
 PENDING = ("being computed", "being scored", "no result", "cancelled")
 
 
@@ -201,9 +203,17 @@ class PageMachine(RuleBasedStateMachine):
     def choose_a_region(self, region: str) -> None:
         self.model.region = region
 
-    @rule(kind=st.sampled_from(["temperature", "error"]), panes=st.sampled_from(["swipe", "four"]))
+    @rule(kind=st.sampled_from(["temperature", "error"]), panes=st.sampled_from(["one", "swipe", "row", "four"]))
     def choose_maps(self, kind: str, panes: str) -> None:
         self.model.param.update(kind=kind, panes=panes)
+
+    @rule(side=st.sampled_from(["left", "right", "third"]), data=st.data())
+    def choose_a_layer(self, side: str, data: st.DataObject) -> None:
+        setattr(self.model, side, data.draw(st.sampled_from(self.model.offered)))
+
+    @rule(kind=st.sampled_from(["temperature", "difference", "error"]), choice=st.sampled_from(COLOURS))
+    def choose_colours(self, kind: str, choice: ColourChoice) -> None:
+        self.model.colours = {**self.model.colours, kind: choice}
 
     @rule(panel=st.sampled_from(["scores", "place", "failures", "training"]), place=st.sampled_from(PLACES))
     def choose_a_tab(self, panel: str, place: tuple[float, float]) -> None:
@@ -275,24 +285,52 @@ class PageMachine(RuleBasedStateMachine):
         maps, model = self.page.maps, self.model
         if maps.is_stale:
             assert not any(caption.object for caption in maps._captions)
+            assert all(
+                "stale" in control.legend.css_classes or not control.legend.visible for control in maps._controls
+            )
             assert all("stale" in globe.css_classes or not globe.field for globe in maps.globes)
             return
         axes = Axes.of(GRID.lat, GRID.lon)
+        self.colours_are_of_the_selection()
         if model.film:
-            observed = [pack_field(snapshot.observed, axes) for snapshot in SNAPSHOTS.values()]
-            error = [pack_field(snapshot.observed - snapshot.truth, axes) for snapshot in SNAPSHOTS.values()]
-            assert content_of(maps.globes[0].field) in map(content_of, observed + error)
+            held = [snapshots.snapshot_layers(snapshot, model.shown) for snapshot in SNAPSHOTS.values()]
+            drawn = [[content_of(pack_field(field, axes)) for field in layers.values()] for layers in held]
+            assert [content_of(packet) for packet in self.packets_on_screen()] in drawn
             return
         month = result_of(model.case())
         fields = [reconstruct.layer(month, name, day=model.day, best=self.page.verdict.best) for name in model.shown]
         first = maps.globes[0]
-        drawn = [first.field, first.field_b] if model.panes == "swipe" else [globe.field for globe in maps.globes]
-        for field, packet in zip(fields, drawn, strict=False):
+        for field, packet in zip(
+            dict(zip(model.shown, fields, strict=True)).values(), self.packets_on_screen(), strict=True
+        ):
             assert content_of(packet) == content_of(pack_field(field, axes))
         outline = pack_mask(month.hidden, axes) if month.hidden.any() else b""
         assert first.domain == outline
         assert first.hatched == (pack_mask(month.ice & ~LAND, axes) if month.ice.any() else b"")
         assert "stale" not in first.css_classes
+
+    def packets_on_screen(self) -> list[bytes]:
+        """The fields of all visible panes."""
+        globes = self.page.maps.globes
+        shown = [globe for globe in globes if globe.styles.get("display", "") != "none"]
+        return [packet for globe in shown for packet in (globe.field, globe.field_b) if packet]
+
+    def colours_are_of_the_selection(self) -> None:
+        """Each pane has the range of the legend that belongs to it, and each legend is that of its pane's quantity."""
+        maps = self.page.maps
+        scales = [(globe.vmin, globe.vmax, globe.colormap) for globe in maps.globes[: len(maps.captions)]]
+        if self.model.panes == "swipe" and not maps.is_shared:
+            first = maps.globes[0]
+            scales.append((first.vmin_b, first.vmax_b, first.colormap_b))
+        legends = maps.legends * (len(scales) if maps.is_shared else 1)
+        assert scales == [(legend.vmin, legend.vmax, legend.colormap) for legend in legends]
+        assert all(legend.visible for legend in legends)
+        assert maps.stage.bar.visible == maps.is_shared
+        for legend, scale in zip(legends, maps._scales, strict=False):
+            assert (legend.label, legend.units) == (scale.label, scale.units)
+            chosen = self.model.colours.get(scale.quantity)
+            if chosen is not None and chosen.range == "typed":
+                assert (legend.vmin, legend.vmax) == (chosen.low, chosen.high)
 
     @invariant()
     def scores_are_of_the_selection(self) -> None:

@@ -58,7 +58,7 @@ def test_every_demo_is_a_legal_draft(task: str) -> None:
 @settings(max_examples=40)
 @given(
     st.dictionaries(
-        st.sampled_from([*TrainModel.KEYS, "run", "runs", "metric", "task", "seed", "set", "at"]),
+        st.sampled_from([*TrainModel.KEYS, "run", "runs", "metric", "task", "seed", "run_seed", "src", "set", "at"]),
         st.one_of(
             st.text(max_size=20),
             st.sampled_from(
@@ -73,6 +73,23 @@ def test_any_address_opens_a_page_whose_own_address_opens_it_again(query: dict[s
     again = TrainModel(model.address)
     assert again.address == model.address
     assert not again.notes
+
+
+@pytest.mark.parametrize(
+    ("preset", "training", "loss"),
+    [("documented", "published", "l1"), ("repository", "published", "l1"), ("unet", "likelihood", "gaussian")],
+)
+def test_a_published_model_and_the_unet_are_chosen_in_two_choices_of_the_form(preset, training, loss):
+    for task in ("sst", "sweep"):
+        model = TrainModel({"task": task})
+        fields.change(model, "preset", preset)
+        fields.change(model, "training", training)
+        chosen = {row["name"]: row["text"] for row in fields.form_rows(model)}
+        assert (chosen["preset"], chosen["training"]) == (preset, training)
+        drafted = model.checked().settings
+        trained = drafted if task == "sst" else drafted.trial
+        assert (trained.model.architecture, trained.loss) == (preset, loss)
+    assert ("U-Net" in " ".join(text.plan(model.checked()))) == (preset == "unet")
 
 
 def test_a_draft_travels_in_the_address_even_when_it_is_wrong() -> None:
@@ -132,7 +149,7 @@ def test_a_dimension_survives_its_text(text: str) -> None:
 def test_a_sweep_is_drafted_from_its_search_space() -> None:
     model = TrainModel({"task": "sst"})
     fields.change(model, "epochs", "2")
-    fields.change(model, "task", "sweep")
+    model.set_task("sweep")
     fields.change(model, "space.model.width", "")
     for name in fields._DIMENSIONS:
         fields.change(model, "space+", name)
@@ -148,7 +165,8 @@ def test_another_source_resets_the_fields_of_the_source() -> None:
     fields.change(model, "source.kind", "file")
     assert model.values["source"] == {"kind": "file"}
     assert "source.path" in model.problems()
-    assert not [field_row for field_row in fields.form_rows(model) if field_row["name"] == "source.step_deg"]
+    # the source is chosen in the page's head
+    assert not [field_row for field_row in fields.form_rows(model) if field_row["name"].startswith("source.")]
     fields.change(model, "source.kind", "demo")
     assert not model.problems().keys() & {"source.path", "source.step_deg"}
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.errors import StoreError
 from engine.runs import RunConfig, RunStore
-from explorer.pages.train import runs_tab, text, view
+from explorer.pages.train import planning, runs_tab, text, view
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.view import TrainView
 from explorer.registry import REGISTRY
@@ -157,7 +157,9 @@ class SelectionMachine(RuleBasedStateMachine):
     def what_waits_can_end(self) -> None:
         """Progress and Cancel stand on screen as long as something is read for the first time, and no longer."""
         page = self.page
-        waits = self.reading.running and self.is_veiled
+        plans = page.new_tab._planner.running
+        assert not plans or self.model.tab == NEW
+        waits = plans or (self.reading.running and self.is_veiled)
         assert self.session.busy == waits
         assert (page.stage._waiting.styles["display"] != "none") == waits
         if self.is_cancelled:
@@ -220,6 +222,7 @@ def _runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ):
         patched.setattr(view, "LatestTask", held)
         patched.setattr(runs_tab, "LatestTask", held_tasks())  # badges, which belong to no selection
+        patched.setattr(planning, "LatestTask", held_tasks())  # plans, which belong to the draft
         patched.setattr(view, "PeriodicTask", StillTimer)
         runs = stored_runs(store)
         records = dict(store.records())
@@ -253,6 +256,7 @@ def test_progress_ends_when_another_tab_or_page_is_opened_before_the_run_is_read
     machine.choose_in_the_list(1, None)
     assert machine.session.busy
     machine.open_a_tab(NEW, None)
+    machine.cancel()
     assert not machine.session.busy
     machine.choose_in_the_list(1, None)
     machine.choose_in_the_list(2, None)

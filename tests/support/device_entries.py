@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine import embedding, models, mvmf, similarity, sphere
+from engine.models import baselines
 from engine.models.geographic_expert import GeographicExpert
 from engine.sphere import LatLonGrid
+from tests.support.gaussian_ocean import COVARIANCE
 from tests.support.windows import model_of, window_of
 
 PACKAGES = (sphere, embedding, mvmf, similarity, models)
@@ -23,6 +26,7 @@ On = Callable[[Tensor], Tensor]
 """Puts a tensor on the device."""
 
 GRID = LatLonGrid.regular(10.0)
+REGION = LatLonGrid([30.0, 33.0, 36.0], [-20.0, -17.0, -14.0, -11.0])
 _LAT, _LON = torch.linspace(-80.0, 80.0, 9), torch.linspace(-170.0, 190.0, 9)
 _BOX = torch.zeros(GRID.shape, dtype=torch.bool)
 _BOX[3:14, 4:20] = True
@@ -208,6 +212,23 @@ def _scores(on: On) -> Any:
     return code, *mvmf.decode_coordinates(code), date, mvmf.decode_date(date), probabilities
 
 
+def _interpolation(on: On) -> Any:
+    points = on(torch.stack((_LAT, _LON, 3.0 * torch.arange(9.0)), 1).double())
+    estimate = baselines.optimal_interpolation(
+        points, on(_drawn(9)), on(0.1 + _drawn(9, seed=1)), points[:4] + 1.0, COVARIANCE
+    )
+    where, values = np.ones(REGION.shape, bool), np.random.default_rng(0).normal(size=(6, *REGION.shape))
+    device = points.device
+    neighbourhood = baselines.Neighbourhood(REGION, COVARIANCE, reach=2, device=device, dtype=torch.float64)
+    month = neighbourhood.estimate(values, np.ones_like(values), where)
+    return *estimate, on(torch.as_tensor(month[0]))
+
+
+def _dineof(on: On) -> Any:
+    values = _drawn(8, 3) @ _drawn(3, 20, seed=1)
+    return baselines.dineof(on(torch.where(_drawn(8, 20, seed=2) < 0.2, torch.nan, values)))[0]
+
+
 ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
     "points": (
         lambda on: (sphere.unit_vectors(on(_LAT), on(_LON)), sphere.great_circle_km(on(_LAT), on(_LON), 10.0, 20.0)),
@@ -248,6 +269,8 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
         ),
     ),
     "centres": (_centres, ("kmeans_centres", "centres_near", "centres_of_kind")),
+    "optimal interpolation": (_interpolation, ()),
+    "dineof": (_dineof, ()),
     "fits": (_fits, ("fit_em", "fit_gradient", "Fit", "concentration")),
     "credible region": (_credible_region, ("credible_region",)),
     "cosines": (

@@ -1,4 +1,4 @@
-"""A small file of each kind of variable: a 16 × 24 region, four years of days under clouds, as producers write them."""
+"""A small file of each kind of variable: a 12 × 18 region, two years of days under clouds, as producers write them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-NUM_DAYS = 365 * 3 + 366
-_LAT, _LON = np.arange(16) * 1.0 + 35.5, np.arange(24) * 1.0
+NUM_DAYS = 730
+_LAT, _LON = np.arange(12) * 1.0 + 35.5, np.arange(18) * 1.0
 _WEST = {"land_temperature": 60.5}  # in Asia; the others lie in the Atlantic
 
 
@@ -61,18 +61,18 @@ KINDS_OF_FILES = (
 
 
 def write_kind(path: Path, kind: KindOfFile, seed: int = 0) -> Path:
-    """Days of a smooth field with a seasonal cycle; two thirds of the cells are hidden by clouds of whole columns."""
+    """Days of a smooth field with a seasonal cycle; half of the cells are hidden by clouds of whole columns."""
     rng = np.random.default_rng(seed)
     days, lon = np.arange(NUM_DAYS), _LON + _WEST.get(kind.key, -60.5)
     season = np.cos(2 * np.pi * days / 365.25)[:, None, None]
     waves = np.sin(_LAT[:, None] / 3.0 + lon[None] / 4.0 + days[:, None, None] / 40.0)
-    pattern = 0.6 * season + 0.4 * waves + 0.1 * rng.normal(size=(NUM_DAYS, 16, 24))
+    pattern = 0.6 * season + 0.4 * waves + 0.1 * rng.normal(size=(NUM_DAYS, len(_LAT), len(_LON)))
     values = kind.mean * 10.0 ** (kind.spread * pattern) if kind.is_log else kind.mean + kind.spread * pattern
     if kind.key == "ice_concentration":
         values = values.clip(0.0, 1.0)
-    start = rng.integers(24, size=NUM_DAYS)
-    column = (np.arange(24)[None, :] - start[:, None]) % 24
-    values = np.where((column < 12)[:, None, :], np.nan, values)
+    start = rng.integers(len(_LON), size=NUM_DAYS)
+    column = (np.arange(len(_LON))[None, :] - start[:, None]) % len(_LON)
+    values = np.where((column < len(_LON) // 2)[:, None, :], np.nan, values)
     coords = {"time": np.datetime64("2001-01-01", "ns") + days * np.timedelta64(1, "D"), "lat": _LAT, "lon": lon}
     field = xr.DataArray(values.astype(np.float32), coords, ("time", "lat", "lon"), attrs=kind.attrs)
     field.to_dataset(name=kind.variable).to_netcdf(path)

@@ -43,6 +43,7 @@ SMALL = SSTSettings(
     epochs=3,
     samples=8,
     batch=2,
+    baselines="cheap",
 )
 EXPERT = ExpertSettings(
     tiles=LandTiles(size=8),

@@ -46,7 +46,7 @@ def own_mask(files: Iterable[tuple[Location, xr.Dataset]], grid: LatLonGrid) -> 
     """
     files = list(files)
     for location, dataset in files:
-        for name in (str(n) for n, v in dataset.variables.items() if v.ndim >= 2 and _is_mask(str(n), v)):
+        for name in (str(n) for n, v in dataset.variables.items() if v.ndim >= 2 and is_mask(str(n), v)):
             try:
                 mask = _read_mask(location, dataset, name, grid)
                 if mask is None or (not _states_land(name, dataset[name]) and _changes(files, name, mask, grid)):
@@ -96,7 +96,12 @@ def land_of(
     for location, dataset in files:
         if chosen in dataset.variables and (mask := _read_mask(location, dataset, chosen, grid)) is not None:
             return mask
-    raise DataError(f"no file has a mask {chosen!r} on its grid", "mask", "choose 'coastlines' or 'never valid'")
+    raise DataError(
+        f"no file has a mask {chosen!r} on its grid",
+        "mask",
+        "choose 'coastlines' or 'never valid'",
+        {"mask": ("coastlines", "never valid")},
+    )
 
 
 def guessed_mask(sample: Sample, grid: LatLonGrid) -> Land:
@@ -119,7 +124,8 @@ def _area(mask: Mask, grid: LatLonGrid) -> float:
     return float((mask.sum(axis=1) * grid.cell_area_m2).sum())
 
 
-def _is_mask(name: str, variable: xr.Variable) -> bool:
+def is_mask(name: str, variable: xr.Variable) -> bool:
+    """Whether names or flags make a variable a mask of land or sea."""
     if name == "l2p_flags":  # flags of a swath mark land inside the swath only
         return False
     standard = variable.attrs.get("standard_name")

@@ -62,7 +62,7 @@ def step_of(axis: TimeAxis, evidence: Evidence, where: str) -> tuple[Step, str |
     raise DataError(
         f"one step is {min(typical, length):.3g} days, neither hours nor a day nor a month", where,
         "give daily or monthly data, or interpolate it: cdo inttime; where they are days of which many are missing, "
-        "choose the step 'days'",
+        "choose the step 'days'", {"step": ("days", "months")},
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def stated_conversion(
     if conversion is None:
         raise DataError(
             f"the unit {unit!r} of {variable.name!r} is no {kind.units.quantity}", where,
-            f"choose another variable or its unit, or convert it to {kind.unit}",
+            f"choose another variable or its unit, or convert it to {kind.unit}", {"unit": _named(kind)},
         )  # fmt: skip
     return conversion
 
@@ -129,8 +129,18 @@ def _check(values: Singles, conversion: Conversion, kind: VariableKind, where: s
         low, high = (float(v) for v in np.percentile(values, (5, 95)))
         raise DataError(
             f"the values, {low:.4g} to {high:.4g}, are no {_plural(kind)}, though the unit is {conversion.name}",
-            where, _CORRECT,
+            where, _CORRECT, {"unit": _fitting(values, kind)},
         )  # fmt: skip
+
+
+def _named(kind: VariableKind) -> tuple[str, ...]:
+    """The names of the units of a kind."""
+    return tuple(dict.fromkeys(conversion.name for conversion in kind.units.by_name.values()))
+
+
+def _fitting(values: Singles, kind: VariableKind) -> tuple[str, ...]:
+    """The names of the units in which values are plausible."""
+    return tuple(dict.fromkeys(c.name for c in kind.units.by_name.values() if _fits(values, c, kind)))
 
 
 def _fits(values: Singles, conversion: Conversion, kind: VariableKind) -> bool:

@@ -91,10 +91,13 @@ def choose(dataset: xr.Dataset, variable: str | None, where: str, kind_key: str 
         title = kind_of(matches[0], dataset[matches[0]].attrs).title
         raise DataError(
             f"{len(matches)} variables could be the {title[0].lower()}{title[1:]}", where,
-            f"choose one as variable: {', '.join(matches)}",
+            f"choose one as variable: {', '.join(matches)}", {"variable": tuple(matches)},
         )  # fmt: skip
     raise DataError(
-        "no variable looks like a sea-surface temperature", where, f"choose one as variable: {_listed(dataset)}"
+        "no variable looks like a sea-surface temperature",
+        where,
+        f"choose one as variable: {_listed(dataset)}",
+        {"variable": tuple(str(name) for name, v in dataset.data_vars.items() if v.ndim >= 2)[:6]},
     )
 
 

@@ -4,29 +4,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config.baselines import BASELINE_KINDS, CHEAP
 from engine.data.source import MonthlyData
-from engine.errors import ChoiceError
+from engine.models.baselines.baseline import Baseline, Estimate, Regrid, check_grid, has_truth
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.means import Baseline, ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
+from engine.models.baselines.dineof import DINEOF, dineof
+from engine.models.baselines.kriging import optimal_interpolation
+from engine.models.baselines.means import ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
+from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.observed import ICE_FRACTION, ObservedMonth, mean_of_observed_days, observed_months
+from engine.models.baselines.oi import OptimalInterpolation
 from engine.sphere import LatLonGrid
 from engine.typed import Singles
 
 BASELINES: dict[str, type[Baseline]] = {
-    "mean": ObservedMean,
-    "mean_debiased": DebiasedMean,
-    "climatology": ClimatologyOnly,
-    "climatology_anomaly": ShrunkAnomaly,
+    baseline.name: baseline
+    for baseline in (ObservedMean, DebiasedMean, ClimatologyOnly, ShrunkAnomaly, DINEOF, OptimalInterpolation)
 }
 """Every baseline by its name."""
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction that is done and what is fitted; may raise to abandon the work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,51 +41,82 @@ class Baselines:
 
     Attributes:
         climatology: the fallback of all of them, and a baseline of its own.
-        fitted: the baselines by their names in :data:`BASELINES`; those that need the truth are absent where none was
-        known.
+        fitted: the baselines by their names in :data:`BASELINES`; those that were not asked for, or need a truth where
+        none was known, are absent.
     """
 
     climatology: Climatology
     fitted: Mapping[str, Baseline]
 
     @classmethod
-    def fit(cls, train: MonthlyData, validation: MonthlyData) -> Baselines:
+    def fit(
+        cls,
+        train: MonthlyData,
+        validation: MonthlyData,
+        names: Sequence[str] = CHEAP,
+        progress: Progress | None = None,
+    ) -> Baselines:
         """Fit to the months of ``train``; hyperparameters minimise the error on ``validation``.
 
         Without a known truth in both, only the baselines that need none are fitted.
+
+        Args:
+            train: months to learn from.
+            validation: months to tune on.
+            names: of :data:`BASELINES`; the cheap ones by default. At 1° the costly ones take a minute or two each.
+            progress: called while a costly one is fitted.
 
         Raises:
             ChoiceError: the two are on different grids.
             DataError: no month of ``train`` has a value anywhere.
         """
-        _check_grid(validation, train.grid)
+        check_grid(validation, train.grid)
         fit_months, tuning_months = list(observed_months(train)), list(observed_months(validation))
         climatology = Climatology.fit(fit_months, train.land, train.grid, train.variable.has_season)
-        has_truth = all(any(month.is_usable.any() for month in months) for months in (fit_months, tuning_months))
-        fitted = {
-            name: baseline.fit(fit_months, tuning_months, climatology)
-            for name, baseline in BASELINES.items()
-            if has_truth or not baseline.needs_truth
-        }
+        knows_truth = has_truth(fit_months) and has_truth(tuning_months)
+        chosen = [name for name in BASELINES if name in names and (knows_truth or not BASELINE_KINDS[name].needs_truth)]
+        fitted: dict[str, Baseline] = {}
+        for n, name in enumerate(chosen):
+
+            def report(fraction: float, base: int = n, title: str = BASELINES[name].title()) -> None:
+                if progress is not None:
+                    progress((base + fraction) / len(chosen), f"fitting: {title}")
+
+            fitted[name] = BASELINES[name].fit_months(fit_months, tuning_months, climatology, report)
         return cls(climatology, fitted)
 
-    def predict(self, data: MonthlyData) -> dict[str, Singles]:
+    def predict(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Singles]:
         """Every baseline's estimate (N, H, W) of the months' means: a value in every sea cell, NaN on land.
 
-        Values lie within the bounds of the kind of variable, as the model's do.
-
-        Days are read once, one month at a time.
+        Values are in the model space of the kind of variable (°C), within its bounds, as the model's are.
 
         Raises:
             ChoiceError: ``data`` is on another grid than the baselines were fitted on.
         """
-        _check_grid(data, self.climatology.grid)
+        return {
+            name: np.asarray(estimate.mean, np.float32)
+            for name, estimate in self.predict_with_std(data, progress).items()
+        }
+
+    def predict_with_std(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Estimate]:
+        """Every baseline's estimate with its own standard deviation, (N, H, W) float32 each.
+
+        Days are read one month at a time.
+        """
+        check_grid(data, self.climatology.grid)
         shape = (len(data.months), *data.grid.shape)
-        estimates = {name: np.empty(shape, np.float32) for name in self.fitted}
+        estimates = {name: Estimate(np.empty(shape, np.float32), np.empty(shape, np.float32)) for name in self.fitted}
         for n, month in enumerate(observed_months(data)):
+            if progress is not None:
+                progress(n / len(data.months), "estimating months by the baselines")
             for name, baseline in self.fitted.items():
-                estimates[name][n] = data.variable.bounded(baseline.predict(month))
+                mean, estimates[name].std[n] = baseline.predict_month(month)
+                estimates[name].mean[n] = data.variable.bounded(mean)
         return estimates
+
+    def on_grid(self, climatology: Climatology, regrid: Regrid) -> Baselines:
+        """The same on another grid, whose climatology is given; ``regrid`` brings other fields (..., H, W) there."""
+        return Baselines(climatology, {name: each.on_grid(climatology, regrid) for name, each in self.fitted.items()})
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All fitted numbers as plain arrays, by names such as ``climatology_anomaly.days``."""
@@ -96,13 +133,6 @@ class Baselines:
         fitted: dict[str, Baseline] = {}
         for name, baseline in BASELINES.items():
             fields = {key.removeprefix(f"{name}."): v for key, v in state.items() if key.startswith(f"{name}.")}
-            if fields or not baseline.needs_truth:
+            if fields or baseline.is_free:
                 fitted[name] = baseline.from_state_dict(fields, climatology)
         return cls(climatology, fitted)
-
-
-def _check_grid(data: MonthlyData, grid: LatLonGrid) -> None:
-    if data.grid != grid:
-        raise ChoiceError(
-            f"the months lie on {data.grid!r}", f"the baselines were fitted on {grid!r}", "give months on the same grid"
-        )

@@ -1,4 +1,4 @@
-"""The bias of the mean of the observed days by latitude, season and number of observed days."""
+"""The bias of an estimate by latitude, season and number of observed days."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TINY = 1e-12  # keeps the system regular without any data; the bias is then 0
 
 @dataclass(frozen=True, eq=False)
 class Bias:
-    """bias(φ, month, n) = Σ_pk P_p(sin φ) s_k(month) (a_pk + b_pk/(1 + n)), K, for n ≥ 1 observed days.
+    """bias(φ, month, n) = Σ_pk P_p(sin φ) s_k(month) (a_pk + b_pk/(1 + n)), K, of estimates from n observed days.
 
     Attributes:
         coeffs: (7, 5, 2) float64, K: a and b by polynomial P_p and term s_k of the season.
@@ -33,7 +33,9 @@ class Bias:
 
     @classmethod
     def fit(cls, train: Sequence[ObservedMonth], validation: Sequence[ObservedMonth], grid: LatLonGrid) -> Bias:
-        """Ridge regression, area-weighted, on the cells of ``train`` that have an observed day and a known truth.
+        """Ridge regression, area-weighted, on the cells of ``train`` that have a mean and a known truth.
+
+        The mean is that of the observed days, or any other estimate put in its place.
 
         The constant is not penalised. The penalty is the one of :data:`RIDGES` with the smallest area-weighted mean
         absolute error on ``validation``.
@@ -51,7 +53,7 @@ class Bias:
         )
 
     def of(self, month: ObservedMonth, grid: LatLonGrid) -> Floats:
-        """(H, W) mean of the observed days minus the true mean, K."""
+        """(H, W) estimate minus true mean, K."""
         offset, slope = np.einsum("hp,pka,k->ah", _latitudes(grid), self.coeffs, season(month.month))
         return offset[:, None] + slope[:, None] / (1.0 + month.num_days)
 
@@ -72,7 +74,7 @@ def _normal_equations(months: Sequence[ObservedMonth], grid: LatLonGrid) -> tupl
     size = NUM_LATITUDES * NUM_TERMS
     gram, moments, total = np.zeros((size, 2, size, 2)), np.zeros((size, 2)), 0.0
     for month in months:
-        counted = month.is_usable & (month.num_days > 0)
+        counted = month.is_usable & np.isfinite(month.mean)
         weights = counted * grid.cell_area_m2[:, None]
         inverse = 1.0 / (1.0 + month.num_days)
         error = np.where(counted, month.mean - month.target, 0.0)

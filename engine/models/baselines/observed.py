@@ -18,7 +18,7 @@ ice concentration draw the ice edge at 15 %."""
 
 
 class ObservedMonth(NamedTuple):
-    """One month of observations on (H, W) cells."""
+    """One month of observations on (H, W) cells, and its days, in the model space of the variable (°C)."""
 
     month: int
     """From 1 to 12."""
@@ -30,6 +30,10 @@ class ObservedMonth(NamedTuple):
     """The month's true mean, °C; NaN where unknown."""
     ice: Singles
     """Fraction of the days under ice."""
+    days: Singles
+    """(31, H, W) the observations, °C; they may stay on disk."""
+    scale: float = 1.0
+    """Size of ordinary differences from the climatology for this kind of variable, K."""
 
     @property
     def is_usable(self) -> Mask:
@@ -40,12 +44,15 @@ class ObservedMonth(NamedTuple):
 def observed_months(data: MonthlyData) -> Iterator[ObservedMonth]:
     """The months one by one, so that at most one month of days is in memory.
 
-    A list of them is small beside the days: 5 bytes a cell and month, and a target that may stay on disk.
+    A list of them is small beside the days: 5 bytes a cell and month, and days and targets that may stay on disk.
     """
+    scale = data.variable.measured_scale
     for n, month in enumerate(data.months):
-        mean, num_days = mean_of_observed_days(np.asarray(data.daily[n]))
+        days = data.daily[n]
+        mean, num_days = mean_of_observed_days(np.asarray(days))
         target = np.full(mean.shape, np.nan, np.float32) if data.target is None else data.target[n]
-        yield ObservedMonth(int(month), mean.astype(np.float32), num_days.astype(np.uint8), target, data.ice[n])
+        mean, num_days = mean.astype(np.float32), num_days.astype(np.uint8)
+        yield ObservedMonth(int(month), mean, num_days, target, data.ice[n], days, scale)
 
 
 def mean_of_observed_days(days: Singles) -> tuple[Floats, Ints]:

@@ -3,7 +3,7 @@
 # pyright: reportUnusedImport=false
 
 from engine.data.kinds import KINDS, SST, VariableKind
-from engine.data.source import Quality, quality_of
+from engine.data.source import Overrules, Quality, Regrid, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import SeriesChoice, chosen_series, map_netcdf, map_origin, series_csv
 from engine.queries.ocean.maps import (
@@ -27,6 +27,20 @@ from engine.queries.ocean.maps import (
     withheld_map,
 )
 from engine.queries.ocean.places import covered_place, is_covered
+from engine.queries.ocean.points import (
+    CALENDARS,
+    MASKS,
+    STEPS,
+    ZEROS,
+    FilePoints,
+    decided,
+    file_points,
+    overrules_of_text,
+    overrules_text,
+    point_text,
+    point_value,
+    understood_points,
+)
 from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import (
     DEMO_STEPS,

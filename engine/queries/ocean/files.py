@@ -12,7 +12,7 @@ import xarray as xr
 
 from engine.data.cf import ancillary_attributes, spelled_title, value_attributes
 from engine.data.kinds import VariableKind
-from engine.data.source import SSTSource
+from engine.data.source import SSTSource, understood_details
 from engine.provenance import Detail, Provenance
 from engine.queries.cache import Progress
 from engine.queries.export import csv_file, netcdf_file
@@ -112,6 +112,7 @@ def _origin(
     ocean: SSTSource, recipe: str, choice: MapChoice | SeriesChoice, title: str, details: dict[str, Detail]
 ) -> Provenance:
     known: dict[str, Detail] = {"data": ocean.name, "data_hash": ocean.key, "data_notes": "; ".join(ocean.notes)}
+    known |= understood_details(ocean)
     return Provenance(
         recipe=recipe,
         choices=asdict(choice),

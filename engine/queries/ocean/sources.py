@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import xarray as xr
 
 from engine.data.gaps import GapPattern
 from engine.data.kinds import SST, VariableKind
-from engine.data.source import Quality, SSTSource, check_quality
+from engine.data.source import Overrules, Quality, SSTSource, Understood, check_quality
 from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.days import dates, day, read_day, time_steps, touched_bytes
@@ -79,6 +79,8 @@ class SourceChoice:
     path: str = ""
     variable: str = ""
     quality: Quality = "good"
+    overrules: Overrules = field(default_factory=Overrules)
+    """What is decided in place of what the files state."""
 
     def __post_init__(self) -> None:
         check_choice("source", self.kind, KINDS)
@@ -122,6 +124,8 @@ class SourceSummary:
     day_bytes: int
     bytes_per_second: float
     """Rate at which a day was read or computed, in whole chunks."""
+    understood: Understood | None = None
+    """How the files were understood, point by point; None for the demo ocean."""
     grading: str = ""
     """The observations in use, where the source has quality flags to choose by; else empty."""
     variable: VariableKind = SST
@@ -134,9 +138,14 @@ def source(choice: SourceChoice) -> SSTSource:
     """
     if choice.kind == "demo":
         return CACHE.get(("ocean", choice), partial(_demo, choice), lambda _: _SOURCE_BYTES)
-    paths = [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
+    paths = file_paths(choice)
     stamps = tuple((str(path), *file_stamp(path)) for path in paths)
     return CACHE.get(("ocean", choice, stamps), partial(_open, paths, choice), lambda _: _SOURCE_BYTES)
+
+
+def file_paths(choice: SourceChoice) -> list[Path]:
+    """The files or the folder of a choice."""
+    return [uploaded(choice.path)] if choice.kind == "upload" else resolved(choice.path)
 
 
 def _demo(choice: SourceChoice) -> SSTSource:
@@ -151,7 +160,7 @@ def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
     from engine.formats.child import check_in_child
 
     check_in_child([(location.path, location.kind) for location in locate(paths)])
-    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality)
+    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality, choice.overrules)
 
 
 def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
@@ -169,8 +178,8 @@ def file_stamp(path: Path) -> tuple[int, int]:
 def open_source(choice: SourceChoice, progress: Progress | None = None) -> SourceSummary:
     """Open ``choice`` and read its first day, so that an unreadable file does not become the source.
 
-    An upload that cannot be opened is removed, unless another ``quality`` may open it. Raises as :func:`source` does;
-    the error shows the name of an upload, not its path.
+    An upload whose headers cannot be read is removed; others may open once a point is decided. Raises as
+    :func:`source` does; the error shows the name of an upload, not its path.
     """
     try:
         return _summary(choice, progress or no_progress)
@@ -180,12 +189,24 @@ def open_source(choice: SourceChoice, progress: Progress | None = None) -> Sourc
         if choice.kind != "upload":
             raise
         path = uploaded(choice.path)
-        texts = error.problem, error.where, error.remedy
-        problem, where, remedy = (text.replace(str(path), path.name) for text in texts)
+        problem, where, remedy = (
+            text.replace(str(path), path.name) for text in (error.problem, error.where, error.remedy)
+        )
         if isinstance(error, QualityError):
             raise QualityError(problem, where, remedy) from error
-        forget_upload(choice.path)
-        raise DataError(problem, where, remedy) from error
+        if not _has_headers(path):
+            forget_upload(choice.path)
+        raise DataError(problem, where, remedy, error.choices) from error
+
+
+def _has_headers(path: Path) -> bool:
+    from engine.data.sst import file_fields
+    from engine.formats.child import check_in_child
+
+    try:
+        return bool(file_fields(path, check_in_child).variables)
+    except EngineError:
+        return False
 
 
 def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
@@ -216,6 +237,7 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
         limits=value_limits(ocean.variable, ocean.variable.transformed(first), is_global(ocean.grid)),
         day_bytes=first.nbytes,
         bytes_per_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
+        understood=ocean.understood,
         grading=ocean.grading,
         variable=ocean.variable,
     )

@@ -60,16 +60,16 @@ class ModelWithBaselines:
         # the mean and the climatology need no fit of their own
         alone = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
         self.arrays: Arrays = dict(self.bundle.baselines) or alone
-        self.title = {kind: baseline.title for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()}
+        self.title = {
+            kind: baseline.title() for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()
+        }
 
     def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
         """The baselines on another grid."""
-        from engine.models.baselines import Baselines, Climatology
-        from engine.training.sst.model_bundle import on_grid
+        from engine.models.baselines import Baselines
+        from engine.training.sst.model_bundle import baselines_on_grid
 
-        climatology = Climatology(self.arrays["coeffs"], LatLonGrid(self.arrays["lat"], self.arrays["lon"]))
-        coeffs = on_grid(climatology, grid, land).coeffs
-        return Baselines.from_state_dict({**self.arrays, "coeffs": coeffs, "lat": grid.lat, "lon": grid.lon})
+        return baselines_on_grid(Baselines.from_state_dict(self.arrays), grid, land)
 
 
 def model_of(name: str) -> ModelWithBaselines:

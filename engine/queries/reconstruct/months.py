@@ -21,6 +21,7 @@ from engine.typed import Floats, Ints, Mask, Singles
 
 LAYER_KINDS: dict[str, tuple[str, ...]] = {
     "temperature": ("day", "observed", "reconstruction", "truth"),
+    "difference": ("difference",),
     "error": ("error", "error_best", "error_mean", "error_usual"),
     "spread": ("std", "size"),
 }
@@ -318,7 +319,10 @@ def layers_of(month: MonthResult) -> tuple[str, ...]:
 
 
 def layer(month: MonthResult, name: str, *, day: int = 1, best: str = "mean") -> Singles:
-    """A layer (H, W), in model space (°C, K); ``best`` is the baseline of ``error_best``. See :func:`layers_of`."""
+    """A layer (H, W), in model space (°C, K); ``best`` is the baseline of ``error_best``. See :func:`layers_of`.
+
+    ``difference`` is the reconstruction minus the mean of the observed days, NaN where no day was observed.
+    """
     truth = np.float32(np.nan) if month.truth is None else month.truth
     estimate = {"error": "model", "error_best": best, "error_mean": "mean", "error_usual": "climatology"}
     if name in estimate:
@@ -329,6 +333,7 @@ def layer(month: MonthResult, name: str, *, day: int = 1, best: str = "mean") ->
         "observed": month.observed,
         "reconstruction": month.estimates["model"],
         "truth": truth,
+        "difference": month.estimates["model"] - month.observed,
         "std": month.std,
         "size": np.abs(month.estimates["model"] - truth),
     }

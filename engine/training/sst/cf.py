@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.config.run_config import RunConfig
 from engine.data.cf import ancillary_attributes, mean_method, spelled, value_attributes
 from engine.data.kinds import VariableKind
-from engine.data.source import MonthlyData, SSTSource
+from engine.data.source import MonthlyData, SSTSource, understood_details
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.provenance import Detail, Provenance
@@ -112,6 +112,7 @@ def origin_of(
         "seed": model.seed,
         "variable": f"{source.variable.title}, {source.variable.unit}",
     }
+    known |= understood_details(source)
     if "epoch" in model.scores:
         known["epoch"] = int(model.scores["epoch"])
     return Provenance(

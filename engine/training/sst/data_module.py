@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.config.baselines import BASELINE_CHOICES, CHEAP
 from engine.config.months import Month
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
@@ -19,11 +20,15 @@ from engine.embedding import HarmonicBasis
 from engine.models import ReconstructionModel
 from engine.models.baselines import Baselines, Climatology, ObservedMonth, observed_months
 from engine.runs.context import RunContext
+from engine.training.sst.fitted_baselines import fitted_baselines
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
 from engine.training.sst.model_bundle import ModelBundle, stored_precision
 from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
+
+_READING, _FITTING = 0.5, 0.3
+"""Shares of the preparation where costly baselines are fitted; the rest is their estimates on validation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,18 @@ class SSTDataModule:
         Meanwhile the run reports ``preparing``, the fraction that is done.
         """
         source = open_source(settings.source)
-        data = _prepared(source, settings, run)
+        names = BASELINE_CHOICES[settings.baselines]
+        reading = 1.0 if names == CHEAP else _READING
+
+        def fitting(fraction: float, _: str) -> None:
+            run.stop_if_asked()
+            if reading < 1.0:
+                run.report({"preparing": reading + _FITTING * fraction}, 0.0)
+
+        def estimating(fraction: float, text: str) -> None:
+            fitting(1.0 + (1.0 - _READING - _FITTING) / _FITTING * fraction, text)
+
+        data = _prepared(source, settings, run, reading)
         with run.repeating():
             months = list(observed_months(data["climatology"]))
             fitted = Climatology.fit(months, source.land, source.grid, source.variable.has_season)
@@ -71,8 +87,9 @@ class SSTDataModule:
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             positions = PatchPositions(settings.model, windows, basis)
             validation = HoldOutSet.of(data["validation"], settings.withheld_fraction, VALIDATION_SEED)
-            baselines = Baselines.fit(data["learning"], data["validation"])
-            errors = {name: validation.mae(values) for name, values in baselines.predict(validation.data).items()}
+            baselines = fitted_baselines(names, data["learning"], data["validation"], fitting)
+            estimates = baselines.predict(validation.data, estimating)
+            errors = {name: validation.mae(values) for name, values in estimates.items()}
             samples = Samples(ModelInputs.of(data["train"], climatology, windows, positions), settings, run.seed)
         return cls(
             settings,
@@ -132,7 +149,7 @@ def overrules_of(choice: FileSource) -> Overrules:
     )
 
 
-def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict[str, MonthlyData]:
+def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext, share: float) -> dict[str, MonthlyData]:
     """The months of every split; ``learning`` are those of climatology and training together."""
     months: dict[str, list[Month]] = {name: settings.months_of(name) for name in SPLITS}
     months["learning"] = sorted({*months["climatology"], *months["train"]})
@@ -143,10 +160,10 @@ def _prepared(source: SSTSource, settings: SSTSettings, run: RunContext) -> dict
 
         def progress(fraction: float, _: str, base: int = done, size: int = len(span)) -> None:
             run.stop_if_asked()
-            run.report({"preparing": (base + fraction * size) / num_months}, 0.0)
+            run.report({"preparing": share * (base + fraction * size) / num_months}, 0.0)
 
         with run.repeating():
             data[name] = prepare(source, span[0], span[-1], progress=progress)
         done = min(num_months, done + len(span))
-    run.report({"preparing": 1.0}, 0.0)
+    run.report({"preparing": share}, 0.0)
     return data

@@ -322,6 +322,20 @@ def on_grid(climatology: Climatology, grid: LatLonGrid, land: NDArray[np.bool_])
     return Climatology(np.where(land, np.nan, coeffs_there).astype(np.float32), grid)
 
 
+def baselines_on_grid(baselines: Baselines, grid: LatLonGrid, land: NDArray[np.bool_]) -> Baselines:
+    """The baselines on another grid, or for another coast, as :func:`on_grid`."""
+    own = baselines.climatology
+    known = np.isfinite(own.coeffs[0])
+
+    def regrid(fields: NDArray[np.float32]) -> NDArray[np.float32]:
+        shaped = np.where(known, fields, np.float32(np.nan)).reshape(-1, *known.shape)
+        moved = on_grid(Climatology(shaped, own.grid), grid, land).coeffs
+        return moved.reshape(*fields.shape[:-2], *grid.shape)
+
+    climatology = on_grid(own, grid, land)
+    return baselines if climatology is own else baselines.on_grid(climatology, regrid)
+
+
 def _columns(own: LatLonGrid, lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns of ``own``, not whole ones, where ``lon`` lies: [0, W) on a circle, else nearest to the middle."""
     if own.is_periodic:

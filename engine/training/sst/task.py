@@ -210,7 +210,7 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
         bundle = load_model(run.files.model)
         holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
         estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
-        estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data)}
+        estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data, lambda _, __: run.stop_if_asked())}
 
         def tables(months: MonthlyData) -> dict[str, dict[str, Any]]:
             return report(

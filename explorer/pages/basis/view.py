@@ -17,7 +17,8 @@ from explorer.registry import REGISTRY
 from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, colormap_bytes, pack_harmonics, pack_mask
+from explorer.widgets.globe import Axes, pack_harmonics, pack_mask
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import html, paragraphs
 
 _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]
@@ -125,11 +126,8 @@ class BasisView:
         axes = Axes.of(factors.lat, factors.lon)
         field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
         lat, lon = factors.peak if turn else self.model.camera[:2]
-        limit, colours = factors.limit, colormap_bytes("balance")
-        self.stage.globe.param.update(
-            field=field, vmin=-limit, vmax=limit, colormap=colours, center_lat=lat, center_lon=lon
-        )
-        self.stage.scale(colours, -limit, limit, factors.name, factors.units)
+        scale = Scale("function", "balance", -factors.limit, factors.limit, factors.name, factors.units)
+        self.stage.globe.param.update(field=field, center_lat=lat, center_lon=lon, **self.stage.scale(scale))
         self._rest.soon()
 
     def _after_rest(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.errors import QualityError
+from engine.errors import EngineError, QualityError
 from engine.queries.ocean import (
     DEMO_STEPS,
     LAYERS,
@@ -18,6 +18,8 @@ from engine.queries.ocean import (
     OF_SPAN,
     SPANS,
     WITHHOLDING,
+    FilePoints,
+    Overrules,
     SourceChoice,
     SourceSummary,
     span_of,
@@ -47,6 +49,9 @@ class DataModel(SourceModel):
     # state
     opened = param.ClassSelector(class_=SourceSummary, doc="the open source; None before the first")
     refused = param.ClassSelector(class_=SourceChoice, doc="a source without observations of the selected quality")
+    unread = param.ClassSelector(class_=SourceChoice, doc="a file that was refused; another decision may open it")
+    mends = param.Dict(default={}, doc="decisions that would mend the refusal, by point")
+    points = param.ClassSelector(class_=FilePoints, doc="what the file offers to decide")
     day = param.Integer(default=0, bounds=(0, 1), doc="index of the day on screen")
     other = param.Integer(default=0, bounds=(0, 1), doc="index of the subtracted day")
     waiting = param.Dict(default={}, doc="days of the address, as ISO dates, until a source is open")
@@ -66,6 +71,9 @@ class DataModel(SourceModel):
     path = param.String(doc="file, folder or glob on the server")
     variable = param.String(doc="variable of a file with several; empty: the only one")
     quality = param.Selector(default=GOOD, objects=[GOOD, ALL, LEVEL], doc="quality of the observations in use")
+
+    _fallback: SourceChoice | None = None
+    """What opens in place of a first source that was refused, whose points stay on screen."""
 
     # capabilities
     @property
@@ -89,6 +97,12 @@ class DataModel(SourceModel):
         return ""
 
     # derived
+    @property
+    def subject(self) -> SourceChoice | None:
+        """The file whose points can be decided: the refused one, else the open one; None for the demo ocean."""
+        subject = self.unread or (self.opened.choice if self.opened else None)
+        return None if subject is None or subject.kind == DEMO else subject
+
     @property
     def graded(self) -> SourceChoice | None:
         """The source with quality levels: one that was refused because of them, or the open one."""
@@ -178,7 +192,10 @@ class DataModel(SourceModel):
         """
         graded = self.graded
         quality = graded.quality if graded is not None and (graded.kind, graded.path) == (kind, path) else GOOD
-        return SourceChoice(kind, path=path, variable=self.variable, quality=quality)
+        subject = self.subject
+        is_same = subject is not None and (subject.kind, subject.path) == (kind, path)
+        overrules = subject.overrules if subject is not None and is_same else Overrules()
+        return SourceChoice(kind, path=path, variable=self.variable, quality=quality, overrules=overrules)
 
     def choose_quality(self) -> None:
         """Select the current source with the observations of ``quality``."""
@@ -187,11 +204,17 @@ class DataModel(SourceModel):
             self.param.update(refused=None, choice=replace(graded, quality=self.quality))
 
     def refuse(self, error: Exception) -> None:
-        """Go back to the open source or the demo ocean; ``refused`` keeps a source that another quality may open."""
+        """Go back to the open source or the demo ocean; ``refused`` keeps a source that another quality may open,
+        ``unread`` a file that another decision may open, with ``mends``.
+        """
         choice, fallback = self.choice, self.opened.choice if self.opened else SourceChoice()
+        self._fallback = fallback if self.opened is None else None
         if choice != fallback:
             self.choice = fallback
-        self.refused = choice if isinstance(error, QualityError) else None
+        is_graded = isinstance(error, QualityError)
+        self.refused = choice if is_graded else None
+        mends = error.choices if isinstance(error, EngineError) else {}
+        self.param.update(mends=mends, unread=choice if choice.kind != DEMO and not is_graded else None)
 
     def take(self, opened: SourceSummary) -> None:
         """Use an open source, on the days of the address, or else on the days nearest to those on screen."""
@@ -199,7 +222,8 @@ class DataModel(SourceModel):
         wanted = {"day": self.iso("day"), "other": self.iso("other"), **from_address}
         if self.layer not in opened.layers:
             self.layer = "observed"
-        self.opened = opened
+        is_fallback, self._fallback = opened.choice == self._fallback, None
+        self.param.update(opened=opened, **({} if is_fallback else {"mends": {}, "unread": None}))
         for name, iso in wanted.items():
             self.bound(name, 0, max(1, len(opened.days) - 1))
             index = nearest(opened.days, iso)

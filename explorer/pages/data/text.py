@@ -5,16 +5,20 @@ from __future__ import annotations
 import calendar
 import math
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from engine.queries import ocean
 from engine.queries.ocean import (
     LAYERS,
     OF_VALUES,
     SST,
+    FilePoints,
     PointSeries,
     ReadCost,
+    Regrid,
     SourceChoice,
     SourceSummary,
     VariableKind,
@@ -73,6 +77,73 @@ def source_rows(source: SourceSummary) -> list[tuple[str, str]]:
         ("Variable", f"{source.variable.title}{f', {source.variable.symbol}' if source.variable.symbol else ''}"),
         (source.variable.left_out.capitalize(), f"{source.land_percent:.0f} % of the grid"),
     ]
+
+
+POINTS = {
+    "variable": "Variable",
+    "kind": "Kind",
+    "unit": "Unit in the file",
+    "calendar": "Calendar",
+    "fill": "A further fill value",
+    "step": "One step is",
+    "mask": "Land mask",
+    "zeros": "Exact zeros",
+    "regrid": "Grid",
+}
+"""The points of a file that may be decided, with the labels of their controls."""
+
+_MOST_POINT = 60
+
+
+def decision(choice: SourceChoice, name: str) -> str:
+    """The decision on a point as the value of its control, "" where the file decides."""
+    if name == "variable":
+        return choice.variable
+    value = getattr(choice.overrules, name)
+    return "" if value is None else ocean.point_text(value)
+
+
+def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, choice: SourceChoice) -> dict[str, str]:
+    """The choices of a point, ``{label: value}``: what the file says, and what may be chosen in its place."""
+    known = opened.understood if opened else None
+    stated = {"regrid": known.grid, **vars(known)}[name] if known is not None else ""
+    is_decided = bool(decision(choice, name))
+    first = "By the file" if is_decided or not stated else f"By the file: {stated}"
+    kind = choice.overrules.kind or (known.kind if known else "sst")
+    choices: dict[str, dict[str, str]] = {
+        "variable": {name: name for name in points.variables},
+        "kind": {title: key for key, title in points.kinds},
+        "unit": {unit: unit for unit in points.units_of(kind)},
+        "calendar": {_CALENDARS.get(key, key): key for key in ocean.CALENDARS},
+        "step": {{"hours": "a part of a day", "days": "a day", "months": "a month"}[key]: key for key in ocean.STEPS},
+        "mask": {key.capitalize() if key in ocean.MASKS else key: key for key in points.masks},
+        "zeros": {{"values": "Values", "missing": "Missing"}[key]: key for key in ocean.ZEROS},
+        "regrid": {regridded(regrid): ocean.point_text(regrid) for regrid in points.regrids},
+    }
+    return {shortened(first): "", **choices[name]}
+
+
+def shortened(label: str) -> str:
+    """A label that fits its control."""
+    return label if len(label) <= _MOST_POINT else f"{label[: _MOST_POINT - 1]}…"
+
+
+def regridded(regrid: Regrid) -> str:
+    """``Regrid to 1° (bucket mean)``."""
+    method = {"conservative": "by area", "bucket": "bucket mean", "bilinear": "bilinear"}[regrid.method]
+    return f"Regrid to {regrid.step_deg:g}° ({method})"
+
+
+def mend(name: str, value: Any) -> str:
+    """The label of a button that mends a refusal."""
+    if name == "regrid":
+        return regridded(value)
+    return {
+        "variable": f"Read {value}",
+        "unit": f"The unit is {value}",
+        "step": f"One step is a {str(value).removesuffix('s')}",
+        "mask": f"Land: {value}",
+    }.get(name, f"{POINTS.get(name, name)}: {value}")
 
 
 def qualities(graded: SourceChoice | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ import xarray as xr
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
+from engine.queries.limits import limits_of
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
@@ -21,17 +22,20 @@ from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
+from explorer.pages.data.points import PointsPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
+from explorer.widgets.globe import Axes, pack_colours, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
 _FIXED_LIMITS = {"coverage": (0.0, 100.0), "gaps": (0.0, 2.0)}
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
+_QUANTITIES = {layer: layer for layer in ("coverage", "count", "difference", "gaps")}
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -93,9 +97,10 @@ class DataView:
         self._cost = html("", margin=(0, 0, 8, 0))
         self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
         self.panel = DataPanel(model, self._show_failure)
+        self.points = PointsPanel(model, self._choose_file)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
         self.view = self.stage.page_view(
-            drawer(model, self.stage.globe, self.form, self._uses(), self._cost),
+            drawer(model, self.stage.globe, self.form, [self.points.part, *self._uses()], self._cost),
             [self.stage.flat, *self.panel.parts],
             {
                 "Picture, PNG": self._offer_picture,
@@ -109,6 +114,7 @@ class DataView:
         model.param.watch(lambda *_: self._form.soon(), ["form", "step_deg", "seed", "years"])
         model.param.watch(lambda *_: model.choose_quality(), "quality")
         model.param.watch(lambda *_: model.param.update(refused=None), "form")
+        model.param.watch(lambda *_: model.form == DEMO and model.param.update(unread=None, mends={}), "form")
         model.param.watch(lambda *_: self.stage.clear_failure(), ["form", "layer", "panel", "place", "span"])
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
@@ -168,6 +174,11 @@ class DataView:
             self._start(choice)
         self.model.choice = choice
 
+    def _choose_file(self, choice: SourceChoice) -> None:
+        """Open a file with another decision, also one that was refused."""
+        self.model.variable = choice.variable
+        self.model.choice = choice
+
     def _open(self, choice: SourceChoice) -> None:
         """Open a source, unless it is the one in use."""
         source = self.model.opened
@@ -179,7 +190,7 @@ class DataView:
     def _start(self, choice: SourceChoice) -> None:
         """Open a source; the current one stays until that succeeds."""
         self.stage.clear_failure()
-        self.model.refused = None
+        self.model.param.update(refused=None)
         self._opening.start(lambda report: ocean.open_source(choice, report), self._take)
 
     def _take(self, source: SourceSummary) -> None:
@@ -273,12 +284,22 @@ class DataView:
             "field_b": b"" if drawn.second is None else _packed(ocean.drawn(source.choice, drawn.second), stem),
         }
         variable = source.variable
-        colours = colormap_bytes(_COLOURS.get(request.layer, variable.palette))
-        self.stage.globe.param.update(**layers, vmin=low, vmax=high, colormap=colours)
+        palette = _COLOURS.get(request.layer, variable.palette)
+        shown = [layer for layer in (drawn.field, drawn.second) if layer is not None]
+        of_values = request.layer in ocean.OF_VALUES
+        scale = Scale(
+            _QUANTITIES.get(request.layer, "value"),
+            palette,
+            low,
+            high,
+            text.scale_label(request.layer, variable),
+            field.attrs["units"],
+            partial(limits_of, [ocean.drawn(source.choice, layer).values for layer in shown], palette == "balance"),
+            f"All {source.unit}s",
+            logarithmic=variable.is_logarithmic and of_values,
+        )
+        self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
-        is_log = variable.is_logarithmic and request.layer in ocean.OF_VALUES
-        label, units = text.scale_label(request.layer, variable), field.attrs["units"]
-        self.stage.scale(colours, low, high, label, units, logarithmic=is_log)
         self.stage.bar.visible = request.layer != "gaps"
         self._rest.soon()
         if self._request(source) != request:

@@ -21,7 +21,8 @@ from explorer.pages.embeddings.panels import EmbeddingsPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.globe import Axes, colormap_bytes, pack_colours, pack_field
+from explorer.widgets.globe import Axes, pack_colours, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.text import html, paragraph
 
 # larger embeddings need a confirmation
@@ -120,10 +121,9 @@ class EmbeddingsView:
         if other is not None:
             second, low_b, high_b, *_ = self._layer(other)
             low, high = min(low, low_b), max(high, high_b)
-        colours = colormap_bytes("amp" if model.show == SCALE else "balance")
-        globe.param.update(field=first, field_b=second, vmin=low, vmax=high, colormap=colours)
+        scale = Scale(str(model.show), "amp" if model.show == SCALE else "balance", low, high, name, units)
+        globe.param.update(field=first, field_b=second, **self.stage.scale(scale))
         self.stage.caption(*(() if other is None else ("A, current choice", "B, kept choice")))
-        self.stage.scale(colours, low, high, name, units)
         self.stage.bar.visible = model.show != COLOURS
         self._rest.soon()
 

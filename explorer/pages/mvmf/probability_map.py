@@ -14,6 +14,7 @@ from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage
 from explorer.widgets.globe import Axes, colormap_bytes, pack_field, pack_mask
+from explorer.widgets.legend import Scale
 from explorer.widgets.probe import Pointed, Probe
 
 TRUTH_COLOUR = "#E2604F"
@@ -63,7 +64,7 @@ class ProbabilityMap:
         """The map of the test errors."""
         self._stage.globe.domain = b""
         self._stage.caption()
-        self._send([errors], "errors", (0.0, float(np.nanmax(errors.values))), colormap_bytes("amp"))
+        self._send([errors], "errors", (0.0, float(np.nanmax(errors.values))), "amp")
         self._read(text.MEDIAN_HERE, lambda at: text.cell_error(at.value))
 
     def _read(self, label: str, read_at: Callable[[Pointed], str]) -> None:
@@ -92,14 +93,14 @@ class ProbabilityMap:
                 units = f"× {text.ten_to(power)}"
                 fields = [field._replace(values=field.values / 10.0**power) for field in fields]
                 high /= 10.0**power
-        self._send(fields, kind, (low, high), colormap_bytes("dense"), units=units)
+        self._send(fields, kind, (low, high), "dense", units=units)
 
     def _send(
         self,
         fields: list[MapField],
         kind: str,
         limits: tuple[float, float],
-        colours: bytes,
+        palette: str | bytes,
         names: tuple[str, ...] = (),
         units: str = "",
     ) -> None:
@@ -107,13 +108,15 @@ class ProbabilityMap:
         self._serial += 1
         key = f"mvmf-{kind}-{self._serial}"
         packed = [pack_field(field.values, Axes.of(field.lat, field.lon), key) for field in fields]
-        self._stage.globe.param.update(
-            field=packed[0], field_b=packed[1] if len(packed) > 1 else b"", vmin=limits[0], vmax=limits[1],
-            colormap=colours, blocks=not kind.startswith("density"),
-        )  # fmt: skip
         label, own_units = text.GLOBE_LABELS[kind]
         self._stage.bar.names = list(names)
-        self._stage.scale(colours, *limits, label, units or own_units)
+        drawn = self._stage.scale(Scale(kind.replace("-", "_"), palette, *limits, label, units or own_units))
+        self._stage.globe.param.update(
+            field=packed[0],
+            field_b=packed[1] if len(packed) > 1 else b"",
+            blocks=not kind.startswith("density"),
+            **drawn,
+        )
 
     def mark(self, pins: list[dict[str, Any]], handles: list[dict[str, Any]]) -> None:
         """Pins on both maps, handles on the globe."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from engine.queries.reconstruct import PRETRAINED, REGIONS
-from explorer.layout import box, tiles
 from explorer.pages.reconstruct import text
-from explorer.pages.reconstruct.model import BRUSHES_KM, SWIPE, ReconstructModel
+from explorer.pages.reconstruct.model import BRUSHES_KM, FOUR, ROW, SIDES, SINGLE, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
-from explorer.widgets.text import section, text_pane
+from explorer.widgets.text import section
 
 _TASK = "sst"
 
@@ -28,12 +28,16 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         _models(model),
         about,
         section("Maps"),
-        controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered", "variable"]),
         controls.segments(model.param.panes, text.PANES),
-        controls.only_if(model.param.panes, SWIPE, lambda: [_sides(model)]),
+        controls.only_if(
+            model.param.panes,
+            FOUR,
+            lambda: [controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered"])],
+        ),
+        *(controls.only_if(model.param.panes, panes, partial(_layers, model, panes)) for panes in (SINGLE, SWIPE, ROW)),
         controls.group(
             model,
-            ["left", "right", "panes", "kind"],
+            ["left", "right", "third", "panes", "kind"],
             lambda: "day" in model.shown or not model.all_days,
             lambda: [controls.slider(model.param.day, "Day")],
         ),
@@ -76,17 +80,21 @@ def _kinds(model: ReconstructModel) -> dict[str, str]:
     return {label: kind for label, kind in text.kinds(model.variable).items() if kind in model.kinds}
 
 
-def _sides(model: ReconstructModel) -> Any:
-    """The layers left and right of the divider."""
+def _layers(model: ReconstructModel, panes: str) -> list[Any]:
+    """A layer for each pane."""
 
     def choices() -> dict[str, str]:
-        return {text.SIDES[name]: name for name in model.layers}
+        return {text.LAYERS[name]: name for name in model.offered}
 
-    left, right = (
-        controls.segments_of(side, choices, ["kind", "offered"], sx=tiles(2))
-        for side in (model.param.left, model.param.right)
-    )
-    return box(text_pane("Left of the divider"), left, text_pane("Right of the divider"), right)
+    names = zip(SIDES[panes], text.SIDE_NAMES[panes], strict=True)
+    fields = [(side, controls.select(model.param[side], label, choices())) for side, label in names]
+
+    def renew(*_: object) -> None:
+        for side, field in fields:
+            field.param.update(options=choices(), value=getattr(model, side))
+
+    model.param.watch(renew, "offered")
+    return [field for _, field in fields]
 
 
 def _brush(model: ReconstructModel, clear: Callable[[], object]) -> list[Any]:

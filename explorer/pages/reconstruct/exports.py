@@ -76,10 +76,21 @@ class ReconstructFiles:
             if self.maps.is_stale or shown != (model.key, model.film, model.epoch):
                 self.session.say("info", text.CHANGED)
                 return
-            stage = self.maps.stage
+            maps = self.maps
+            bar = maps.legends[0]
             title = f"{'Training' if film else text.month(model.iso)} — Harmonia"
-            name = f"{'training' if film else model.iso[:7]}-{model.kind}.png"
-            stage.globe.save_png(name, title, stage.bar.label, stage.bar.units, self.maps.captions, origin=origin)
+            name = f"{'training' if film else model.iso[:7]}-{'-'.join(model.shown)}.png"
+            maps.stage.globe.save_png(
+                name,
+                title,
+                bar.label,
+                bar.units,
+                maps.captions,
+                origin=origin,
+                colours=maps.colours_note,
+                bars=maps.bars,
+                logarithmic=bar.logarithmic,
+            )
 
         if film:
             save(self._snapshot_origin())

@@ -13,12 +13,14 @@ from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, 
 from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
-TEMPERATURE, ERROR, SPREAD = "temperature", "error", "spread"
-SWIPE, FOUR = "swipe", "four"
+TEMPERATURE, DIFFERENCE, ERROR, SPREAD = "temperature", "difference", "error", "spread"
+SINGLE, SWIPE, ROW, FOUR = "one", "swipe", "row", "four"
 PANELS = ("scores", "place", "failures", "training")
 FIGURES = ("observations", "latitude", "coast", "month", "spectrum", "histogram", "reliability")
 BRUSHES_KM = (150, 300, 600, 1200)
 ALL_LAYERS = tuple(name for names in LAYER_KINDS.values() for name in names)
+SIDES = {SINGLE: ("left",), SWIPE: ("left", "right"), ROW: ("left", "right", "third"), FOUR: ("left", "right", "third")}
+"""The parameters with the layers of the panes; four panes show the layers of the kind instead."""
 _FIRST_MONTH = "2001-01-01"
 REQUEST = ("run", "choice", "month", "resample", "hidden_percent", "clouds")
 """The parameters that select a month's result."""
@@ -39,7 +41,7 @@ class ReconstructModel(SourceModel):
     """
 
     KEYS: ClassVar[dict[str, str]] = address_keys(
-        "kind panes left right day hide=hidden_percent resample region panel figure map=projection"
+        "kind panes left right third day hide=hidden_percent resample region panel figure map=projection"
     )
     FIRST: ClassVar[tuple[str, ...]] = ("kind",)
 
@@ -52,10 +54,15 @@ class ReconstructModel(SourceModel):
         default="no", objects=["no", "yes", "as-is"], doc="whether to resample a source with another grid"
     )
     hidden_percent = param.Integer(default=0, bounds=(0, 60), doc="withheld fraction of the cell-months, %")
-    kind = param.Selector(default=TEMPERATURE, objects=list(LAYER_KINDS), doc="quantity on the maps")
-    panes = param.Selector(default=SWIPE, objects=[SWIPE, FOUR], doc="two maps under a divider, or four")
+    kind = param.Selector(default=TEMPERATURE, objects=list(LAYER_KINDS), doc="quantity of the four maps")
+    panes = param.Selector(
+        default=SWIPE,
+        objects=[SINGLE, SWIPE, ROW, FOUR],
+        doc="one map, two under a divider, three in a row, a kind",
+    )
     left = param.Selector(default="observed", objects=list(ALL_LAYERS))
     right = param.Selector(default="reconstruction", objects=list(ALL_LAYERS))
+    third = param.Selector(default="error", objects=list(ALL_LAYERS), doc="the last of a row")
     day = param.Integer(default=15, bounds=(1, 31), doc="day of the month of the layer 'day'")
     region = param.Selector(default="World", objects=list(REGIONS), doc="region of the scores")
     panel = param.Selector(default="scores", objects=list(PANELS))
@@ -76,8 +83,10 @@ class ReconstructModel(SourceModel):
         """Options without effect on the screen are left out."""
         if name == "day":
             return "day" in self.shown
-        if name in ("left", "right"):
-            return self.panes == SWIPE
+        if name == "kind":
+            return self.panes == FOUR
+        if name in SIDES[FOUR]:
+            return name in SIDES[self.panes] and self.panes != FOUR
         if name == "resample":
             return self.resample != "no"
         if name == "hidden_percent":
@@ -122,17 +131,20 @@ class ReconstructModel(SourceModel):
     @property
     def shown(self) -> tuple[str, ...]:
         """The layers on screen, from left to right, then from top to bottom."""
-        return (self.left, self.right) if self.panes == SWIPE else self.layers
+        return self.layers if self.panes == FOUR else tuple(getattr(self, side) for side in SIDES[self.panes])
+
+    @property
+    def kinds_shown(self) -> tuple[str, ...]:
+        """The kind of each layer on screen; layers of one kind share a colour scale."""
+        return tuple(kind_of(name) for name in self.shown)
 
     def clamp(self) -> None:
-        """Both maps exist and have the kind on screen."""
+        """All maps exist."""
         if self.kind not in self.kinds:
             self.kind = TEMPERATURE
-        layers = self.layers
-        if self.left not in layers:
-            self.left = "observed" if "observed" in layers else layers[0]
-        if self.right not in layers:
-            self.right = "reconstruction" if "reconstruction" in layers else layers[min(1, len(layers) - 1)]
+        for side, instead in (("left", "observed"), ("right", "reconstruction"), ("third", "difference")):
+            if getattr(self, side) not in self.offered:
+                setattr(self, side, instead if instead in self.offered else self.offered[0])
 
     # address
     def extra_names(self) -> list[str]:
@@ -153,6 +165,10 @@ class ReconstructModel(SourceModel):
         if "month" in query:
             self._read_month(query["month"], changes)
         self.read_place(query, "place", changes)
+        if changes.get("kind", TEMPERATURE) != TEMPERATURE and "left" not in query:
+            # an address of an earlier version: both sides of the divider were of the kind
+            layers = LAYER_KINDS[changes["kind"]]
+            changes.update(left=layers[0], right=layers[min(1, len(layers) - 1)])
 
     def _read_month(self, text: str, changes: dict[str, Any]) -> None:
         if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
@@ -187,6 +203,11 @@ class ReconstructModel(SourceModel):
         """Add a painted cloud."""
         day = 0 if self.all_days else self.day
         self.clouds = (*self.clouds, Cloud(points, radius_km, day))
+
+
+def kind_of(layer: str) -> str:
+    """The kind of a layer."""
+    return next(kind for kind, names in LAYER_KINDS.items() if layer in names)
 
 
 def _nearest(months: tuple[str, ...], wanted: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from engine.queries.reconstruct import Snapshot
 from explorer.background import LatestTask, PeriodicTask, unseen
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.maps import Maps
-from explorer.pages.reconstruct.model import ERROR, SWIPE, TEMPERATURE, ReconstructModel
+from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.registry import REGISTRY
 from explorer.widgets.days import DayBar
 
@@ -38,7 +38,7 @@ class SnapshotPlayer:
         self.bar = DayBar(unit="epoch", margin=0, sizing_mode="stretch_width", height=38, pace_ms=400)
         self.bar.link(model, day="epoch", bidirectional=True)
         model.param.watch(lambda *_: self._start(), ["film", "run"])
-        model.param.watch(lambda *_: model.film and self._read(), ["epoch", "kind", "panes", "left", "right"])
+        model.param.watch(lambda *_: model.film and self._read(), ["epoch", "kind", "panes", "left", "right", "third"])
 
     @property
     def is_live(self) -> bool:
@@ -92,9 +92,10 @@ class SnapshotPlayer:
         if not self.model.film:
             return
         self.shown = snapshot.epoch
-        fields, captions = _maps(snapshot, self.model)
-        key = (self.model.run, snapshot.epoch, self.model.panes, *captions)
-        self.maps.draw(fields, captions, snapshot.lat, snapshot.lon, key, None, snapshot.variable)
+        layers = snapshot_layers(snapshot, self.model.shown)
+        captions = [_caption(name, snapshot.epoch) for name in layers]
+        key = (self.model.run, snapshot.epoch, self.model.panes, *layers)
+        self.maps.draw(layers, captions, snapshot.lat, snapshot.lon, key, None, snapshot.variable)
         self.bar.drawn = index
         self._say(text.epoch(snapshot, self._epochs[-1], self.is_live))
 
@@ -103,21 +104,26 @@ class SnapshotPlayer:
         self._say(text.failure(error))
 
 
-def _maps(snapshot: Snapshot, model: ReconstructModel) -> tuple[list[np.ndarray], list[str]]:
-    """The snapshot's maps of the kind on screen, with their captions."""
-    if model.kind == TEMPERATURE:
-        fields = {
-            text.LAYERS["observed"]: snapshot.observed,
-            f"Reconstruction, epoch {snapshot.epoch}": snapshot.reconstruction,
-            text.LAYERS["truth"]: snapshot.truth,
-        }
-    elif model.kind == ERROR:
-        fields = {
-            text.LAYERS["error_mean"]: snapshot.observed - snapshot.truth,
-            f"Error, epoch {snapshot.epoch}": snapshot.reconstruction - snapshot.truth,
-        }
-    else:
-        size = np.abs(snapshot.reconstruction - snapshot.truth)
-        fields = {text.LAYERS["size"]: size} | ({} if snapshot.std is None else {text.LAYERS["std"]: snapshot.std})
-    count = 2 if model.panes == SWIPE else len(fields)
-    return list(fields.values())[:count], list(fields)[:count]
+_INSTEAD = {"day": "observed", "error_best": "error_mean", "error_usual": "error_mean", "std": "size"}
+"""What a snapshot shows for layers that it does not hold."""
+
+
+def snapshot_layers(snapshot: Snapshot, shown: Sequence[str]) -> dict[str, np.ndarray]:
+    """The snapshot's maps (H, W) of the layers on screen, each once; the nearest in meaning where it lacks one."""
+    error = snapshot.reconstruction - snapshot.truth
+    held = {
+        "observed": snapshot.observed,
+        "reconstruction": snapshot.reconstruction,
+        "truth": snapshot.truth,
+        "difference": snapshot.reconstruction - snapshot.observed,
+        "error": error,
+        "error_mean": snapshot.observed - snapshot.truth,
+        "size": np.abs(error),
+    } | ({} if snapshot.std is None else {"std": snapshot.std})
+    names = dict.fromkeys(name if name in held else _INSTEAD[name] for name in shown)
+    return {name: held[name] for name in names}
+
+
+def _caption(name: str, epoch: int) -> str:
+    is_models = name in ("reconstruction", "difference", "error", "size", "std")
+    return f"{text.LAYERS[name]}, epoch {epoch}" if is_models else text.LAYERS[name]

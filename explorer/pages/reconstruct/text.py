@@ -19,17 +19,23 @@ from explorer.widgets.verdict import verdict_html, verdict_line
 
 def kinds(variable: VariableKind) -> dict[str, str]:
     """The kinds of maps by their names."""
-    return {variable.short: "temperature", "Error": "error", "Uncertainty": "spread"}
+    return {variable.short: "temperature", "Difference": "difference", "Error": "error", "Uncertainty": "spread"}
 
 
 def scale_label(kind: str, variable: VariableKind) -> tuple[str, str]:
-    """What a colour bar is of, and its unit: values by their own, errors by that of model space."""
+    """What a colour bar is of, and its unit: values by their own, differences and errors by that of model space."""
     if kind == "temperature":
         return variable.title, variable.symbol
-    return "Error" if kind == "error" else "Uncertainty", variable.error_symbol
+    labels = {"difference": "Reconstruction minus mean", "error": "Error", "spread": "Uncertainty"}
+    return labels[kind], variable.error_symbol
 
 
-PANES = {"Swipe": "swipe", "Side by side": "four"}
+PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "Grid": "four"}
+SIDE_NAMES = {
+    "one": ("Map",),
+    "swipe": ("Left of the divider", "Right of the divider"),
+    "row": ("Left", "Middle", "Right"),
+}
 WORKING = "Computing …"
 OPENING = "Opening the model and the source"
 COMPUTING = "Reconstructing the month"
@@ -54,23 +60,12 @@ FIGURES = {
     "Histogram of errors": "histogram",
     "Reliability of the uncertainty": "reliability",
 }
-SIDES = {
-    "day": "One day",
-    "observed": "Observed mean",
-    "reconstruction": "Model",
-    "truth": "Truth",
-    "error": "Model",
-    "error_best": "Best baseline",
-    "error_mean": "Observed mean",
-    "error_usual": "Climatology",
-    "std": "Predicted",
-    "size": "Actual",
-}
 LAYERS = {
     "day": "Observed day",
     "observed": "Mean of observed days",
     "reconstruction": "Reconstruction",
     "truth": "Truth",
+    "difference": "Reconstruction minus mean",
     "error": "Error of the model",
     "error_best": "Error of the best baseline",
     "error_mean": "Error of the mean of observed days",

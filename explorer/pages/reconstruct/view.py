@@ -27,7 +27,7 @@ from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.text import html, paragraphs
 
-_MAPS = ["kind", "panes", "left", "right", "day"]
+_MAPS = ["kind", "panes", "left", "right", "third", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
 :host > * { min-width: 0; min-height: 0 }

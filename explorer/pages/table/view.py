@@ -10,6 +10,7 @@ import xarray as xr
 
 from engine.errors import EngineError
 from engine.queries import run_exports, table
+from engine.queries.limits import limits_of as own_limits
 from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
@@ -21,7 +22,8 @@ from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+from explorer.widgets.globe import Axes, pack_field
+from explorer.widgets.legend import Scale
 
 Content = TypeVar("Content")
 
@@ -216,14 +218,15 @@ class TableView:
         pair = {TRUE: (true, None), LEARNED: (learned, None), BOTH: (true, learned)}[model.show]
         first, second = pair if pair[0] is not None else (true, None)
         low, high = limits_of(shown.true, model.variable)
-        colours = colormap_bytes("balance" if model.target in SYNTHETIC else "thermal")
         key = f"table-{model.target}-{model.variable}-{shown.iteration}"
         packed = [b"" if field is None else _packed(field, key) for field in (first, second)]
-        self.stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
-        self.stage.caption(*(() if second is None else ("True", "Learned")))
-        units = text.unit(shown.units)
+        palette = "balance" if model.target in SYNTHETIC else "thermal"
         label = text.globe_label(model.variable, model.show, learned is not None)
-        self.stage.scale(colours, low, high, label, units)
+        shown_fields = [field.values for field in (first, second) if field is not None]
+        own = partial(own_limits, shown_fields, model.target in SYNTHETIC)
+        scale = Scale(str(model.variable), palette, low, high, label, text.unit(shown.units), own)
+        self.stage.globe.param.update(field=packed[0], field_b=packed[1], **self.stage.scale(scale))
+        self.stage.caption(*(() if second is None else ("True", "Learned")))
 
     def _show_failure(self, error: Exception) -> None:
         self._shown = None

@@ -12,13 +12,13 @@ from engine.config.training_presets import TRAINING_PRESETS
 from engine.queries.train import forms
 from engine.queries.train.forms import FormField
 from explorer.pages.train import text as texts
-from explorer.pages.train.model import TASKS, TrainModel
+from explorer.pages.train.model import LEARNED, TrainModel, is_source
 
 RUN, SEARCH, DATA, MODEL, TRAINING, HARDWARE, SETTINGS = (
     "Run", "Search", "Data", "Model", "Training", "Hardware", "Settings",
 )  # fmt: skip
 _GROUPS = (RUN, SEARCH, SETTINGS, MODEL, TRAINING, DATA, HARDWARE)
-OPENED = [RUN, SEARCH, SETTINGS, MODEL]
+OPENED = [SEARCH, SETTINGS, MODEL]
 
 TASK_NAMES = {
     "sst": "SST training",
@@ -71,24 +71,19 @@ _RANGE = re.compile(rf"\s*({_NUMBER})\s*(?:…|\.\.\.?|to)\s*({_NUMBER})\s*(log)
 def form_rows(model: TrainModel) -> list[dict[str, Any]]:
     """Every row of the form, by group, with the problems of each."""
     problems = model.problems()
-    rows = [
-        _choice(RUN, "task", "Task", "kind of run", model.task, [(task, TASK_NAMES[task]) for task in TASKS]),
-        _row(RUN, "title", "Name", "name in the list of runs", "text", model.title),
-        _row(RUN, "seed", "Seed", "seed of all random numbers", "whole", str(model.seed)),
-    ]
-    if model.task in ("sst", "sweep"):
-        trained = model.values if model.task == "sst" else model.values.get("trial", {})
-        preset = forms.preset_of(trained) or ""
+    rows = [_row(RUN, "seed", "Seed", "seed of all random numbers", "whole", str(model.seed))]
+    if model.learns:
+        preset = forms.preset_of(model.training) or ""
         names = [*([] if preset else [("", "custom")]), *((name, name) for name in PRESETS)]
         rows.append(_choice(MODEL, "preset", "Preset", "a named model", preset, names))
-        way = forms.training_of(trained) or ""
+        way = forms.training_of(model.training) or ""
         ways = [*([] if way else [("", "custom")]), *((name, texts.TRAININGS[name]) for name in TRAINING_PRESETS)]
         rows.append(_choice(TRAINING, "training", "Training preset", "settings that belong together", way, ways))
     for field in forms.form_fields(model.task):
         if field.name == _SPACE:
             rows += _space_rows(model, problems)
-        elif len(field.choices) == 1:
-            continue  # no choice: the task of a sweep's trials
+        elif len(field.choices) == 1 or (model.learns and is_source(field.name)):
+            continue  # no choice: the task of a sweep's trials; or one that the source in the page's head makes
         elif field.only_if is None or forms.value_of(model.values, field.only_if[0]) == field.only_if[1]:
             rows.append(_field_row(model, field, _problem(problems, field.name)))
     return sorted(rows, key=lambda row: _GROUPS.index(row["group"]))
@@ -152,12 +147,12 @@ def _choice(group: str, name: str, label: str, help: str, text: str, options: li
 
 
 def _group(task: str, name: str) -> str:
-    if task not in ("sst", "sweep"):
+    if task not in LEARNED:
         return SETTINGS
     if task == "sweep" and not name.startswith(_TRIAL):
         return SEARCH
     name = name.removeprefix(_TRIAL)
-    if name.startswith("source.") or name in (*SPLITS, "gap_days", "held_out_box"):
+    if name in (*SPLITS, "gap_days", "held_out_box"):
         return DATA
     if name.startswith("model.") or name in ("basis_degree", "window", "overlap", "months"):
         return MODEL
@@ -242,14 +237,10 @@ def _value(text: str) -> Any:
 
 def change(model: TrainModel, name: str, text: str) -> None:
     """Set the field of the row ``name`` from its text."""
-    if name == "task" and text in TASKS:
-        model.set_task(text)
-    elif name == "preset" and text in PRESETS:
+    if name == "preset" and text in PRESETS:
         model.set_preset(text)
     elif name == "training" and text in TRAINING_PRESETS:
-        model.set_training(text)
-    elif name == "title":
-        model.title = text
+        model.set_training_preset(text)
     elif name == "seed":
         seed = _number(text)
         low, high = model.param.seed.bounds

@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from engine.config.baselines import BASELINE_TITLES
+from engine.config.baselines import BASELINE_KINDS
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.evaluation import Verdict
@@ -29,12 +29,6 @@ from explorer.widgets.text import number
 
 _LOG_LINES = 60
 _POINTS = 600  # about what a figure has pixels for
-_BASELINE_COLOURS = {
-    "mean": SERIES[3],
-    "mean_debiased": SERIES[1],
-    "climatology": SERIES[4],
-    "climatology_anomaly": SERIES[2],
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,7 @@ class RunReader:
     def read(self, record: RunRecord, options: CurveOptions, epoch: int) -> RunSnapshot:
         """The content of the tab "Runs"; ``epoch`` −1 is the latest snapshot."""
         baselines = (
-            [f"{options.metric}_{name}" for name in BASELINE_TITLES] if options.metric == text.MODEL_ERROR else []
+            [f"{options.metric}_{name}" for name in BASELINE_KINDS] if options.metric == text.MODEL_ERROR else []
         )
         self.poll([*options.columns, *baselines])
         choices = text.metric_names(self.reader.columns)
@@ -146,7 +140,7 @@ class RunReader:
         if metric == text.MODEL_ERROR:
             lines = [self._line("Model", metric, options, SERIES[0], 2.5)]
             baselines = [
-                (name, f"{metric}_{name}") for name in BASELINE_TITLES if f"{metric}_{name}" in self.reader.columns
+                (name, f"{metric}_{name}") for name in BASELINE_KINDS if f"{metric}_{name}" in self.reader.columns
             ]
             return [self._baseline_line(name, column, options, variable) for name, column in baselines] + lines
         lines = [self._line(text.metric_name(metric), metric, options, SERIES[0], 2.0)]
@@ -161,8 +155,8 @@ class RunReader:
         return Line(name, curve.x, curve.y, colour, width)
 
     def _baseline_line(self, name: str, column: str, options: CurveOptions, variable: VariableKind) -> Line:
-        colour = _BASELINE_COLOURS.get(name, NEUTRAL)
-        line = self._line(BASELINE_TITLES[name], column, CurveOptions(column, options.axis, 0.0), colour, 2.0)
+        kind = BASELINE_KINDS[name]
+        line = self._line(kind.title, column, CurveOptions(column, options.axis, 0.0), COLOURS[kind.colour], 2.0)
         ends = slice(None, None, max(1, line.x.size - 1))  # a constant line needs its ends only
         value = f", {number(line.y[-1])} {variable.error_symbol}".rstrip() if line.y.size else ""
         return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)

@@ -15,6 +15,7 @@ import xarray as xr
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
 from engine.queries.cache import Progress
+from engine.queries.limits import limits_of
 from engine.queries.train.run_files import latest_metrics
 from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
@@ -34,7 +35,8 @@ from explorer.session import Session
 from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
-from explorer.widgets.globe import Axes, colormap_bytes, pack_field
+from explorer.widgets.globe import Axes, pack_field
+from explorer.widgets.legend import Scale
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
 from explorer.widgets.text import html, number, paragraph, table
@@ -203,10 +205,12 @@ class RunTab:
         if is_log:
             fields = fields.map(lambda field: variable.transformed(field) if field.name in _OF_VALUES else field)
         low, high = _limits(fields, layer)
-        colours = colormap_bytes(_COLOURS.get(layer, variable.palette))
         packed = [b"" if name is None else pack_field(fields[name].values, axes, key) for name in (first, second)]
-        stage.globe.param.update(field=packed[0], field_b=packed[1], vmin=low, vmax=high, colormap=colours)
-        stage.scale(colours, low, high, _LABELS[layer], units, logarithmic=is_log)
+        palette = _COLOURS.get(layer, variable.palette)
+        shown = [fields[name].values for name in (first, second) if name is not None]
+        own = partial(limits_of, shown, palette == "balance")
+        scale = Scale(layer, palette, low, high, _LABELS[layer], units, own, logarithmic=is_log)
+        stage.globe.param.update(field=packed[0], field_b=packed[1], **stage.scale(scale))
         stage.show_readout(
             [
                 ("Map after epoch", str(fields.attrs["epoch"]), f"of {snapshot.record.num_epochs or '–'}"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.config.sst import SSTSettings
 from engine.errors import EngineError
-from engine.queries.ocean import source_choice
+from engine.queries.ocean import SourceChoice, source_choice
 from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train import forms
@@ -43,7 +43,7 @@ _SIDE = """
 
 def build(session: Session, query: Query) -> PageView:
     """The page for one session, as its address describes it; by default at the latest run."""
-    model = TrainModel(query)
+    model = TrainModel(query, choice=session.source)
     tasks = ("sst", "sweep")
     runs = (run.id for run in REGISTRY.records.values() if run.task in tasks and not text.is_trial(run))
     latest = next(runs, "")
@@ -77,11 +77,12 @@ class TrainView:
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
         self.sweep = SweepPanel(self._use_trial, self._watch_trial)
         self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
-        bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body)
+        bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.new_tab.line)
         uses = {"Reconstruct with this": self._reconstruct, "Report": self._offer_report}
         self.run_tab = RunTab(model, curves, uses)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
         self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, land_shade=True)
+        self.new_tab.draw_on(self.stage)
         self._side = box(css=_SIDE)
         self._veiled = [self._side, self.stage.globe, self.run_tab.bar, self.compare_tab.body, self.sweep.body]
         for part in self._veiled:
@@ -100,6 +101,10 @@ class TrainView:
         }
         self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
+        model.param.watch(lambda *_: self._cover(), ["main", "task"])
+        model.param.watch(lambda *_: self._lead(), "choice")
+        session.param.watch(lambda event: self._follow(event.new), "source")
+        self._lead()
         model.param.watch(lambda *_: self._again.soon(), _CURVE_OPTIONS)
         REGISTRY.subscribe(lambda _: self._changed())
         session.param.watch(lambda event: event.new == _PAGE and self._changed(), "page")
@@ -118,11 +123,24 @@ class TrainView:
         side = {NEW: self.new_tab.side, RUNS: self.run_tab.side, COMPARE: self.compare_tab.side}[tab]
         fill(self._side, *side)
         self.stage.clear_failure()
+        if tab != NEW:
+            self.new_tab.leave()
         self._cover()
-        if tab == NEW:
-            self.new_tab.show()
         self._mark_stale()
         self._changed()
+        if tab == NEW:  # last, because its progress stands where that of a reading stood
+            self.new_tab.open()
+
+    def _lead(self) -> None:
+        """The source of an address or a configuration becomes the session's."""
+        if self.model.choice != self.session.source:  # param counts an equal one as a change
+            self.session.source = self.model.choice
+
+    def _follow(self, choice: SourceChoice) -> None:
+        """Draft a training on a source that was chosen elsewhere."""
+        if choice != self.model.choice:
+            self.model.choice = choice
+            self.model.propose()
 
     def _open_again(self) -> None:
         """Read the selected run anew: its row was chosen a second time."""
@@ -159,7 +177,10 @@ class TrainView:
             self.stage.show_progress(0.0 if waits else None, text.READING if waits else "")
 
     def _abandon(self) -> None:
-        """Stop reading, also from time to time, until a run is chosen."""
+        """Stop reading, also from time to time, until a run is chosen; stop planning."""
+        if self.model.tab == NEW:
+            self.new_tab.abandon()
+            return
         self._is_cancelled = True
         self._updates.turn(False)
         self._reading.cancel()
@@ -179,13 +200,16 @@ class TrainView:
         """Cover the globe with the body of the tab, if it has one."""
         tab, run = self.model.tab, REGISTRY.records.get(self.model.run)
         is_sweep = tab == RUNS and run is not None and run.task == "sweep"
-        show(self.new_tab.body, tab == NEW)
+        shows_plan = tab == NEW and self.new_tab.has_map
+        self.new_tab.cover()
         show(self.compare_tab.body, tab == COMPARE)
         show(self.sweep.body, is_sweep)
         is_map = tab == RUNS and not is_sweep
-        self.stage.globe.visible = self.stage.hover.visible = is_map
+        self.stage.globe.visible = self.stage.hover.visible = is_map or shows_plan
         if not is_map:
             self.run_tab.leave_globe(self.stage)
+        if not shows_plan:
+            self.stage.globe.outlines = []
 
     def _changed(self) -> None:
         """Update after a change of the runs or of the selection."""

@@ -28,7 +28,7 @@ uniform vec2 uCentre;        // flat maps: central meridian in radians, y at the
 
 uniform sampler2D uField, uSecond, uDomain, uHatched, uCoast, uLut;
 uniform Grid uFieldGrid, uSecondGrid, uDomainGrid, uHatchedGrid;
-uniform vec2 uRange;         // vmin, vmax
+uniform vec2 uRange, uSecondRange; // vmin, vmax
 uniform float uSwipe;        // x of the divider, device pixels
 uniform vec2 uCoastScale;    // degrees per byte/255, byte/255 of the coast
 uniform float uCoastLod;
@@ -238,18 +238,19 @@ vec3 inkOn(vec3 ground) {
 #define fieldAt smoothAt
 #endif
 
-vec3 paint(vec4 found, int kind) {
+// `row` of the colour table: 0.25 for the first field, 0.75 for the second
+vec3 paint(vec4 found, int kind, vec2 range, float row) {
   if (found.a == 0.0) return uMissingColor;
   if (kind == COLOURS) return found.rgb;
-  float t = clamp((found.r - uRange.x) / (uRange.y - uRange.x), 0.0, 1.0);
-  return textureLod(uLut, vec2((t * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb;
+  float t = clamp((found.r - range.x) / (range.y - range.x), 0.0, 1.0);
+  return textureLod(uLut, vec2((t * 255.0 + 0.5) / 256.0, row), 0.0).rgb;
 }
 
 vec3 dataColor(Place place) {
 #if SECOND
-  if (gl_FragCoord.x > uSwipe) return paint(fieldAt(uSecond, uSecondGrid, place), SECOND);
+  if (gl_FragCoord.x > uSwipe) return paint(fieldAt(uSecond, uSecondGrid, place), SECOND, uSecondRange, 0.75);
 #endif
-  return paint(fieldAt(uField, uFieldGrid, place), FIELD);
+  return paint(fieldAt(uField, uFieldGrid, place), FIELD, uRange, 0.25);
 }
 #endif
 

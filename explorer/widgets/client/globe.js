@@ -18,8 +18,13 @@ export function render({ model }) {
   bindScene(["colormap"], () => ({ lut: readLut(model.colormap) }))
   bindScene(["blocks", "dim_outside"], () => ({ blocks: model.blocks, dimmed: model.dim_outside }))
   bindScene(["vmin", "vmax"], () => ({ vmin: model.vmin, vmax: model.vmax }))
+  bindScene(["colormap_b", "vmin_b", "vmax_b"], () => ({
+    secondLut: model.colormap_b?.byteLength ? readLut(model.colormap_b) : null,
+    secondRange: [model.vmin_b, model.vmax_b],
+  }))
   bind(["coast_image"], () => view.setCoast(model.coast_image))
   bind(["handles"], () => view.handles.set(model.handles))
+  bind(["outlines"], () => view.outlines.set(model.outlines))
   bind(["markers"], () => view.overlay.setMarkers(model.markers))
   bind(["dark", "label", "painting"], () => view.overlay.dress())
   model.on(["center_lat", "center_lon", "zoom"], () => view.cameraFromModel())

@@ -100,12 +100,16 @@ class Gpu {
     this.shown[name] = layer
   }
 
-  lut(rgba) {
+  // The colours of the first field in one row, those of the second in the other
+  lut(first, second) {
     const { gl } = this
-    if (this.shown.uLut === rgba) return
+    if (this.shown.uLut === first && this.shown.secondLut === second) return
+    const both = new Uint8Array(2048)
+    both.set(first)
+    both.set(second, 1024)
     this.bind("uLut")
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, rgba)
-    this.shown.uLut = rgba
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 2, 0, gl.RGBA, gl.UNSIGNED_BYTE, both)
+    Object.assign(this.shown, { uLut: first, secondLut: second })
   }
 
   coast(image) {
@@ -130,11 +134,13 @@ class Gpu {
     this.layer("uSecond", scene.second, at)
     this.layer("uDomain", scene.domain, at)
     this.layer("uHatched", scene.hatched, at)
-    this.lut(scene.lut)
+    const [[lut, range], [secondLut, secondRange]] = scene.scales
+    this.lut(lut, secondLut)
     this.coast(scene.coast)
     gl.uniform2f(at("uSize"), shot.width, shot.height)
     gl.uniform2f(at("uReach"), ...shot.reach)
-    gl.uniform2f(at("uRange"), scene.vmin, scene.vmax)
+    gl.uniform2f(at("uRange"), ...range)
+    gl.uniform2f(at("uSecondRange"), ...secondRange)
     gl.uniform2f(at("uCentre"), ...shot.centre)
     gl.uniform2f(at("uLimb"), ...shot.limb)
     gl.uniform2f(at("uCoastScale"), ...scene.coastScale)

@@ -21,7 +21,7 @@ function panesOf(views) {
 
 // With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is.
 // The note stands at the foot; the texts go into the file
-function savePicture(view, { file, title, label, units, captions, names, note, texts }) {
+function savePicture(view, { file, title, label, units, logarithmic, captions, names, note, texts, bars }) {
   const isSheet = captions.length > 0
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
   const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
@@ -34,36 +34,41 @@ function savePicture(view, { file, title, label, units, captions, names, note, t
   context.font = `450 ${NOTE_SIZE * large}px Inter, system-ui, sans-serif`
   const lines = wrapped(context, note, width - 40), noted = lines.length ? (NOTE_LINE * lines.length + 8) * large : 0
   const head = title ? 56 * large : 16, strip = isSheet ? 28 * large : 0
-  const foot = (shown.mapped ? 72 * large : 16) + noted
-  const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + strip * (row + 1)))
+  const under = bars.length ? 60 * large : 0 // a bar below each pane, where they differ
+  const foot = (shown.mapped && !under ? 72 * large : 16) + noted
+  const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + (strip + under) * (row + 1)))
   page.height = Math.round((head + body + foot) * PICTURE_RATIO)
   const write = (words, weight, size, color, x, y, align = "left", room = undefined) => {
     Object.assign(context, { font: `${weight} ${size * large}px Inter, system-ui, sans-serif`, fillStyle: color, textAlign: align })
     context.fillText(words, x, y, room)
+  }
+  const bar = (label, units, isLogarithm, [lut, [vmin, vmax]], left, top, long, names = []) => {
+    write(label, 450, 11, secondary, left, top - 8 * large, "left", long - 40 * large)
+    write(units, 450, 11, secondary, left + long, top - 8 * large, "right")
+    drawBar(context, lut, left, top, long, 10 * large)
+    const ticks = names.length ? [names[0], "", names[1]] : [vmin, (vmin + vmax) / 2, vmax].map((value) => formatOf(isLogarithm, value, vmax - vmin))
+    const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
+    ends.forEach(([x, align], index) => write(ticks[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
   context.scale(PICTURE_RATIO, PICTURE_RATIO)
   context.fillStyle = stage
   context.fillRect(0, 0, width, head + body + foot)
   panes.forEach((pane, index) => {
     const { size } = pane.view
-    const x = pane.x + (width - inner) / 2, y = head + pane.y + strip * (pane.row + 1)
+    const x = pane.x + (width - inner) / 2, y = head + pane.y + strip * (pane.row + 1) + under * pane.row
     drawPane(context, pane.view, dark, x, y, (words, at, up) => write(words, 600, 12, text, at, up))
     const [first, second] = captions[index] ?? []
     const room = size.width / (second ? 2 : 1) - 16
     if (first) write(first, 600, 12, text, x + 8, y - 9 * large, "left", room)
     if (second) write(second, 600, 12, text, x + size.width - 8, y - 9 * large, "right", room)
+    const own = bars[index] ?? []
+    own.forEach(([label, units, isLogarithm], side) => {
+      const share = size.width / own.length, long = Math.min(320 * large, share - 24)
+      bar(label, units, isLogarithm, pane.view.shown.scales[side], x + share * (side + 0.5) - long / 2, y + size.height + 24 * large, long)
+    })
   })
   if (title) write(title, 600, 18, text, 20, 36 * large)
-  if (shown.mapped) {
-    const long = 320 * large, left = (width - long) / 2, top = head + body + 24 * large
-    write(label, 450, 11, secondary, left, top - 8 * large)
-    write(units, 450, 11, secondary, left + long, top - 8 * large, "right")
-    drawBar(context, shown.lut, left, top, long, 10 * large)
-    const { vmin, vmax } = shown
-    const said = names.length ? [names[0], "", names[1]] : [vmin, (vmin + vmax) / 2, vmax].map((value) => formatValue(value, vmax - vmin))
-    const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
-    ends.forEach(([x, align], index) => write(said[index], 450, 11, secondary, left + x, top + 24 * large, align))
-  }
+  if (shown.mapped && !under) bar(label, units, logarithmic, shown.scales[0], (width - 320 * large) / 2, head + body + 24 * large, 320 * large, names)
   lines.forEach((line, index) => write(line, 450, NOTE_SIZE, secondary, 20, head + body + foot - noted + NOTE_LINE * large * (index + 0.75)))
   const address = { harmonia_address: `${location.pathname}${location.search}` }
   page.toBlob(async (blob) => saveFile(file, await withTexts(blob, { ...texts, ...address })), "image/png")

@@ -27,12 +27,6 @@ function followPointer(model, show) {
   model.on("remove", () => stopped.abort())
 }
 
-// Of a logarithm the value itself is shown, with three digits.
-function formatOf(model, value, span) {
-  if (!model.logarithmic || value === null || !Number.isFinite(value)) return formatValue(value, span)
-  return String(Number((10 ** value).toPrecision(3)))
-}
-
 function renderBar({ model }) {
   const root = shell("hr", `<div class="row"><span class="label"></span><span class="units"></span></div>
     <div class="bar"><canvas width="512" height="18"></canvas><div class="mark" hidden></div></div>
@@ -50,7 +44,7 @@ function renderBar({ model }) {
     const texts = { label: model.label, units: model.units }
     const numbers = { low: vmin, middle: (vmin + vmax) / 2, high: vmax }
     for (const [name, text] of Object.entries(texts)) part(name).textContent = text
-    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatOf(model, value, vmax - vmin)
+    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatOf(model.logarithmic, value, vmax - vmin)
     const [first, last] = model.names ?? []
     part("middle").parentElement.classList.toggle("named", !!last)
     if (last) {
@@ -66,9 +60,12 @@ function renderBar({ model }) {
   }
   paint()
   model.on(["colormap", "vmin", "vmax", "label", "units", "names", "logarithmic"], paint)
-  followPointer(model, ({ value }) => {
-    pointed = value
+  followPointer(model, ({ value, values }) => {
+    pointed = model.pane ? values[model.pane] ?? null : value
     point()
+    if (!model.pane) return
+    const number = make("b", "", pointed === null ? "" : formatOf(model.logarithmic, pointed, model.vmax - model.vmin))
+    part("units").replaceChildren(number, ` ${model.units}`)
   })
   return root
 }
@@ -77,9 +74,10 @@ function renderHover({ model }) {
   const root = shell("hr items", `<div class="item">Value<b><span class="value">–</span> <small></small></b></div>
     <div class="item">Position<b class="place"></b></div>`)
   const part = (name) => root.querySelector(name)
-  const show = ({ lat, lon, value }) => {
-    part(".value").textContent = formatOf(model, value, model.span)
-    part("small").textContent = value === null ? "" : model.units
+  const show = ({ lat, lon, value, pane }) => {
+    const [span, units, logarithmic] = model.scales?.[pane] ?? [model.span, model.units, model.logarithmic]
+    part(".value").textContent = formatOf(logarithmic, value, span)
+    part("small").textContent = value === null ? "" : units
     part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
   }
   show({ lat: null, lon: null, value: null })

@@ -197,8 +197,16 @@ class Scene {
   lut = readLut(null)
   vmin = 0
   vmax = 1
+  secondLut = null // of the second field, where it has colours of its own
+  secondRange = [0, 1]
   blocks = false
   drawn = 0 // number of fields set so far
+
+  // [lut, [vmin, vmax]] of the first and the second field
+  get scales() {
+    const first = [this.lut, [this.vmin, this.vmax]]
+    return [first, this.secondLut ? [this.secondLut, this.secondRange] : first]
+  }
 
   // Whether the colour table and its range are in use
   get mapped() {

@@ -36,6 +36,7 @@ class View {
     this.resized = new ResizeObserver(() => this.resize())
     this.resized.observe(root)
     this.input = new Input(this)
+    this.outlines = new Outlines(this)
     this.handles = new Handles(this)
     this.framing = new Framing(this)
     VIEWS.add(this)
@@ -196,14 +197,23 @@ class View {
     return layer ? valueAt(layer, place.lat, place.lon, blocks) : null
   }
 
+  // The value at a place in each of this view's panes, by name
+  valuesOfPanes({ lat, lon }) {
+    const { first, second, blocks } = this.shown
+    const layers = [first, second]
+    return Object.fromEntries(this.model.panes.map((name, index) => [name, layers[index] ? valueAt(layers[index], lat, lon, blocks) : null]))
+  }
+
   // The pointer is here, null = elsewhere. The value there is sent again whenever the picture under it changes
   hover(offset) {
     this.pointed = offset
     const place = offset && this.placeAt(...offset)
     const value = place ? this.valueAt(place, offset[0]) : null
-    const { group, id: origin } = this.model
+    const { group, id: origin, panes } = this.model
     const second = !!place && this.isSecondAt(offset[0])
-    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, second, group, origin }
+    const pane = panes[second ? 1 : 0] ?? ""
+    const values = Object.assign({}, ...[this, ...this.twins].map((view) => (place ? view.valuesOfPanes(place) : {})))
+    const detail = { lat: place?.lat ?? null, lon: place?.lon ?? null, value, second, group, origin, pane, values }
     this.root.dispatchEvent(new CustomEvent("harmonia:hover", { detail, bubbles: true, composed: true }))
   }
 
@@ -299,6 +309,7 @@ class View {
       this.gpu.draw(scene, this.shot(ratio))
       this.overlay.place()
       this.handles.place()
+      this.outlines.place()
       if (isNew && this.pointed) this.hover(this.pointed)
       if (ratio === this.fullRatio && started - this.measured > 5000) this.measure(started)
     }

@@ -1,0 +1,99 @@
+"""The texts of a planned training, from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.config.sst import SSTSettings
+from engine.queries.text import duration
+from engine.queries.train.plans import Plan, SizeOffer
+from explorer.pages.train.planning import Outlook
+from explorer.pages.train.timeline import NAMES, Span
+from explorer.widgets.text import LabelledValue, number, paragraphs, table
+
+AWAITED = "The settings follow as soon as the source has been looked at."
+PLANNING = "The source is looked at: its months, its observations, and the time of a step on this machine."
+ABANDONED = "The training is not planned."
+NO_COST = "Costs are estimated for SST trainings only."
+_ORDER = ("train", "validation", "test", "climatology")
+
+
+def spans(settings: SSTSettings) -> list[Span]:
+    """The splits of settings for the time line."""
+    return [(name, *getattr(settings, name)) for name in _ORDER]
+
+
+def outlines(windows: Sequence[tuple[float, float, float, float]]) -> list[list[float]]:
+    """Windows (south, north, west, east) as the globe outlines them: south, north, west and width, degrees."""
+    return [[south, north, west, (east - west) % 360.0 or 360.0] for south, north, west, east in windows]
+
+
+def size_text(sizes: Sequence[SizeOffer], chosen: str) -> str:
+    """HTML of what the chosen size can do in the time, or why it is not offered."""
+    lines = [(f"{offer.text}." if not offer.reason else f"{offer.reason}.", bool(offer.reason))
+             for offer in sizes if offer.name == chosen]  # fmt: skip
+    return paragraphs([(line[:1].upper() + line[1:], caution) for line, caution in lines])
+
+
+def details(outlook: Outlook) -> str:
+    """HTML of what the training will do: its cost, its months, its windows and its notes."""
+    plan = outlook.plan
+    notes = paragraphs([(note, False) for note in outlook.notes])
+    if plan is None or plan.problems:
+        return notes
+    return f"<h2>What will happen</h2>{paragraphs([(headline(plan), False)])}{table(rows(plan))}{_notes(notes)}"
+
+
+def _notes(notes: str) -> str:
+    return f'<h2 style="margin-top:12px">To keep in mind</h2>{notes}' if notes else ""
+
+
+def headline(plan: Plan) -> str:
+    """The plan in a sentence."""
+    months = {split.name: split.num_months for split in plan.splits}
+    settings = plan.settings
+    takes = "" if plan.cost is None else f", about {duration(plan.cost.seconds_total)} on this machine"
+    return (
+        f"A model learns monthly means from {_months(months['train'])} of days with gaps in {number(settings.epochs)} "
+        f"epochs{takes}. It is tested on {_months(months['test'])} that it has not seen."
+    )
+
+
+def _months(count: int) -> str:
+    return "1 month" if count == 1 else f"{count} months"
+
+
+def rows(plan: Plan) -> list[tuple[str, str]]:
+    """Months, windows and cost of a plan."""
+    settings, cost = plan.settings, plan.cost
+    height, width = settings.window
+    listed = [(NAMES[split.name], f"{_span(split.first, split.last)}, {_months(split.num_months)}")
+             for name in _ORDER for split in plan.splits if split.name == name]  # fmt: skip
+    observed = [share.fraction for share in plan.observed if settings.train[0] <= share.month <= settings.train[1]]
+    if observed:
+        percent = number(100.0 * sum(observed) / len(observed))
+        listed.append(("Observed in training", f"{percent} % of the sea on a mean day"))
+    listed.append(("Windows", f"{len(plan.windows)} of {height} × {width} cells"))
+    if cost is not None:
+        listed += [
+            ("Model", f"{number(cost.num_parameters)} parameters"),
+            ("Time", f"about {duration(cost.seconds_total)}"),
+            ("Memory", f"{cost.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u202f")),
+            ("Disk", f"{cost.disk_bytes / 1e6:.0f} MB"),
+        ]
+    return listed
+
+
+def _span(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def readout(outlook: Outlook) -> list[LabelledValue]:
+    """The read-out below the map of a plan."""
+    plan = outlook.plan
+    if plan is None:
+        return []
+    pairs: list[LabelledValue] = [("Windows over the data", number(len(plan.windows)), "")]
+    if plan.cost is not None:
+        pairs.append(("Training", duration(plan.cost.seconds_total), ""))
+    return pairs

@@ -1,0 +1,99 @@
+"""“Understood as” on the page Data: what the file offers, decisions, and the buttons that mend a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import EngineError
+from engine.queries import ocean
+from engine.queries.ocean import SourceChoice
+from explorer.pages.data import text
+from explorer.pages.data.model import DataModel
+from explorer.pages.data.points import PointsPanel
+from tests.support.people_files import sea, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_a_refused_file_can_be_mended(folder: Path) -> None:
+    write(folder / "a.nc", sea(3) + 273.15, [0.0, 1.0, 2.0], "degC")
+    model = DataModel({"src": "path", "path": "a.nc"})
+    assert model.subject is None
+    with pytest.raises(EngineError) as error:
+        ocean.open_source(model.choice)
+    model.refuse(error.value)
+    assert model.choice == SourceChoice()
+    assert model.subject == SourceChoice("path", path="a.nc")
+    assert [text.mend(name, value) for name, values in model.mends.items() for value in values] == [
+        "The unit is kelvin"
+    ]
+    model.take(ocean.open_source(model.choice))  # the demo ocean, in place of it
+    assert model.subject == SourceChoice("path", path="a.nc")
+    model.choice = ocean.decided(SourceChoice("path", path="a.nc"), "unit", "kelvin")
+    model.take(ocean.open_source(model.choice))
+    assert (model.unread, model.mends) == (None, {})
+    assert model.address["read"] == "unit=kelvin"
+    assert DataModel(model.address).choice == model.choice
+    # the same file again keeps what was decided
+    assert model.choose_file("path", "a.nc").overrules == model.choice.overrules
+    assert model.choose_file("path", "b.nc").overrules == ocean.Overrules()
+
+
+def test_the_choices_begin_with_what_the_file_says(folder: Path) -> None:
+    write(folder / "a.nc", sea(3) + 273.15, [0.0, 1.0, 2.0], "K")
+    choice = SourceChoice("path", path="a.nc")
+    opened, points = ocean.open_source(choice), ocean.file_points(choice)
+    for name in text.POINTS:
+        if name != "fill":
+            choices = text.point_choices(name, points, opened, choice)
+            first = next(iter(choices))
+            assert first.startswith("By the file: ")
+            assert choices[first] == ""
+            assert all(len(label) <= 60 for label in choices)
+            assert len(choices) > 1
+    assert "By the file: kelvin, converted to °C" in text.point_choices("unit", points, opened, choice)
+
+
+def test_an_address_of_nonsense_is_said() -> None:
+    model = DataModel({"src": "path", "path": "a.nc", "read": "step=weeks"})
+    assert model.choice.overrules == ocean.Overrules()
+    assert model.notes == ["read=step=weeks in the address is not a choice here"]
+
+
+def test_the_controls_follow_the_file_and_decide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controls as they are built, with choices that come after them, and then change with the file."""
+    write(folder / "a.nc", sea(3) + 273.15, [0.0, 1.0, 2.0], "degC")
+    model = DataModel({"src": "path", "path": "a.nc"})
+    chosen: list[SourceChoice] = []
+
+    def read_at_once(panel: PointsPanel) -> None:  # without the event loop of a session
+        if panel.model.subject is not None:
+            panel._take(ocean.file_points(panel.model.subject))  # pyright: ignore
+
+    monkeypatch.setattr(PointsPanel, "_read", read_at_once)
+    panel = PointsPanel(model, chosen.append)
+    with pytest.raises(EngineError) as error:
+        ocean.open_source(model.choice)
+    model.refuse(error.value)
+    assert panel.part.visible
+    subject = SourceChoice("path", path="a.nc")
+    labels = [control.label for control in panel.part[2:]]
+    assert labels == list(text.POINTS.values())
+    assert [button.label for button in panel.part[1]] == ["The unit is kelvin"]
+    panel.part[1][0].clicks += 1
+    assert chosen == [ocean.decided(subject, "unit", "kelvin")]
+    unit = panel.part[2 + list(text.POINTS).index("unit")]
+    unit.value = "fahrenheit"
+    assert chosen[-1] == ocean.decided(subject, "unit", "fahrenheit")
+    model.choice = chosen[0]
+    model.take(ocean.open_source(chosen[0]))
+    assert unit.value == "kelvin"
+    assert len(chosen) == 2
+    unit.value = ""
+    assert chosen[-1] == subject
