@@ -210,7 +210,7 @@ def scores(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}))
         else:
-            print(f"{error:.3f} K  {_row(record, result)}")
+            print(f"{result.variable.error_text(error)}  {_row(record, result)}")
     if not scored:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
     return 0 if scored else _FAILED

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.errors import ChoiceError
 
-SEQUENTIAL = ("thermal", "haline", "deep", "dense", "amp", "ice", "gray")
+SEQUENTIAL = ("thermal", "haline", "deep", "dense", "amp", "ice", "algae", "matter", "gray")
 DIVERGING = ("balance", "diff", "delta")
 """Palettes of cmocean that are told apart without seeing red and green."""
 

@@ -13,6 +13,7 @@ import xarray as xr
 from PIL import Image
 
 from engine.config.baselines import baseline_title
+from engine.queries.ocean import VariableKind
 from engine.queries.report import RunReport
 from engine.queries.run_exports import config_json
 from engine.runs import ACTIVE
@@ -22,12 +23,16 @@ from explorer.widgets.text import table
 from explorer.widgets.verdict import comparison_table, verdict_html
 
 _MAPS = (
-    ("reconstruction", "Reconstruction", "°C", "thermal"),
-    ("target", "Truth", "°C", "thermal"),
-    ("error", "Error of the model", "K", "balance"),
-    ("mean_error", "Error of the mean of observed days", "K", "balance"),
+    ("reconstruction", "Reconstruction", "values"),
+    ("target", "Truth", "values"),
+    ("error", "Error of the model", "errors"),
+    ("mean_error", "Error of the mean of observed days", "errors"),
 )
-_SCALES = {"thermal": ("reconstruction", "target"), "balance": ("error", "mean_error")}
+_SCALES = {"values": ("reconstruction", "target"), "errors": ("error", "mean_error")}
+_LABELS = {
+    ("sea", "land"): "land",
+    ("sea", "grid"): "all cells",
+}  # of what is scored
 _MAP_WIDTH = 720
 _LAND = (128, 134, 144)
 _STRATA = {
@@ -61,10 +66,10 @@ def report_html(report: RunReport) -> str:
     title = escape(record.name or record.id)
     synthetic = "<p><b>Synthetic data</b>: the demo ocean, not observations.</p>" if report.is_synthetic else ""
     parts = [
-        f"<h1>{title}</h1><p>Sea-surface-temperature reconstruction, run {escape(record.id)}</p>{synthetic}",
+        f"<h1>{title}</h1><p>Reconstruction: {escape(report.variable.phrase)}; run {escape(record.id)}</p>{synthetic}",
         _verdict(report),
-        _scores(report.scores),
-        _maps(report.fields),
+        _scores(report.scores, report.variable),
+        _maps(report.fields, report.variable),
         _section("Provenance", f"<div class=provenance>{table(report.provenance)}</div>"),
         _section(
             "Configuration",
@@ -104,50 +109,60 @@ def _verdict(report: RunReport) -> str:
     )
 
 
-def _scores(scores: dict[str, Any]) -> str:
+def _scores(scores: dict[str, Any], variable: VariableKind) -> str:
     """Mean absolute error of every estimate by stratum."""
     if not scores:
         return ""
     names = ["Model" if name == "model" else baseline_title(name) for name in scores]
     tables = [
-        f"<h3>{heading}</h3>{table(_stratum_rows(scores, stratum), names)}"
+        f"<h3>{heading}</h3>{table(_stratum_rows(scores, stratum, variable.place), names)}"
         for stratum, heading in _STRATA.items()
         if any(stratum in strata for strata in scores.values())
     ]
-    return _section("Mean absolute error of all estimates, K", f"<div class=scores>{''.join(tables)}</div>")
+    unit = f", {variable.error_symbol}" if variable.error_symbol else ""
+    return _section(f"Mean absolute error of all estimates{unit}", f"<div class=scores>{''.join(tables)}</div>")
 
 
-def _stratum_rows(scores: dict[str, Any], stratum: str) -> Iterable[tuple[str, ...]]:
-    labels = dict.fromkeys(label for strata in scores.values() for label in strata.get(stratum, {}))
+def _stratum_rows(scores: dict[str, Any], stratum: str, place: str) -> Iterable[tuple[str, ...]]:
+    labels: dict[str, None] = dict.fromkeys(label for strata in scores.values() for label in strata.get(stratum, {}))
     for label in labels:
         errors = [strata.get(stratum, {}).get(label, {}).get("mae") for strata in scores.values()]
-        yield (label, *("–" if error is None else f"{error:.3f}" for error in errors))
+        name = _LABELS.get((label, place), label)
+        yield (name, *("–" if error is None else f"{error:.3f}" for error in errors))
 
 
-def _maps(fields: xr.Dataset | None) -> str:
+def _maps(fields: xr.Dataset | None, variable: VariableKind) -> str:
     if fields is None:
         return ""
     figures: list[str] = []
-    for name, caption, unit, colours in _MAPS:
+    for name, caption, scale in _MAPS:
         if name in fields and np.isfinite(fields[name]).any():
-            low, high = _limits(fields, colours)
-            picture = _png(fields[name].values, low, high, colormap_bytes(colours))
+            is_value, unit = scale == "values", escape(str(fields[name].attrs["units"]))
+            colours = variable.palette if is_value else "balance"
+            drawn = {
+                other: variable.transformed(fields[other].values) if is_value else fields[other].values
+                for other in _SCALES[scale]
+                if other in fields
+            }
+            low, high = _limits(list(drawn.values()), colours)
+            picture = _png(drawn[name], low, high, colormap_bytes(colours))
+            ends = [f"{variable.restored_value(end) if is_value else end:.3g} {unit}" for end in (low, high)]
             figures.append(
                 f"<figure><img alt='{caption}' src='data:image/png;base64,{picture}'>"
                 f"<div class=scale style='background:{_gradient(colours)}'></div>"
-                f"<div class=ends><small>{low:.1f} {unit}</small><small>{high:.1f} {unit}</small></div>"
+                f"<div class=ends><small>{ends[0]}</small><small>{ends[1]}</small></div>"
                 f"<figcaption>{caption}</figcaption></figure>"
             )
-    caption = f"The first validation month after epoch {fields.attrs['epoch']}. Grey: land, or not known."
+    caption = f"The first validation month after epoch {fields.attrs['epoch']}. Grey: {variable.left_out} or not known."
     return _section("Maps", f"<p>{caption}</p><div class=maps>{''.join(figures)}</div>") if figures else ""
 
 
-def _limits(fields: xr.Dataset, colours: str) -> tuple[float, float]:
-    """Limits of a colour scale, shared by the maps of one kind; errors about 0."""
-    values = np.concatenate([fields[name].values.ravel() for name in _SCALES[colours] if name in fields])
+def _limits(fields: list[np.ndarray], colours: str) -> tuple[float, float]:
+    """Limits of a colour scale, shared by the maps of one kind; errors and anomalies about 0."""
+    values = np.concatenate([field.ravel() for field in fields])
     values = values[np.isfinite(values)]
     if colours == "balance":
-        limit = max(0.1, float(np.percentile(np.abs(values), 98)))
+        limit = float(np.percentile(np.abs(values), 98)) or 0.1
         return -limit, limit
     return float(values.min()), float(values.max())
 

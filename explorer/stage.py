@@ -132,7 +132,8 @@ class Stage:
         those of the page or those that the person chose on the legend.
         """
         drawn = self.colours.show(scale)
-        self.hover.param.update(span=drawn["vmax"] - drawn["vmin"], units=scale.units)
+        span = drawn["vmax"] - drawn["vmin"]
+        self.hover.param.update(span=span, units=scale.units, logarithmic=scale.logarithmic)
         return drawn
 
     def _recolour(self, drawn: dict[str, Any]) -> None:
@@ -152,6 +153,7 @@ class Stage:
             names=bar.names,
             origin=origin,
             colours=self.colours.note,
+            logarithmic=bar.logarithmic,
         )
 
     def caption(self, *captions: str) -> None:

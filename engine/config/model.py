@@ -82,6 +82,10 @@ class SpatioTemporalConfig(Checked):
         "'unet' is a U-Net",
     )
 
+    def scaled(self, scale: float) -> Self:
+        """The same for values whose ordinary differences are ``scale`` times those of a sea-surface temperature."""
+        return self if scale == 1.0 else self.model_copy(update={"scale_kelvin": scale * self.scale_kelvin})
+
     @field_validator("width", "decoder_width")
     @classmethod
     def _even(cls, value: int) -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from engine.compute import cpu_threads
 from engine.config.months import Month
 from engine.data.calendar import by_month
-from engine.data.kinds import SST, kind_named
+from engine.data.kinds import SST
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import DataError, EngineError
 from engine.files import home_folder, locked, write_error
@@ -49,6 +49,9 @@ def prepare(
 ) -> MonthlyData:
     """The months ``first`` to ``last`` (year, month), both included, memory-mapped; missing ones are read first.
 
+    Values are in the model space of the source's variable. A month's mean that the source itself knows is the logarithm
+    of its arithmetic mean where that space is logarithmic.
+
     Args:
         source: a source with daily fields; months with a known mean (``source.monthly``) get it as target.
         first, last: (year, month), within the source's days.
@@ -56,16 +59,9 @@ def prepare(
         progress: see :data:`Progress`; months that are ready stay.
 
     Raises:
-        DataError: the source is of another kind than sea-surface temperature, has no days, or none in these months,
-            cannot be read any more, or holds infinite values.
+        DataError: the source has no days, or none in these months, cannot be read any more, or holds infinite values.
         StoreError: the disk is full or the folder cannot be written.
     """
-    if source.kind != SST.key:
-        raise DataError(
-            f"the values are of another kind: {kind_named(source.kind).title}",
-            source.name,
-            "choose a source of sea-surface temperature, or overrule the kind where it was mistaken",
-        )
     months = _Months.of(source)
     start, stop = months.index(Month(*first)), months.index(Month(*last)) + 1
     if start >= stop:
@@ -90,6 +86,7 @@ def prepare(
         months=np.array([name.month for name in months.names[span]], np.int64),
         grid=source.grid,
         key=hashlib.sha256(f"{_key(source)}|{months.names[start]}|{months.names[stop - 1]}".encode()).hexdigest()[:32],
+        variable=source.variable,
     )
 
 
@@ -100,7 +97,8 @@ def available(source: SSTSource) -> tuple[Month, Month]:
 
 
 def _key(source: SSTSource) -> str:
-    return hashlib.sha256(f"prepared {VERSION}|{source.key}|{source.grid.key}".encode()).hexdigest()[:32]
+    kind = "" if source.kind == SST.key else f"|{source.kind}"
+    return hashlib.sha256(f"prepared {VERSION}|{source.key}|{source.grid.key}{kind}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +162,7 @@ class _Months:
         for values in (daily, mean):
             self._refuse_infinite(values, month)
             values[..., source.land] = np.nan
+        daily, mean = (source.variable.transformed(values) for values in (daily, mean))
         return daily, mean.astype(np.float32), ice.astype(np.float32)
 
     def _refuse_infinite(self, values: NDArray[np.floating[Any]], month: Month) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
+from engine.data.kinds import SST, VariableKind
 from engine.errors import ChoiceError
 from engine.sphere import LatLonGrid
 from engine.typed import Ints, Mask, Singles
@@ -84,11 +85,12 @@ class Understood:
 
 @dataclass(frozen=True, eq=False)
 class SSTSource:
-    """Sea-surface temperature on one grid; values are read or computed on access only.
+    """Sea-surface temperature, or another kind of variable, on one grid; values are read or computed on access only.
 
-    All fields are lazy :class:`xarray.DataArray` (time, lat, lon), float32, °C, NaN = missing, latitude ascending,
+    All fields are lazy :class:`xarray.DataArray` (time, lat, lon), float32, in the unit of ``variable`` (°C), NaN =
+    missing, latitude ascending,
     longitude ascending within −180..180, ``time`` the start of the day or month (cftime where the calendar needs it).
-    Land is missing everywhere.
+    Land is missing everywhere; for a field of the land ``land`` is the sea, True = no values.
 
     Attributes:
         name: the name on screen; plain text.
@@ -103,6 +105,7 @@ class SSTSource:
         understood: the interpretation of the files point by point; None for a source that is no file.
         grading: a sentence that says which observations are kept, where the files grade them; else empty.
         is_synthetic: whether the days are simulated.
+        variable: the kind of its values.
     """
 
     name: str
@@ -117,11 +120,12 @@ class SSTSource:
     grading: str = ""
     is_synthetic: bool = field(default=False, kw_only=True)
     understood: Understood | None = field(default=None, kw_only=True)
+    variable: VariableKind = field(default=SST, kw_only=True)
 
     @property
     def kind(self) -> str:
         """The kind of its values, a key of :data:`engine.data.kinds.KINDS`."""
-        return "sst" if self.understood is None else self.understood.kind
+        return self.variable.key
 
 
 def understood_details(source: SSTSource) -> dict[str, str]:
@@ -135,7 +139,9 @@ def understood_details(source: SSTSource) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class MonthlyData:
-    """N consecutive months in memory (or memory-mapped), °C: the input of models, baselines and scores.
+    """N consecutive months in memory (or memory-mapped): the input of models, baselines and scores.
+
+    Values are in the model space of ``variable`` (:mod:`engine.data.kinds`): °C, or a logarithm.
 
     Attributes:
         daily: (N, 31, H, W) float32, observations; NaN = missing, in padded slots, and on land.
@@ -147,6 +153,7 @@ class MonthlyData:
         years, months: (N,) int, calendar year, and month from 1 to 12.
         grid: the cells.
         key: hash of the content.
+        variable: the kind of the values.
     """
 
     daily: Singles
@@ -159,6 +166,7 @@ class MonthlyData:
     months: Ints
     grid: LatLonGrid
     key: str
+    variable: VariableKind = SST
 
 
 def check_quality(quality: object) -> None:

@@ -111,5 +111,10 @@ SALINITY = Units(
     ("1e-3",),
 )  # fmt: skip
 FRACTION = Units(
-    "fraction", _compact, _table({"1": (1.0, "1 fraction (0-1) none"), "%": (0.01, "% percent")}), ("1", "%")
+    "fraction", _compact, _table({"1": (100.0, "1 fraction (0-1) none"), "%": (1.0, "% percent")}), ("1", "%")
 )
+
+
+def own_units(unit: str) -> Units:
+    """The units of a variable of no known kind: its own alone."""
+    return Units(repr(unit), str, {unit: Conversion(unit)}, (unit,))

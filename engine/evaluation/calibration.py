@@ -22,7 +22,9 @@ _STD_EDGES = np.geomspace(0.01, 10.0, 25)  # K; eight bins a decade, and one bey
 class CalibrationSums:
     """Area-weighted sums over cells with a predicted standard deviation, added to field by field."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
+        """``scale``: size of ordinary differences; the bins of σ are multiples of it."""
+        self._edges = scale * _STD_EDGES
         self._area = 0.0
         self._within = np.zeros(len(LEVELS))
         self._crps = 0.0
@@ -40,12 +42,12 @@ class CalibrationSums:
         error, sigma = (estimate - target)[counted].astype(np.float64), std[counted].astype(np.float64)
         weights = area[counted].astype(np.float64)
         if not bool(np.all(sigma > 0.0)):
-            raise DataError("a predicted standard deviation is not positive", "calibration", "predict values above 0 K")
+            raise DataError("a predicted standard deviation is not positive", "calibration", "predict values above 0")
         scaled = error / sigma
         self._area += float(weights.sum())
         self._within += [float(weights[np.abs(scaled) <= half].sum()) for half in _HALF_WIDTHS]
         self._crps += float(weights @ (sigma * _standard_crps(scaled)))
-        bin_index = np.digitize(sigma, _STD_EDGES)
+        bin_index = np.digitize(sigma, self._edges)
         for column, values in enumerate((np.ones_like(sigma), sigma**2, error**2)):
             self._bins[:, column] += np.bincount(bin_index, weights * values, len(self._bins))
 
@@ -56,8 +58,9 @@ class CalibrationSums:
           interval of that level: the level itself if the standard deviations are right
         - ``crps``, K: mean of σ (z (2Φ(z) − 1) + 2ϕ(z) − 1/√π), z = error/σ, the continuous ranked probability score
           of a Gaussian (Gneiting & Raftery 2007); it equals the mean absolute error where σ → 0
-        - ``spread_skill``: bins of σ (from 0.01 to 10 K, eight a decade) with ``spread``, the root mean square of σ,
-          ``error``, that of the error, both K, and ``area``, the share: spread = error if the deviations are right
+        - ``spread_skill``: bins of σ (from 0.01 to 10 K, eight a decade; times the scale) with ``spread``, the root
+          mean square of σ, ``error``, that of the error, both K, and ``area``, the share: spread = error if the
+          deviations are right
 
         Raises:
             DataError: nothing was added.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
 from engine.config.baselines import BASELINE_KINDS, baseline_title
+from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
 from engine.evaluation.bootstrap import margin_interval
 from engine.typed import Floats
@@ -59,8 +60,9 @@ class Comparison:
         interval: of the margin, 95 %; None where none is known.
         baseline: name of the one with the lowest error on these cells.
         baseline_title: what it is called; of several with the same numbers the simplest is named.
-        model_error, baseline_error: mean absolute errors, area-weighted, K.
+        model_error, baseline_error: mean absolute errors, area-weighted, in model space (K).
         short: the level and the margin in words, with the interval.
+        variable: the kind of variable that was scored, in whose model space errors are.
     """
 
     stratum: str
@@ -74,6 +76,12 @@ class Comparison:
     model_error: float
     baseline_error: float
     short: str
+    variable: VariableKind = field(default=SST, kw_only=True)
+
+    @property
+    def errors(self) -> str:
+        """Both errors with their unit."""
+        return f"{self.model_error:.3f} / {self.baseline_error:.3f} {self.variable.error_symbol}"
 
 
 def errors_of(runs: Sequence[Scores], stratum: Stratum) -> dict[str, float]:
@@ -97,7 +105,9 @@ def value_at(scores: Any, *path: str) -> Any:
     return scores
 
 
-def compare(runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None, seed: int) -> Comparison | None:
+def compare(
+    runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None, seed: int, variable: VariableKind = SST
+) -> Comparison | None:
     """The model beside the best baseline in one stratum; None where either has no error there."""
     errors = errors_of(runs, stratum)
     model = errors.pop("model", None)
@@ -124,6 +134,7 @@ def compare(runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None
         model,
         errors[baseline],
         _short(level, margin, interval),
+        variable=variable,
     )
 
 

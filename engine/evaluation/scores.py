@@ -176,7 +176,7 @@ def calibration(data: MonthlyData, mean: Singles, std: Singles) -> dict[str, Any
     """
     if data.target is None:
         raise DataError("the truth of the months is not known", "calibration", "give months with a target")
-    sums, is_empty = CalibrationSums(), True
+    sums, is_empty = CalibrationSums(data.variable.measured_scale), True
     for n, target in enumerate(data.target):
         counted = ~data.land & (data.ice[n] <= ICE_FRACTION) & np.isfinite(target) & np.isfinite(mean[n])
         is_empty = is_empty and not counted.any()

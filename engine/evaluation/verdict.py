@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.config.baselines import baseline_title
+from engine.data.kinds import SST, VariableKind
 from engine.errors import DataError
 from engine.evaluation.bootstrap import LEVEL
 from engine.evaluation.comparison import (
@@ -58,7 +59,7 @@ class Verdict(Comparison):
         }
 
 
-def verdict(scores: Scores | Sequence[Scores], seed: int = 0) -> Verdict:
+def verdict(scores: Scores | Sequence[Scores], seed: int = 0, variable: VariableKind = SST) -> Verdict:
     """Compare the model with the best of its baselines.
 
     The best baseline is the one with the lowest error on the same cells, all open sea or one part of it. It is chosen
@@ -70,6 +71,7 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0) -> Verdict:
         scores: content of a ``scores.json``, or those of several seeds of one configuration, whose mean error counts.
             Scores of older versions hold no sums by block and month: no interval is known of them.
         seed: of the draws.
+        variable: the kind of variable that was scored.
 
     Raises:
         DataError: there is no error of a model and of a baseline in the scores.
@@ -77,12 +79,14 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0) -> Verdict:
     """
     runs: Sequence[Scores] = [scores] if isinstance(scores, Mapping) else scores
     blocks = BlockErrors.of(runs)
-    sea = compare(runs, SEA, blocks, seed)
+    sea = compare(runs, SEA._replace(title=variable.everywhere), blocks, seed, variable)
     if sea is None:
         raise DataError(
-            "the scores hold no error of a model beside that of a baseline", "verdict", "score the open sea with both"
+            "the scores hold no error of a model beside that of a baseline",
+            "verdict",
+            f"score the {variable.open_place} with both",
         )
-    compared = [(stratum, compare(runs, stratum, blocks, seed)) for stratum in PARTS]
+    compared = [(stratum, compare(runs, stratum, blocks, seed, variable)) for stratum in PARTS]
     known = [(stratum, part) for stratum, part in compared if part is not None]
     headline = _headline(sea, num_baselines=len(errors_of(runs, SEA)) - 1)
     text = headline + _details(sea, len(runs), blocks is not None) + _exceptions(sea, known)
@@ -99,12 +103,17 @@ def _headline(sea: Comparison, num_baselines: int) -> str:
 
 def _details(sea: Comparison, num_runs: int, has_blocks: bool) -> str:
     seeds = f" (mean of {num_runs} seeds)" if num_runs > 1 else ""
-    errors = f". Mean absolute error {sea.model_error:.3f} K{seeds} against {sea.baseline_error:.3f} K"
+    model, baseline = map(sea.variable.error_text, (sea.model_error, sea.baseline_error))
+    errors = f". Mean absolute error {model}{seeds} against {baseline}"
     if sea.level == "level":
         errors += f", {difference(sea.margin)}"
     if sea.interval is not None:
         return f"{errors}; {100 * LEVEL:.0f} % interval: {interval_text(sea.interval)}."
-    why = "too few months and blocks of the sea" if has_blocks else "the scores hold no sums by block and month"
+    why = (
+        f"too few months and blocks of the {sea.variable.place}"
+        if has_blocks
+        else "the scores hold no sums by block and month"
+    )
     small = f"less than {100 * LEVEL_WITHOUT_INTERVAL:.0f} % counts as no clear difference"
     return f"{errors}. No interval is known ({why}); {small}."
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config.months import span_text
 from engine.config.sst import DemoSource, SSTSettings
+from engine.data.kinds import VariableKind
 from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
 from engine.files import read_file
 from engine.provenance import shared_path
 from engine.queries.text import duration
-from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields
+from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
 from engine.queries.verdicts import run_verdict, validation_verdict
 from engine.runs import Run, RunConfig, RunRecord
 
@@ -39,6 +40,7 @@ class RunReport:
         fields: the snapshot of the last epoch (lat, lon), the first validation month; None before the first.
         provenance: labels and values.
         is_synthetic: whether the source is the demo ocean.
+        variable: what is reconstructed.
     """
 
     record: RunRecord
@@ -49,6 +51,7 @@ class RunReport:
     fields: xr.Dataset | None
     provenance: list[tuple[str, str]]
     is_synthetic: bool
+    variable: VariableKind
 
 
 def run_report(run: Run) -> RunReport:
@@ -62,21 +65,24 @@ def run_report(run: Run) -> RunReport:
     if not isinstance(config.settings, SSTSettings):
         remedy = "choose one of its trials" if config.task == "sweep" else "choose a run of the task 'sst'"
         raise ChoiceError(f"there is no report on runs of the task {config.task!r}", run.id, remedy)
-    on_test = run_verdict(run.folder, config.task)
+    on_test, variable = run_verdict(run.folder, config.task), variable_of(run.folder)
     epochs = run.files.snapshot_epochs()
     return RunReport(
         record,
         config,
-        on_test or validation_verdict(latest_metrics(run.folder)),
+        on_test or validation_verdict(latest_metrics(run.folder), variable),
         on_test is not None,
         final_scores(run.folder),
         snapshot_fields(run.folder, epochs[-1]) if epochs else None,
-        _provenance(run, record, config, config.settings),
+        _provenance(run, record, config, config.settings, variable),
         isinstance(config.settings.source, DemoSource),
+        variable,
     )
 
 
-def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSettings) -> list[tuple[str, str]]:
+def _provenance(
+    run: Run, record: RunRecord, config: RunConfig, settings: SSTSettings, variable: VariableKind
+) -> list[tuple[str, str]]:
     from engine.runs.checkpoints import read_checkpoint
     from engine.training.sst.model_bundle import load_model
 
@@ -96,6 +102,7 @@ def _provenance(run: Run, record: RunRecord, config: RunConfig, settings: SSTSet
         "Ended": "" if record.ended is None else _moment(record.ended),
         "Run time": duration(record.seconds),
         "Source": f"{trained.get('data_name', named)} ({named})",
+        "Variable": f"{variable.title}, {variable.unit}",
         "Key of the source": str(trained.get("data_key", "")),
         "Understood as": str(trained.get("data_understood", "")),
         "Decided by hand": str(trained.get("data_decided", "")),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.config.sweep import SEED
+from engine.data.kinds import SST, VariableKind
 from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict, verdict
 from engine.queries.cache import CACHE
-from engine.queries.train.run_files import read_scores, scores_key
+from engine.queries.train.run_files import read_scores, scores_key, variable_of
 from engine.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ def run_verdict(folder: Path, task: str) -> Verdict | None:
     return verdict_of([folder]) if task == "sst" else None
 
 
+def run_variable(folder: Path, task: str) -> VariableKind:
+    """The kind of variable of a run of the task ``sst``, or of the best trial of a ``sweep``; else that of the sea.
+
+    Raises:
+        StoreError: its file is damaged.
+    """
+    best = _best_trials(folder)[:1] if task == "sweep" else [folder]
+    return variable_of(best[0]) if best else SST
+
+
 def verdict_of(folders: Sequence[Path]) -> Verdict | None:
     """The verdict on several runs of one configuration, which differ in their seed: on their mean error.
 
@@ -54,12 +65,12 @@ def verdict_of(folders: Sequence[Path]) -> Verdict | None:
 
 def _compute(folders: Sequence[Path]) -> Verdict | None:
     try:
-        return verdict([read_scores(folder) for folder in folders])
+        return verdict([read_scores(folder) for folder in folders], variable=variable_of(folders[0]))
     except DataError:  # there is nothing to compare
         return None
 
 
-def validation_verdict(last: Mapping[str, float]) -> Verdict | None:
+def validation_verdict(last: Mapping[str, float], variable: VariableKind = SST) -> Verdict | None:
     """The verdict on the newest metrics of a training: on the validation months, without an interval.
 
     None before the first validation.
@@ -71,7 +82,7 @@ def validation_verdict(last: Mapping[str, float]) -> Verdict | None:
     }
     scores = {name: {"surface": {"sea": {"mae": error}}} for name, error in errors.items()}
     try:
-        return verdict(scores)
+        return verdict(scores, variable=variable)
     except DataError:
         return None
 

@@ -61,6 +61,7 @@ class RunFolder:
     table = _File("table.safetensors")
     model = _File("best.safetensors")
     baselines = _File("baselines.npz")
+    variable = _File("variable.json")
     scores = _File("scores.json")
     held_out_scores = _File("scores-held-out.json")
     expert = _File("expert.safetensors")

@@ -15,12 +15,18 @@ Variables = dict[str, tuple[Any, Any, dict[str, Any]]]
 BOUNDS = "bounds"
 """Name of the dimension of a cell's two edges."""
 
-CELSIUS = {
-    "standard_name": "sea_surface_temperature",
-    "units": "degree_Celsius",
-    "units_metadata": "temperature: on_scale",
-}
+_CELSIUS = {"units": "degree_Celsius", "units_metadata": "temperature: on_scale"}
+_KELVIN = {"units": "kelvin", "units_metadata": "temperature: difference"}
+CELSIUS = {"standard_name": "sea_surface_temperature", **_CELSIUS}
 """Attributes of a sea-surface temperature."""
+
+
+def unit_attributes(unit: str, is_difference: bool = False) -> dict[str, str]:
+    """``units`` of values, or of differences of values; of temperatures with what CF 1.11 wants beside it."""
+    if unit not in ("degC", "kelvin"):
+        return {"units": unit}
+    return dict(_KELVIN if is_difference or unit == "kelvin" else _CELSIUS)
+
 
 DAYS = {"units": "days since 1970-01-01", "dtype": "int32"}
 """How times are written that are starts of days or months."""

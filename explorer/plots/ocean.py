@@ -7,20 +7,28 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from explorer.plots.style import figure
+from explorer.plots.style import figure, value_ticks
 from explorer.theme import NEUTRAL, SERIES
 
 
-def series(days: np.ndarray, observed: np.ndarray, truth: np.ndarray | None, shown: int | None) -> hv.Overlay:
-    """Temperatures at one place: the truth as a line where it is known, each observed day as a point, a mark at the
+def series(
+    days: np.ndarray,
+    observed: np.ndarray,
+    truth: np.ndarray | None,
+    shown: int | None,
+    units: str = "°C",
+    is_log: bool = False,
+) -> hv.Overlay:
+    """Values at one place: the truth as a line where it is known, each observed day as a point, a mark at the
     lower edge for every day without one, and a line at the day that is shown.
 
-    ``days`` (N,) datetime64, ``observed`` and ``truth`` (N,) in °C, NaN = missing; ``shown`` is an index or None.
+    ``days`` (N,) datetime64, ``observed`` and ``truth`` (N,), NaN = missing; ``shown`` is an index or None. With
+    ``is_log`` values are decimal logarithms of ``units``.
     """
     is_observed = np.isfinite(observed)
     known = np.concatenate([observed[is_observed], [] if truth is None else truth[np.isfinite(truth)]])
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    room = max(0.12 * (high - low), 0.1)
+    room = 0.12 * (high - low) or 0.1
     floor = low - 1.6 * room
     line = [] if truth is None else (days, truth)
     shown_line = [] if shown is None else [(days[shown], floor), (days[shown], high + room)]
@@ -31,7 +39,14 @@ def series(days: np.ndarray, observed: np.ndarray, truth: np.ndarray | None, sho
         hv.Scatter((days[is_observed], observed[is_observed])).opts(color=SERIES[0], size=5 if len(days) < 100 else 3),
     ]
     return figure(
-        *layers, xlabel="", ylabel="°C", ylim=(floor, high + room), xticks=3, yticks=4, height=240, show_legend=False
+        *layers,
+        xlabel="",
+        ylabel=units,
+        ylim=(floor, high + room),
+        xticks=3,
+        yticks=value_ticks(low, high, is_log),
+        height=240,
+        show_legend=False,
     )
 
 
@@ -41,8 +56,8 @@ def _ticks(days: np.ndarray, floor: float, length: float) -> Any:
     return hv.Segments(ends).opts(color=NEUTRAL, line_width=1.5, alpha=0.8)
 
 
-def histogram(edges: np.ndarray, fraction: np.ndarray, units: str) -> hv.Overlay:
-    """Percent of the area by value: ``edges`` (B+1,), ``fraction`` (B,)."""
+def histogram(edges: np.ndarray, fraction: np.ndarray, units: str, is_log: bool = False) -> hv.Overlay:
+    """Percent of the area by value: ``edges`` (B+1,), with ``is_log`` decimal logarithms; ``fraction`` (B,)."""
     middle = (edges[1:] + edges[:-1]) / 2
     bars = hv.Area((middle, 100 * fraction)).opts(color=SERIES[0], fill_alpha=0.3, line_color=SERIES[0], line_width=2)
     return figure(
@@ -51,7 +66,7 @@ def histogram(edges: np.ndarray, fraction: np.ndarray, units: str) -> hv.Overlay
         ylabel="Area, %",
         xlim=(float(edges[0]), float(edges[-1])),
         ylim=(0, 108 * max(float(fraction.max()), 1e-3)),
-        xticks=5,
+        xticks=value_ticks(float(edges[0]), float(edges[-1]), is_log) if is_log else 5,
         yticks=4,
         height=240,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from explorer.plots.style import figure
+from explorer.plots.style import figure, value_ticks
 from explorer.theme import NEUTRAL, SERIES
 
 MODEL, BASELINE, MEAN, TRUTH = SERIES[0], SERIES[1], NEUTRAL, SERIES[3]
@@ -24,11 +24,13 @@ def anatomy(
     levels: Mapping[str, float],
     std: float | None,
     truth: float | None,
+    units: str = "°C",
+    is_log: bool = False,
 ) -> hv.Overlay:
     """A month at one place: observations (D,) as points, withheld ones as rings, the weight of each day as bars.
 
-    ``levels`` are the month's mean after ``model``, ``baseline`` and ``mean``, °C, as level lines; ``truth`` is dashed;
-    ``std``, K, makes a band of 90 % about the model.
+    ``levels`` are the month's mean after ``model``, ``baseline`` and ``mean`` as level lines; ``truth`` is dashed;
+    ``std`` makes a band of 90 % about the model. With ``is_log`` all are decimal logarithms of ``units``.
     """
     days = np.arange(1, len(observed) + 1)
     known = np.concatenate(
@@ -37,7 +39,7 @@ def anatomy(
     if truth is not None:
         known = np.append(known, truth)
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    room = max(0.12 * (high - low), 0.1)
+    room = 0.12 * (high - low) or 0.1
     floor = low - 4.0 * room
     tallest = max(float(weights.max(initial=0.0)), 1e-9)
     tops = floor + 2.8 * room * weights / tallest
@@ -62,8 +64,8 @@ def anatomy(
         hv.Scatter((days, observed)).opts(color=NEUTRAL, size=6),
     ]
     return figure(
-        *layers, xlabel="Day of the month", ylabel="°C", xlim=ends, ylim=(floor, high + room),
-        xticks=[1, 8, 15, 22, 29], yticks=4, height=_HEIGHT, show_legend=False,
+        *layers, xlabel="Day of the month", ylabel=units, xlim=ends, ylim=(floor, high + room),
+        xticks=[1, 8, 15, 22, 29], yticks=value_ticks(low, high, is_log), height=_HEIGHT, show_legend=False,
     )  # fmt: skip
 
 
@@ -72,8 +74,8 @@ def _level(ends: tuple[float, float], value: float, colour: str) -> Any:
     return hv.Curve(drawn).opts(color=colour, line_width=2)
 
 
-def errors_by_observations(count: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
-    """Size of the errors, K, by the number of observations: bands 10–90 % and 25–75 % and median of the model, median
+def errors_by_observations(count: np.ndarray, model: np.ndarray, baseline: np.ndarray, units: str = "K") -> hv.Overlay:
+    """Size of the errors by the number of observations: bands 10–90 % and 25–75 % and median of the model, median
     of the baseline. ``model`` and ``baseline`` (B, 5) are quantiles.
     """
     layers: list[Any] = [
@@ -88,15 +90,17 @@ def errors_by_observations(count: np.ndarray, model: np.ndarray, baseline: np.nd
     ]
     top = float(model[:, 4].max()) if len(model) else 1.0
     return figure(
-        *layers, xlabel="Days observed in the month", ylabel="Size of the error, K", ylim=(0.0, 1.05 * top), xticks=5,
-        yticks=4, height=_HEIGHT, show_legend=False,
+        *layers, xlabel="Days observed in the month", ylabel=f"Size of the error, {units}", ylim=(0.0, 1.05 * top),
+        xticks=5, yticks=4, height=_HEIGHT, show_legend=False,
     )  # fmt: skip
 
 
-def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], xlabel: str) -> hv.Overlay:
-    """Mean absolute errors, K, of ``model``, ``baseline`` and ``mean`` over labels in their order."""
+def by_label(
+    errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], xlabel: str, units: str = "K"
+) -> hv.Overlay:
+    """Mean absolute errors of ``model``, ``baseline`` and ``mean`` over labels in their order."""
     layers: list[Any] = []
-    top = 0.1
+    top = 0.0
     for name, colour in (("mean", MEAN), ("baseline", BASELINE), ("model", MODEL)):
         points = [(index, errors[name][label]) for index, label in enumerate(labels) if label in errors[name]]
         top = max([top, *(value for _, value in points)])
@@ -104,13 +108,14 @@ def by_label(errors: Mapping[str, Mapping[str, float]], labels: Sequence[str], x
         layers += [hv.Curve(points).opts(color=colour, line_width=width), hv.Scatter(points).opts(color=colour, size=6)]
     ticks = list(enumerate(labels))
     return figure(
-        *layers, xlabel=xlabel, ylabel="Mean absolute error, K", xticks=ticks, xrotation=35 if len(labels) < 12 else 0,
-        xlim=(-0.4, len(labels) - 0.6), ylim=(0.0, 1.1 * top), yticks=4, height=_HEIGHT + 30, show_legend=False,
+        *layers, xlabel=xlabel, ylabel=f"Mean absolute error, {units}", xticks=ticks,
+        xrotation=35 if len(labels) < 12 else 0,
+        xlim=(-0.4, len(labels) - 0.6), ylim=(0.0, 1.1 * top or 0.1), yticks=4, height=_HEIGHT + 30, show_legend=False,
     )  # fmt: skip
 
 
-def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolved: int) -> hv.Overlay:
-    """Power by degree, K², (L+1,) each, on logarithmic axes; a line at the model's last resolved degree."""
+def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolved: int, units: str = "K") -> hv.Overlay:
+    """Power by degree, (L+1,) each, on logarithmic axes; a line at the model's last resolved degree."""
     degree = np.arange(1, len(truth))
     lines = [(truth, TRUTH, 2), (baseline, BASELINE, 2), (model, MODEL, 2.5)]
     values = np.concatenate([power[1:] for power, _, _ in lines])
@@ -119,13 +124,19 @@ def spectrum(truth: np.ndarray, model: np.ndarray, baseline: np.ndarray, resolve
     curves = [hv.Curve((degree, power[1:])).opts(color=colour, line_width=width) for power, colour, width in lines]
     mark = hv.Curve([(resolved, low), (resolved, high)]).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed")
     return figure(
-        *curves, mark, xlabel="Degree", ylabel="Power, K²", logx=True, logy=True, xlim=(1, len(truth) - 1),
+        *curves, mark, xlabel="Degree", ylabel=f"Power, {_squared(units)}", logx=True, logy=True,
+        xlim=(1, len(truth) - 1),
         ylim=(low / 1.5, high * 1.5), xticks=[1, 3, 10, 30, 100], height=_HEIGHT, show_legend=False,
     )  # fmt: skip
 
 
-def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.Overlay:
-    """Percent of the area by error: ``edges`` (B+1,) in K, fractions (B,) of model and baseline."""
+def _squared(units: str) -> str:
+    """The square of a unit, ``K²`` or ``(log₁₀ units)²``."""
+    return f"{units}²" if units.isalpha() else f"({units})²" if units else "squared values"
+
+
+def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray, units: str = "K") -> hv.Overlay:
+    """Percent of the area by error: ``edges`` (B+1,), fractions (B,) of model and baseline."""
     middle = (edges[1:] + edges[:-1]) / 2
     top = 108.0 * max(float(model.max()), float(baseline.max()), 1e-3)
     layers: list[Any] = [
@@ -133,7 +144,7 @@ def histogram(edges: np.ndarray, model: np.ndarray, baseline: np.ndarray) -> hv.
         hv.Curve((middle, 100 * baseline)).opts(color=BASELINE, line_width=2),
     ]
     return figure(
-        *layers, xlabel="Error, K", ylabel="Area, %", xlim=(float(edges[0]), float(edges[-1])), ylim=(0.0, top),
+        *layers, xlabel=f"Error, {units}", ylabel="Area, %", xlim=(float(edges[0]), float(edges[-1])), ylim=(0.0, top),
         xticks=5, yticks=4, height=_HEIGHT, show_legend=False,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import holoviews as hv
@@ -28,3 +29,13 @@ def figure(*layers: Any, **options: Any) -> hv.Overlay:
     # without framewise the axes of a live figure would keep the ends they were first given
     live = [layer.opts(framewise=True) for layer in layers]
     return hv.Overlay(live).opts(hv.opts.Overlay(framewise=True, **_FIGURE, **options))  # type: ignore[return-value]
+
+
+def value_ticks(low: float, high: float, is_log: bool, number: int = 4) -> Any:
+    """Ticks of an axis of values: their number, or where the axis holds decimal logarithms the values at round ones."""
+    if not is_log:
+        return number
+    first, last = math.floor(low), math.ceil(high)
+    steps = (1, 2, 5) if last - first <= 2 else (1, 3) if last - first <= 4 else (1,)
+    values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [(math.log10(value), f"{value:g}") for value in values]

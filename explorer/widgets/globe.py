@@ -323,7 +323,8 @@ class Globe(Component):
         names: Sequence[str] = (),
         origin: Provenance | None = None,
         colours: str = "",
-        bars: Sequence[Sequence[tuple[str, str]]] = (),
+        bars: Sequence[Sequence[tuple[str, str, bool]]] = (),
+        logarithmic: bool = False,
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
@@ -331,8 +332,9 @@ class Globe(Component):
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
         ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
-        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label and
-        units of each caption's colour bar where they differ. ``colours`` is what the person chose of the colours.
+        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label,
+        units and whether it is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
+        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours.
         """
         notes = ["" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
         panes = [list(texts) for texts in captions]
@@ -342,6 +344,7 @@ class Globe(Component):
                 "title": title,
                 "label": label,
                 "units": units,
+                "logarithmic": logarithmic,
                 "captions": panes,
                 "names": list(names),
                 "bars": [[list(texts) for texts in pane] for pane in bars],

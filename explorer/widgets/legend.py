@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import param
@@ -65,6 +65,8 @@ class Scale:
     units: str
     own: Callable[[], tuple[float, float]] | None = None
     all_maps: str = "Automatic"
+    logarithmic: bool = False
+    """Whether the maps and both ends are decimal logarithms of what is shown; typed ends are in ``units``."""
 
 
 class LegendControl:
@@ -89,7 +91,7 @@ class LegendControl:
         choice = self._choice(scale)
         low, high = scale.low, scale.high
         if choice.range == TYPED:
-            low, high = choice.low, choice.high
+            low, high = (math.log10(end) if scale.logarithmic else end for end in (choice.low, choice.high))
         elif choice.range == VIEW and scale.own is not None:
             low, high = scale.own()
         names = _fitting(scale.palette)
@@ -106,7 +108,8 @@ class LegendControl:
         }
         self.legend.param.update(
             label=scale.label, units=scale.units, ranges=automatic if names else {}, palettes=list(names),
-            tables=b"".join(map(colormap_bytes, names)), chosen=used if names else {}, visible=True, **drawn,
+            tables=b"".join(map(colormap_bytes, names)), chosen=used if names else {}, visible=True,
+            logarithmic=scale.logarithmic, **drawn,
         )  # fmt: skip
         return drawn
 
@@ -116,13 +119,16 @@ class LegendControl:
         if self.scale is None:
             return ""
         choice, legend = self._choice(self.scale), self.legend
-        ends = f"{legend.vmin:g} to {legend.vmax:g} {self.scale.units}".strip()
+        low, high = (10.0**end if self.scale.logarithmic else end for end in (legend.vmin, legend.vmax))
+        ends = f"{low:g} to {high:g} {self.scale.units}".strip()
         parts = {ALL: [], VIEW: [f"range of this map, {ends}"], TYPED: [f"range chosen, {ends}"]}[choice.range]
         palette = [f"palette {choice.palette}"] if choice.palette else []
         return ", ".join([*parts, *palette, *(["reversed"] if choice.is_reversed else [])])
 
     def _choice(self, scale: Scale) -> ColourChoice:
         choice = self._model.colours.get(scale.quantity, ColourChoice())
+        if scale.logarithmic and choice.range == TYPED and choice.low <= 0.0:  # typed for another variable
+            choice = replace(choice, range=ALL)
         if choice.palette in ("", *_fitting(scale.palette)):
             return choice
         return ColourChoice(choice.range, choice.low, choice.high, "", choice.is_reversed)
@@ -135,6 +141,8 @@ class LegendControl:
         low, high = (math.nan if chosen[name] is None else chosen[name] for name in ("low", "high"))
         if chosen["palette"] in _fitting(scale.palette):
             try:
+                if scale.logarithmic and chosen["range"] == TYPED and low <= 0.0:
+                    raise ChoiceError(f"{low:g} has no logarithm", "colour scale", "give two numbers above 0")
                 self._choose(scale, ColourChoice(chosen["range"], low, high, palette, chosen["reversed"]))
             except ChoiceError as error:
                 self._say("error", str(error))

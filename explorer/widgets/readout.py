@@ -25,6 +25,7 @@ class ColorScale(Component):
     label = param.String(default="", doc="what is shown")
     units = param.String(default="", doc="in what units")
     names = param.List(default=[], item_type=str, doc="of the first and the last kind; empty = numbers")
+    logarithmic = param.Boolean(default=False, doc="whether values are decimal logarithms of what is shown")
     group = param.String(default="", doc="the globe's group")
 
     _esm = f"{client_code('dom.js', 'readout.js')}\n{_BAR}"
@@ -35,7 +36,8 @@ class HoverReadout(Component):
 
     span = param.Number(default=1.0, doc="range of the values, which says how many decimals are worth showing")
     units = param.String(default="", doc="of the value")
-    scales = param.Dict(default={}, doc="{pane: [span, units]} where the panes differ")
+    logarithmic = param.Boolean(default=False, doc="whether values are decimal logarithms of what is shown")
+    scales = param.Dict(default={}, doc="{pane: [span, units, logarithmic]} where the panes differ")
     hint = param.String(default="Point at the globe", doc="shown while the pointer is elsewhere")
     group = param.String(default="", doc="the globe's group")
 

@@ -32,7 +32,7 @@ def _text(result: Verdict, headline_px: int) -> str:
 
 
 def comparison_table(result: Verdict) -> str:
-    """HTML of the comparison over all open sea and in each part of it, with what a reader should know."""
+    """HTML of the comparison over all cells and in each part of it, with what a reader should know."""
     heads = "<th>Model / best baseline</th><th scope=col>Model’s error<br><small>95 % interval</small></th>"
     rows = "".join(map(_row, (result, *result.parts)))
     notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in result.notes)
@@ -42,8 +42,8 @@ def comparison_table(result: Verdict) -> str:
 def _row(part: Comparison) -> str:
     level, _, interval = part.short.partition(" (")
     bounds = f"<br><small>{escape(interval.removesuffix(')'))}</small>" if interval else ""
-    errors = f"{part.model_error:.3f} / {part.baseline_error:.3f} K"
     return (
-        f"<tr><th scope=row>{escape(part.title)}<br><small>{escape(part.baseline_title)}<br>{errors}</small></th>"
+        f"<tr><th scope=row>{escape(part.title)}<br>"
+        f"<small>{escape(part.baseline_title)}<br>{escape(part.errors)}</small></th>"
         f'<td style="color:{COLOURS[part.level]}">{escape(level)}{bounds}</td></tr>'
     )

@@ -80,7 +80,7 @@ def _sweep() -> Row:
         hv.render(figures.parallel(coordinates, [*names, "Score"], 0))
         hv.render(figures.best_so_far(coordinates, view.best_so_far, "K"))
         hv.render(figures.slice_of(coordinates, 0, names[0], "K"))
-        markup.trials_table(view)
+        markup.trials_table(view, "K")
 
     return Row(f"a sweep of {NUM_TRIALS} trials drawn", seconds(draw), "s", target_figure=1)
 

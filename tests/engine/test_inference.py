@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from engine.data.kinds import SST
 from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import CancelledError, ChoiceError, DataError, StoreError
 from engine.models.baselines import Baselines, Climatology
-from engine.models.baselines.observed import FREEZING_C
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
 from engine.sphere import LatLonGrid
@@ -256,7 +256,7 @@ def test_without_any_observation_a_month_is_the_climatology_and_says_so(home):
     days[0] = np.nan
     days[1, :, :, :24] = np.nan
     ((_, estimate),) = estimate_months(model.model, model.model_inputs(replace(data, daily=days)), model.settings)
-    expected = np.maximum(model.climatology.at(np.array([2, 3])), FREEZING_C)
+    expected = np.maximum(model.climatology.at(np.array([2, 3])), SST.least)
     np.testing.assert_array_equal(estimate.is_climatology[0], ~LAND)
     assert not estimate.is_climatology[1].all()
     assert estimate.is_climatology[1][~LAND].any()
@@ -272,8 +272,8 @@ def test_no_sea_is_colder_than_its_freezing_point_and_ice_is_marked(tmp_path, ho
     with reconstruct(cold, small_ocean(1), (2001, 1), (2001, 2), out=tmp_path / "out.nc") as written:
         sst, ice = written["sst"].values, written["ice"].values.astype(bool)
         assert written["ice"].attrs["flag_meanings"] == "open_water ice"
-    assert np.nanmin(sst) == np.float32(FREEZING_C)
-    np.testing.assert_array_equal(ice[:, :-1], sst[:, :-1] == np.float32(FREEZING_C))
+    assert np.nanmin(sst) == np.float32(SST.least)
+    np.testing.assert_array_equal(ice[:, :-1], sst[:, :-1] == np.float32(SST.least))
     assert ice[:, -1].all()  # where the source says so
 
 

@@ -10,11 +10,12 @@ import pytest
 from engine.assets import asset
 from engine.data.august import august_sst
 from engine.data.demo_ocean import demo_ocean
+from engine.data.kinds import SST
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
 from engine.evaluation.scores import score, score_table
 from engine.models.baselines import BASELINES, Baselines, Climatology
-from engine.models.baselines.observed import FREEZING_C, ICE_FRACTION
+from engine.models.baselines.observed import ICE_FRACTION
 from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import PRETRAINED, PRETRAINED_BASELINES, ModelBundle, load_model
 from engine.training.sst.tiled_prediction import estimate_all, estimate_months, ice_mask, predict
@@ -100,7 +101,7 @@ def test_it_reads_a_source_on_another_grid(tmp_path):
 def test_in_ice_and_without_a_day_it_is_not_worse_than_climatology(july):
     trained = load_model("pretrained")
     estimate = estimate_all(trained, july)
-    assert np.nanmin(estimate.mean) >= np.float32(FREEZING_C)
+    assert np.nanmin(estimate.mean) >= np.float32(SST.least)
     ice = ice_mask(july, estimate.mean)
     assert ice[july.ice > ICE_FRACTION].all()
     assert not estimate.is_climatology.any()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from engine.errors import CancelledError
 from engine.queries import ocean
 from engine.queries.cache import Cache
-from engine.queries.ocean import SourceChoice, ranges
+from engine.queries.ocean import SST, SourceChoice, ranges
+from engine.queries.scales import value_limits
 from tests.support.own_file import write_region
 
 
@@ -90,12 +91,12 @@ def test_the_days_are_read_once_and_can_be_abandoned(tmp_path: Path, monkeypatch
     ("values", "ends"),
     [
         ([12.31, 12.49], (12.31, 12.49)),
-        ([5.0, 5.0], (5.0, 5.005)),
+        ([5.0, 5.0], (5.0, 5.0)),
         ([-1.8, 29.7], (-2.0, 30.0)),
         ([], (-2.0, 32.0)),
     ],
 )  # fmt: skip
 def test_ends_are_rounded_outwards(values: list[float], ends: tuple[float, float]) -> None:
-    low, high = ranges.rounded_range(np.array(values, np.float32))
+    low, high = value_limits(SST, np.array(values, np.float32), is_global=False, of_all_days=True)
     assert (low, high) == pytest.approx(ends, abs=0.011)
     assert low < high

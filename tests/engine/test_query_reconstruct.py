@@ -314,7 +314,10 @@ def test_a_model_is_asked_with_the_observations_that_it_learned_from(monkeypatch
     learned = FileSource(path="/data/sst.nc", variable="sst", quality="all")
     model = SimpleNamespace(
         bundle=SimpleNamespace(
-            settings=SimpleNamespace(source=learned), climatology=SimpleNamespace(grid=GRID), scores={"data_key": "k"}
+            settings=SimpleNamespace(source=learned),
+            climatology=SimpleNamespace(grid=GRID),
+            scores={"data_key": "k"},
+            check_variable=lambda variable: None,
         )
     )
     monkeypatch.setattr(reconstruct_models, "model_of", lambda _: model)
@@ -363,7 +366,7 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     expected = np.average(np.abs(shown.reconstruction - shown.truth)[known], weights=area)
     assert shown.error_kelvin == pytest.approx(expected)
     grey, red = (np.array([[k, k * is_grey, k * is_grey] for k in range(256)], np.uint8) for is_grey in (1, 0))
-    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, grey.tobytes(), red.tobytes(), (-2.0, 32.0))))
+    film = Image.open(io.BytesIO(reconstruct.animation_gif(RUN, grey.tobytes(), red.tobytes())))
     assert film.n_frames == 3
     origin = json.loads(film.info["comment"])
     assert origin["harmonia_month"] == "2003-02"
@@ -394,7 +397,7 @@ def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path)
     finally:
         (home / "runs" / RUN / "snapshots" / "epoch-0009.npz").unlink()
     with pytest.raises(DataError, match="no epoch"):
-        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), bytes(768), (0.0, 1.0))
+        reconstruct.animation_gif("20990101-000000-ffffffffff", bytes(768), bytes(768))
 
 
 def test_the_exported_month_is_cf_and_reopens(tmp_path: Path) -> None:
@@ -452,7 +455,7 @@ def test_the_metrics_of_a_training_are_made_anew_apart_from_the_clock(tmp_path: 
 def test_a_film_and_a_picture_of_a_training_are_made_anew_by_training_again(tmp_path: Path, home: Path) -> None:
     palette = np.arange(768, dtype=np.uint8).tobytes()
     film = tmp_path / "film.gif"
-    film.write_bytes(reconstruct.animation_gif(RUN, palette, palette[::-1], (-2.0, 32.0)))
+    film.write_bytes(reconstruct.animation_gif(RUN, palette, palette[::-1]))
     assert remake(film, tmp_path / "again.gif").differences == ()
     with Image.open(film) as frames:
         frames.seek(1)

@@ -53,22 +53,21 @@ def test_what_was_exported_of_a_simulation_stays_synthetic(tmp_path: Path) -> No
     assert open_sst(tmp_path / "b.nc").is_synthetic is True
 
 
-def test_other_kinds_are_not_trained_on_and_not_shown_in_degrees(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_kinds_are_prepared_and_shown_as_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The freezing point of sea water is no limit of an anomaly, and its unit is not °C of a thermometer."""
     path = write(tmp_path / "a.nc", sea(40) - 15.0, np.arange(40.0))
     anomalies = open_sst(path, overrules=Overrules(kind="sst_anomaly"))
     assert anomalies.kind == "sst_anomaly"
-    with pytest.raises(DataError, match="another kind: Sea-surface temperature anomaly"):
-        prepare(anomalies, (2001, 1), (2001, 1), folder=tmp_path / "prepared")
+    data = prepare(anomalies, (2020, 1), (2020, 1), folder=tmp_path / "prepared")
+    assert data.variable.key == "sst_anomaly"
     monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
     with xr.open_dataset(path) as dataset:
         renamed = dataset.rename(sst="anom")
         renamed["anom"].attrs["standard_name"] = "sea_surface_temperature_anomaly"
         renamed.to_netcdf(tmp_path / "c.nc")
-    with pytest.raises(DataError, match="this is no sea-surface temperature: Sea-surface temperature anomaly"):
-        ocean.source(ocean.SourceChoice("path", path=str(tmp_path / "c.nc")))
+    opened = ocean.open_source(ocean.SourceChoice("path", path=str(tmp_path / "c.nc")))
+    assert opened.variable.key == "sst_anomaly"
+    assert opened.limits[0] == -opened.limits[1]
 
 
 def test_the_unit_is_overruled(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.kinds import SST
 from engine.errors import DataError, QualityError
 from engine.queries.ocean import LAYERS, PointSeries, ReadCost, SourceChoice, SourceSummary, places
 from engine.queries.ocean import uploads as ocean_uploads
@@ -268,15 +269,15 @@ def test_texts() -> None:
     )
     assert "about 1 min 15 s" in text.cost(ReadCost(31, 2**20, 2**20, 75.0))
     nothing = PointSeries(10.5, -30.5, ("2001-01-01",), np.array([np.nan], np.float32), None)
-    assert text.series_sentence(nothing, "day").startswith("No observations at 10.5° N 30.5° W")
+    assert text.series_sentence(nothing, "day", SST).startswith("No observations at 10.5° N 30.5° W")
     observed_once = replace(nothing, observed=np.array([4.0], np.float32))
-    assert text.series_sentence(observed_once, "day").startswith("1 of 1 days observed at 10.5° N 30.5° W")
+    assert text.series_sentence(observed_once, "day", SST).startswith("1 of 1 days observed at 10.5° N 30.5° W")
 
 
 def test_file_names_hold_no_path() -> None:
     choice = SourceChoice("path", path="/data/../x/evil name.nc")
-    assert text.file_stem(choice, "observed", "2001-01-01") == "sst-observed-2001-01-01"
-    assert text.file_stem(SourceChoice(), "mean", "2001-01") == "demo-1deg-seed0-mean-2001-01"
+    assert text.file_stem(choice, "observed", "2001-01-01", SST) == "sst-observed-2001-01-01"
+    assert text.file_stem(SourceChoice(), "mean", "2001-01", SST) == "demo-1deg-seed0-mean-2001-01"
 
 
 # ---------------------------------------------------------------- parts

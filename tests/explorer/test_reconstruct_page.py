@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.kinds import SST
 from engine.evaluation import verdict
 from engine.queries.ocean import SourceChoice, places
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, MonthRequest, Snapshot
@@ -210,7 +211,7 @@ def test_figures_are_drawn_from_plain_arrays(truth: float | None) -> None:
 def test_the_page_says_where_the_map_is_the_climatology(
     share: float, clouds: tuple[str, ...], expected: list[str]
 ) -> None:
-    month: Any = SimpleNamespace(climatology_share=share, request=SimpleNamespace(clouds=clouds))
+    month: Any = SimpleNamespace(climatology_share=share, request=SimpleNamespace(clouds=clouds), variable=SST)
     assert text.fallback(month) == expected
 
 

@@ -88,6 +88,9 @@ def land_of(
         return Land(~draw_rows(grid.lat, grid.lon, "50m"), "left out: the sea, by Natural Earth's coastlines")
     if chosen == "coastlines":
         return Land(draw_rows(grid.lat, grid.lon, "50m"), "land: from Natural Earth's coastlines, as chosen")
+    if chosen is None and kind.masked == "neither":
+        never = np.zeros(grid.shape, np.bool_) if sample.ever_valid is None else ~sample.ever_valid
+        return Land(never, f"left out: the cells never valid in {sample.description}")
     if chosen is None:
         return own_mask(files, grid) or guessed_mask(sample, grid)
     for location, dataset in files:

@@ -126,7 +126,8 @@ def _source(
     sample = max((series.values.sample for series in roles.values()), key=lambda sample: sample.num_valid_cells)
     land = land_of([group[0] for group in grouped(files)], main.grid, sample, main.kind, overrules.mask)
     arrays = {role: series.array(land.mask, "sst", f"{role}-{key}") for role, series in roles.items()}
-    ice, ice_note = roles["daily"].ice(f"ice-{key}") if "daily" in roles else (None, None)
+    has_ice = main.kind.has_ice and "daily" in roles
+    ice, ice_note = roles["daily"].ice(f"ice-{key}") if has_ice else (None, None)
     monthly, truth = arrays.get("monthly"), arrays.get("truth")
     notes = [*main.notes]
     for role, series in roles.items():
@@ -149,6 +150,7 @@ def _source(
         next((series.quality_note or "" for series in (main, *roles.values()) if series.is_graded), ""),
         is_synthetic=any(dataset.attrs.get(f"{PREFIX}synthetic") == SYNTHETIC for _, dataset in files),
         understood=main.understood(land.note, overrules),
+        variable=main.kind,
     )
 
 

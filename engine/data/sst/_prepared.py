@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from engine.data.calendar import month_edges
-from engine.data.kinds import kind_named, kind_of
+from engine.data.kinds import kind_named, kind_of, own_kind
 from engine.data.source import Overrules, SSTSource, Understood
 from engine.data.sst._field import Field, as_array
 from engine.data.sst._land import land_of
@@ -76,6 +76,7 @@ def open_prepared(
     first = observed[0][1]
     grid = variable_grid(first, chosen, where, steps=_STEPS)
     kind = kind_named(overrules.kind) if overrules.kind else kind_of(chosen, first[chosen].attrs)
+    kind = own_kind(kind, chosen, first[chosen].attrs, overrules.unit)
     variables = [dataset[chosen] for _, dataset in observed]
     values = understood_values(days, variables, kind, where, None, overrules.unit, overrules.zeros)
     land = land_of(other_files, grid.grid, values.sample, kind, overrules.mask)
@@ -90,7 +91,7 @@ def open_prepared(
         chosen, kind.key, values.unit, "standard", f"the mask {STORES[1]}", "days", land.note, "no quality flags",
         grid_words(grid, overrules.regrid), values.zeros, overrules.names,
     )  # fmt: skip
-    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood)
+    return SSTSource(name, key, grid.grid, land.mask, notes, daily, monthly, understood=understood, variable=kind)
 
 
 def _refuse_missing(stores: Sequence[dict[str, File]], locations: Sequence[Location]) -> None:

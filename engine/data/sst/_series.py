@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from engine.data.kinds import SST, VariableKind, kind_named, kind_of
+from engine.data.kinds import SST, VariableKind, kind_named, kind_of, own_kind
 from engine.data.source import Overrules, Quality, Understood
 from engine.data.sst._field import Decoder, Field, FileSegment, as_array
 from engine.data.sst._packing import Packing
@@ -75,7 +75,7 @@ class MultiFileVariable:
             f"{size:,} {unit if size > 1 else unit[:-1]}, {self.periods.span}, {self.periods.calendar} calendar{files}"
         )
         note = () if self.quality_note is None else (self.quality_note,)
-        kind = () if self.kind is SST else (f"taken for: {self.kind.title[0].lower()}{self.kind.title[1:]}",)
+        kind = () if self.kind is SST else (f"taken for: {self.kind.phrase}",)
         return (
             named(first), self.values.unit, span, *kind, *self.values.notes, *note, *self.variable_grid.notes,
             *self.periods.notes,
@@ -127,6 +127,7 @@ def open_variable(files: Sequence[File], variable: str, quality: Quality, overru
     for location, dataset in files[1:]:
         same_grid(dataset, first, variable, str(location), moves=is_swath)
     kind = kind_named(overrules.kind) if overrules.kind else kind_of(variable, first[variable].attrs)
+    kind = own_kind(kind, variable, first[variable].attrs, overrules.unit)
     for location, dataset in files:
         stated_conversion(dataset[variable], kind, str(location), overrules.unit)
     axis = time_axis(files, variable, grid, where, overrules.calendar)

@@ -80,7 +80,8 @@ def understood_values(
     sample = sample.without_zeros() if zero_is_missing else sample
     sample.check_not_empty(where, removed)
     first = field.segments[0].decoder
-    notes = [*(first.notes if isinstance(first, Packing) else ()), _limits_note(sample, kind)]
+    limited = [_limits_note(sample, kind)] if np.isfinite(kind.limits).all() else []
+    notes = [*(first.notes if isinstance(first, Packing) else ()), *limited]
     taken_for = "missing" if zero_is_missing else "values"
     if zero_is_missing or zeros is not None:
         share = f"they are {sample.zeros / max(1, sample.total):.1%} of the sample"
@@ -216,7 +217,7 @@ def _limits_note(sample: Sample, kind: VariableKind) -> str:
 
 
 def _plural(kind: VariableKind) -> str:
-    return "temperatures of a sea" if kind.key == "sst" else f"values of {kind.title[0].lower()}{kind.title[1:]}"
+    return "temperatures of a sea" if kind.key == "sst" else f"values of {kind.phrase}"
 
 
 def _shown(unit: str) -> str:

@@ -67,7 +67,7 @@ def candidates(dataset: xr.Dataset, kind_key: str | None = None) -> list[str]:
     fields = {str(name): v for name, v in dataset.data_vars.items() if v.ndim >= 2}
     for kind in sorted(KINDS.values(), key=lambda kind: kind.key != kind_key):
         by_standard_name = [n for n, v in fields.items() if v.attrs.get("standard_name") in kind.standard_names]
-        if matches := by_standard_name or [n for n in fields if n.lower() in kind.names]:
+        if matches := by_standard_name or [n for n in fields if n.lower() in (*kind.names, kind.key)]:
             return matches
     return []
 

@@ -72,7 +72,7 @@ class Baselines:
         """
         check_grid(validation, train.grid)
         fit_months, tuning_months = list(observed_months(train)), list(observed_months(validation))
-        climatology = Climatology.fit(fit_months, train.land, train.grid)
+        climatology = Climatology.fit(fit_months, train.land, train.grid, train.variable.has_season)
         knows_truth = has_truth(fit_months) and has_truth(tuning_months)
         chosen = [name for name in BASELINES if name in names and (knows_truth or not BASELINE_KINDS[name].needs_truth)]
         fitted: dict[str, Baseline] = {}
@@ -86,7 +86,9 @@ class Baselines:
         return cls(climatology, fitted)
 
     def predict(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Singles]:
-        """Every baseline's estimate (N, H, W) of the months' means, °C: a value in every sea cell, NaN on land.
+        """Every baseline's estimate (N, H, W) of the months' means: a value in every sea cell, NaN on land.
+
+        Values are in the model space of the kind of variable (°C), within its bounds, as the model's are.
 
         Raises:
             ChoiceError: ``data`` is on another grid than the baselines were fitted on.
@@ -108,7 +110,8 @@ class Baselines:
             if progress is not None:
                 progress(n / len(data.months), "estimating months by the baselines")
             for name, baseline in self.fitted.items():
-                estimates[name].mean[n], estimates[name].std[n] = baseline.predict_month(month)
+                mean, estimates[name].std[n] = baseline.predict_month(month)
+                estimates[name].mean[n] = data.variable.bounded(mean)
         return estimates
 
     def on_grid(self, climatology: Climatology, regrid: Regrid) -> Baselines:

@@ -86,10 +86,14 @@ class Baseline(ABC):
         else:
             check_grid(validation, train.grid)
             tuning = list(observed_months(validation))
-        return cls.fit_months(months, tuning, Climatology.fit(months, train.land, train.grid))
+        return cls.fit_months(
+            months, tuning, Climatology.fit(months, train.land, train.grid, train.variable.has_season)
+        )
 
     def predict(self, data: MonthlyData) -> Estimate:
-        """Means and standard deviations (N, H, W) of the months, °C: a value in every cell of the sea, NaN on land.
+        """Means and standard deviations (N, H, W) of the months: a value in every cell of the sea, NaN on land.
+
+        Means are in the model space of the kind of variable (°C), within its bounds.
 
         Raises:
             ChoiceError: ``data`` is on another grid than the baseline was fitted on.
@@ -97,7 +101,7 @@ class Baseline(ABC):
         check_grid(data, self.climatology.grid)
         estimates = [self.predict_month(month) for month in observed_months(data)]
         mean, std = (np.stack(fields).astype(np.float32) for fields in zip(*estimates, strict=True))
-        return Estimate(mean, std)
+        return Estimate(data.variable.bounded(mean), std)
 
     @classmethod
     def fit_months(

@@ -40,11 +40,12 @@ class Climatology:
     grid: LatLonGrid
 
     @classmethod
-    def fit(cls, months: Sequence[ObservedMonth], land: Mask, grid: LatLonGrid) -> Climatology:
+    def fit(cls, months: Sequence[ObservedMonth], land: Mask, grid: LatLonGrid, has_season: bool = True) -> Climatology:
         """Least squares in every cell on the months' true means, and where those are unknown on the observed ones.
 
         An observed mean of n days has weight n/(n+1). A cell without any value takes the mean coefficients of its
-        row, or those of the nearest rows between which it lies.
+        row, or those of the nearest rows between which it lies. Without a season, as anomalies are, all terms but the
+        mean are 0.
 
         Raises:
             DataError: no month has a value anywhere.
@@ -62,10 +63,12 @@ class Climatology:
             raise DataError(
                 "there is no value to fit the climatology to", "climatology", "choose other months or another region"
             )
-        penalty = _RIDGE * np.diag(np.arange(NUM_TERMS) > 0)
-        cells = np.moveaxis(gram[:, :, known], -1, 0) + penalty
+        fitted = NUM_TERMS if has_season else 1
+        penalty = _RIDGE * np.diag(np.arange(fitted) > 0)
+        cells = np.moveaxis(gram[:fitted, :fitted][:, :, known], -1, 0) + penalty
         coeffs = np.full((NUM_TERMS, *grid.shape), np.nan)
-        coeffs[:, known] = np.linalg.solve(cells, moments[:, known].T[..., None])[..., 0].T
+        coeffs[:, known] = 0.0
+        coeffs[:fitted, known] = np.linalg.solve(cells, moments[:fitted, known].T[..., None])[..., 0].T
         return cls(np.where(land, np.nan, _filled(coeffs, known)).astype(np.float32), grid)
 
     def at(self, months: ArrayLike) -> Singles:

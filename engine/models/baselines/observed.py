@@ -17,12 +17,8 @@ ICE_FRACTION = 0.15
 ice concentration draw the ice edge at 15 %."""
 
 
-FREEZING_C = -1.8
-"""Freezing point of sea water, °C, as analyses of SST have it under ice (HadISST, OSTIA): no sea is colder."""
-
-
 class ObservedMonth(NamedTuple):
-    """One month of observations on (H, W) cells, and its days."""
+    """One month of observations on (H, W) cells, and its days, in the model space of the variable (°C)."""
 
     month: int
     """From 1 to 12."""
@@ -36,6 +32,8 @@ class ObservedMonth(NamedTuple):
     """Fraction of the days under ice."""
     days: Singles
     """(31, H, W) the observations, °C; they may stay on disk."""
+    scale: float = 1.0
+    """Size of ordinary differences from the climatology for this kind of variable, K."""
 
     @property
     def is_usable(self) -> Mask:
@@ -48,11 +46,13 @@ def observed_months(data: MonthlyData) -> Iterator[ObservedMonth]:
 
     A list of them is small beside the days: 5 bytes a cell and month, and days and targets that may stay on disk.
     """
+    scale = data.variable.measured_scale
     for n, month in enumerate(data.months):
         days = data.daily[n]
         mean, num_days = mean_of_observed_days(np.asarray(days))
         target = np.full(mean.shape, np.nan, np.float32) if data.target is None else data.target[n]
-        yield ObservedMonth(int(month), mean.astype(np.float32), num_days.astype(np.uint8), target, data.ice[n], days)
+        mean, num_days = mean.astype(np.float32), num_days.astype(np.uint8)
+        yield ObservedMonth(int(month), mean, num_days, target, data.ice[n], days, scale)
 
 
 def mean_of_observed_days(days: Singles) -> tuple[Floats, Ints]:

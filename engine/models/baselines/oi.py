@@ -33,8 +33,8 @@ from engine.models.baselines.part_months import NUM_PARTS, SuperObservations, su
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, Singles
 
-LEAST_SCALE_K = 0.15
-"""Smallest standard deviation that anomalies are divided by."""
+LEAST_SCALE = 0.15
+"""Smallest standard deviation that anomalies are divided by: K, or times the scale of another kind of variable."""
 
 NOISE_SCALES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Factors of the estimated error variance that are tried on validation."""
@@ -89,7 +89,7 @@ class OptimalInterpolation(Baseline):
         most = max(_LEAST_MONTHS, _COVARIANCE_VALUES // (NUM_PARTS * climatology.coeffs[0].size))
         parts = [super_observations(month, climatology, bias) for month in evenly(train[len(train) // 2 :], most)]
         report(0.1)
-        fitted = cls._of_parts(parts, climatology, bias)
+        fitted = cls._of_parts(parts, climatology, bias, LEAST_SCALE * train[0].scale)
         report(0.4)
         tuned = fitted._tuned(tuning_months(validation), lambda done: report(0.4 + 0.3 * done))
         if not knows_truth:
@@ -99,16 +99,18 @@ class OptimalInterpolation(Baseline):
         return debiased._calibrated(validation)
 
     @classmethod
-    def _of_parts(cls, parts: Sequence[SuperObservations], climatology: Climatology, bias: Bias | None) -> Self:
+    def _of_parts(
+        cls, parts: Sequence[SuperObservations], climatology: Climatology, bias: Bias | None, least: float
+    ) -> Self:
         anomalies = [part.anomaly for part in parts]
-        scale = local_std(anomalies, climatology)
+        scale = local_std(anomalies, climatology, least)
         variances = [part.day_variance for part in parts if np.isfinite(part.day_variance)]
         per_day = float(np.mean(variances)) if variances else 0.0
         noise = [(per_day / np.maximum(part.num_days, 1) / scale**2).astype(np.float32) for part in parts]
         divided = [anomaly / scale for anomaly in anomalies]
         covariance = Covariance.fit(zip(divided, noise, strict=True), climatology.grid)
         signal = scale.astype(np.float64) ** 2 * covariance.variance(climatology.grid.lat)[:, None]
-        floor = _excess(parts, signal, per_day)
+        floor = _excess(parts, signal, per_day, least)
         return cls(climatology, covariance, scale, np.array((floor, per_day)), bias=bias)
 
     def mean_of(self, month: ObservedMonth) -> Floats:
@@ -209,7 +211,7 @@ class OptimalInterpolation(Baseline):
 
     def on_grid(self, climatology: Climatology, regrid: Regrid) -> Self:
         """See :class:`Baseline`."""
-        scale = np.nan_to_num(regrid(self.scale), nan=LEAST_SCALE_K)
+        scale = np.nan_to_num(regrid(self.scale), nan=float(self.scale.min()))
         return replace(self, climatology=climatology, scale=scale.astype(np.float32))
 
 
@@ -225,9 +227,9 @@ def evenly(months: Months, most: int) -> Months:
     return [months[int(n)] for n in chosen]
 
 
-def local_std(anomalies: Sequence[Singles], climatology: Climatology) -> Singles:
-    """(H, W) root mean square of anomalies (P, H, W) over five by five cells, K, at least :data:`LEAST_SCALE_K`; where
-    there is none, that of all cells."""
+def local_std(anomalies: Sequence[Singles], climatology: Climatology, least: float) -> Singles:
+    """(H, W) root mean square of anomalies (P, H, W) over five by five cells, K, at least ``least``; where there is
+    none, that of all cells."""
     squares, num_values = np.zeros(climatology.grid.shape), np.zeros(climatology.grid.shape)
     for anomaly in anomalies:
         known = np.isfinite(anomaly)
@@ -236,7 +238,7 @@ def local_std(anomalies: Sequence[Singles], climatology: Climatology) -> Singles
     mean = float(squares.sum() / max(num_values.sum(), 1.0))
     squares, num_values = (_box_sum(total, climatology.grid.is_periodic) for total in (squares, num_values))
     variance = np.where(num_values > 0.0, squares / np.maximum(num_values, 1.0), mean)
-    return np.maximum(np.sqrt(variance), LEAST_SCALE_K).astype(np.float32)
+    return np.maximum(np.sqrt(variance), least).astype(np.float32)
 
 
 def _box_sum(field: Floats, is_periodic: bool) -> Floats:
@@ -246,7 +248,7 @@ def _box_sum(field: Floats, is_periodic: bool) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(padded, (size, size)).sum(axis=(2, 3))
 
 
-def _excess(parts: Sequence[SuperObservations], signal: Floats, per_day: float) -> float:
+def _excess(parts: Sequence[SuperObservations], signal: Floats, per_day: float, least: float) -> float:
     """K², what the squares of super-observations hold beyond ``signal`` (H, W) and the noise of their days."""
     total, count = 0.0, 0
     for part in parts:
@@ -254,4 +256,4 @@ def _excess(parts: Sequence[SuperObservations], signal: Floats, per_day: float) 
         beyond = part.anomaly.astype(np.float64) ** 2 - signal - per_day / np.maximum(part.num_days, 1)
         total, count = total + float(np.sum(beyond, where=known)), count + int(known.sum())
     # a hundredth of the smallest variance keeps systems of equations regular where the data show no noise
-    return max(total / max(count, 1), 0.01 * LEAST_SCALE_K**2)
+    return max(total / max(count, 1), 0.01 * least**2)

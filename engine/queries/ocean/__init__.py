@@ -2,6 +2,7 @@
 
 # pyright: reportUnusedImport=false
 
+from engine.data.kinds import KINDS, SST, VariableKind
 from engine.data.source import Overrules, Quality, Regrid, quality_of
 from engine.queries.ocean.days import span_of
 from engine.queries.ocean.files import SeriesChoice, chosen_series, map_netcdf, map_origin, series_csv
@@ -15,12 +16,14 @@ from engine.queries.ocean.maps import (
     coverage_percent,
     day_map,
     difference_map,
+    drawn,
     has_statistics,
     map_histogram,
     read_cost,
     series,
     span_map,
     statistics,
+    symmetric_limits,
     withheld_map,
 )
 from engine.queries.ocean.places import covered_place, is_covered
@@ -44,10 +47,12 @@ from engine.queries.ocean.sources import (
     LAYERS,
     MAX_SEED,
     MAX_YEARS,
+    OF_VALUES,
     SPANS,
     WITHHOLDING,
     SourceChoice,
     SourceSummary,
+    layer_units,
     observed_percent,
     open_source,
     source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -9,31 +10,35 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 
+from engine.data.cf import ancillary_attributes, spelled_title, value_attributes
+from engine.data.kinds import VariableKind
 from engine.data.source import SSTSource, understood_details
 from engine.provenance import Detail, Provenance
 from engine.queries.cache import Progress
 from engine.queries.export import csv_file, netcdf_file
 from engine.queries.ocean.days import dates, time_steps
 from engine.queries.ocean.maps import OF_SPAN, MapChoice, PointSeries, series
-from engine.queries.ocean.sources import GAP_CLASSES, SourceChoice, source
+from engine.queries.ocean.sources import GAP_CLASSES, OF_VALUES, SourceChoice, source
 from engine.sphere import LatLonGrid
-from engine.sphere.cf import BOUNDS, CELSIUS, DAYS, Variables, cf_grid
+from engine.sphere.cf import BOUNDS, DAYS, Variables, cf_grid, unit_attributes
 
 _MEAN = {"cell_methods": "time: mean"}
-_NUMBER_OF = f"{CELSIUS['standard_name']} number_of_observations"
-_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "observed": CELSIUS | _MEAN,
-    "truth": CELSIUS | _MEAN,
-    "withheld": CELSIUS | _MEAN,
-    "mean": CELSIUS | _MEAN,
-    "coverage": {"units": "percent"},
-    "count": {"standard_name": _NUMBER_OF, "units": "1"},
-    "difference": {"units": "kelvin", "units_metadata": "temperature: difference"},
-    "gaps": {
-        "flag_values": np.arange(len(GAP_CLASSES), dtype=np.float32),
-        "flag_meanings": " ".join(GAP_CLASSES),
-    },
-}
+
+
+def _attributes(layer: str, variable: VariableKind) -> dict[str, Any]:
+    """The attributes of a layer by CF."""
+    if layer in OF_VALUES:
+        return value_attributes(variable) | _MEAN
+    others: dict[str, dict[str, Any]] = {
+        "coverage": {"units": "percent"},
+        "count": ancillary_attributes(variable, "number_of_observations") | {"units": "1"},
+        "difference": unit_attributes(variable.unit, is_difference=True),
+        "gaps": {
+            "flag_values": np.arange(len(GAP_CLASSES), dtype=np.float32),
+            "flag_meanings": " ".join(GAP_CLASSES),
+        },
+    }
+    return others[layer]
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def map_netcdf(choice: MapChoice, field: xr.DataArray) -> bytes:
     Its dimensions are ``time``, of one step with bounds, ``lat`` and ``lon``; a difference has no ``time``.
     """
     ocean = source(choice.source)
-    attrs = {"long_name": field.attrs["long_name"], **_ATTRIBUTES[choice.layer]}
+    attrs = {"long_name": field.attrs["long_name"], **_attributes(choice.layer, ocean.variable)}
     variables = cf_grid(LatLonGrid.from_dataset(field))
     if choice.layer == "difference":
         variables[choice.layer] = (("lat", "lon"), field.values, attrs)
@@ -90,12 +95,16 @@ def chosen_series(choice: SeriesChoice, progress: Progress | None = None) -> Poi
 
 
 def series_csv(choice: SeriesChoice, shown: PointSeries) -> bytes:
-    """Observations and truth (N,) by day as CSV, °C, a column each; empty where there is none."""
-    columns: dict[str, Any] = {"date": shown.days, "observed_degC": shown.observed}
+    """Observations and truth (N,) by day as CSV, a column each with its unit (°C); empty where there is none."""
+    variable = source(choice.source).variable
+    unit = re.sub(r"\W+", "_", variable.unit.replace("%", "percent")).strip("_")
+    columns: dict[str, Any] = {"date": shown.days, f"observed_{unit}": shown.observed}
     if shown.truth is not None:
-        columns["truth_degC"] = shown.truth
+        columns[f"truth_{unit}"] = shown.truth
     details: dict[str, Detail] = {"lat_deg": shown.lat, "lon_deg": shown.lon}
-    origin = _origin(source(choice.source), "data.series", choice, "Sea surface temperature at a cell by day", details)
+    origin = _origin(
+        source(choice.source), "data.series", choice, f"{spelled_title(variable)} at a cell by day", details
+    )
     return csv_file(columns, origin, missing="")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -29,17 +29,20 @@ from engine.queries.ocean.sources import (
     LAYERS,
     MISSING,
     OBSERVED,
+    OF_VALUES,
     SourceChoice,
     SourceSummary,
+    layer_units,
     short_names,
     source,
 )
+from engine.queries.scales import error_limit
 from engine.sphere import LatLonGrid
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Of a span: mean of the observed days (H, W) in °C, number of observations (H, W), and number of days."""
+    """Of a span: mean of the observed days (H, W) in its unit, number of observations (H, W), and of days."""
 
     mean: Singles
     count: NDArray[np.int32]
@@ -234,13 +237,31 @@ def _point(ocean: SSTSource, name: str, row: int, col: int, span: slice, progres
 
 
 def map_histogram(field: xr.DataArray, limits: tuple[float, float], bins: int = 48) -> tuple[Singles, Singles]:
-    """Edges (bins+1,) and fraction (bins,) of the area with a value; values beyond ``limits`` are in the outer bins."""
+    """Edges (bins+1,) and fraction (bins,) of the area with a value; values beyond ``limits`` are in the outer bins.
+
+    ``field`` and ``limits`` as they are drawn: :func:`drawn`.
+    """
     values = field.values
     valid = np.isfinite(values)
     edges = np.linspace(*limits, bins + 1, dtype=np.float32)
     area = np.broadcast_to(LatLonGrid.from_dataset(field).cell_area_m2[:, None], values.shape)[valid]
     histogram, _ = np.histogram(np.clip(values[valid], *limits), edges, weights=area)
     return edges, (histogram / max(float(area.sum()), 1e-9)).astype(np.float32)
+
+
+def drawn(choice: SourceChoice, field: xr.DataArray) -> xr.DataArray:
+    """A map as its colours show it: values of the variable in its model space, other layers as they are."""
+    variable = source(choice).variable
+    if field.name not in OF_VALUES or not variable.is_logarithmic:
+        return field
+    return field.copy(data=variable.transformed(field.values))
+
+
+def symmetric_limits(summary: SourceSummary, field: xr.DataArray) -> tuple[float, float]:
+    """Ends of the colour scale of a difference: ± a multiple of half the kind's scale that 98 % of it stays below."""
+    linear = replace(summary.variable, scale=None) if summary.variable.is_logarithmic else summary.variable
+    limit = error_limit(linear, field.values)
+    return -limit, limit
 
 
 def coverage_percent(choice: SourceChoice, field: xr.DataArray) -> float:
@@ -251,7 +272,6 @@ def coverage_percent(choice: SourceChoice, field: xr.DataArray) -> float:
 
 
 def _map(ocean: SSTSource, layer: str, values: Any, dates_text: str) -> xr.DataArray:
-    name, units = LAYERS[layer]
     coords = {"lat": ocean.grid.lat, "lon": ocean.grid.lon}
-    attrs = {"long_name": f"{name}, {dates_text}", "units": units}
+    attrs = {"long_name": f"{LAYERS[layer]}, {dates_text}", "units": layer_units(layer, ocean.variable)}
     return xr.DataArray(np.asarray(values, np.float32), coords, ("lat", "lon"), layer, attrs)

@@ -7,17 +7,14 @@ import numpy as np
 from engine.data.source import SSTSource
 from engine.queries.cache import CACHE, Progress
 from engine.queries.ocean.days import dates, day, time_steps, touched_bytes
+from engine.queries.scales import value_limits
 from engine.sphere import LatLonGrid
 from engine.typed import Singles
-
-GLOBAL_LIMITS = (-2.0, 32.0)  # °C
 
 _SAMPLED_DAYS = 12
 _SAMPLED_BYTES = 256 * 2**20
 _SAMPLED_CELLS = 40_000
 """Of one day: percentiles of a map need no more."""
-_SHOWN = (1, 99)
-_NICE = (1.0, 2.0, 5.0, 10.0)
 
 
 def sampled_days(days: tuple[str, ...], number: int = _SAMPLED_DAYS) -> tuple[int, ...]:
@@ -49,32 +46,20 @@ def is_global(grid: LatLonGrid) -> bool:
 
 
 def all_days_limits(ocean: SSTSource, progress: Progress) -> tuple[float, float]:
-    """Ends of a colour scale for all days, °C: those of the ocean for the globe; for a region the 1st and 99th
-    percentile of a few days of every season, rounded outwards.
+    """Ends of a colour scale for all days, in the model space of the variable: those of its kind for the globe; for a
+    region the 1st and 99th percentile of a few days of every season, rounded outwards.
     """
-    if is_global(ocean.grid):
-        return GLOBAL_LIMITS
+    is_fixed = is_global(ocean.grid) and ocean.variable.shown is not None
 
     def compute() -> tuple[float, float]:
-        steps = days_to_sample(ocean)
+        steps = () if is_fixed else days_to_sample(ocean)
         values: list[Singles] = []
         for number, step in enumerate(steps):
             progress(number / len(steps), "Reading days of all seasons for the range of colours")
             field = day(ocean, "daily", step)
             known = field[np.isfinite(field)]
             values.append(known[:: max(1, known.size // _SAMPLED_CELLS)])
-        return rounded_range(np.concatenate(values))
+        known = np.concatenate([np.empty(0, np.float32), *values])
+        return value_limits(ocean.variable, ocean.variable.transformed(known), is_fixed, of_all_days=True)
 
     return CACHE.get(("ocean limits", ocean.key), compute, lambda _: 64)
-
-
-def rounded_range(values: Singles) -> tuple[float, float]:
-    """The 1st and 99th percentile of ``values`` (N,), rounded outwards to a twentieth of their distance or so."""
-    if not values.size:
-        return GLOBAL_LIMITS
-    low, high = (float(end) for end in np.percentile(values, _SHOWN))
-    wanted = max((high - low) / 20.0, 0.005)
-    power = 10.0 ** np.floor(np.log10(wanted))
-    step = power * next(nice for nice in _NICE if nice * power >= wanted * (1.0 - 1e-9))
-    first, last = np.floor(low / step), np.ceil(high / step)
-    return float(step * first), float(step * max(last, first + 1.0))

@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 
 from engine.data.gaps import GapPattern
+from engine.data.kinds import SST, VariableKind
 from engine.data.source import Overrules, Quality, SSTSource, Understood, check_quality
-from engine.errors import CancelledError, ChoiceError, DataError, EngineError, QualityError, check_choice
+from engine.errors import CancelledError, ChoiceError, EngineError, QualityError, check_choice
 from engine.queries.cache import CACHE, Progress, no_progress, sub_progress
 from engine.queries.ocean.days import dates, day, read_day, time_steps, touched_bytes
 from engine.queries.ocean.ranges import all_days_limits, days_to_sample
@@ -32,16 +33,27 @@ SPANS = ("month", "year", "all")
 WITHHOLDING: tuple[GapPattern, ...] = ("clouds", "swath", "random")
 
 LAYERS = {
-    "observed": ("Observed", "°C"),
-    "truth": ("Truth", "°C"),
-    "gaps": ("Gaps", ""),
-    "mean": ("Mean of observed days", "°C"),
-    "coverage": ("Fraction of days observed", "%"),
-    "count": ("Number of observations", ""),
-    "difference": ("Difference of two days", "°C"),
-    "withheld": ("Remaining after withholding", "°C"),
+    "observed": "Observed",
+    "truth": "Truth",
+    "gaps": "Gaps",
+    "mean": "Mean of observed days",
+    "coverage": "Fraction of days observed",
+    "count": "Number of observations",
+    "difference": "Difference of two days",
+    "withheld": "Remaining after withholding",
 }
-"""The layers of a map: title and units."""
+"""The layers of a map: their titles."""
+
+OF_VALUES = ("observed", "truth", "mean", "withheld")
+"""The layers that hold values of the source's variable."""
+
+
+def layer_units(layer: str, variable: VariableKind) -> str:
+    """The unit of a layer on screen."""
+    if layer in OF_VALUES:
+        return variable.symbol
+    return {"difference": variable.difference_symbol, "coverage": "%"}.get(layer, "")
+
 
 OBSERVED, MISSING, ICE = 0.0, 1.0, 2.0
 """The values of the layer ``gaps``; land is NaN."""
@@ -93,7 +105,8 @@ class SourceSummary:
 
     ``days`` are its time steps as ISO dates, ascending (days, or first days of months: ``unit``). ``layers`` are those
     of :data:`LAYERS` that it has, ``notes`` sentences on what was inferred and repaired, ``cautions`` on slow access.
-    ``limits`` are the ends of a colour scale for all days, °C. ``day_bytes`` is the memory of one day.
+    ``limits`` are the ends of a colour scale for all days, in the model space of ``variable`` (°C, or logarithms).
+    ``day_bytes`` is the memory of one day.
     """
 
     choice: SourceChoice
@@ -116,10 +129,11 @@ class SourceSummary:
     """How the files were understood, point by point; None for the demo ocean."""
     grading: str = ""
     """The observations in use, where the source has quality flags to choose by; else empty."""
+    variable: VariableKind = SST
 
 
 def source_limits(choice: SourceChoice, progress: Progress | None = None) -> tuple[float, float]:
-    """The ends of a colour scale for all days of a source, °C; ``limits`` of its summary. May read a few days."""
+    """The ends of a colour scale for all days of a source, ``limits`` of its summary. May read a few days."""
     return all_days_limits(source(choice), progress or no_progress)
 
 
@@ -169,19 +183,11 @@ def _demo(choice: SourceChoice) -> SSTSource:
 
 
 def _open(paths: list[Path], choice: SourceChoice) -> SSTSource:
-    from engine.data.kinds import kind_named
     from engine.data.sst import locate, open_sst
     from engine.formats.child import check_in_child
 
     check_in_child([(location.path, location.kind) for location in locate(paths)])
-    opened = open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality, choice.overrules)
-    if opened.kind != "sst":  # all pages show °C
-        raise DataError(
-            f"this is no sea-surface temperature: {kind_named(opened.kind).title}",
-            opened.name,
-            "choose another file or variable; open_sst reads this kind in Python",
-        )
-    return opened
+    return open_sst(paths[0] if len(paths) == 1 else paths, choice.variable or None, choice.quality, choice.overrules)
 
 
 def _cautions(steps: xr.DataArray) -> tuple[str, ...]:
@@ -253,6 +259,7 @@ def _summary(choice: SourceChoice, progress: Progress) -> SourceSummary:
         bytes_per_second=touched_bytes(steps, slice(second, second + 1)) / seconds,
         understood=ocean.understood,
         grading=ocean.grading,
+        variable=ocean.variable,
     )
 
 

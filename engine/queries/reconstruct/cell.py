@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.kinds import SST, VariableKind
 from engine.queries.cache import Progress, no_progress
 from engine.queries.reconstruct.months import MonthRequest, holdout_set, prediction_of, reconstruct_month
 from engine.typed import Singles
@@ -18,11 +19,12 @@ class CellDetail:
 
     Attributes:
         lat, lon: centre of the cell, degrees.
-        days: (D,) observations by day of the month, °C; NaN = none.
+        days: (D,) observations by day of the month, in the model space of ``variable`` (°C); NaN = none.
         hidden: (D,) the withheld observations.
         weights: (D,) weight of each day in the model, sum 1; all 0 where its patch was never observed.
-        estimates: monthly mean by estimate, °C. std: of the model's, K, or None. truth: or None.
+        estimates: monthly mean by estimate, as ``days``. std: of the model's, or None. truth: or None.
         is_climatology: whether the model's estimate is the climatology, for want of observations.
+        variable: the kind of variable.
     """
 
     lat: float
@@ -35,6 +37,7 @@ class CellDetail:
     truth: float | None
     is_land: bool
     is_climatology: bool
+    variable: VariableKind = SST
 
 
 def cell_detail(request: MonthRequest, place: tuple[float, float], progress: Progress | None = None) -> CellDetail:
@@ -57,6 +60,7 @@ def cell_detail(request: MonthRequest, place: tuple[float, float], progress: Pro
         truth if truth is not None and np.isfinite(truth) else None,
         bool(month.data.land[row, column]),
         bool(month.is_climatology[row, column]),
+        month.variable,
     )
 
 

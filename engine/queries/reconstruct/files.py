@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.config.reconstruct import ReconstructSettings
+from engine.data.cf import reconstructed_title
+from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
 from engine.evaluation import Verdict
 from engine.provenance import Detail, Provenance
@@ -21,6 +23,7 @@ from engine.queries.reconstruct.models import model_of
 from engine.queries.reconstruct.months import MonthRequest, MonthResult, model_source
 from engine.queries.reconstruct.scores import ModelScores
 from engine.queries.results import check_maps
+from engine.queries.train.run_files import variable_of
 from engine.queries.verdicts import score_rows, validation_verdict
 from engine.runs.run_folder import RunFolder, is_id
 from engine.sphere import LatLonGrid
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A validation month after an epoch of a training; fields (H, W) float32, °C, NaN = unknown.
+    """A validation month after an epoch of a training; fields (H, W) float32, in model space (°C), NaN = unknown.
 
     ``error_kelvin`` and ``mean_error_kelvin`` are area-weighted mean absolute errors of the model and of the mean of
     the observed days, where that has a value; NaN without a known truth.
@@ -47,11 +50,13 @@ class Snapshot:
     std: Singles | None
     error_kelvin: float
     mean_error_kelvin: float
+    variable: VariableKind = SST
 
     @property
     def verdict(self) -> Verdict | None:
         """The verdict on this epoch beside the mean of the observed days; None without a known truth."""
-        return validation_verdict({"val_mae": self.error_kelvin, "val_mae_mean": self.mean_error_kelvin})
+        errors = {"val_mae": self.error_kelvin, "val_mae_mean": self.mean_error_kelvin}
+        return validation_verdict(errors, self.variable)
 
 
 # --- snapshots of a training ----------------------------------------------------------------------------------------
@@ -98,7 +103,9 @@ def _read(folder: RunFolder, epoch: int) -> Snapshot:
         for name in ("reconstruction", "observed")
     ]
     std = arrays["std"].astype(np.float32) if "std" in arrays else None
-    return Snapshot(epoch, lat, lon, fields["reconstruction"], fields["observed"], fields["target"], std, *errors)
+    variable = variable_of(folder.path)
+    values = fields["reconstruction"], fields["observed"], fields["target"]
+    return Snapshot(epoch, lat, lon, *values, std, errors[0], errors[1], variable)
 
 
 # --- downloads ------------------------------------------------------------------------------------------------------
@@ -125,7 +132,7 @@ def month_origin(month: MonthResult) -> Provenance:
     return origin_of(
         _bundle_of(request, month.model_key),
         model_source(request),
-        f"Sea surface temperature of {_month_of(request)}, reconstructed from days with gaps",
+        reconstructed_title(_bundle_of(request, month.model_key).variable, _month_of(request)),
         "reconstruct.month",
         asdict(request),
         _details(request),

@@ -17,6 +17,7 @@ from engine.errors import DataError
 from engine.provenance import Provenance
 from engine.queries.reconstruct.files import Snapshot, snapshot_epochs, snapshot_in
 from engine.queries.run_exports import is_simulated
+from engine.queries.scales import error_limit, value_limits
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.typed import Floats
@@ -46,42 +47,44 @@ class _Scale(NamedTuple):
         return np.where(np.isfinite(values), codes, _LAND_CODE).astype(np.uint8)
 
 
-def animation_gif(run: str, colours: bytes, error_colours: bytes, limits: tuple[float, float]) -> bytes:
+def animation_gif(run: str, colours: bytes, error_colours: bytes) -> bytes:
     """The reconstruction and its error by epoch as an animated GIF: flat maps, north up, with coasts, colour bars, the
-    month, the epoch and the mean absolute error. Both ``colours`` are 256 × 3 bytes; ``limits`` those of the first, °C.
+    month, the epoch and the mean absolute error. Both ``colours`` are 256 × 3 bytes.
 
     Raises :class:`DataError` where there is no epoch yet.
     """
     epochs = snapshot_epochs(run)
     if not epochs:
         raise DataError("there is no epoch yet", run, "wait for the first one")
-    return film_of(RunFolder.of(run), Film(run, epochs, colours.hex(), error_colours.hex(), limits))
+    return film_of(RunFolder.of(run), Film(run, epochs, colours.hex(), error_colours.hex()))
 
 
 @dataclass(frozen=True)
 class Film:
-    """What a film shows: the run, its epochs, colours as hexadecimal digits, and limits of the reconstruction, °C."""
+    """What a film shows: the run, its epochs, and colours as hexadecimal digits; its limits follow from these."""
 
     run: str
     epochs: tuple[int, ...]
     colours: str
     error_colours: str
-    limits: tuple[float, float]
 
 
 def film_of(folder: RunFolder, film: Film) -> bytes:
     """The film of the training in a folder, which may be another one than that of the run that it names."""
     epochs = film.epochs
     origin, month = _origin(folder, film)
-    scales = _Scale(0, *film.limits, "°C"), _error_scale(snapshot_in(folder, epochs[-1]))
+    last = snapshot_in(folder, epochs[-1])
+    variable = last.variable
+    scales = _value_scale(last), _error_scale(last)
     colours = [*_sampled(bytes.fromhex(film.colours)), *_sampled(bytes.fromhex(film.error_colours))]
     palette = [*colours, *_LAND, *_COAST, *_PAGE, *_TEXT]
     note = "synthetic data" if origin.is_synthetic else "observed data"
     frames: list[Any] = []
     for epoch in epochs:
         shown = snapshot_in(folder, epoch)
-        head = f"{month}, epoch {epoch} of {epochs[-1]}: mean absolute error {shown.error_kelvin:.3f} K"
-        below = f"{note}; the mean of the observed days has {shown.mean_error_kelvin:.3f} K; run {film.run[:15]}"
+        error, simple = (_plain(variable.error_text(value)) for value in (shown.error_kelvin, shown.mean_error_kelvin))
+        head = f"{month}, epoch {epoch} of {epochs[-1]}: mean absolute error {error}"
+        below = f"{note}; the mean of the observed days has {simple}; run {film.run[:15]}"
         frame = _frame(shown, scales, head, below)
         frame.putpalette(palette)
         frames.append(frame)
@@ -124,12 +127,22 @@ def _origin(folder: RunFolder, film: Film) -> tuple[Provenance, str]:
     return origin, month
 
 
+def _value_scale(last: Snapshot) -> _Scale:
+    """The scale of all months; of logarithms the unit says so."""
+    grid, variable = LatLonGrid(last.lat, last.lon), last.variable
+    limits = value_limits(variable, last.reconstruction, bool(np.ptp(grid.lat_bounds) > 90.0))
+    return _Scale(0, *limits, _plain(variable.model_symbol))
+
+
 def _error_scale(last: Snapshot) -> _Scale:
     """± twice the error that 98 % of the cells stay below after the last epoch, in steps of 0.5 K."""
-    size = np.abs(last.reconstruction - last.truth)
-    known = size[np.isfinite(size)]
-    limit = max(0.5, float(np.ceil(4.0 * np.quantile(known, 0.98)) / 2.0)) if known.size else 0.5
-    return _Scale(_NUM_COLOURS, -limit, limit, "K, reconstruction minus truth")  # the font lacks the sign −
+    limit = error_limit(last.variable, last.reconstruction - last.truth, 2.0)
+    return _Scale(_NUM_COLOURS, -limit, limit, f"{_plain(last.variable.error_symbol)}, reconstruction minus truth")
+
+
+def _plain(text: str) -> str:
+    """Without the characters that the font lacks."""
+    return text.translate(str.maketrans("₁₀⁻³", "10-3"))
 
 
 def _sampled(colours: bytes) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from engine.config.sst import DemoSource, FileSource
+from engine.data.kinds import SST, VariableKind
 from engine.data.source import Quality
 from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict
@@ -43,6 +44,7 @@ class ModelCard:
     test: tuple[str, str]
     has_baselines: bool
     scores: dict[str, Any]
+    variable: VariableKind = SST
 
 
 class ModelWithBaselines:
@@ -98,6 +100,7 @@ def model_card(name: str) -> ModelCard:
         settings.test,
         model.has_baselines,
         dict(model.bundle.scores),
+        model.bundle.variable,
     )
 
 
@@ -118,9 +121,11 @@ def source_of(name: str) -> SourceChoice:
 def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
     """How a source differs from the training source of a model, a sentence each: grid, source, observations in use.
 
-    The first is about the grid if the grids differ. Units never differ: all sources are in °C.
+    The first is about the grid if the grids differ. Raises :class:`ChoiceError` where the source holds another kind of
+    variable than the model has learned.
     """
     model, ocean = model_of(name), source(choice)
+    model.bundle.check_variable(ocean.variable)
     grid, scores = model.bundle.climatology.grid, model.bundle.scores
     sentences: list[str] = []
     if ocean.grid != grid:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.config.months import Month
+from engine.data.kinds import VariableKind
 from engine.data.prepare import available, prepare
 from engine.data.source import MonthlyData, SSTSource
 from engine.errors import ChoiceError
@@ -62,7 +63,8 @@ class MonthRequest:
 
 @dataclass(frozen=True, eq=False)
 class MonthResult:
-    """One reconstructed month. All fields (H, W) float32, °C or K; NaN on land and where unknown.
+    """One reconstructed month. All fields (H, W) float32, in the model space of the variable (°C, or K for errors and
+    standard deviations); NaN on land and where unknown.
 
     Attributes:
         request: what was reconstructed.
@@ -114,6 +116,11 @@ class MonthResult:
         return None if self.data.target is None else self.data.target[0]
 
     @property
+    def variable(self) -> VariableKind:
+        """The kind of variable that is reconstructed."""
+        return self.data.variable
+
+    @property
     def climatology_share(self) -> float:
         """Share of the sea's area where the model's estimate is the climatology, for want of observations."""
         area = self.data.grid.cell_area_m2[:, None] * ~self.data.land
@@ -146,7 +153,7 @@ def reconstruct_month(request: MonthRequest, progress: Progress | None = None) -
 
     Raises:
         DataError: no days, no such month, or a sea outside the model's training domain. StoreError: no such model.
-        ChoiceError: a grid that the patches of the model do not divide.
+        ChoiceError: a grid that the patches of the model do not divide; another kind of variable than the model's.
     """
     compute = partial(_reconstruct, request, progress or no_progress)
     return CACHE.get(_key(request), compute, lambda month: 12 * month.observed.nbytes)
@@ -171,7 +178,9 @@ def holdout_set(request: MonthRequest, progress: Progress) -> tuple[Any, int]:
     """The months of one sample of the model with observations withheld, and the index of the requested one."""
     from engine.training.sst.holdout import HoldOutSet
 
-    ocean, num_months = model_source(request), model_of(request.model).bundle.settings.months
+    bundle = model_of(request.model).bundle
+    bundle.check_variable(source(request.source).variable)
+    ocean, num_months = model_source(request), bundle.settings.months
     first, last = (_month_number(month) for month in available(ocean))
     requested = 12 * request.year + request.month - 1
     if not first <= requested <= last:
@@ -310,7 +319,7 @@ def layers_of(month: MonthResult) -> tuple[str, ...]:
 
 
 def layer(month: MonthResult, name: str, *, day: int = 1, best: str = "mean") -> Singles:
-    """A layer (H, W), °C or K; ``best`` is the baseline of ``error_best``. See :func:`layers_of`.
+    """A layer (H, W), in model space (°C, K); ``best`` is the baseline of ``error_best``. See :func:`layers_of`.
 
     ``difference`` is the reconstruction minus the mean of the observed days, NaN where no day was observed.
     """

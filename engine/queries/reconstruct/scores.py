@@ -81,7 +81,7 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class LargeError:
-    """A cell with a large error of the model: degrees, °C, K."""
+    """A cell with a large error of the model: degrees, and values in model space."""
 
     lat: float
     lon: float
@@ -127,7 +127,8 @@ def score_months(months: Sequence[MonthResult], region: str = "World") -> ModelS
     if not sea["model"]:
         raise DataError("no cell can be scored here", region, "choose another region, or withhold more")
     blocks = sums.by_block()
-    result = verdict({name: {**table[name], "blocks": blocks[name]} for name in names})
+    variable = regional[0].variable
+    result = verdict({name: {**table[name], "blocks": blocks[name]} for name in names}, variable=variable)
     num_cells = sum(int(_is_scored(month).sum()) for month in regional)
     errors = {name: sea[name]["mae"] for name in names}
     withheld_only, requests = not months[0].knows_truth, tuple(month.request for month in months)
@@ -180,7 +181,9 @@ def errors_histogram(
     regional = [_in_region(month, region) for month in months]
     errors = {name: _scored_values(regional, partial(_error, name=name)) for name in ("model", baseline)}
     area = _scored_values(regional, _area)
-    limit = max(0.2, float(np.quantile(np.abs(errors[baseline]), 0.98))) if errors[baseline].size else 1.0
+    scale = regional[0].variable.measured_scale
+    known = errors[baseline]
+    limit = max(0.2 * scale, float(np.quantile(np.abs(known), 0.98))) if known.size else scale
     edges = np.linspace(-limit, limit, _NUM_BINS)
     return edges, {name: np.histogram(values, edges, weights=area)[0] / area.sum() for name, values in errors.items()}
 

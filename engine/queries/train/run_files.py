@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import StoreError
+from engine.data.kinds import SST, VariableKind, kind_from
+from engine.errors import ChoiceError, StoreError
+from engine.files import read_file
 from engine.queries.cache import CACHE
 from engine.queries.results import SSTScores, check_maps, read_result
 from engine.runs.metric_lines import SingleLines
@@ -18,14 +21,32 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _TAIL_BYTES = 8192
-_NAMES = {
-    "reconstruction": ("reconstructed monthly mean", "°C"),
-    "target": ("true monthly mean", "°C"),
-    "observed": ("mean of the valid days", "°C"),
-    "error": ("reconstruction − truth", "K"),
-    "std": ("predicted standard deviation", "K"),
-    "count": ("valid days", "days"),
+_VARIABLE_BYTES = 65_536
+_VALUES = {
+    "reconstruction": "reconstructed monthly mean",
+    "target": "true monthly mean",
+    "observed": "mean of the valid days",
 }
+_ERRORS = {
+    "error": "reconstruction − truth",
+    "mean_error": "mean of the valid days − truth",
+    "std": "predicted standard deviation",
+}
+
+
+def variable_of(folder: Path) -> VariableKind:
+    """The kind of variable that a run reconstructs; the sea-surface temperature where its training has written none.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = RunFolder(folder).variable
+    try:
+        return kind_from(json.loads(read_file(path, _VARIABLE_BYTES)))
+    except FileNotFoundError:
+        return SST
+    except (OSError, ValueError, LookupError, TypeError, ChoiceError) as error:
+        raise StoreError("the kind of variable of the run cannot be read", str(path), "train once more") from error
 
 
 def latest_metrics(folder: Path) -> dict[str, float]:
@@ -52,9 +73,9 @@ def _last_line(path: Path) -> dict[str, float]:
 def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     """The snapshot of a run of the task ``sst`` after ``epoch`` passes, fields (lat, lon) float32.
 
-    ``reconstruction``, ``target``, ``observed`` (°C), ``error`` (K), ``count`` (days), ``std`` (K) where it is
-    predicted, as :func:`engine.training.sst.task.snapshot` explains; and ``mean_error`` (K), the error of the mean of
-    the valid days.
+    ``reconstruction``, ``target``, ``observed`` (°C, or the variable's unit), ``error`` (K, or log₁₀ units), ``count``
+    (days), ``std`` where it is predicted, as :func:`engine.training.sst.task.snapshot` explains; and ``mean_error``,
+    the error of the mean of the valid days. The attribute ``variable`` is the key of the kind.
 
     Raises:
         StoreError: there is none, it is damaged, or the task makes no maps.
@@ -65,14 +86,19 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     if "reconstruction" not in snapshot:
         raise StoreError("this snapshot holds no map", str(folder), "choose a run of the task 'sst'")
     check_maps(snapshot, ("reconstruction", "target", "observed", "error", "count"), ("std",), str(folder))
-    fields: dict[str, Any] = {
-        name: (("lat", "lon"), snapshot[name].astype(np.float32), {"long_name": long_name, "units": units})
-        for name, (long_name, units) in _NAMES.items()
-        if name in snapshot
-    }
-    mean_error = snapshot["observed"].astype(np.float32) - snapshot["target"].astype(np.float32)
-    fields["mean_error"] = (("lat", "lon"), mean_error, {"long_name": "mean of the valid days − truth", "units": "K"})
-    return xr.Dataset(fields, {"lat": snapshot["lat"], "lon": snapshot["lon"]}, {"epoch": epoch})
+    variable = variable_of(folder)
+    arrays = {name: values.astype(np.float32) for name, values in snapshot.items() if name not in ("lat", "lon")}
+    arrays["mean_error"] = arrays["observed"] - arrays["target"]
+    units = dict.fromkeys(_VALUES, variable.symbol) | dict.fromkeys(_ERRORS, variable.error_symbol)
+    titles = _VALUES | _ERRORS | {"count": "valid days"}
+    fields: dict[str, Any] = {}
+    for name, long_name in titles.items():
+        if name in arrays:
+            values = variable.restored(arrays[name]) if name in _VALUES else arrays[name]
+            fields[name] = (("lat", "lon"), values, {"long_name": long_name, "units": units.get(name, "days")})
+    return xr.Dataset(
+        fields, {"lat": snapshot["lat"], "lon": snapshot["lon"]}, {"epoch": epoch, "variable": variable.key}
+    )
 
 
 def final_scores(folder: Path) -> dict[str, Any]:

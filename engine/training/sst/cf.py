@@ -13,11 +13,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.config.run_config import RunConfig
+from engine.data.cf import ancillary_attributes, mean_method, spelled, value_attributes
+from engine.data.kinds import VariableKind
 from engine.data.source import MonthlyData, SSTSource, understood_details
 from engine.errors import ChoiceError
 from engine.files import write_error
 from engine.provenance import Detail, Provenance
-from engine.sphere.cf import BOUNDS, CELSIUS, DAYS, Variables, cf_grid, name_missing_values
+from engine.sphere.cf import BOUNDS, DAYS, Variables, cf_grid, name_missing_values
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.tiled_prediction import ice_mask
 from engine.typed import Mask, Singles
@@ -30,22 +32,33 @@ def month_dataset(
 ) -> xr.Dataset:
     """Reconstructed months (N, lat, lon) as a dataset after the CF conventions 1.11.
 
-    ``sst`` °C, NaN on land; ``sst_std`` K, where it is predicted, NaN where ``sst`` is the climatology;
-    ``num_observations`` days; ``ice``, 1 where the temperature is that below ice
-    (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where nothing was observed far
-    around, so that ``sst`` is the climatology; ``time``, the first day of the month, with ``time_bounds``; ``lat`` and
-    ``lon``, degrees, with their bounds. The attributes are those of ``origin`` (:func:`origin_of`).
+    ``sst`` °C, or the name and unit of another kind of variable, NaN on land; ``sst_std`` K, where it is predicted, NaN
+    where ``sst`` is the climatology; ``num_observations`` days; ``ice``, for a sea-surface temperature, 1 where it is
+    that below ice (:func:`engine.training.sst.tiled_prediction.ice_mask`); ``from_climatology``, 1 where nothing was
+    observed far around, so that ``sst`` is the climatology; ``time``, the first day of the month, with
+    ``time_bounds``; ``lat`` and ``lon``, degrees, with their bounds. The attributes are those of ``origin``
+    (:func:`origin_of`).
     """
     starts = [_start(year, month) for year, month in zip(data.years, data.months, strict=True)]
     ends = [_start(year + month // 12, month % 12 + 1) for year, month in zip(data.years, data.months, strict=True)]
     observed = np.isfinite(data.daily).sum(axis=1, dtype=np.int16)
-    beside = ["num_observations", "ice", "from_climatology", *([] if std is None else ["sst_std"])]
-    named = {"long_name": "Reconstructed monthly mean sea surface temperature", "cell_methods": "time: mean"}
-    fallback = _flags("sst is the climatology", "reconstructed climatology")
+    variable = data.variable
+    name, ice = variable.name, ["ice"] if variable.has_ice else []
+    beside = ["num_observations", *ice, "from_climatology", *([] if std is None else [f"{name}_std"])]
+    attrs = value_attributes(variable) | {
+        "long_name": f"Reconstructed monthly mean {spelled(variable)}",
+        "cell_methods": mean_method(variable),
+        "ancillary_variables": " ".join(beside),
+    }
+    fallback = _flags(f"{name} is the climatology", "reconstructed climatology")
+    counted = ancillary_attributes(variable, "number_of_observations")
     variables: Variables = {
-        "sst": (_DIMS, mean, CELSIUS | named | {"ancillary_variables": " ".join(beside)}),
-        "num_observations": (_DIMS, observed, _ancillary("number_of_observations", "number of days observed", "1")),
-        "ice": (_DIMS, ice_mask(data, mean).astype(np.int8), _flags("sea ice", "open_water ice")),
+        name: (_DIMS, variable.restored(mean), attrs),
+        "num_observations": (_DIMS, observed, counted | {"long_name": "number of days observed", "units": "1"}),
+    }
+    if ice:
+        variables["ice"] = (_DIMS, ice_mask(data, mean).astype(np.int8), _flags("sea ice", "open_water ice"))
+    variables |= {
         "from_climatology": (_DIMS, is_climatology.astype(np.int8), fallback),
         "time": ("time", np.array(starts, "datetime64[s]"), _TIME),
         "time_bounds": (("time", BOUNDS), np.array([starts, ends], "datetime64[s]").T, {}),
@@ -53,7 +66,7 @@ def month_dataset(
     }
     if std is not None:
         std = np.where(is_climatology, np.float32(np.nan), std)
-        variables["sst_std"] = (_DIMS, std, _ancillary("standard_error", "standard deviation of sst", "kelvin"))
+        variables[f"{name}_std"] = (_DIMS, std, _std_attributes(variable))
     dataset = xr.Dataset(variables, attrs={"Conventions": "CF-1.11", **origin.attributes()})
     name_missing_values(dataset)
     for name in ("time", "time_bounds"):
@@ -70,9 +83,16 @@ _TIME = {
 }
 
 
-def _ancillary(modifier: str, long_name: str, units: str) -> dict[str, str]:
-    """Attributes of a variable that says something of ``sst``."""
-    return {"standard_name": f"{CELSIUS['standard_name']} {modifier}", "long_name": long_name, "units": units}
+def _std_attributes(variable: VariableKind) -> dict[str, str]:
+    if variable.is_logarithmic:
+        comment = "an interval of n standard deviations reaches from value / 10^(n std) to value * 10^(n std)"
+        return {
+            "long_name": f"standard deviation of the decimal logarithm of {variable.name}",
+            "units": "1",
+            "comment": comment,
+        }
+    standard = ancillary_attributes(variable, "standard_error")
+    return standard | {"long_name": f"standard deviation of {variable.name}", "units": variable.error_unit}
 
 
 def origin_of(
@@ -90,6 +110,7 @@ def origin_of(
         "data": source.name,
         "data_hash": source.key,
         "seed": model.seed,
+        "variable": f"{source.variable.title}, {source.variable.unit}",
     }
     known |= understood_details(source)
     if "epoch" in model.scores:
@@ -141,7 +162,8 @@ def write_months(path: Path, months: Iterable[xr.Dataset]) -> xr.Dataset:
 
 def _append_netcdf(path: Path, dataset: xr.Dataset, is_first: bool) -> None:
     if is_first:
-        packed = {name: {"zlib": True, "complevel": 1} for name in ("sst", "sst_std") if name in dataset}
+        fields = (str(name) for name, field in dataset.data_vars.items() if field.dtype.kind == "f" and field.ndim == 3)
+        packed = {name: {"zlib": True, "complevel": 1} for name in fields}
         cast(Any, dataset).to_netcdf(path, engine="netcdf4", unlimited_dims=["time"], encoding=packed)
         return
     import netCDF4

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from engine.config.baselines import BASELINE_CHOICES, CHEAP
 from engine.config.months import Month
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.data.demo_ocean import demo_ocean
+from engine.data.kinds import VariableKind
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData, Overrules, Regrid, SSTSource, understood_details
 from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.models import ReconstructionModel
-from engine.models.baselines import Baselines, Climatology, observed_months
+from engine.models.baselines import Baselines, Climatology, ObservedMonth, observed_months
 from engine.runs.context import RunContext
 from engine.training.sst.fitted_baselines import fitted_baselines
 from engine.training.sst.holdout import VALIDATION_SEED, HoldOutSet
@@ -37,7 +41,8 @@ class SSTDataModule:
         validation_inputs: the same as the model reads them.
         test: months of the final scores.
         baselines: fitted to the months of the climatology and of training, tuned on validation.
-        baselines_mae: area-weighted mean absolute error of each baseline on validation, K.
+        baselines_mae: area-weighted mean absolute error of each baseline on validation, in model space (K).
+        variable: the kind of variable, with its scale.
     """
 
     settings: SSTSettings
@@ -51,6 +56,7 @@ class SSTDataModule:
     baselines_mae: dict[str, float]
     basis: HarmonicBasis | None
     climatology: Climatology
+    variable: VariableKind
 
     @classmethod
     def of(cls, settings: SSTSettings, run: RunContext) -> SSTDataModule:
@@ -72,9 +78,11 @@ class SSTDataModule:
 
         data = _prepared(source, settings, run, reading)
         with run.repeating():
-            climatology = stored_precision(
-                Climatology.fit(list(observed_months(data["climatology"])), source.land, source.grid)
-            )
+            months = list(observed_months(data["climatology"]))
+            fitted = Climatology.fit(months, source.land, source.grid, source.variable.has_season)
+            variable = with_scale(source.variable, months, fitted)
+            data = {name: replace(part, variable=variable) for name, part in data.items()}
+            climatology = stored_precision(fitted, variable)
             basis = fit_basis(settings.model, settings.basis_degree)
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             positions = PatchPositions(settings.model, windows, basis)
@@ -95,13 +103,28 @@ class SSTDataModule:
             errors,
             basis,
             climatology,
+            variable,
         )
 
     def bundle(self, model: ReconstructionModel, scores: dict[str, Any]) -> ModelBundle:
         """``model`` with basis and climatology; ``scores`` are those of its validation."""
         origin = {"data_name": self.source.name, "data_key": self.source.key, "baselines_val_mae": self.baselines_mae}
         known = origin | understood_details(self.source) | scores
-        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, known)
+        return ModelBundle(model, self.settings, self.seed, self.basis, self.climatology, known, variable=self.variable)
+
+
+def with_scale(variable: VariableKind, months: Sequence[ObservedMonth], climatology: Climatology) -> VariableKind:
+    """``variable`` with the size of ordinary differences from ``climatology``, where its kind does not state one: their
+    standard deviation over the cells of the ``months``, 1 where all are equal.
+    """
+    if variable.scale is not None:
+        return variable
+    count, total = 0, 0.0
+    for month in months:
+        difference = np.where(np.isfinite(month.target), month.target, month.mean) - climatology.at(month.month)
+        known = np.isfinite(difference)
+        count, total = count + int(known.sum()), total + float(np.square(difference[known], dtype=np.float64).sum())
+    return replace(variable, scale=(total / max(1, count)) ** 0.5 or 1.0)
 
 
 def open_source(choice: DemoSource | FileSource) -> SSTSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,10 @@ from engine.compute import device
 from engine.config.legacy import existing_file
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
+from engine.data.kinds import SST, VariableKind, kind_from
 from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
-from engine.errors import ConfigError, DataError, EngineError, StoreError
+from engine.errors import ChoiceError, ConfigError, DataError, EngineError, StoreError
 from engine.formats.npz import read_npz
 from engine.models import ReconstructionModel, build_model
 from engine.models.baselines import Baselines, Climatology
@@ -38,6 +40,10 @@ from engine.training.trainer import load_weights
 
 FORMAT = "harmonia.sst_model"
 VERSION = 1
+"""Of models of the sea-surface temperature."""
+
+VERSION_OF_KINDS = 2
+"""Of models of other variables: programs that know version 1 alone would take their values for °C."""
 
 PRETRAINED = "pretrained/sst-tiny.safetensors"
 """The shipped model, below ``assets``; ``python -m engine.training.sst.pretrain`` makes it."""
@@ -45,7 +51,7 @@ PRETRAINED = "pretrained/sst-tiny.safetensors"
 PRETRAINED_BASELINES = "pretrained/sst-tiny-baselines.npz"
 """Its baselines."""
 
-_STEP_K = 0.002  # the climatology is kept in steps of 2 mK: 16 bits reach ±65 °C
+_STEP_K = 0.002  # the climatology is kept in steps of 2 mK, or of this share of the scale: 16 bits reach ±65 °C
 _NO_VALUE = -(2**15)
 _FEW_WEIGHTS = 2**24  # a model of so many is built before it is compared with its file
 _BASIS = ("mean", "components", "eigenvalues", "std")
@@ -65,6 +71,7 @@ class ModelBundle:
             and for files ``data_understood``, ``data_decided``.
         fallback: the climatology that the baselines know, of more years, for what no window has an observation of; it
             lies beside the model's file (:func:`load_model`). None: ``climatology``.
+        variable: the kind of variable that it reconstructs.
         baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.
     """
 
@@ -75,28 +82,36 @@ class ModelBundle:
     climatology: Climatology
     scores: dict[str, Any]
     fallback: Climatology | None = None
+    variable: VariableKind = SST
     baselines: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
 
     @cached_property
     def key(self) -> str:
         """A hash (32 hexadecimal digits) of all numbers that its results, and what they are compared with, depend on:
-        weights, basis, climatology, fallback, baselines.
+        weights, basis, climatology, fallback, baselines, and the kind of variable.
         """
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         if self.basis is not None:
             arrays |= {f"basis:{name}": cast(Tensor, getattr(self.basis, name)).numpy() for name in _BASIS}
         for part, known in (("climatology", self.climatology), ("fallback", self.fallback)):
             if known is not None:
-                arrays |= {f"{part}:{name}": value for name, value in _packed(known).items()}
+                arrays |= {f"{part}:{name}": value for name, value in _packed(known, self.variable).items()}
         arrays |= {f"baselines:{name}": value for name, value in self.baselines.items()}
         digest = hashlib.sha256()
         for name, value in sorted(arrays.items()):
             digest.update(f"|{name}|{value.dtype.str}|{value.shape}|".encode() + np.ascontiguousarray(value).tobytes())
+        if self.variable != SST:
+            digest.update(json.dumps(self.variable.as_dict()).encode())
         return digest.hexdigest()[:32]
 
     def model_inputs(self, data: MonthlyData) -> ModelInputs:
-        """``data`` as the model reads it, on whatever grid it lies."""
-        settings = self.settings
+        """``data`` as the model reads it, on whatever grid it lies.
+
+        Raises:
+            ChoiceError: data of another kind of variable. DataError: a sea that the model has no climatology of.
+        """
+        self.check_variable(data.variable)
+        data, settings = replace(data, variable=self.variable), self.settings
         windows = Windows.of(data.grid, settings.window, settings.overlap, settings.model.patch[1:])
         climatology, fallback = (
             None if known is None else on_grid(known, data.grid, data.land)
@@ -106,10 +121,22 @@ class ModelBundle:
         positions = PatchPositions(settings.model, windows, self.basis)
         return ModelInputs.of(data, climatology, windows, positions, fallback)
 
+    def check_variable(self, variable: VariableKind) -> None:
+        """Raise :class:`ChoiceError` unless the model reconstructs this kind of variable."""
+        if (variable.key, variable.unit) == (self.variable.key, self.variable.unit):
+            return
+        learned, offered = (f"{kind.phrase} ({kind.unit})" for kind in (self.variable, variable))
+        raise ChoiceError(
+            f"the model has learned {learned}; this is {offered}",
+            "the model and its source",
+            f"choose a model that was trained on {variable.phrase}, train one on this source, or choose another kind "
+            "for the source where it was mistaken",
+        )
+
     def save(self, path: Path) -> None:
         """Write everything as safetensors, whole or not at all."""
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
-        arrays |= {f"climatology:{name}": value for name, value in _packed(self.climatology).items()}
+        arrays |= {f"climatology:{name}": value for name, value in _packed(self.climatology, self.variable).items()}
         metadata: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -117,6 +144,8 @@ class ModelBundle:
             "config": RunConfig(seed=self.seed, settings=self.settings).model_dump(mode="json"),
             "scores": self.scores,
         }
+        if self.variable != SST:
+            metadata |= {"version": VERSION_OF_KINDS, "variable": self.variable.as_dict()}
         if self.basis is not None:
             arrays |= {f"basis:{name}": cast(Tensor, getattr(self.basis, name)).numpy() for name in _BASIS}
             arrays |= {"basis:lat": self.basis.grid.lat, "basis:lon": self.basis.grid.lon}
@@ -149,7 +178,7 @@ class ModelBundle:
 
     @classmethod
     def _built(cls, kept: Checkpoint, path: Path) -> ModelBundle:
-        if kept.metadata["version"] > VERSION:
+        if kept.metadata["version"] > VERSION_OF_KINDS:
             raise StoreError("the model was written by a newer Harmonia", str(path), "update Harmonia")
         try:
             config = RunConfig.checked(kept.metadata["config"], str(path))
@@ -163,7 +192,8 @@ class ModelBundle:
         declared, held = count_parameters(config.settings.model), sum(value.numel() for value in weights.values())
         if declared > max(held, _FEW_WEIGHTS):  # else the first that differs is named below
             raise ValueError(f"its settings declare {declared:,} weights, it holds {held:,}")
-        model = build_model(config.settings.model)
+        variable = kind_from(kept.metadata.get("variable"))
+        model = build_model(config.settings.model.scaled(variable.measured_scale))
         load_weights(model, weights, str(path))
         return cls(
             model.to(device()).eval(),
@@ -172,6 +202,7 @@ class ModelBundle:
             _basis(kept),
             _unpacked(_below("climatology:", kept)),
             dict(kept.metadata["scores"]),
+            variable=variable,
         )
 
 
@@ -208,23 +239,28 @@ def _read_baselines(path: Path) -> dict[str, NDArray[Any]] | None:
     return None
 
 
-def stored_precision(climatology: Climatology) -> Climatology:
+def stored_precision(climatology: Climatology, variable: VariableKind = SST) -> Climatology:
     """The same climatology as a model file keeps it, so that a model is used with what it was trained with."""
-    return _unpacked(_packed(climatology))
+    return _unpacked(_packed(climatology, variable))
 
 
-def _packed(climatology: Climatology) -> dict[str, NDArray[Any]]:
-    steps = np.round(np.nan_to_num(climatology.coeffs) / _STEP_K).clip(_NO_VALUE + 1, -_NO_VALUE - 1)
-    return {
+def _packed(climatology: Climatology, variable: VariableKind) -> dict[str, NDArray[Any]]:
+    coeffs = np.nan_to_num(climatology.coeffs)
+    step = _STEP_K * variable.measured_scale
+    if variable != SST:  # values may be larger than 16 bits of such steps reach
+        step = max(step, float(np.abs(coeffs).max(initial=0.0)) / (-_NO_VALUE - 2))
+    steps = np.round(coeffs / step).clip(_NO_VALUE + 1, -_NO_VALUE - 1)
+    packed = {
         "coeffs": np.where(np.isfinite(climatology.coeffs), steps, _NO_VALUE).astype(np.int16),
         "lat": climatology.grid.lat,
         "lon": climatology.grid.lon,
     }
+    return packed if variable == SST else packed | {"step": np.array([step])}
 
 
 def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> Climatology:
-    steps = arrays["coeffs"]
-    coeffs = np.where(steps == _NO_VALUE, np.nan, steps * _STEP_K).astype(np.float32)
+    steps, step = arrays["coeffs"], float(arrays["step"][0]) if "step" in arrays else _STEP_K
+    coeffs = np.where(steps == _NO_VALUE, np.nan, steps * step).astype(np.float32)
     return Climatology(coeffs, LatLonGrid(arrays["lat"], arrays["lon"]))
 
 

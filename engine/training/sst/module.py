@@ -49,12 +49,13 @@ class SSTModule(TrainingModule):
     process with N.
     """
 
-    def __init__(self, settings: SSTSettings, fabric: Fabric, seed: int, num_steps: int) -> None:
+    def __init__(self, settings: SSTSettings, fabric: Fabric, seed: int, num_steps: int, scale: float = 1.0) -> None:
+        """``scale``: size of ordinary differences of the variable, :class:`engine.data.kinds.VariableKind`."""
         cast(Any, torch).manual_seed(seed)
         self.settings = settings
         self.fabric = fabric
         self.num_steps = num_steps
-        model = build_model(settings.model)
+        model = build_model(settings.model.scaled(scale))
         self._average = AveragedModel(model, fabric.device, multi_avg_fn=self._move_average).eval()
         self._average.n_averaged.fill_(1)  # the first weights count as the first term of the average
         optimiser = torch.optim.AdamW(

@@ -17,6 +17,7 @@ from engine.compute import use_thread_policy
 from engine.config.months import Month
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DailySource, DemoSource, FileSource
+from engine.data.cf import reconstructed_title
 from engine.data.prepare import available, prepare
 from engine.data.resample import resampled
 from engine.data.source import MonthlyData, SSTSource
@@ -59,11 +60,12 @@ def reconstruct(
         choices: written into the file, so that ``harmonia remake`` can open model and source again: :func:`choices_of`.
 
     Raises:
-        ChoiceError: an ``out`` of another kind.
+        ChoiceError: an ``out`` of another kind; a source of another kind of variable than the model.
         DataError: no days, or none in these months; a sea that the model has no climatology of.
         StoreError: no model, or ``out`` cannot be written.
     """
     bundle = model if isinstance(model, ModelBundle) else load_model(model)
+    bundle.check_variable(source.variable)
     span = available(source)
     ends = first or span[0], last or span[1]
     if not span[0] <= ends[0] <= ends[1] <= span[1]:
@@ -75,7 +77,7 @@ def reconstruct(
     origin = origin_of(
         bundle,
         source,
-        title="Sea surface temperature reconstructed from days with gaps",
+        title=reconstructed_title(source.variable),
         recipe="reconstruct.archive" if choices else "",
         choices=choices or {},
         details={"month": f"{Month(*ends[0])} to {Month(*ends[1])}", "withheld_percent": 0},

@@ -52,14 +52,15 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     Metrics, one line a step: ``iteration`` (steps made), ``epoch`` (passes finished), ``train_loss``,
     ``learning_rate``, ``gradient_norm``, ``samples_per_s``, ``memory_mb``; ``val_mae`` and ``best_mae`` of the last
     validation, beside the baselines' own ``val_mae_NAME``, and ``skill_NAME`` = 1 − val_mae/val_mae_NAME; all
-    area-weighted, K. While data is read: ``preparing``, the fraction of it that is done.
+    area-weighted, in the model space of the variable (K). While data is read: ``preparing``, the fraction of it that is
+    done.
 
     Snapshots: see :func:`snapshot`; one after each epoch, and one before the first.
 
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
     that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, the fitted
-    baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``scores.json``, what
-    :func:`engine.evaluation.report.report` gives for model and baselines on the test years, and
+    baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``variable.json``, the kind of variable;
+    ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test years, and
     ``scores-held-out.json``, the same of the region held out, if there is one.
 
     Raises:
@@ -72,6 +73,7 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
         task = _SSTTask(settings, run, data, fabric)
         if fabric.global_rank == 0:
             run.save(run.files.baselines, **data.baselines.state_dict())
+            write_atomic(run.files.variable, json.dumps(data.variable.as_dict()).encode() + b"\n")
         Trainer(run, CHECKPOINT_S, clock).fit(task)
         if fabric.global_rank == 0:
             _score(run, data, settings)
@@ -84,8 +86,11 @@ class _SSTTask(TrainingTask):
 
     def __init__(self, settings: SSTSettings, run: RunContext, data: SSTDataModule, fabric: Fabric) -> None:
         self.num_epochs, self.steps_per_epoch = settings.epochs, settings.steps_per_epoch
-        self.patience, self.min_improvement = settings.patience, settings.min_improvement
-        self.module = self._sst_module = SSTModule(settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch)
+        scale = data.variable.measured_scale
+        self.patience, self.min_improvement = settings.patience, settings.min_improvement * scale
+        self.module = self._sst_module = SSTModule(
+            settings, fabric, run.seed, self.num_epochs * self.steps_per_epoch, scale
+        )
         self._settings, self._run, self._data, self._fabric = settings, run, data, fabric
         self._first_estimate: MonthlyEstimate | None = None
         self._process = psutil.Process()

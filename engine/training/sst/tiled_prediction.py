@@ -16,7 +16,7 @@ import torch
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
 from engine.models import ReconstructionModel
-from engine.models.baselines.observed import FREEZING_C, ICE_FRACTION
+from engine.models.baselines.observed import ICE_FRACTION
 from engine.training.sst.model_bundle import ModelBundle
 from engine.training.sst.samples import Batch, ModelInputs
 from engine.training.sst.windows import Corner, Stitcher
@@ -31,8 +31,9 @@ class MonthlyEstimate(NamedTuple):
     """Reconstructed months (N, H, W).
 
     Attributes:
-        mean: float32, °C, not below the freezing point; NaN on land.
-        std: standard deviation, float32, K, or None.
+        mean: float32, in model space, within the bounds of the kind of variable (°C, not below the freezing point);
+            NaN on land.
+        std: standard deviation, float32, in model space (K), or None.
         is_climatology: True = no window over the cell had an observation in the month, so the mean is the climatology,
             which is closer to the truth than a model without a day to read (0.647 against 0.689 K).
     """
@@ -87,9 +88,8 @@ def predict_windows(
         unseen: list[Mask] = [np.all(window["missing"][0], axis=(1, 2, 3)) for window in windows]
         numbers = inputs.data.months[months.start : months.stop] - 1
         means = [
-            np.maximum(
-                np.where(empty[:, None, None], inputs.windows.cut(inputs.fallback, corner)[numbers], mean),
-                np.float32(FREEZING_C),
+            inputs.data.variable.bounded(
+                np.where(empty[:, None, None], inputs.windows.cut(inputs.fallback, corner)[numbers], mean)
             )
             for empty, corner, mean in zip(unseen, chosen, _array(output.mean), strict=True)
         ]
@@ -230,8 +230,11 @@ def predict(
 
 def ice_mask(data: MonthlyData, mean: Singles) -> Mask:
     """(N, H, W), True = ice: where the source says so for more than 15 % of the month's days, and where the
-    reconstruction stands at the freezing point. A temperature there is that of the water below."""
-    return (data.ice > ICE_FRACTION) | (mean <= np.float32(FREEZING_C))
+    reconstruction stands at the freezing point. A temperature there is that of the water below. Variables other than
+    the sea-surface temperature have no ice of their own."""
+    if not data.variable.has_ice or data.variable.least is None:
+        return data.ice > ICE_FRACTION
+    return (data.ice > ICE_FRACTION) | (mean <= np.float32(data.variable.least))
 
 
 def _array(values: Any) -> Singles:

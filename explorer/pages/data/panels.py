@@ -48,10 +48,12 @@ class DataPanel(TabbedPanel):
         )
         fill(self.body, self._table)
 
-    def _show_values(self, _: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
-        edges, fractions = ocean.map_histogram(field, limits)
-        self.say(text.histogram_sentence(str(field.name)))
-        fill(self.body, self.figures.pane("values", figures.histogram, edges, fractions, field.attrs["units"]))
+    def _show_values(self, source: SourceSummary, field: xr.DataArray, limits: tuple[float, float]) -> None:
+        edges, fractions = ocean.map_histogram(ocean.drawn(source.choice, field), limits)
+        units = field.attrs["units"]
+        self.say(text.histogram_sentence(str(field.name), units))
+        is_log = source.variable.is_logarithmic and field.name in ocean.OF_VALUES
+        fill(self.body, self.figures.pane("values", figures.histogram, edges, fractions, units, is_log))
 
     # the series at a place
 
@@ -74,9 +76,14 @@ class DataPanel(TabbedPanel):
         self.task.start(partial(ocean.chosen_series, choice), draw)
 
     def _draw_place(self, source: SourceSummary, series: PointSeries, day: int) -> None:
-        self.say(text.series_sentence(series, source.unit))
+        variable = source.variable
+        self.say(text.series_sentence(series, source.unit, variable))
         days = np.array(series.days, "datetime64[D]")
-        pane = self.figures.pane("place", figures.series, days, series.observed, series.truth, day)
+        observed, truth = (
+            None if values is None else variable.transformed(values) for values in (series.observed, series.truth)
+        )
+        unit = variable.symbol, variable.is_logarithmic
+        pane = self.figures.pane("place", figures.series, days, observed, truth, day, *unit)
         key = html(colour_key(text.SERIES_KEY if series.truth is not None else text.SERIES_KEY[1:]))
         fill(self.body, box(pane, key))
 

@@ -11,7 +11,18 @@ import numpy as np
 import xarray as xr
 
 from engine.queries import ocean
-from engine.queries.ocean import LAYERS, FilePoints, PointSeries, ReadCost, Regrid, SourceChoice, SourceSummary
+from engine.queries.ocean import (
+    LAYERS,
+    OF_VALUES,
+    SST,
+    FilePoints,
+    PointSeries,
+    ReadCost,
+    Regrid,
+    SourceChoice,
+    SourceSummary,
+    VariableKind,
+)
 from engine.queries.text import duration, place
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import LabelledValue, number, sentence
@@ -63,7 +74,8 @@ def source_rows(source: SourceSummary) -> list[tuple[str, str]]:
         ("Calendar", _CALENDARS.get(source.calendar, source.calendar.replace("_", " "))),
         ("One day", f"{number(source.day_bytes / 2**20)} MB"),
         ("All days", f"{number(source.day_bytes * len(source.days) / 2**20)} MB, read a month at a time"),
-        ("Land", f"{source.land_percent:.0f} % of the grid"),
+        ("Variable", f"{source.variable.title}{f', {source.variable.symbol}' if source.variable.symbol else ''}"),
+        (source.variable.left_out.capitalize(), f"{source.land_percent:.0f} % of the grid"),
     ]
 
 
@@ -171,28 +183,35 @@ def ask(estimate: ReadCost) -> str:
     return f"Reads {number(estimate.num_days)} days, about {duration(estimate.seconds)}."
 
 
-def series_sentence(series: PointSeries, unit: str) -> str:
+def series_sentence(series: PointSeries, unit: str, variable: VariableKind) -> str:
     """How often a place was observed."""
     count = sum(not math.isnan(value) for value in series.observed)
     where = place(series.lat, series.lon)
     if not count:
-        return f"No observations at {where} on these {len(series.days)} {unit}s: land, ice or clouds."
+        why = {"land": "land, ice or clouds", "sea": "sea or clouds"}.get(variable.masked, "there is no value")
+        return f"No observations at {where} on these {len(series.days)} {unit}s: {why}."
     return (
         f"{number(count)} of {number(len(series.days))} {unit}s observed at {where}. Click another place on the globe."
     )
 
 
-def histogram_sentence(layer: str) -> str:
+def scale_label(layer: str, variable: VariableKind) -> str:
+    """What a colour bar is of: the layer, and the variable where it is no temperature of the sea."""
+    return LAYERS[layer] if variable.key == SST.key or layer not in OF_VALUES else f"{variable.short}: {LAYERS[layer]}"
+
+
+def histogram_sentence(layer: str, units: str) -> str:
     """The caption of the histogram."""
-    name, units = LAYERS[layer]
-    return f"{name}: fraction of the map's area{f', {units}' if units else ''}."
+    return f"{LAYERS[layer]}: fraction of the map's area{f', {units}' if units else ''}."
 
 
-def map_readout(field: xr.DataArray, second: xr.DataArray | None, percent: float) -> list[LabelledValue]:
-    """The read-out of a map: the fraction of the sea with a value, and the range or the withheld fraction."""
+def map_readout(
+    field: xr.DataArray, second: xr.DataArray | None, percent: float, variable: VariableKind
+) -> list[LabelledValue]:
+    """The read-out of a map: the fraction of sea or land with a value, and the range or the withheld fraction."""
     values = field.values[np.isfinite(field.values)]
-    # every cell has a count
-    readout: list[LabelledValue] = [] if field.name in ("coverage", "count") else [("Sea seen", number(percent), "%")]
+    seen: LabelledValue = (f"{variable.place.capitalize()} seen", number(percent), "%")
+    readout: list[LabelledValue] = [] if field.name in ("coverage", "count") else [seen]  # every cell has a count
     if second is not None:
         left = int(np.isfinite(second.values).sum())
         readout.append(("Withheld", number(100 * (1 - left / max(1, values.size))), "%"))
@@ -207,7 +226,7 @@ def kept(name: str) -> str:
     return f"This source cannot be opened. {name} stays in use."
 
 
-def file_stem(choice: SourceChoice, layer: str, iso: str) -> str:
+def file_stem(choice: SourceChoice, layer: str, iso: str, variable: VariableKind) -> str:
     """The file name of a map or series, without its ending."""
-    stem = f"demo-{choice.step_deg:g}deg-seed{choice.seed}" if choice.kind == "demo" else "sst"
+    stem = f"demo-{choice.step_deg:g}deg-seed{choice.seed}" if choice.kind == "demo" else variable.name
     return f"{stem}-{layer}-{iso}"

@@ -276,25 +276,28 @@ class DataView:
         if self._request_drawn is not None and request != self._request_kept:
             self.stage.clear_failure()
         self._map, self._request_drawn = drawn, request
-        self._stem = text.file_stem(source.choice, request.layer, self._when())
+        self._stem = text.file_stem(source.choice, request.layer, self._when(), source.variable)
         self._bar.drawn = self.model.index
         field, (low, high) = drawn.field, drawn.limits
         stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
         layers = {
-            "field": _packed(field, stem),
-            "field_b": b"" if drawn.second is None else _packed(drawn.second, stem),
+            "field": _packed(ocean.drawn(source.choice, field), stem),
+            "field_b": b"" if drawn.second is None else _packed(ocean.drawn(source.choice, drawn.second), stem),
         }
-        palette = _COLOURS.get(request.layer, "thermal")
-        shown = [field.values] if drawn.second is None else [field.values, drawn.second.values]
+        variable = source.variable
+        palette = _COLOURS.get(request.layer, variable.palette)
+        shown = [layer for layer in (drawn.field, drawn.second) if layer is not None]
+        of_values = request.layer in ocean.OF_VALUES
         scale = Scale(
             _QUANTITIES.get(request.layer, "value"),
             palette,
             low,
             high,
-            ocean.LAYERS[request.layer][0],
+            text.scale_label(request.layer, variable),
             field.attrs["units"],
-            partial(limits_of, shown, palette == "balance"),
+            partial(limits_of, [ocean.drawn(source.choice, layer).values for layer in shown], palette == "balance"),
             f"All {source.unit}s",
+            logarithmic=variable.is_logarithmic and of_values,
         )
         self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
@@ -329,7 +332,7 @@ class DataView:
             self.stage.readout.object = colour_key(text.GAPS_KEY)
         else:
             percent = ocean.coverage_percent(source.choice, drawn.field)
-            self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent))
+            self.stage.show_readout(text.map_readout(drawn.field, drawn.second, percent, source.variable))
         self.panel.show(source, drawn.field, drawn.limits)
 
     def _fail_reading(self, error: Exception) -> None:
@@ -371,7 +374,8 @@ class DataView:
             self.session.say("info", "No series yet. Open the tab “Place” first.")
             return
         choice, series = shown
-        name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
+        variable = ocean.source(choice.source).variable
+        name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E', variable)}.csv"
         self.stage.offer(name, lambda: ocean.series_csv(choice, series))
 
 
@@ -382,17 +386,10 @@ def _read(source: SourceSummary, request: MapRequest, report: Progress) -> Drawn
     if layer == "withheld":
         return DrawnMap(ocean.day_map(choice.source, "observed", choice.day), field, source.limits)
     if layer == "difference":
-        return DrawnMap(field, None, _symmetric(field.values))
+        return DrawnMap(field, None, ocean.symmetric_limits(source, field))
     if layer == "count":
         return DrawnMap(field, None, (0.0, float(max(1.0, np.nan_to_num(field.values).max()))))
     return DrawnMap(field, None, _FIXED_LIMITS.get(layer, source.limits))
-
-
-def _symmetric(values: np.ndarray) -> tuple[float, float]:
-    """Limits ± a multiple of 0.5 that hold 99 % of the values."""
-    valid = np.abs(values[np.isfinite(values)])
-    limit = max(0.5, float(np.ceil(2 * np.percentile(valid, 99)) / 2)) if valid.size else 1.0
-    return -limit, limit
 
 
 def _packed(field: xr.DataArray, key: str) -> bytes:

@@ -77,7 +77,7 @@ def _models(model: ReconstructModel) -> Any:
 
 
 def _kinds(model: ReconstructModel) -> dict[str, str]:
-    return {label: kind for label, kind in text.KINDS.items() if kind in model.kinds}
+    return {label: kind for label, kind in text.kinds(model.variable).items() if kind in model.kinds}
 
 
 def _layers(model: ReconstructModel, panes: str) -> list[Any]:

@@ -70,6 +70,7 @@ class ReconstructFiles:
                 origin=origin,
                 colours=maps.colours_note,
                 bars=maps.bars,
+                logarithmic=bar.logarithmic,
             )
 
         if film:
@@ -102,5 +103,5 @@ class ReconstructFiles:
 
     def offer_film(self) -> None:
         """The training of the model, epoch by epoch, as GIF."""
-        run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))
-        self.maps.stage.offer(f"training-{run}.gif", lambda: reconstruct.animation_gif(run, *colours, text.WORLD))
+        run, colours = self.model.run, (colormap_bytes(self.model.variable.palette), colormap_bytes("balance"))
+        self.maps.stage.offer(f"training-{run}.gif", lambda: reconstruct.animation_gif(run, *colours))

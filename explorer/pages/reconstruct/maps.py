@@ -12,8 +12,9 @@ import numpy as np
 
 from engine.queries import ocean, reconstruct
 from engine.queries.limits import limits_of
-from engine.queries.ocean import SourceChoice
+from engine.queries.ocean import SourceChoice, VariableKind
 from engine.queries.reconstruct import MonthResult
+from engine.queries.scales import error_limit, value_limits
 from explorer import layout
 from explorer.layout import box
 from explorer.page_model import OUTSIDE
@@ -38,7 +39,7 @@ from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 
-_COLOURS = {TEMPERATURE: "thermal", DIFFERENCE: "balance", ERROR: "balance", SPREAD: "amp"}
+_COLOURS = {DIFFERENCE: "balance", ERROR: "balance", SPREAD: "amp"}
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class Maps:
         """Whether the maps show no result, or one that is not of the selection."""
         self.source: SourceChoice | None = None
         """The open source, in whose region the pin stays; None until it is open, then the pin is moved into it."""
-        self.limits = text.WORLD
-        """The ends of the temperatures of all days of the open source."""
+        self.limits = (-1.0, 1.0)
+        """The ends of the values of all days of the open source, in the model space of its variable."""
         self._marks = ""
         self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1"})
         self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
@@ -154,7 +155,7 @@ class Maps:
         captions = [text.layer(name, month, model.day, best) for name in fields]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
         key = month.request, model.panes, *names, day, baseline
-        self.draw(fields, captions, month.lat, month.lon, key, month)
+        self.draw(fields, captions, month.lat, month.lon, key, month, month.variable)
 
     def draw(
         self,
@@ -164,8 +165,9 @@ class Maps:
         lon: np.ndarray,
         key: tuple[object, ...],
         month: MonthResult | None,
+        variable: VariableKind,
     ) -> None:
-        """Draw layers (H, W) by name with their captions; an unchanged ``key`` draws nothing."""
+        """Draw layers (H, W) by name, in model space, with their captions; an unchanged ``key`` draws nothing."""
         if key == self._drawn:
             self.veil(False)
             return
@@ -174,7 +176,7 @@ class Maps:
         marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
         clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
         self._marks = text.legend(bool(clouds), bool(ice))
-        self._scales = [self._scale(name, layers, lat, month) for name in layers]
+        self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
         is_swipe = self.model.panes == SWIPE
         self.captions = [captions] if is_swipe else [[caption] for caption in captions]
@@ -202,11 +204,11 @@ class Maps:
         return [self.stage.bar] if self.is_shared else [self._control(at).legend for at in range(len(self._scales))]
 
     @property
-    def bars(self) -> list[list[tuple[str, str]]]:
-        """Label and units of the colour bars of each picture where they differ; else none."""
+    def bars(self) -> list[list[tuple[str, str, bool]]]:
+        """Label, units and whether logarithmic of the colour bars of each picture where they differ; else none."""
         if self.is_shared:
             return []
-        bars = [(scale.label, scale.units) for scale in self._scales]
+        bars = [(scale.label, scale.units, scale.logarithmic) for scale in self._scales]
         return [bars] if self.model.panes == SWIPE else [[bar] for bar in bars]
 
     @property
@@ -216,30 +218,46 @@ class Maps:
         notes = {control.scale.label: control.note for control in controls if control.scale and control.note}
         return "; ".join(f"{label}: {note}" for label, note in notes.items())
 
-    def _scale(self, name: str, layers: Mapping[str, np.ndarray], lat: np.ndarray, month: MonthResult | None) -> Scale:
+    def _scale(
+        self,
+        name: str,
+        layers: Mapping[str, np.ndarray],
+        lat: np.ndarray,
+        month: MonthResult | None,
+        variable: VariableKind,
+    ) -> Scale:
         """The colour scale of a layer: that of its kind."""
         kind = kind_of(name)
         same = [field for other, field in layers.items() if kind_of(other) == kind]
-        palette = _COLOURS[kind]
+        palette = _COLOURS.get(kind, variable.palette)
         own = partial(limits_of, same, palette == "balance")
-        return Scale(kind, palette, *self._ends(kind, same, lat, month), *text.SCALES[kind], own, "All months")
+        ends = self._ends(kind, same, lat, month, variable)
+        is_log = kind == TEMPERATURE and variable.is_logarithmic
+        return Scale(kind, palette, *ends, *text.scale_label(kind, variable), own, "All months", logarithmic=is_log)
 
     def _ends(
-        self, kind: str, fields: list[np.ndarray], lat: np.ndarray, month: MonthResult | None
+        self,
+        kind: str,
+        fields: list[np.ndarray],
+        lat: np.ndarray,
+        month: MonthResult | None,
+        variable: VariableKind,
     ) -> tuple[float, float]:
         """Limits of the colour scale, the same for all months."""
         if kind == TEMPERATURE and month is not None:
             return self.limits
-        key = (kind, len(lat), month and (month.request.model, month.request.source, month.request.hidden_percent))
+        source = month and (month.request.model, month.request.source, month.request.hidden_percent)
+        key = (kind, len(lat), variable.key, source)
         if key not in self._limits:
             if kind == TEMPERATURE:
-                self._limits[key] = _ends(fields, lat)
+                # the first map of a training may be far from the last: with a margin
+                known = np.concatenate([field.ravel() for field in fields])
+                self._limits[key] = value_limits(variable, known, bool(np.ptp(lat) > 90.0))
             else:
-                widest = (
-                    [reconstruct.layer(month, "error_mean")] if month is not None and kind != DIFFERENCE else fields
-                )
-                high = max(0.5, float(np.ceil(2.0 * limits_of(widest, symmetric=True)[1]) / 2.0))
-                self._limits[key] = (0.0 if kind == SPREAD else -high, high)
+                is_of_fields = month is None or kind == DIFFERENCE
+                widest = fields if is_of_fields else [reconstruct.layer(month, "error_mean")]
+                limit = error_limit(variable, np.concatenate([field.ravel() for field in widest]))
+                self._limits[key] = (0.0 if kind == SPREAD else -limit, limit)
         return self._limits[key]
 
     def _colours(self) -> list[dict[str, Any]]:
@@ -251,8 +269,10 @@ class Maps:
             drawn = [self.stage.scale(self._scales[0])] * len(self._scales)
         else:
             drawn = [self._control(at).show(scale) for at, scale in enumerate(self._scales)]
-        ends = zip(self._scales, drawn, strict=True)
-        scales = {str(at): [colours["vmax"] - colours["vmin"], scale.units] for at, (scale, colours) in enumerate(ends)}
+        scales = {
+            str(at): [colours["vmax"] - colours["vmin"], scale.units, scale.logarithmic]
+            for at, (scale, colours) in enumerate(zip(self._scales, drawn, strict=True))
+        }
         self.stage.hover.scales = {} if self.is_shared else scales
         no_second = {"vmin_b": 0.0, "vmax_b": 1.0, "colormap_b": b""}
         if self.model.panes == SWIPE:
@@ -343,12 +363,3 @@ class Maps:
     def _take_brush(self) -> None:
         for globe in self.globes:
             globe.param.update(painting=self.model.painting, brush=float(self.model.brush_km))
-
-
-def _ends(fields: list[np.ndarray], lat: np.ndarray) -> tuple[float, float]:
-    """Limits for the maps of a training, the first of which may be far from the last."""
-    values = np.concatenate([field[np.isfinite(field)] for field in fields])
-    if not values.size or np.ptp(lat) > 90.0:
-        return text.WORLD
-    low, high = np.percentile(values, (1, 99))
-    return max(text.WORLD[0], float(np.floor(low - 3.0))), float(np.ceil(high + 3.0))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import param
 
+from engine.queries.ocean import SST, VariableKind
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, REGIONS, Cloud, MonthRequest
 from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
@@ -68,6 +69,7 @@ class ReconstructModel(SourceModel):
     figure = param.Selector(default="observations", objects=list(FIGURES))
 
     # what is not in the address
+    variable = param.ClassSelector(class_=VariableKind, default=SST, doc="what the model reconstructs")
     offered = param.ClassSelector(class_=tuple, default=ALL_LAYERS, doc="layers of the month and the model")
     clouds = param.ClassSelector(class_=tuple, default=(), doc="drawn clouds")
     painting = param.Boolean(default=False, doc="whether a drag paints a cloud")

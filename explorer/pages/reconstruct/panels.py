@@ -118,7 +118,9 @@ class ReconstructPanel(TabbedPanel):
             self.say("Mean absolute error over the month's cells, weighted by area.")
             self._rows.object = table(text.score_rows(verdict, month.titles))
             self._comparison.object = comparison_table(verdict.verdict)
-            self._worst.places = [{"lat": cell.lat, "lon": cell.lon, "words": text.worst(cell)} for cell in worst]
+            self._worst.places = [
+                {"lat": cell.lat, "lon": cell.lon, "words": text.worst(cell, month.variable)} for cell in worst
+            ]
             self._on_test.object = text.on_test(on_test)
             self._fill(
                 self._comparison,
@@ -145,7 +147,8 @@ class ReconstructPanel(TabbedPanel):
             self._fill()
             return
         levels = {"model": cell.estimates["model"], "baseline": cell.estimates[best], "mean": cell.estimates["mean"]}
-        data = cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth
+        unit = cell.variable.symbol, cell.variable.is_logarithmic
+        data = cell.days, cell.hidden, cell.weights, levels, cell.std, cell.truth, *unit
         self._key.object = text.key(titles.get(best), "model", "baseline", "mean", "truth")
         self._rows.object = table(text.anatomy_rows(cell, titles))
         self._fill(self.figures.pane("place", figures.anatomy, *data), self._key, self._rows)
@@ -166,23 +169,25 @@ class ReconstructPanel(TabbedPanel):
         }
         query = queries.get(name, lambda: reconstruct.errors_by_stratum(reconstruct.score_months(months, region), name))
         title = month.titles[best]
-        self.task.start(lambda _: query(), partial(self._draw_errors, name, best, title, len(months)))
+        self.task.start(
+            lambda _: query(), partial(self._draw_errors, name, best, title, len(months), month.variable.error_symbol)
+        )
 
-    def _draw_errors(self, name: str, best: str, title: str, num_months: int, result: Any) -> None:
+    def _draw_errors(self, name: str, best: str, title: str, num_months: int, units: str, result: Any) -> None:
         self._key.object = text.key(title, *("model", "baseline", "mean")[: 3 if name in _SPLITS else 2])
         caption = text.FIGURE_TEXT.get(name, "")
         drawn: tuple[Any, ...]
         if name in _SPLITS:
             errors = {"model": result["model"], "baseline": result[best], "mean": result["mean"]}
-            drawn = figures.by_label, errors, list(result["model"]), text.AXES[name]
+            drawn = figures.by_label, errors, list(result["model"]), text.AXES[name], units
         elif name == "spectrum":
             model, baseline = result["model"], result[best]
             caption = text.spectrum_sentence(model.effective_km, baseline.effective_km)
-            drawn = figures.spectrum, model.truth, model.estimate, baseline.estimate, model.effective_degree
+            drawn = figures.spectrum, model.truth, model.estimate, baseline.estimate, model.effective_degree, units
             self._key.object = text.key(None, "model", "baseline", "truth")
         elif name == "histogram":
             edges, fractions = result
-            drawn = figures.histogram, edges, fractions["model"], fractions[best]
+            drawn = figures.histogram, edges, fractions["model"], fractions[best], units
         elif name == "reliability":
             if result is None:
                 self.say(text.NO_SPREAD)
@@ -190,6 +195,6 @@ class ReconstructPanel(TabbedPanel):
                 return
             drawn = figures.reliability, result["coverage"]
         else:
-            drawn = figures.errors_by_observations, result.count, result.model, result.baseline
+            drawn = figures.errors_by_observations, result.count, result.model, result.baseline, units
         self.say(f"{caption} {text.of_months(num_months)}")
         self._fill(self._choice, self.figures.pane(f"errors-{name}", *drawn), self._key)

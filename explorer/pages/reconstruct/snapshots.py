@@ -95,7 +95,7 @@ class SnapshotPlayer:
         layers = snapshot_layers(snapshot, self.model.shown)
         captions = [_caption(name, snapshot.epoch) for name in layers]
         key = (self.model.run, snapshot.epoch, self.model.panes, *layers)
-        self.maps.draw(layers, captions, snapshot.lat, snapshot.lon, key, None)
+        self.maps.draw(layers, captions, snapshot.lat, snapshot.lon, key, None, snapshot.variable)
         self.bar.drawn = index
         self._say(text.epoch(snapshot, self._epochs[-1], self.is_live))
 

@@ -8,6 +8,7 @@ from html import escape
 
 from engine.config.months import span_text
 from engine.evaluation import Verdict
+from engine.queries.ocean import SST, VariableKind
 from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelScores, MonthResult, Snapshot
 from engine.queries.text import place
 from explorer.pages.reconstruct.model import ResultKey
@@ -15,20 +16,26 @@ from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import Sentence, colour_key, number
 from explorer.widgets.verdict import verdict_html, verdict_line
 
-KINDS = {"Temperature": "temperature", "Difference": "difference", "Error": "error", "Uncertainty": "spread"}
+
+def kinds(variable: VariableKind) -> dict[str, str]:
+    """The kinds of maps by their names."""
+    return {variable.short: "temperature", "Difference": "difference", "Error": "error", "Uncertainty": "spread"}
+
+
+def scale_label(kind: str, variable: VariableKind) -> tuple[str, str]:
+    """What a colour bar is of, and its unit: values by their own, differences and errors by that of model space."""
+    if kind == "temperature":
+        return variable.title, variable.symbol
+    labels = {"difference": "Reconstruction minus mean", "error": "Error", "spread": "Uncertainty"}
+    return labels[kind], variable.error_symbol
+
+
 PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "Grid": "four"}
 SIDE_NAMES = {
     "one": ("Map",),
     "swipe": ("Left of the divider", "Right of the divider"),
     "row": ("Left", "Middle", "Right"),
 }
-SCALES = {
-    "temperature": ("Sea-surface temperature", "°C"),
-    "difference": ("Reconstruction minus mean", "K"),
-    "error": ("Error", "K"),
-    "spread": ("Uncertainty", "K"),
-}
-"""Label and units of the colour scale of a kind."""
 WORKING = "Computing …"
 OPENING = "Opening the model and the source"
 COMPUTING = "Reconstructing the month"
@@ -64,8 +71,6 @@ LAYERS = {
     "std": "Predicted uncertainty",
     "size": "Absolute error of the model",
 }
-WORLD = (-2.0, 32.0)
-"""Limits of the colour scale of the world's seas, °C."""
 _STATUS = '<p class="verdict" role=status>'
 
 
@@ -124,13 +129,9 @@ def detail(year: ModelScores | None, num_months: int) -> str:
     return f"<p>The {year.num_months} months of this year{so_far}:</p>{verdict_line(year.verdict)}"
 
 
-def _kelvin(error: float) -> str:
-    return f"{error:.3f} K"
-
-
 def _cells(now: ModelScores, region: str) -> str:
     where = "" if region == "World" else f" in the region {region}"
-    cells = "with withheld days" if now.withheld_only else "of the open sea"
+    cells = "with withheld days" if now.withheld_only else f"of the {now.verdict.variable.open_place}"
     unseen = 100.0 * sum(now.table["mean"]["class"].get(name, {}).get("area", 0.0) for name in ("withheld", "never"))
     no_day = f"; {unseen:.0f} % of their area had no day: the mean there is climatology" if unseen >= 0.5 else ""
     return f"{number(now.num_cells)} cells {cells}{where}{no_day}"
@@ -141,18 +142,21 @@ def no_verdict(case: MonthResult) -> str:
     if case.truth is None:
         reason = "This source has no truth to score against. Withhold some observations: they are then the reference."
     else:
-        reason = "No cell of the open sea here has a known truth. Choose another region or month."
+        reason = f"No cell of the {case.variable.open_place} here has a known truth. Choose another region or month."
     return status(reason)
 
 
-def under_clouds(errors: dict[str, float] | None, before: dict[str, float] | None, best: str) -> str:
+def under_clouds(
+    errors: dict[str, float] | None, before: dict[str, float] | None, best: str, variable: VariableKind
+) -> str:
     """HTML of the errors under the drawn clouds."""
     if errors is None:
-        return "<p>Nothing can be scored under this cloud: it covers no sea with a known truth.</p>"
-    without = "" if before is None else f" ({_kelvin(before['model'])} without the clouds)"
+        return f"<p>Nothing can be scored under this cloud: it covers no {variable.place} with a known truth.</p>"
+    worded = variable.error_text
+    without = "" if before is None else f" ({worded(before['model'])} without the clouds)"
     return (
-        f"<p role=status>Error under the painted clouds: model <b>{_kelvin(errors['model'])}</b>{without}, "
-        f"mean of observed days {_kelvin(errors['mean'])}, best baseline {_kelvin(errors[best])}.</p>"
+        f"<p role=status>Error under the painted clouds: model <b>{worded(errors['model'])}</b>{without}, "
+        f"mean of observed days {worded(errors['mean'])}, best baseline {worded(errors[best])}.</p>"
     )
 
 
@@ -172,14 +176,16 @@ def fallback(month: MonthResult) -> list[str]:
     if share == 0.0:
         return []
     percent = min(max(round(100 * share), 1), 99)
-    return [f"For about {percent} % of the sea no observation is near enough: the map shows the climatology there."]
+    where = month.variable.place
+    return [f"For about {percent} % of the {where} no observation is near enough: the map shows the climatology there."]
 
 
 def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
     """The days of a cell."""
     where = place(cell.lat, cell.lon)
     if cell.is_land:
-        return [(f"{where} is land. Click a place on the sea.", False)]
+        left_out, on = cell.variable.left_out, {"grid": "map"}.get(cell.variable.place, cell.variable.place)
+        return [(f"{where} is {left_out}. Click a place on the {on}.", False)]
     num_days = int(sum(math.isfinite(value) for value in cell.days))
     if not num_days and not cell.weights.any():
         reason = "no observations here or in the cells around; the model uses more distant cells and the season"
@@ -192,22 +198,42 @@ def anatomy(cell: CellDetail, iso: str) -> list[Sentence]:
 
 def anatomy_rows(cell: CellDetail, titles: dict[str, str]) -> list[tuple[str, str]]:
     """The table of the estimates of the cell's month."""
-    rows = [] if cell.truth is None else [("Truth", f"{cell.truth:.2f} °C")]
+    variable = cell.variable
+    rows = [] if cell.truth is None else [("Truth", f"{_value(cell.truth, variable)} {variable.symbol}".rstrip())]
     for name, value in cell.estimates.items():
-        interval = f" ± {1.645 * cell.std:.2f}" if name == "model" and cell.std is not None else ""
-        error = "" if cell.truth is None else f" ({_signed(value - cell.truth)})"
-        rows.append((titles[name], f"{value:.2f}{interval} °C{error}"))
+        width = 1.645 * cell.std if name == "model" and cell.std is not None else None
+        error = "" if cell.truth is None else f" ({_signed(value - cell.truth, variable)})"
+        rows.append((titles[name], f"{_interval(value, width, variable)}{error}"))
     return rows
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+def _value(value: float, variable: VariableKind) -> str:
+    """A value of model space in the variable's unit."""
+    own = variable.restored_value(value)
+    return f"{own:.3g}" if variable.is_logarithmic else f"{own:.2f}"
+
+
+def _interval(value: float, width: float | None, variable: VariableKind) -> str:
+    """A value ± ``width``; of logarithms the ends, which are not alike on both sides."""
+    own, unit = _value(value, variable), f" {variable.symbol}".rstrip()
+    if width is None:
+        return f"{own}{unit}"
+    if variable.is_logarithmic:
+        low, high = _value(value - width, variable), _value(value + width, variable)
+        return f"{own}{unit}, {low} to {high}"
+    return f"{own} ± {width:.2f}{unit}"
+
+
+def _signed(value: float, variable: VariableKind) -> str:
+    """An error; of logarithms the factor."""
+    return f"× {10.0**value:.2f}" if variable.is_logarithmic else f"{value:+.2f}".replace("-", "−")
 
 
 def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]]:
     """The errors of all estimates, the smallest first."""
     ordered = sorted(now.error_kelvin, key=lambda name: now.error_kelvin[name])
-    return [(titles[name], _kelvin(now.error_kelvin[name])) for name in ordered]
+    worded = now.verdict.variable.error_text
+    return [(titles[name], worded(now.error_kelvin[name])) for name in ordered]
 
 
 def on_test(result: Verdict | None) -> str:
@@ -215,10 +241,11 @@ def on_test(result: Verdict | None) -> str:
     return "" if result is None else verdict_html(result, "This model on its own test years")
 
 
-def worst(cell: LargeError) -> tuple[str, str]:
+def worst(cell: LargeError, variable: VariableKind) -> tuple[str, str]:
     """One of the places with the largest errors."""
     days = "1 day" if cell.num_days == 1 else f"{cell.num_days} days"
-    return place(cell.lat, cell.lon), f"{_signed(cell.error)} K · {days}"
+    unit = "" if variable.is_logarithmic else f" {variable.error_symbol}".rstrip()
+    return place(cell.lat, cell.lon), f"{_signed(cell.error, variable)}{unit} · {days}"
 
 
 LEARNED = "This year belongs to the model's training or validation data: the scores here are too good."
@@ -234,7 +261,22 @@ def about(card: ModelCard) -> str:
     rows, columns = card.grid.shape
     baselines = "" if card.has_baselines else " Its tuned baselines were not saved; only the plain ones are compared."
     learned, test = span_text(card.learned), span_text(card.test)
-    return f"Trained on {card.source}, {learned}, {rows} × {columns} cells; tested on {test}.{baselines}"
+    return (
+        f"Trained on {card.source}, {learned}, {rows} × {columns} cells; tested on {test}."
+        f"{baselines}{_space(card.variable)}"
+    )
+
+
+def _space(variable: VariableKind) -> str:
+    """In which space a model of another variable than the sea's temperature has learned."""
+    if variable.key == SST.key:
+        return ""
+    if not variable.is_logarithmic:
+        return f" It reconstructs {variable.phrase}."
+    return (
+        f" It reconstructs {variable.phrase} by its decimal logarithm: means are geometric, which are medians, and "
+        f"errors are in {variable.error_symbol}."
+    )
 
 
 def first_month(card: ModelCard, months: tuple[str, ...]) -> str:
@@ -249,9 +291,10 @@ def read_out(case: MonthResult) -> list[tuple[str, str, str]]:
     days = case.count[~case.data.land]
     if not days.size:
         return []
+    never = "Cells never observed, with ice" if case.variable.has_ice else "Cells never observed"
     return [
         ("Observed days per cell", f"{days.mean():.1f}", f"of {case.num_days}"),
-        ("Cells never observed, with ice", f"{100.0 * (days == 0).mean():.0f}", "%"),
+        (never, f"{100.0 * (days == 0).mean():.0f}", "%"),
     ]
 
 

@@ -182,7 +182,7 @@ class VerdictPanel:
         if month.in_stripes:
             notes.append(text.IN_STRIPES)
         detail = (
-            text.under_clouds(under, before, now.best)
+            text.under_clouds(under, before, now.best, now.verdict.variable)
             if month.request.clouds
             else text.detail(whole, self._num_in_year)
         )

@@ -232,6 +232,7 @@ class ReconstructView:
         if not is_other_grid and model.resample != "no":
             model.resample = "no"
         model.notes = []
+        model.variable = card.variable
         model.take_months(months, text.first_month(card, months))
         model.take_place(place)
         self._is_taking = False

@@ -14,7 +14,7 @@ from engine.evaluation import Verdict
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import ScoreBar, SweepSummary, SweepTrial
 from engine.queries.train.forms import Comparison, compare_configs
-from engine.queries.verdicts import run_verdict, verdict_of
+from engine.queries.verdicts import run_variable, run_verdict, verdict_of
 from engine.runs import RunRecord
 from explorer.layout import box, fill, row
 from explorer.pages.train import markup, text
@@ -33,7 +33,6 @@ from explorer.widgets.verdict import verdict_html
 
 _PAIR = ":host { display: grid; gap: 8px 24px; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)) }"
 _BEST = -1
-_UNIT = "K"
 OTHER_DATA = "These runs use different data, see below: their scores are not comparable."
 INVITATION = "Select two to eight runs in the list to compare their curves."
 
@@ -49,6 +48,8 @@ class Compared:
     lines: Sequence[Line]
     bars: Sequence[ScoreBar]
     verdicts: Sequence[tuple[str, Verdict]]
+    unit: str = ""
+    """Of the errors, empty where the runs reconstruct different variables."""
 
     @property
     def stamp(self) -> tuple[Any, ...]:
@@ -66,6 +67,7 @@ def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], o
     metric = options.metric if options.metric in shared.values() else next(iter(shared.values()), "")
     by_id = {run.run.id: records[run.run.id] for run in runs}
     scores = {run_id: record.best for run_id, record in by_id.items() if record.best is not None}
+    units = {run_variable(run.run.folder, run.config.task).error_symbol for run in runs}
     bars = trainings.score_bars(scores, {run.run.id: run.config for run in runs})
     return Compared(
         by_id,
@@ -75,6 +77,7 @@ def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], o
         [run.compared(title(by_id[run.run.id]), metric, options, place) for place, run in enumerate(runs)],
         bars,
         list(_verdicts(runs, by_id, [bar.runs for bar in bars if len(bar.runs) > 1])),
+        units.pop() if len(units) == 1 else "",
     )
 
 
@@ -127,14 +130,14 @@ class CompareTab:
         self._shown = stamp
         self._curves.offer(dict(compared.choices), compared.metric)
         self._caution.object = paragraphs([(OTHER_DATA, True)]) if compared.comparison.on_other_data else ""
-        fill(self._plot, self._curves.pane(self._figures, compared.lines, compared.metric, 320))
+        fill(self._plot, self._curves.pane(self._figures, compared.lines, compared.metric, compared.unit, 320))
         colours = {run_id: COLOURS[place] for place, run_id in enumerate(compared.records)}
         names = [(title(record), colours[run_id]) for run_id, record in compared.records.items()]
         self._table.object = markup.differences(compared.comparison, names)
         self._key.object = markup.key((line.name, line.colour, False) for line in compared.lines)
         items = markup.score_items(compared.bars, compared.records, colours)
         self._bars.object = (
-            "<h2>Lowest validation error</h2>" + markup.bars(items, "K") + markup.verdicts(compared.verdicts)
+            "<h2>Lowest validation error</h2>" + markup.bars(items, compared.unit) + markup.verdicts(compared.verdicts)
         )
 
 
@@ -143,6 +146,7 @@ class SweepPanel:
 
     def __init__(self, use: Callable[[SweepTrial], None], watch: Callable[[SweepTrial], None]) -> None:
         self._view: SweepSummary | None = None
+        self._unit = "K"
         self._verdicts: Mapping[int, Verdict] = {}
         self._figures = Figures()
         self._shown: tuple[Any, ...] = ()
@@ -204,7 +208,8 @@ class SweepPanel:
         self._importance.object = "<h2>Parameter importance</h2>" + (
             markup.bars(rows, "") if rows else paragraph("At least two finished trials are needed.")
         )
-        self._trials.object = markup.trials_table(view)
+        self._unit = snapshot.variable.error_symbol
+        self._trials.object = markup.trials_table(view, self._unit)
         self._draw()
 
     def _offer(self, select: pmui.Select, choices: dict[str, int]) -> None:
@@ -229,7 +234,7 @@ class SweepPanel:
         if view is None:
             return
         trial = self._picked()
-        sentence = "" if trial is None else text.trial_sentence(trial)
+        sentence = "" if trial is None else text.trial_sentence(trial, self._unit)
         result = None if trial is None else self._verdicts.get(trial.number)
         self._chosen.object = paragraph(sentence)
         self._verdict.object = "" if result is None else verdict_html(result, "On the test years")
@@ -238,13 +243,13 @@ class SweepPanel:
             for plot in self._plots:
                 fill(plot)
             return
-        columns = [*map(text.short, view.fields), "Score, K"]
+        columns = [*map(text.short, view.fields), f"Score{f', {self._unit}' if self._unit else ''}"]
         column = self._slice.value if isinstance(self._slice.value, int) else 0
         number = trial.number if trial else None
         drawn = {
             "parallel": (figures.parallel, axes, columns, number),
-            "best": (figures.best_so_far, axes, view.best_so_far, _UNIT),
-            "slice": (figures.slice_of, axes, column, columns[column], _UNIT),
+            "best": (figures.best_so_far, axes, view.best_so_far, self._unit),
+            "slice": (figures.slice_of, axes, column, columns[column], self._unit),
         }
         panes = [self._figures.pane(name, *data, linked_axes=False) for name, data in drawn.items()]
         for plot, pane in zip(self._plots, panes, strict=True):

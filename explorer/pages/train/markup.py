@@ -42,10 +42,11 @@ def tested(scores: Mapping[str, Any], verdict: Verdict | None) -> str:
     names = {name: "Model" if name == "model" else baseline_title(name) for name in scores}
     errors = {name: score.get("surface", {}).get("sea", {}).get("mae") for name, score in scores.items()}
     known = sorted((error, names[name]) for name, error in errors.items() if error is not None)
-    rows = table((name, f"{error:.3f} K") for error, name in known)
+    variable, where = verdict.variable, verdict.variable.everywhere
+    rows = table((name, variable.error_text(error)) for error, name in known)
     return (
         f"<h2>Model and best baseline on the test years</h2>{comparison_table(verdict)}"
-        f"<h2 style=margin-top:10px>Mean absolute error, all open sea</h2>{rows}"
+        f"<h2 style=margin-top:10px>Mean absolute error: {where[:1].lower()}{where[1:]}</h2>{rows}"
     )
 
 
@@ -140,7 +141,7 @@ def verdicts(known: Sequence[tuple[str, Verdict]]) -> str:
     return f"<h2 style=margin-top:12px>Compared with baselines on the test years</h2>{lines}" if known else ""
 
 
-def trials_table(view: SweepSummary, most: int = 200) -> str:
+def trials_table(view: SweepSummary, unit: str, most: int = 200) -> str:
     """HTML of all trials, latest first."""
     rows = "".join(
         f"<tr><th scope=row>{trial.number}</th><td style=text-align:left>{escape(trial.state)}</td>"
@@ -150,7 +151,7 @@ def trials_table(view: SweepSummary, most: int = 200) -> str:
         for trial in list(view.trials)[: -most - 1 : -1]
     )
     head = (
-        "<tr><th>Trial</th><th>State</th><th style=text-align:right>Score, K</th>"
+        f"<tr><th>Trial</th><th>State</th><th style=text-align:right>Score{f', {unit}' if unit else ''}</th>"
         "<th style=padding-left:16px>Parameters</th></tr>"
     )
     return f"<details><summary>All {len(view.trials)} trials</summary><table>{head}{rows}</table></details>"

@@ -15,10 +15,11 @@ from engine.config.baselines import BASELINE_KINDS
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.evaluation import Verdict
+from engine.queries.ocean import SST, VariableKind
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
 from engine.queries.train.run_files import final_scores, snapshot_fields
-from engine.queries.verdicts import run_verdict, trial_verdicts, validation_verdict
+from engine.queries.verdicts import run_variable, run_verdict, trial_verdicts, validation_verdict
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
 from explorer.pages.train import text
 from explorer.pages.train.model import STEP, TrainModel
@@ -67,6 +68,7 @@ class RunSnapshot:
     is_tested: bool = False
     sweep: SweepSummary | None = None
     trial_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    variable: VariableKind = SST
 
     @property
     def num_trials(self) -> int:
@@ -113,7 +115,7 @@ class RunReader:
         epochs = self.run.files.snapshot_epochs()
         folder, task = self.run.folder, self.config.task
         last = trainings.last_values(self.reader)
-        on_test = run_verdict(folder, task)
+        on_test, variable = run_verdict(folder, task), run_variable(folder, task)
         scores = final_scores(folder) if task == "sst" else {}
         sweep = trainings.sweep_summary(folder) if task == "sweep" else None
         return RunSnapshot(
@@ -122,24 +124,25 @@ class RunReader:
             last,
             choices,
             metric,
-            self._lines(metric, options),
+            self._lines(metric, options, variable),
             epochs,
             self._map(epochs, epoch),
             self.run.log_tail(_LOG_LINES),
             scores,
-            on_test or validation_verdict(last),
+            on_test or validation_verdict(last, variable),
             on_test is not None,
             sweep,
             {} if sweep is None else trial_verdicts(folder, sweep),
+            variable,
         )
 
-    def _lines(self, metric: str, options: CurveOptions) -> list[Line]:
+    def _lines(self, metric: str, options: CurveOptions, variable: VariableKind) -> list[Line]:
         if metric == text.MODEL_ERROR:
             lines = [self._line("Model", metric, options, SERIES[0], 2.5)]
             baselines = [
                 (name, f"{metric}_{name}") for name in BASELINE_KINDS if f"{metric}_{name}" in self.reader.columns
             ]
-            return [self._baseline_line(name, column, options) for name, column in baselines] + lines
+            return [self._baseline_line(name, column, options, variable) for name, column in baselines] + lines
         lines = [self._line(text.metric_name(metric), metric, options, SERIES[0], 2.0)]
         if options.smoothing:
             rough = CurveOptions(metric, options.axis, 0.0)
@@ -151,11 +154,11 @@ class RunReader:
         curve = trainings.curve(self.reader, metric, axis=axis, smoothing=options.smoothing, num_points=_POINTS)
         return Line(name, curve.x, curve.y, colour, width)
 
-    def _baseline_line(self, name: str, column: str, options: CurveOptions) -> Line:
+    def _baseline_line(self, name: str, column: str, options: CurveOptions, variable: VariableKind) -> Line:
         kind = BASELINE_KINDS[name]
         line = self._line(kind.title, column, CurveOptions(column, options.axis, 0.0), COLOURS[kind.colour], 2.0)
         ends = slice(None, None, max(1, line.x.size - 1))  # a constant line needs its ends only
-        value = f", {number(line.y[-1])} K" if line.y.size else ""
+        value = f", {number(line.y[-1])} {variable.error_symbol}".rstrip() if line.y.size else ""
         return Line(line.name + value, line.x[ends], line.y[ends], line.colour, 2.0 if name == "mean" else 1.4, True)
 
     def compared(self, name: str, metric: str, options: CurveOptions, place: int) -> Line:

@@ -17,7 +17,7 @@ from engine.errors import EngineError, StoreError
 from engine.queries.cache import Progress
 from engine.queries.limits import limits_of
 from engine.queries.train.run_files import latest_metrics
-from engine.queries.verdicts import run_verdict
+from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
 from explorer.background import LatestTask, unseen
@@ -46,14 +46,15 @@ _LOG = (
     "font:400 11px/1.5 ui-monospace,'DejaVu Sans Mono',monospace;white-space:pre-wrap;overflow-wrap:anywhere"
 )
 _COLOURS = {"error": "balance", "against": "balance", "count": "dense", "std": "amp"}
+_OF_VALUES = ("reconstruction", "target", "observed")
 _LABELS = {
-    "error": ("Reconstruction − truth", "K"),
-    "against": ("Error: model | mean of observed days", "K"),
-    "reconstruction": ("Reconstruction", "°C"),
-    "target": ("Truth", "°C"),
-    "observed": ("Mean of observed days", "°C"),
-    "count": ("Observed days", "days"),
-    "std": ("Predicted uncertainty", "K"),
+    "error": "Reconstruction − truth",
+    "against": "Error: model | mean of observed days",
+    "reconstruction": "Reconstruction",
+    "target": "Truth",
+    "observed": "Mean of observed days",
+    "count": "Observed days",
+    "std": "Predicted uncertainty",
 }
 _BAR = f"""{layout.CARD}
 :host {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 0 16px;
@@ -80,10 +81,12 @@ class CurveControls:
             css=":host { gap: 8px }",
         )
 
-    def pane(self, figures: Figures, lines: Sequence[Line], metric: str, height: int, top: float | None = None) -> Any:
+    def pane(
+        self, figures: Figures, lines: Sequence[Line], metric: str, units: str, height: int, top: float | None = None
+    ) -> Any:
         """The figure of ``lines`` of a metric; see :func:`explorer.plots.training.curves`."""
         log = self._model.scale == LOG
-        unit = ", K" if metric == text.MODEL_ERROR else ""
+        unit = f", {units}" if metric == text.MODEL_ERROR and units else ""
         data = lines, log, text.AXES[self._model.axis], text.metric_name(metric) + unit, height, top
         return figures.pane("curves-log" if log else "curves", training.curves, *data, linked_axes=False)
 
@@ -169,7 +172,9 @@ class RunTab:
             fill(self._plot)
             self._key.object = ""
             return
-        pane = self._curves.pane(self._figures, snapshot.lines, snapshot.metric, 220, snapshot.top)
+        pane = self._curves.pane(
+            self._figures, snapshot.lines, snapshot.metric, snapshot.variable.error_symbol, 220, snapshot.top
+        )
         fill(self._plot, pane)
         self._key.object = markup.key((line.name, line.colour, line.is_dashed) for line in snapshot.lines)
 
@@ -195,12 +200,16 @@ class RunTab:
         first, second = ("error", "mean_error") if layer == "against" else (layer, None)
         key = f"train-{snapshot.record.id}-{layer}-{fields.attrs['epoch']}"
         axes = Axes.of(fields["lat"].values, fields["lon"].values)
+        variable, units = snapshot.variable, fields[first].attrs["units"]
+        is_log = variable.is_logarithmic and layer in _OF_VALUES
+        if is_log:
+            fields = fields.map(lambda field: variable.transformed(field) if field.name in _OF_VALUES else field)
         low, high = _limits(fields, layer)
         packed = [b"" if name is None else pack_field(fields[name].values, axes, key) for name in (first, second)]
-        palette = _COLOURS.get(layer, "thermal")
+        palette = _COLOURS.get(layer, variable.palette)
         shown = [fields[name].values for name in (first, second) if name is not None]
         own = partial(limits_of, shown, palette == "balance")
-        scale = Scale(layer, palette, low, high, *_LABELS[layer], own)
+        scale = Scale(layer, palette, low, high, _LABELS[layer], units, own, logarithmic=is_log)
         stage.globe.param.update(field=packed[0], field_b=packed[1], **stage.scale(scale))
         stage.show_readout(
             [
@@ -258,7 +267,7 @@ class TrainingRuns:
         self._use = use
         self._open_again = open_again
         self._answered = 0
-        self._badges: dict[str, tuple[str, str]] = {}
+        self._badges: dict[str, tuple[str, str, str]] = {}
         self._scoring = LatestTask(unseen, lambda error: None)
         self._is_outdated = False
         self.part = RunList(self._do, self._show_answers, margin=0)
@@ -271,7 +280,7 @@ class TrainingRuns:
             shown = list(REGISTRY.records.values())[:_MOST_ROWS]
             self._scoring.start(partial(_badges, shown), self._take_badges)
 
-    def _take_badges(self, badges: dict[str, tuple[str, str]]) -> None:
+    def _take_badges(self, badges: dict[str, tuple[str, str, str]]) -> None:
         self._badges = badges
         if self._is_outdated:
             self.show()
@@ -288,7 +297,7 @@ class TrainingRuns:
         )
 
     def _row(self, record: RunRecord) -> dict[str, Any]:
-        badge, level = self._badges.get(record.id, ("", ""))
+        badge, level, unit = self._badges.get(record.id, ("", "", ""))
         can = {
             "cancel": record.can_cancel,
             "resume": record.can_resume,
@@ -299,7 +308,7 @@ class TrainingRuns:
             "name": record.name,
             "note": record.note,
             "tags": list(record.tags),
-            "detail": text.details(record, describe_device()),
+            "detail": text.details(record, describe_device(), unit),
             "share": record.progress if record.state in ("running", "interrupted", "cancelled") else None,
             "badge": badge,
             "level": level,
@@ -363,14 +372,16 @@ class TrainingRuns:
                 self._model.run = ""
 
 
-def _badges(records: Sequence[RunRecord], progress: Progress) -> dict[str, tuple[str, str]]:
-    """Headline and level of the verdicts on the runs that have one, by id."""
-    badges: dict[str, tuple[str, str]] = {}
+def _badges(records: Sequence[RunRecord], progress: Progress) -> dict[str, tuple[str, str, str]]:
+    """Headline and level of the verdicts on the runs that have one, and the unit of their errors, by id."""
+    badges: dict[str, tuple[str, str, str]] = {}
     for record in records:
         progress(len(badges) / len(records), "Reading the verdicts")
         folder = REGISTRY.store.folder(record.id)
         with suppress(StoreError):  # the run's own page shows the error
-            badges[record.id] = text.badge(record, latest_metrics(folder), run_verdict(folder, record.task))
+            variable, on_test = run_variable(folder, record.task), run_verdict(folder, record.task)
+            badge = text.badge(record, latest_metrics(folder), on_test, variable)
+            badges[record.id] = *badge, variable.error_symbol
     return badges
 
 

@@ -12,6 +12,7 @@ from engine.config.months import span_text
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
 from engine.evaluation import Verdict
+from engine.queries.ocean import SST, VariableKind
 from engine.queries.text import duration
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
@@ -69,11 +70,13 @@ def scored_on(record: RunRecord, is_tested: bool) -> str:
     return "Scored on the validation years" + (" so far" if record.state in ACTIVE else "")
 
 
-def badge(record: RunRecord, last: Mapping[str, float], on_test: Verdict | None) -> tuple[str, str]:
+def badge(
+    record: RunRecord, last: Mapping[str, float], on_test: Verdict | None, variable: VariableKind = SST
+) -> tuple[str, str]:
     """The headline of the verdict on a run and its level; empty while there is none."""
     if on_test is not None:
         return on_test.headline, on_test.level
-    so_far = validation_verdict(last) if record.task == "sst" else None
+    so_far = validation_verdict(last, variable) if record.task == "sst" else None
     return ("", "") if so_far is None else (f"{so_far.headline}, validation", so_far.level)
 
 
@@ -89,11 +92,11 @@ def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str
     return rows + [(metric_name(name), number(last[name])) for name in names if math.isfinite(last.get(name, math.nan))]
 
 
-def details(record: RunRecord, device: str) -> str:
+def details(record: RunRecord, device: str, error_unit: str) -> str:
     """The line under a run's title in the list."""
     percent, left, took = progress_texts(record)
-    kind, unit = ("best", " K") if record.task in ("sst", "sweep") else ("best loss", "")
-    best = f"{kind} {number(record.best)}{unit}" if record.best else ""
+    kind, unit = ("best", error_unit) if record.task in ("sst", "sweep") else ("best loss", "")
+    best = f"{kind} {number(record.best)} {unit}".rstrip() if record.best else ""
     started = "" if not record.created else f"{record.id[6:8]}.{record.id[4:6]}. {record.id[9:11]}:{record.id[11:13]}"
     where = record.host or ""
     parts = (record.task, percent, left, best, took, started, where if record.state != "running" else device)
@@ -176,9 +179,9 @@ def _training_plan(settings: SSTSettings) -> list[str]:
     ]
 
 
-def trial_sentence(trial: SweepTrial) -> str:
+def trial_sentence(trial: SweepTrial, unit: str) -> str:
     """The parameters and the score of a trial."""
-    score = "" if trial.value is None else f", {number(trial.value)} K"
+    score = "" if trial.value is None else f", {number(trial.value)} {unit}".rstrip()
     why = f" {trial.why}" if trial.why else ""
     return f"Trial {trial.number}, {trial.state}{score}: {chosen_text(trial.chosen)}.{why}"
 

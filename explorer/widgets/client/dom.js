@@ -68,6 +68,12 @@ function formatValue(value, range) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−")
 }
 
+// Of a logarithm the value itself is shown, with three digits
+function formatOf(isLogarithm, value, range) {
+  if (!isLogarithm || value === null || !Number.isFinite(value)) return formatValue(value, range)
+  return String(Number((10 ** value).toPrecision(3)))
+}
+
 function formatPosition(lat, lon) {
   const side = (value, positive, negative) => `${Math.abs(value).toFixed(1)}° ${value < 0 ? negative : positive}`
   return `${side(lat, "N", "S")} ${side(lon, "E", "W")}`

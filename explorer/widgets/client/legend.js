@@ -25,6 +25,7 @@ const LEGEND_STYLE = `
   .colours button { all: unset; cursor: pointer; color: var(--h-accent, #3FD0B6); font-weight: 600; font-size: 12px; border-radius: 4px }`
 
 const NOT_A_RANGE = "Two numbers, the lower one first."
+const NOT_POSITIVE = "Two numbers above 0, the lower one first."
 const readNumber = (text) => (text.trim() ? Number(text.replace("−", "-").replace(",", ".")) : NaN)
 
 function renderLegend({ model }) {
@@ -39,7 +40,7 @@ function renderLegend({ model }) {
   const control = new ColourControl(model, panel)
   const dress = () => {
     open.disabled = !Object.keys(model.ranges).length
-    setAttribute(open, "aria-label", `Colours of ${model.label || "the map"}: ${formatValue(model.vmin, model.vmax - model.vmin)} to ${formatValue(model.vmax, model.vmax - model.vmin)} ${model.units}`)
+    setAttribute(open, "aria-label", `Colours of ${model.label || "the map"}: ${formatOf(model.logarithmic, model.vmin, model.vmax - model.vmin)} to ${formatOf(model.logarithmic, model.vmax, model.vmax - model.vmin)} ${model.units}`)
     if (open.disabled && panel.matches(":popover-open")) panel.hidePopover()
     else if (panel.matches(":popover-open")) control.paint()
   }
@@ -54,7 +55,7 @@ function renderLegend({ model }) {
     control.place(open)
     panel.querySelector("input:checked")?.focus()
   })
-  model.on(["chosen", "ranges", "palettes", "vmin", "vmax", "label", "units"], dress)
+  model.on(["chosen", "ranges", "palettes", "vmin", "vmax", "label", "units", "logarithmic"], dress)
   dress()
   return root
 }
@@ -94,7 +95,8 @@ class ColourControl {
     const held = panel.getRootNode().activeElement
     const { selectionStart: from = null, selectionEnd: to = null } = held ?? {}
     const isWhole = from === 0 && to === held.value.length // after Tab: what is typed next replaces it
-    const size = model.vmax - model.vmin
+    const { low, high } = this.ends()
+    const size = model.logarithmic ? low : high - low
     const radio = (group, value, ...rest) => element("label", {}, element("input", {
       type: "radio", name: group, value, checked: chosen[group] === value, "data-name": `${group}-${value}`,
       onchange: () => this.send({ [group]: value }),
@@ -104,8 +106,8 @@ class ColourControl {
       defaultValue: Number(value.toPrecision(Math.max(3, Math.ceil(Math.log10(Math.abs(value) / size || 1)) + 3))).toString().replace("-", "−"),
       onchange: () => this.typed(), onkeydown: (event) => event.key === "Enter" && this.typed(),
     })
-    this.low = end("Lowest value", model.vmin)
-    this.high = end("Highest value", model.vmax)
+    this.low = end("Lowest value", low)
+    this.high = end("Highest value", high)
     const range = element("fieldset", {}, make("legend", "", `Range${model.units ? `, ${model.units}` : ""}`),
       ...Object.entries(ranges).map(([name, label]) => radio("range", name, label)),
       radio("range", "typed", "From … to"), element("div", { className: "ends" }, this.low, "–", this.high), this.problem)
@@ -131,10 +133,17 @@ class ColourControl {
     return canvas
   }
 
+  // As they are read: of logarithms the values themselves
+  ends() {
+    const { vmin, vmax, logarithmic } = this.model
+    return logarithmic ? { low: 10 ** vmin, high: 10 ** vmax } : { low: vmin, high: vmax }
+  }
+
   isLegal() {
     const low = readNumber(this.low.value), high = readNumber(this.high.value)
-    const isLegal = Number.isFinite(low) && Number.isFinite(high) && low < high
-    this.problem.textContent = isLegal ? "" : NOT_A_RANGE
+    const { logarithmic } = this.model
+    const isLegal = Number.isFinite(low) && Number.isFinite(high) && low < high && (!logarithmic || low > 0)
+    this.problem.textContent = isLegal ? "" : logarithmic ? NOT_POSITIVE : NOT_A_RANGE
     for (const end of [this.low, this.high]) end.setAttribute("aria-invalid", !isLegal)
     return isLegal
   }
@@ -146,13 +155,13 @@ class ColourControl {
   // A change of what was chosen last, which the server may not have answered yet
   send(change) {
     const { model } = this
-    const { vmin, vmax, choice } = model
+    const { choice } = model
     const isAnswered = (model.chosen.serial ?? 0) === (choice.serial ?? 0)
     const { range, palette, reversed } = isAnswered ? model.chosen : choice
-    const shown = isAnswered ? { low: vmin, high: vmax } : { low: choice.low, high: choice.high }
+    const shown = isAnswered ? this.ends() : { low: choice.low, high: choice.high }
     const ends = range === "typed" ? shown : { low: null, high: null }
     if (change.low === undefined) this.forget()
-    if (change.range === "typed" && change.low === undefined) Object.assign(change, { low: vmin, high: vmax })
+    if (change.range === "typed" && change.low === undefined) Object.assign(change, this.ends())
     model.choice = { range, palette, reversed: !!reversed, ...ends, ...change, serial: (choice.serial ?? 0) + 1 }
   }
 }

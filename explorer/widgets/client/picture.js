@@ -21,7 +21,7 @@ function panesOf(views) {
 
 // With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is.
 // The note stands at the foot; the texts go into the file
-function savePicture(view, { file, title, label, units, captions, names, note, texts, bars }) {
+function savePicture(view, { file, title, label, units, logarithmic, captions, names, note, texts, bars }) {
   const isSheet = captions.length > 0
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
   const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
@@ -42,11 +42,11 @@ function savePicture(view, { file, title, label, units, captions, names, note, t
     Object.assign(context, { font: `${weight} ${size * large}px Inter, system-ui, sans-serif`, fillStyle: color, textAlign: align })
     context.fillText(words, x, y, room)
   }
-  const bar = (label, units, [lut, [vmin, vmax]], left, top, long, names = []) => {
+  const bar = (label, units, isLogarithm, [lut, [vmin, vmax]], left, top, long, names = []) => {
     write(label, 450, 11, secondary, left, top - 8 * large, "left", long - 40 * large)
     write(units, 450, 11, secondary, left + long, top - 8 * large, "right")
     drawBar(context, lut, left, top, long, 10 * large)
-    const ticks = names.length ? [names[0], "", names[1]] : [vmin, (vmin + vmax) / 2, vmax].map((value) => formatValue(value, vmax - vmin))
+    const ticks = names.length ? [names[0], "", names[1]] : [vmin, (vmin + vmax) / 2, vmax].map((value) => formatOf(isLogarithm, value, vmax - vmin))
     const ends = [[0, "left"], [long / 2, "center"], [long, "right"]]
     ends.forEach(([x, align], index) => write(ticks[index], 450, 11, secondary, left + x, top + 24 * large, align))
   }
@@ -62,13 +62,13 @@ function savePicture(view, { file, title, label, units, captions, names, note, t
     if (first) write(first, 600, 12, text, x + 8, y - 9 * large, "left", room)
     if (second) write(second, 600, 12, text, x + size.width - 8, y - 9 * large, "right", room)
     const own = bars[index] ?? []
-    own.forEach(([label, units], side) => {
+    own.forEach(([label, units, isLogarithm], side) => {
       const share = size.width / own.length, long = Math.min(320 * large, share - 24)
-      bar(label, units, pane.view.shown.scales[side], x + share * (side + 0.5) - long / 2, y + size.height + 24 * large, long)
+      bar(label, units, isLogarithm, pane.view.shown.scales[side], x + share * (side + 0.5) - long / 2, y + size.height + 24 * large, long)
     })
   })
   if (title) write(title, 600, 18, text, 20, 36 * large)
-  if (shown.mapped && !under) bar(label, units, shown.scales[0], (width - 320 * large) / 2, head + body + 24 * large, 320 * large, names)
+  if (shown.mapped && !under) bar(label, units, logarithmic, shown.scales[0], (width - 320 * large) / 2, head + body + 24 * large, 320 * large, names)
   lines.forEach((line, index) => write(line, 450, NOTE_SIZE, secondary, 20, head + body + foot - noted + NOTE_LINE * large * (index + 0.75)))
   const address = { harmonia_address: `${location.pathname}${location.search}` }
   page.toBlob(async (blob) => saveFile(file, await withTexts(blob, { ...texts, ...address })), "image/png")

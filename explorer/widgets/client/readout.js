@@ -44,7 +44,7 @@ function renderBar({ model }) {
     const texts = { label: model.label, units: model.units }
     const numbers = { low: vmin, middle: (vmin + vmax) / 2, high: vmax }
     for (const [name, text] of Object.entries(texts)) part(name).textContent = text
-    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatValue(value, vmax - vmin)
+    for (const [name, value] of Object.entries(numbers)) part(name).textContent = formatOf(model.logarithmic, value, vmax - vmin)
     const [first, last] = model.names ?? []
     part("middle").parentElement.classList.toggle("named", !!last)
     if (last) {
@@ -59,12 +59,12 @@ function renderBar({ model }) {
     drawBar(context, readLut(model.colormap), 0, 0, canvas.width, canvas.height)
   }
   paint()
-  model.on(["colormap", "vmin", "vmax", "label", "units", "names"], paint)
+  model.on(["colormap", "vmin", "vmax", "label", "units", "names", "logarithmic"], paint)
   followPointer(model, ({ value, values }) => {
     pointed = model.pane ? values[model.pane] ?? null : value
     point()
     if (!model.pane) return
-    const number = make("b", "", pointed === null ? "" : formatValue(pointed, model.vmax - model.vmin))
+    const number = make("b", "", pointed === null ? "" : formatOf(model.logarithmic, pointed, model.vmax - model.vmin))
     part("units").replaceChildren(number, ` ${model.units}`)
   })
   return root
@@ -75,8 +75,8 @@ function renderHover({ model }) {
     <div class="item">Position<b class="place"></b></div>`)
   const part = (name) => root.querySelector(name)
   const show = ({ lat, lon, value, pane }) => {
-    const [span, units] = model.scales?.[pane] ?? [model.span, model.units]
-    part(".value").textContent = formatValue(value, span)
+    const [span, units, logarithmic] = model.scales?.[pane] ?? [model.span, model.units, model.logarithmic]
+    part(".value").textContent = formatOf(logarithmic, value, span)
     part("small").textContent = value === null ? "" : units
     part(".place").textContent = lat === null ? model.hint : formatPosition(lat, lon)
   }
