@@ -121,3 +121,12 @@ def test_an_upload_that_a_decision_can_mend_stays(folder: Path, monkeypatch: pyt
     for problem in ("cannot be read", "no such upload"):
         with pytest.raises(DataError, match=problem):
             ocean.open_source(broken)
+
+
+def test_a_refused_file_of_the_server_is_named_below_the_data_folder(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    write(folder / "deep" / "a.nc", sea(2) + 273.15, [0.0, 1.0], "degC")
+    for path in ("deep/a.nc", "deep/none.nc"):
+        with pytest.raises(DataError) as error:
+            ocean.open_source(ocean.SourceChoice("path", path=path))
+        assert error.value.where == path

@@ -13,7 +13,7 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.config.sweep import Choices, SweepSettings
 from engine.errors import DataError
-from engine.queries import ocean
+from engine.queries import ocean, server_files
 from engine.queries.ocean import SourceChoice, run_source
 from engine.queries.server_files import resolved, with_checked_paths
 from engine.queries.train.cost import dry_run
@@ -163,3 +163,13 @@ def test_a_list_leaves_out_what_cannot_be_opened_and_shows_the_rest(root: Path) 
     (root / "loop.nc").symlink_to(root / "loop.nc")
     (root / "gone.nc").symlink_to(root / "nothing.nc")
     assert [entry.name for entry in ocean.list_folder(str(root)).entries] == ["tiles", "a.nc", "b.nc"]
+
+
+def test_a_path_is_named_below_its_folder_of_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    monkeypatch.setenv(server_files.ROOTS, os.pathsep.join([str(tmp_path), str(inner)]))
+    text = f"no such variable ({inner}/2012/a.nc); {tmp_path}/b.nc has it, /elsewhere/c.nc has not"
+    assert server_files.below_roots(text) == "no such variable (2012/a.nc); b.nc has it, /elsewhere/c.nc has not"
+    with server_files.any_path():
+        assert server_files.below_roots(text) == text

@@ -150,3 +150,19 @@ def test_colours_of_kinds_cannot_be_changed() -> None:
 )
 def test_ends_for_one_map(fields: list[np.ndarray], symmetric: bool, ends: tuple[float, float]) -> None:
     assert limits_of(fields, symmetric) == pytest.approx(ends)
+
+
+def test_every_choice_is_answered() -> None:
+    """The browser builds on its last choice until the answer to that is there, also where nothing changed by it."""
+    stand = Stand()
+    stand.control.show(TEMPERATURE)
+    assert stand.legend.chosen["serial"] == 0
+    for changes in (
+        {"range": VIEW},
+        {"range": VIEW},
+        {"range": TYPED, "low": 2.0, "high": 1.0},
+        {"palette": "balance"},
+    ):
+        stand.choose(**changes)
+        assert stand.legend.chosen["serial"] == stand.legend.choice["serial"]
+    assert stand.legend.chosen["range"] == VIEW
