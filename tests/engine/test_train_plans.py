@@ -159,7 +159,9 @@ def test_more_minutes_are_more_epochs_and_the_time_is_kept_to(opened):
         assert proposal.plan.cost is not None
         costs[minutes] = proposal.settings.epochs * proposal.settings.samples
         assert proposal.plan.cost.seconds_total <= 60.0 * minutes
-    assert costs[2.0] < costs[10.0] < costs[30.0]
+        is_at_most = proposal.settings.epochs == plans._EPOCHS.stop - 1  # a fast machine has done all that help
+        assert is_at_most or costs[minutes] > max([0, *(costs[fewer] for fewer in costs if fewer < minutes)])
+    assert costs[2.0] <= costs[10.0] <= costs[30.0]
 
 
 def test_sizes_grow_and_those_that_do_not_fit_say_why(opened, monkeypatch):

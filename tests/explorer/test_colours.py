@@ -129,6 +129,26 @@ def test_what_cannot_be_is_refused() -> None:
     assert stand.control.show(ERROR)["colormap"] == colormap_bytes("balance")
 
 
+def test_the_ends_of_logarithms_are_typed_as_values_and_must_have_a_logarithm() -> None:
+    stand = Stand()
+    scale = Scale("temperature", "algae", -2.0, 1.0, "Chlorophyll", "mg m⁻³", logarithmic=True)
+    first = stand.control.show(scale)
+    assert (first["vmin"], first["vmax"], stand.legend.logarithmic) == (-2.0, 1.0, True)
+    stand.choose(range=TYPED, low=0.1, high=10.0, palette="algae")
+    drawn = stand.drawn[-1]
+    assert (drawn["vmin"], drawn["vmax"]) == (-1.0, 1.0)
+    assert stand.control.note == "range chosen, 0.1 to 10 mg m⁻³"
+    assert stand.model.address["colours"] == "temperature:0.1..10"
+    stand.choose(range=TYPED, low=0.0, high=10.0, palette="algae")
+    assert "above 0" in stand.refusals[-1]
+    assert stand.model.address["colours"] == "temperature:0.1..10"
+    stand.model.colours = {"temperature": ColourChoice(TYPED, -2.0, 30.0)}  # typed for another variable
+    assert stand.control.show(scale) == first
+    assert stand.legend.chosen["range"] == ALL
+    assert not stand.control.show(TEMPERATURE)["vmin"] > -2.0
+    assert not stand.legend.logarithmic
+
+
 def test_colours_of_kinds_cannot_be_changed() -> None:
     stand = Stand()
     table = bytes(range(256)) * 3

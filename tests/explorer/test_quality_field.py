@@ -1,4 +1,4 @@
-"""The quality of observations in the Train form: good or all; a level of a configuration's file is not lost."""
+"""The quality of a training's observations: chosen with the source on Data, kept by Train's form, never lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from engine.runs import RunConfig
 from explorer.pages.train import form_fields as fields
 from explorer.pages.train.model import NEW, TrainModel
 
-NAME = "source.quality"
-
 
 def drafted(**source: Any) -> TrainModel:
     model = TrainModel({"face": NEW, "task": "sst"})
@@ -20,54 +18,29 @@ def drafted(**source: Any) -> TrainModel:
     return model
 
 
-def offered(model: TrainModel, name: str = NAME) -> tuple[str, dict[str, bool]]:
-    """What is chosen, and what may be."""
-    row = next(row for row in fields.form_rows(model) if row["name"] == name)
-    assert row["kind"] == "choice"
-    assert not row["problem"]
-    return row["text"], {option["text"]: option["is_legal"] for option in row["options"]}
+@pytest.mark.parametrize("task", ["sst", "sweep"])
+def test_the_form_has_no_row_for_what_the_source_brings_along(task: str) -> None:
+    model = drafted(quality="all")
+    model.set_task(task)
+    names = [row["name"].removeprefix("trial.") for row in fields.form_rows(model)]
+    assert not [name for name in names if name.startswith("source.")]
 
 
-def test_good_and_all_are_offered_for_files_only() -> None:
-    model = TrainModel({"task": "sst"})
-    assert not [row for row in fields.form_rows(model) if row["name"] == NAME]
-    model = drafted()
-    assert offered(model) == ("good", {"good": True, "all": True})
-    fields.change(model, NAME, "all")
-    assert model.checked().settings.source.quality == "all"  # type: ignore[union-attr]
-    assert TrainModel(model.address).values == model.values
-
-
-def test_a_source_that_was_just_chosen_shows_what_holds() -> None:
-    model = TrainModel({"task": "sst"})
-    fields.change(model, "source.kind", "file")
-    fields.change(model, "source.path", "sst/*.nc")
-    assert offered(model) == ("good", {"good": True, "all": True})
-    assert model.checked().settings.source.quality == "good"  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("level", [0, 4])
-def test_a_level_is_shown_and_stays(level: int) -> None:
-    model = drafted(quality=level)
-    assert offered(model) == (str(level), {"good": True, "all": True, str(level): True})
-    fields.change(model, NAME, str(level))
+@pytest.mark.parametrize("quality", ["good", "all", 0, 4])
+def test_the_quality_of_a_configuration_stays_through_changes_and_the_address(quality: str | int) -> None:
+    model = drafted(quality=quality)
     fields.change(model, "epochs", "3")
-    assert model.checked().settings.source.quality == level  # type: ignore[union-attr]
+    assert model.checked().settings.source.quality == quality  # type: ignore[union-attr]
     again = TrainModel(model.address)
     assert again.checked() == model.checked()
-    fields.change(model, NAME, "good")
-    assert model.checked().settings.source.quality == "good"  # type: ignore[union-attr]
 
 
 def test_a_sweep_takes_the_quality_along() -> None:
     model = drafted(quality="all")
-    fields.change(model, "task", "sweep")
-    assert offered(model, "trial.source.quality") == ("all", {"good": True, "all": True})
+    model.set_task("sweep")
     assert model.checked().settings.trial.source.quality == "all"  # type: ignore[union-attr]
 
 
-def test_a_wrong_quality_of_an_address_is_reported_and_not_offered() -> None:
+def test_a_wrong_quality_of_an_address_is_reported() -> None:
     model = TrainModel({"task": "sst", "set": '{"source.kind":"file","source.path":"a.nc","source.quality":"best"}'})
-    row = next(row for row in fields.form_rows(model) if row["name"] == NAME)
-    assert "should be 'good', 'all', or the number of a level" in row["problem"]
-    assert [option["text"] for option in row["options"]] == ["good", "all"]
+    assert "should be 'good', 'all', or the number of a level" in model.problems()["source.quality"]

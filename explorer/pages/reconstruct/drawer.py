@@ -32,7 +32,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         controls.only_if(
             model.param.panes,
             FOUR,
-            lambda: [controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered"])],
+            lambda: [controls.segments_of(model.param.kind, lambda: _kinds(model), ["offered", "variable"])],
         ),
         *(controls.only_if(model.param.panes, panes, partial(_layers, model, panes)) for panes in (SINGLE, SWIPE, ROW)),
         controls.group(

@@ -254,8 +254,9 @@ class Maps:
                 known = np.concatenate([field.ravel() for field in fields])
                 self._limits[key] = value_limits(variable, known, bool(np.ptp(lat) > 90.0))
             else:
-                is_of_fields = month is None or kind == DIFFERENCE
-                widest = fields if is_of_fields else [reconstruct.layer(month, "error_mean")]
+                widest = fields
+                if month is not None and kind != DIFFERENCE:
+                    widest = [reconstruct.layer(month, "error_mean")]
                 limit = error_limit(variable, np.concatenate([field.ravel() for field in widest]))
                 self._limits[key] = (0.0 if kind == SPREAD else -limit, limit)
         return self._limits[key]

@@ -10,15 +10,10 @@ class Outlines {
   constructor(view) {
     this.view = view
     this.lines = []
-    const svg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag)
-    this.root = svg("svg")
-    this.root.classList.add("outlines")
-    this.paths = ["halo", "line"].map((name) => {
-      const path = svg("path")
-      path.classList.add(name)
-      return path
-    })
-    this.root.append(...this.paths)
+    const template = document.createElement("template")
+    template.innerHTML = '<svg class="outlines"><path class="halo"/><path class="line"/></svg>'
+    this.root = template.content.firstChild
+    this.paths = [...this.root.children]
     view.root.append(styleSheet(OUTLINE_STYLE), this.root)
   }
 
