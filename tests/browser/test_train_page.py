@@ -218,15 +218,16 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
+    empty = page.get_by_text("the search space is empty; choose at least one field").locator("visible=true")
+    expect(empty.first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
+    show_all_settings(page)
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
     expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
     expect(page.get_by_label("What to learn")).to_have_text("SST sweep")
-    page.get_by_label("All settings").check()
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 
