@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from safetensors.numpy import load_file
 
+from engine.provenance import without_folders
+from engine.queries.known_sources import with_known_sources
 from engine.runs import RunConfig, RunStore, TableSettings
 from explorer.pages.train.model import MOST_COMPARED
 from tests.support.browser import (
@@ -89,7 +91,7 @@ def the_run(page: Page) -> Locator:
 
 
 def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
-    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path
+    page: Page, house: tuple[Server, Path], settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, home = house
     open_page(page, server.url + "?page=train", "Train")
@@ -142,12 +144,17 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
         (record,) = store.records().values()
         assert record.name == "Small"
         first = store.get(record.id)
-        assert RunConfig.read(exported) == first.config
-        elsewhere = tmp_path / "elsewhere"
+        assert json.loads(exported.read_text()) == without_folders(json.loads(first.config.to_json()))
+        monkeypatch.setenv("HARMONIA_HOME", str(home))
+        # the file names the data without the folders of this server; what opens it knows where they are
+        complete = with_known_sources(json.loads(exported.read_text()), exported)
+        assert RunConfig.checked(complete) == first.config
+        elsewhere, copy = tmp_path / "elsewhere", tmp_path / "copy.json"
+        copy.write_text(json.dumps(complete))
         script = "import sys, pathlib; from engine.runs import RunConfig; from engine.training.fit import fit; " \
             "fit(RunConfig.read(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"  # fmt: skip
         subprocess.run(
-            [sys.executable, "-c", script, str(exported), str(elsewhere)],
+            [sys.executable, "-c", script, str(copy), str(elsewhere)],
             cwd=ROOT,
             env=os.environ | {"HARMONIA_HOME": str(home)},  # where the months are prepared already
             check=True,
@@ -211,15 +218,16 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path
 ) -> None:
     open_page(page, house[0].url + "?page=train&face=new&task=sweep&set=%7B%22space%22:%7B%7D%7D", "Train")
-    expect(page.get_by_text("the search space is empty; choose at least one field").first).to_be_visible()
+    empty = page.get_by_text("the search space is empty; choose at least one field").locator("visible=true")
+    expect(empty.first).to_be_visible()
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
+    show_all_settings(page)
     path = tmp_path / "wrong.json"
     path.write_text('{"hello": 1}')
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
     expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
     expect(page.get_by_label("What to learn")).to_have_text("SST sweep")
-    page.get_by_label("All settings").check()
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 
