@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -10,6 +11,7 @@ import panel_material_ui as pmui
 
 from engine.provenance import Provenance
 from explorer import layout
+from explorer.background import LatestTask
 from explorer.layout import box, show
 from explorer.page_model import PageModel
 from explorer.session import PageView, Session
@@ -21,13 +23,16 @@ from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.readout import HoverReadout
 from explorer.widgets.text import html, progress, readout_html, sentence
 
+CHANGED = "The map changed meanwhile. Export the picture again."
+_FILING = "Writing the file"
 _ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px }"
 
 
 class Stage:
     """The parts for the page: ``parts`` (the stage), ``flat`` (beside the globe) and ``read`` (the read-out).
 
-    ``content`` names what is drawn, for a screen reader. ``cancel`` is called by the button beside the progress bar.
+    ``content`` names what is drawn, for a screen reader. ``cancel`` is called by the button beside the progress bar of
+    a result; that of a file, which is shown while no result is computed, ends the file.
     ``cards`` are placed in a row of their own below the globe. Changes to the keys of the address are reported.
     """
 
@@ -71,7 +76,12 @@ class Stage:
         self._failure = pmui.Alert(severity="error", variant="outlined", closeable=True, visible=False, margin=(8, 12))
         self._failure.param.watch(lambda event: event.new and self.clear_failure(), "closed")
         self._progress = html("", _ONE_LINE)
-        button = controls.button("Cancel", on_click=lambda _: cancel())
+        self._cancel = cancel
+        self._progress_of_result: tuple[float, str] | None = None
+        self._progress_of_file: tuple[float, str] | None = None
+        self.filing = LatestTask(self._show_filing, lambda error: session.say("error", str(error)))
+        """Makes the files to export."""
+        button = controls.button("Cancel", on_click=lambda _: self._abandon())
         self._waiting = box(self._progress, button, css=layout.PASSING, styles={"display": "none"})
         self.parts = [self._failure, self.globe, self.captions, self._waiting, *cards, self.download]
         self.read = [self.bar, self.hover, self.readout]
@@ -96,12 +106,14 @@ class Stage:
         actions = [controls.copy_link(self._session.say), controls.export_menu(files)]
         return PageView(drawer, parts or self.parts, plots, read or self.read, actions, self._model)
 
-    def offer(self, name: str, content: bytes | None, missing: str) -> None:
-        """Offer a file; ``missing`` is the message where there is no content yet."""
-        if content is None:
-            self._session.say("info", missing)
-        else:
-            self.download.offer(name, content)
+    def offer(self, name: str, make: Callable[[], bytes]) -> None:
+        """Make a file off the event loop, and offer it."""
+        self.prepare(make, partial(self.download.offer, name))
+
+    def prepare(self, make: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Make off the event loop what a file needs, then call ``then`` with it; a later file ends an earlier one."""
+        self.filing.start(lambda _: make(), then)
+        self._show_filing(0.0, _FILING)
 
     def _turn(self) -> None:
         lat, lon, zoom = self._model.camera
@@ -151,11 +163,26 @@ class Stage:
         self.readout.object = readout_html(pairs)
 
     def show_progress(self, fraction: float | None, text: str) -> None:
-        """The fraction of the work that is done; None when idle."""
-        self._session.busy = fraction is not None
-        show(self._waiting, fraction is not None)
-        if fraction is not None:
-            self._progress.object = progress(fraction, text)
+        """The fraction of the work on a result that is done; None when idle."""
+        self._progress_of_result = None if fraction is None else (fraction, text)
+        self._renew_progress()
+
+    def _show_filing(self, fraction: float | None, text: str) -> None:
+        self._progress_of_file = None if fraction is None else (fraction, text)
+        self._renew_progress()
+
+    def _renew_progress(self) -> None:
+        shown = self._progress_of_result or self._progress_of_file
+        self._session.busy = shown is not None
+        show(self._waiting, shown is not None)
+        if shown is not None:
+            self._progress.object = progress(*shown)
+
+    def _abandon(self) -> None:
+        if self._progress_of_result is None:
+            self.filing.cancel()
+        else:
+            self._cancel()
 
     def show_failure(self, title: str, error: Exception | str) -> None:
         """An error over the globe, which can be closed."""

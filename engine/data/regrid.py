@@ -229,7 +229,7 @@ def cell_areas(lat: Floats, lon: Floats) -> Floats:
         return np.ones(lat.shape)
     places = _unit_vectors(lat, lon)
     down, across = (np.gradient(places, axis=axis) for axis in (0, 1))
-    area = np.linalg.norm(np.cross(down, across), axis=-1)
+    area: Floats = np.linalg.norm(np.cross(down, across), axis=-1)
     return np.where(np.isfinite(area), area, np.nanmedian(area))
 
 

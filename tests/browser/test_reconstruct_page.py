@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,50 +16,18 @@ import xarray as xr
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from engine.config.sst import FileSource, SSTSettings
 from engine.data.sst import open_sst
 from engine.queries import reconstruct
-from engine.runs import ENDED, RunConfig, RunStore
-from tests.support.browser import LONG_MS, Server, click_until, eventually, fact, middle, open_page, save, serving
+from engine.runs import RunConfig, RunStore
+from tests.support.browser import LONG_MS, click_until, eventually, fact, middle, open_page, save
 from tests.support.ocean import GRID, small_ocean
-from tests.support.trainings import SMALL
-
-
-@dataclass
-class House:
-    """A server, its home, a model that has learned the ocean in a file, and that file's part of an address."""
-
-    server: Server
-    home: Path
-    run: str
-    source: str
-
-
-def settings_of(ocean: Path, **changes: object) -> SSTSettings:
-    return SMALL.model_copy(update={"source": FileSource(path=str(ocean), variable="sst"), "samples": 4, **changes})
+from tests.support.reconstruct_house import House, learned_ocean, open_case, settings_of
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("reconstruct")
-    home, ocean = folder / "home", folder / "data" / "ocean.nc"
-    ocean.parent.mkdir()
-    daily = small_ocean(4).daily.rename("sst").assign_attrs(standard_name="sea_surface_temperature", units="degC")
-    daily["lat"].attrs["units"], daily["lon"].attrs["units"] = "degrees_north", "degrees_east"
-    daily.to_netcdf(ocean)
-    with pytest.MonkeyPatch.context() as patched, RunStore(home) as store:
-        patched.setenv("HARMONIA_DATA", str(ocean.parent))
-        patched.setenv("HARMONIA_HOME", str(home))
-        run = store.create(RunConfig(settings=settings_of(ocean, epochs=2)), name="Small")
-        store.launch(run)
-        eventually(lambda: run.state in ENDED, lambda: f"{run.state}: {run.log_tail()}", LONG_MS)
-        assert run.state == "done", run.log_tail()
-        with serving(folder) as server:
-            yield House(server, home, run.id, f"src=path&path={ocean}&var=sst")
-
-
-def open_case(page: Page, house: House, query: str) -> None:
-    open_page(page, f"{house.server.url}?page=reconstruct&{house.source}&{query}", "Reconstruct")
+    with learned_ocean(tmp_path_factory.mktemp("reconstruct")) as house:
+        yield house
 
 
 def paint(page: Page, radius_km: int) -> None:

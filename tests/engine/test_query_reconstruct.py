@@ -227,7 +227,7 @@ def test_without_truth_only_what_is_withheld_is_scored(monkeypatch: pytest.Monke
     give(monkeypatch, small_ocean(4, monthly=False, ice=False))
     blind = reconstruct.reconstruct_month(JULY)
     assert not reconstruct.can_score(blind)
-    assert set(reconstruct.layers_of(blind)) == {"day", "observed", "reconstruction", "std"}
+    assert set(reconstruct.layers_of(blind)) == {"day", "observed", "reconstruction", "difference", "std"}
     with pytest.raises(DataError, match="not known"):
         reconstruct.score_months([blind])
     month = reconstruct.reconstruct_month(replace(JULY, hidden_percent=20))

@@ -17,12 +17,12 @@ from engine.errors import StoreError
 from engine.queries import reconstruct
 from engine.queries import table as table_queries
 from engine.queries.mvmf import expert as expert_queries
-from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.train.curves import sweep_summary
 from engine.queries.train.run_files import final_scores, snapshot_fields
 from engine.queries.verdicts import run_verdict
 from engine.runs.run_folder import RunFolder, write_arrays
 from engine.sphere import LatLonGrid
+from engine.training.sst import model_bundle
 from tests.faults.damaged_files import expert_scores, snapshot, sst_scores, trials
 
 ID = "20260101-000000-0123456789"
@@ -157,4 +157,4 @@ def test_baselines_that_cannot_be_used_leave_the_model_usable(tmp_path: Path, da
         write_arrays(folder.baselines, {"coeffs": np.zeros((2, 2))})
     elif damage == "text":
         folder.baselines.write_text("no archive")
-    assert reconstruct_models._read_baselines(folder) is None
+    assert model_bundle._read_baselines(folder.baselines) is None

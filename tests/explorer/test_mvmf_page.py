@@ -211,7 +211,7 @@ def test_a_distribution_is_drawn_with_its_handles_and_its_area(page: view.MvmfVi
 def test_the_origin_of_a_picture_is_made_off_the_event_loop_and_of_what_is_drawn(page, monkeypatch) -> None:
     """It holds a hash of the expert's file, which may be large."""
     held = held_tasks()
-    page._filing = held(lambda share, text: None, lambda error: None)
+    page.stage.filing = held(lambda share, text: None, lambda error: None)
     hashed: list[object] = []
     saved: list[object] = []
     monkeypatch.setattr(view.files, "density_origin", lambda choice: hashed.append(choice) or choice)
@@ -220,9 +220,9 @@ def test_the_origin_of_a_picture_is_made_off_the_event_loop_and_of_what_is_drawn
     assert hashed == []
     page.model.placed = page.model.placed[:1]
     page.sandbox.compute()
-    page._filing.finish()
+    page.stage.filing.finish()
     assert saved == [], "the mixture has changed"
-    page._filing.finish()
+    page.stage.filing.finish()
     assert saved == [page.sandbox.choice]
 
 

@@ -25,9 +25,9 @@ from engine.errors import DataError, StoreError
 from engine.queries import reconstruct
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
-from explorer import tabs
+from explorer import stage, tabs
 from explorer.colours import ColourChoice
-from explorer.pages.reconstruct import exports, snapshots, text, verdict_panel, view
+from explorer.pages.reconstruct import snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
 from explorer.session import Session
@@ -142,7 +142,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[HeldTask]]:
     held = held_tasks()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(tmp_path_factory.mktemp("home")))
-        for module in (view, verdict_panel, tabs, snapshots, exports):
+        for module in (view, verdict_panel, tabs, snapshots, stage):
             patched.setattr(module, "LatestTask", held)
         patched.setattr(snapshots, "PeriodicTask", StillTimer)
         for name, fake in FAKES.items():
@@ -232,8 +232,8 @@ class PageMachine(RuleBasedStateMachine):
     def export_scores(self) -> None:
         self.files.clear()
         self.page.files.offer_scores()
-        if self.page.files.task.running:
-            self.page.files.task.finish()
+        if self.page.maps.stage.filing.running:
+            self.page.maps.stage.filing.finish()
         for name, content in self.files:
             assert name == f"scores-{self.model.iso[:7]}.csv"
             assert content == reconstruct.scores_csv(self.expected_scores()[: len(self.page.verdict.verdicts)])

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.errors import StoreError
 from engine.runs import RunConfig, RunStore
+from explorer import stage
 from explorer.pages.train import planning, runs_tab, text, view
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.view import TrainView
@@ -41,7 +42,7 @@ class SelectionMachine(RuleBasedStateMachine):
         self.session = Session()
         self.page = TrainView(self.session, self.model)
         self.reading: Any = self.page._reading
-        self.filing: Any = self.page._filing
+        self.filing: Any = self.page.stage.filing
         self.files: list[tuple[str, bytes]] = []
         self.page.stage.download.offer = lambda name, content: self.files.append((name, content))
         self.page.stage.save_picture = lambda stem, origin, title="": self.files.append((f"{stem}.png", b""))
@@ -118,8 +119,8 @@ class SelectionMachine(RuleBasedStateMachine):
         self.files.clear()
         self.messages.clear()
         getattr(self.page, f"_offer_{kind}")()
+        assert kind == "picture" or not self.files  # files are written off the event loop
         if self.filing.running:
-            assert not self.files
             self.filing.finish()
         assert len(self.files) + len(self.messages) == 1
         if self.model.tab == NEW and kind in ("config", "snippet"):
@@ -221,6 +222,7 @@ def _runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         RunStore(tmp_path_factory.mktemp("home")) as store,
     ):
         patched.setattr(view, "LatestTask", held)
+        patched.setattr(stage, "LatestTask", held)
         patched.setattr(runs_tab, "LatestTask", held_tasks())  # badges, which belong to no selection
         patched.setattr(planning, "LatestTask", held_tasks())  # plans, which belong to the draft
         patched.setattr(view, "PeriodicTask", StillTimer)

@@ -213,10 +213,13 @@ def end_runs(home: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A server with a home of its own, `folder / "home"`. At its end nothing works there, and its log is in order."""
+def serving(folder: Path, *args: str) -> Iterator[Server]:
+    """A server with these arguments and a home of its own, `folder / "home"`.
+
+    At its end nothing works there, and its log is in order.
+    """
     home = folder / "home"
-    server = start_server(Path("explorer"), folder / "log.txt", home=home)
+    server = start_server(Path("explorer"), folder / "log.txt", *args, home=home)
     try:
         yield server
     finally:

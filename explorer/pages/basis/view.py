@@ -8,7 +8,7 @@ from functools import partial
 from engine.provenance import Provenance
 from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, SeparableField
-from explorer.background import Debouncer, LatestTask, unseen
+from explorer.background import Debouncer, LatestTask
 from explorer.pages.basis import fits, text
 from explorer.pages.basis.drawer import drawer
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
@@ -47,7 +47,6 @@ class BasisView:
         self.stage = Stage(session, model, "the chosen basis function", self._cancel, (self.run.card,))
         self.stage.on_click(self._pick_place)
         self._fit = LatestTask(self.stage.show_progress, self._show_failure)
-        self._filing = LatestTask(unseen, self._show_failure)
         self.panel = BasisPanel(model, self._show_failure)
         self._domain_text = html("")
         files = {
@@ -171,7 +170,7 @@ class BasisView:
 
     def _offer_field(self) -> None:
         if self._shown is not None:
-            self.stage.download.offer(f"{self._stem}.nc", self._field_file())
+            self.stage.offer(f"{self._stem}.nc", self._field_file)
 
     def _offer(self, stem: str, ending: str, content: Callable[..., bytes]) -> None:
         config = self._shown_config
@@ -179,4 +178,4 @@ class BasisView:
             self.session.say("info", "A single harmonic has no fitted basis. Show a component to export one.")
             return
         name = f"{stem}-{config.domain.kind}-L{config.max_degree}-K{config.num_components}.{ending}"
-        self._filing.start(lambda _: content(config), partial(self.stage.download.offer, name))
+        self.stage.offer(name, lambda: content(config))

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from engine.errors import EngineError
+from engine.provenance import Provenance
 from engine.queries import ocean
 from engine.queries.cache import Progress
 from engine.queries.limits import limits_of
@@ -24,7 +25,7 @@ from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
 from explorer.pages.data.points import PointsPanel
 from explorer.session import PageView, Query, Session
-from explorer.stage import Stage
+from explorer.stage import CHANGED, Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.globe import Axes, pack_colours, pack_field
@@ -345,15 +346,24 @@ class DataView:
     # files
 
     def _offer_picture(self) -> None:
-        if self._map is not None and self._request_drawn is not None:
-            field = self._map.field
-            origin = ocean.map_origin(self._request_drawn.choice, field)
-            self.stage.save_picture(self._stem, origin, field.attrs["long_name"])
+        drawn, request, stem = self._map, self._request_drawn, self._stem
+        if drawn is None or request is None:
+            return
+        field = drawn.field
+
+        def save(origin: Provenance) -> None:
+            if self._map is drawn:
+                self.stage.save_picture(stem, origin, field.attrs["long_name"])
+            else:
+                self.session.say("info", CHANGED)
+
+        self.stage.prepare(lambda: ocean.map_origin(request.choice, field), save)
 
     def _offer_map(self) -> None:
-        if self._map is not None and self._request_drawn is not None:
-            shown = self._map.field if self._map.second is None else self._map.second
-            self.stage.download.offer(f"{self._stem}.nc", ocean.map_netcdf(self._request_drawn.choice, shown))
+        drawn, request = self._map, self._request_drawn
+        if drawn is not None and request is not None:
+            shown = drawn.field if drawn.second is None else drawn.second
+            self.stage.offer(f"{self._stem}.nc", lambda: ocean.map_netcdf(request.choice, shown))
 
     def _offer_series(self) -> None:
         shown = self.panel.series
@@ -362,7 +372,7 @@ class DataView:
             return
         choice, series = shown
         name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E')}.csv"
-        self.stage.download.offer(name, ocean.series_csv(choice, series))
+        self.stage.offer(name, lambda: ocean.series_csv(choice, series))
 
 
 def _read(source: SourceSummary, request: MapRequest, report: Progress) -> DrawnMap:

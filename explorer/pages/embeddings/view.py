@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from engine.queries import embeddings
 from engine.queries.cache import Progress
 from engine.queries.embeddings import EmbeddingConfig
 from explorer import layout
-from explorer.background import Debouncer, LatestTask, unseen
+from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.embeddings import text
 from explorer.pages.embeddings.drawer import drawer
@@ -53,7 +52,6 @@ class EmbeddingsView:
         self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
         self.stage.on_click(lambda lat, lon: model.param.update(picked=(lat, lon)))
         self._work = LatestTask(self.stage.show_progress, self._show_failure)
-        self._filing = LatestTask(unseen, self._show_failure)
         self._choice = Debouncer(self._compute, 60)
         self._rest = Debouncer(self._after_rest, 160)
         self._estimate = html("")
@@ -177,4 +175,4 @@ class EmbeddingsView:
 
     def _offer(self, ending: str, content: Callable[[EmbeddingConfig], bytes], config: EmbeddingConfig) -> None:
         name = f"{text.file_stem(config)}.{ending}"
-        self._filing.start(lambda _: content(config), partial(self.stage.download.offer, name))
+        self.stage.offer(name, lambda: content(config))

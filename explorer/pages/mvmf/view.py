@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from engine.provenance import Provenance
 from engine.queries.mvmf import files
@@ -29,10 +28,10 @@ class MvmfView:
     """Sandbox and expert share the globe, its map, the read-out and the work off the event loop."""
 
     def __init__(self, session: Session, model: MvmfModel) -> None:
+        self.session = session
         self.model = model
         self.stage = Stage(session, model, "a probability map", lambda: self._work.cancel(), dim_outside=False)
         self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
-        self._filing = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
         self._map = ProbabilityMap(model, self.stage)
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
         self.expert = ExpertSide(session, model, self.stage, self._map, self._work)
@@ -78,11 +77,11 @@ class MvmfView:
             else:
                 self._offer_picture()
 
-        self._filing.start(lambda _: files.density_origin(choice), save)  # it hashes the expert's file
+        self.stage.prepare(lambda: files.density_origin(choice), save)  # it hashes the expert's file
 
     def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
         choice = self._side.choice
         if choice is None:
-            self.stage.offer(name, None, text.NO_CENTRES)
+            self.session.say("info", text.NO_CENTRES)
         else:
-            self._filing.start(lambda _: content(choice), partial(self.stage.download.offer, name))
+            self.stage.offer(name, lambda: content(choice))

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from engine.provenance import Provenance
 from engine.queries import reconstruct
 from engine.queries.reconstruct import MonthResult
 from engine.queries.run_exports import snapshot_origin
-from explorer.background import LatestTask
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
 from explorer.registry import REGISTRY
 from explorer.session import Session
+from explorer.stage import CHANGED
 from explorer.widgets.globe import colormap_bytes
 
 
 class ReconstructFiles:
     """``menu`` are the entries of "Export". Only what is on screen is exported: ``current()`` is its month,
     ``epoch()`` that of a training.
-
-    ``is_computing()`` tells whether the stage shows the progress of a result; then files show none.
     """
 
     def __init__(
@@ -35,7 +31,6 @@ class ReconstructFiles:
         verdict: VerdictPanel,
         current: Callable[[], MonthResult | None],
         epoch: Callable[[], int | None],
-        is_computing: Callable[[], bool],
     ) -> None:
         self.session = session
         self.model = model
@@ -43,26 +38,12 @@ class ReconstructFiles:
         self.verdict = verdict
         self._current = current
         self._epoch = epoch
-        self._is_computing = is_computing
-        self.task = LatestTask(self._show_progress, lambda error: session.say("error", str(error)))
         self.menu = {
             "Picture, PNG": self.offer_picture,
             "Month, NetCDF": self.offer_month,
             "Scores, CSV": self.offer_scores,
             "Training animation, GIF": self.offer_film,
         }
-
-    def save(self, name: str, make: Callable[[], bytes]) -> None:
-        """Make a file and offer it."""
-        self._make(make, partial(self.maps.stage.download.offer, name))
-
-    def _make(self, make: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        self.task.start(lambda _: make(), then)
-        self._show_progress(0.0, text.FILING)
-
-    def _show_progress(self, share: float | None, content: str) -> None:
-        if not (self._is_computing() or self.verdict.is_awaited):
-            self.maps.stage.show_progress(share, content)
 
     def offer_picture(self) -> None:
         """The maps as they stand, with the provenance of the month, or of the snapshot of a training."""
@@ -74,7 +55,7 @@ class ReconstructFiles:
 
         def save(origin: Provenance | None) -> None:
             if self.maps.is_stale or shown != (model.key, model.film, model.epoch):
-                self.session.say("info", text.CHANGED)
+                self.session.say("info", CHANGED)
                 return
             maps = self.maps
             bar = maps.legends[0]
@@ -94,7 +75,7 @@ class ReconstructFiles:
         if film:
             save(self._snapshot_origin())
         elif month is not None:
-            self._make(lambda: reconstruct.month_origin(month), save)
+            self.maps.stage.prepare(lambda: reconstruct.month_origin(month), save)
 
     def _snapshot_origin(self) -> Provenance | None:
         record, epoch = REGISTRY.records.get(self.model.run), self._epoch()
@@ -109,17 +90,17 @@ class ReconstructFiles:
             self.session.say("info", text.NOTHING_TO_EXPORT)
             return
         name = f"reconstruction-{month.request.year}-{month.request.month:02d}.nc"
-        self.save(name, lambda: reconstruct.month_netcdf(month))
+        self.maps.stage.offer(name, lambda: reconstruct.month_netcdf(month))
 
     def offer_scores(self) -> None:
         """The scores on screen as CSV."""
         verdicts = self.verdict.verdicts
         if verdicts:
-            self.save(f"scores-{self.model.iso[:7]}.csv", lambda: reconstruct.scores_csv(verdicts))
+            self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", lambda: reconstruct.scores_csv(verdicts))
         else:
             self.session.say("info", text.NO_SCORES_TO_EXPORT)
 
     def offer_film(self) -> None:
         """The training of the model, epoch by epoch, as GIF."""
         run, colours = self.model.run, (colormap_bytes("thermal"), colormap_bytes("balance"))
-        self.save(f"training-{run}.gif", lambda: reconstruct.animation_gif(run, *colours, text.WORLD))
+        self.maps.stage.offer(f"training-{run}.gif", lambda: reconstruct.animation_gif(run, *colours, text.WORLD))

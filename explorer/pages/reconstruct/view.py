@@ -85,9 +85,8 @@ class ReconstructView:
             self.verdict,
             lambda: self.current,
             lambda: self.film.shown,
-            self._is_computing,
         )
-        self.runs = BackgroundRuns(session, model, self.files.save)
+        self.runs = BackgroundRuns(session, model, self.maps.stage.offer)
         self.panel.training = self.runs.parts
         self._month_bar, self._epoch_bar = box(self._bar), box(self.film.bar, styles={"display": "none"})
         bars = box(self._month_bar, self._epoch_bar)
@@ -118,6 +117,13 @@ class ReconstructView:
         self._own = button("Use the source of its training data", lambda: self._open(own_source=True))
         self._resample = button("Resample the source to its grid", lambda: update(resample="yes"))
         self._as_is = button("Use it on these cells", lambda: update(resample="as-is"))
+
+        def mark(*_: object) -> None:
+            for part, choice in ((self._resample, "yes"), (self._as_is, "as-is")):
+                part.variant = "contained" if self.model.resample == choice else "outlined"
+
+        self.model.param.watch(mark, "resample")
+        mark()
         return box(self._about, self._own, self._resample, self._as_is, css=":host { gap: 6px; padding-bottom: 6px }")
 
     def _take_source(self, choice: SourceChoice) -> None:
@@ -308,7 +314,7 @@ class ReconstructView:
             show(self._unscored, True)
             self.session.say("info", text.CANCELLED)
             return
-        for task in (self._opening, self._reading, self.files.task):
+        for task in (self._opening, self._reading):
             task.cancel()
         if self._selection:
             self.model.select(self._selection)

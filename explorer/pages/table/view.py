@@ -69,6 +69,7 @@ class TableView:
     """Finds the run with the settings of the choice, and reads it off the event loop while it runs."""
 
     def __init__(self, session: Session, model: TableModel) -> None:
+        self.session = session
         self.model = model
         self._runs: dict[tuple[str, str], TableRun] = {}  # by field and topology
         self._is_over = False
@@ -87,9 +88,7 @@ class TableView:
             "Picture, PNG": lambda: self.stage.save_picture(self._stem(), self._learned(run_exports.learned_origin)),
             "Learned field, NetCDF": self._offer_field,
             "Losses, CSV": self._offer_losses,
-            "Choices, JSON": lambda: self.stage.download.offer(
-                f"{self._stem()}.json", run_exports.config_json(model.config)
-            ),
+            "Choices, JSON": self._offer_choices,
         }
         self.view = self.stage.page_view(drawer(model, self.stage.globe), [*self.panel.parts], files)
         REGISTRY.subscribe(lambda _: self._find())
@@ -248,15 +247,23 @@ class TableView:
         return content(shown.config, shown.fields.learned, shown.fields.iteration)
 
     def _offer_field(self) -> None:
-        content = self._learned(run_exports.learned_netcdf)
-        self.stage.offer(f"{self._stem()}.nc", content, "There is no learned field yet. Train the table first.")
+        make = self._learned(lambda *learned: partial(run_exports.learned_netcdf, *learned))
+        if make is None:
+            self.session.say("info", "There is no learned field yet. Train the table first.")
+        else:
+            self.stage.offer(f"{self._stem()}.nc", make)
 
     def _offer_losses(self) -> None:
         run = self._runs.get((self.model.target, self.model.topology))
-        content = None
-        if run is not None and run.metrics.columns:
-            content = run_exports.metrics_csv(run.config, run.metrics.columns)
-        self.stage.offer(f"{self._stem()}-losses.csv", content, "There are no losses yet. Train the table first.")
+        if run is None or not run.metrics.columns:
+            self.session.say("info", "There are no losses yet. Train the table first.")
+        else:
+            config, columns = run.config, run.metrics.columns
+            self.stage.offer(f"{self._stem()}-losses.csv", lambda: run_exports.metrics_csv(config, columns))
+
+    def _offer_choices(self) -> None:
+        config = self.model.config
+        self.stage.offer(f"{self._stem()}.json", lambda: run_exports.config_json(config))
 
 
 def _error(run: TableRun | None) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from engine.errors import EngineError
@@ -69,7 +67,6 @@ class TrainView:
         """Whether progress is on screen."""
         self._updates = PeriodicTask(self._read)
         self._reading = LatestTask(unseen, self._show_failure)
-        self._filing = LatestTask(unseen, lambda error: session.say("error", str(error)))
         self._again = Debouncer(self._read, 40)
         self.new_tab = NewTab(session, model)
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
@@ -339,12 +336,12 @@ class TrainView:
     def _offer_config(self) -> None:
         config = self._config()
         if config is not None:
-            self.stage.download.offer(f"{config.task}.json", config_json(config))
+            self.stage.offer(f"{config.task}.json", lambda: config_json(config))
 
     def _offer_snippet(self) -> None:
         config = self._config()
         if config is not None:
-            self.stage.download.offer(f"{config.task}.py", forms.config_snippet(config).encode())
+            self.stage.offer(f"{config.task}.py", lambda: forms.config_snippet(config).encode())
 
     def _offer_picture(self) -> None:
         snapshot = self._shown_run()
@@ -360,7 +357,7 @@ class TrainView:
             return
         columns = self._readers[snapshot.record.id].reader.columns
         if columns:
-            self._file(f"{snapshot.record.id}.csv", lambda: metrics_csv(snapshot.config, columns))
+            self.stage.offer(f"{snapshot.record.id}.csv", lambda: metrics_csv(snapshot.config, columns))
         else:
             self.session.say("info", "There are no metrics yet. Choose a run that has started.")
 
@@ -368,16 +365,14 @@ class TrainView:
         snapshot = self._shown_run()
         if snapshot is None:
             return
-        content = scores_csv(snapshot.config, snapshot.scores, snapshot.verdict) if snapshot.scores else None
-        missing = "There are no scores yet. Choose a finished training."
-        self.stage.offer(f"scores-{snapshot.record.id}.csv", content, missing)
+        config, scores, verdict = snapshot.config, snapshot.scores, snapshot.verdict
+        if scores:
+            self.stage.offer(f"scores-{snapshot.record.id}.csv", lambda: scores_csv(config, scores, verdict))
+        else:
+            self.session.say("info", "There are no scores yet. Choose a finished training.")
 
     def _offer_report(self) -> None:
         snapshot = self._shown_run()
         if snapshot is not None:
             run = self._readers[snapshot.record.id].run
-            self._file(f"report-{run.id}.html", lambda: report_html(run_report(run)).encode())
-
-    def _file(self, name: str, make: Callable[[], bytes]) -> None:
-        """Make a file off the event loop, and offer it."""
-        self._filing.start(lambda _: make(), partial(self.stage.download.offer, name))
+            self.stage.offer(f"report-{run.id}.html", lambda: report_html(run_report(run)).encode())
