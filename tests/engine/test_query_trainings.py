@@ -1,6 +1,8 @@
 """Curves, scores and sweeps as the Train page reads them, and the form that is made from a task's settings."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -207,6 +209,25 @@ def test_a_dry_run_counts_parameters_and_measures_a_step():
     longer = dry_run(RunConfig(settings=SMALL.model_copy(update={"epochs": 6, "test": ("2006-03", "2006-12")}), seed=5))
     assert longer.seconds_per_step == estimate.seconds_per_step
     assert longer.seconds_total == pytest.approx(2 * estimate.seconds_total)
+
+
+_AFTER_A_PEAK = """
+import numpy as np
+np.ones(30_000_000).sum()
+from engine.training.sst.cost import main
+main()
+"""
+
+
+def test_the_memory_of_a_step_does_not_depend_on_what_the_process_held_before():
+    """What the process had held at its peak was subtracted, and pages of the libraries' files counted."""
+    config = RunConfig(settings=SMALL.model_copy(update={"batch": 8})).to_json()
+    commands = (["-m", "engine.training.sst.cost"], ["-c", _AFTER_A_PEAK])
+    plain, after = (
+        json.loads(subprocess.run([sys.executable, *command], input=config, capture_output=True, check=True).stdout)
+        for command in commands
+    )
+    assert after["memory_bytes"] == pytest.approx(plain["memory_bytes"], rel=0.2)
 
 
 def test_a_dry_run_can_be_abandoned():

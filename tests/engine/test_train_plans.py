@@ -164,6 +164,15 @@ def test_more_minutes_are_more_epochs_and_the_time_is_kept_to(opened):
     assert costs[2.0] <= costs[10.0] <= costs[30.0]
 
 
+def test_a_single_epoch_that_exceeds_the_minutes_says_so(opened):
+    source = opened(all_observed(60))
+    for minutes, is_said in ((0.01, True), (20.0, False)):
+        proposal = propose(source, "tiny", minutes, measure=False)
+        assert proposal.settings is not None
+        assert (proposal.settings.epochs == 1) == is_said
+        assert any("A single epoch" in note and "asked for" in note for note in proposal.notes) == is_said
+
+
 def test_sizes_grow_and_those_that_do_not_fit_say_why(opened, monkeypatch):
     source = opened(all_observed(36))
     sizes = propose(source, "tiny", 20.0, measure=False).sizes
@@ -312,8 +321,8 @@ def test_no_sea_and_no_days(opened):
 # --- what is read of a file -----------------------------------------------------------------------------------------
 
 
-def sea_file(folder: Path, days: np.ndarray, *, shape=(40, 60), lost=()) -> Path:
-    """A region of 0.25° with clouds; the months of ``lost`` (text) hold nothing."""
+def sea_file(folder: Path, days: np.ndarray, *, shape=(40, 60), lost=(), chunk: int | None = None) -> Path:
+    """A region of 0.25° with clouds; the months of ``lost`` (text) hold nothing. ``chunk``: days of a stored chunk."""
     rng = np.random.default_rng(0)
     lat, lon = 35.0 + 0.25 * np.arange(shape[0]), -30.0 + 0.25 * np.arange(shape[1])
     season = 3.0 * np.sin(2.0 * np.pi * (days.astype("datetime64[D]").astype(int) % 365.25) / 365.25)
@@ -330,7 +339,8 @@ def sea_file(folder: Path, days: np.ndarray, *, shape=(40, 60), lost=()) -> Path
     field["lon"].attrs.update(units="degrees_east", standard_name="longitude")
     path = folder / "data" / "sea.nc"
     path.parent.mkdir(parents=True)
-    field.to_dataset(name="sst").to_netcdf(path)
+    packing = {} if chunk is None else {"sst": {"zlib": True, "chunksizes": (min(chunk, len(days)), *shape)}}
+    field.to_dataset(name="sst").to_netcdf(path, encoding=packing)
     return path
 
 
@@ -344,9 +354,10 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_the_share_observed_is_counted_by_month(home):
+@pytest.mark.parametrize("chunk", [None, 1, 45, 1000])
+def test_the_share_observed_is_counted_by_month(home, chunk):
     days = days_of("2020-01-15", "2020-06-16")
-    path = sea_file(home, days, lost=("2020-03",))
+    path = sea_file(home, days, lost=("2020-03",), chunk=chunk)
     overview = source_overview(FileSource(path=str(path)))
     shares = {share.month: share.fraction for share in overview.months}
     assert list(shares) == [f"2020-0{month}" for month in range(1, 7)]
@@ -358,6 +369,25 @@ def test_the_share_observed_is_counted_by_month(home):
         assert shares[month] == pytest.approx(by_day[in_month].sum() / length, abs=1e-9), month
     assert not any(share.is_estimated for share in overview.months)
     assert [str(month) for month in overview.observed] == ["2020-01", "2020-02", "2020-04", "2020-05", "2020-06"]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "budget_days", "num_reads"), [(1, 1000, 366), (40, 1000, 10), (366, 1000, 1), (366, 120, 4)]
+)
+def test_a_stored_chunk_is_unpacked_once_where_memory_allows(home, monkeypatch, chunk, budget_days, num_reads):
+    """A file of one compressed chunk was unpacked once for every day."""
+    path = sea_file(home, days_of("2020-01-01", "2021-01-01"), shape=(8, 8), chunk=chunk)
+    monkeypatch.setattr(observed, "_BUDGET_BYTES", budget_days * 8 * 8 * 4)
+    read, reads = observed.compute, []
+
+    def counting(lazy, **options):
+        reads.append(lazy.shape[0])
+        return read(lazy, **options)
+
+    monkeypatch.setattr(observed, "compute", counting)
+    assert len(source_overview(FileSource(path=str(path))).months) == 12
+    assert len(reads) == num_reads
+    assert max(reads) <= budget_days
 
 
 def test_large_archives_are_sampled_and_a_sparse_month_is_still_seen(home, monkeypatch):

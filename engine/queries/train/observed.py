@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from engine.errors import CancelledError
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.sources import file_stamp
 from engine.queries.server_files import checked_path, is_upload, resolved
-from engine.typed import Ints, Mask, compute
+from engine.typed import Ints, Mask, Singles, compute
 
 if TYPE_CHECKING:
     from engine.data.source import SSTSource
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BUDGET_BYTES = 2**28
 _OVERVIEW_BYTES = 2**16
+_DAYS = 31
 
 Stop = Callable[[], bool]
 
@@ -86,7 +87,7 @@ def source_overview(
     """The overview of a source, cached until its files change. Takes seconds: call it off the event loop.
 
     Of each month some days are read, spread evenly, at most 256 MB in all; of the demo ocean one day of each month of
-    its first year. A month in which these hold nothing is read day by day until an observation turns up.
+    its first year. A month in which these hold nothing is read on until an observation turns up.
 
     Raises:
         CancelledError: ``should_stop`` returned True.
@@ -141,23 +142,27 @@ def _shares(ocean: SSTSource, progress: Progress, should_stop: Stop) -> tuple[tu
     steps_of = [np.flatnonzero(number == first + month) for month in range(num_months)]
     present = [month for month, steps in enumerate(steps_of) if steps.size]
     read, num_days = _sampling(ocean, present)
+    chosen = {month: _spread(steps_of[month], num_days) for month in read}
+    reader = _Reader(ocean, should_stop)
+    seen: dict[int, float] = {}
+    wanted = np.concatenate(list(chosen.values()))
+    for shares in reader.read(wanted):
+        seen |= shares
+        progress(len(seen) / len(wanted), "Looking for observations")
     known: dict[int, float] = {}
-    began, num_read = time.perf_counter(), 0
-    for done, month in enumerate(read):
-        progress(done / len(read), "Looking for observations")
-        chosen = _spread(steps_of[month], num_days)
-        shares = _day_shares(ocean, chosen, should_stop)
-        num_read += len(shares)
+    for month, steps in chosen.items():
+        shares = [seen[step] for step in steps.tolist()]
         if not any(shares):
-            rest = np.setdiff1d(steps_of[month], chosen)
-            shares = [*shares, *_day_shares(ocean, rest, should_stop, stop_at_first=True)]
+            for others in reader.read(np.setdiff1d(steps_of[month], steps)):
+                shares += others.values()
+                if any(shares):
+                    break
         known[month] = float(np.mean(shares)) * len(steps_of[month]) / float(lengths[month])
-    seconds = (time.perf_counter() - began) / max(1, num_read)
     shares = [
         _share(first + month, known.get(month), _nearest(known, month, ocean.is_synthetic) if steps.size else 0.0)
         for month, steps in enumerate(steps_of)
     ]
-    return tuple(shares), seconds
+    return tuple(shares), reader.seconds_per_day
 
 
 def _share(number: int, known: float | None, near: float) -> MonthShare:
@@ -188,17 +193,47 @@ def _spread(steps: Ints, count: int) -> Ints:
     return steps[((np.arange(count) + 0.5) * len(steps) / count).astype(np.int64)]
 
 
-def _day_shares(ocean: SSTSource, steps: Ints, should_stop: Stop, *, stop_at_first: bool = False) -> list[float]:
-    """The observed fraction of the sea's area on some days."""
-    area = ocean.grid.cell_area_m2[:, None] * ~ocean.land
-    total = float(area.sum())
-    daily: Any = ocean.daily
-    shares: list[float] = []
-    for step in steps.tolist():
-        if should_stop():
-            raise CancelledError("the look at the source was cancelled", ocean.name, "start it again")
-        [values] = compute(daily.isel(time=step).data, scheduler="threads", num_workers=1)
-        shares.append(float(area[np.isfinite(values)].sum()) / total if total else 0.0)
-        if stop_at_first and shares[-1]:
-            return shares
-    return shares
+class _Reader:
+    """Reads the observed fraction of the sea's area on days, each stored block of days in one call where memory allows.
+
+    A file may be stored as one compressed chunk, which every call unpacks whole.
+    """
+
+    def __init__(self, ocean: SSTSource, should_stop: Stop) -> None:
+        self._ocean = ocean
+        self._should_stop = should_stop
+        self._daily: Any = ocean.daily
+        self._area = ocean.grid.cell_area_m2[:, None] * ~ocean.land
+        self._total = float(self._area.sum())
+        self._lengths: tuple[int, ...] = self._daily.chunks[0] if self._daily.chunks else (self._daily.sizes["time"],)
+        self._most = max(1, _BUDGET_BYTES // max(1, ocean.land.size * 4))
+        self._seconds, self._num_calls = 0.0, 0
+
+    @property
+    def seconds_per_day(self) -> float:
+        """To read one day of a month that is read whole, as a training does."""
+        return self._seconds / max(1, self._num_calls) / min(_DAYS, max(self._lengths))
+
+    def read(self, steps: Ints) -> Iterator[dict[int, float]]:
+        """The fractions by day, block by block."""
+        ends = np.cumsum(self._lengths)
+        steps = np.sort(steps)
+        blocks = np.searchsorted(ends, steps, side="right")
+        while steps.size:
+            together = (blocks == blocks[0]) & (steps < steps[0] + self._most)
+            yield self._call(steps[together])
+            steps, blocks = steps[~together], blocks[~together]
+
+    def _call(self, steps: Ints) -> dict[int, float]:
+        if self._should_stop():
+            raise CancelledError("the look at the source was cancelled", self._ocean.name, "start it again")
+        began = time.perf_counter()
+        first, last = int(steps[0]), int(steps[-1])
+        lazy = self._daily.isel(time=slice(first, last + 1)).data
+        [values] = compute(lazy, scheduler="threads", num_workers=1)
+        self._seconds += time.perf_counter() - began
+        self._num_calls += 1
+        return {step: self._share(values[step - first]) for step in steps.tolist()}
+
+    def _share(self, values: Singles) -> float:
+        return float(self._area[np.isfinite(values)].sum()) / self._total if self._total else 0.0

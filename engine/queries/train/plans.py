@@ -170,7 +170,7 @@ def propose(
     cost = training_cost(settings, overview, measure, should_stop)
     settings = _within_time(settings, overview, cost, minutes)
     plan = explain(settings, measure=measure, progress=sub_progress(progress, 0.8, 1.0), should_stop=should_stop)
-    notes = (*_span_notes(overview, folds), *plan.notes)
+    notes = (*_time_notes(plan, minutes), *_span_notes(overview, folds), *plan.notes)
     refusal = next(iter(plan.problems), None)
     return Proposal(
         settings if refusal is None else None,
@@ -342,6 +342,16 @@ def _sizes(
             reason = f"only {epochs} epochs fit into {duration(60.0 * minutes)}: choose a longer time"
         offers.append(SizeOffer(size, estimate.num_parameters, estimate.memory_bytes, epochs, text, reason))
     return tuple(offers)
+
+
+def _time_notes(plan: Plan, minutes: float) -> list[str]:
+    """That the minutes are too few for the least training."""
+    if plan.cost is None or plan.settings.epochs > 1 or plan.cost.seconds_total <= 60.0 * minutes:
+        return []
+    return [
+        f"A single epoch, with preparation and scores, takes {duration(plan.cost.seconds_total)}, longer than the "
+        f"{duration(60.0 * minutes)} asked for: choose a longer time or a smaller size."
+    ]
 
 
 def _span_notes(overview: SourceOverview, folds: tuple[Splits, ...]) -> list[str]:

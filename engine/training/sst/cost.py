@@ -27,6 +27,7 @@ from engine.training.sst.samples import Batch
 
 _DAYS = 31
 _MISSING = 0.6
+_SIZES = ("VmHWM", "RssAnon", "RssFile", "RssShmem")
 
 
 def main() -> None:
@@ -37,18 +38,24 @@ def main() -> None:
 
 
 def measure(settings: SSTSettings) -> dict[str, float]:
-    """Seconds of a step (the second of two), parameters, and bytes of memory the process grew by, on one process."""
+    """Seconds of a step (the second of two), parameters, and bytes of memory of its own the process grew by at its
+    peak, on one process.
+
+    Pages of files, those of the libraries, do not count: the system drops and reads them again as memory is short or
+    not, and what the imports took at their peak would hide a part of the step.
+    """
     use_thread_policy()
     alone = settings.model_copy(update={"devices": 1, "nodes": 1})
-    before = _peak_bytes()
+    before = _own_bytes()
     fabric = single_fabric(alone)
     module = SSTModule(alone, fabric, 0, 2)
     batches = [_batch(alone, fabric.device) for _ in range(settings.accumulate)]
-    module.training_step(batches)
+    module.training_step(batches)  # creates the optimiser's moments, so that the second step is the largest
+    _forget_peak()
     began = time.perf_counter()
     module.training_step(batches)  # its loss is read, so that a GPU has finished
     seconds = time.perf_counter() - began
-    memory = _peak_bytes() - before
+    memory = _own_bytes(peak=True) - before
     if fabric.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated(fabric.device)
     parameters = sum(parameter.numel() for parameter in module.model.parameters())
@@ -77,12 +84,20 @@ def _batch(settings: SSTSettings, device: torch.device) -> Batch:
     return Batch.of([sample] * settings.batch, device)
 
 
-def _peak_bytes() -> int:
-    """The most memory this process has held; what getrusage says begins with its parent's on Linux."""
+def _forget_peak() -> None:
+    """Let the peak of this process start anew, where the system can (Linux)."""
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _own_bytes(*, peak: bool = False) -> int:
+    """The memory of this process without pages of files, now or at its peak; not on Linux: all, at its peak."""
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        kib = {
+            name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if name in _SIZES
+        }
+        return 1024 * (kib["VmHWM"] - kib["RssFile"] - kib["RssShmem"] if peak else kib["RssAnon"])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

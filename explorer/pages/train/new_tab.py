@@ -31,7 +31,7 @@ from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
 from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
-from explorer.widgets.text import html, paragraph, paragraphs, section, sentence
+from explorer.widgets.text import html, paragraph, paragraphs, sentence
 
 BODY = """
 :host { display: flex; flex-flow: column nowrap; gap: 12px; padding: 4px 24px 24px; box-sizing: border-box;
@@ -44,7 +44,6 @@ _PRE = (
     "border:1px solid var(--h-divider);border-radius:8px;font:400 12px/1.5 ui-monospace,'DejaVu Sans Mono',monospace"
 )
 _VIEWS = {"Plan": PLAN, "In Python": PYTHON}
-_SIZES = {name.capitalize(): name for name in SIZES}
 _REMEDY = "choose a configuration file written by Export, or correct these fields"
 _PLANNED = ["values", "is_awaited", "tab", "task", "choice", "size", "minutes"]
 _DRAFT = ["values", "task", "seed", "title", "tab", "is_awaited", "main", "advanced"]
@@ -99,8 +98,7 @@ class NewTab:
 
         def learned() -> list[Any]:
             return [
-                section("Size of the model"),
-                controls.segments(model.param.size, _SIZES),
+                self._sizes(),
                 self._size_text,
                 controls.slider(model.param.minutes, "Time, minutes"),
             ]
@@ -119,6 +117,19 @@ class NewTab:
             self._about_settings,
             self._advanced,
         ]
+
+    def _sizes(self) -> Any:
+        """The sizes of model; one that does not fit cannot be chosen."""
+        model = self._model
+        chosen = controls.select(model.param.size, "Size of the model", plan_text.size_labels({}, SIZES))
+
+        def renew(*_: object) -> None:
+            refused = [name for name, epochs in model.sizes.items() if not epochs and name != model.size]
+            options = plan_text.size_labels(model.sizes, SIZES)
+            chosen.param.update(options=options, value=model.size, disabled_options=refused)
+
+        model.param.watch(renew, ["sizes", "size"])
+        return chosen
 
     @property
     def config(self) -> RunConfig:
@@ -263,6 +274,7 @@ class NewTab:
 
     def _take_outlook(self, outlook: Outlook) -> None:
         self._outlook = outlook
+        self._model.sizes = {offer.name: 0 if offer.reason else offer.epochs for offer in outlook.sizes}
         if self._model.is_awaited and outlook.settings is not None:
             self._model.take_proposal(outlook.settings)
         self.show()

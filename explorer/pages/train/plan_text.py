@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.config.sst import SSTSettings
 from engine.queries.text import duration
@@ -29,10 +29,21 @@ def outlines(windows: Sequence[tuple[float, float, float, float]]) -> list[list[
 
 
 def size_text(sizes: Sequence[SizeOffer], chosen: str) -> str:
-    """HTML of what the chosen size can do in the time, or why it is not offered."""
-    lines = [(f"{offer.text}." if not offer.reason else f"{offer.reason}.", bool(offer.reason))
-             for offer in sizes if offer.name == chosen]  # fmt: skip
-    return paragraphs([(line[:1].upper() + line[1:], caution) for line, caution in lines])
+    """HTML of what the chosen size can do in the time, and why others are not offered."""
+    lines = [(f"{offer.text}.", False) for offer in sizes if offer.name == chosen and not offer.reason]
+    lines += [(f"{offer.name.capitalize()}: {offer.reason}.", offer.name == chosen) for offer in sizes if offer.reason]
+    return paragraphs(lines)
+
+
+def size_labels(epochs: Mapping[str, int], names: Sequence[str]) -> dict[str, str]:
+    """The sizes to choose from, ``{label: size}``; ``epochs`` of each, as far as they are known, 0 = not offered."""
+
+    def label(name: str) -> str:
+        known = epochs.get(name)
+        count = "" if known is None else ", not offered" if not known else f", {number(known)} epochs"
+        return name.capitalize() + count
+
+    return {label(name): name for name in names}
 
 
 def details(outlook: Outlook) -> str:
@@ -78,10 +89,15 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         listed += [
             ("Model", f"{number(cost.num_parameters)} parameters"),
             ("Time", f"about {duration(cost.seconds_total)}"),
-            ("Memory", f"{cost.memory_bytes / 2**20:,.0f} MiB".replace(",", "\u202f")),
+            ("Memory of a step", _memory(cost.memory_bytes)),
             ("Disk", f"{cost.disk_bytes / 1e6:.0f} MB"),
         ]
     return listed
+
+
+def _memory(num_bytes: int) -> str:
+    """Two digits: two measurements of a step differ in the third."""
+    return f"about {number(float(f'{num_bytes / 2**20:.2g}'))} MiB"
 
 
 def _span(first: str, last: str) -> str:

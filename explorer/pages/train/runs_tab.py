@@ -25,6 +25,7 @@ from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, text
 from explorer.pages.train.model import LOG, MAX_EPOCH, MOST_COMPARED, RUNS, TrainModel
 from explorer.pages.train.run_reader import RunSnapshot
+from explorer.pages.train.uses import RunUses
 from explorer.plots import training
 from explorer.plots.live import Figures
 from explorer.plots.training import Line
@@ -100,18 +101,14 @@ class CurveControls:
 
 
 class RunTab:
-    """``bar`` and ``note`` lie over the globe, ``side`` goes beside it; ``show`` draws a run.
+    """``bar`` and ``note`` lie over the globe, ``side`` goes beside it; ``show`` draws a run."""
 
-    ``uses`` are the actions with a finished training, ``{label: action}``, the most wanted one first.
-    """
-
-    def __init__(self, model: TrainModel, curves: CurveControls, uses: dict[str, Callable[[], None]]) -> None:
+    def __init__(self, model: TrainModel, curves: CurveControls, uses: RunUses) -> None:
         self._model = model
         self._curves = curves
         self._figures = Figures()
         self._answer = html("")
-        self._uses = row(*(_use_button(label, act, label == next(iter(uses))) for label, act in uses.items()))
-        show(self._uses, False)
+        self._uses = uses
         self._plot = box()
         self._key = html("")
         self._test_scores = html("")
@@ -128,7 +125,7 @@ class RunTab:
         self._no_map = html("")
         self.note = box(self._no_map, css=layout.CARD, styles={"display": "none"})
         texts = [self._key, self._test_scores, self._numbers, self._log]
-        self.side = [self._answer, self._uses, curves.part, self._plot, *texts]
+        self.side = [self._answer, uses.part, curves.part, self._plot, *texts]
 
     def clear(self, stage: Stage, reason: str) -> None:
         """Show why there is no run."""
@@ -137,7 +134,7 @@ class RunTab:
         for part in (self._key, self._test_scores, self._numbers, self._log):
             part.object = ""
         fill(self._plot)
-        show(self._uses, False)
+        self._uses.show(None)
         self._curves.offer({}, "")
         self._draw_globe(stage, None)
 
@@ -159,7 +156,7 @@ class RunTab:
             heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
             result = heading if snapshot.verdict is None else heading + result
         self._answer.object = result
-        show(self._uses, snapshot.record.task == "sst" and snapshot.record.state == "done")
+        self._uses.show(snapshot)
         self._draw_curves(snapshot)
         self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
         self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(snapshot.record, snapshot.last))
@@ -222,10 +219,6 @@ class RunTab:
         latest = self._latest = min(epochs[-1], MAX_EPOCH)
         value = latest if self._model.epoch < 0 else min(self._model.epoch, latest)
         self._epoch.param.update(end=max(1, latest), value=value)
-
-
-def _use_button(label: str, act: Callable[[], None], is_first: bool) -> Any:
-    return controls.button(label, variant="contained" if is_first else "outlined", on_click=lambda _: act())
 
 
 def _truth(fields: xr.Dataset) -> list[tuple[str, str, str]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
-from engine.config.sst import SSTSettings
 from engine.errors import EngineError
-from engine.queries.ocean import SourceChoice, source_choice
+from engine.queries.ocean import SourceChoice
 from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train import forms
@@ -15,13 +13,13 @@ from engine.queries.train.curves import SweepTrial
 from engine.runs import RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
-from explorer.page_model import source_query
 from explorer.pages.train import text
 from explorer.pages.train.comparisons import INVITATION, Compared, CompareTab, SweepPanel, read_compared
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.new_tab import NewTab
 from explorer.pages.train.run_reader import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.runs_tab import CurveControls, RunTab, TrainingRuns
+from explorer.pages.train.uses import RunUses
 from explorer.registry import REGISTRY
 from explorer.report import report_html
 from explorer.session import PageView, Query, Session
@@ -75,7 +73,7 @@ class TrainView:
         self.sweep = SweepPanel(self._use_trial, self._watch_trial)
         self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
         bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.new_tab.line)
-        uses = {"Reconstruct with this": self._reconstruct, "Report": self._offer_report}
+        uses = RunUses(session, model, self._shown_run, self._offer_report)
         self.run_tab = RunTab(model, curves, uses)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
         self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, land_shade=True)
@@ -318,18 +316,6 @@ class TrainView:
 
     def _watch_trial(self, trial: SweepTrial) -> None:
         self.model.param.update(run=str(trial.run), epoch=-1)
-
-    # a finished training
-
-    def _reconstruct(self) -> None:
-        """Open the page Reconstruct with the model of the run on screen and the source that it learned from."""
-        snapshot = self._shown_run()
-        if snapshot is None or not isinstance(snapshot.config.settings, SSTSettings):
-            return
-        query = {"run": snapshot.record.id}
-        with suppress(EngineError):  # a source that no page can choose: Reconstruct says so
-            query |= source_query(source_choice(snapshot.config.settings.source))
-        self.session.go("reconstruct", query)
 
     # files
 
