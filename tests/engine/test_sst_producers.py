@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.kinds import ICE_CONCENTRATION, SEA_LEVEL_ANOMALY
 from engine.data.source import Overrules, Regrid, SSTSource
 from engine.data.sst import open_sst
-from engine.errors import DataError, GridError
+from engine.errors import GridError
 from tests.support import producers_more as more
 from tests.support.producers import land, truth_c
 
@@ -22,11 +23,8 @@ def steps(source: SSTSource) -> np.ndarray:
 
 def test_sea_level_of_aviso(tmp_path: Path) -> None:
     folder = more.aviso(tmp_path)
-    with pytest.raises(DataError) as error:
-        open_sst(folder)
-    assert set(error.value.choices["variable"]) >= {"sla", "adt"}
-    source = open_sst(folder, "sla")
-    assert source.kind == "sla"
+    source = open_sst(folder)  # the one variable of a known kind, beside the absolute height
+    assert (source.variable.name, source.kind) == (SEA_LEVEL_ANOMALY.name, SEA_LEVEL_ANOMALY.name)
     assert source.daily is not None
     assert source.daily.sizes["time"] == 5
     wanted = [more.sea_level_m(source.grid.lat, source.grid.lon, day) for day in range(5)]
@@ -48,10 +46,12 @@ def test_ice_on_a_polar_plane_is_regridded_after_asking(tmp_path: Path) -> None:
         open_sst(folder)
     for regrid in error.value.choices["regrid"]:
         source = open_sst(folder, overrules=Overrules(regrid=regrid))
-        assert source.kind == "ice"
+        assert source.kind == ICE_CONCENTRATION.name
         wanted = more.ice_percent(source.grid.lat)[None, :, None] + np.zeros_like(steps(source))
         inside = np.isfinite(steps(source))
-        assert inside[:, source.grid.lat > 70.0].mean() > 0.9
+        # means of buckets leave holes where cells are narrower than pixels, near the pole
+        least = 0.9 if regrid.method == "bilinear" else 0.5
+        assert inside[:, source.grid.lat > 70.0].mean() > least, regrid
         # half a cell and half a pixel of 1° of latitude, by 5 % a degree
         assert np.abs(steps(source) - wanted)[inside].max() <= 5.0 * (regrid.step_deg / 2.0 + 1.0)
 

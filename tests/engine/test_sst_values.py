@@ -180,7 +180,7 @@ def test_anomalies_are_no_temperatures(attrs, tmp_path: Path) -> None:
     ("mass_concentration_of_chlorophyll_a_in_sea_water", "CHL", "kg m-3", 1e-6, "chlorophyll-a concentration"),
     ("sea_surface_height_above_sea_level", "sla", "cm", 100.0, "sea-level anomaly"),
     ("sea_surface_salinity", "sss", "PSU", 1.0, "sea-surface salinity"),
-    ("sea_ice_area_fraction", "siconc", "%", 100.0, "sea-ice concentration"),
+    ("sea_ice_area_fraction", "siconc", "1", 0.01, "sea-ice concentration"),
 ])  # fmt: skip
 def test_other_kinds_of_variables_are_chosen_from_the_file(kind, name, unit, factor, title, tmp_path: Path) -> None:
     raw = 0.1 + 0.8 * (sea(2) + 2.0) / 35.0

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.errors import DataError, StoreError
 from engine.queries import reconstruct
-from engine.queries.ocean import SourceChoice
+from engine.queries.ocean import SST, SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from explorer import stage, tabs
 from explorer.colours import ColourChoice
@@ -114,6 +114,7 @@ def card_of(run: str) -> Any:
     if run == BROKEN:
         raise StoreError("there is no model of this run", run, "choose another")
     return SimpleNamespace(
+        variable=SST,
         key=run, grid=GRID, learned=("1990-01", "1991-12"), source="A", test=("2002-02", "2002-12"), has_baselines=True
     )
 
