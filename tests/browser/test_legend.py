@@ -69,7 +69,7 @@ def test_range_palette_and_direction_by_keyboard(page: Page, serve: Callable[...
     field_named(page, "Highest value").fill("0.25")
     page.keyboard.press("Enter")
     page.wait_for_function("() => [...harmoniaGlobes][0].scene.vmin === -0.75")
-    expect(page.locator(".low")).to_have_text("−0.750")
+    expect(page.locator(".low")).to_have_text("−0.75")
     page.get_by_role("radio", name="haline").check()
     page.get_by_role("checkbox", name="Reversed").check()
     expect(page.get_by_role("checkbox", name="Reversed")).to_be_checked()

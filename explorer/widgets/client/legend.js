@@ -51,7 +51,12 @@ function renderLegend({ model }) {
   })
   panel.addEventListener("toggle", ({ newState }) => {
     open.setAttribute("aria-expanded", newState === "open")
-    if (newState !== "open") return
+    if (newState !== "open") {
+      // the control that held the focus may have been painted anew, and the browser cannot give the focus back
+      const held = root.getRootNode().activeElement
+      if (held ? panel.contains(held) : document.activeElement === document.body) open.focus()
+      return
+    }
     control.place(open)
     panel.querySelector("input:checked")?.focus()
   })
