@@ -115,7 +115,12 @@ def card_of(run: str) -> Any:
         raise StoreError("there is no model of this run", run, "choose another")
     return SimpleNamespace(
         variable=SST,
-        key=run, grid=GRID, learned=("1990-01", "1991-12"), source="A", test=("2002-02", "2002-12"), has_baselines=True
+        key=run,
+        grid=GRID,
+        learned=("1990-01", "1991-12"),
+        source="A",
+        test=("2002-02", "2002-12"),
+        has_baselines=True,
     )
 
 
