@@ -145,10 +145,10 @@ def short_names(choice: SourceChoice) -> Generator[None]:
     try:
         yield
     except EngineError as error:
-        texts = [_shortened(choice, text) for text in (error.problem, error.where, error.remedy)]
-        if texts == [error.problem, error.where, error.remedy]:
+        problem, where, remedy = (_shortened(choice, text) for text in (error.problem, error.where, error.remedy))
+        if (problem, where, remedy) == (error.problem, error.where, error.remedy):
             raise
-        raise type(error)(*texts, error.choices) from error
+        raise type(error)(problem, where, remedy, error.choices) from error
 
 
 def _shortened(choice: SourceChoice, text: str) -> str:
