@@ -106,7 +106,8 @@ HEAD = f"""
 :host > * {{ flex: none; width: auto !important; align-self: center !important }}
 :host > div:first-of-type {{ flex: 1 1 120px; min-width: 0 }}
 :host > .source {{ flex: 0 1 350px; min-width: 0 }}
-{_NARROW} {{ :host {{ padding: 8px 16px; height: auto }} :host > .chip {{ display: none !important }} }}
+{_NARROW} {{ :host {{ padding: 8px 16px; height: auto; flex-wrap: wrap }} :host > .chip {{ display: none !important }}
+  :host > .source {{ order: 1; flex: 1 1 100% }} }}
 """
 
 STAGE = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr); position: relative }} {_FREE}"
