@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.errors import DataError
+
 EARTH_RADIUS_M = 6_371_000.0
 """Radius of the spherical Earth in metres: the mean radius (2a + b)/3 of WGS 84, rounded to a kilometre."""
 
@@ -26,6 +28,27 @@ def as_float64(values: Degrees) -> Tensor:
     if isinstance(values, Tensor):
         return values.to(torch.float64)
     return torch.tensor(np.asarray(values, dtype=np.float64))
+
+
+def checked_points(lat_deg: Degrees, lon_deg: Degrees) -> tuple[Tensor, Tensor]:
+    """Latitudes and longitudes of N points as float64 (N,), any turn of longitude.
+
+    Raises :class:`DataError` for unequal numbers of the two, latitudes beyond a pole, and values that are not finite.
+    """
+    lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
+    if lat.numel() != lon.numel():
+        raise DataError(
+            f"{lat.numel()} latitudes and {lon.numel()} longitudes", "points", "give one of each for every point"
+        )
+    right = (lat.abs() <= 90.0) & lon.isfinite()
+    if not bool(right.all()):
+        first = int(torch.nonzero(~right)[0])
+        raise DataError(
+            f"{int((~right).sum())} of {lat.numel()} points are not on the sphere",
+            f"first point {first}: latitude {float(lat[first]):g}°, longitude {float(lon[first]):g}°",
+            "give latitudes between -90 and 90, and leave missing points out",
+        )
+    return lat, lon
 
 
 def sin_cos_latitude(lat_deg: Degrees) -> tuple[Tensor, Tensor]:

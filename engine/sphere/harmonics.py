@@ -19,8 +19,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from engine.errors import ChoiceError, DataError
-from engine.sphere.geometry import EARTH_RADIUS_M, Degrees, as_float64, sin_cos_latitude
+from engine.errors import ChoiceError
+from engine.sphere.geometry import EARTH_RADIUS_M, Degrees, as_float64, checked_points, sin_cos_latitude
 from engine.sphere.grid import LatLonGrid
 from engine.typed import numbers
 
@@ -106,15 +106,7 @@ def harmonics_at(lat_deg: Degrees, lon_deg: Degrees, max_degree: int, *, dtype: 
     Raises :class:`DataError` for latitudes beyond a pole and coordinates that are not finite.
     """
     _check_degree(max_degree)
-    lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
-    right = (lat.abs() <= 90.0) & lon.isfinite()
-    if not bool(right.all()):
-        first = int(torch.nonzero(~right)[0])
-        raise DataError(
-            f"{int((~right).sum())} of {lat.numel()} points are not on the sphere",
-            f"first point {first}: latitude {float(lat[first]):g}°, longitude {float(lon[first]):g}°",
-            "give latitudes between -90 and 90, and leave missing points out",
-        )
+    lat, lon = checked_points(lat_deg, lon_deg)
     # one harmonic after the other in memory: the order of computation, equally fast in a matrix product
     result = torch.empty(((max_degree + 1) ** 2, lat.numel()), dtype=dtype, device=lat.device)
     for first in range(0, lat.numel(), _POINTS_AT_ONCE):

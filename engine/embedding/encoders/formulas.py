@@ -38,10 +38,13 @@ def wrap(lat_deg: Tensor, lon_deg: Tensor) -> Tensor:
 
 
 def sinusoidal(lat_deg: Tensor, lon_deg: Tensor, *, width: int = 64) -> Tensor:
-    """sin ωᵢλ, cos ωᵢλ, sin ωᵢφ, cos ωᵢφ (degrees) with ωᵢ = 10000^(−4i/N), i = 0 … N/4 − 1."""
+    """sin ω_i λ, cos ω_i λ, sin ω_i φ, cos ω_i φ with ω_i = 10000^(−4i/N) per degree, i = 0 … N/4 − 1.
+
+    On a 1° grid the usual image-transformer encoding. Coordinates (...) give (..., N).
+    """
     rates = 10_000.0 ** (-4.0 * torch.arange(width // 4, dtype=torch.float64, device=lat_deg.device) / width)
-    east, north = _within_turn(lon_deg)[:, None] * rates, lat_deg[:, None] * rates
-    return torch.cat((east.sin(), east.cos(), north.sin(), north.cos()), dim=1)
+    east, north = _within_turn(lon_deg)[..., None] * rates, lat_deg[..., None] * rates
+    return torch.cat((east.sin(), east.cos(), north.sin(), north.cos()), dim=-1)
 
 
 def grid(lat_deg: Tensor, lon_deg: Tensor, *, num_scales: int = 16, min_radius: float = 0.01) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.embedding.encoders.formulas import sinusoidal
 from engine.embedding.scale import SCALE_FEATURES
 from engine.embedding.table import Embedding2d, Topology
 from engine.errors import ChoiceError, check_choice
@@ -22,8 +23,6 @@ TOKEN_ENCODERS = {
     "none": "Nothing is added: the model has no location input.",
 }
 """The encoders' names, and what each adds to a token."""
-
-_LONGEST = 10_000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +91,12 @@ class GeoPositionScale(nn.Module):
 def sinusoidal_embedding(lonlat: Tensor, width: int) -> Tensor:
     """Fixed two-dimensional sines and cosines of a place: (..., 2) in degrees, longitude first, to (..., N = width).
 
-    sin ω_i λ, cos ω_i λ, sin ω_i φ, cos ω_i φ with ω_i = 10000^(−4i/N) per degree, i = 0 … N/4 − 1: on a 1° grid the
-    usual image-transformer encoding. Longitudes are taken from -180 to below 180 first, so a row depends on its place
-    only, not on the window it is seen in. Computed in float64, returned in the dtype of ``lonlat``.
+    The formula of :func:`engine.embedding.encoders.formulas.sinusoidal`, computed in float64, in the dtype of
+    ``lonlat``: a row depends on its place only, not on the window it is seen in.
     """
     check_sinusoidal(width)
     lon, lat = lonlat.to(torch.float64).unbind(dim=-1)
-    rates = _LONGEST ** (-4.0 * torch.arange(width // 4, dtype=torch.float64, device=lonlat.device) / width)
-    east = (torch.remainder(lon + 180.0, 360.0) - 180.0)[..., None] * rates
-    north = lat[..., None] * rates
-    return torch.cat((east.sin(), east.cos(), north.sin(), north.cos()), dim=-1).to(lonlat.dtype)
+    return sinusoidal(lat, lon, width=width).to(lonlat.dtype)
 
 
 def check_sinusoidal(width: int) -> None:

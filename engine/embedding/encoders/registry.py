@@ -16,7 +16,7 @@ from engine.embedding.encoders.catalogue import BUILT_IN
 from engine.embedding.encoders.encoder import Encoder
 from engine.embedding.scale import SCALE_FEATURES
 from engine.errors import DataError, check_choice
-from engine.sphere.geometry import Degrees, as_float64
+from engine.sphere.geometry import Degrees, checked_points
 
 GROUP = "harmonia.encoders"
 """Group of entry points under which other packages offer encoders."""
@@ -69,7 +69,7 @@ def encode(
     check_choice("encoder", name, ENCODERS)
     encoder = ENCODERS[name]
     complete = encoder.completed(name, parameters)
-    lat, lon = _points(lat_deg, lon_deg)
+    lat, lon = checked_points(lat_deg, lon_deg)
     codes = encoder.function(lat, lon, **complete) if name in BUILT_IN else _codes_of_others(name, lat, lon, complete)
     if scale_features is not None:
         if scale_features.shape != (lat.numel(), len(SCALE_FEATURES)):
@@ -90,25 +90,6 @@ def encoder_width(name: str, **parameters: Any) -> int:
     if encoder.width is not None:
         return encoder.width(complete)
     return int(encode(name, [0.0], [0.0], **parameters).shape[1])  # pyright: ignore[reportArgumentType]
-
-
-def _points(lat_deg: Degrees, lon_deg: Degrees) -> tuple[Tensor, Tensor]:
-    lat, lon = as_float64(lat_deg).reshape(-1), as_float64(lon_deg).reshape(-1)
-    if lat.numel() != lon.numel():
-        raise DataError(
-            f"{lat.numel()} latitudes and {lon.numel()} longitudes",
-            "points to encode",
-            "give one of each for every point",
-        )
-    right = (lat.abs() <= 90.0) & lon.isfinite()
-    if not bool(right.all()):
-        first = int(torch.nonzero(~right)[0])
-        raise DataError(
-            f"{int((~right).sum())} of {lat.numel()} points are not on the sphere",
-            f"first point {first}: latitude {float(lat[first]):g}°, longitude {float(lon[first]):g}°",
-            "give latitudes between -90 and 90, and leave missing points out",
-        )
-    return lat, lon
 
 
 def _loaded(name: str, entry: Any) -> Encoder:
