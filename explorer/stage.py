@@ -136,6 +136,11 @@ class Stage:
         self.hover.param.update(span=span, units=scale.units, logarithmic=scale.logarithmic)
         return drawn
 
+    def cover_land(self, is_covered: bool) -> None:
+        """Cover the land on globe and map, or show the values that lie there."""
+        for globe in (self.globe, self.flat):
+            globe.land_shade = is_covered
+
     def _recolour(self, drawn: dict[str, Any]) -> None:
         self.hover.span = drawn["vmax"] - drawn["vmin"]
         self.globe.param.update(**drawn)

@@ -13,3 +13,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """``"1 epoch"``, ``"12 epochs"``: a number with a noun that takes an s."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s".replace(",", "\u202f")

@@ -90,7 +90,7 @@ class MultiFileVariable:
             kind=self.kind.key,
             unit=self.values.unit,
             calendar=self.periods.calendar,
-            fill=", ".join(f"{fill:g}" for fill in fills) or "none",
+            fill=", ".join(dict.fromkeys(f"{fill:g}".replace("nan", "NaN") for fill in fills)) or "none",
             step=self.step,
             mask=land_note,
             quality=self.quality_note or "no quality flags",

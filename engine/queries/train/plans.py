@@ -16,7 +16,7 @@ from engine.config.months import Month, MonthSpan, days_between, months_in, span
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError, QualityError, check_choice
 from engine.queries.cache import Progress, no_progress, sub_progress
-from engine.queries.text import duration
+from engine.queries.text import counted, duration
 from engine.queries.train.cost import TrainingCost, training_cost
 from engine.queries.train.observed import MonthShare, SourceOverview, Stop, source_overview
 from engine.queries.train.problems import (
@@ -334,12 +334,13 @@ def _sizes(
         estimate = step_estimate(other)
         ratio = estimate.step_seconds / here
         _, epochs = _schedule(other, overview, cost.scaled(ratio), minutes)
-        text = f"{estimate.num_parameters / 1e6:.2g} million parameters, {epochs} epochs in {duration(60.0 * minutes)}"
+        many = counted(epochs, "epoch")
+        text = f"{estimate.num_parameters / 1e6:.2g} million parameters, {many} in {duration(60.0 * minutes)}"
         reason = ""
         if too_much := too_much_memory(other):
             reason = too_much
         elif epochs < _LEAST_EPOCHS:
-            reason = f"only {epochs} epochs fit into {duration(60.0 * minutes)}: choose a longer time"
+            reason = f"only {many} within {duration(60.0 * minutes)}: choose a longer time"
         offers.append(SizeOffer(size, estimate.num_parameters, estimate.memory_bytes, epochs, text, reason))
     return tuple(offers)
 

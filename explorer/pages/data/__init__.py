@@ -3,6 +3,4 @@
 from explorer.pages.data.view import build
 from explorer.session import Page
 
-PAGE = Page(
-    "data", "Data", "Sea-surface temperature day by day: observations and gaps", "ocean", build, has_source=True
-)
+PAGE = Page("data", "Data", "Day by day: observations and gaps", "ocean", build, has_source=True)

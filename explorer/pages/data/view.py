@@ -299,6 +299,7 @@ class DataView:
             f"All {source.unit}s",
             logarithmic=variable.is_logarithmic and of_values,
         )
+        self.stage.cover_land(variable.masked == "land")
         self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
         self.stage.bar.visible = request.layer != "gaps"

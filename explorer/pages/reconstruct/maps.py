@@ -177,6 +177,8 @@ class Maps:
         clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
         self._marks = text.legend(bool(clouds), bool(ice))
         self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
+        for globe in (*self.globes, self.stage.flat):
+            globe.land_shade = variable.masked == "land"
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
         is_swipe = self.model.panes == SWIPE
         self.captions = [captions] if is_swipe else [[caption] for caption in captions]
@@ -324,7 +326,7 @@ class Maps:
             dark=self.session.param.dark,
             projection=first.param.projection,
             blocks=True,
-            land_shade=True,
+            land_shade=first.land_shade,
             dim_outside=False,
             stylesheets=[VEIL],
             coast=first.param.coast,

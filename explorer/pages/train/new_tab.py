@@ -228,18 +228,19 @@ class NewTab:
         stage = self._stage
         if stage is None or self._model.tab != NEW or not self.has_map:
             return
-        if outlook is None or outlook.field is None:
+        if outlook is None or outlook.day is None:
             stage.globe.param.update(field=b"", outlines=[])
             stage.bar.visible = False
             stage.show_readout([])
             return
-        field = outlook.field
-        low, high = outlook.limits
+        field, variable = outlook.day.field, outlook.day.variable
         axes = Axes.of(field["lat"].values, field["lon"].values)
         key = f"plan-{self._model.training.get('source')}-{field.attrs['long_name']}"
         boxes = [] if outlook.plan is None else plan_text.outlines(outlook.plan.windows)
-        scale = Scale("plan", "thermal", low, high, field.attrs["long_name"], field.attrs["units"])
+        label, units, is_log = field.attrs["long_name"], field.attrs["units"], variable.is_logarithmic
+        scale = Scale("plan", variable.palette, *outlook.day.limits, label, units, logarithmic=is_log)
         packed = pack_field(field.values, axes, key)
+        stage.cover_land(variable.masked == "land")
         stage.globe.param.update(field=packed, field_b=b"", outlines=boxes, **stage.scale(scale))
         stage.show_readout(plan_text.readout(outlook))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.config.sst import SSTSettings
-from engine.queries.text import duration
+from engine.queries.text import counted, duration
 from engine.queries.train.plans import Plan, SizeOffer
 from explorer.pages.train.planning import Outlook
 from explorer.pages.train.timeline import NAMES, Span
@@ -31,7 +31,9 @@ def outlines(windows: Sequence[tuple[float, float, float, float]]) -> list[list[
 def size_text(sizes: Sequence[SizeOffer], chosen: str) -> str:
     """HTML of what the chosen size can do in the time, and why others are not offered."""
     lines = [(f"{offer.text}.", False) for offer in sizes if offer.name == chosen and not offer.reason]
-    lines += [(f"{offer.name.capitalize()}: {offer.reason}.", offer.name == chosen) for offer in sizes if offer.reason]
+    for reason in dict.fromkeys(offer.reason for offer in sizes if offer.reason):
+        names = [offer.name for offer in sizes if offer.reason == reason]
+        lines.append((f"{', '.join(names).capitalize()}: {reason}.", chosen in names))
     return paragraphs(lines)
 
 
@@ -40,7 +42,7 @@ def size_labels(epochs: Mapping[str, int], names: Sequence[str]) -> dict[str, st
 
     def label(name: str) -> str:
         known = epochs.get(name)
-        count = "" if known is None else ", not offered" if not known else f", {number(known)} epochs"
+        count = "" if known is None else ", not offered" if not known else f", {counted(known, 'epoch')}"
         return name.capitalize() + count
 
     return {label(name): name for name in names}
@@ -62,23 +64,19 @@ def _notes(notes: str) -> str:
 def headline(plan: Plan) -> str:
     """The plan in a sentence."""
     months = {split.name: split.num_months for split in plan.splits}
-    settings = plan.settings
+    epochs = counted(plan.settings.epochs, "epoch")
     takes = "" if plan.cost is None else f", about {duration(plan.cost.seconds_total)} on this machine"
     return (
-        f"A model learns monthly means from {_months(months['train'])} of days with gaps in {number(settings.epochs)} "
-        f"epochs{takes}. It is tested on {_months(months['test'])} that it has not seen."
+        f"A model learns monthly means from {counted(months['train'], 'month')} of days with gaps in "
+        f"{epochs}{takes}. It is tested on {counted(months['test'], 'month')} that it has not seen."
     )
-
-
-def _months(count: int) -> str:
-    return "1 month" if count == 1 else f"{count} months"
 
 
 def rows(plan: Plan) -> list[tuple[str, str]]:
     """Months, windows and cost of a plan."""
     settings, cost = plan.settings, plan.cost
     height, width = settings.window
-    listed = [(NAMES[split.name], f"{_span(split.first, split.last)}, {_months(split.num_months)}")
+    listed = [(NAMES[split.name], f"{_span(split.first, split.last)}, {counted(split.num_months, 'month')}")
              for name in _ORDER for split in plan.splits if split.name == name]  # fmt: skip
     observed = [share.fraction for share in plan.observed if settings.train[0] <= share.month <= settings.train[1]]
     if observed:

@@ -13,6 +13,7 @@ from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
+from engine.queries.ocean import VariableKind
 from engine.queries.train import plans
 from engine.queries.train.observed import MonthShare
 from engine.queries.train.plans import Plan, SizeOffer
@@ -23,12 +24,20 @@ _ABOUT = "Looking at the source"
 
 
 @dataclass(frozen=True, eq=False)
+class Day:
+    """The observations of a day as they are drawn, ``field`` (lat, lon), with the ends of their colour scale."""
+
+    field: xr.DataArray
+    limits: tuple[float, float]
+    variable: VariableKind
+
+
+@dataclass(frozen=True, eq=False)
 class Outlook:
     """What a training will do, or what stands in its way.
 
     ``settings`` are those that are planned, of a refused source None. Of a proposal, ``sizes`` are the models to choose
-    from, and ``folds`` the runs of a rolling origin. ``field`` (lat, lon) is a day of the training months, where a
-    page can show it, with the ends of its colour scale.
+    from, and ``folds`` the runs of a rolling origin. ``day`` is one of the training months, where a page can show it.
     """
 
     settings: SSTSettings | None
@@ -38,8 +47,7 @@ class Outlook:
     observed: tuple[MonthShare, ...]
     sizes: tuple[SizeOffer, ...] = ()
     folds: tuple[SSTSettings, ...] = ()
-    field: xr.DataArray | None = None
-    limits: tuple[float, float] = (0.0, 1.0)
+    day: Day | None = None
 
 
 class Planner:
@@ -75,7 +83,7 @@ class Planner:
             proposal = plans.propose(chosen, size, minutes, progress=report, should_stop=_stop(report))
             problems = () if proposal.refusal is None else (proposal.refusal,)
             settings = proposal.settings
-            field, limits = _day_of(chosen, None if settings is None else settings.train, report)
+            day = _day_of(chosen, None if settings is None else settings.train, report)
             return Outlook(
                 settings,
                 proposal.plan,
@@ -84,8 +92,7 @@ class Planner:
                 proposal.observed,
                 proposal.sizes,
                 proposal.folds,
-                field,
-                limits,
+                day,
             )
 
         self._start(work)
@@ -95,8 +102,8 @@ class Planner:
 
         def work(report: Progress) -> Outlook:
             plan = plans.explain(settings, progress=report, should_stop=_stop(report))
-            field, limits = _day_of(settings.source, settings.train, report)
-            return Outlook(settings, plan, plan.notes, plan.problems, plan.observed, field=field, limits=limits)
+            day = _day_of(settings.source, settings.train, report)
+            return Outlook(settings, plan, plan.notes, plan.problems, plan.observed, day=day)
 
         self._start(work)
 
@@ -118,17 +125,16 @@ def _stop(report: Progress) -> Callable[[], bool]:
     return is_abandoned
 
 
-def _day_of(
-    source: DemoSource | FileSource, span: tuple[str, str] | None, report: Progress
-) -> tuple[xr.DataArray | None, tuple[float, float]]:
-    """The observations of the middle day of a span of months, or of all; none of a source that no page can choose."""
+def _day_of(source: DemoSource | FileSource, span: tuple[str, str] | None, report: Progress) -> Day | None:
+    """The middle day of a span of months, or of all; None of a source that no page can choose."""
     with suppress(EngineError):
         choice = ocean.source_choice(source)
         summary = ocean.open_source(choice, report)
         first, last = span or (summary.days[0][:7], summary.days[-1][:7])
         inside = [index for index, day in enumerate(summary.days) if first <= day[:7] <= last]
         if inside:
-            field = ocean.day_map(choice, "observed", inside[len(inside) // 2])
+            field = ocean.drawn(choice, ocean.day_map(choice, "observed", inside[len(inside) // 2]))
             seen = field.values[np.isfinite(field.values)]
-            return field, (float(seen.min()), float(seen.max())) if seen.size else summary.limits
-    return None, (0.0, 1.0)
+            limits = (float(seen.min()), float(seen.max())) if seen.size else summary.limits
+            return Day(field, limits, summary.variable)
+    return None
