@@ -13,7 +13,6 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 
 from engine.compute import describe_device
-from engine.errors import EngineError
 from explorer import layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
@@ -26,7 +25,7 @@ from explorer.sources import SessionSources
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.rail import Rail
 from explorer.widgets.requests import Allowance
-from explorer.widgets.text import sentence, title
+from explorer.widgets.text import error_text, sentence, title
 
 log = logging.getLogger("harmonia")
 
@@ -202,7 +201,7 @@ class Shell:
 
     def _error_card(self, page: Page, error: Exception) -> pn.Column:
         retry = pmui.Button(label="Try again", variant="outlined", on_click=lambda _: self._rebuild(page))
-        alert = pmui.Alert(object=_sentence(error), title=f"{page.title} could not be opened", severity="error")
+        alert = pmui.Alert(object=error_text(error), title=f"{page.title} could not be opened", severity="error")
         return box(alert, retry, css=layout.ERROR)
 
     def _rebuild(self, page: Page) -> None:
@@ -216,7 +215,7 @@ class Shell:
         else:
             log.error("a callback failed on page %s", self.session.page, exc_info=error)
         if self._errors_shown.take():
-            self._say("error", _sentence(error))
+            self._say("error", error_text(error))
 
     def _say(self, severity: str, text: str) -> None:
         if pn.state.notifications is not None:
@@ -242,10 +241,3 @@ class Shell:
         view = self._views.get(self.session.page)
         query = {"page": self.session.page, **(view.model.address if view else {})}
         self.rail.address = "?" + urlencode(query, safe=",:")
-
-
-def _sentence(error: Exception) -> str:
-    """The sentence that is shown for an exception: the text of our own errors, of others only the type."""
-    if isinstance(error, EngineError):
-        return str(error)
-    return f"Something unexpected happened ({type(error).__name__}). The server's log has the details."

@@ -87,7 +87,8 @@ PAGE = f"""
 {_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.4fr)
   'drawer plots' minmax(260px, 1fr) 'drawer read' 60px / auto minmax(0, 1fr) }} }}
 {_NARROW} {{ :host {{ overflow-y: auto;
-  grid-template: 'head' 56px 'stage' max(300px, 62vh) 'read' max-content 'plots' max-content / minmax(0, 1fr) }} }}
+  grid-template: 'head' minmax(56px, max-content) 'stage' max(300px, 62vh) 'read' max-content 'plots' max-content
+    / minmax(0, 1fr) }} }}
 """
 
 DRAWER = f"""

@@ -16,6 +16,7 @@ from explorer.session import Session
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
+from explorer.widgets.text import error_text
 
 _PAGE = 50
 _LOG_LINES = 40
@@ -41,7 +42,7 @@ class RunsPanel(param.Parameterized):
         self._registry = registry
         self._limit = _PAGE
         self._metrics: MetricsReader | None = None
-        self._reading = LatestTask(unseen, lambda error: session.say("error", str(error)))
+        self._reading = LatestTask(unseen, lambda error: session.say("error", error_text(error)))
         self.list = RunList(self._do, self._show_answers, is_panel=True, margin=0, sizing_mode="stretch_both")
         self.param.watch(lambda _: self._open_or_close(), "is_open")
         registry.subscribe(self._changed)

@@ -18,7 +18,7 @@ from explorer.runs_panel import title
 from explorer.session import Session
 from explorer.widgets.requests import Request
 from explorer.widgets.source_chip import SourceChip
-from explorer.widgets.text import number
+from explorer.widgets.text import error_text, number
 
 _MOST_RUNS = 5
 OPEN_FILE = "Open a file …"
@@ -133,7 +133,7 @@ class SessionSources:
 
     def _refuse(self, error: Exception) -> None:
         self._draw()
-        self._session.say("error", str(error))
+        self._session.say("error", error_text(error))
 
 
 def _described(choice: SourceChoice, progress: Progress) -> tuple[SourceSummary, float]:

@@ -21,7 +21,7 @@ from explorer.widgets.download import Download
 from explorer.widgets.globe import Globe
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.readout import HoverReadout
-from explorer.widgets.text import html, progress, readout_html, sentence
+from explorer.widgets.text import error_text, html, progress, readout_html, sentence
 from explorer.widgets.veil import VEIL, veil
 
 CHANGED = "The map changed meanwhile. Export the picture again."
@@ -87,7 +87,7 @@ class Stage:
         self._cancel = cancel
         self._progress_of_result: tuple[float, str] | None = None
         self._progress_of_file: tuple[float, str] | None = None
-        self.filing = LatestTask(self._show_filing, lambda error: session.say("error", str(error)))
+        self.filing = LatestTask(self._show_filing, lambda error: session.say("error", error_text(error)))
         """Makes the files to export."""
         button = controls.button("Cancel", on_click=lambda _: self._abandon())
         self._waiting = box(self._progress, button, css=layout.PASSING, styles={"display": "none"})
@@ -208,7 +208,7 @@ class Stage:
     def show_failure(self, title: str, error: Exception | str) -> None:
         """An error over the globe, which can be closed."""
         # HTML, because Markdown would turn the name of a file into a link
-        message = f"<div>{escape(sentence(str(error)))}</div>"
+        message = f"<div>{escape(sentence(error if isinstance(error, str) else error_text(error)))}</div>"
         self._failure.param.update(title=title, object=message, closed=False, visible=True)
 
     def clear_failure(self) -> None:

@@ -116,6 +116,7 @@ export function render({model, el}) {
       }
       for (const [action, , need] of ACTIONS) if (parts.buttons[action]) parts.buttons[action].hidden = Boolean(need) && !row.can.includes(need)
       variant.draw(parts, row)
+      for (const act of parts.actions.children) setAttribute(act, 'aria-label', `${act.textContent} ${row.title}`)
     })
     problem.hidden = !model.problem
     setText(problem, model.problem)

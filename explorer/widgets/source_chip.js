@@ -46,9 +46,10 @@ export function render({model, el}) {
     if (menu.matches(':popover-open')) { menu.hidePopover(); return }
     send('open', {index: -1})
     menu.showPopover()
-    const box = chip.getBoundingClientRect()
-    const left = Math.max(8, Math.min(box.left, innerWidth - menu.offsetWidth - 8))
-    Object.assign(menu.style, {left: `${left}px`, top: `${box.bottom + 4}px`})
+    const box = chip.getBoundingClientRect(), own = menu.getBoundingClientRect()
+    const grown = own.width / menu.offsetWidth || 1  // type grows on very large screens
+    const left = Math.max(8, Math.min(box.left, innerWidth - own.width - 8))
+    Object.assign(menu.style, {left: `${left / grown}px`, top: `${(box.bottom + 4) / grown}px`})
   })
   menu.addEventListener('toggle', event => chip.setAttribute('aria-expanded', String(event.newState === 'open')))
   el.addEventListener('keydown', event => {

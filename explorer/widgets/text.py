@@ -8,6 +8,8 @@ from html import escape
 
 import panel as pn
 
+from engine.errors import EngineError
+
 #: A label, a value and its unit.
 LabelledValue = tuple[str, str, str]
 #: A sentence, and whether it is set apart as a caution.
@@ -105,6 +107,13 @@ def table(rows: Iterable[tuple[str, ...]], heads: Sequence[str] = ()) -> str:
 def sentence(text: str) -> str:
     """A text as a sentence: with a capital letter at its beginning and a stop at its end."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
+def error_text(error: Exception) -> str:
+    """What is shown of an exception: the text of our own errors; of others only the type, for they may name paths."""
+    if isinstance(error, EngineError):
+        return str(error)
+    return f"Something unexpected happened ({type(error).__name__}). The server's log has the details."
 
 
 def number(value: float) -> str:

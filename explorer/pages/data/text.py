@@ -48,7 +48,7 @@ LAYER_TEXT = {
     "withheld": "Left of the divider: the observations. Right: the observations left after some are withheld. "
     "The withheld values measure the error of a reconstruction.",
 }
-GAPS_KEY = (("observed", "#109885"), ("not observed", "#8A93A3"), ("ice", "#DCE9F5"))
+GAPS_KEY = (("observed", "#109885"), ("not observed", "#8A93A3"), ("ice", "#9CC3E8"))
 SERIES_KEY = (("truth", NEUTRAL), ("observed", SERIES[0]), ("day shown", SERIES[3]))
 SERIES_CANCELLED = "Reading the series was cancelled."
 ASK_SECONDS = 30.0

@@ -15,7 +15,7 @@ from explorer.pages.mvmf import expert_text as text
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.tabs import TabbedPanel
-from explorer.widgets.text import html, table
+from explorer.widgets.text import error_text, html, table
 
 _BOX = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
 _CSS = """
@@ -54,7 +54,7 @@ class ExpertPanel(TabbedPanel):
         try:
             scores = queries.scores(folder)
         except EngineError as error:
-            self.say_only((str(error), True))
+            self.say_only((error_text(error), True))
             return
         self.say(text.SCORES)
         self._rows.object = table(text.score_rows(scores), text.SCORE_HEADS)

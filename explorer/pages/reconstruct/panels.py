@@ -16,7 +16,7 @@ from explorer.plots import reconstruct as figures
 from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.places import PlaceList
-from explorer.widgets.text import html, section, table
+from explorer.widgets.text import error_text, html, section, table
 from explorer.widgets.veil import veil
 from explorer.widgets.verdict import comparison_table
 
@@ -94,7 +94,7 @@ class ReconstructPanel(TabbedPanel):
     def _fail(self, error: Exception) -> None:
         self._stamp = None
         self._veil(False)
-        self.say_only((str(error), True))
+        self.say_only((error_text(error), True))
 
     def _fill(self, *parts: Any) -> None:
         """The open tab has the result of the selection."""

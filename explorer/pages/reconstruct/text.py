@@ -13,7 +13,7 @@ from engine.queries.reconstruct import CellDetail, LargeError, ModelCard, ModelS
 from engine.queries.text import place
 from explorer.pages.reconstruct.model import ResultKey
 from explorer.theme import NEUTRAL, SERIES
-from explorer.widgets.text import Sentence, colour_key, number
+from explorer.widgets.text import Sentence, colour_key, error_text, number
 from explorer.widgets.verdict import verdict_html, verdict_line
 
 
@@ -349,7 +349,7 @@ def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
 
 def failure(error: Exception) -> str:
     """HTML of an error."""
-    return status(str(error))
+    return status(error_text(error))
 
 
 def archive_invitation(source: str, num_months: int) -> str:

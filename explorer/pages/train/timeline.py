@@ -23,7 +23,7 @@ CSS = """
 .bars > i { border-radius: 2px 2px 0 0; min-height: 1px }
 .spans { height: 22px; margin-top: 4px } .spans.low { height: 8px }
 .spans > b { border-radius: 4px; padding: 0 5px; color: #fff; font: 560 11px/22px Inter, system-ui, sans-serif;
-  overflow: hidden; white-space: nowrap; text-overflow: ellipsis; text-shadow: 0 0 2px rgba(0, 0, 0, .5) }
+  overflow: hidden; white-space: nowrap; text-overflow: ellipsis; text-shadow: 0 0 2px #000, 0 0 3px #000 }
 .spans.low > b { padding: 0 }
 .spans > u { background: repeating-linear-gradient(45deg, var(--h-outline) 0 1px, transparent 1px 5px);
   border-radius: 4px; opacity: .7 }

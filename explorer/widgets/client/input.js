@@ -59,7 +59,8 @@ class Input {
     view.glide(null)
     this.pointers.set(event.pointerId, this.offset(event))
     if (view.model.painting) {
-      this.stroke = []
+      if (this.stroke) return // a second finger neither ends the stroke nor begins another
+      Object.assign(this, { stroke: [], brush: event.pointerId, grip: null })
       this.dab(this.offset(event))
       return
     }
@@ -76,9 +77,10 @@ class Input {
     }
     const now = this.offset(event)
     if (this.stroke) {
-      this.dab(now)
+      if (event.pointerId === this.brush) this.dab(now)
       return
     }
+    if (!this.grip) return // a finger that was down beside a stroke
     this.wandered += Math.hypot(now[0] - held[0], now[1] - held[1])
     this.pointers.set(event.pointerId, now)
     if (this.wandered < CLICK_SLOP) return
@@ -94,7 +96,7 @@ class Input {
     const { view } = this
     if (!this.pointers.delete(event.pointerId)) return
     if (this.stroke) {
-      this.endStroke()
+      if (event.pointerId === this.brush) this.endStroke()
     } else if (this.pointers.size) {
       this.grab()
     } else if (this.wandered < CLICK_SLOP && event.type === "pointerup") {
