@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
     add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
-    add = command(scores, "Print the scored runs of a source, the lowest error on their test years first.")
+    add = command(scores, "Print the scored runs of a source, the lowest error on their test months first.")
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")

@@ -102,7 +102,7 @@ def _verdict(report: RunReport) -> str:
         none = "This run has no scores yet." if report.record.state in ACTIVE else "This run ended without scores."
         return _section("Verdict", f"<p>{none}</p>")
     so_far = " so far" if report.record.state in ACTIVE else ""
-    scored_on = "On the test years" if report.is_tested else f"Scored on the validation years{so_far}"
+    scored_on = "On the test months" if report.is_tested else f"Scored on the validation months{so_far}"
     heading = "Model and best baseline, mean absolute error"
     return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>" + _section(
         heading, comparison_table(report.verdict)

@@ -34,9 +34,9 @@ class RunReport:
     Attributes:
         record: the run as it is now.
         config: with which ``harmonia train`` makes it anew.
-        verdict: on the test years, or before they are scored on the validation years; None before the first
+        verdict: on the test months, or before they are scored on the validation months; None before the first
             validation. ``is_tested`` tells which.
-        scores: content of ``scores.json``; empty before the test years are scored.
+        scores: content of ``scores.json``; empty before the test months are scored.
         fields: the snapshot of the last epoch (lat, lon), the first validation month; None before the first.
         provenance: labels and values.
         is_synthetic: whether the source is the demo ocean.

@@ -105,7 +105,7 @@ def model_card(name: str) -> ModelCard:
 
 
 def model_verdict(name: str) -> Verdict | None:
-    """The verdict on the run that trained a model, on its test years.
+    """The verdict on the run that trained a model, on its test months.
 
     None for the pretrained model, and while the run is not scored. Raises :class:`StoreError` where its scores are
     damaged.

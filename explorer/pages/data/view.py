@@ -325,9 +325,9 @@ class DataView:
         self.stage.globe.markers = [{"lat": self.model.place[0], "lon": self.model.place[1]}]
 
     def _after_rest(self) -> None:
-        source, drawn = self.model.opened, self._map
-        if source is None or drawn is None:
-            return
+        source, drawn, request = self.model.opened, self._map, self._request_drawn
+        if source is None or drawn is None or request is None or request.key != source.key:
+            return  # the map is still that of another source
         self._cost.object = paragraph(text.cost(ocean.read_cost(source, self.model.span_days)))
         if drawn.field.name == "gaps":
             self.stage.readout.object = colour_key(text.GAPS_KEY)

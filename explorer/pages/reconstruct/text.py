@@ -238,7 +238,7 @@ def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]
 
 def on_test(result: Verdict | None) -> str:
     """HTML of the verdict on the run that trained the model, if it has one."""
-    return "" if result is None else verdict_html(result, "This model on its own test years")
+    return "" if result is None else verdict_html(result, "This model on its own test months")
 
 
 def worst(cell: LargeError, variable: VariableKind) -> tuple[str, str]:
@@ -343,7 +343,7 @@ def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
     line = "" if snapshot.verdict is None else verdict_line(snapshot.verdict)
     return (
         f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last}{so_far}.</p>{line}"
-        "<p>The first month of the validation years, where both have a value.</p>"
+        "<p>The first month of the validation months, where both have a value.</p>"
     )
 
 

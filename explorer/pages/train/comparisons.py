@@ -237,7 +237,7 @@ class SweepPanel:
         sentence = "" if trial is None else text.trial_sentence(trial, self._unit)
         result = None if trial is None else self._verdicts.get(trial.number)
         self._chosen.object = paragraph(sentence)
-        self._verdict.object = "" if result is None else verdict_html(result, "On the test years")
+        self._verdict.object = "" if result is None else verdict_html(result, "On the test months")
         axes = trainings.parallel_coordinates(view)
         if not axes.numbers:
             for plot in self._plots:

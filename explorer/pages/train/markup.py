@@ -45,7 +45,7 @@ def tested(scores: Mapping[str, Any], verdict: Verdict | None) -> str:
     variable, where = verdict.variable, verdict.variable.everywhere
     rows = table((name, variable.error_text(error)) for error, name in known)
     return (
-        f"<h2>Model and best baseline on the test years</h2>{comparison_table(verdict)}"
+        f"<h2>Model and best baseline on the test months</h2>{comparison_table(verdict)}"
         f"<h2 style=margin-top:10px>Mean absolute error: {where[:1].lower()}{where[1:]}</h2>{rows}"
     )
 
@@ -138,7 +138,7 @@ def verdicts(known: Sequence[tuple[str, Verdict]]) -> str:
         f'<p style="margin-top:8px;color:var(--h-text)">{escape(name)}</p>{verdict_line(verdict)}'
         for name, verdict in known
     )
-    return f"<h2 style=margin-top:12px>Compared with baselines on the test years</h2>{lines}" if known else ""
+    return f"<h2 style=margin-top:12px>Compared with baselines on the test months</h2>{lines}" if known else ""
 
 
 def trials_table(view: SweepSummary, unit: str, most: int = 200) -> str:

@@ -27,6 +27,7 @@ from explorer.registry import store_call
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
+from explorer.task_names import TASK_NAMES, task_name
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
 from explorer.widgets.globe import Axes, pack_field
@@ -64,7 +65,7 @@ class NewTab:
         self._replan = Debouncer(self._plan, 300)
         self._task = pmui.Select(
             label="What to learn",
-            options={name: task for task, name in fields.TASK_NAMES.items() if task in TASKS},
+            options={name: task for task, name in TASK_NAMES.items() if task in TASKS},
             value=model.task,
             size="small",
             variant="outlined",
@@ -185,7 +186,7 @@ class NewTab:
         if config is None:
             return invalid_html(problems)
         lines = paragraphs([(line, False) for line in text.plan(config)])
-        return "" if self._model.learns else f"<h2>{fields.TASK_NAMES[config.task]}</h2>{lines}"
+        return "" if self._model.learns else f"<h2>{task_name(config.task)}</h2>{lines}"
 
     def _standing_problems(self) -> tuple[Problem, ...]:
         """Why the draft cannot run, as far as its plan knows."""
