@@ -1,4 +1,4 @@
-"""A file as a person brings one: a region of an agency's daily product, days with clouds, packed or in plain numbers."""
+"""A file as a person brings one: a region of an agency's daily product, packed or not, days with clouds."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def write_region(
     values = 10.0**values if product.is_log else values
     values[_clouds(rng, num_days, shape) < cloudy] = np.nan
     corner_of_land = (east > 0.85) & (north < 0.4)
-    left_out = corner_of_land if product.masked == "corner" else draw_rows(lat, lon, "50m") == (product.masked == "land")
+    left_out = (
+        corner_of_land if product.masked == "corner" else draw_rows(lat, lon, "50m") == (product.masked == "land")
+    )
     values[:, left_out] = np.nan
     fields = {product.variable: (("time", "lat", "lon"), values.astype(np.float32), product.attrs)}
     coords = {

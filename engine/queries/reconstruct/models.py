@@ -150,6 +150,11 @@ def needs_resampling(name: str, choice: SourceChoice) -> bool:
     return source(choice).grid != model_of(name).bundle.climatology.grid
 
 
+def is_trained_from(name: str, choice: SourceChoice) -> bool:
+    """Whether a model has learned from this file, or the demo ocean of this seed."""
+    return _is_same_source(model_of(name).bundle.settings.source, choice)
+
+
 def is_trained_on(name: str, choice: SourceChoice, month: str) -> bool:
     """Whether a month (``2001-07``) of a source is part of the training or validation data of the model."""
     settings = model_of(name).bundle.settings

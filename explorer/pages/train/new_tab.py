@@ -206,7 +206,7 @@ class NewTab:
         else:
             self._details.object = plan_text.details(outlook)
             spans = [] if outlook.settings is None else plan_text.spans(outlook.settings)
-            self._line.object = timeline.timeline(outlook.observed, spans)
+            self._line.object = timeline.timeline(outlook.observed, spans, plan_text.place_of(outlook.plan))
         self.cover()
         self._size_text.object = "" if outlook is None else plan_text.size_text(outlook.sizes, model.size)
         self._draw_map(None if invalid else outlook)
@@ -241,7 +241,7 @@ class NewTab:
         label, units, is_log = field.attrs["long_name"], field.attrs["units"], variable.is_logarithmic
         scale = Scale("plan", variable.palette, *outlook.day.limits, label, units, logarithmic=is_log)
         packed = pack_field(field.values, axes, key)
-        stage.cover_land(variable.masked == "land")
+        stage.cover(variable.masked)
         stage.globe.param.update(field=packed, field_b=b"", outlines=boxes, **stage.scale(scale))
         stage.show_readout(plan_text.readout(outlook))
 

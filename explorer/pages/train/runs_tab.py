@@ -207,7 +207,7 @@ class RunTab:
         shown = [fields[name].values for name in (first, second) if name is not None]
         own = partial(limits_of, shown, palette == "balance")
         scale = Scale(layer, palette, low, high, _LABELS[layer], units, own, logarithmic=is_log)
-        stage.cover_land(variable.masked == "land")
+        stage.cover(variable.masked)
         stage.globe.param.update(field=packed[0], field_b=packed[1], **stage.scale(scale))
         stage.show_readout(
             [
