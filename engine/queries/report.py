@@ -16,6 +16,7 @@ from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
 from engine.files import read_file
 from engine.provenance import shared_path
+from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
 from engine.queries.verdicts import run_verdict, validation_verdict
@@ -41,6 +42,7 @@ class RunReport:
         provenance: labels and values.
         is_synthetic: whether the source is the demo ocean.
         variable: what is reconstructed.
+        folds: the verdict on all folds of a rolling origin that the run belongs to; None where it belongs to none.
     """
 
     record: RunRecord
@@ -52,6 +54,7 @@ class RunReport:
     provenance: list[tuple[str, str]]
     is_synthetic: bool
     variable: VariableKind
+    folds: FoldsVerdict | None = None
 
 
 def run_report(run: Run) -> RunReport:
@@ -77,6 +80,7 @@ def run_report(run: Run) -> RunReport:
         _provenance(run, record, config, config.settings, variable),
         isinstance(config.settings.source, DemoSource),
         variable,
+        folds_verdict(run),
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from engine.config.baselines import baseline_title
 from engine.evaluation import Verdict
+from engine.queries.folds import FoldsVerdict
 from engine.queries.train.curves import ScoreBar, SweepSummary
 from engine.queries.train.forms import Comparison
 from engine.runs import RunRecord
 from explorer.pages.train.text import chosen_text, label, scored_on
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
-from explorer.widgets.verdict import comparison_table, verdict_html, verdict_line
+from explorer.widgets.verdict import comparison_table, folds_html, verdict_html, verdict_line
 
 
 def result(record: RunRecord, last: Mapping[str, float], verdict: Verdict | None, is_tested: bool) -> str:
@@ -23,6 +24,11 @@ def result(record: RunRecord, last: Mapping[str, float], verdict: Verdict | None
     if verdict is None:
         return f"<h2>{escape(_not_yet(record, last))}</h2>"
     return verdict_html(verdict, scored_on(record, is_tested))
+
+
+def folds(result: FoldsVerdict) -> str:
+    """HTML of the verdict on the rolling origin that a run belongs to, below its own."""
+    return f'<h2 style="margin-top:12px">Rolling origin</h2>{folds_html(result)}'
 
 
 def _not_yet(record: RunRecord, last: Mapping[str, float]) -> str:

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, EngineError
+from engine.queries.folds import new_tag
 from engine.queries.ocean import run_source
 from engine.queries.train import forms
 from engine.queries.train.problems import Problem, Remedy
@@ -344,13 +345,13 @@ class NewTab:
         names = [
             f"{model.title or 'Training'}, fold {number} of {len(configs)}" for number in range(1, len(configs) + 1)
         ]
-        self._launch_all(list(zip(configs, names, strict=True)))
+        self._launch_all(list(zip(configs, names, strict=True)), (new_tag(),))
 
-    def _launch_all(self, drafts: list[tuple[RunConfig, str]]) -> None:
+    def _launch_all(self, drafts: list[tuple[RunConfig, str]], tags: tuple[str, ...] = ()) -> None:
         run = None
         try:
             for config, name in drafts:
-                run = store_call(lambda store, config=config, name=name: store.create(config, name))
+                run = store_call(lambda store, config=config, name=name: store.create(config, name, tags=tags))
                 store_call(lambda store, run=run: store.launch(run))
         except EngineError as error:
             self._session.say("error", str(error))
