@@ -327,9 +327,10 @@ no_encoder = 3
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [
-        EntryPoint(name, f"{__name__}:{name}", registry.GROUP) for name in ("good", "raising", "short", "endless")
+        EntryPoint(name, f"{__name__}:{name}", registry.ENTRY_POINTS)
+        for name in ("good", "raising", "short", "endless")
     ]
-    entries += [EntryPoint(name, f"{__name__}:{name}", registry.GROUP) for name in ("no_encoder", "absent")]
+    entries += [EntryPoint(name, f"{__name__}:{name}", registry.ENTRY_POINTS) for name in ("no_encoder", "absent")]
     monkeypatch.setattr(registry, "entry_points", lambda **of: EntryPoints(entries).select(**of))
 
 

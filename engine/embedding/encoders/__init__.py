@@ -2,7 +2,8 @@
 
 # pyright: reportUnusedImport=false
 
-from engine.embedding.encoders.encoder import Encoder, Parameter
+from engine.config.encoders import Parameter
+from engine.embedding.encoders.encoder import Encoder
 from engine.embedding.encoders.modules import (
     TOKEN_ENCODERS,
     EncoderConfig,

@@ -12,14 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.config.encoders import ENTRY_POINTS
 from engine.embedding.encoders.catalogue import BUILT_IN
 from engine.embedding.encoders.encoder import Encoder
 from engine.embedding.scale import SCALE_FEATURES
 from engine.errors import DataError, check_choice
 from engine.sphere.geometry import Degrees, checked_points
-
-GROUP = "harmonia.encoders"
-"""Group of entry points under which other packages offer encoders."""
 
 
 class _Encoders(Mapping[str, Encoder]):
@@ -31,12 +29,12 @@ class _Encoders(Mapping[str, Encoder]):
     def __getitem__(self, name: str) -> Encoder:
         if name in self._built_in:
             return self._built_in[name]
-        for entry in entry_points(group=GROUP, name=name):
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
             return _loaded(name, entry)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        others = (name for name in entry_points(group=GROUP).names if name not in self._built_in)
+        others = (name for name in entry_points(group=ENTRY_POINTS).names if name not in self._built_in)
         return iter((*self._built_in, *sorted(others)))
 
     def __len__(self) -> int:
