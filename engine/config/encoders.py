@@ -197,11 +197,11 @@ def encoder_problem(name: str, options: EncoderOptions, num_components: int) -> 
     if not _coded(name):
         return ""
     taken = PARAMETERS.get(name, {})
-    given = {key: value for key, value in options.parameters(num_components).items() if key in taken}
+    chosen = {key: value for key, value in options.parameters(num_components).items() if key in taken}
     try:
-        for key, value in given.items():
+        for key, value in chosen.items():
             taken[key].check(key, value, name)
     except ChoiceError as error:
         return f"{error.problem} with the encoder {name!r}; {error.remedy}"
-    complete = {key: parameter.default for key, parameter in taken.items()} | given
+    complete = {key: parameter.default for key, parameter in taken.items()} | chosen
     return scales_problem(complete) if name == "equal_earth_rff" else ""

@@ -11,4 +11,4 @@ from engine.embedding.encoders.modules import (
     build_encoder,
     sinusoidal_embedding,
 )
-from engine.embedding.encoders.registry import ENCODERS, encode, encoder_width
+from engine.embedding.encoders.registry import ENCODERS, encode, encoder_width, sized_parameters

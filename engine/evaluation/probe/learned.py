@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from engine.typed import backward, seeded, step
+
 MOST_POINTS = 4096
 _NEIGHBOURS = 8
 _HIDDEN = 64
@@ -22,8 +24,7 @@ def neighbours(train: Tensor, targets: Tensor, test: Tensor) -> Tensor:
 
 def net(train: Tensor, targets: Tensor, test: Tensor, *, classes: bool, seed: int) -> Tensor:
     """(T, C) of a net D → 64 → C with GELU, after 200 steps of AdamW over all points; probabilities for classes."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = nn.Sequential(nn.Linear(train.shape[1], _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, targets.shape[1])).to(
             train
         )
@@ -34,8 +35,8 @@ def net(train: Tensor, targets: Tensor, test: Tensor, *, classes: bool, seed: in
         answer = model(train)
         loss = nn.functional.cross_entropy(answer, scaled) if classes else ((answer - scaled) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()  # pyright: ignore[reportUnknownMemberType]
-        optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+        backward(loss)
+        step(optimizer)
     with torch.no_grad():
         answer = model(test)
     return answer.softmax(dim=1) if classes else mean + std * answer

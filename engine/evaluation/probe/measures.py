@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.evaluation.probe.moments import Moments, ridge
+from engine.evaluation.probe.moments import CONSTANT, Moments, ridge
 from engine.evaluation.probe.splits import folds_of
 from engine.sphere import harmonics_at
 from engine.sphere.geometry import great_circle_km
 from engine.sphere.harmonics import wavelength_km
-from engine.typed import Floats
+from engine.typed import Floats, eigh, vector_norm
 
 _DEGREES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32)
 _POINTS_AT_ONCE = 4096
@@ -56,8 +56,8 @@ def effective_resolution(
 ) -> Resolution:
     """Fields of known spectrum, all their energy in one degree, read linearly from ``embedding`` (N, D)."""
     targets = single_degree_fields(lat_deg, lon_deg, seed)
-    folds = torch.from_numpy(folds_of("random", lat_deg, lon_deg, "everywhere", seed))
-    area = torch.from_numpy(weights / weights.sum())
+    folds = torch.as_tensor(folds_of("random", lat_deg, lon_deg, "everywhere", seed))
+    area = torch.as_tensor(weights / weights.sum())
     moments = Moments.of(embedding, targets.to(embedding.device), area.to(embedding.device), folds.to(embedding.device))
     error = torch.stack([moments.squared_error(ridge(moments, f), f) for f in range(len(moments.gram))]).sum(dim=0)
     mean = moments.cross[:, 0].sum(dim=0)
@@ -86,7 +86,7 @@ def single_degree_fields(lat_deg: Floats, lon_deg: Floats, seed: int) -> Tensor:
     coeffs = torch.zeros(((highest + 1) ** 2, len(_DEGREES)), dtype=torch.float64)
     for column, degree in enumerate(_DEGREES):
         drawn = random.standard_normal(2 * degree + 1)
-        coeffs[degree**2 : (degree + 1) ** 2, column] = torch.from_numpy(drawn / np.linalg.norm(drawn))
+        coeffs[degree**2 : (degree + 1) ** 2, column] = torch.as_tensor(drawn / np.linalg.norm(drawn))
     parts = [
         harmonics_at(lat_deg[rows], lon_deg[rows], highest, dtype=torch.float64) @ coeffs
         for first in range(0, len(lat_deg), _POINTS_AT_ONCE)
@@ -101,22 +101,22 @@ def embedding_measures(
     """Isotropy and latitude bias from pairs of 1024 points drawn by area; conditioning from all points."""
     random = np.random.default_rng(seed)
     chosen = random.choice(len(lat_deg), _PAIRED, p=weights / weights.sum())
-    codes = embedding[torch.from_numpy(chosen)].to(torch.float64)
-    codes = codes / codes.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    codes = embedding[torch.as_tensor(chosen)].to(torch.float64)
+    codes = codes / vector_norm(codes)[:, None].clamp_min(1e-300)
     upper = np.triu_indices(_PAIRED, 1)
-    similarity = (codes @ codes.T).numpy(force=True)[upper]
+    similarity: Floats = (codes @ codes.T).numpy(force=True)[upper]
     lat, lon = lat_deg[chosen], lon_deg[chosen]
     km = great_circle_km(lat[upper[0]], lon[upper[0]], lat[upper[1]], lon[upper[1]]).numpy()
     bins = np.minimum((km / (math.pi * 6371.0) * _BINS).astype(np.int64), _BINS - 1)
-    counts = np.bincount(bins, minlength=_BINS).clip(1)
-    means = np.bincount(bins, similarity, _BINS) / counts
+    num_pairs = np.bincount(bins, minlength=_BINS).clip(1)
+    means = np.bincount(bins, similarity, _BINS) / num_pairs
     variance = float(similarity.var())
     isotropy = 1.0 if variance == 0.0 else float(1.0 - ((similarity - means[bins]) ** 2).mean() / variance)
     north = np.abs(lat[upper[0]] + lat[upper[1]]) / 2.0
     near = km < _NEAR_KM
     bands = [similarity[near & (north >= low) & (north < high)] for low, high in pairwise(_BANDS)]
     by_band = [float(band.mean()) for band in bands if len(band)]
-    values = _eigenvalues(embedding, torch.from_numpy(weights))
+    values = _eigenvalues(embedding, torch.as_tensor(weights))
     condition = float(values[-1] / values[0]) if values[0] > 1e-14 * values[-1] else math.inf
     rank = float(values.sum() ** 2 / (values**2).sum())
     return EmbeddingMeasures(isotropy, max(by_band) - min(by_band), condition, rank)
@@ -129,8 +129,8 @@ def _eigenvalues(embedding: Tensor, weights: Tensor) -> Tensor:
     gram = moments.gram[0]
     covariance = gram[1:, 1:] - torch.outer(gram[0, 1:], gram[0, 1:])
     std = covariance.diagonal().clamp_min(0.0).sqrt()
-    kept = std > 1e-9 * gram.diagonal()[1:].sqrt().clamp_min(1e-150)
+    kept = std > CONSTANT * gram.diagonal()[1:].sqrt().clamp_min(1e-150)
     if not bool(kept.any()):
         return torch.ones(1, dtype=torch.float64)
     covariance = covariance[kept][:, kept] / torch.outer(std[kept], std[kept])
-    return torch.linalg.eigvalsh(covariance).clamp_min(0.0)
+    return eigh(covariance)[0].clamp_min(0.0)

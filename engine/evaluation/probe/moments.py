@@ -12,13 +12,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.typed import eigh
+
 STRENGTHS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Regularisation λ, in units of the eigenvalues of a correlation matrix, whose mean is 1."""
 
 _FEW_STRENGTHS = (1e-8, 1e-4, 1e-2, 1e-1, 1.0)
 _VALIDATED = 2000  # points on which the strength of a discriminant is chosen
 _POINTS_AT_ONCE = 16_384
-_CONSTANT = 1e-9  # of its largest value: a column whose standard deviation is smaller is constant
+CONSTANT = 1e-6
+"""A column whose standard deviation is a smaller fraction of its root mean square is constant: what is left of it is
+the rounding of a difference of sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,9 @@ class Moments:
         cross = gram.new_zeros((num, width + 1, out))
         squares = gram.new_zeros((num, out))
         for fold in range(num):
-            for rows in torch.nonzero(folds == fold)[:, 0].split(_POINTS_AT_ONCE):
+            members = torch.nonzero(folds == fold)[:, 0]
+            for first in range(0, members.numel(), _POINTS_AT_ONCE):
+                rows = members[first : first + _POINTS_AT_ONCE]
                 x = torch.nn.functional.pad(embedding[rows].to(torch.float64), (1, 0), value=1.0)
                 y = targets[rows].to(torch.float64)
                 weighted = weights[rows, None] * x
@@ -94,7 +100,7 @@ def _ridges(gram: Tensor, cross: Tensor) -> list[Tensor]:
     mean, spread = _scales(gram)
     target_mean = cross[0] / total
     covariance = (cross[1:] / total - torch.outer(mean, target_mean)) * spread[:, None]
-    values, vectors = torch.linalg.eigh(_correlation(gram, mean, spread))
+    values, vectors = eigh(_correlation(gram, mean, spread))
     inner = vectors.T @ covariance
     solutions: list[Tensor] = []
     for strength in STRENGTHS:
@@ -105,14 +111,14 @@ def _ridges(gram: Tensor, cross: Tensor) -> list[Tensor]:
 
 def _discriminants(gram: Tensor, cross: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Weights (D, C) and offsets (C,) for each of the strengths of a discriminant."""
-    total, counts = gram[0, 0], cross[0]
+    total, class_area = gram[0, 0], cross[0]
     mean, spread = _scales(gram)
-    present = counts > 0.0
-    centres = (cross[1:] / counts.clamp_min(1e-300) - mean[:, None]) * spread[:, None] * present
-    between = (centres * counts) @ centres.T / total
-    values, vectors = torch.linalg.eigh(_correlation(gram, mean, spread) - between)
+    present = class_area > 0.0
+    centres = (cross[1:] / class_area.clamp_min(1e-300) - mean[:, None]) * spread[:, None] * present
+    between = (centres * class_area) @ centres.T / total
+    values, vectors = eigh(_correlation(gram, mean, spread) - between)
     rotated = vectors.T @ centres
-    prior = torch.log((counts / total).clamp_min(1e-9))
+    prior = torch.log((class_area / total).clamp_min(1e-9))
     solutions: list[tuple[Tensor, Tensor]] = []
     for strength in _FEW_STRENGTHS:
         weights = vectors @ (rotated / (values.clamp_min(0.0) + strength)[:, None])
@@ -126,7 +132,7 @@ def _scales(gram: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,), and one over the standard deviation, 0 for a constant column."""
     mean, power = gram[0, 1:] / gram[0, 0], gram.diagonal()[1:] / gram[0, 0]
     std = (power - mean**2).clamp_min(0.0).sqrt()
-    return mean, torch.where(std > _CONSTANT * power.sqrt().clamp_min(1e-150), 1.0 / std, 0.0)
+    return mean, torch.where(std > CONSTANT * power.sqrt().clamp_min(1e-150), 1.0 / std, 0.0)
 
 
 def _correlation(gram: Tensor, mean: Tensor, spread: Tensor) -> Tensor:

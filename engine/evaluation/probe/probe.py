@@ -10,7 +10,6 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from engine.errors import DataError, check_choice
@@ -20,6 +19,7 @@ from engine.evaluation.probe.splits import Split, folds_of
 from engine.evaluation.probe.tasks import TaskValues, task_values
 from engine.sphere.geometry import unit_vectors
 from engine.typed import Floats, Ints
+from engine.typed import nearest as nearest_rows
 
 Reader = Literal["linear", "knn", "mlp"]
 READERS: tuple[Reader, ...] = get_args(Reader)
@@ -93,7 +93,7 @@ def probe(
     area = _area(lat, lon) if weights is None else np.asarray(weights, np.float64)
     points = _Points.of(known, lat[where], lon[where], area[where], split, seed)
     began = time.perf_counter()
-    predicted, probabilities = points.read(codes[torch.from_numpy(where)], reader, seed)
+    predicted, probabilities = points.read(codes[torch.as_tensor(where)], reader, seed)
     seconds = time.perf_counter() - began
     latitude = points.score(points.read(_zonal(lat[where]), "linear", seed)[0])
     nearest = points.score(points.nearest())
@@ -154,7 +154,7 @@ class _Points:
 
     def targets(self) -> Tensor:
         """(N, 1) values, or (N, C) classes one hot, float64."""
-        values = torch.from_numpy(self.values)
+        values = torch.as_tensor(self.values)
         if not self.num_classes:
             return values[:, None]
         return torch.nn.functional.one_hot(values.long(), self.num_classes).to(torch.float64)
@@ -168,7 +168,7 @@ class _Points:
         return best.numpy(force=True), answers.numpy(force=True)
 
     def _linear(self, codes: Tensor) -> Tensor:
-        folds, area = (torch.from_numpy(array).to(codes.device) for array in (self.folds, self.area))
+        folds, area = (torch.as_tensor(array).to(codes.device) for array in (self.folds, self.area))
         targets = self.targets().to(codes.device)
         moments = Moments.of(codes, targets, area, folds)
         answers = torch.empty_like(targets)
@@ -189,7 +189,7 @@ class _Points:
         random = np.random.default_rng(seed)
         for fold in self.numbers:
             train, test = (
-                torch.from_numpy(random.permutation(np.flatnonzero(rows))[:MOST_POINTS])
+                torch.as_tensor(random.permutation(np.flatnonzero(rows))[:MOST_POINTS])
                 for rows in (self.folds != fold, self.folds == fold)
             )
             if reader == "knn":
@@ -233,7 +233,7 @@ def _area(lat: Floats, lon: Floats) -> Floats:
 def _zonal(lat: Floats) -> Tensor:
     """Legendre polynomials (N, 8) of sin φ."""
     powers = np.polynomial.legendre.legvander(np.sin(np.deg2rad(lat)), _ZONAL_DEGREE)
-    return torch.from_numpy(powers[:, 1:])
+    return torch.as_tensor(powers[:, 1:])
 
 
 @lru_cache(maxsize=16)
@@ -244,5 +244,5 @@ def _nearest(lat: bytes, lon: bytes, folds: bytes) -> Ints:
     nearest = np.empty(len(vectors), np.int64)
     for fold in np.unique(fold_of):
         others = np.flatnonzero(fold_of != fold)
-        nearest[fold_of == fold] = others[KDTree(vectors[others]).query(vectors[fold_of == fold])[1]]
+        nearest[fold_of == fold] = others[nearest_rows(vectors[others], vectors[fold_of == fold])]
     return nearest

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from engine.data.august import august_sst
 from engine.data.climate import CLASSES, GROUP_OF_CLASS, GROUPS, SEA, climate_at
@@ -21,7 +20,7 @@ from engine.data.land import coastlines
 from engine.errors import DataError, check_choice
 from engine.sphere import great_circle_km
 from engine.sphere.geometry import unit_vectors
-from engine.typed import Floats, Mask
+from engine.typed import Floats, Mask, Singles, nearest
 
 Domain = Literal["everywhere", "land", "ocean"]
 
@@ -84,15 +83,10 @@ def _koppen_coarse(lat: Floats, lon: Floats) -> Floats:
 
 
 def _coast_km(lat: Floats, lon: Floats) -> Floats:
-    tree, vertices = _coast()
-    nearest = vertices[tree.query(unit_vectors(lat, lon).numpy())[1]]
-    return great_circle_km(lat, lon, nearest[:, 1], nearest[:, 0]).numpy()
-
-
-@cache
-def _coast() -> tuple[KDTree, Floats]:
     vertices = np.concatenate(coastlines("50m"))
-    return KDTree(unit_vectors(vertices[:, 1], vertices[:, 0]).numpy()), vertices
+    points = unit_vectors(vertices[:, 1], vertices[:, 0]).numpy()
+    coast = vertices[nearest(points, unit_vectors(lat, lon).numpy())]
+    return great_circle_km(lat, lon, coast[:, 1], coast[:, 0]).numpy()
 
 
 def _sst(lat: Floats, lon: Floats) -> Floats:
@@ -126,11 +120,11 @@ def _mean_error() -> Floats:
     return np.where(count >= 5, total / np.maximum(count, 1), np.nan)
 
 
-def _at_sea(field: Floats) -> Floats:
+def _at_sea(field: Singles) -> Singles:
     return np.where(np.isfinite(august_sst().values[::-1]), field, np.nan)
 
 
-def _at(field: Floats, lat: Floats, lon: Floats) -> Floats:
+def _at(field: Floats | Singles, lat: Floats, lon: Floats) -> Floats:
     """The values of a map of 1° cells, south first and 180°W first."""
     if not (np.isfinite(lon).all() and (np.abs(lat) <= 90.0).all()):
         raise DataError("some points are not on the sphere", "probe", "give latitudes from −90 to 90, no NaN")
