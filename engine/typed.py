@@ -5,7 +5,7 @@ Each library is imported when one of its functions is called, so that this modul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -41,7 +41,7 @@ def manual_seed(seed: int) -> None:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Generator[None]:
     """Torch's own generators seeded inside the block, and as they were after it."""
     with _torch().random.fork_rng():
         manual_seed(seed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.formats.npz import read_npz
-from engine.typed import Floats, open_dataset
+from engine.typed import Floats, open_dataset, read_parquet
 
 ENDINGS = (".nc", ".npz", ".parquet")
 _LAT, _LON = ("lat", "latitude", "lat_deg", "y"), ("lon", "longitude", "lng", "lon_deg", "x")
@@ -82,10 +82,7 @@ def _from_netcdf(path: Path) -> tuple[Floats, Floats, Floats]:
 
 
 def _from_parquet(path: Path) -> tuple[Floats, Floats, Floats]:
-    import pandas as pd
-
-    table = pd.read_parquet(path)
-    columns: dict[str, Any] = {str(name): table[name].to_numpy() for name in table.columns}
+    columns = read_parquet(path)
     lat, lon = (_named(columns, names, str(path)) for names in (_LAT, _LON))
     lists = next((columns[name] for name in _NAMES if name in columns), None)
     if lists is not None:
@@ -93,9 +90,8 @@ def _from_parquet(path: Path) -> tuple[Floats, Floats, Floats]:
         if len(sizes) > 1:
             raise DataError(f"its rows have from {min(sizes)} to {max(sizes)} numbers", str(path), _REMEDY)
         return lat, lon, np.stack(list(lists))
-    numbers = [
-        array for name, array in columns.items() if name.lower() not in (*_LAT, *_LON) and array.dtype.kind in "fiu"
-    ]
+    others = {name: array for name, array in columns.items() if name.lower() not in (*_LAT, *_LON)}
+    numbers = [array for array in others.values() if array.dtype.kind in "fiu"]
     if not numbers:
         raise DataError("it has no column of numbers beside the coordinates", str(path), _REMEDY)
     return lat, lon, np.stack(numbers, axis=1)

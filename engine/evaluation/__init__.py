@@ -3,4 +3,5 @@
 # pyright: reportUnusedImport=false
 
 from engine.evaluation.comparison import Comparison
+from engine.evaluation.probing import ProbeScore, probe
 from engine.evaluation.verdict import Verdict, verdict

@@ -17,7 +17,7 @@ from engine.compute import device, use_thread_policy
 from engine.config.probe import ProbeSettings
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, encode, sized_parameters
-from engine.evaluation.probe import effective_resolution, embedding_measures, probe
+from engine.evaluation.probing import effective_resolution, embedding_measures, probe
 from engine.files import write_atomic
 from engine.runs.context import RunContext
 from engine.sphere import LatLonGrid
@@ -41,7 +41,7 @@ class ProbedEncoder:
 def run_probe(settings: ProbeSettings, run: RunContext) -> None:
     """Probe every encoder at every size for every task, split and seed; the result is ``probe.json``.
 
-    Its ``rows`` hold a score each (:class:`engine.evaluation.probe.ProbeScore` without the points), its ``embeddings``
+    Its ``rows`` hold a score each (:class:`engine.evaluation.probing.ProbeScore` without the points), its ``embeddings``
     what is measured of each embedding whatever the task. Metrics: ``score`` of the last task read. Checkpoint: the rows
     so far, after every embedding.
     """
@@ -117,7 +117,7 @@ def probe_encoder(
 def embedding_of(chosen: ProbedEncoder, lat: Floats, lon: Floats) -> Tensor:
     """(N, D) float64: the first components of the ocean's basis for ``harmonic``, else the encoder's numbers."""
     if chosen.encoder != "harmonic":
-        parameters = sized_parameters(chosen.encoder, chosen.size)
+        parameters: dict[str, Any] = {**sized_parameters(chosen.encoder, chosen.size)}
         return encode(chosen.encoder, lat, lon, dtype=torch.float64, **parameters)
     basis = _ocean_basis(chosen.max_degree)
     codes = encode("harmonic", lat, lon, dtype=torch.float64, basis=basis, clip_sigma=3.0)

@@ -10,10 +10,10 @@ import torch
 
 from engine.embedding import encode
 from engine.errors import ChoiceError, DataError
-from engine.evaluation.probe import TASKS, TaskValues, effective_resolution, embedding_measures, folds_of, probe
-from engine.evaluation.probe.measures import half_recovered_km
-from engine.evaluation.probe.moments import STRENGTHS, Moments, discriminant, ridge
-from engine.evaluation.probe.splits import basins, continents
+from engine.evaluation.probing import TASKS, TaskValues, effective_resolution, embedding_measures, folds_of, probe
+from engine.evaluation.probing.measures import half_recovered_km
+from engine.evaluation.probing.moments import STRENGTHS, Moments, discriminant, ridge
+from engine.evaluation.probing.splits import basins, continents
 from engine.sphere import LatLonGrid, fibonacci_sphere, harmonics_at
 from engine.sphere.harmonics import wavelength_km
 

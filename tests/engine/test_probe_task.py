@@ -10,7 +10,7 @@ import pytest
 from engine.config import RunConfig
 from engine.config.probe import ProbeSettings
 from engine.errors import CancelledError, ConfigError
-from engine.evaluation.probe import probe
+from engine.evaluation.probing import probe
 from engine.sphere import LatLonGrid
 from engine.training.probe import ProbedEncoder, embedding_of, probed_encoders, run_probe
 from tests.support.trainings import context

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from engine.errors import DataError, check_choice
-from engine.evaluation.probe.tasks import Domain
+from engine.evaluation.probing.tasks import Domain
 from engine.typed import Floats, Ints
 
 Split = Literal["random", "blocks", "basin"]

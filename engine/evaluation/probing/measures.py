@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.evaluation.probe.moments import CONSTANT, Moments, ridge
-from engine.evaluation.probe.splits import folds_of
+from engine.evaluation.probing.moments import CONSTANT, Moments, ridge
+from engine.evaluation.probing.splits import folds_of
 from engine.sphere import harmonics_at
 from engine.sphere.geometry import great_circle_km
 from engine.sphere.harmonics import wavelength_km

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from engine.errors import DataError, check_choice
-from engine.evaluation.probe.learned import MOST_POINTS, neighbours, net, standardised
-from engine.evaluation.probe.moments import Moments, discriminant, ridge
-from engine.evaluation.probe.splits import Split, folds_of
-from engine.evaluation.probe.tasks import TaskValues, task_values
+from engine.evaluation.probing.learned import MOST_POINTS, neighbours, net, standardised
+from engine.evaluation.probing.moments import Moments, discriminant, ridge
+from engine.evaluation.probing.splits import Split, folds_of
+from engine.evaluation.probing.tasks import TaskValues, task_values
 from engine.sphere.geometry import unit_vectors
 from engine.typed import Floats, Ints
 from engine.typed import nearest as nearest_rows
