@@ -41,8 +41,8 @@ class ProbedEncoder:
 def run_probe(settings: ProbeSettings, run: RunContext) -> None:
     """Probe every encoder at every size for every task, split and seed; the result is ``probe.json``.
 
-    Its ``rows`` hold a score each (:class:`engine.evaluation.probing.ProbeScore` without the points), its ``embeddings``
-    what is measured of each embedding whatever the task. Metrics: ``score`` of the last task read. Checkpoint: the rows
+    Its ``rows`` hold a score each, :class:`engine.evaluation.ProbeScore` without the points; its ``embeddings`` what is
+    measured of each embedding whatever the task. Metrics: ``score`` of the last task read. Checkpoint: the rows
     so far, after every embedding.
     """
     use_thread_policy()
