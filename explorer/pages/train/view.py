@@ -8,12 +8,12 @@ from engine.errors import EngineError
 from engine.queries.ocean import SourceChoice
 from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
-from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
+from engine.queries.train.script import as_python
 from engine.runs import RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
-from explorer.pages.train import text
+from explorer.pages.train import plan_text, text
 from explorer.pages.train.comparisons import INVITATION, Compared, CompareTab, SweepPanel, read_compared
 from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
 from explorer.pages.train.new_tab import NewTab
@@ -81,7 +81,8 @@ class TrainView:
         self._side = box(css=_SIDE)
         self._veiled = [self._side, self.stage.globe, self.run_tab.bar, self.compare_tab.body, self.sweep.body]
         for part in self._veiled:
-            part.stylesheets = [*part.stylesheets, VEIL]
+            if VEIL not in part.stylesheets:
+                part.stylesheets = [*part.stylesheets, VEIL]
         self._forms = box(self.new_tab.form)
         self._runs = box(self.runs.part)
         tabs = controls.segments(model.param.tab, _TABS)
@@ -329,6 +330,9 @@ class TrainView:
     def _config(self) -> RunConfig | None:
         """The configuration of the draft or of the run on screen."""
         if self.model.tab == NEW:
+            if self.model.learns and self.model.is_awaited:
+                self.session.say("info", plan_text.AWAITED)
+                return None
             return self.new_tab.config
         snapshot = self._shown_run()
         return None if snapshot is None else snapshot.config
@@ -341,7 +345,7 @@ class TrainView:
     def _offer_snippet(self) -> None:
         config = self._config()
         if config is not None:
-            self.stage.offer(f"{config.task}.py", lambda: forms.config_snippet(config).encode())
+            self.stage.offer(f"{config.task}.py", lambda: as_python(config).encode())
 
     def _offer_picture(self) -> None:
         snapshot = self._shown_run()
