@@ -351,7 +351,7 @@ def test_encoders_are_compared_at_as_many_numbers_and_no_other_reads_more_with_f
 def test_any_encoder_can_be_shown_and_its_code_makes_it_anew(encoder: str) -> None:
     config = EmbeddingConfig(BasisConfig(6, 40), step_deg=6.0, patch=(2, 3), encoder=encoder)
     values = queries.embedding(config).values
-    made: dict[str, object] = {}
-    exec(queries.snippet(config), made)
-    np.testing.assert_array_equal(made["embedding"], values)
+    names: dict[str, object] = {}
+    exec(queries.snippet(config), names)
+    np.testing.assert_array_equal(names["embedding"], values)
     assert values.shape[2] <= 40
