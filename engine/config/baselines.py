@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-
 SEA_CELLS = 43_000
 """Cells of the sea of the globe at 1°."""
 
@@ -15,8 +14,8 @@ class BaselineKind(NamedTuple):
     ``title`` on screen; ``colour``, its number in the explorer's series of colours; ``needs_truth``, whether it is
     fitted to months whose true mean is known; ``cost``: what a ``cheap`` one needs is nothing beside reading the data,
     a ``costly`` one is kept on disk once it is fitted. ``seconds_fit`` and ``seconds_month`` (an estimated month) are
-    those of one core for the :data:`SEA_CELLS` of the globe at 1°: ``python -m tests.benchmarks scores``; a fit takes no
-    longer with more than ``cells_fit`` cells.
+    those of one core for the :data:`SEA_CELLS` of the globe at 1° (``python -m tests.benchmarks scores``); a fit takes
+    no longer with more than ``cells_fit`` cells.
     """
 
     title: str

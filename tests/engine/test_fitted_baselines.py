@@ -91,9 +91,9 @@ def test_of_two_processes_one_fits_and_the_other_waits_and_may_give_up(fits: lis
         with pytest.raises(CancelledError):
             fit(third)
         results.append(pool.submit(fit, second))
-        one, other = (result.result() for result in results)
+        pair = [result.result() for result in results]
     assert fits == ["optimal_interpolation"]
-    estimates = [fitted.predict(validation)["optimal_interpolation"] for fitted in (one, other)]
+    estimates = [fitted.predict(validation)["optimal_interpolation"] for fitted in pair]
     np.testing.assert_array_equal(*estimates)
 
 
