@@ -194,7 +194,7 @@ beside other work; without `RUN_DIR` the command makes the baselines and this ca
 not a product for operational use. Trained on {train}, validated on {validation}, climatology of
 {climatology}; best after epoch {epoch} of {epochs}.
 
-**Test data**: the last year of {count} other demo oceans (seeds {seeds}), ice excluded. Mean ± standard deviation
+**Test data**: the last year of demo oceans of other seeds ({seeds}), ice excluded. Mean ± standard deviation
 over the oceans of the area-weighted error of the month's true mean, by number of observed days in the month. The
 baselines were fitted to the earlier years of the same ocean.
 
@@ -230,7 +230,6 @@ def card(bundle: ModelBundle, numbers: Mapping[str, Any]) -> str:
         climatology=span_text(settings.climatology),
         epoch=bundle.scores["epoch"],
         epochs=settings.epochs,
-        count=len(oceans),
         seeds=", ".join(str(ocean["seed"]) for ocean in oceans),
         classes=" | ".join(f"{name} days" for name in _CLASSES),
         rule="---|" * (len(_CLASSES) + 1) + "---",
@@ -246,8 +245,9 @@ def card(bundle: ModelBundle, numbers: Mapping[str, Any]) -> str:
 def _row(name: str, errors: Floats) -> str:
     """A line of the table; ``errors`` (oceans, 5)."""
     title = _TITLES.get(name) or baseline_title(name)
-    spread = errors.std(axis=0, ddof=1)
-    cells = (f"{mean:.3f} ± {std:.3f}" for mean, std in zip(errors.mean(axis=0), spread, strict=True))
+    cells = [f"{mean:.3f}" for mean in errors.mean(axis=0)]
+    if len(errors) > 1:
+        cells = [f"{cell} ± {std:.3f}" for cell, std in zip(cells, errors.std(axis=0, ddof=1), strict=True)]
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
