@@ -14,8 +14,8 @@ class BaselineKind(NamedTuple):
     ``title`` on screen; ``colour``, its number in the explorer's series of colours; ``needs_truth``, whether it is
     fitted to months whose true mean is known; ``cost``: what a ``cheap`` one needs is nothing beside reading the data,
     a ``costly`` one is kept on disk once it is fitted. ``seconds_fit`` and ``seconds_month`` (an estimated month) are
-    those of one core for the :data:`SEA_CELLS` of the globe at 1° (``python -m tests.benchmarks baselines``); a fit takes
-    no longer with more than ``cells_fit`` cells.
+    those of one core for the :data:`SEA_CELLS` of the globe at 1° (``python -m tests.benchmarks baselines``); a fit
+    takes no longer with more than ``cells_fit`` cells.
     """
 
     title: str
