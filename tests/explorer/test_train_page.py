@@ -198,10 +198,10 @@ def test_colour_and_headline_of_a_run_are_those_of_its_verdict(model: float, phr
     result = verdict(with_errors(model=model, mean=0.5, climatology=0.25))
     shown = markup.result(RECORD, {}, result, False)
     assert phrase in shown
-    assert "on the validation years so far" in shown
+    assert "on the validation months so far" in shown
     assert f"color:var(--h-{colour})" in shown
     assert shown_text(shown).endswith(result.text)
-    assert "On the test years" in markup.result(RECORD, {}, result, True)
+    assert "On the test months" in markup.result(RECORD, {}, result, True)
 
 
 def test_without_a_score_the_result_is_the_state_of_the_run() -> None:

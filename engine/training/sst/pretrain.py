@@ -143,7 +143,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evaluation:
-    """Model and baselines on the test years of ``settings.source``; with the optimal interpolation :data:`BOTH`, too.
+    """Model and baselines on the test months of ``settings.source``; with the interpolation :data:`BOTH`, too.
 
     The baselines are fitted to the source's years of climatology and training and tuned on its validation; the model
     is used as it is, but subtracts the climatology of the source's own years, as the baselines do. Observations are

@@ -20,15 +20,6 @@ RUN, SEARCH, DATA, MODEL, TRAINING, HARDWARE, SETTINGS = (
 _GROUPS = (RUN, SEARCH, SETTINGS, MODEL, TRAINING, DATA, HARDWARE)
 OPENED = [SEARCH, SETTINGS, MODEL]
 
-TASK_NAMES = {
-    "sst": "SST training",
-    "sweep": "SST sweep",
-    "table": "Learned table",
-    "expert": "Geographic expert",
-    "basis": "Harmonic basis",
-    "land": "Land mask",
-    "reconstruct": "Reconstruction of an archive",
-}
 _TRIAL = "trial."
 _SPACE, _ADD = "space", "space+"
 
