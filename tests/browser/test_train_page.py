@@ -227,7 +227,7 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
     expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
-    expect(page.get_by_label("What to learn")).to_have_text("SST sweep")
+    expect(page.get_by_label("What to learn")).to_have_text("Hyperparameter sweep")
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 

@@ -13,8 +13,8 @@ from engine.errors import EngineError
 from engine.provenance import Provenance
 from engine.queries import ocean
 from engine.queries.cache import Progress
-from engine.queries.limits import limits_of
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
+from engine.queries.scales import limits_of
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, row, show

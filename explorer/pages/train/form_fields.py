@@ -21,8 +21,8 @@ _GROUPS = (RUN, SEARCH, SETTINGS, MODEL, TRAINING, DATA, HARDWARE)
 OPENED = [SEARCH, SETTINGS, MODEL]
 
 TASK_NAMES = {
-    "sst": "SST training",
-    "sweep": "SST sweep",
+    "sst": "Monthly reconstruction",
+    "sweep": "Hyperparameter sweep",
     "table": "Learned table",
     "expert": "Geographic expert",
     "basis": "Harmonic basis",

@@ -14,7 +14,7 @@ from explorer.widgets.text import LabelledValue, number, paragraphs, table
 AWAITED = "The settings follow as soon as the source has been looked at."
 PLANNING = "The source is looked at: its months, its observations, and the time of a step on this machine."
 ABANDONED = "The training is not planned."
-NO_COST = "Costs are estimated for SST trainings only."
+NO_COST = "Costs are estimated for trainings of the reconstruction only."
 _ORDER = ("train", "validation", "test", "climatology")
 
 
