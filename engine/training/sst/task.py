@@ -61,7 +61,7 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
     that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, the fitted
     baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``variable.json``, the kind of variable;
-    ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test years, and
+    ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test months, and
     ``scores-held-out.json``, the same of the region held out, if there is one.
 
     Raises:
