@@ -31,8 +31,10 @@ _UPLOAD_HASH = re.compile(r"[0-9a-f]{32}")
 
 def shared_path(path: str) -> str:
     """A path without the folders of this machine: the name of the file or folder, for a pattern all from the first part
-    with a ``*`` on, for an upload ``<hash>/<name>``.
+    with a ``*`` on, for an upload ``<hash>/<name>``; "" for "".
     """
+    if not path:
+        return ""
     parts = PurePath(path).parts
     is_pattern = [any(mark in part for mark in "*?[") for part in parts]
     if any(is_pattern):
@@ -118,6 +120,8 @@ class Provenance:
             parts.append(f"{known['withheld_percent']} % of the observations withheld")
         if known.get("painted_clouds"):
             parts.append(f"painted clouds: {known['painted_clouds']}")
+        if known.get("data_decided", "nothing") != "nothing":
+            parts.append(f"decided by hand about the data: {known['data_decided']}")
         if self.is_synthetic:
             parts.append(SYNTHETIC)
         return " · ".join(parts)

@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import write_atomic
+from engine.queries.folds import folds_tag, folds_verdict
 from engine.queries.text import duration
 from engine.queries.verdicts import run_verdict
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
     add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
-    add = command(scores, "Print the scored runs of a source, the lowest error on their test years first.")
+    add = command(scores, "Print the scored runs of a source, the lowest error on their test months first.")
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
@@ -191,9 +192,12 @@ def runs(arguments: argparse.Namespace) -> int:
         for record in store.records().values():
             result = _verdict(store, record)
             if arguments.json:
-                print(json.dumps({**record.as_dict(), "verdict": None if result is None else result.as_dict()}))
+                verdict = None if result is None else result.as_dict()
+                print(json.dumps({**record.as_dict(), "verdict": verdict, "folds": _folds(store, record)}))
             else:
                 print(_row(record, result))
+        if not arguments.json:
+            _print_folds(store, list(store.records().values()))
     return 0
 
 
@@ -206,11 +210,14 @@ def scores(arguments: argparse.Namespace) -> int:
             if record.task == "sst" and _is_trained_on(store.get(record.id), arguments.source)
             if (result := _verdict(store, record)) is not None
         ]
-    for error, record, result in sorted(scored, key=lambda row: row[0]):
-        if arguments.json:
-            print(json.dumps({"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}))
-        else:
-            print(f"{result.variable.error_text(error)}  {_row(record, result)}")
+        for error, record, result in sorted(scored, key=lambda row: row[0]):
+            if arguments.json:
+                own = {"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}
+                print(json.dumps({**own, "folds": _folds(store, record)}))
+            else:
+                print(f"{result.variable.error_text(error)}  {_row(record, result)}")
+        if not arguments.json:
+            _print_folds(store, [record for _, record, _ in scored])
     if not scored:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
     return 0 if scored else _FAILED
@@ -339,6 +346,21 @@ def _verdict(store: RunStore, record: RunRecord) -> Verdict | None:
     with suppress(StoreError):
         return run_verdict(store.folder(record.id), record.task)
     return None
+
+
+def _folds(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
+    """The verdict on the rolling origin that a run belongs to, as plain values."""
+    with suppress(EngineError):
+        result = folds_verdict(store.get(record.id))
+        return None if result is None else {"title": result.title, **result.verdict.as_dict()}
+    return None
+
+
+def _print_folds(store: RunStore, records: Sequence[RunRecord]) -> None:
+    """A line for each rolling origin among runs."""
+    for tag, record in {folds_tag(record): record for record in records}.items():
+        if tag and (folds := _folds(store, record)) is not None:
+            print(f"{tag}: {folds['title']}. {folds['text']}")
 
 
 def _is_trained_on(run: Run, source: str) -> bool:

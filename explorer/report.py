@@ -20,7 +20,7 @@ from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.text import table
-from explorer.widgets.verdict import comparison_table, verdict_html
+from explorer.widgets.verdict import comparison_table, folds_html, verdict_html
 
 _MAPS = (
     ("reconstruction", "Reconstruction", "values"),
@@ -102,11 +102,11 @@ def _verdict(report: RunReport) -> str:
         none = "This run has no scores yet." if report.record.state in ACTIVE else "This run ended without scores."
         return _section("Verdict", f"<p>{none}</p>")
     so_far = " so far" if report.record.state in ACTIVE else ""
-    scored_on = "On the test years" if report.is_tested else f"Scored on the validation years{so_far}"
+    scored_on = "On the test months" if report.is_tested else f"Scored on the validation months{so_far}"
     heading = "Model and best baseline, mean absolute error"
-    return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>" + _section(
-        heading, comparison_table(report.verdict)
-    )
+    folds = "" if report.folds is None else _section("Rolling origin", folds_html(report.folds))
+    own = f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>"
+    return own + folds + _section(heading, comparison_table(report.verdict))
 
 
 def _scores(scores: dict[str, Any], variable: VariableKind) -> str:

@@ -16,6 +16,7 @@ from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
 from engine.files import read_file
 from engine.provenance import shared_path
+from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
 from engine.queries.verdicts import run_verdict, validation_verdict
@@ -34,13 +35,14 @@ class RunReport:
     Attributes:
         record: the run as it is now.
         config: with which ``harmonia train`` makes it anew.
-        verdict: on the test years, or before they are scored on the validation years; None before the first
+        verdict: on the test months, or before they are scored on the validation months; None before the first
             validation. ``is_tested`` tells which.
-        scores: content of ``scores.json``; empty before the test years are scored.
+        scores: content of ``scores.json``; empty before the test months are scored.
         fields: the snapshot of the last epoch (lat, lon), the first validation month; None before the first.
         provenance: labels and values.
         is_synthetic: whether the source is the demo ocean.
         variable: what is reconstructed.
+        folds: the verdict on all folds of a rolling origin that the run belongs to; None where it belongs to none.
     """
 
     record: RunRecord
@@ -52,6 +54,7 @@ class RunReport:
     provenance: list[tuple[str, str]]
     is_synthetic: bool
     variable: VariableKind
+    folds: FoldsVerdict | None = None
 
 
 def run_report(run: Run) -> RunReport:
@@ -77,6 +80,7 @@ def run_report(run: Run) -> RunReport:
         _provenance(run, record, config, config.settings, variable),
         isinstance(config.settings.source, DemoSource),
         variable,
+        folds_verdict(run),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 
 from engine.config.months import Month
 from engine.config.sst import DemoSource, FileSource
+from engine.data.kinds import SST, VariableKind
 from engine.errors import CancelledError
 from engine.queries.cache import CACHE, Progress, no_progress
-from engine.queries.ocean.sources import file_stamp
+from engine.queries.ocean.run_sources import source_choice
+from engine.queries.ocean.sources import file_stamp, short_names
 from engine.queries.server_files import checked_path, is_upload, resolved
 from engine.typed import Ints, Mask, Singles, compute
 
@@ -36,7 +39,8 @@ class MonthShare:
 
     Attributes:
         month: as ``2001-07``.
-        fraction: of the sea's area and the month's days, the part that is observed, 0 to 1; days that the source lacks
+        fraction: of the area with values (for most variables the sea's) and the month's days, the part that is
+            observed, 0 to 1; days that the source lacks
             count as not observed.
         is_estimated: taken from the nearest month that was read, because reading all would take too long.
     """
@@ -59,6 +63,7 @@ class SourceOverview:
         knows_mean: whether it knows the true mean of some month, which is then what is learned.
         seconds_per_day: to read one day.
         notes: how the files were interpreted.
+        variable: what it holds.
     """
 
     name: str
@@ -69,6 +74,7 @@ class SourceOverview:
     knows_mean: bool
     seconds_per_day: float
     notes: tuple[str, ...]
+    variable: VariableKind = SST
 
     @property
     def observed(self) -> list[Month]:
@@ -93,6 +99,11 @@ def source_overview(
         CancelledError: ``should_stop`` returned True.
         DataError: the source cannot be opened, or lies outside the folders that may be used.
     """
+    with short_names(source_choice(source)) if isinstance(source, FileSource) else nullcontext():
+        return _kept_overview(source, progress, should_stop)
+
+
+def _kept_overview(source: DemoSource | FileSource, progress: Progress, should_stop: Stop) -> SourceOverview:
     paths = _paths(source)
     key = ("training source", source.model_dump_json(), tuple((str(path), *file_stamp(path)) for path in paths))
     return CACHE.get(key, partial(_overview, source, paths, progress, should_stop), lambda _: _OVERVIEW_BYTES)
@@ -119,7 +130,9 @@ def _overview(
     ocean = open_source(checked)
     shares, seconds = ((), 0.0) if ocean.daily is None else _shares(ocean, progress, should_stop)
     knows_mean = ocean.monthly is not None
-    return SourceOverview(ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes)
+    return SourceOverview(
+        ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes, ocean.variable
+    )
 
 
 def _check_headers(paths: list[Path]) -> None:

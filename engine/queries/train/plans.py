@@ -8,6 +8,7 @@ a little of the source and take seconds: call them off the event loop.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -16,6 +17,8 @@ from engine.config.months import Month, MonthSpan, days_between, months_in, span
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError, QualityError, check_choice
 from engine.queries.cache import Progress, no_progress, sub_progress
+from engine.queries.ocean.points import decision_text
+from engine.queries.ocean.run_sources import with_decision
 from engine.queries.text import counted, duration
 from engine.queries.train.cost import TrainingCost, training_cost
 from engine.queries.train.observed import MonthShare, SourceOverview, Stop, source_overview
@@ -42,6 +45,7 @@ _LEAST_SAMPLES, _MOST_SAMPLES = 16, 240
 _EPOCHS = range(10, 101)  # fewer validations cannot choose among weights; more hardly help
 _FEW_STEPS = 300
 _LEAST_EPOCHS = 3  # of a size that is offered
+_MOST_CHOICES = 4  # of one point of a file that are offered
 
 
 @dataclass(frozen=True)
@@ -244,9 +248,13 @@ def _unreadable(error: EngineError, source: DemoSource | FileSource, settings: S
     """A source that cannot be opened, with what may open it."""
     start = settings or SSTSettings()
     remedies = [Remedy("Train on the demo ocean", on_demo(start))]
-    if isinstance(error, QualityError) and isinstance(source, FileSource):
-        kept = source.model_copy(update={"quality": "all"})
-        remedies.insert(0, Remedy("Use all observations", start.model_copy(update={"source": kept})))
+    if isinstance(source, FileSource):
+        choices = {"quality": ("all",)} if isinstance(error, QualityError) else error.choices
+        remedies = [
+            Remedy(decision_text(name, value), start.model_copy(update={"source": with_decision(source, name, value)}))
+            for name, values in choices.items()
+            for value in values[:_MOST_CHOICES]
+        ] + remedies
     return Problem(f"{error.problem} ({error.where}). {error.remedy[:1].upper()}{error.remedy[1:]}.", tuple(remedies))
 
 
@@ -308,17 +316,17 @@ def _within_time(settings: SSTSettings, overview: SourceOverview, cost: Training
 
 
 def _schedule(settings: SSTSettings, overview: SourceOverview, cost: TrainingCost, minutes: float) -> tuple[int, int]:
-    budget = max(0.0, 60.0 * minutes - cost.seconds_prepare - cost.seconds_score)
+    budget = max(0.0, 60.0 * minutes - cost.seconds_prepare - cost.seconds_baselines - cost.seconds_score)
     per_step = settings.batch * settings.accumulate
     worth = 2 * max(1, len(window_boxes(settings, overview))) * len(settings.months_of("train"))
     samples = min(_MOST_SAMPLES, max(_LEAST_SAMPLES, worth))
 
     def epochs(samples: int) -> int:
-        return int(budget / (samples / per_step * cost.seconds_per_step + cost.seconds_validate))
+        return int(budget / (math.ceil(samples / per_step) * cost.seconds_per_step + cost.seconds_validate))
 
     if epochs(samples) < _EPOCHS.start:
         left = budget / _EPOCHS.start - cost.seconds_validate
-        samples = min(samples, max(_LEAST_SAMPLES, int(left / cost.seconds_per_step * per_step)))
+        samples = min(samples, max(_LEAST_SAMPLES, int(left / cost.seconds_per_step) * per_step))  # whole steps
     return samples, max(1, min(_EPOCHS.stop - 1, epochs(samples)))
 
 
@@ -350,8 +358,8 @@ def _time_notes(plan: Plan, minutes: float) -> list[str]:
     if plan.cost is None or plan.settings.epochs > 1 or plan.cost.seconds_total <= 60.0 * minutes:
         return []
     return [
-        f"A single epoch, with preparation and scores, takes {duration(plan.cost.seconds_total)}, longer than the "
-        f"{duration(60.0 * minutes)} asked for: choose a longer time or a smaller size."
+        f"A single epoch, with preparation, baselines and scores, takes {duration(plan.cost.seconds_total)}, longer "
+        f"than the {duration(60.0 * minutes)} asked for: choose a longer time or a smaller size."
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import calendar
 import math
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +17,6 @@ from engine.queries.ocean import (
     FilePoints,
     PointSeries,
     ReadCost,
-    Regrid,
     SourceChoice,
     SourceSummary,
     VariableKind,
@@ -27,6 +25,7 @@ from engine.queries.text import duration, place
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import LabelledValue, number, sentence
 
+_NO_BREAK = "\u00a0"
 _CALENDARS = {
     "standard": "Gregorian",
     "gregorian": "Gregorian",
@@ -74,9 +73,14 @@ def source_rows(source: SourceSummary) -> list[tuple[str, str]]:
         ("Calendar", _CALENDARS.get(source.calendar, source.calendar.replace("_", " "))),
         ("One day", f"{number(source.day_bytes / 2**20)} MB"),
         ("All days", f"{number(source.day_bytes * len(source.days) / 2**20)} MB, read a month at a time"),
-        ("Variable", f"{source.variable.title}{f', {source.variable.symbol}' if source.variable.symbol else ''}"),
+        ("Variable", f"{source.variable.title}{_unit(source.variable)}"),
         (source.variable.left_out.capitalize(), f"{source.land_percent:.0f} % of the grid"),
     ]
+
+
+def _unit(variable: VariableKind) -> str:
+    """The unit after a comma, which no line break divides."""
+    return f", {variable.symbol.replace(' ', _NO_BREAK)}" if variable.symbol else ""
 
 
 POINTS = {
@@ -116,7 +120,7 @@ def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, c
         "step": {{"hours": "a part of a day", "days": "a day", "months": "a month"}[key]: key for key in ocean.STEPS},
         "mask": {key.capitalize() if key in ocean.MASKS else key: key for key in points.masks},
         "zeros": {{"values": "Values", "missing": "Missing"}[key]: key for key in ocean.ZEROS},
-        "regrid": {regridded(regrid): ocean.point_text(regrid) for regrid in points.regrids},
+        "regrid": {ocean.decision_text(name, regrid): ocean.point_text(regrid) for regrid in points.regrids},
     }
     return {shortened(first): "", **choices[name]}
 
@@ -124,7 +128,9 @@ def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, c
 def stated(name: str, opened: SourceSummary | None) -> str:
     """What the file says of a point, ``By the file: K``; empty where it is not open, or says nothing."""
     known = opened.understood if opened else None
-    value = "" if known is None else {"regrid": known.grid, **vars(known)}[name]
+    if opened is None or known is None:
+        return ""
+    value = {**vars(known), "kind": opened.variable.title, "regrid": known.grid}[name]
     return f"By the file: {value}" if value else ""
 
 
@@ -137,24 +143,6 @@ def quality_of_file(opened: SourceSummary | None, graded: SourceChoice | None) -
 def shortened(label: str) -> str:
     """A label that fits its control."""
     return label if len(label) <= _MOST_POINT else f"{label[: _MOST_POINT - 1]}…"
-
-
-def regridded(regrid: Regrid) -> str:
-    """``Regrid to 1° (bucket mean)``."""
-    method = {"conservative": "by area", "bucket": "bucket mean", "bilinear": "bilinear"}[regrid.method]
-    return f"Regrid to {regrid.step_deg:g}° ({method})"
-
-
-def mend(name: str, value: Any) -> str:
-    """The label of a button that mends a refusal."""
-    if name == "regrid":
-        return regridded(value)
-    return {
-        "variable": f"Read {value}",
-        "unit": f"The unit is {value}",
-        "step": f"One step is a {str(value).removesuffix('s')}",
-        "mask": f"Land: {value}",
-    }.get(name, f"{POINTS.get(name, name)}: {value}")
 
 
 def qualities(graded: SourceChoice | None) -> dict[str, str]:

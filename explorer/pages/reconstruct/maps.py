@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from engine.queries import ocean, reconstruct
-from engine.queries.limits import limits_of
 from engine.queries.ocean import SourceChoice, VariableKind
 from engine.queries.reconstruct import MonthResult
-from engine.queries.scales import error_limit, value_limits
+from engine.queries.scales import error_limit, is_global, limits_of, value_limits
 from explorer import layout
 from explorer.layout import box
 from explorer.page_model import OUTSIDE
@@ -32,7 +31,7 @@ from explorer.pages.reconstruct.model import (
     kind_of,
 )
 from explorer.session import Session
-from explorer.stage import Stage
+from explorer.stage import Stage, covered_of
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Axes, Globe, pack_field, pack_mask
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
@@ -94,7 +93,7 @@ class Maps:
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
         self.session = session
         self.model = model
-        options: dict[str, Any] = {"blocks": True, "land_shade": True, "dim_outside": False}
+        options: dict[str, Any] = {"blocks": True, "covered": "land", "dim_outside": False}
         self.stage = Stage(session, model, "the month", cancel, **options)
         self.globes: list[Globe] = [self.stage.globe]
         self.captions: list[list[str]] = []
@@ -178,7 +177,7 @@ class Maps:
         self._marks = text.legend(bool(clouds), bool(ice))
         self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
         for globe in (*self.globes, self.stage.flat):
-            globe.land_shade = variable.masked == "land"
+            globe.covered = covered_of(variable.masked)
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
         is_swipe = self.model.panes == SWIPE
         self.captions = [captions] if is_swipe else [[caption] for caption in captions]
@@ -254,7 +253,7 @@ class Maps:
             if kind == TEMPERATURE:
                 # the first map of a training may be far from the last: with a margin
                 known = np.concatenate([field.ravel() for field in fields])
-                self._limits[key] = value_limits(variable, known, bool(np.ptp(lat) > 90.0))
+                self._limits[key] = value_limits(variable, known, is_global(lat))
             else:
                 widest = fields
                 if month is not None and kind != DIFFERENCE:
@@ -326,7 +325,7 @@ class Maps:
             dark=self.session.param.dark,
             projection=first.param.projection,
             blocks=True,
-            land_shade=first.land_shade,
+            covered=first.covered,
             dim_outside=False,
             stylesheets=[VEIL],
             coast=first.param.coast,

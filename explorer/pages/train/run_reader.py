@@ -15,6 +15,7 @@ from engine.config.baselines import BASELINE_KINDS
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.evaluation import Verdict
+from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.ocean import SST, VariableKind
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
@@ -69,6 +70,7 @@ class RunSnapshot:
     sweep: SweepSummary | None = None
     trial_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     variable: VariableKind = SST
+    folds: FoldsVerdict | None = None
 
     @property
     def num_trials(self) -> int:
@@ -86,7 +88,7 @@ class RunSnapshot:
         """Equal stamps look the same."""
         trials = None if self.sweep is None else [(trial.state, trial.value) for trial in self.sweep.trials]
         shown = None if self.fields is None else self.fields.attrs["epoch"]
-        return (self.record, dict(self.last), self.metric, shown, list(self.log), self.verdict, trials)
+        return (self.record, dict(self.last), self.metric, shown, list(self.log), self.verdict, self.folds, trials)
 
 
 class RunReader:
@@ -134,6 +136,7 @@ class RunReader:
             sweep,
             {} if sweep is None else trial_verdicts(folder, sweep),
             variable,
+            _folds(self.run),
         )
 
     def _lines(self, metric: str, options: CurveOptions, variable: VariableKind) -> list[Line]:
@@ -175,6 +178,12 @@ class RunReader:
             with suppress(StoreError):
                 fields = self._fields = snapshot_fields(self.run.folder, wanted)
         return fields
+
+
+def _folds(run: Run) -> FoldsVerdict | None:
+    with suppress(StoreError):  # the page of the damaged fold shows it
+        return folds_verdict(run)
+    return None
 
 
 def _column(axis: str, columns: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ import xarray as xr
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
 from engine.queries.cache import Progress
-from engine.queries.limits import limits_of
+from engine.queries.scales import limits_of
 from engine.queries.train.run_files import latest_metrics
 from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
@@ -155,7 +155,7 @@ class RunTab:
         if snapshot.sweep is not None:
             heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
             result = heading if snapshot.verdict is None else heading + result
-        self._answer.object = result
+        self._answer.object = result if snapshot.folds is None else result + markup.folds(snapshot.folds)
         self._uses.show(snapshot)
         self._draw_curves(snapshot)
         self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
@@ -207,7 +207,7 @@ class RunTab:
         shown = [fields[name].values for name in (first, second) if name is not None]
         own = partial(limits_of, shown, palette == "balance")
         scale = Scale(layer, palette, low, high, _LABELS[layer], units, own, logarithmic=is_log)
-        stage.cover_land(variable.masked == "land")
+        stage.cover(variable.masked)
         stage.globe.param.update(field=packed[0], field_b=packed[1], **stage.scale(scale))
         stage.show_readout(
             [
