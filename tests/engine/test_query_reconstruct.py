@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ from engine.queries.reconstruct import files as reconstruct_files
 from engine.queries.reconstruct import models as reconstruct_models
 from engine.queries.reconstruct import months as reconstruct_months
 from engine.queries.reconstruct import scores as reconstruct_scores
+from engine.queries.reconstruct.estimates import Estimates
 from engine.queries.remake import remake
 from engine.queries.run_exports import metrics_csv, snapshot_origin
 from engine.runs.metrics import MetricsReader
@@ -527,3 +529,37 @@ def test_reliability_counts_the_truths_inside_the_interval() -> None:
     area = np.broadcast_to(GRID.cell_area_m2[:, None], GRID.shape)
     expected = area[counted & inside].sum() / area[counted].sum()
     assert reliability["coverage"]["90"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_costly_estimate_is_computed_once_when_it_is_first_read() -> None:
+    """The map of a month waited for the optimal interpolation."""
+    computed = []
+
+    def compute() -> dict[str, np.ndarray]:
+        computed.append(threading.current_thread().name)
+        return {"optimal_interpolation": np.ones((2, 3), np.float32)}
+
+    known = {"model": np.zeros((2, 3), np.float32), "mean": np.zeros((2, 3), np.float32)}
+    estimates = Estimates(known, ("model", "optimal_interpolation", "mean"), compute)
+    assert list(estimates) == ["model", "optimal_interpolation", "mean"]
+    assert estimates["mean"] is known["mean"]
+    assert (len(estimates), estimates.is_known("optimal_interpolation"), computed) == (3, False, [])
+    threads = [threading.Thread(target=lambda: estimates["optimal_interpolation"]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(computed) == 1
+    assert estimates.is_known("optimal_interpolation")
+    with pytest.raises(KeyError):
+        estimates["dineof"]
+
+
+def test_a_month_is_drawn_before_its_costly_baselines() -> None:
+    month = reconstruct.reconstruct_month(MonthRequest(year=2004, month=2))
+    assert not month.estimates.is_known("optimal_interpolation")
+    assert reconstruct.can_score(month)
+    assert not month.estimates.is_known("optimal_interpolation")
+    scores = reconstruct.score_months([month])
+    assert month.estimates.is_known("optimal_interpolation")
+    assert set(scores.error_kelvin) == set(month.estimates)

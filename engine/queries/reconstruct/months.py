@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from engine.queries.ocean.sources import SourceChoice, source
 from engine.queries.reconstruct.models import PRETRAINED, model_of
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km
 from engine.typed import Floats, Ints, Mask, Singles
+
+if TYPE_CHECKING:
+    from engine.queries.reconstruct.estimates import Estimates
 
 LAYER_KINDS: dict[str, tuple[str, ...]] = {
     "temperature": ("day", "observed", "reconstruction", "truth"),
@@ -72,7 +75,7 @@ class MonthResult:
         data: the input of the model (N = 1); its target is that of the source, or the mean of the withheld days.
         observed: mean of the observed days.
         count: number of observed days; ``withheld``: number of withheld days.
-        estimates: ``model`` first, then the baselines, by name.
+        estimates: ``model`` first, then the baselines, by name; a costly one is computed when it is first read.
         titles: names of the estimates on screen.
         std: predicted standard deviation, K; None where the model predicts none.
         climatology: of this month, from the training years of the model.
@@ -90,7 +93,7 @@ class MonthResult:
     observed: Singles
     count: Ints
     withheld: Ints
-    estimates: dict[str, Singles]
+    estimates: Estimates
     titles: dict[str, str]
     std: Singles | None
     climatology: Singles
@@ -251,6 +254,7 @@ def prediction_of(request: MonthRequest, progress: Progress) -> tuple[Any, Any, 
 
 def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
     from engine.models.baselines import observed_months
+    from engine.queries.reconstruct.estimates import estimates_of
     from engine.training.sst.tiled_prediction import ice_mask
 
     prediction, holdout, index = prediction_of(request, progress)
@@ -258,7 +262,6 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
     model = model_of(request.model)
     data = _single_month(prediction.inputs.data, index)
     month = next(iter(observed_months(data)))
-    baselines = {name: field[0] for name, field in model.baselines_on(data.grid, data.land).predict(data).items()}
     estimate = prediction.estimate
     hidden = np.zeros(data.land.shape, bool)
     withheld = holdout.num_withheld[index]
@@ -272,7 +275,7 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
         observed=month.mean,
         count=month.num_days.astype(np.int64),
         withheld=withheld,
-        estimates={"model": estimate.mean[index], **baselines},
+        estimates=estimates_of(estimate.mean[index], model.baselines_on(data.grid, data.land), data),
         titles={"model": "Model", **model.title},
         std=None if estimate.std is None else estimate.std[index],
         climatology=np.where(data.land, np.float32(np.nan), prediction.inputs.climatology[request.month - 1]),

@@ -148,7 +148,7 @@ def errors_by_stratum(scores: ModelScores, stratum: str) -> dict[str, dict[str, 
 
 def can_score(month: MonthResult) -> bool:
     """Whether a month has cells that can be scored."""
-    return month.truth is not None and bool(_is_scored(month).any())
+    return month.truth is not None and bool((_is_open(month) & np.isfinite(month.estimates["model"])).any())
 
 
 def errors_within(month: MonthResult, mask: Mask) -> dict[str, float] | None:
@@ -263,10 +263,15 @@ def _concatenated(months: Sequence[MonthResult]) -> MonthlyData:
     )
 
 
+def _is_open(month: MonthResult) -> Mask:
+    """(H, W), True = open sea, truth known."""
+    assert month.truth is not None
+    return np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
+
+
 def _is_scored(month: MonthResult) -> Mask:
     """(H, W), True = open sea, truth known, and every estimate has a value."""
-    assert month.truth is not None
-    is_scored = np.isfinite(month.truth) & ~month.data.land & (month.data.ice[0] <= ICE_FRACTION)
+    is_scored = _is_open(month)
     for field in month.estimates.values():
         is_scored = is_scored & np.isfinite(field)
     return is_scored

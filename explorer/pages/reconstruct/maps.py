@@ -149,6 +149,8 @@ class Maps:
     def show(self, month: MonthResult, best: str) -> None:
         """Draw the layers that the model selects."""
         model = self.model
+        if not month.estimates.is_known(best):  # it is computed with the scores, and drawn then
+            best = "climatology"
         names = [name for name in model.shown if name in model.offered]
         fields = {name: reconstruct.layer(month, name, day=model.day, best=best) for name in names}
         captions = [text.layer(name, month, model.day, best) for name in fields]

@@ -29,7 +29,7 @@ _USUAL_BEST = "climatology"  # every model has it, and until a month is scored n
 class VerdictPanel:
     """``part`` is the pane, ``best`` the name of the best baseline, ``now`` the scores of the month, if any.
 
-    ``redraw()`` is called when the best baseline changes and ``changed()`` after every scoring; the year is computed,
+    ``redraw()`` is called when the best baseline is known and ``changed()`` after every scoring; the year is computed,
     and progress shown, while ``is_idle()``: nothing else is being computed.
     """
 
@@ -174,8 +174,8 @@ class VerdictPanel:
         if month is not self._month or self.model.film:
             return
         self.key, self.now, self._whole = ResultKey(month.request, region), now, whole
-        if now.best != self.best:
-            self.best = now.best
+        is_new, self.best = now.best != self.best, now.best
+        if is_new or "error_best" in self.model.shown:
             self._redraw()
         request = month.request
         learned = reconstruct.is_trained_on(request.model, request.source, f"{request.year:04d}-{request.month:02d}")
