@@ -17,9 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import write_atomic
@@ -29,6 +28,10 @@ from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
 from engine.runs.audit import acting
 from engine.runs.listing import STALE_S
 from explorer.switches import OPEN, READ_ONLY
+
+if TYPE_CHECKING:
+    from engine.queries.leaderboard import Entry
+    from engine.queries.ocean import VariableKind
 
 _POLL_S = 0.2
 _STOP_S = 10.0
@@ -101,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
     add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
-    add = command(scores, "Print the scored runs of a source, the lowest error on their test years first.")
+    add = command(
+        scores, "Print the scored runs and baselines of a source, the lowest error on their test months first."
+    )
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
@@ -198,22 +203,28 @@ def runs(arguments: argparse.Namespace) -> int:
 
 
 def scores(arguments: argparse.Namespace) -> int:
-    """Print the scored runs of a source."""
+    """Print the scored runs and baselines of a source."""
+    from engine.queries.leaderboard import leaderboards
+
     with RunStore() as store:
-        scored = [
-            (result.model_error, record, result)
-            for record in store.records().values()
-            if record.task == "sst" and _is_trained_on(store.get(record.id), arguments.source)
-            if (result := _verdict(store, record)) is not None
-        ]
-    for error, record, result in sorted(scored, key=lambda row: row[0]):
-        if arguments.json:
-            print(json.dumps({"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}))
-        else:
-            print(f"{result.variable.error_text(error)}  {_row(record, result)}")
-    if not scored:
+        boards = leaderboards(store, arguments.source)
+        verdicts = {
+            run: _verdict(store, store.record(run)) for board in boards for entry in board.entries for run in entry.runs
+        }
+    for board in boards:
+        if not arguments.json:
+            print(f"{board.title}; skill against {board.baseline}")
+        for entry in board.entries:
+            own = [result for run in entry.runs if entry.kind == "model" and (result := verdicts[run]) is not None]
+            if arguments.json:
+                row = {"board": board.title, **entry.row(), "verdicts": [result.as_dict() for result in own]}
+                print(json.dumps(row))
+            else:
+                print(_entry_row(entry, board.variable))
+                print("".join(f"    {result.text}\n" for result in own), end="")
+    if not boards:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
-    return 0 if scored else _FAILED
+    return 0 if boards else _FAILED
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -341,15 +352,17 @@ def _verdict(store: RunStore, record: RunRecord) -> Verdict | None:
     return None
 
 
-def _is_trained_on(run: Run, source: str) -> bool:
-    """Whether a training has this source; not where its configuration is damaged."""
-    with suppress(EngineError):
-        settings = run.config.settings
-        chosen = settings.source if isinstance(settings, SSTSettings) else None
-        if isinstance(chosen, FileSource):
-            return chosen.path in (source, os.path.abspath(source))
-        return isinstance(chosen, DemoSource) and source == chosen.kind
-    return False
+def _entry_row(entry: Entry, variable: VariableKind) -> str:
+    """A line of the leaderboard: error, spread over seeds, skill with its interval, name, seeds and cost."""
+    spread = "" if entry.seed_std is None else f" ± {entry.seed_std:.3f}"
+    skill = f"{100.0 * entry.skill:+.1f} %" + (f" ({entry.skill_text})" if entry.skill_text else "")
+    cost = [
+        f"{len(entry.runs)} seeds" if entry.kind == "model" and len(entry.runs) > 1 else "",
+        "" if entry.num_parameters is None else f"{entry.num_parameters:,} parameters",
+        "" if entry.seconds is None else duration(entry.seconds),
+        "" if entry.memory_mb is None else f"{entry.memory_mb:.0f} MB",
+    ]
+    return "  ".join(part for part in (variable.error_text(entry.error) + spread, skill, entry.name, *cost) if part)
 
 
 def _row(record: RunRecord, result: Verdict | None) -> str:

@@ -19,6 +19,7 @@ from engine.queries.run_exports import config_json
 from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
+from explorer.widgets.reliability import quality_html
 from explorer.widgets.text import table
 from explorer.widgets.verdict import comparison_table, verdict_html
 
@@ -68,6 +69,7 @@ def report_html(report: RunReport) -> str:
     parts = [
         f"<h1>{title}</h1><p>Reconstruction: {escape(report.variable.phrase)}; run {escape(record.id)}</p>{synthetic}",
         _verdict(report),
+        quality_html(report.place, report.reliability, report.variable),
         _scores(report.scores, report.variable),
         _maps(report.fields, report.variable),
         _section("Provenance", f"<div class=provenance>{table(report.provenance)}</div>"),

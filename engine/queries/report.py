@@ -14,11 +14,13 @@ from engine.config.sst import DemoSource, SSTSettings
 from engine.data.kinds import VariableKind
 from engine.errors import ChoiceError, StoreError
 from engine.evaluation import Verdict
+from engine.evaluation.place import PlaceWorth
+from engine.evaluation.reliability import Reliability
 from engine.files import read_file
 from engine.provenance import shared_path
 from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
-from engine.queries.verdicts import run_verdict, validation_verdict
+from engine.queries.verdicts import run_place, run_reliability, run_verdict, validation_verdict
 from engine.runs import Run, RunConfig, RunRecord
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class RunReport:
         provenance: labels and values.
         is_synthetic: whether the source is the demo ocean.
         variable: what is reconstructed.
+        place, reliability: what the true places are worth to the model, and whether its uncertainty is right, on the
+            test years; None where that is not known.
     """
 
     record: RunRecord
@@ -52,6 +56,8 @@ class RunReport:
     provenance: list[tuple[str, str]]
     is_synthetic: bool
     variable: VariableKind
+    place: PlaceWorth | None
+    reliability: Reliability | None
 
 
 def run_report(run: Run) -> RunReport:
@@ -77,6 +83,8 @@ def run_report(run: Run) -> RunReport:
         _provenance(run, record, config, config.settings, variable),
         isinstance(config.settings.source, DemoSource),
         variable,
+        run_place(run.folder, config.task),
+        run_reliability(run.folder, config.task),
     )
 
 

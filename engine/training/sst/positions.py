@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,18 @@ from engine.typed import Singles
 _FIT_STEP_DEG = 1.0
 _REFERENCE_STEP_DEG = 1.0
 _CACHED = 512
+
+PatchPlace = tuple[Singles, Singles | None]
+"""Centres (N, 2) of a window's patches, degrees, longitude first, and features (N, P) or None."""
+
+
+class Positions(Protocol):
+    """Places of the patches of any window."""
+
+    @property
+    def of(self) -> Callable[[Corner], PatchPlace]:
+        """The places in the window at a corner."""
+        ...
 
 
 def fit_basis(config: SpatioTemporalConfig, max_degree: int) -> HarmonicBasis | None:
@@ -50,8 +63,8 @@ class PatchPositions:
 
     def __init__(self, config: SpatioTemporalConfig, windows: Windows, basis: HarmonicBasis | None) -> None:
         self._patch: tuple[int, int] = config.patch[1:]
-        self._windows = windows
-        self._basis = basis
+        self.windows = windows
+        self.basis = basis
         self._as_published = config.architecture == "repository"
         self._extent: Extent = "centres" if self._as_published and min(self._patch) > 1 else "edges"
         is_absolute = self._as_published or basis is None
@@ -59,8 +72,8 @@ class PatchPositions:
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
 
-    def _of(self, corner: Corner) -> tuple[Singles, Singles | None]:
-        grid = self._windows.coordinates(corner)
+    def _of(self, corner: Corner) -> PatchPlace:
+        grid = self.windows.coordinates(corner)
         lat = grid.lat.reshape(-1, self._patch[0]).mean(axis=1)
         lon = grid.lon.reshape(-1, self._patch[1]).mean(axis=1)
         centres = np.stack(np.broadcast_arrays(lon, lat[:, None]), axis=-1)
@@ -69,9 +82,9 @@ class PatchPositions:
         return centres.reshape(-1, 2).astype(np.float32), self._features(grid)
 
     def _features(self, grid: LatLonGrid) -> Singles | None:
-        if self._basis is None:
+        if self.basis is None:
             return None
-        position = position_embedding(self._basis, grid, self._patch)
+        position = position_embedding(self.basis, grid, self._patch)
         scale = (scale_features(grid, self._patch, self._extent) - self._reference).to(position.dtype)
         return torch.cat((position, scale), dim=-1).flatten(0, 1).numpy()
 

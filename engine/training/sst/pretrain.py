@@ -23,7 +23,8 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, Split, SSTSettings
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
-from engine.evaluation.scores import Table, calibration, over_seeds, score, score_table
+from engine.evaluation.scores import Table, over_seeds, score, score_table
+from engine.evaluation.uncertainty import calibration
 from engine.models.baselines import Baselines, Climatology, observed_months
 from engine.provenance import code_version
 from engine.runs.heartbeat import log
