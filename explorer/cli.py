@@ -1,8 +1,8 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
 ``harmonia serve | train CONFIG.json | train --source PATH | train --continue ID | runs [--json] | cancel ID |
-resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the
-server are imported only by the subcommands that need them.
+resume ID | scores SOURCE | report ID OUT.html | evaluate SOURCE OUT.html | reconstruct ID SOURCE OUT.nc |
+remake FILE OUT``. torch and the server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from engine.config.sst import SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import write_atomic
@@ -28,10 +29,6 @@ from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
 from engine.runs.audit import acting
 from engine.runs.listing import STALE_S
 from explorer.switches import OPEN, READ_ONLY
-
-if TYPE_CHECKING:
-    from engine.queries.leaderboard import Entry
-    from engine.queries.ocean import VariableKind
 
 _POLL_S = 0.2
 _STOP_S = 10.0
@@ -110,8 +107,15 @@ def _parser() -> argparse.ArgumentParser:
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
-    add("id", metavar="ID")
+    add("id", metavar="ID", help="a training, or a sweep, whose best trial is reported on with all its seeds")
     add("out", type=Path, metavar="OUT.html")
+    add = command(evaluate, "Train several seeds on a source, compare them with all baselines, and write one report.")
+    add("source", metavar="SOURCE", help="daily fields to evaluate on, or 'demo'")
+    add("out", type=Path, metavar="OUT.html")
+    add("--size", default="tiny", help="tiny, small, base or large; default: tiny")
+    add("--minutes", type=float, default=20.0, help="time for the training of each seed; default: 20")
+    add("--seeds", type=int, default=3, help="trainings that differ in their seed only; default: 3")
+    add("--name", default="", help="name of the evaluation in the list of runs")
     add = command(reconstruct, "Write the monthly means of daily fields with gaps, reconstructed by a trained model.")
     add("model", metavar="ID", help="a run, a model file, or 'pretrained'")
     add("source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store")
@@ -220,7 +224,7 @@ def scores(arguments: argparse.Namespace) -> int:
                 row = {"board": board.title, **entry.row(), "verdicts": [result.as_dict() for result in own]}
                 print(json.dumps(row))
             else:
-                print(_entry_row(entry, board.variable))
+                print(entry.line(board.variable))
                 print("".join(f"    {result.text}\n" for result in own), end="")
     if not boards:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
@@ -233,10 +237,26 @@ def report(arguments: argparse.Namespace) -> int:
     from explorer.report import report_html
 
     with RunStore() as store:
-        content = report_html(run_report(store.get(arguments.id)))
+        content = report_html(run_report(store.get(arguments.id), store))
     write_atomic(arguments.out, content.encode())
     print(arguments.out)
     return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Train several seeds on a source beside all baselines, and write one report on them."""
+    from engine.queries.evaluation import evaluation_config, start_evaluation
+    from engine.queries.train.command import proposed_config
+
+    proposed, text = proposed_config(arguments.source, arguments.size, arguments.minutes, _print_step)
+    assert isinstance(proposed.settings, SSTSettings)
+    config = evaluation_config(proposed.settings, arguments.seeds)
+    print(text)
+    with RunStore() as store:
+        run = start_evaluation(store, config, arguments.name or f"Evaluation: {Path(arguments.source).name}")
+        code = _show_progress(run, as_json=False)
+    arguments.id = run.id
+    return code or report(arguments)
 
 
 def reconstruct(arguments: argparse.Namespace) -> int:
@@ -350,19 +370,6 @@ def _verdict(store: RunStore, record: RunRecord) -> Verdict | None:
     with suppress(StoreError):
         return run_verdict(store.folder(record.id), record.task)
     return None
-
-
-def _entry_row(entry: Entry, variable: VariableKind) -> str:
-    """A line of the leaderboard: error, spread over seeds, skill with its interval, name, seeds and cost."""
-    spread = "" if entry.seed_std is None else f" ± {entry.seed_std:.3f}"
-    skill = f"{100.0 * entry.skill:+.1f} %" + (f" ({entry.skill_text})" if entry.skill_text else "")
-    cost = [
-        f"{len(entry.runs)} seeds" if entry.kind == "model" and len(entry.runs) > 1 else "",
-        "" if entry.num_parameters is None else f"{entry.num_parameters:,} parameters",
-        "" if entry.seconds is None else duration(entry.seconds),
-        "" if entry.memory_mb is None else f"{entry.memory_mb:.0f} MB",
-    ]
-    return "  ".join(part for part in (variable.error_text(entry.error) + spread, skill, entry.name, *cost) if part)
 
 
 def _row(record: RunRecord, result: Verdict | None) -> str:

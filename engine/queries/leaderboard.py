@@ -28,7 +28,9 @@ from engine.evaluation.comparison import (
     errors_of,
     interval_text,
 )
+from engine.provenance import shared_path
 from engine.queries.cache import CACHE
+from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, scores_key, variable_of
 from engine.runs import RunRecord, RunStore
 
@@ -71,6 +73,21 @@ class Entry:
     def skill_text(self) -> str:
         """The interval in words; empty where none is known."""
         return "" if self.interval is None else interval_text(self.interval)
+
+    def line(self, variable: VariableKind) -> str:
+        """All of it as a line of text."""
+        spread = "" if self.seed_std is None else f" ± {self.seed_std:.3f}"
+        skill = f"{100.0 * self.skill:+.1f} %" + (f" ({self.skill_text})" if self.skill_text else "")
+        parts = (
+            variable.error_text(self.error) + spread,
+            skill,
+            self.name,
+            f"{len(self.runs)} seeds" if self.kind == "model" and len(self.runs) > 1 else "",
+            "" if self.num_parameters is None else f"{self.num_parameters:,} parameters",
+            "" if self.seconds is None else duration(self.seconds),
+            "" if self.memory_mb is None else f"{self.memory_mb:.0f} MB",
+        )
+        return "  ".join(part for part in parts if part)
 
     def row(self) -> dict[str, Any]:
         """Plain values by the names of :data:`COLUMNS`."""
@@ -150,7 +167,7 @@ def source_title(source: DemoSource | FileSource) -> str:
     """A source in a few words, without its folder."""
     if isinstance(source, DemoSource):
         return f"Demo ocean, {source.step_deg:g}°, seed {source.seed}"
-    return os.path.basename(source.path.rstrip("/")) or source.path
+    return shared_path(source.path)
 
 
 def _scored_runs(store: RunStore, source: str | None) -> Iterator[_Scored]:
