@@ -29,6 +29,12 @@ def backward(loss: Tensor) -> None:
     loss.backward()  # pyright: ignore[reportUnknownMemberType]
 
 
+def gradient(scalar: Tensor, inputs: Tensor) -> Tensor:
+    """∂ scalar / ∂ inputs, zeros where they are not connected; the graph is kept."""
+    (slope,) = _torch().autograd.grad(scalar, inputs, retain_graph=True, materialize_grads=True)
+    return slope
+
+
 def step(optimiser: torch.optim.Optimizer) -> None:
     """Update the parameters of an optimiser by their gradients."""
     optimiser.step()  # pyright: ignore[reportUnknownMemberType]

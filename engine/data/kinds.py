@@ -197,6 +197,7 @@ class VariableKind:
 
 
 OTHER_KEY = "other"
+_ANOMALY = "_anomaly"
 
 SST = VariableKind(
     "sst", "Sea-surface temperature", "Temperature", CELSIUS,
@@ -259,7 +260,7 @@ def _anomaly(kind: VariableKind, standard_names: tuple[str, ...], names: tuple[s
     extent = kind.limits[1] - kind.limits[0]
     return replace(
         kind,
-        key=f"{kind.key}_anomaly",
+        key=kind.key + _ANOMALY,
         title=f"{kind.title} anomaly",
         short="Anomaly",
         standard_names=standard_names,
@@ -293,7 +294,10 @@ KINDS: Mapping[str, VariableKind] = {
         SURFACE_SALINITY,
         _anomaly(SURFACE_SALINITY, (), ("sss_anomaly", "salinity_anomaly"), ""),
         LAND_TEMPERATURE,
-        _anomaly(LAND_TEMPERATURE, (), ("lst_anomaly", "land_temperature_anomaly"), "surface_temperature_anomaly"),
+        _anomaly(
+            LAND_TEMPERATURE, ("surface_temperature_anomaly",), ("lst_anomaly", "land_temperature_anomaly"),
+            "surface_temperature_anomaly",
+        ),
         ICE_CONCENTRATION,
         _anomaly(ICE_CONCENTRATION, (), ("siconc_anomaly", "ice_concentration_anomaly"), ""),
         OTHER,
@@ -314,12 +318,16 @@ def kind_of(name: str, attrs: Mapping[str, Any]) -> VariableKind:
     Where nothing tells it is the sea-surface temperature, or the kind ``other`` if its unit is that of no temperature.
     """
     standard_name, unit = str(attrs.get("standard_name", "")), str(attrs.get("units", "")).strip()
-    by_standard_name = [kind for kind in KINDS.values() if standard_name in kind.standard_names]
     by_name = [kind for kind in KINDS.values() if name.lower() in (*kind.names, kind.key)]
+    named = {kind.key.removesuffix(_ANOMALY) for kind in by_name}
+    by_standard_name = sorted(  # the name decides where several kinds have the standard name
+        (kind for kind in KINDS.values() if standard_name in kind.standard_names),
+        key=lambda kind: kind.key.removesuffix(_ANOMALY) not in named,
+    )
     unknown = OTHER if unit and TEMPERATURE.conversion(unit) is None else SST
     kind = (*by_standard_name, *by_name, unknown)[0]
     text = " ".join(str(attrs.get(attribute, "")) for attribute in ("standard_name", "long_name", "statistic"))
-    return KINDS.get(f"{kind.key}_anomaly", kind) if "anomal" in text.lower() else kind
+    return KINDS.get(kind.key + _ANOMALY, kind) if "anomal" in text.lower() else kind
 
 
 def own_kind(kind: VariableKind, name: str, attrs: Mapping[str, Any], unit: str | None = None) -> VariableKind:

@@ -62,6 +62,7 @@ def resampled(source: SSTSource, grid: LatLonGrid) -> SSTSource:
         monthly=moved(source.monthly, values),
         truth=moved(source.truth, values),
         ice=moved(source.ice, flags),
+        resampled_from=source.opened_key,
     )
 
 

@@ -106,6 +106,7 @@ class SSTSource:
         grading: a sentence that says which observations are kept, where the files grade them; else empty.
         is_synthetic: whether the days are simulated.
         variable: the kind of its values.
+        resampled_from: ``key`` of the source of which this is a copy on another grid; empty for a source as opened.
     """
 
     name: str
@@ -121,6 +122,12 @@ class SSTSource:
     is_synthetic: bool = field(default=False, kw_only=True)
     understood: Understood | None = field(default=None, kw_only=True)
     variable: VariableKind = field(default=SST, kw_only=True)
+    resampled_from: str = field(default="", kw_only=True)
+
+    @property
+    def opened_key(self) -> str:
+        """``key`` of the source as it was opened, which opening it again gives."""
+        return self.resampled_from or self.key
 
     @property
     def kind(self) -> str:

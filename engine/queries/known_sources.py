@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import TypeAdapter
+
 from engine.errors import DataError, EngineError
 from engine.provenance import shared_path
 from engine.queries.server_files import folders_of_data, upload_path
@@ -99,10 +101,13 @@ def _key_of(source: Mapping[str, Any], place: str) -> str:
     """The hash of the data in a place, read as the source is; "" where it cannot be opened."""
     from engine.config.sst import FileSource
     from engine.data.sst import open_sst
+    from engine.queries.ocean import SourceChoice
     from engine.training.sst.data_module import open_source
 
+    here = {**source, "path": place}
     with suppress(EngineError, ValueError):
         if source["kind"] == "file":
-            return open_source(FileSource.model_validate({**source, "path": place})).key
-        return open_sst(place, source.get("variable") or None, source.get("quality", "good")).key
+            return open_source(FileSource.model_validate(here)).key
+        choice = TypeAdapter(SourceChoice).validate_python(here)
+        return open_sst(place, choice.variable or None, choice.quality, choice.overrules).key
     return ""

@@ -197,10 +197,11 @@ def _run_scores(choices: Choices, progress: Progress) -> bytes:
 
 def _snapshot(choices: Choices, progress: Progress) -> bytes:
     from engine.queries.run_exports import snapshot_netcdf
-    from engine.queries.train.run_files import snapshot_fields
+    from engine.queries.train.run_files import snapshot_fields, variable_of
 
     with _trained(choices, progress) as (config, folder):
-        return snapshot_netcdf(config, choices["run"], snapshot_fields(folder, choices["epoch"]))
+        fields = snapshot_fields(folder, choices["epoch"])
+        return snapshot_netcdf(config, choices["run"], fields, variable_of(folder))
 
 
 def _film(choices: Choices, progress: Progress) -> bytes:

@@ -13,13 +13,16 @@ from pydantic import BaseModel
 from engine.config.expert import LandTiles
 from engine.config.run_config import RunConfig, TableSettings
 from engine.config.sst import DemoSource
+from engine.data.cf import ancillary_attributes, value_attributes
+from engine.data.kinds import VariableKind
 from engine.evaluation import Verdict
 from engine.provenance import Detail, Provenance, without_folders
 from engine.queries.export import csv_file, netcdf_file
 from engine.queries.leaderboard import COLUMNS, Leaderboard
+from engine.queries.train.run_files import ERRORS, VALUES
 from engine.queries.verdicts import score_rows
 from engine.sphere import LatLonGrid
-from engine.sphere.cf import CELSIUS, cf_grid
+from engine.sphere.cf import CELSIUS, cf_grid, unit_attributes
 from engine.typed import Floats
 
 _COMPONENT = {"units": "1"}
@@ -74,20 +77,29 @@ def learned_origin(config: RunConfig, learned: xr.Dataset, iteration: int) -> Pr
     return _origin(config, "run.learned", {"iteration": iteration}, title, {"iteration": iteration})
 
 
-def snapshot_netcdf(config: RunConfig, run: str, snapshot: xr.Dataset) -> bytes:
+def snapshot_netcdf(config: RunConfig, run: str, snapshot: xr.Dataset, variable: VariableKind) -> bytes:
     """The fields (lat, lon) of a snapshot (:func:`engine.queries.train.run_files.snapshot_fields`) as CF NetCDF."""
     grid = LatLonGrid(snapshot["lat"].values, snapshot["lon"].values)
-    units: dict[str, dict[str, Any]] = {"°C": CELSIUS, "K": {"units": "kelvin"}, "days": {"units": "1"}}
     fields = {
         str(name): (
             ("lat", "lon"),
             field.values,
-            {"long_name": field.attrs["long_name"], **units[field.attrs["units"]]},
+            {"long_name": field.attrs["long_name"], **_snapshot_attributes(str(name), variable)},
         )
         for name, field in snapshot.data_vars.items()
     }
     dataset = xr.Dataset({**fields, **cf_grid(grid)})
     return netcdf_file(dataset, snapshot_origin(config, run, snapshot.attrs["epoch"]))
+
+
+def _snapshot_attributes(name: str, variable: VariableKind) -> dict[str, str]:
+    """Standard name, where there is one, and unit of a field of a snapshot."""
+    if name in VALUES:
+        return value_attributes(variable)
+    if name in ERRORS:
+        of_logarithm = {"comment": "of the decimal logarithm"} if variable.is_logarithmic else {}
+        return unit_attributes(variable.error_unit) | of_logarithm
+    return ancillary_attributes(variable, "number_of_observations") | {"units": "1"}
 
 
 def snapshot_origin(config: RunConfig, run: str, epoch: int) -> Provenance:

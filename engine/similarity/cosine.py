@@ -24,16 +24,21 @@ def cosine_matrix(tokens: Tensor, centre: bool = False, whiten: bool = False) ->
 
 def similarity_map(tokens_grid: Tensor, row: int, col: int) -> Tensor:
     """Cosines (Hp, Wp) of every token of a grid (Hp, Wp, D) with the one at ``row``, ``col``; NaN without length."""
-    height, width, _ = tokens_grid.shape
+    check_place_in_grid(tokens_grid, row, col)
+    chosen = tokens_grid[row, col]
+    size = vector_norm(tokens_grid)
+    return (tokens_grid @ chosen / size / size[row, col]).clamp_(-1.0, 1.0)
+
+
+def check_place_in_grid(tokens: Tensor, row: int, col: int) -> None:
+    """Raise :class:`ChoiceError` unless ``tokens`` (..., Hp, Wp, D) has a patch at ``row``, ``col``."""
+    height, width = tokens.shape[-3:-1]
     if not (0 <= row < height and 0 <= col < width):
         raise ChoiceError(
             f"there is no patch ({row}, {col})",
             f"a grid of {height} × {width} patches",
             f"choose a row from 0 to {height - 1} and a column from 0 to {width - 1}",
         )
-    chosen = tokens_grid[row, col]
-    size = vector_norm(tokens_grid)
-    return (tokens_grid @ chosen / size / size[row, col]).clamp_(-1.0, 1.0)
 
 
 def unit_tokens(tokens: Tensor) -> Tensor:

@@ -62,7 +62,9 @@ export function render({model, el}) {
     const open = event => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
       event.preventDefault()
-      if (model.page !== item.name) model.page = item.name
+      if (model.page === item.name) return
+      history.pushState(null, '', `?page=${item.name}`)  // at once, so that Back leads here before the page is shown
+      model.page = item.name
     }
     const a = element('a', {href: `?page=${item.name}`, innerHTML: icon(item.icon), onclick: open})
     a.append(item.title)
@@ -111,7 +113,6 @@ export function render({model, el}) {
     count.hidden = !model.runs_count
     runs.setAttribute('aria-label', model.runs_count ? `Runs, ${model.runs_count} active` : 'Runs')
   }
-  // Another page is a new entry of the history (Back returns to the old one); the same page replaces its entry.
   const pageOf = query => new URLSearchParams(query).get('page')
   // A click marks its page at once; the address follows when that page is shown.
   const showBusy = () => {
@@ -119,18 +120,25 @@ export function render({model, el}) {
     busy.classList.toggle('on', model.busy || isComing)
     document.documentElement.dataset.busy = String(model.busy || isComing)
   }
+  // Another page is a new entry of the history (Back returns to the old one); the same page replaces its entry. The
+  // address of a page that has been left meanwhile is of no use.
   const showAddress = () => {
     showBusy()
     if (model.address) document.documentElement.dataset.page = pageOf(model.address)
-    if (!model.address || model.address === location.search) return
+    if (!model.address || model.address === location.search || pageOf(model.address) !== model.page) return
     const known = pageOf(location.search)
     const step = known && known !== pageOf(model.address) ? 'pushState' : 'replaceState'
     history[step](null, '', model.address + location.hash)
   }
-  const onPop = () => { model.visited = location.search }
+  const onPop = () => {
+    const page = pageOf(location.search)
+    if (links.some(([name]) => name === page)) model.page = page
+    model.visited = location.search
+  }
 
   for (const [name, show] of Object.entries({
-    page: showPage, dark: showTheme, runs_open: showRuns, runs_count: showRuns, drawer_open: showDrawer, busy: showBusy, address: showAddress,
+    page: () => { showPage(); showAddress() }, dark: showTheme, runs_open: showRuns, runs_count: showRuns,
+    drawer_open: showDrawer, busy: showBusy, address: showAddress,
   })) { model.on(name, show); show() }
   // On a narrow screen the drawer would cover the page. A request before the page is ready gets no answer.
   const closeDrawer = () => {

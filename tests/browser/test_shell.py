@@ -72,6 +72,21 @@ def test_a_page_that_was_asked_for_is_waited_for(page: Page, serve: Callable[...
     assert ["true", "basis"] in page.evaluate("window.marks")
 
 
+def test_back_before_the_next_page_is_shown_stays_in_the_app(page: Page, serve: Callable[..., str]) -> None:
+    open_page(page, serve("explorer") + "?page=basis&L=12&l=4&m=1", "Basis")
+    page.wait_for_function("location.search.includes('show=')")  # the page has written its own address
+    link = page.get_by_role("link", name="Geolocation")
+    entries = link.evaluate("link => { link.click(); const entries = history.length; history.back(); return entries }")
+    page.wait_for_function("location.search.includes('page=basis') && location.search.includes('l=4')")
+    page.wait_for_function("document.documentElement.dataset.busy === 'false'")
+    expect(page.get_by_role("link", name="Basis", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("heading", name="Basis", exact=True)).to_be_visible()
+    page.evaluate("history.forward()")
+    expect(page.get_by_role("heading", name="Geolocation", exact=True)).to_be_visible()
+    page.wait_for_function("document.documentElement.dataset.page === 'mvmf'")
+    assert page.evaluate("[location.search.includes('page=mvmf'), history.length]") == [True, entries]
+
+
 def test_a_component_drawn_again_before_it_is_mounted_is_no_error(page: Page, serve: Callable[..., str]) -> None:
     """Panel alone leaves a page error, which the fixture `page` would see."""
     open_page(page, serve("explorer") + "?page=basis", "Basis")

@@ -20,6 +20,8 @@ from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import MonthRequest, cell_detail, reconstruct_month, score_months
 from engine.queries.reconstruct.files import month_netcdf, scores_csv
 from engine.queries.report import run_report
+from engine.queries.run_exports import snapshot_netcdf
+from engine.queries.train.run_files import snapshot_fields, variable_of
 from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import RunConfig, RunStore
 from engine.training.sst.model_bundle import VERSION_OF_KINDS, load_model
@@ -140,6 +142,23 @@ def test_the_exported_month_is_in_the_unit_of_the_kind_and_reads_back(here: RunO
     assert read.variable.unit == here.kind.unit
     if here.kind.key != "other":
         assert read.kind == here.kind.key
+
+
+def test_an_exported_snapshot_has_names_and_units_of_its_kind(here: RunOfKind, tmp_path: Path) -> None:
+    settings = SSTSettings(source=FileSource(path=here.file.name), **SPLITS)
+    fields = snapshot_fields(here.folder, 1)
+    path = tmp_path / "snapshot.nc"
+    path.write_bytes(snapshot_netcdf(RunConfig(settings=settings), here.run, fields, variable_of(here.folder)))
+    assert cf_faults(path) == []
+    with xr.open_dataset(path) as dataset:
+        for name in ("reconstruction", "target", "observed"):
+            attrs = dataset[name].attrs
+            assert attrs["units"] == {"degC": "degree_Celsius"}.get(here.kind.unit, here.kind.unit)
+            assert attrs.get("standard_name", "") == here.variable.cf_name
+        for name in ("error", "mean_error", "std"):
+            assert dataset[name].attrs["units"] == here.variable.error_unit
+            assert ("logarithm" in dataset[name].attrs.get("comment", "")) == here.kind.is_log
+        np.testing.assert_array_equal(dataset["error"], fields["error"])
 
 
 def test_scores_and_report_name_the_kind(here: RunOfKind) -> None:

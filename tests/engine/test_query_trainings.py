@@ -181,14 +181,6 @@ def test_configurations_are_compared_with_what_differs_first():
     assert "train" in [name for name, _ in comparison.rows[: comparison.num_differing]]
 
 
-def test_the_snippet_is_the_same_configuration():
-    config = RunConfig.demo("sst")
-    seen = {}
-    code = forms.config_snippet(config).replace("from engine.training import fit", "")
-    exec(code, {"fit": lambda config, folder: seen.update(config=config)})
-    assert seen["config"] == config
-
-
 SMALL = SSTSettings(
     model=SpatioTemporalConfig.preset("tiny", width=8, heads=2, spatial_layers=1, decoder_width=8),
     window=(8, 8),

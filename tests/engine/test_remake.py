@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,10 +15,13 @@ import xarray as xr
 
 from engine import provenance
 from engine.config.run_config import RunConfig, TableSettings
-from engine.config.sst import FileSource
+from engine.config.sst import FileSource, RegridSettings
+from engine.data.resample import resampled
+from engine.data.source import Overrules, Regrid
+from engine.data.sst import open_sst
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, DataError
-from engine.provenance import NOT_SYNTHETIC, SYNTHETIC, Provenance, shared_path
+from engine.provenance import NOT_SYNTHETIC, SYNTHETIC, Provenance, shared_path, without_folders
 from engine.queries import basis, basis_files, embeddings, export, ocean, run_exports, table
 from engine.queries.basis import BasisConfig, Domain
 from engine.queries.cache import Cache
@@ -30,14 +33,16 @@ from engine.queries.mvmf.centres import CentreChoice, Component, PlacedComponent
 from engine.queries.ocean import MapChoice, SeriesChoice, SourceChoice
 from engine.queries.remake import RECIPES, remake
 from engine.queries.server_files import with_checked_paths
-from engine.queries.train.forms import config_snippet
+from engine.queries.train.script import as_python
 from engine.runs.metrics import MetricsReader
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.training.fit import fit
+from engine.training.sst.cf import origin_of
 from explorer.cli import main
 from tests.support.cf import cf_faults
-from tests.support.ocean import write_days
+from tests.support.ocean import small_ocean, write_days
+from tests.support.trainings import untrained
 
 DEMO = SourceChoice(step_deg=2.0, years=1)
 BASIS = BasisConfig(3, 5, Domain("box", -20.0, 40.0, 170.0, -120.0), 5.0)
@@ -201,7 +206,7 @@ def test_exported_configurations_name_no_folder(path: str) -> None:
     config = RunConfig(settings=settings)
     texts = [
         run_exports.config_json(config).decode(),
-        config_snippet(config),
+        as_python(config),
         run_exports.metrics_csv(config, {"step": np.arange(2.0)}).decode(),
         run_exports.snapshot_origin(config, "run", 3).text(),
     ]
@@ -211,6 +216,30 @@ def test_exported_configurations_name_no_folder(path: str) -> None:
         assert shared_path(path) in text
     read = RunConfig.from_json(texts[0].encode())
     assert read.settings.source.path == shared_path(path)
+
+
+def test_of_sources_of_one_name_it_is_the_one_with_the_hash_however_it_was_understood(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        write_days(tmp_path / folder / "days.nc")
+    with xr.open_dataset(tmp_path / "second" / "days.nc") as dataset:
+        (dataset + 1.0).to_netcdf(tmp_path / "second" / "other.nc")
+    (tmp_path / "second" / "other.nc").replace(tmp_path / "second" / "days.nc")
+    place = str(tmp_path / "second" / "days.nc")
+    decided = Overrules(zeros="values", regrid=Regrid(20.0, "conservative"))
+    choice = asdict(SourceChoice("path", path=place, overrules=decided))
+    settings = FileSource(path=place, zeros="values", regrid=RegridSettings(step_deg=20.0, method="conservative"))
+    key = open_sst(place, overrules=decided).key
+    for source in (choice, settings.model_dump(mode="json")):
+        assert with_known_sources(without_folders(source), tmp_path / "map.nc", key)["path"] == place
+
+
+def test_a_resampled_source_states_the_hash_of_the_files() -> None:
+    source, model = small_ocean(1), untrained()
+    coarse = resampled(source, LatLonGrid.regular(20.0))
+    assert coarse.key != source.key
+    assert origin_of(model, coarse, "title", "", {}, {}).details["data_hash"] == source.key
 
 
 def test_a_shared_configuration_opens_its_data_where_they_are_known(tmp_path: Path, monkeypatch, home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from engine.errors import ChoiceError, DataError
 from engine.models import SpatioTemporalConfig
 from engine.models.baselines import ICE_FRACTION, Climatology
 from engine.sphere import LatLonGrid
+from engine.training.ddp import single_fabric
 from engine.training.sst.holdout import HoldOutSet, clouds_beside
-from engine.training.sst.module import weighted_error
+from engine.training.sst.module import SSTModule, weighted_error
 from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import Batch, ModelInputs, Samples, counted_area, in_box
 from engine.training.sst.windows import Corner, Windows
@@ -68,6 +70,28 @@ def test_a_spread_learns_from_the_errors_and_never_excuses_the_mean(kind):
     np.testing.assert_allclose(
         std.grad.numpy().ravel() / np.abs(std.grad.numpy()).sum(), direction / abs(direction).sum()
     )
+
+
+def test_no_unit_decides_on_a_step(folder):
+    """Values times 1/4, exact in binary, of a kind with a quarter of the scale make the same clipped step."""
+    settings = SMALL.model_copy(
+        update={"model": MODEL.model_copy(update={"uncertainty": True, "dropout": 0.0}), "clip_norm": 0.01}
+    )
+    batch = Batch.of([samples_of(folder, settings).sample(0, 0)], CPU)
+    quarter = replace(
+        batch, daily=batch.daily / 4.0, baseline=batch.baseline / 4.0, target=cast(torch.Tensor, batch.target) / 4.0
+    )
+    for loss, factor in {"l1": 4.0, "l2": 16.0, "gaussian": None}.items():
+        chosen = settings.model_copy(update={"loss": loss})
+        fabric = single_fabric(chosen)
+        whole, small = SSTModule(chosen, fabric, 0, 10), SSTModule(chosen, fabric, 0, 10, scale=0.25)
+        of_whole, of_small = whole.training_step([batch]), small.training_step([quarter])
+        assert of_small["gradient_norm"] == pytest.approx(of_whole["gradient_norm"], rel=1e-5)
+        assert of_whole["gradient_norm"] > chosen.clip_norm
+        in_units = of_small["train_loss"] + math.log(4.0) if factor is None else of_small["train_loss"] * factor
+        assert in_units == pytest.approx(of_whole["train_loss"], rel=1e-5)
+        for mine, other in zip(whole.model.parameters(), small.model.parameters(), strict=True):
+            torch.testing.assert_close(mine, other)
 
 
 # --- places ---------------------------------------------------------------------------------------------------------

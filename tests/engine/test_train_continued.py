@@ -67,10 +67,15 @@ def test_a_run_with_other_data_or_model_cannot_be_continued(runs):
     store, first, _ = runs
     settings = continued_config(first, 1).settings
     assert isinstance(settings, SSTSettings)
-    for changes, text in (({"samples": 12}, "samples"), ({"test": ("2004-03", "2004-12")}, "test")):
+    for changes, text in (
+        ({"samples": 12}, "differs in samples"),
+        ({"test": ("2004-03", "2004-12")}, "differs in test"),
+        ({"loss_weights": "equal"}, "differs in loss_weights"),
+        ({"epochs": 3}, "3 epochs are none beyond its 3"),
+    ):
         other = store.create(RunConfig(settings=settings.model_copy(update=changes), seed=3))
         assert worker.work(other.folder) != 0
-        assert f"differs in {text}" in str(other.record.failure)
+        assert text in str(other.record.failure)
     missing = settings.model_copy(update={"continues": "20260101-000000-0123456789"})
     gone = store.create(RunConfig(settings=missing, seed=3))
     assert worker.work(gone.folder) != 0

@@ -13,8 +13,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.config.expert import ExpertSettings, OceanTiles
 from engine.config.months import Month, days_between, months_in
-from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
+from engine.config.run_config import RunConfig, TableSettings
+from engine.config.sst import SPLITS, DemoSource, FileSource, RegridSettings, SSTSettings
 from engine.errors import CancelledError, ChoiceError
 from engine.queries.train import observed, plans, problems, script
 from engine.queries.train.observed import MonthShare, SourceOverview, source_overview
@@ -444,6 +446,9 @@ def test_the_command_prints_the_plan_and_refuses_in_a_sentence(home, capsys):
 # --- the script -----------------------------------------------------------------------------------------------------
 
 
+REGRIDDED = FileSource(path="*.nc", variable="sst", regrid=RegridSettings(step_deg=0.5, method="bucket"))
+
+
 @pytest.mark.parametrize(
     "chosen",
     [
@@ -453,9 +458,14 @@ def test_the_command_prints_the_plan_and_refuses_in_a_sentence(home, capsys):
         problems.changed(
             BASE, source=FileSource(path='a "quoted" name.nc', variable="sst", quality=4, fill_value=-1.0)
         ),
+        problems.changed(BASE, source=REGRIDDED),
+        RunConfig.demo("sweep").settings,
+        ExpertSettings(tiles=OceanTiles(source=REGRIDDED, size=8)),
+        TableSettings(),
     ],
 )
-def test_the_script_makes_the_same_settings(chosen):
-    namespace = {"__name__": "script"}
-    exec(compile(script.as_python(chosen), "script", "exec"), namespace)
-    assert namespace["settings"] == chosen
+def test_the_script_trains_the_same_configuration(chosen, monkeypatch):
+    config, seen = RunConfig(seed=3, settings=chosen), []
+    monkeypatch.setattr("engine.training.fit", lambda config, folder: seen.append((config, folder)))
+    exec(compile(script.as_python(config), "script", "exec"), {"__name__": "__main__"})
+    assert seen == [(config, Path("my-run"))]

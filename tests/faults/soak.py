@@ -22,11 +22,13 @@ from playwright.async_api import Browser, async_playwright
 
 from explorer.pages import PAGES
 from tests.faults.watched_server import WatchedServer, watching
+from tests.support import bokeh_client
 from tests.support.bokeh_client import BokehClient
 from tests.support.browser import LONG_MS, QUIET
 
 GROWTH = 1.05
 _ERRORS = re.compile(r"Traceback|Error running application handler|\bERROR\b|callback failed|work failed")
+_PATIENCE_S = 3600.0  # a soak of an hour may have to leave the machine to other work
 _VISITS = 4  # pages of a tab before it closes
 _LOOKS_S = 10.0, 50.0  # at a page: 20 people who never look would be a load of hundreds
 
@@ -118,6 +120,7 @@ def main() -> None:
     parser.add_argument("--browsers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    bokeh_client.PATIENCE_S = _PATIENCE_S
     with tempfile.TemporaryDirectory() as folder, watching(Path(folder)) as server:
         tally = asyncio.run(soak(server, options.sessions, options.browsers, options.minutes, options.seed))
         log, left = server.log_text(), server.count()

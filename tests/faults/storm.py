@@ -30,7 +30,8 @@ from engine.config.sst import FileSource, SSTSettings
 from engine.config.sweep import Choices, SweepSettings
 from engine.embedding import HarmonicBasis
 from engine.files import write_atomic
-from engine.runs import BasisSettings, LandSettings, Run, RunConfig, RunStore, TableSettings
+from engine.runs import BasisSettings, LandSettings, Run, RunConfig, RunStore, TableSettings, supervise
+from tests.faults.preloaded import PreloadedWorkers
 from tests.support import workers
 from tests.support.ocean import write_days
 from tests.support.trainings import SMALL, untrained
@@ -38,7 +39,6 @@ from tests.support.workers import (
     INJECT,
     content_of,
     describe,
-    kill_worker,
     new_home,
     processes_of,
     wait_for,
@@ -137,7 +137,14 @@ class Tally:
 class Storm:
     """Trials in a home folder of their own."""
 
-    def __init__(self, home: Path, tally: Tally, tasks: tuple[str, ...], expected: dict[str, dict[str, str]]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        tally: Tally,
+        tasks: tuple[str, ...],
+        expected: dict[str, dict[str, str]],
+        workers: PreloadedWorkers,
+    ) -> None:
         self._tally = tally
         self._results = dict(expected)  # of undisturbed runs in this home folder: results name the path of their data
         self._tasks = tasks
@@ -146,6 +153,7 @@ class Storm:
         (home / "runs" / MODEL_ID).mkdir(parents=True)
         untrained().save(home / "runs" / MODEL_ID / "best.safetensors")
         self._store = RunStore(home)
+        self._workers = workers
 
     def close(self) -> None:
         """Close the store."""
@@ -181,7 +189,7 @@ class Storm:
         for _ in range(rng.randint(1, MOST_KILLS)):
             kind = rng.choice(["moment", "write"])
             is_hit = (self._kill_at_a_moment if kind == "moment" else self._kill_inside_a_write)(run, rng)
-            wait_for(lambda: not processes_of(run.folder), "the process to be gone", run)
+            wait_for(lambda: not self._workers.is_alive(run.folder), "the process to be gone", run)
             if not is_hit:
                 break
             self._tally.kills[f"{task} {kind}"] += 1
@@ -191,7 +199,7 @@ class Storm:
         if run.state != "done":
             self._store.launch(run)
             assert wait_until_ended(run) == "done", describe(run)
-        wait_for(lambda: not processes_of(run.folder), "the process to be gone", run)
+        wait_for(lambda: not self._workers.is_alive(run.folder), "the process to be gone", run)
         results = results_of(run)
         assert results == expected, f"{results} instead of {expected}"
         assert not list(run.folder.rglob(".*.tmp*"))
@@ -201,7 +209,7 @@ class Storm:
         wait_for(lambda: run.state != "queued", "the run to work", run)
         wait_for(lambda: run.files.checkpoint().exists() or run.state == "done", "the first checkpoint", run)
         time.sleep(rng.uniform(0.0, _EXTRA_S))  # the moment of the kill is what is being tried
-        return run.state == "running" and kill_worker(run)
+        return run.state == "running" and self._workers.kill(run.folder)
 
     def _kill_inside_a_write(self, run: Run, rng: random.Random) -> bool:
         call = rng.choice(["fsync", "replace"])
@@ -232,7 +240,9 @@ def storm(
     with pytest.MonkeyPatch.context() as patched, new_home(tally.path.parent) as home:
         patched.setenv("HARMONIA_HOME", str(home))
         patched.delenv("HARMONIA_SCHEDULER", raising=False)
-        trials = Storm(home, tally, tasks, dict(expected))
+        preloaded = PreloadedWorkers(supervise._environment)
+        patched.setattr(supervise, "_spawn", preloaded.spawn)
+        trials = Storm(home, tally, tasks, dict(expected), preloaded)
         try:
             trials.until(num_kills)
         finally:

@@ -18,6 +18,9 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tests.support.browser import PATIENCE_MS
 
+PATIENCE_S = PATIENCE_MS / 1000
+"""How long an answer is waited for."""
+
 _MOST_BYTES = 2**28
 _TOKEN = re.compile(r'"token":"([^"]+)"')
 
@@ -44,14 +47,14 @@ class BokehClient:
     @classmethod
     async def open(cls, url: str, query: str = "") -> BokehClient:
         """Load the page as a browser does, connect, and say that the document is there."""
-        request = HTTPRequest(f"{url}{query}", request_timeout=PATIENCE_MS / 1000)
+        request = HTTPRequest(f"{url}{query}", request_timeout=PATIENCE_S)
         page = await AsyncHTTPClient().fetch(request)
         token = _TOKEN.search(page.body.decode())
         assert token, page.body[:2000]
         address = f"{url.replace('http', 'ws', 1)}/ws{query}"
         origin = url.rsplit("/", 1)[0]
         socket = await websocket_connect(
-            HTTPRequest(address, headers={"Origin": origin}, request_timeout=PATIENCE_MS / 1000),
+            HTTPRequest(address, headers={"Origin": origin}, request_timeout=PATIENCE_S),
             subprotocols=["bokeh", token[1]],
             max_message_size=_MOST_BYTES,
         )
@@ -109,7 +112,7 @@ class BokehClient:
 
     async def wait(self, holds: Callable[[], bool]) -> None:
         """Read messages until it holds; raises :class:`ConnectionEndedError` or :class:`TimeoutError`."""
-        async with asyncio.timeout(PATIENCE_MS / 1000):
+        async with asyncio.timeout(PATIENCE_S):
             while not holds():
                 await self._read()
 

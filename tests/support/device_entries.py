@@ -178,6 +178,33 @@ def _histogram(on: On) -> Any:
     return [similarity.pair_histogram(tokens, areas, 16, most=most) for most in (3000, 20)]
 
 
+def _token_model(samples: Tensor) -> Tensor:
+    """Tokens (B, 2, 3, 2) of patches of 2 × 2 values, each with a part of all."""
+    means = torch.nn.functional.avg_pool2d(samples, 2).permute(0, 2, 3, 1)
+    return means + means.mean(dim=(1, 2), keepdim=True).square()
+
+
+def _fields(on: On) -> Any:
+    sample = on(_drawn(2, 4, 6))
+    fields = [similarity.receptive_field(_token_model, sample, 1, 2, how) for how in ("gradient", "occlusion")]
+    centres = on(torch.tensor([-10.0, 10.0])), on(torch.tensor([0.0, 20.0, 40.0]))
+    radius = on(torch.tensor(similarity.influence_radius_km(fields[0], *centres, 1, 2)))
+    return *fields, radius, similarity.context_drop(_token_model, sample, 1, 2, on(_drawn(3, 2, 4, 6, seed=1)))
+
+
+def _spread(on: On) -> Any:
+    tokens = on(_drawn(12, 5) - 0.4)
+    spread = similarity.spread_of(tokens)
+    numbers = [*spread.quantiles, spread.effective_rank, similarity.effective_rank(tokens)]
+    searched = similarity.TokenSearch(tokens).best(3, on(torch.tensor([1])), on(torch.tensor([4])))
+    return (
+        similarity.whiten(tokens, similarity.ledoit_wolf_shrinkage(tokens)),
+        on(torch.tensor(numbers)),
+        similarity.pooled(tokens.reshape(3, 4, 5), weights=on(_drawn(3, 4))),
+        *searched,
+    )
+
+
 def _reconstruction(on: On, preset: str, *, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
     model = model_of(preset, **changes).to(dtype).to(on(torch.zeros(1)).device)
     window = window_of(model.config)
@@ -280,6 +307,11 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
             similarity.similarity_map(on(_drawn(3, 4, 5)), 1, 2),
         ),
         ("cosine_matrix", "similarity_map"),
+    ),
+    "fields of tokens": (_fields, ("receptive_field", "influence_radius_km", "context_drop")),
+    "spread of tokens": (
+        _spread,
+        ("whiten", "ledoit_wolf_shrinkage", "spread_of", "Spread", "effective_rank", "pooled", "TokenSearch"),
     ),
     "pairs": (_pairs, ("sample_pairs", "PairSample")),
     "histogram of pairs": (_histogram, ("pair_histogram",)),

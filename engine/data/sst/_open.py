@@ -171,7 +171,7 @@ def _by_area(source: SSTSource, regrid: Regrid | None) -> SSTSource:
         rows, columns = grid.shape
         text = f"{rows:,} × {columns:,} cells, regridded from {understood.grid.partition(', regridded')[0]} to "
         understood = replace(understood, grid=text + regrid_text(regrid))
-    return replace(resampled(source, grid), understood=understood)
+    return replace(resampled(source, grid), understood=understood, resampled_from="")
 
 
 def _published(series: MultiFileVariable) -> tuple[str, str]:

@@ -22,7 +22,6 @@ from engine.config.run_config import RunConfig, Settings, is_model
 from engine.config.sst import SPLITS
 from engine.config.training_presets import TRAINING_PRESETS, TrainingPreset, training_preset
 from engine.errors import ConfigError
-from engine.provenance import without_folders
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "list"]
 Values = dict[str, Any]
@@ -176,19 +175,6 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def config_snippet(config: RunConfig) -> str:
-    """Python code that trains a run of this configuration in an empty folder."""
-    text = json.dumps(without_folders(config.model_dump(mode="json")), indent=4, ensure_ascii=False)
-    return (
-        "import json\n"
-        "from pathlib import Path\n\n"
-        "from engine.runs import RunConfig\n"
-        "from engine.training import fit\n\n"
-        "settings = json.loads(r'''" + text + "''')\n"
-        'fit(RunConfig.checked(settings), Path("my-run"))\n'
-    )
 
 
 def _fields(model: type[BaseModel], prefix: str, only_if: tuple[str, Any] | None = None) -> Iterator[FormField]:

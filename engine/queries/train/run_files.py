@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 _TAIL_BYTES = 8192
 _VARIABLE_BYTES = 65_536
-_VALUES = {
+VALUES = {
     "reconstruction": "reconstructed monthly mean",
     "target": "true monthly mean",
     "observed": "mean of the valid days",
 }
-_ERRORS = {
+"""Fields of a snapshot in the unit of the variable, with their titles."""
+
+ERRORS = {
     "error": "reconstruction − truth",
     "mean_error": "mean of the valid days − truth",
     "std": "predicted standard deviation",
 }
+"""Fields of a snapshot in the unit of errors."""
 
 
 def variable_of(folder: Path) -> VariableKind:
@@ -89,12 +92,12 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
     variable = variable_of(folder)
     arrays = {name: values.astype(np.float32) for name, values in snapshot.items() if name not in ("lat", "lon")}
     arrays["mean_error"] = arrays["observed"] - arrays["target"]
-    units = dict.fromkeys(_VALUES, variable.symbol) | dict.fromkeys(_ERRORS, variable.error_symbol)
-    titles = _VALUES | _ERRORS | {"count": "valid days"}
+    units = dict.fromkeys(VALUES, variable.symbol) | dict.fromkeys(ERRORS, variable.error_symbol)
+    titles = VALUES | ERRORS | {"count": "valid days"}
     fields: dict[str, Any] = {}
     for name, long_name in titles.items():
         if name in arrays:
-            values = variable.restored(arrays[name]) if name in _VALUES else arrays[name]
+            values = variable.restored(arrays[name]) if name in VALUES else arrays[name]
             fields[name] = (("lat", "lon"), values, {"long_name": long_name, "units": units.get(name, "days")})
     return xr.Dataset(
         fields, {"lat": snapshot["lat"], "lon": snapshot["lon"]}, {"epoch": epoch, "variable": variable.key}

@@ -108,7 +108,7 @@ def origin_of(
         "model_hash": model.key,
         "model_config": RunConfig(seed=model.seed, settings=model.settings).model_dump(mode="json"),
         "data": source.name,
-        "data_hash": source.key,
+        "data_hash": source.opened_key,
         "seed": model.seed,
         "variable": f"{source.variable.title}, {source.variable.unit}",
     }

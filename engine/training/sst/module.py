@@ -25,7 +25,7 @@ _BETA1 = 0.9
 _EMA_WARMUP = 10  # steps over which the average forgets faster
 _LOSS_DECAY = 0.98  # of the smoothed loss that divergence is measured by
 _DIVERGED = 20.0  # times the first loss
-_STD_GRADIENT = 0.1  # weight of the standard deviation's gradient beside an error in kelvin: the mean comes first
+_STD_GRADIENT = 0.1  # weight of the standard deviation's gradient beside a scaled error: the mean comes first
 
 
 class _MeanAndStd(nn.Module):
@@ -50,7 +50,10 @@ class SSTModule(TrainingModule):
     """
 
     def __init__(self, settings: SSTSettings, fabric: Fabric, seed: int, num_steps: int, scale: float = 1.0) -> None:
-        """``scale``: size of ordinary differences of the variable, :class:`engine.data.kinds.VariableKind`."""
+        """``scale``: size of ordinary differences of the variable, :class:`engine.data.kinds.VariableKind`.
+
+        Gradients are those of errors in units of it, so that no unit decides on clipping.
+        """
         cast(Any, torch).manual_seed(seed)
         self.settings = settings
         self.fabric = fabric
@@ -65,6 +68,7 @@ class SSTModule(TrainingModule):
             weight_decay=settings.weight_decay,
         )
         self._parallel, wrapped = cast("tuple[Any, Any]", fabric.setup(_MeanAndStd(model), optimiser))
+        self._scale = scale
         super().__init__(model, wrapped, settings.clip_norm or math.inf)
         self._halvings = self._halved_at = 0
         self._first_loss: float | None = None
@@ -114,11 +118,19 @@ class SSTModule(TrainingModule):
             assert windows.weight is not None
             with cast(Any, self.fabric).no_backward_sync(self._parallel, enabled=number < len(batch) - 1):
                 mean, std = self._parallel(*windows.inputs())
-                error = weighted_error(self.settings.loss, mean, std, windows.target, windows.weight) / total
+                target = windows.target / self._scale
+                std = None if std is None else std / self._scale
+                error = weighted_error(self.settings.loss, mean / self._scale, std, target, windows.weight) / total
                 # gradients are averaged over the processes; theirs must add up
                 self.fabric.backward(error * self.fabric.world_size)
                 loss += error.detach()
-        return {"train_loss": float(self._sum(loss))}
+        return {"train_loss": self._in_units(float(self._sum(loss)))}
+
+    def _in_units(self, loss: float) -> float:
+        """A loss of values in units of the scale as the same of values in the unit of the variable."""
+        if self.settings.loss == "gaussian":
+            return loss + math.log(self._scale)
+        return loss * self._scale ** (2 if self.settings.loss == "l2" else 1)
 
     def all_sum(self, values: Floats) -> Floats:
         """``values`` (n,) added up over all processes."""
@@ -185,9 +197,9 @@ def weighted_error(kind: Loss, mean: Tensor, std: Tensor | None, target: Tensor,
 
     Args:
         kind: which error.
-        mean: (B, M, H, W), the reconstruction, °C.
-        std: (B, M, H, W), its predicted standard deviation in °C, or None; ``gaussian`` needs it.
-        target: (B, M, H, W), °C.
+        mean: (B, M, H, W), the reconstruction, in units of the variable's scale (1 °C).
+        std: (B, M, H, W), its predicted standard deviation, or None; ``gaussian`` needs it.
+        target: (B, M, H, W).
         weight: (B, M, H, W), area where a target is known, else 0.
 
     Returns:

@@ -40,10 +40,11 @@ CHECKPOINT_S = 20.0
 """Seconds between two checkpoints, beside the one at the end of every epoch."""
 
 _MAX_SNAPSHOT_CELLS = 64_800
+_SNAPSHOT_STEP = 0.02  # of the variable's scale: float16 holds 32 °C to 16 mK
 
 _CONTINUED = (
     "task", "source", *SPLITS, "held_out_box", "model", "basis_degree", "window", "overlap", "months", "samples",
-    "batch", "accumulate", "loss", "extra_clouds", "withheld_fraction", "devices", "nodes",
+    "batch", "accumulate", "loss", "loss_weights", "extra_clouds", "withheld_fraction", "devices", "nodes",
 )  # fmt: skip
 """The settings of a run that those of its continuation equal."""
 
@@ -146,6 +147,13 @@ class _SSTTask(TrainingTask):
         kept = read_checkpoint(earlier.checkpoint())
         if kept is None or not earlier.model.exists():
             raise StoreError("there is no checkpoint to go on from", str(earlier.path), "train it for an epoch first")
+        done = kept.metadata["task"]["epoch"]
+        if self.num_epochs <= done:
+            raise ChoiceError(
+                f"{self.num_epochs} epochs are none beyond its {done}",
+                f"continues {earlier.id}",
+                f"choose {done + 1} or more",
+            )
         if self._fabric.global_rank == 0:
             best = load_model(earlier.model)
             scores = {name: best.scores[name] for name in ("epoch", "iteration", "val_mae")}
@@ -170,7 +178,7 @@ def earlier_run(settings: SSTSettings, run: RunContext) -> RunFolder:
 
     Raises:
         StoreError: there is none.
-        ChoiceError: it had other data, another model or other samples, or as many epochs.
+        ChoiceError: it had other data, another model or other samples.
     """
     assert settings.continues is not None
     beside = RunFolder.of(settings.continues, run.files.home)
@@ -188,8 +196,9 @@ def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArra
     """The first month of ``holdout`` as small arrays by name, below a megabyte.
 
     ``lat`` (H,), ``lon`` (W,) float64; ``reconstruction``, ``observed`` (mean of the observed days), ``target``,
-    ``error`` (reconstruction − target) and, where it is predicted, ``std``, all (H, W) float16, °C or K, NaN = unknown;
-    ``count`` (H, W) uint8, number of observed days. Of grids finer than 1° every n-th cell is kept.
+    ``error`` (reconstruction − target) and, where it is predicted, ``std``, all (H, W) in model space, NaN = unknown,
+    float16, or float32 where that would round by over 2 % of the variable's scale; ``count`` (H, W) uint8, number of
+    observed days. Of grids finer than 1° every n-th cell is kept.
     """
     month = next(observed_months(holdout.data))
     target = holdout.target[0]
@@ -203,9 +212,19 @@ def snapshot(holdout: HoldOutSet, estimate: MonthlyEstimate) -> dict[str, NDArra
         fields["std"] = estimate.std[0]
     grid = holdout.data.grid
     every = slice(None, None, max(1, round((grid.lat.size * grid.lon.size / _MAX_SNAPSHOT_CELLS) ** 0.5)))
-    thinned = {name: values[every, every].astype(np.float16) for name, values in fields.items()}
+    step = _SNAPSHOT_STEP * holdout.data.variable.measured_scale
+    thinned = {name: _short(values[every, every], step) for name, values in fields.items()}
     count = month.num_days[every, every].astype(np.uint8)
     return {"lat": grid.lat[every], "lon": grid.lon[every], "count": count, **thinned}
+
+
+def _short(values: NDArray[Any], step: float) -> NDArray[Any]:
+    """``values`` as float16, or as float32 where one would change by more than ``step`` (beyond 65,504 it is inf)."""
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    known = np.isfinite(values)
+    is_near = np.abs(half[known].astype(np.float32) - values[known]) <= step
+    return half if is_near.all() else values.astype(np.float32)
 
 
 def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:

@@ -368,9 +368,7 @@ class NewTab:
 
 
 def _code_html(config: RunConfig) -> str:
-    settings = config.settings
-    code = as_python(settings, config.seed) if isinstance(settings, SSTSettings) else forms.config_snippet(config)
-    return f'<h2>In Python</h2><pre tabindex=0 style="{_PRE}">{escape(code)}</pre>'
+    return f'<h2>In Python</h2><pre tabindex=0 style="{_PRE}">{escape(as_python(config))}</pre>'
 
 
 def invalid_html(problems: list[str]) -> str:

@@ -9,8 +9,8 @@ from engine.queries.leaderboard import Leaderboard, leaderboards
 from engine.queries.ocean import SourceChoice
 from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
-from engine.queries.train import forms
 from engine.queries.train.curves import SweepTrial
+from engine.queries.train.script import as_python
 from engine.runs import RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
@@ -359,7 +359,7 @@ class TrainView:
     def _offer_snippet(self) -> None:
         config = self._config()
         if config is not None:
-            self.stage.offer(f"{config.task}.py", lambda: forms.config_snippet(config).encode())
+            self.stage.offer(f"{config.task}.py", lambda: as_python(config).encode())
 
     def _offer_picture(self) -> None:
         snapshot = self._shown_run()
