@@ -21,7 +21,7 @@ from engine.queries.run_exports import config_json
 from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
-from explorer.widgets.reliability import quality_html
+from explorer.widgets.reliability import place_html, reliability_html
 from explorer.widgets.text import paragraph, table
 from explorer.widgets.verdict import comparison_table, verdict_html
 
@@ -61,7 +61,10 @@ figure { margin: 0 } figure img { width: 100%; image-rendering: pixelated; borde
 .scale { height: 8px; border-radius: 4px } .ends { display: flex; justify-content: space-between }
 pre { overflow: auto; background: var(--h-panel); padding: 12px; border-radius: 8px; font-size: 12px }
 .provenance td { text-align: left } .scores { overflow-x: auto }
-.bar { display: grid; grid-template-columns: minmax(120px, 260px) 1fr 220px; gap: 4px 16px; align-items: center;
+.scores th, .scores td { overflow-wrap: normal; white-space: nowrap } .scores th[scope=col] { white-space: normal }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 0 48px; align-items: start }
+.pair h2 { margin-top: 24px }
+.bar { display: grid; grid-template-columns: minmax(120px, 260px) 1fr 250px; gap: 4px 16px; align-items: center;
   padding: 3px 0 }
 .bar i { display: block; height: 12px; border-radius: 3px; background: var(--h-disabled) }
 .bar.model i { background: var(--h-accent) } .bar.model { font-weight: 600 }
@@ -84,10 +87,9 @@ def report_html(report: RunReport) -> str:
         _verdict(report),
         "" if report.board is None else _board(report.board),
         _section("What the errors are", "".join(map(paragraph, report.scope))),
-        "" if report.verdict is None else _section(_COMPARED, comparison_table(report.verdict)),
-        quality_html(report.place, report.reliability, report.variable),
-        _scores(report.scores, report.variable),
         _maps(report.fields, report.variable),
+        _quality(report),
+        _scores(report.scores, report.variable),
         _section("Provenance", f"<div class=provenance>{table(report.provenance)}</div>"),
         _section(
             "Configuration",
@@ -149,6 +151,14 @@ def _error(entry: Entry, variable: VariableKind) -> str:
     return f"{entry.error:.3f}{spread}{symbol}{skill}"
 
 
+def _quality(report: RunReport) -> str:
+    """Where the model's error is lower or higher, what place is worth to it, and whether its uncertainty is right."""
+    compared = "" if report.verdict is None else _section(_COMPARED, comparison_table(report.verdict))
+    worth = "" if report.place is None else place_html(report.place, report.variable)
+    unsure = "" if report.reliability is None else reliability_html(report.reliability, report.variable)
+    return f"<div class=pair><div>{compared}{worth}</div><div>{unsure}</div></div>"
+
+
 def _scores(scores: dict[str, Any], variable: VariableKind) -> str:
     """Mean absolute error of every estimate by stratum."""
     if not scores:
@@ -160,7 +170,8 @@ def _scores(scores: dict[str, Any], variable: VariableKind) -> str:
         if any(stratum in strata for strata in scores.values())
     ]
     unit = f", {variable.error_symbol}" if variable.error_symbol else ""
-    return _section(f"Mean absolute error of all estimates{unit}", f"<div class=scores>{''.join(tables)}</div>")
+    content = f"<details><summary>By kind of cell, place and season</summary>{''.join(tables)}</details>"
+    return _section(f"Mean absolute error of all estimates{unit}", f"<div class=scores>{content}</div>")
 
 
 def _stratum_rows(scores: dict[str, Any], stratum: str, place: str) -> Iterable[tuple[str, ...]]:

@@ -126,7 +126,8 @@ def _range(interval: Interval) -> str:
 
 
 def _signed(fraction: float) -> str:
-    return f"{'−' if fraction < 0.0 else ''}{percent(fraction)}"
+    shown = percent(fraction)
+    return f"−{shown}" if fraction < 0.0 and float(shown) else shown
 
 
 def _damaged() -> StoreError:

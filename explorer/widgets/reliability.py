@@ -24,14 +24,18 @@ def quality_html(place: PlaceWorth | None, known: Reliability | None, variable: 
 def place_html(worth: PlaceWorth, variable: VariableKind) -> str:
     """HTML of what the true places are worth, in words and as a table."""
     rows = "".join(
-        f"<tr><th scope=row>{escape(other.title[:1].upper() + other.title[1:])}</th>"
-        f"<td>{escape(variable.error_text(other.error))}</td><td>{escape(other.worth_text)}</td></tr>"
+        f"<tr><th scope=row>{escape(other.title[:1].upper() + other.title[1:])}<br>"
+        f"<small>{escape(variable.error_text(other.error))}</small></th>"
+        f"<td style=white-space:nowrap>{escape(value)}<br><small>{escape(bounds.removesuffix(')'))}</small></td></tr>"
         for other in worth.others
+        for value, _, bounds in [other.worth_text.partition(" (")]
     )
-    true = f"<tr><th scope=row>True places</th><td>{escape(variable.error_text(worth.error))}</td><td></td></tr>"
-    heads = "<tr><th>What the model is told</th><th scope=col>Error</th><th scope=col>True places are worth</th></tr>"
+    heads = (
+        "<tr><th>In place of the true places<br><small>Error</small></th>"
+        "<th scope=col>They are worth<br><small>95 % interval</small></th></tr>"
+    )
     return (
-        f"<h2>What place is worth</h2>{paragraph(worth.text)}<table>{heads}{true}{rows}</table>"
+        f"<h2>What place is worth</h2>{paragraph(worth.text)}<table>{heads}{rows}</table>"
         f"<p><small>{escape(NOTE)}</small></p>"
     )
 
@@ -63,7 +67,8 @@ def _rows(parts: Sequence[Coverage]) -> Iterable[str]:
 
 
 def _row(label: str, part: Coverage) -> str:
-    cells = f"<td>{100 * part.half:.0f} %</td><td>{100 * part.ninety:.0f} %</td><td>{part.crps:.3f}</td>"
+    values = f"{100 * part.half:.0f} %", f"{100 * part.ninety:.0f} %", f"{part.crps:.3f}"
+    cells = "".join(f"<td style=white-space:nowrap>{value}</td>" for value in values)
     return f'<tr style="color:{_COLOURS[part.width]}"><th scope=row>{escape(label)}</th>{cells}</tr>'
 
 
@@ -113,8 +118,8 @@ def _spread_skill(points: Sequence[tuple[float, float]], unit: str) -> str:
 
 def _figure(content: str, caption: str, label: str) -> str:
     return (
-        f'<figure style="margin:8px 0 0;flex:1 1 {_WIDTH}px;max-width:340px"><figcaption style="font-size:12px">'
+        f'<figure style="margin:8px 0 0;flex:none"><figcaption style="font-size:12px">'
         f'{escape(caption)}</figcaption><svg role="img" aria-label="{escape(label, quote=True)}" '
-        f'viewBox="-2 -4 {_WIDTH + 4} {_HEIGHT + 22}" style="width:100%;display:block"><title>{escape(label)}</title>'
-        f"{content}</svg></figure>"
+        f'viewBox="-2 -4 {_WIDTH + 4} {_HEIGHT + 22}" style="width:{_WIDTH + 4}px;display:block">'
+        f"<title>{escape(label)}</title>{content}</svg></figure>"
     )
