@@ -109,17 +109,15 @@ def _coverage(group: str, label: str, table: Mapping[str, Any], area: Any) -> Co
 
 
 def _mean(each: Sequence[Coverage]) -> Coverage:
-    means = (float(np.mean([getattr(one, name) for one in each])) for name in ("half", "ninety", "crps", "area"))
+    means = (
+        float(np.mean([getattr(coverage, name) for coverage in each])) for name in ("half", "ninety", "crps", "area")
+    )
     return Coverage(each[0].group, each[0].label, *means)
 
 
 def _headline(sea: Coverage) -> str:
-    words = {
-        "right": "The uncertainty is right",
-        "narrow": "The uncertainty is too small",
-        "wide": "The uncertainty is too large",
-    }
-    return words[sea.width]
+    sizes: dict[Width, str] = {"right": "right", "narrow": "too small", "wide": "too large"}
+    return f"The uncertainty is {sizes[sea.width]}"
 
 
 def _details(sea: Coverage, parts: Sequence[Coverage], variable: VariableKind) -> str:
