@@ -11,6 +11,7 @@ from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
 from engine.evaluation.bootstrap import LEVEL, margin_interval
 from engine.evaluation.comparison import Interval, Level, Scores, level_of, percent, value_at
+from engine.typed import Floats
 
 TRUE = "true"
 PLACES = {
@@ -92,7 +93,7 @@ def place_worth(runs: Sequence[Scores], variable: VariableKind = SST, seed: int 
     return PlaceWorth(errors[TRUE], others, _text(others, errors[TRUE], variable))
 
 
-def _other(name: str, errors: dict[str, float], true: np.ndarray, other: np.ndarray, seed: int) -> OtherPlace:
+def _other(name: str, errors: dict[str, float], true: Floats, other: Floats, seed: int) -> OtherPlace:
     worth = 1.0 - errors[TRUE] / errors[name]
     interval = margin_interval(true, other, seed)
     return OtherPlace(name, PLACES[name], errors[name], worth, interval, level_of(worth, interval))

@@ -34,7 +34,7 @@ hold open sea only.
 """
 
 OBSERVATION_CLASSES = (*STRATA["observations"], "ice")
-"""Classes that a predicted standard deviation is judged and scaled in: open sea by its observed days, and ice."""
+"""Classes that a predicted standard deviation is assessed and scaled in: open sea by its observed days, and ice."""
 
 SEASONS = ("December–February", "March–May", "June–August", "September–November")
 

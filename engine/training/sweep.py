@@ -100,7 +100,9 @@ class _Scheduler:
         return not self._working and len(self._ended()) >= self._settings.trials
 
     def _ended(self) -> list[Trial]:
-        return [trial for trial in self._trials.values() if trial.state not in ("illegal", *ACTIVE, "created")]
+        # another proposal takes the place of choices that clash; a grid has no other
+        open_states = {*ACTIVE, "created"} | (set() if self._settings.sampler == "grid" else {"illegal"})
+        return [trial for trial in self._trials.values() if trial.state not in open_states]
 
     def _restore_trials(self) -> None:
         """Restore the trials of an earlier launch from the study and the list of runs."""
