@@ -88,7 +88,8 @@ def reliability(runs: Sequence[Scores], variable: VariableKind = SST) -> Reliabi
         histograms = [np.array(table.get("pit", ()), np.float64) for table in tables]
         pit = np.mean(histograms, axis=0).tolist()
         points = tuple((float(each["spread"]), float(each["error"])) for each in tables[0]["spread_skill"])
-        factors = {str(label): float(factor) for label, factor in (runs[0]["model"].get("std_factors") or {}).items()}
+        scaled = cast("Mapping[str, Any]", runs[0]["model"].get("std_factors") or {})
+        factors = {label: float(factor) for label, factor in scaled.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         remedy = "score the run again"
         raise StoreError("the scores of the predicted uncertainty are damaged", "scores", remedy) from error

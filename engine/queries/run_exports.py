@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -59,7 +59,7 @@ def leaderboard_csv(board: Leaderboard) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return " ".join(value) if isinstance(value, list) else "" if value is None else value
+    return " ".join(cast("list[str]", value)) if isinstance(value, list) else "" if value is None else value
 
 
 def learned_netcdf(config: RunConfig, learned: xr.Dataset, iteration: int) -> bytes:

@@ -101,8 +101,9 @@ class _Scheduler:
 
     def _ended(self) -> list[Trial]:
         # another proposal takes the place of choices that clash; a grid has no other
-        open_states = {*ACTIVE, "created"} | (set() if self._settings.sampler == "grid" else {"illegal"})
-        return [trial for trial in self._trials.values() if trial.state not in open_states]
+        counts_illegal = self._settings.sampler == "grid"
+        ended = (trial for trial in self._trials.values() if trial.state not in (*ACTIVE, "created"))
+        return [trial for trial in ended if counts_illegal or trial.state != "illegal"]
 
     def _restore_trials(self) -> None:
         """Restore the trials of an earlier launch from the study and the list of runs."""

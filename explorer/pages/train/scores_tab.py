@@ -33,7 +33,7 @@ _EXPLAINED = (
 class ScoresTab:
     """``body`` covers the stage, ``side`` goes beside it; ``open_run(id)`` shows a run."""
 
-    def __init__(self, open_run: Callable[[str], None]) -> None:
+    def __init__(self, open_run: Callable[[str], object]) -> None:
         self._boards: Sequence[Leaderboard] = ()
         self._select = pmui.Select(
             label="Source and test months", options={}, size="small", variant="outlined", margin=(8, 0, 8, 0),
