@@ -110,7 +110,7 @@ class Shell:
         self.rail.link(session, dark="dark", bidirectional=True)
         session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
-        self.rail.param.watch(lambda event: self.visit(dict(parse_qsl(event.new.lstrip("?")))), "visited")
+        self.rail.param.watch(lambda event: event.new and self.visit(dict(parse_qsl(event.new[1:]))), "visited")
         # the list of messages lives as long as the session
         self._errors_shown = Allowance(20, 1.0)
         self._now = now
@@ -132,17 +132,20 @@ class Shell:
         """Go where an address leads: its page first, then the page's own keys. An unknown page is reported."""
         name = query.pop("page", PAGES[0].name)
         if name in {page.name for page in PAGES}:
-            self.go(name, query)
+            self.go(name, query, is_whole=True)
         else:
             self.go(PAGES[0].name, {})
             self._say("warning", f"There is no page “{name[:40]}”. This is {PAGES[0].title}.")
 
-    def go(self, name: str, query: Query) -> None:
-        """Put the page ``name`` on screen, as ``query`` describes it when there is one."""
+    def go(self, name: str, query: Query, is_whole: bool = False) -> None:
+        """Put the page ``name`` on screen, as ``query`` describes it when there is one.
+
+        What a ``query`` that ``is_whole``, that of the address bar, leaves out is as at first; else it stays.
+        """
         if name not in self._views:
             self._build(next(page for page in PAGES if page.name == name), query)
         elif query:
-            self._views[name].model.restore(query)
+            self._views[name].model.restore(query, is_whole)
         for other, frame in self._frames.items():
             show(frame, other == name)
         self.session.page = name

@@ -159,8 +159,8 @@ class _Ticket:
             self._doc.add_next_tick_callback(callback)
 
     def report(self, share: float, text: str) -> None:
-        """Called from the thread. Raises when the work has been cancelled."""
-        if self.cancelled:
+        """Called from the thread. Raises when the work has been cancelled, or its tab closed."""
+        if self.cancelled or self._doc.session_context is None:
             raise CancelledError("the work was cancelled", text, "start it again")
         now = time.monotonic()
         if now - self._last > 0.1:

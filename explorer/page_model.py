@@ -38,6 +38,8 @@ class PageModel(param.Parameterized):
 
     KEYS: ClassVar[dict[str, str]] = {}
     """The page's keys of the address, each with the name of the parameter it holds."""
+    OPTIONAL: ClassVar[dict[str, str]] = {"colours": "colours"}
+    """Keys with a format of their own that an address holds only sometimes, each with its parameter."""
     FIRST: ClassVar[tuple[str, ...]] = ()
     """Parameters that limit other parameters, in the order in which an address must set them."""
 
@@ -91,8 +93,12 @@ class PageModel(param.Parameterized):
         address["at"] = ",".join(f"{value:.6g}" for value in self.camera)
         self.address = address
 
-    def restore(self, query: Query) -> None:
-        """Set the state from an address. Invalid values are clamped or left out, with a sentence in ``notes``."""
+    def restore(self, query: Query, is_whole: bool = False) -> None:
+        """Set the state from an address. Invalid values are clamped or left out, with a sentence in ``notes``.
+
+        With an address that ``is_whole``, :attr:`address` has no further keys afterwards: what they hold gets its
+        default.
+        """
         self.notes = []
         self.keeps_camera = "at" in query
         self._is_restoring = True
@@ -101,7 +107,8 @@ class PageModel(param.Parameterized):
             if key in query:
                 self._read(key, name, query[key], changes)
         self.read_extra(query, changes)
-        self._read_colours(query.get("colours", ""), changes)
+        if is_whole or "colours" in query:
+            self._read_colours(query.get("colours", ""), changes)
         if "at" in query:
             self._read_camera(query["at"], changes)
         for name in sorted(changes, key=lambda name: self.FIRST.index(name) if name in self.FIRST else len(self.FIRST)):
@@ -109,6 +116,10 @@ class PageModel(param.Parameterized):
         self._is_restoring = False
         self.notes = [note if len(note) <= _MOST_NOTE else f"{note[:_MOST_NOTE]}…" for note in self.notes]
         self._changed()
+        if is_whole:
+            further = self.address.keys() - query.keys()
+            names = [name for key, name in (self.KEYS | self.OPTIONAL).items() if key in further]
+            self.param.update({name: self.param[name].default for name in names})
 
     def _read(self, key: str, name: str, text: str, changes: dict[str, Any]) -> None:
         parameter = self.param[name]

@@ -120,6 +120,7 @@ class SessionSources:
 
     def _choose(self, entry: Entry) -> None:
         choice = entry.choice
+        self._opening.cancel()  # a newer choice, also of the present source
         if choice is None:
             self._session.go("data", {"open": "upload"})
         elif choice != self._session.source:

@@ -22,6 +22,7 @@ from explorer.widgets.globe import Globe
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
 from explorer.widgets.readout import HoverReadout
 from explorer.widgets.text import html, progress, readout_html, sentence
+from explorer.widgets.veil import VEIL, veil
 
 CHANGED = "The map changed meanwhile. Export the picture again."
 _FILING = "Writing the file"
@@ -49,7 +50,13 @@ class Stage:
         self._model = model
         session.say_changed(model.notes)
         group = type(model).__name__
-        common: dict[str, Any] = {"group": group, "dark": session.param.dark, "margin": 0, **globe}
+        common: dict[str, Any] = {
+            "group": group,
+            "dark": session.param.dark,
+            "margin": 0,
+            "stylesheets": [VEIL],
+            **globe,
+        }
         self.globe = Globe(
             label=f"Globe with {content}",
             projection=model.param.projection,
@@ -71,7 +78,8 @@ class Stage:
         self.colours = LegendControl(model, self.bar, session.say, self._recolour)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()
-        self.readout = html("")
+        self.readout = html("", VEIL)
+        self.is_veiled = False
         self.download = Download()
         self._failure = pmui.Alert(severity="error", variant="outlined", closeable=True, visible=False, margin=(8, 12))
         self._failure.param.watch(lambda event: event.new and self.clear_failure(), "closed")
@@ -135,6 +143,12 @@ class Stage:
         span = drawn["vmax"] - drawn["vmin"]
         self.hover.param.update(span=span, units=scale.units, logarithmic=scale.logarithmic)
         return drawn
+
+    def veil(self, wanted: bool) -> None:
+        """Veil globe, map and read-out, which are of an earlier choice, or remove the veil."""
+        self.is_veiled = wanted
+        for part in (self.globe, self.flat, self.readout):
+            veil(part, wanted)
 
     def cover_land(self, is_covered: bool) -> None:
         """Cover the land on globe and map, or show the values that lie there."""

@@ -11,6 +11,7 @@ from explorer.page_model import PageModel
 from explorer.plots.live import Figures
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraphs
+from explorer.widgets.veil import VEIL, veil
 
 _MAX_ROW = 36  # characters of labels that fit in a row at the smallest width
 
@@ -40,8 +41,8 @@ class TabbedPanel:
         self._parameter = parameter
         self.figures = Figures()
         self.task = LatestTask(on_progress, on_error)
-        self.text = html("")
-        self.body = box(css=css)
+        self.text = html("", VEIL)
+        self.body = box(css=f"{css} {VEIL}")
         labels = {label: key for key, (label, _) in tabs.items()}
         options = {"sx": tiles()} if sum(map(len, labels)) > _MAX_ROW else {}
         self.segments = controls.segments(model.param[parameter], labels, **options)
@@ -51,6 +52,11 @@ class TabbedPanel:
         """Fill the open tab with ``content``, the arguments of the tab's function."""
         self.task.cancel()
         self._tabs[getattr(self._page, self._parameter)][1](*content)
+
+    def veil(self, wanted: bool) -> None:
+        """Veil text and body, which are of an earlier choice, or remove the veil."""
+        for part in (self.text, self.body):
+            veil(part, wanted)
 
     def say(self, *sentences: str | tuple[str, bool]) -> None:
         """The text above the body: sentences, or pairs of a sentence and whether it is a caution."""

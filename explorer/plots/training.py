@@ -15,7 +15,7 @@ from explorer.theme import NEUTRAL, SERIES
 
 COLOURS = (*SERIES, "#B0568F", NEUTRAL)
 """One for each of eight runs; readable in both themes."""
-_MOST_DASHED = 4
+_MOST_DASHED = 8  # more than there are kinds of baselines
 _SHADES = 8
 
 

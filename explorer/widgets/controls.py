@@ -141,10 +141,23 @@ def only_if(parameter: param.Parameter, values: Any, build: Callable[[], list[An
     return group(model, [name], lambda: getattr(model, name) in wanted, build)
 
 
+_COPY = """
+if (navigator.clipboard) navigator.clipboard.writeText(location.href)
+else {  // a browser has no clipboard on a page without https
+  const field = document.createElement('textarea')
+  field.value = location.href
+  document.body.append(field)
+  field.select()
+  document.execCommand('copy')
+  field.remove()
+}
+"""
+
+
 def copy_link(say: Callable[[str, str], None]) -> pmui.Button:
     """Puts the address of the view on the clipboard."""
     copy = button("Copy link")
-    copy.js_on_click(code="navigator.clipboard && navigator.clipboard.writeText(location.href)")
+    copy.js_on_click(code=_COPY)
     copy.on_click(lambda _: say("success", "The address of this view is on the clipboard."))
     return copy
 

@@ -104,6 +104,7 @@ class LegendControl:
             "range": choice.range,
             "palette": choice.palette or scale.palette,
             "reversed": choice.is_reversed,
+            "own": scale.palette,
             "serial": self.legend.choice.get("serial", 0),
         }
         self.legend.param.update(

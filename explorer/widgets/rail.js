@@ -133,7 +133,8 @@ export function render({model, el}) {
   const onPop = () => {
     const page = pageOf(location.search)
     if (links.some(([name]) => name === page)) model.page = page
-    model.visited = location.search
+    model.visited = ''  // an equal value would not be sent, and one may come back to the same entry
+    model.visited = location.search || '?'
   }
 
   for (const [name, show] of Object.entries({

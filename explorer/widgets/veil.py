@@ -8,10 +8,10 @@ _CLASS = "stale"
 
 VEIL = f"""
 :host {{ transition: opacity .15s, filter .15s }}
-:host(.{_CLASS}) {{ opacity: .3; filter: grayscale(1) }}
+:host(.{_CLASS}) {{ opacity: .3; filter: grayscale(1); transition-delay: .15s }}
 @media (prefers-reduced-motion: reduce) {{ :host {{ transition: none }} }}
 """
-"""CSS of a part that can be veiled."""
+"""CSS of a part that can be veiled; a result that comes at once comes without."""
 
 
 def veil(part: Any, wanted: bool) -> None:

@@ -85,6 +85,8 @@ def test_back_before_the_next_page_is_shown_stays_in_the_app(page: Page, serve: 
     expect(page.get_by_role("heading", name="Geolocation", exact=True)).to_be_visible()
     page.wait_for_function("document.documentElement.dataset.page === 'mvmf'")
     assert page.evaluate("[location.search.includes('page=mvmf'), history.length]") == [True, entries]
+    page.evaluate("history.back()")  # to the same entry as before
+    expect(page.get_by_role("heading", name="Basis", exact=True)).to_be_visible()
 
 
 def test_a_component_drawn_again_before_it_is_mounted_is_no_error(page: Page, serve: Callable[..., str]) -> None:

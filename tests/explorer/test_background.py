@@ -107,6 +107,29 @@ def test_a_newer_request_stops_the_older_and_only_it_answers(in_session: Callabl
     in_session(scene)
 
 
+def test_work_of_a_closed_tab_stops(in_session: Callable[..., None]) -> None:
+    async def scene(recorder: Recorder, newest: LatestTask) -> None:
+        begun, closed, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def work(report: Callable[[float, str], None]) -> None:
+            begun.set()
+            closed.wait(60)
+            try:
+                report(0.5, "half")
+            except CancelledError:
+                ended.set()
+                raise
+
+        newest.start(work, recorder.answered)
+        await asyncio.to_thread(begun.wait, 60)
+        background.pn.state.curdoc.session_context = None
+        closed.set()
+        assert await asyncio.to_thread(ended.wait, 60)
+        assert (recorder.answers, recorder.errors) == ([], [])
+
+    in_session(scene)
+
+
 def test_work_starts_from_a_thread_without_a_loop(in_session: Callable[..., None]) -> None:
     async def scene(recorder: Recorder, work: LatestTask) -> None:
         await asyncio.to_thread(work.start, lambda report: 42, recorder.answered)

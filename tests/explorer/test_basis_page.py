@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries.basis import BasisConfig, Domain, spectrum
-from explorer.pages.basis import text
+from explorer.pages.basis import text, view
 from explorer.pages.basis.model import COMPONENT, HARMONIC, BasisModel
+from explorer.session import Session
+from tests.support.held_tasks import HeldTask, held_tasks
 
 KEYS = ["show", "L", "l", "m", "K", "k", "domain", "step", "panel", "map", "box", "unknown"]
 TEXTS = st.one_of(
@@ -130,3 +132,39 @@ def test_components_that_a_small_box_does_not_determine_are_told_in_words() -> N
     sentences = text.spectrum_sentences(config, shown)
     assert sentences[0][0].startswith(f"{len(shown.mean_degree)} of 120 components explain 100")
     assert (shown.rank_text, True) in sentences
+
+
+# --- what is on screen is of the choice on screen -------------------------------------------------------------------
+
+
+def basis_view(query: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple[view.BasisView, type[HeldTask]]:
+    held = held_tasks()
+    monkeypatch.setattr(view, "LatestTask", held)
+    return view.BasisView(Session(), BasisModel(query)), held
+
+
+def test_a_function_of_an_earlier_choice_is_veiled_until_the_next_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    page, held = basis_view({"show": "harmonic", "l": "3", "m": "1"}, monkeypatch)
+    assert not page.stage.is_veiled
+    before = page.stage.globe.field
+    page.model.param.update(show=COMPONENT, domain="ocean", step_deg=2.0, max_degree=3)
+    assert page.stage.is_veiled
+    assert page.stage.globe.field == before
+    page.panel.show(*page.panel._shown)  # a tab of the veiled function reads nothing of the new choice
+    next(task for task in held.created if task.running).finish()
+    assert not page.stage.is_veiled
+    assert page.stage.globe.field != before
+    assert page._shown_config == page.model.config
+
+
+def test_a_component_that_the_domain_does_not_determine_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = {"domain": "box", "box": "20,40,0,20", "step": "2", "L": "10", "K": "120"}
+    config = BasisModel({"show": "component", **box}).config
+    count = len(spectrum(config).mean_degree)  # the basis is in the cache now
+    page, _ = basis_view({"show": "component", **box, "k": str(count + 1)}, monkeypatch)
+    assert page.stage._failure.visible
+    assert f"the domain determines {count} of 120 components" in page.stage._failure.object
+    page._pick_place(30.0, 10.0)
+    page.model.component = count
+    assert not page.stage._failure.visible
+    assert not page.stage.is_veiled

@@ -6,12 +6,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries import embeddings
+from explorer import tabs
+from explorer.pages.embeddings import view
 from explorer.pages.embeddings.model import MAX_COMPONENTS, EmbeddingsModel
 from explorer.plots.embeddings import pair_density
+from explorer.session import Session
+from tests.support.held_tasks import held_tasks
 
 KEYS = [*EmbeddingsModel.KEYS, "box", "place", "b", "at", "unknown"]
 TEXTS = st.one_of(
@@ -103,3 +108,31 @@ def test_datashader_is_imported_when_a_density_is_drawn_and_not_before() -> None
     code = "import sys, explorer.plots.embeddings; print('datashader' in sys.modules, 'numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_an_embedding_of_an_earlier_choice_is_veiled_until_the_next_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = held_tasks()
+    monkeypatch.setattr(tabs, "LatestTask", held_tasks())
+    monkeypatch.setattr(view, "LatestTask", held)
+    page = view.EmbeddingsView(Session(), EmbeddingsModel({"step": "2", "ph": "9", "pw": "9", "L": "3", "K": "4"}))
+
+    def finish() -> None:
+        next(task for task in held.created if task.running).finish()
+
+    finish()
+    assert not page.stage.is_veiled
+    before = page.stage.globe.field
+    page.model.num_components = 5
+    assert page.stage.is_veiled
+    page.model.picked = (10.0, 20.0)  # what is drawn while it is veiled would be of another choice than its controls
+    assert page.stage.globe.field == before
+    finish()
+    assert not page.stage.is_veiled
+    assert page.stage.globe.field != before
+    page.model.keep_as_other()
+    page.model.num_components = 6
+    assert page.stage.is_veiled
+    finish()
+    assert page.stage.globe.field_b

@@ -17,6 +17,7 @@ from engine.evaluation import verdict
 from engine.queries.ocean import SourceChoice, places
 from engine.queries.reconstruct import LAYER_KINDS, PRETRAINED, CellDetail, ModelScores, MonthRequest, Snapshot
 from engine.sphere import LatLonGrid
+from explorer.colours import colours_of
 from explorer.pages.reconstruct import maps, text
 from explorer.pages.reconstruct.model import ALL_LAYERS, ReconstructModel
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
@@ -153,6 +154,34 @@ def test_only_months_under_the_same_choices_are_scored_together() -> None:
     assert [each.request.month for each in panel.months_with(month(5, 0))] == [1, 2, 5]
     assert len(panel.months_with(month(5, 10))) == 1
     assert len(panel.months_with(month(1, 30, key="weights of a later epoch"))) == 1
+
+
+def test_an_address_of_the_history_resets_what_it_leaves_out_and_a_partial_one_does_not() -> None:
+    """Back to the view without withheld days showed 30 % withheld, and wrote that into the old entry."""
+    model = ReconstructModel({"month": "2004-07"})
+    model.take_months(MONTHS, MONTHS[0])
+    whole = dict(model.address)
+    model.param.update(hidden_percent=30, resample="yes", colours=colours_of("error:view"))
+    model.restore({"month": "2004-08"})
+    assert (model.hidden_percent, model.resample) == (30, "yes")
+    assert model.colours
+    model.restore(whole, is_whole=True)
+    assert (model.hidden_percent, model.resample, model.colours) == (0, "no", {})
+    assert model.address == whole
+
+
+def test_the_best_baseline_of_another_model_is_forgotten() -> None:
+    """A model without that baseline could not be drawn."""
+    stage = SimpleNamespace(show_readout=lambda _: None)
+    panel = VerdictPanel(ReconstructModel({}), stage, lambda: None, lambda: None, lambda: False)  # type: ignore[arg-type]
+    panel.best = "dineof"
+    panel.forget_year()
+    assert panel.best == "climatology"
+
+
+def test_a_month_has_no_day_beyond_its_last() -> None:
+    june = SimpleNamespace(num_days=30, request=MonthRequest(year=2001, month=6))
+    assert text.layer("day", june, 31, "mean") == "Observed on 30 June"  # type: ignore[arg-type]
 
 
 def test_external_text_is_escaped() -> None:

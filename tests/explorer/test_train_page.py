@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.config.baselines import BASELINE_KINDS
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, StoreError
 from engine.evaluation import verdict
@@ -314,6 +316,14 @@ def test_a_run_is_read_once_and_drawn_with_its_baselines(store: RunStore) -> Non
     assert hv.render(figure).y_range.end < 0.5
     assert latest_metrics(run.run.folder)["step"] == 49  # the torn line does not count
     assert latest_metrics(store.home) == {}
+
+
+def test_every_baseline_of_the_key_is_drawn() -> None:
+    names = list(BASELINE_KINDS)
+    line = partial(figures.Line, x=np.arange(4.0), y=np.arange(4.0), colour="#808080", is_dashed=True)
+    figure = hv.render(figures.curves([line(name) for name in names], False, "Step", "K", 200))
+    dashed = [renderer for renderer in figure.renderers if len(renderer.data_source.data.get("x", ())) == 4]
+    assert len(dashed) == len(names)
 
 
 def test_snapshots_are_fields_and_a_damaged_one_is_an_error(store: RunStore) -> None:

@@ -124,6 +124,7 @@ class SelectionMachine(RuleBasedStateMachine):
             self.filing.finish()
         assert len(self.files) + len(self.messages) == 1
         if self.model.tab == NEW and kind in ("config", "snippet"):
+            assert bool(self.messages) == (self.model.learns and self.model.is_awaited)
             return
         for name, content in self.files:
             assert self.model.tab == RUNS

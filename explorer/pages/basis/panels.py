@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from engine.queries import basis
-from engine.queries.basis import SeparableField
+from engine.queries.basis import BasisConfig, SeparableField
 from explorer.layout import fill
 from explorer.pages.basis import text
-from explorer.pages.basis.model import HARMONIC, BasisModel
+from explorer.pages.basis.model import HARMONIC, PANELS, BasisModel
 from explorer.plots import basis as figures
 from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
@@ -36,14 +36,14 @@ class BasisPanel(TabbedPanel):
         self.body.sizing_mode = "stretch_both"
         self.model = model
         self.meridian_deg: float | None = None
-        self._shown: SeparableField | None = None
+        self._shown: tuple[SeparableField, BasisConfig | None] | None = None
         self._tiles = Pyramid(colormap=colormap_bytes("balance"), margin=0, sizing_mode="stretch_width")
         self._tiles.param.watch(self._pick, "selected")
         self._rows = controls.slider(model.param.pyramid_degree, "Rows to degree")
         self._table = html("")
         self._drawn_tiles: object = None
         model.param.watch(lambda _: self._offer_tabs(), "show")
-        model.param.watch(lambda *_: self._shown and self.show(self._shown), ["panel", "pyramid_degree"])
+        model.param.watch(lambda *_: self._shown and self.show(*self._shown), ["panel", "pyramid_degree"])
         self._offer_tabs()
 
     def _offer_tabs(self) -> None:
@@ -53,19 +53,21 @@ class BasisPanel(TabbedPanel):
         self.segments.options = {labels[key]: key for key in self.model.panels}
 
     def show(self, *content: Any) -> None:
-        """Fill the open tab for a function on the globe."""
-        (self._shown,) = content
-        super().show(*content)
+        """Fill the open tab for ``(shown, config)``: the function on the globe, and its basis if it is a component."""
+        shown, config = content
+        self._shown = shown, config
+        if config is not None or self.model.panel in PANELS[:2]:  # a harmonic has no spectrum
+            super().show(shown, config)
 
     def _pick(self, event: Any) -> None:
         if event.new and event.new != [self.model.degree, self.model.order]:
             self.model.pick(*event.new)
 
-    def _show_harmonics(self, _: SeparableField) -> None:
+    def _show_harmonics(self, _: SeparableField, config: BasisConfig | None) -> None:
         model = self.model
-        if model.show != HARMONIC:
+        if config is not None:
             self.say(text.MAKEUP_SENTENCE)
-            self._draw_tiles((model.config, model.component - 1), basis.loading_tiles)
+            self._draw_tiles((config, min(model.component, config.num_components) - 1), basis.loading_tiles)
             self._tiles.selected = []
             fill(self.body, self._tiles)
             return
@@ -80,14 +82,13 @@ class BasisPanel(TabbedPanel):
             self._drawn_tiles = choice
             self._tiles.tiles = pack_tiles(query(*choice))
 
-    def _show_profile(self, shown: SeparableField) -> None:
+    def _show_profile(self, shown: SeparableField, _: BasisConfig | None) -> None:
         meridian = shown.peak[1] if self.meridian_deg is None else self.meridian_deg
         lat, value, spread = basis.profile(shown, meridian)
         self.say(text.profile_sentence(meridian))
         fill(self.body, self.figures.pane("profile", figures.profile, lat, value, spread, shown.limit))
 
-    def _show_spectrum(self, _: SeparableField) -> None:
-        config = self.model.config
+    def _show_spectrum(self, _: SeparableField, config: BasisConfig) -> None:
         spectrum = basis.spectrum(config)
         self.say(*text.spectrum_sentences(config, spectrum))
         data = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
@@ -97,9 +98,9 @@ class BasisPanel(TabbedPanel):
             self.figures.pane("explained", figures.explained, spectrum.explained, config.num_components),
         )
 
-    def _show_accuracy(self, _: SeparableField) -> None:
+    def _show_accuracy(self, _: SeparableField, config: BasisConfig) -> None:
         fill(self.body, self._table)
-        self.task.start(partial(basis.accuracy, self.model.config), self._draw_accuracy)
+        self.task.start(partial(basis.accuracy, config), self._draw_accuracy)
 
     def _show_progress(self, fraction: float | None, message: str) -> None:
         if fraction is not None:

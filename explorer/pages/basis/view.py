@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from engine.errors import ChoiceError
 from engine.provenance import Provenance
 from engine.queries import basis, basis_files
 from engine.queries.basis import BasisConfig, SeparableField
@@ -41,6 +42,8 @@ class BasisView:
         self._origin: Callable[[], Provenance] | None = None
         self._field_file: Callable[[], bytes] = bytes
         self._shown_config: BasisConfig | None = None
+        self._is_stale = False
+        """Whether what is on screen is of an earlier choice, under a veil."""
         self._rest = Debouncer(self._after_rest, 180)
         self.run = RunCard(session, REGISTRY, "The fit", "Start the fit", "Cancel")
         REGISTRY.subscribe(lambda _: self._runs_changed())
@@ -86,22 +89,32 @@ class BasisView:
             chosen = model.degree, model.order
             self._origin = partial(basis_files.harmonic_origin, *chosen)
             self._field_file = partial(basis_files.harmonic_netcdf, *chosen)
-            self._shown_config = None
-            self._draw(basis.harmonic(*chosen))
+            self._draw(basis.harmonic(*chosen), None)
         elif basis.is_fitted(model.config):
             self._fit.cancel()
-            factors = basis.component(model.config, model.component - 1)
+            try:
+                factors = basis.component(model.config, model.component - 1)
+            except ChoiceError as error:  # the domain does not determine it
+                self._veil(True)
+                self._show_failure(error)
+                return
             peak = self._shown.peak if self._shown else None
             turn = model.follow and factors.peak != peak and not (peak is None and model.has_camera_in_address)
             self._origin = partial(basis_files.component_origin, model.config, model.component)
             self._field_file = partial(basis_files.component_netcdf, model.config, model.component)
-            self._shown_config = model.config
-            self._draw(factors, turn)
+            self._draw(factors, model.config, turn)
         else:
             self._fit_first(model.config)
 
+    def _veil(self, wanted: bool) -> None:
+        """Veil the function on screen, which is of an earlier choice, or remove the veil."""
+        self._is_stale = wanted
+        self.stage.veil(wanted)
+        self.panel.veil(wanted)
+
     def _fit_first(self, config: BasisConfig) -> None:
         """Fit the basis here, or find the run that fits it."""
+        self._veil(True)
         if not basis.needs_run(config):
             self._fit.start(partial(basis.fitted, config), lambda _: self._show_function())
             return
@@ -119,9 +132,10 @@ class BasisView:
         if self.model.show == COMPONENT and basis.needs_run(config) and not basis.is_fitted(config):
             self._fit_first(config)
 
-    def _draw(self, factors: SeparableField, turn: bool = False) -> None:
-        """Draw the function in one message; ``turn`` centres its peak."""
-        self._shown, self._stem = factors, self._file_stem()
+    def _draw(self, factors: SeparableField, config: BasisConfig | None, turn: bool = False) -> None:
+        """Draw a function of the basis of ``config``, or a harmonic, in one message; ``turn`` centres its peak."""
+        self._shown, self._shown_config, self._stem = factors, config, self._file_stem()
+        self._veil(False)
         axes = Axes.of(factors.lat, factors.lon)
         field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
         lat, lon = factors.peak if turn else self.model.camera[:2]
@@ -131,16 +145,15 @@ class BasisView:
 
     def _after_rest(self) -> None:
         model = self.model
-        if self._shown is None:
+        if self._shown is None or self._is_stale:
             return
-        if model.show == HARMONIC:
+        config = self._shown_config
+        if config is None:
             pairs = text.harmonic_readout(basis.harmonic_properties(model.degree, model.order))
-        elif basis.is_fitted(model.config):
-            pairs = text.component_readout(model.config, model.component - 1, basis.spectrum(model.config))
         else:
-            return
+            pairs = text.component_readout(config, model.component - 1, basis.spectrum(config))
         self.stage.show_readout(pairs)
-        self.panel.show(self._shown)
+        self.panel.show(self._shown, config)
 
     def _pick_place(self, lat: float, lon: float) -> None:
         self.stage.globe.markers = [{"lat": lat, "lon": lon}]

@@ -28,6 +28,7 @@ class EmbeddingsModel(DomainModel):
         "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
         "domain k=dimension feature panel map=projection"
     )
+    OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other"}
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state

@@ -45,6 +45,7 @@ class EmbeddingsView:
         self.session = session
         self.model = model
         self._drawn: EmbeddingConfig | None = None
+        self._drawn_other: EmbeddingConfig | None = None
         self._question = html("")
         go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
         self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
@@ -65,12 +66,25 @@ class EmbeddingsView:
         }
         parts = drawer(model, self.stage.globe, self._estimate)
         self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
-        model.param.watch(lambda *_: self._choice.soon(), [*_CHOICE, "other"])
+        model.param.watch(lambda *_: self._mark_stale(), [*_CHOICE, "other"])
         model.param.watch(lambda *_: self._draw(), ["show", "dimension", "feature", "picked"])
         model.param.watch(lambda *_: self._rest.soon(), ["panel"])
         self._compute()
 
     # computing
+
+    @property
+    def _is_stale(self) -> bool:
+        """Whether what is on screen is of an earlier choice."""
+        return self._drawn is None or (self._drawn, self._drawn_other) != (self.model.config, self.model.other)
+
+    def _mark_stale(self) -> None:
+        self._veil(self._is_stale)
+        self._choice.soon()
+
+    def _veil(self, wanted: bool) -> None:
+        self.stage.veil(wanted)
+        self.panel.veil(wanted)
 
     def _compute(self, confirmed: bool = False) -> None:
         """Compute A and B, unless they are cached or large and not confirmed."""
@@ -98,20 +112,20 @@ class EmbeddingsView:
 
         if all(embeddings.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
             self._work.cancel()
-            self._show_embedding(config)
+            self._show_embedding(config, other)
         else:
-            self._work.start(work, lambda _: self._show_embedding(config))
+            self._work.start(work, lambda _: self._show_embedding(config, other))
 
-    def _show_embedding(self, config: EmbeddingConfig) -> None:
-        self._drawn = config
+    def _show_embedding(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> None:
+        self._drawn, self._drawn_other = config, other
         self._draw()
 
     # showing
 
     def _draw(self) -> None:
-        if self._drawn is None or self._drawn != self.model.config:
+        if self._drawn is None or self._is_stale:
             return
-        model, other = self.model, self.model.other
+        model, other = self.model, self._drawn_other
         globe = self.stage.globe
         globe.markers = [{"lat": model.picked[0], "lon": model.picked[1]}]
         first, low, high, name, units = self._layer(self._drawn)
@@ -123,6 +137,7 @@ class EmbeddingsView:
         globe.param.update(field=first, field_b=second, **self.stage.scale(scale))
         self.stage.caption(*(() if other is None else ("A, current choice", "B, kept choice")))
         self.stage.bar.visible = model.show != COLOURS
+        self._veil(False)
         self._rest.soon()
 
     def _layer(self, config: EmbeddingConfig) -> tuple[bytes, float, float, str, str]:
@@ -149,7 +164,7 @@ class EmbeddingsView:
         return pack_field(values, axes, f"{key}-{row}-{col}"), -1.0, 1.0, "Cosine similarity", ""
 
     def _after_rest(self) -> None:
-        if self._drawn is None or self._drawn != self.model.config:
+        if self._drawn is None or self._is_stale:
             return
         embedding = embeddings.embedding(self._drawn)
         clipped = float(embeddings.clipped_fraction(self._drawn).mean())

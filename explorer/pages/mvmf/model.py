@@ -41,6 +41,7 @@ class MvmfModel(PageModel):
         "mode start n=count seed apart=separation_km show scale outline click panel sel=selected tile "
         "look=quantity scene about map=projection"
     )
+    OPTIONAL: ClassVar[dict[str, str]] = {**PageModel.OPTIONAL, "truth": "truth", "spot": "spot"}
     FIRST: ClassVar[tuple[str, ...]] = (
         "mode", "start", "count", "seed", "separation_km", "log_kappa", "weight", "placed"
     )  # fmt: skip

@@ -54,6 +54,8 @@ class ProbabilityMap:
             self._put(
                 [drawn.field] if component is None else [drawn.field, component.field], f"density-{self._model.scale}"
             )
+        else:  # regions and masses come later than the density
+            self._stage.veil(True)
         self._stage.caption(*(() if show != PAIR or component is None else ("All centres", "The selected one alone")))
         regions = () if summary is None else summary.regions
         edged = [region for region in regions if f"{100 * region.level:g}" == self._model.outline]
@@ -111,6 +113,7 @@ class ProbabilityMap:
         label, own_units = text.GLOBE_LABELS[kind]
         self._stage.bar.names = list(names)
         drawn = self._stage.scale(Scale(kind.replace("-", "_"), palette, *limits, label, units or own_units))
+        self._stage.veil(False)
         self._stage.globe.param.update(
             field=packed[0],
             field_b=packed[1] if len(packed) > 1 else b"",
@@ -127,6 +130,7 @@ class ProbabilityMap:
     def clear(self) -> None:
         """An empty globe."""
         self._read(text.PER_KM2, _nothing)
+        self._stage.veil(False)
         self._stage.globe.param.update(field=b"", field_b=b"", domain=b"")
         self._stage.caption()
         self._stage.bar.visible = False

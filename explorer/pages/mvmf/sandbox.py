@@ -21,6 +21,7 @@ from explorer.pages.mvmf.panels import SandboxPanel
 from explorer.pages.mvmf.probability_map import TRUTH_COLOUR, DrawnDensity, ProbabilityMap
 from explorer.session import Session
 from explorer.stage import Stage
+from explorer.widgets.veil import veil
 
 _MANY = 1000  # from this number of centres on, a draft is drawn first and progress is shown
 _HANDLES = 60  # of more centres, only the selected one has a handle
@@ -162,6 +163,7 @@ class Sandbox:
         self._map.draw(DrawnDensity(state.field, state.mixture.per_km2), state.summary, model.show, alone)
         if state.summary is not None:
             self.stage.show_readout(text.region_readout(state.summary))
+        veil(self.stage.readout, state.summary is None)
         self._rest.soon()
 
     def _after_rest(self) -> None:

@@ -30,7 +30,7 @@ class MvmfView:
     def __init__(self, session: Session, model: MvmfModel) -> None:
         self.session = session
         self.model = model
-        self.stage = Stage(session, model, "a probability map", lambda: self._work.cancel(), dim_outside=False)
+        self.stage = Stage(session, model, "a probability map", self._cancel, dim_outside=False)
         self._work = LatestTask(self.stage.show_progress, lambda error: self._side.fail(error))
         self._map = ProbabilityMap(model, self.stage)
         self.sandbox = Sandbox(session, model, self.stage, self._map, self._work)
@@ -63,9 +63,17 @@ class MvmfView:
         self.expert.run.hide()
         self._side.start()
 
+    def _cancel(self) -> None:
+        self._work.cancel()
+        if self._side is self.sandbox:
+            self.sandbox.panel.say_only(text.CANCELLED)
+
     # files
 
     def _offer_picture(self) -> None:
+        if self.stage.is_veiled:
+            self.session.say("info", text.NOT_DRAWN)
+            return
         choice = self._side.choice
         if choice is None:
             self.stage.save_picture("probability", None)

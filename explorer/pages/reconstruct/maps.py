@@ -94,7 +94,7 @@ class Maps:
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
         self.session = session
         self.model = model
-        options: dict[str, Any] = {"blocks": True, "land_shade": True, "dim_outside": False, "stylesheets": [VEIL]}
+        options: dict[str, Any] = {"blocks": True, "land_shade": True, "dim_outside": False}
         self.stage = Stage(session, model, "the month", cancel, **options)
         self.globes: list[Globe] = [self.stage.globe]
         self.captions: list[list[str]] = []

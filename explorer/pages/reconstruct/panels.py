@@ -17,7 +17,7 @@ from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.places import PlaceList
 from explorer.widgets.text import html, section, table
-from explorer.widgets.veil import VEIL, veil
+from explorer.widgets.veil import veil
 from explorer.widgets.verdict import comparison_table
 
 _SPLITS = ("latitude", "coast", "month")
@@ -33,7 +33,7 @@ class ReconstructPanel(TabbedPanel):
             "failures": ("Errors", self._show_errors),
             "training": ("Training", self._show_training),
         }
-        super().__init__(model, tabs, self._fail, css=f":host {{ gap: 8px }} {VEIL}")
+        super().__init__(model, tabs, self._fail, css=":host { gap: 8px }")
         self.model = model
         self.training: list[Any] = []
         self.anatomy: CellDetail | None = None

@@ -101,7 +101,7 @@ def month(iso: str) -> str:
 def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     """The caption of a map."""
     if name == "day":
-        return f"Observed on {day} {calendar.month_name[case.request.month]}"
+        return f"Observed on {min(day, case.num_days)} {calendar.month_name[case.request.month]}"
     if name == "error_best":
         return f"Error of the best baseline: {case.titles[best].lower()}"
     if name == "truth" and not case.knows_truth:

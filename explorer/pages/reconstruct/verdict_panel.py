@@ -23,6 +23,7 @@ _CSS = """
 .verdict b { font-weight: 600 } p { font-size: 12px }
 """
 _KEPT = 24  # months
+_USUAL_BEST = "climatology"  # every model has it, and until a month is scored no better one is known
 
 
 class VerdictPanel:
@@ -43,7 +44,7 @@ class VerdictPanel:
         self.model = model
         self.stage = stage
         self.part = html("", _CSS)
-        self.best = "climatology_anomaly"
+        self.best = _USUAL_BEST
         self.now: ModelScores | None = None
         self._whole: ModelScores | None = None
         self.key: ResultKey | None = None
@@ -101,8 +102,9 @@ class VerdictPanel:
         self._following.cancel()
 
     def forget_year(self) -> None:
-        """Forget the months of another model or source."""
+        """Forget the months of another model or source, and which baseline is its best."""
         self._year = []
+        self.best = _USUAL_BEST
 
     def take(self, month: MonthResult, without_clouds: MonthResult) -> None:
         """Score a month; ``without_clouds`` is the same without drawn clouds."""

@@ -47,6 +47,9 @@ class TrainModel(SourceModel):
         "face=tab axis scale smooth=smoothing layer epoch map=projection size minutes show=main"
     )
     FIRST: ClassVar[tuple[str, ...]] = ("tab", "task", "values", "choice")
+    OPTIONAL: ClassVar[dict[str, str]] = {
+        **SourceModel.OPTIONAL, "run": "run", "runs": "compared", "metric": "metric", "run_seed": "seed"
+    }  # fmt: skip
 
     # state
     tab = param.Selector(default=NEW, objects=[NEW, RUNS, COMPARE, SCORES])

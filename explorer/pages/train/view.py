@@ -14,7 +14,7 @@ from engine.queries.train.script import as_python
 from engine.runs import RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
-from explorer.pages.train import text
+from explorer.pages.train import plan_text, text
 from explorer.pages.train.comparisons import INVITATION, Compared, CompareTab, SweepPanel, read_compared
 from explorer.pages.train.model import COMPARE, NEW, RUNS, SCORES, TrainModel
 from explorer.pages.train.new_tab import NewTab
@@ -84,7 +84,8 @@ class TrainView:
         self._side = box(css=_SIDE)
         self._veiled = [self._side, self.stage.globe, self.run_tab.bar, self.compare_tab.body, self.sweep.body]
         for part in self._veiled:
-            part.stylesheets = [*part.stylesheets, VEIL]
+            if VEIL not in part.stylesheets:
+                part.stylesheets = [*part.stylesheets, VEIL]
         self._forms = box(self.new_tab.form)
         self._runs = box(self.runs.part)
         tabs = controls.segments(model.param.tab, _TABS)
@@ -347,6 +348,9 @@ class TrainView:
     def _config(self) -> RunConfig | None:
         """The configuration of the draft or of the run on screen."""
         if self.model.tab == NEW:
+            if self.model.learns and self.model.is_awaited:
+                self.session.say("info", plan_text.AWAITED)
+                return None
             return self.new_tab.config
         snapshot = self._shown_run()
         return None if snapshot is None else snapshot.config

@@ -119,8 +119,7 @@ class ColourControl {
     const palette = element("fieldset", {}, make("legend", "", "Palette"),
       ...palettes.map((name, index) => radio("palette", name, make("span", "name", name), this.swatch(index))))
     const turn = element("input", { type: "checkbox", checked: !!chosen.reversed, "data-name": "reversed", onchange: () => this.send({ reversed: turn.checked }) })
-    const reset = element("button", { type: "button", "data-name": "reset", textContent: "Reset", onclick: () => this.send({ range: "all", palette: this.first, reversed: false }) })
-    this.first ??= chosen.palette
+    const reset = element("button", { type: "button", "data-name": "reset", textContent: "Reset", onclick: () => this.send({ range: "all", palette: chosen.own, reversed: false }) })
     this.problem.textContent = ""
     panel.replaceChildren(range, palette, element("label", {}, turn, "Reversed"), reset)
     ;[this.low, this.high].forEach((end, at) => drafts[at] !== null && (end.value = drafts[at]))
