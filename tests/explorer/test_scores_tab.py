@@ -11,6 +11,7 @@ from engine.evaluation.reliability import reliability
 from engine.queries.leaderboard import Entry, Leaderboard
 from engine.queries.ocean import SST
 from engine.queries.run_exports import leaderboard_csv
+from explorer.pages.train.model import RUNS, SCORES, TrainModel
 from explorer.pages.train.scores_tab import NONE_YET, ScoresTab, columns, entry_row
 from explorer.widgets.reliability import place_html, reliability_html
 
@@ -35,8 +36,8 @@ def test_a_row_has_the_numbers_of_its_entry_and_opens_its_run() -> None:
 
 
 def test_a_choice_opens_the_run_and_boards_can_be_chosen() -> None:
-    opened: list[str] = []
-    tab = ScoresTab(opened.append)
+    model = TrainModel({"face": SCORES})
+    tab = ScoresTab(model)
     tab.show([])
     assert NONE_YET in tab._caption.object
     tab.show([board(MODEL, BASELINE), board(BASELINE, MODEL, title="Another sea")])
@@ -47,7 +48,7 @@ def test_a_choice_opens_the_run_and_boards_can_be_chosen() -> None:
     tab.show([board(BASELINE, title="A newer one"), board(MODEL, title="Another sea")])
     assert tab.board.title == "Another sea"
     tab.table.requests = [{"action": "open", "id": "a", "serial": 1}]
-    assert opened == ["a"]
+    assert (model.run, model.tab) == ("a", RUNS)
 
 
 def test_a_file_holds_the_table(tmp_path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import panel_material_ui as pmui
@@ -12,9 +12,11 @@ from engine.queries.ocean import VariableKind
 from engine.queries.run_exports import leaderboard_csv
 from engine.queries.text import duration
 from explorer.layout import box, show
+from explorer.pages.train.model import RUNS, TrainModel
 from explorer.pages.train.new_tab import BODY
 from explorer.session import Session
 from explorer.stage import Stage
+from explorer.widgets.requests import Request
 from explorer.widgets.score_table import ScoreTable
 from explorer.widgets.text import html, number, paragraph, paragraphs
 
@@ -31,9 +33,10 @@ _EXPLAINED = (
 
 
 class ScoresTab:
-    """``body`` covers the stage, ``side`` goes beside it; ``open_run(id)`` shows a run."""
+    """``body`` covers the stage, ``side`` goes beside it; a row opens its run in the tab "Runs"."""
 
-    def __init__(self, open_run: Callable[[str], object]) -> None:
+    def __init__(self, model: TrainModel) -> None:
+        self._model = model
         self._boards: Sequence[Leaderboard] = ()
         self._select = pmui.Select(
             label="Source and test months", options={}, size="small", variant="outlined", margin=(8, 0, 8, 0),
@@ -42,7 +45,7 @@ class ScoresTab:
         self._select.param.watch(lambda _: self._draw(), "value")
         self._heading = html("<h2>Leaderboard</h2>")
         self._caption = html("")
-        self.table = ScoreTable(lambda request: open_run(str(request["id"])), margin=0, sizing_mode="stretch_width")
+        self.table = ScoreTable(self._open, margin=0, sizing_mode="stretch_width")
         self._chosen = box(self._select)
         self.body = box(self._heading, self._chosen, self._caption, self.table, css=BODY)
         self.side = [html(f"<h2>How to read it</h2>{paragraphs(_EXPLAINED)}")]
@@ -62,6 +65,9 @@ class ScoresTab:
         self._select.param.update(options=options, value=kept if boards else None)
         show(self._chosen, len(boards) > 1)
         self._draw()
+
+    def _open(self, request: Request) -> None:
+        self._model.param.update(run=str(request["id"]), epoch=-1, tab=RUNS)
 
     def offer(self, stage: Stage, session: Session) -> None:
         """Offer the table on screen as a file."""

@@ -73,7 +73,7 @@ class TrainView:
         self.new_tab = NewTab(session, model)
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
         self.sweep = SweepPanel(self._use_trial, self._watch_trial)
-        self.scores_tab = ScoresTab(lambda run: model.param.update(run=run, epoch=-1, tab=RUNS))
+        self.scores_tab = ScoresTab(model)
         self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
         bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.scores_tab.body, self.new_tab.line)
         uses = RunUses(session, model, self._shown_run, self._offer_report)
