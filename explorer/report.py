@@ -27,7 +27,7 @@ from explorer.widgets.verdict import comparison_table, verdict_html
 
 _MAPS = (
     ("reconstruction", "Reconstruction", "values"),
-    ("target", "Truth", "values"),
+    ("target", "Truth, where it is known", "values"),
     ("error", "Error of the model", "errors"),
     ("mean_error", "Error of the mean of observed days", "errors"),
 )

@@ -127,6 +127,8 @@ class _Scored:
     variable: VariableKind
     memory_mb: float | None
     files_key: object
+    sweep: str
+    """What the sweep is called whose trial it is; else empty."""
 
     @property
     def split(self) -> str:
@@ -171,7 +173,8 @@ def source_title(source: DemoSource | FileSource) -> str:
 
 
 def _scored_runs(store: RunStore, source: str | None) -> Iterator[_Scored]:
-    for record in store.records().values():
+    records = store.records()
+    for record in records.values():
         if record.task != "sst":
             continue
         with suppress(EngineError):
@@ -183,7 +186,22 @@ def _scored_runs(store: RunStore, source: str | None) -> Iterator[_Scored]:
             scores = final_scores(run.folder)
             if errors_of([scores], SEA).get("model") is not None:
                 memory = latest_metrics(run.folder).get("memory_mb")
-                yield _Scored(record, config, settings, scores, variable_of(run.folder), memory, scores_key(run.folder))
+                yield _Scored(
+                    record,
+                    config,
+                    settings,
+                    scores,
+                    variable_of(run.folder),
+                    memory,
+                    scores_key(run.folder),
+                    _sweep(record, records),
+                )
+
+
+def _sweep(record: RunRecord, records: Mapping[str, RunRecord]) -> str:
+    tag = record.tags[0] if record.tags else ""
+    sweep = records.get(tag.removeprefix("sweep ")) if tag.startswith("sweep ") else None
+    return "" if sweep is None else sweep.name or sweep.id
 
 
 def _board(group: Sequence[_Scored]) -> Leaderboard | None:
@@ -193,7 +211,7 @@ def _board(group: Sequence[_Scored]) -> Leaderboard | None:
         return None
     errors = {name: errors_of([{name: scores}], SEA)[name] for name, scores in baselines.items()}
     best = min(errors, key=lambda name: errors[name])
-    key = tuple((each.record.id, each.record.name, each.files_key) for each in group)
+    key = tuple((each.record.id, each.record.name, each.sweep, each.files_key) for each in group)
     entries = CACHE.get(("leaderboard", key), lambda: _entries(group, baselines, best), lambda _: _BOARD_BYTES)
     title = (
         f"{source_title(first.settings.source)}; tested on {span_text(first.settings.test)}, "
@@ -229,21 +247,23 @@ def _entries(group: Sequence[_Scored], baselines: Mapping[str, Any], best: str) 
 
 
 def _model_entry(runs: Sequence[_Scored], baselines: Mapping[str, Any], best: str) -> Entry:
-    """The runs of one configuration, the newest of which gives the name."""
+    """The runs of one configuration; the newest, or the sweep whose seeds they are, gives the name."""
+    first = runs[0]
+    sweep = first.sweep if len(runs) > 1 else ""
     pairs = [{"model": each.scores["model"], best: each.scores.get(best, baselines[best])} for each in runs]
-    compared = _compared(pairs, runs[0].variable)
+    compared = _compared(pairs, first.variable)
     errors = [errors_of([pair], SEA)["model"] for pair in pairs]
     memory = [each.memory_mb for each in runs if each.memory_mb is not None]
     return Entry(
         "model",
-        runs[0].record.name or runs[0].record.id,
+        sweep or first.record.name or first.record.id,
         tuple(each.record.id for each in runs),
         compared.model_error,
         float(np.std(errors, ddof=1)) if len(errors) > 1 else None,
         compared.margin,
         compared.interval,
         compared.level,
-        runs[0].scores["model"].get("num_parameters"),
+        first.scores["model"].get("num_parameters"),
         float(np.mean([each.record.seconds for each in runs])),
         float(np.mean(memory)) if memory else None,
     )

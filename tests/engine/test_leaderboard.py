@@ -78,6 +78,15 @@ def test_skill_is_against_the_best_baseline_of_any_run(store: RunStore) -> None:
         assert entry.skill == pytest.approx(1.0 - entry.error / best.error)
 
 
+def test_seeds_of_a_sweep_have_its_name(store: RunStore) -> None:
+    sweep = store.create(RunConfig.demo("sweep"), name="Evaluation: my sea")
+    for seed in range(2):
+        config = RunConfig(seed=seed, settings=DEMO)
+        trial = store.create(config, f"trial {seed}", tags=(f"sweep {sweep.id}", f"trial {seed}"))
+        trial.files.scores.write_text(json.dumps(with_blocks(seed, model=0.2, mean=0.25)))
+    assert only(leaderboards(store)).entries[0].name == "Evaluation: my sea"
+
+
 def test_other_sources_splits_and_data_are_other_boards(store: RunStore) -> None:
     scores = with_blocks(model=0.2, mean=0.25)
     scored(store, scores)
