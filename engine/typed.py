@@ -5,7 +5,8 @@ Each library is imported when one of its functions is called, so that this modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +44,14 @@ def step(optimiser: torch.optim.Optimizer) -> None:
 def manual_seed(seed: int) -> None:
     """Seed torch's own generators."""
     _torch().manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Torch's own generators seeded inside the block, and as they were after it."""
+    with _torch().random.fork_rng():
+        manual_seed(seed)
+        yield
 
 
 def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,6 +135,21 @@ def resample_mean(array: xr.DataArray, freq: str) -> xr.DataArray:
 def coords_of(array: xr.Dataset | xr.DataArray) -> Mapping[str, xr.DataArray]:
     """The coordinates of an xarray object by name."""
     return {str(name): values for name, values in cast(Any, array).coords.items()}
+
+
+def nearest(points: Floats, places: Floats) -> Ints:
+    """The index of the row of ``points`` (M, 3) nearest to each of ``places`` (N, 3)."""
+    from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
+
+    return cast(Any, KDTree)(points).query(places)[1].astype(np.int64)
+
+
+def read_parquet(path: Path) -> dict[str, NDArray[Any]]:
+    """The columns of a Parquet file by name."""
+    import pyarrow.parquet as parquet  # pyright: ignore[reportMissingTypeStubs]
+
+    table: Any = cast(Any, parquet).read_table(path)
+    return {str(name): table[name].to_pandas().to_numpy() for name in table.column_names}
 
 
 def dask_array() -> Any:

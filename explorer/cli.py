@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from engine.config.sst import SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import write_atomic
+from engine.queries.folds import folds_tag, folds_verdict
 from engine.queries.text import duration
 from engine.queries.verdicts import run_verdict
 from engine.runs import ACTIVE, Run, RunConfig, RunRecord, RunStore
@@ -101,9 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
     add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
-    add = command(
-        scores, "Print the scored runs and baselines of a source, the lowest error on their test months first."
-    )
+    add = command(scores, "Print the scored runs and baselines of a source, the lowest error first.")
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
@@ -200,9 +199,12 @@ def runs(arguments: argparse.Namespace) -> int:
         for record in store.records().values():
             result = _verdict(store, record)
             if arguments.json:
-                print(json.dumps({**record.as_dict(), "verdict": None if result is None else result.as_dict()}))
+                verdict = None if result is None else result.as_dict()
+                print(json.dumps({**record.as_dict(), "verdict": verdict, "folds": _folds(store, record)}))
             else:
                 print(_row(record, result))
+        if not arguments.json:
+            _print_folds(store, list(store.records().values()))
     return 0
 
 
@@ -212,20 +214,21 @@ def scores(arguments: argparse.Namespace) -> int:
 
     with RunStore() as store:
         boards = leaderboards(store, arguments.source)
-        verdicts = {
-            run: _verdict(store, store.record(run)) for board in boards for entry in board.entries for run in entry.runs
-        }
-    for board in boards:
+        records = {run: store.record(run) for board in boards for entry in board.entries for run in entry.runs}
+        for board in boards:
+            if not arguments.json:
+                print(f"{board.title}; skill against {board.baseline}")
+            for entry in board.entries:
+                own = [records[run] for run in entry.runs if entry.kind == "model"]
+                verdicts = [result for record in own if (result := _verdict(store, record)) is not None]
+                if arguments.json:
+                    folds = _folds(store, own[0]) if own else None
+                    row = {**entry.row(), "verdicts": [result.as_dict() for result in verdicts], "folds": folds}
+                    print(json.dumps({"board": board.title, **row}))
+                else:
+                    print("\n    ".join((entry.line(board.variable), *(result.text for result in verdicts))))
         if not arguments.json:
-            print(f"{board.title}; skill against {board.baseline}")
-        for entry in board.entries:
-            own = [result for run in entry.runs if entry.kind == "model" and (result := verdicts[run]) is not None]
-            if arguments.json:
-                row = {"board": board.title, **entry.row(), "verdicts": [result.as_dict() for result in own]}
-                print(json.dumps(row))
-            else:
-                print(entry.line(board.variable))
-                print("".join(f"    {result.text}\n" for result in own), end="")
+            _print_folds(store, list(records.values()))
     if not boards:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
     return 0 if boards else _FAILED
@@ -370,6 +373,21 @@ def _verdict(store: RunStore, record: RunRecord) -> Verdict | None:
     with suppress(StoreError):
         return run_verdict(store.folder(record.id), record.task)
     return None
+
+
+def _folds(store: RunStore, record: RunRecord) -> dict[str, Any] | None:
+    """The verdict on the rolling origin that a run belongs to, as plain values."""
+    with suppress(EngineError):
+        result = folds_verdict(store.get(record.id))
+        return None if result is None else {"title": result.title, **result.verdict.as_dict()}
+    return None
+
+
+def _print_folds(store: RunStore, records: Sequence[RunRecord]) -> None:
+    """A line for each rolling origin among runs."""
+    for tag, record in {folds_tag(record): record for record in records}.items():
+        if tag and (folds := _folds(store, record)) is not None:
+            print(f"{tag}: {folds['title']}. {folds['text']}")
 
 
 def _row(record: RunRecord, result: Verdict | None) -> str:

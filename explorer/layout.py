@@ -82,7 +82,7 @@ HOST = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr) 
 PAGE = f"""
 :host {{ display: grid; gap: 0; position: relative; grid-area: 1 / 1;
   grid-template: 'drawer head head' {grown(64)} 'drawer stage plots' minmax(0, 1fr) 'drawer read read' {grown(60)}
-    / auto minmax(0, 1fr) clamp(272px, calc(28vw - 84px), {grown(560)}) }}
+    / auto minmax(0, 1fr) clamp(284px, calc(28vw - 72px), {grown(572)}) }}
 {_FREE}
 {_MEDIUM} {{ :host {{ grid-template: 'drawer head' 64px 'drawer stage' minmax(0, 1.4fr)
   'drawer plots' minmax(260px, 1fr) 'drawer read' 60px / auto minmax(0, 1fr) }} }}
@@ -113,7 +113,7 @@ HEAD = f"""
 STAGE = f":host {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr); position: relative }} {_FREE}"
 
 PLOTS = f"""
-:host {{ display: flex; flex-flow: column nowrap; gap: 8px; box-sizing: border-box; padding: 0 24px 12px 0;
+:host {{ display: flex; flex-flow: column nowrap; gap: 8px; box-sizing: border-box; padding: 0 24px 12px 12px;
   overflow: hidden auto }}
 :host > * {{ flex: none }} :host > div:last-of-type {{ flex: 1 0 auto }}
 :host > .flat {{ height: {grown(150)} !important }}

@@ -23,7 +23,7 @@ from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.reliability import place_html, reliability_html
 from explorer.widgets.text import paragraph, table
-from explorer.widgets.verdict import comparison_table, verdict_html
+from explorer.widgets.verdict import comparison_table, folds_html, verdict_html
 
 _MAPS = (
     ("reconstruction", "Reconstruction", "values"),
@@ -122,8 +122,9 @@ def _verdict(report: RunReport) -> str:
         none = "This run has no scores yet." if report.record.state in ACTIVE else "This run ended without scores."
         return _section("Verdict", f"<p>{none}</p>")
     so_far = " so far" if report.record.state in ACTIVE else ""
-    scored_on = "On the test years" if report.is_tested else f"Scored on the validation years{so_far}"
-    return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>"
+    scored_on = "On the test months" if report.is_tested else f"Scored on the validation months{so_far}"
+    folds = "" if report.folds is None else _section("Rolling origin", folds_html(report.folds))
+    return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>{folds}"
 
 
 def _subject(report: RunReport) -> str:

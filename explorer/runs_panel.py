@@ -14,6 +14,7 @@ from explorer.background import LatestTask, unseen
 from explorer.registry import Registry, store_call
 from explorer.session import Session
 from explorer.switches import READ_ONLY, is_on
+from explorer.task_names import task_name
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
 
@@ -126,7 +127,7 @@ class RunsPanel(param.Parameterized):
 
 def title(record: RunRecord) -> str:
     """The title of a run: its name, else its task and the time it was created."""
-    return record.name or f"{record.task or 'run'} {record.id[9:11]}:{record.id[11:13]}"
+    return record.name or f"{task_name(record.task)} {record.id[9:11]}:{record.id[11:13]}"
 
 
 def row(record: RunRecord) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def row(record: RunRecord) -> dict[str, Any]:
         "title": title(record),
         "state": record.state,
         "label": "stopping" if record.is_stopping else record.state,
-        "detail": " · ".join(part for part in (record.task, *progress_texts(record)) if part),
+        "detail": " · ".join(part for part in (task_name(record.task), *progress_texts(record)) if part),
         "share": record.progress if known and record.started else None,
         "failure": record.failure or "",
         "can": [] if is_on(READ_ONLY) else ["cancel"] * record.can_cancel + ["resume"] * record.can_resume,

@@ -29,6 +29,11 @@ _FILING = "Writing the file"
 _ONE_LINE = "p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px }"
 
 
+def covered_of(masked: str) -> str:
+    """What a globe covers where a kind of variable has no values (:attr:`VariableKind.masked`)."""
+    return "none" if masked == "neither" else masked
+
+
 class Stage:
     """The parts for the page: ``parts`` (the stage), ``flat`` (beside the globe) and ``read`` (the read-out).
 
@@ -150,10 +155,10 @@ class Stage:
         for part in (self.globe, self.flat, self.readout):
             veil(part, wanted)
 
-    def cover_land(self, is_covered: bool) -> None:
-        """Cover the land on globe and map, or show the values that lie there."""
+    def cover(self, masked: str) -> None:
+        """Cover the ``land`` or the ``sea`` on globe and map up to the coast, or ``neither``."""
         for globe in (self.globe, self.flat):
-            globe.land_shade = is_covered
+            globe.covered = covered_of(masked)
 
     def _recolour(self, drawn: dict[str, Any]) -> None:
         self.hover.span = drawn["vmax"] - drawn["vmin"]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from engine.config.encoders import EncoderName, EncoderOptions, encoder_problem
 from engine.config.fields import Checked
 from engine.config.legacy import current_preset
 from engine.errors import ConfigError
@@ -43,10 +44,14 @@ class SpatioTemporalConfig(Checked):
         default="cyclic", description="date encoding: number of day and month, or their phases"
     )
     cross_month: bool = Field(default=True, description="attention between the months of a sample")
-    encoder: Literal["harmonic", "sinusoidal", "table", "none"] = Field(
-        default="harmonic", description="position encoding"
-    )
     num_components: int = Field(default=96, ge=1, le=3720, description="components K of the position embedding")
+    encoder_options: EncoderOptions = Field(
+        default=EncoderOptions(), description="what the encoder takes, and the network on its numbers"
+    )
+    encoder: EncoderName | Annotated[str, Field(max_length=64)] = Field(
+        default="harmonic",
+        description="position encoding: a location encoder of ours or of an installed package, or none",
+    )
     manifold: tuple[Annotated[int, Field(ge=1, le=1440)], Annotated[int, Field(ge=1, le=720)]] = Field(
         default=(63, 32), description="columns and rows of the learned table (encoder 'table')"
     )
@@ -103,8 +108,10 @@ class SpatioTemporalConfig(Checked):
 
     @field_validator("encoder")
     @classmethod
-    def _has_pairs(cls, value: str, info: ValidationInfo) -> str:
-        width = info.data.get("width")
+    def _is_possible(cls, value: str, info: ValidationInfo) -> str:
+        width, options = info.data.get("width"), info.data.get("encoder_options")
+        if problem := encoder_problem(value, options or EncoderOptions(), info.data.get("num_components", 96)):
+            raise ValueError(problem)
         if value == "sinusoidal" and width is not None and width % 4:
             raise ValueError(f"'sinusoidal' needs a width that is a multiple of 4; width is {width}")
         return value

@@ -18,6 +18,7 @@ from engine.config.expert import ExpertSettings
 from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.legacy import current_keys
 from engine.config.model import SpatioTemporalConfig
+from engine.config.probe import ProbeSettings
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DemoSource, SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
@@ -101,7 +102,14 @@ class TableSettings(Checked):
 
 
 Settings = (
-    LandSettings | BasisSettings | TableSettings | SSTSettings | SweepSettings | ExpertSettings | ReconstructSettings
+    LandSettings
+    | BasisSettings
+    | TableSettings
+    | SSTSettings
+    | SweepSettings
+    | ExpertSettings
+    | ReconstructSettings
+    | ProbeSettings
 )
 _SST_DEMO = SSTSettings(
     source=DemoSource(step_deg=2.0, years=4),
@@ -130,6 +138,7 @@ _DEMOS: dict[str, Settings] = {
     ),
     "reconstruct": ReconstructSettings(source=DemoSource(years=1)),
     "expert": ExpertSettings(epochs=12, num_centres=400),
+    "probe": ProbeSettings(sizes=(16, 64), steps_deg=(3.0,), seeds=1),
 }
 
 

@@ -15,6 +15,7 @@ from engine.embedding.encoders import (
     encode,
     encoder_width,
     sinusoidal_embedding,
+    sized_parameters,
 )
 from engine.embedding.passport import agreement
 from engine.embedding.patches import Patches

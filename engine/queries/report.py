@@ -20,6 +20,7 @@ from engine.evaluation.place import PlaceWorth
 from engine.evaluation.reliability import Reliability
 from engine.evaluation.scores import Table, over_seeds
 from engine.files import read_file
+from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.leaderboard import Leaderboard, leaderboards, source_title
 from engine.queries.text import duration
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields, variable_of
@@ -56,6 +57,7 @@ class RunReport:
         provenance: labels and values, of the best seed.
         is_synthetic: whether the source is the demo ocean.
         variable: what is reconstructed.
+        folds: the verdict on all folds of a rolling origin that the run belongs to; None where it belongs to none.
     """
 
     record: RunRecord
@@ -72,6 +74,7 @@ class RunReport:
     provenance: list[tuple[str, str]]
     is_synthetic: bool
     variable: VariableKind
+    folds: FoldsVerdict | None = None
 
 
 def run_report(run: Run, store: RunStore) -> RunReport:
@@ -109,6 +112,7 @@ def run_report(run: Run, store: RunStore) -> RunReport:
         _provenance(first, [folder.name for folder in scored], settings, variable),
         isinstance(settings.source, DemoSource),
         variable,
+        folds_verdict(run),
     )
 
 

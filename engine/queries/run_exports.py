@@ -39,7 +39,7 @@ def metrics_csv(config: RunConfig, columns: Mapping[str, Floats]) -> bytes:
 def scores_csv(config: RunConfig, scores: Mapping[str, Any], result: Verdict | None) -> bytes:
     """Verdict and final scores of a training as CSV, the rows of :func:`engine.queries.verdicts.score_rows`."""
     rows = score_rows(scores, result)
-    origin = _origin(config, "run.scores", {}, "Scores of a training on its test years", {})
+    origin = _origin(config, "run.scores", {}, "Scores of a training on its test months", {})
     return csv_file({name: [row[name] for row in rows] for name in rows[0]}, origin)
 
 

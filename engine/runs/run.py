@@ -46,6 +46,12 @@ class Run:
         """Its configuration."""
         return self.files.read_config()
 
+    def tagged(self, tag: str) -> list[Run]:
+        """The runs of its store with this tag, oldest first."""
+        return [
+            Run(self._store, record.id) for record in reversed(self._store.records().values()) if tag in record.tags
+        ]
+
     def cancel(self) -> None:
         """As :meth:`RunStore.cancel`."""
         self._store.cancel(self)

@@ -68,6 +68,7 @@ class RunFolder:
     test_tiles = _File("shown.npz")
     reconstruction = _File("reconstruction.nc")
     reconstruction_parts = _File("parts")
+    probe = _File("probe.json")
     trials = _File("trials.json")
     study = _File("study.journal")
 

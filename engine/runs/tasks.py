@@ -21,6 +21,7 @@ TASKS: dict[str, str] = {
     "sst": "engine.training.sst.task:train_sst",
     "sweep": "engine.training.sweep:sweep",
     "expert": "engine.training.expert.task:train_expert",
+    "probe": "engine.training.probe:run_probe",
     "reconstruct": "engine.training.sst.reconstruct:reconstruct_archive",
 }
 

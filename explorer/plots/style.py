@@ -36,6 +36,9 @@ def value_ticks(low: float, high: float, is_log: bool, number: int = 4) -> Any:
     if not is_log:
         return number
     first, last = math.floor(low), math.ceil(high)
-    steps = (1, 2, 5) if last - first <= 2 else (1, 3) if last - first <= 4 else (1,)
+    if high - low < 0.7:
+        steps = (1, 1.5, 2, 3, 4, 5, 6, 8)
+    else:
+        steps = (1, 2, 5) if last - first <= 2 else (1, 3) if last - first <= 4 else (1,)
     values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     return [(math.log10(value), f"{value:g}") for value in values]

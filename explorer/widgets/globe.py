@@ -250,7 +250,7 @@ class Globe(Component):
     graticule = param.Boolean(
         default=True, doc="draw and label meridians and parallels, every 30° and closer when zoomed in"
     )
-    land_shade = param.Boolean(default=False, doc="cover the land")
+    covered = param.Selector(default="none", objects=["none", "land", "sea"], doc="what is covered, up to the coast")
     shading = param.Boolean(default=True, doc="darken the limb and draw the halo; off = pure field colours")
     dark = param.Boolean(default=True, doc="theme; meant for jslink")
     markers = param.List(default=[], item_type=dict, doc="pins: lat, lon, and optionally label and color")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from engine.evaluation import Comparison, Verdict
+from engine.queries.folds import FoldsVerdict
 
 COLOURS = {"lower": "var(--h-success)", "level": "var(--h-secondary)", "higher": "var(--h-error)"}
 """By level of the model's error: lower, level, higher."""
@@ -29,6 +30,11 @@ def _text(result: Verdict, headline_px: int) -> str:
     rest = result.text.removeprefix(headline)
     style = f"display:block;color:{COLOURS[result.level]};font:620 {headline_px}px/1.3 Inter,system-ui,sans-serif"
     return f'<p style="margin:0;text-wrap:wrap"><b style="{style}">{escape(headline)}</b>{escape(rest)}</p>'
+
+
+def folds_html(folds: FoldsVerdict) -> str:
+    """HTML of the verdict on all folds of a rolling origin."""
+    return verdict_html(folds.verdict, folds.title)
 
 
 def comparison_table(result: Verdict) -> str:

@@ -125,7 +125,7 @@ def test_a_training_is_launched_watched_stopped_resumed_and_repeated_elsewhere(
         process.resume()
         hold(run, lambda _: len(run.files.snapshot_epochs()) > count)
         expect(shown).not_to_have_text(before, timeout=LONG_MS)
-        expect(page.get_by_text(re.compile("on the validation years so far"))).to_be_visible()
+        expect(page.get_by_text(re.compile("on the validation months so far"))).to_be_visible()
 
         page.reload()
         wait_ready(page, "Train")
@@ -241,7 +241,7 @@ def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_text("The file was not read. Settings: missing")).to_be_visible()
     expect(page.get_by_text("choose a configuration file written by Export")).to_be_visible()
-    expect(page.get_by_label("What to learn")).to_have_text("SST sweep")
+    expect(page.get_by_label("What to learn")).to_have_text("Sweep of reconstructions")
     page.get_by_label("Vary", exact=True).select_option("Learning rate")
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
 

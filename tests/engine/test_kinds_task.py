@@ -17,7 +17,7 @@ from engine.data.prepare import prepare
 from engine.data.sst import open_sst
 from engine.errors import ChoiceError, StoreError
 from engine.queries.ocean import SourceChoice
-from engine.queries.reconstruct import MonthRequest, cell_detail, reconstruct_month, score_months
+from engine.queries.reconstruct import MonthRequest, cell_detail, reconstruct_month, remedies, score_months
 from engine.queries.reconstruct.files import month_netcdf, scores_csv
 from engine.queries.report import run_report
 from engine.queries.run_exports import snapshot_netcdf
@@ -211,6 +211,17 @@ def test_a_model_refuses_data_of_another_kind(here: RunOfKind) -> None:
     assert "choose a model that was trained on" in caught.value.remedy
     with pytest.raises(ChoiceError, match="has learned sea-surface temperature"):
         reconstruct("pretrained", open_sst(here.file, here.kind.variable), (2002, 7), (2002, 7))
+
+
+def test_what_can_be_done_with_a_source_of_another_kind(here: RunOfKind) -> None:
+    other = next(kind for kind in KINDS_OF_FILES if kind.key != here.kind.key)
+    another = SourceChoice("path", path=write_kind(here.home / "another.nc", other).name)
+    own = month(here).source
+    assert remedies(here.run, another) == ("own source", "train", "demo")
+    assert remedies(here.run, own) == ("train", "demo")
+    assert remedies(here.run, SourceChoice(step_deg=2.0, years=1)) == ("own source", "shipped model", "train", "demo")
+    assert remedies(here.run, SourceChoice("path", path="gone.nc")) == ("own source", "open on Data", "demo")
+    assert remedies("pretrained", own) == ("train", "demo"), "the shipped model has learned another variable"
 
 
 def test_programs_that_know_sst_alone_refuse_the_model(here: RunOfKind) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyproj import Proj
 from scipy.special import eval_legendre, sph_harm_y
 
-from engine.embedding import ENCODERS, Encoder, HarmonicBasis, encode, encoder_width, position_field
+from engine.embedding import ENCODERS, Encoder, HarmonicBasis, encode, encoder_width, position_field, sized_parameters
 from engine.embedding.encoders import kernels, registry
 from engine.embedding.encoders.formulas import equal_earth
 from engine.errors import ChoiceError, DataError
@@ -253,6 +253,16 @@ def test_equal_points_get_equal_rows_and_the_width_is_known_before(name: str) ->
     assert encode(name, [], []).shape == (0, encoder_width(name))
 
 
+@pytest.mark.parametrize("name", FIXED)
+def test_an_encoder_gets_the_most_numbers_that_are_wanted(name: str) -> None:
+    for wanted in (8, 64):
+        width = encoder_width(name, **sized_parameters(name, wanted))
+        assert width <= wanted or name in ("spheremplus", "needlets", "dfs") or not sized_parameters(name, wanted)
+    assert encoder_width("harmonics", **sized_parameters("harmonics", 64)) == 64
+    assert encoder_width("equal_earth_rff", **sized_parameters("equal_earth_rff", 64)) == 60
+    assert sized_parameters("direct", 64) == {}
+
+
 # --- the table, scales -----------------------------------------------------------------------------------------------
 
 
@@ -327,9 +337,10 @@ no_encoder = 3
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [
-        EntryPoint(name, f"{__name__}:{name}", registry.GROUP) for name in ("good", "raising", "short", "endless")
+        EntryPoint(name, f"{__name__}:{name}", registry.ENTRY_POINTS)
+        for name in ("good", "raising", "short", "endless")
     ]
-    entries += [EntryPoint(name, f"{__name__}:{name}", registry.GROUP) for name in ("no_encoder", "absent")]
+    entries += [EntryPoint(name, f"{__name__}:{name}", registry.ENTRY_POINTS) for name in ("no_encoder", "absent")]
     monkeypatch.setattr(registry, "entry_points", lambda **of: EntryPoints(entries).select(**of))
 
 

@@ -132,7 +132,7 @@ def test_the_form_has_every_field_of_the_file():
         assert field.help, field.name
     assert {"source.kind", "source.path", "source.step_deg", "model.width", "learning_rate"} <= names
     path = next(field for field in forms.form_fields("sst") if field.name == "source.path")
-    assert path.only_if == ("source.kind", "file")
+    assert path.only_if == ("source.kind", ("file",))
 
 
 @pytest.mark.parametrize("task", ["land", "basis", "table", "sst", "expert", "sweep"])

@@ -256,7 +256,7 @@ WRONG = {
     ),
     "too many components": ({"model": BASE.model.model_copy(update={"num_components": 500})}, "components"),
     "a low degree": ({"basis_degree": 4}, "components"),
-    "all held out": ({"held_out_box": (-90.0, 90.0, -180.0, 180.0)}, "covers all sea"),
+    "all held out": ({"held_out_box": (-90.0, 90.0, -180.0, 180.0)}, "covers the whole sea"),
     "a GPU": ({"accelerator": "gpu", "devices": 8}, "GPU"),
     "much memory": ({"batch": 1024}, "of memory"),
 }

@@ -456,6 +456,23 @@ def test_quick_reads_are_finished_while_a_day_is_dragged(monkeypatch: pytest.Mon
     assert not page._reading.running
 
 
+def test_nothing_is_read_off_the_map_of_the_source_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the first map of another source is drawn, the one on screen lies on another grid."""
+    monkeypatch.setattr(data_view, "LatestTask", held_tasks())
+    page = data_view.DataView(Session(), DataModel({}))
+    page.model.take(opened_source())
+    coords = {"lat": np.arange(2.0), "lon": np.arange(3.0)}
+    field = xr.DataArray(np.zeros((2, 3), np.float32), coords, ("lat", "lon"), "observed", {"units": "°C"})
+    page._map = data_view.DrawnMap(field, None, (0.0, 1.0))
+    page._request_drawn = page._request(opened_source())
+    shown: list[SourceSummary] = []
+    page.panel.show = lambda source, *_: shown.append(source)  # type: ignore[method-assign]
+    other = opened_source(SourceChoice(seed=1), key="other")
+    page.model.take(other)
+    page._after_rest()
+    assert shown == []
+
+
 def test_places_of_a_grid_over_the_date_line(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = LatLonGrid(np.arange(-5.0, 6.0), np.arange(175.0, 186.0))
     monkeypatch.setattr(places, "source", lambda _: SimpleNamespace(grid=grid, land=np.zeros(grid.shape, bool)))

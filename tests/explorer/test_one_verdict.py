@@ -157,8 +157,8 @@ def test_a_report_on_a_run_that_has_ended_is_not_so_far(store: RunStore, tmp_pat
     run.files.scores.unlink()
     assert main(["report", run.id, str(tmp_path / "report.html")]) == 0
     text = shown_text((tmp_path / "report.html").read_text())
-    assert "Scored on the validation years" in text
+    assert "Scored on the validation months" in text
     assert "so far" not in text
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("explorer.report.ACTIVE", (run.record.state,))
-        assert "Scored on the validation years so far" in report_html(run_report(run, store))
+        assert "Scored on the validation months so far" in report_html(run_report(run, store))

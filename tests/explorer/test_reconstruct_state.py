@@ -27,7 +27,7 @@ from engine.queries.ocean import SST, SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from explorer import stage, tabs
 from explorer.colours import ColourChoice
-from explorer.pages.reconstruct import snapshots, text, verdict_panel, view
+from explorer.pages.reconstruct import remedy_card, snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
 from explorer.session import Session
@@ -134,6 +134,7 @@ FAKES = {
     "has_model": lambda run: run != BROKEN,
     "snapshot_epochs": lambda run: (1, 2) if run == RUN else (),
     "snapshot": lambda _, epoch: SNAPSHOTS[epoch],
+    "remedies": lambda run, choice: ("own source", "train", "demo"),
     "reconstruct_month": lambda request, _: result_of(request),
     "score_months": scores_of,
     "errors_within": lambda *_: None,
@@ -148,7 +149,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[HeldTask]]:
     held = held_tasks()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HARMONIA_HOME", str(tmp_path_factory.mktemp("home")))
-        for module in (view, verdict_panel, tabs, snapshots, stage):
+        for module in (view, verdict_panel, remedy_card, tabs, snapshots, stage):
             patched.setattr(module, "LatestTask", held)
         patched.setattr(snapshots, "PeriodicTask", StillTimer)
         for name, fake in FAKES.items():
@@ -271,6 +272,7 @@ class PageMachine(RuleBasedStateMachine):
             assert not self.page.maps.is_stale
             return
         shown = self.page.current is not None
+        assert shown or self.buttons_below_the_maps(), "no way out of a missing result"
         assert shown != self.page.maps.is_stale
         was_scored = shown and self.page._reason != text.NOT_SCORED
         assert was_scored == (self.page.verdict.key == self.model.key)
@@ -367,6 +369,25 @@ class PageMachine(RuleBasedStateMachine):
             return
         assert panel.anatomy is not None
         assert panel.anatomy.estimates == cell_of(model.case(), model.place).estimates
+
+    def buttons_below_the_maps(self) -> list[str]:
+        card = self.page._remedies.part
+        return [] if card.styles["display"] == "none" else [button.label for button in card]
+
+    @invariant()
+    def buttons_below_the_maps_are_of_the_selection(self) -> None:
+        for label in self.buttons_below_the_maps():
+            month, names = self.page.current, {label: name for name, label in text.REMEDIES.items()}
+            if names[label] == "withhold":
+                assert month is not None
+                assert month.truth is None
+            elif names[label] == "score":
+                assert month is not None
+                assert self.page._reason == text.NOT_SCORED
+            elif names[label] == "world":
+                assert self.model.region != "World"
+            else:
+                assert month is None
 
     @invariant()
     def something_moves_or_says_why_not(self) -> None:

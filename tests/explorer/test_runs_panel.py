@@ -31,7 +31,7 @@ def messages_of(panel: RunsPanel, session: Session) -> list[tuple[str, str]]:
 
 def test_a_run_is_called_by_its_name_or_by_task_and_time() -> None:
     assert title(record("done", name="Monday")) == "Monday"
-    assert title(record("done")) == "basis 10:15"
+    assert title(record("done")) == "Harmonic basis 10:15"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,21 @@ def test_incompatible_choices_are_not_offered() -> None:
     assert row(model, "model.heads")["suggestions"] == ["1", "2", "4"]
 
 
+def test_an_encoder_shows_its_own_numbers_and_keeps_the_rest_of_the_model() -> None:
+    model = TrainModel({"task": "sst"})
+    fields.change(model, "model.width", "48")
+    names = {row["name"] for row in fields.form_rows(model)}
+    assert not any(name.startswith("model.encoder_options") for name in names)
+    fields.change(model, "model.encoder", "grid")
+    options = {row["name"].rpartition(".")[2] for row in fields.form_rows(model) if "encoder_options" in row["name"]}
+    assert options == {"net", "net_width", "net_layers", "scale_features", "num_scales", "min_radius"}
+    fields.change(model, "model.encoder_options.num_scales", "65")
+    assert "64" in row(model, "model.encoder_options.num_scales")["problem"]
+    fields.change(model, "model.encoder_options.num_scales", "12")
+    config = model.checked().settings.model  # type: ignore[union-attr]
+    assert (config.encoder, config.width, config.encoder_options.num_scales) == ("grid", 48, 12)
+
+
 @settings(max_examples=12)
 @given(st.data())
 def test_every_row_reads_back_its_own_text(data: st.DataObject) -> None:
@@ -135,7 +150,7 @@ def test_every_row_reads_back_its_own_text(data: st.DataObject) -> None:
     before = model.values
     for field in forms.form_fields(model.task):
         if field.name != "space" and (
-            field.only_if is None or forms.value_of(before, field.only_if[0]) == field.only_if[1]
+            field.only_if is None or forms.value_of(before, field.only_if[0]) in field.only_if[1]
         ):
             fields.change(model, field.name, fields.as_text(forms.value_of(before, field.name)))
     assert model.checked() == RunConfig.demo(model.task)
@@ -198,10 +213,10 @@ def test_colour_and_headline_of_a_run_are_those_of_its_verdict(model: float, phr
     result = verdict(with_errors(model=model, mean=0.5, climatology=0.25))
     shown = markup.result(RECORD, {}, result, False)
     assert phrase in shown
-    assert "on the validation years so far" in shown
+    assert "on the validation months so far" in shown
     assert f"color:var(--h-{colour})" in shown
     assert shown_text(shown).endswith(result.text)
-    assert "On the test years" in markup.result(RECORD, {}, result, True)
+    assert "On the test months" in markup.result(RECORD, {}, result, True)
 
 
 def test_without_a_score_the_result_is_the_state_of_the_run() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.models import ReconstructionModel, SpatioTemporalConfig, build_model
+from engine.models import ReconstructionModel, SpatioTemporalConfig, build_model, encoder_config
 
 SMALLEST: dict[str, Any] = {
     "width": 8,
@@ -41,15 +41,14 @@ def window_of(
     padded[:, 1::2, 28:] = True
     places = (rows // config.patch[1]) * (columns // config.patch[2])
     lonlat = 180.0 * torch.rand(samples, places, 2, generator=generator) - 90.0
-    features = torch.randn(samples, places, config.num_components + 10, generator=generator)
+    num_features = encoder_config(config).num_features
+    features = torch.randn(samples, places, num_features, generator=generator) if num_features else None
     return {
         "daily": 15.0 + 2.0 * torch.randn(shape, generator=generator),
         "missing": torch.rand(shape, generator=generator) < 0.7,
         "land": torch.rand((samples, rows, columns), generator=generator) < 0.2,
         "padded": padded,
         "phases": math.tau * torch.rand((samples, months, slots, 3), generator=generator),
-        "place": None
-        if config.encoder == "none" and config.architecture != "unet"
-        else (lonlat, features if config.encoder == "harmonic" else None),
+        "place": None if config.encoder == "none" and config.architecture != "unet" else (lonlat, features),
         "baseline": 15.0 + torch.randn((samples, months, rows, columns), generator=generator),
     }

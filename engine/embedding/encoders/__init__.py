@@ -2,7 +2,8 @@
 
 # pyright: reportUnusedImport=false
 
-from engine.embedding.encoders.encoder import Encoder, Parameter
+from engine.config.encoders import Parameter
+from engine.embedding.encoders.encoder import Encoder
 from engine.embedding.encoders.modules import (
     TOKEN_ENCODERS,
     EncoderConfig,
@@ -10,4 +11,4 @@ from engine.embedding.encoders.modules import (
     build_encoder,
     sinusoidal_embedding,
 )
-from engine.embedding.encoders.registry import ENCODERS, encode, encoder_width
+from engine.embedding.encoders.registry import ENCODERS, encode, encoder_width, sized_parameters

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.config.encoders import PARAMETERS, scales_problem
 from engine.embedding.encoders import formulas, kernels
-from engine.embedding.encoders.encoder import Encoder, Parameter
+from engine.embedding.encoders.encoder import Encoder
 
-_SEED = Parameter(default=0, low=0, high=2**31 - 1, description="seed of the random numbers")
-_SCALES = {
-    "num_scales": Parameter(default=16, low=1, high=64, description="number of scales S"),
-    "min_radius": Parameter(default=0.01, low=1e-6, high=1.0, description="least scale r, radians", is_whole=False),
-}
-_FEW_SCALES = _SCALES | {"num_scales": Parameter(default=8, low=1, high=32, description="number of scales S")}
-_COMPONENTS = Parameter(default=64, low=1, high=4096, description="numbers D")
-_DEGREE = Parameter(default=10, low=1, high=80, description="maximum degree L")
 _SPACE2VEC = "Mai et al. (2020), Multi-scale representation learning for spatial feature distributions using grid cells"
 _SPHERE2VEC = (
     "Mai et al. (2023), Sphere2Vec: a general-purpose location representation learning over a spherical surface"
@@ -37,16 +30,6 @@ def _needlet_width(values: Mapping[str, Any]) -> int:
     return 1 + sum(2 ** (level + 1) * (2 ** (level + 2) - 1) for level in range(values["max_level"] + 1))
 
 
-def _not_shared_evenly(values: Mapping[str, Any]) -> str:
-    if values["max_scale"] < values["min_scale"]:
-        return f"max_scale {values['max_scale']:g} is smaller than min_scale {values['min_scale']:g}"
-    each = 2 * values["num_scales"]
-    rest = values["num_components"] % each
-    return (
-        f"{values['num_components']} numbers are not a multiple of {each}, a cosine and a sine a scale" if rest else ""
-    )
-
-
 BUILT_IN: dict[str, Encoder] = {
     "harmonic": Encoder(
         title="Harmonic basis",
@@ -55,13 +38,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=kernels.harmonic,
         width=_harmonic_width,
         is_periodic=True,
-        parameters={
-            "max_degree": _DEGREE,
-            "num_components": Parameter(default=64, low=1, high=6560, description="components K"),
-            "clip_sigma": Parameter(
-                default=3.0, low=0.5, high=1e6, description="soft limit c, standard deviations", is_whole=False
-            ),
-        },
+        parameters=PARAMETERS["harmonic"],
         others=("basis",),
         problem=_harmonic_problem,
     ),
@@ -73,7 +50,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=kernels.harmonics,
         width=lambda values: (values["max_degree"] + 1) ** 2,
         is_periodic=True,
-        parameters={"max_degree": _DEGREE},
+        parameters=PARAMETERS["harmonics"],
     ),
     "direct": Encoder(
         title="Longitude and latitude",
@@ -106,7 +83,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.sinusoidal,
         width=lambda values: values["width"],
         is_periodic=False,
-        parameters={"width": Parameter(default=64, low=4, high=4096, description="numbers N, a multiple of 4")},
+        parameters=PARAMETERS["sinusoidal"],
         problem=lambda values: f"width {values['width']} is no multiple of 4" if values["width"] % 4 else "",
     ),
     "grid": Encoder(
@@ -116,7 +93,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.grid,
         width=lambda values: 4 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["grid"],
     ),
     "theory": Encoder(
         title="Space2Vec theory",
@@ -125,7 +102,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.theory,
         width=lambda values: 6 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["theory"],
     ),
     "spherec": Encoder(
         title="Sphere2Vec C",
@@ -134,7 +111,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.spherec,
         width=lambda values: 3 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["spherec"],
     ),
     "spherecplus": Encoder(
         title="Sphere2Vec C+",
@@ -143,7 +120,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.spherecplus,
         width=lambda values: 7 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["spherecplus"],
     ),
     "spherem": Encoder(
         title="Sphere2Vec M",
@@ -152,7 +129,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.spherem,
         width=lambda values: 5 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["spherem"],
     ),
     "spheremplus": Encoder(
         title="Sphere2Vec M+",
@@ -161,7 +138,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.spheremplus,
         width=lambda values: 9 * values["num_scales"],
         is_periodic=False,
-        parameters=_SCALES,
+        parameters=PARAMETERS["spheremplus"],
     ),
     "dfs": Encoder(
         title="Double Fourier sphere",
@@ -170,7 +147,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.dfs,
         width=lambda values: 4 * values["num_scales"] * (1 + values["num_scales"]),
         is_periodic=False,
-        parameters=_FEW_SCALES,
+        parameters=PARAMETERS["dfs"],
     ),
     "rff": Encoder(
         title="Random Fourier features",
@@ -179,13 +156,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.rff,
         width=lambda values: values["num_components"],
         is_periodic=True,
-        parameters={
-            "num_components": _COMPONENTS,
-            "scale": Parameter(
-                default=4.0, low=0.01, high=1e4, description="standard deviation of ω, per radian", is_whole=False
-            ),
-            "seed": _SEED,
-        },
+        parameters=PARAMETERS["rff"],
     ),
     "equal_earth_rff": Encoder(
         title="Equal Earth random features",
@@ -194,14 +165,8 @@ BUILT_IN: dict[str, Encoder] = {
         function=formulas.equal_earth_rff,
         width=lambda values: values["num_components"],
         is_periodic=False,
-        parameters={
-            "num_components": Parameter(default=96, low=2, high=4096, description="numbers D"),
-            "min_scale": Parameter(default=1.0, low=0.01, high=1e4, description="smallest σ", is_whole=False),
-            "max_scale": Parameter(default=256.0, low=0.01, high=1e4, description="largest σ", is_whole=False),
-            "num_scales": Parameter(default=3, low=1, high=16, description="number of σ"),
-            "seed": _SEED,
-        },
-        problem=_not_shared_evenly,
+        parameters=PARAMETERS["equal_earth_rff"],
+        problem=scales_problem,
     ),
     "rbf": Encoder(
         title="Spherical Gaussians",
@@ -210,16 +175,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=kernels.rbf,
         width=lambda values: values["num_components"],
         is_periodic=True,
-        parameters={
-            "num_components": _COMPONENTS,
-            "kappa": Parameter(
-                default=0.0,
-                low=0.0,
-                high=1e6,
-                description="concentration κ; 0: half the number of centres",
-                is_whole=False,
-            ),
-        },
+        parameters=PARAMETERS["rbf"],
     ),
     "needlets": Encoder(
         title="Spherical wavelets",
@@ -228,7 +184,7 @@ BUILT_IN: dict[str, Encoder] = {
         function=kernels.needlets,
         width=_needlet_width,
         is_periodic=True,
-        parameters={"max_level": Parameter(default=2, low=0, high=5, description="finest level J")},
+        parameters=PARAMETERS["needlets"],
     ),
     "table": Encoder(
         title="Learned table",

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
+from engine.config.encoders import Parameter
 from engine.errors import ChoiceError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """A number that an encoder takes: its default, and the range in which it is legal, both ends included."""
-
-    default: float
-    low: float
-    high: float
-    description: str
-    is_whole: bool = True
-
-    def check(self, name: str, value: object, where: str) -> None:
-        """Raise :class:`ChoiceError` for a value of another type or beyond the range."""
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-        if not self.low <= number <= self.high or (self.is_whole and number != int(number)):
-            wanted = "a whole number" if self.is_whole else "a number"
-            raise ChoiceError(f"{name} is {value!r}", where, f"choose {wanted} from {self.low:g} to {self.high:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

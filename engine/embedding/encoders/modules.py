@@ -6,15 +6,22 @@ give (..., N). See :data:`TOKEN_ENCODERS` for their inputs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from engine.embedding.encoders.formulas import sinusoidal
+from engine.embedding.encoders.registry import ENCODERS, encode, encoder_width
 from engine.embedding.scale import SCALE_FEATURES
 from engine.embedding.table import Embedding2d, Topology
 from engine.errors import ChoiceError, check_choice
+from engine.sphere.geometry import fibonacci_sphere
 
 TOKEN_ENCODERS = {
     "harmonic": "Harmonic components of the place and the ten sizes of the patch, mixed by a small learned network.",
@@ -22,7 +29,12 @@ TOKEN_ENCODERS = {
     "table": "A learned vector for every cell of a table laid over the sphere; all zeros before training.",
     "none": "Nothing is added: the model has no location input.",
 }
-"""The encoders' names, and what each adds to a token."""
+"""Encoders that a model has its own way of reading, and what each adds to a token. Any other of
+:data:`engine.embedding.ENCODERS` adds its numbers at the patch's centre, read by a small learned network.
+"""
+
+_MOMENT_POINTS = 4096  # points, even over the sphere, over which an encoder's numbers are standardised
+_FIRST_FREQUENCY = 30.0  # ω₀ of a SIREN's first layer: Sitzmann et al. (2020), section 3.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +42,7 @@ class EncoderConfig:
     """Which encoder, and how large. Raises :class:`ChoiceError` for choices that cannot work."""
 
     kind: str = "harmonic"
-    """One of :data:`TOKEN_ENCODERS`."""
+    """One of :data:`TOKEN_ENCODERS` or :data:`engine.embedding.ENCODERS`."""
     width: int = 64
     """N, the output width: that of the tokens it is added to. A multiple of 4 for ``sinusoidal``."""
     num_components: int = 64
@@ -39,9 +51,21 @@ class EncoderConfig:
     """Cells (W, H) of the ``table``."""
     topology: Topology = "sphere"
     """How the ``table`` closes: ``sphere``, ``torus`` or ``clamp``."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Numbers for the encoder; what it does not take is ignored."""
+    net: Literal["linear", "mlp", "siren"] = "mlp"
+    """The network on the numbers of an encoder that is none of :data:`TOKEN_ENCODERS`."""
+    net_width: int = 64
+    """Channels of its hidden layers."""
+    net_layers: int = 1
+    """Its hidden layers, for ``mlp`` and ``siren``."""
+    scale_features: bool = True
+    """Whether it also reads the ten scale features of the patch."""
 
     def __post_init__(self) -> None:
-        check_choice("encoder", self.kind, TOKEN_ENCODERS)
+        check_choice(
+            "encoder", self.kind, (*TOKEN_ENCODERS, *(name for name in ENCODERS if name not in TOKEN_ENCODERS))
+        )
         if self.width < 1:
             raise ChoiceError(f"an output of width {self.width} holds nothing", "encoder width", "choose 1 or more")
         if self.kind == "sinusoidal":
@@ -50,16 +74,33 @@ class EncoderConfig:
             raise ChoiceError(f"K = {self.num_components} components", "encoder 'harmonic'", "choose 1 or more")
 
     @property
+    def is_coded(self) -> bool:
+        """Whether a network reads the numbers of a formula, which :func:`patch_codes` computes."""
+        return self.kind not in TOKEN_ENCODERS
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """Those of ``parameters`` that the encoder takes."""
+        known = ENCODERS[self.kind].parameters
+        return {name: value for name, value in self.parameters.items() if name in known}
+
+    @property
     def num_features(self) -> int:
-        """P: how many features the encoder reads beside the coordinates: K + 10 for ``harmonic``, else 0."""
+        """P: how many features the encoder reads beside the coordinates: K + 10 for ``harmonic``, D or D + 10 for an
+        encoder of D numbers, else 0."""
+        if self.is_coded:
+            return encoder_width(self.kind, **self.taken) + self.scale_features * len(SCALE_FEATURES)
         return self.num_components + len(SCALE_FEATURES) if self.kind == "harmonic" else 0
 
 
 def build_encoder(config: EncoderConfig) -> nn.Module:
     """The encoder of ``config``: a module ``(lonlat (..., 2), features (..., P) | None) -> (..., N)``.
 
-    ``features`` are the position embedding (K) followed by the scale features (10); only ``harmonic`` reads them.
+    ``features`` are the position embedding (K), or an encoder's numbers at the patch's centre (D), followed by the
+    scale features (10) where they are read.
     """
+    if config.is_coded:
+        return _Coded(config)
     if config.kind == "harmonic":
         return _Harmonic(config)
     if config.kind == "sinusoidal":
@@ -118,6 +159,67 @@ class _Harmonic(nn.Module):
 
     def forward(self, lonlat: Tensor, features: Tensor) -> Tensor:
         return self.mix(features[..., : self.num_components], features[..., self.num_components :])
+
+
+class _Coded(nn.Module):
+    """A network on the numbers of an encoder, each with mean 0 and variance 1 over the sphere, and on the scale."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        mean, std = code_moments(config.kind, tuple(sorted(config.taken.items())))
+        self.register_buffer("mean", mean.to(torch.get_default_device()))
+        self.register_buffer("std", std.to(torch.get_default_device()))
+        self.num_codes = mean.numel()
+        hidden = [] if config.net == "linear" else [config.net_width] * config.net_layers
+        widths = [config.num_features, *hidden, config.width]
+        self.net = Siren(widths) if config.net == "siren" else _perceptron(widths)
+
+    def forward(self, lonlat: Tensor, features: Tensor) -> Tensor:
+        codes = (features[..., : self.num_codes] - self.mean) / self.std
+        return self.net(torch.cat((codes, features[..., self.num_codes :]), dim=-1))
+
+
+@lru_cache(maxsize=32)
+def code_moments(kind: str, parameters: tuple[tuple[str, Any], ...]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (D,) of an encoder's numbers over the sphere, float32; 1 for a constant one."""
+    with torch.device("cpu"):
+        codes = encode(kind, *fibonacci_sphere(_MOMENT_POINTS), dtype=torch.float64, **dict(parameters))
+        std = codes.std(dim=0, correction=0)
+        return codes.mean(dim=0).float(), torch.where(std > 1e-9, std, 1.0).float()
+
+
+def _perceptron(widths: list[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inward, out in pairwise(widths):
+        layers += [nn.Linear(inward, out), nn.GELU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Siren(nn.Module):
+    """Layers x ← sin(ω(Wx + b)) and a linear one at the end: (..., D) to (..., N).
+
+    ω = 30 in the first layer, whose weights are uniform within ±1/n for n inputs; ω = 1 in the others, uniform within
+    ±√(6/n). Inputs of variance 1 are divided by √3, to the variance of the inputs in ±1 that this is made for. With the
+    encoder ``harmonics`` it is the location encoder of SatCLIP: Rußwurm et al. (2024); Sitzmann et al. (2020).
+    """
+
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(inward, out) for inward, out in pairwise(widths))
+        for index, (layer, inward) in enumerate(zip(self.layers, widths, strict=False)):
+            bound = 1.0 / inward if index == 0 else math.sqrt(6.0 / inward)
+            for weight in layer.parameters():
+                nn.init.uniform_(weight, -bound, bound)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """``codes`` (..., D) of about unit variance to (..., N)."""
+        values = codes / math.sqrt(3.0)
+        for index, layer in enumerate(self.layers[:-1]):
+            values = torch.sin((_FIRST_FREQUENCY if index == 0 else 1.0) * layer(values))
+        return self.layers[-1](values)
 
 
 class _Sinusoidal(nn.Module):

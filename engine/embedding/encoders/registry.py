@@ -5,6 +5,7 @@ A package registers its own by an entry point of the group ``harmonia.encoders``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.config.encoders import ENTRY_POINTS
 from engine.embedding.encoders.catalogue import BUILT_IN
 from engine.embedding.encoders.encoder import Encoder
 from engine.embedding.scale import SCALE_FEATURES
 from engine.errors import DataError, check_choice
 from engine.sphere.geometry import Degrees, checked_points
 
-GROUP = "harmonia.encoders"
-"""Group of entry points under which other packages offer encoders."""
+_SIZES = ("num_components", "num_scales", "max_degree", "max_level", "width")
+"""The parameters that determine how many numbers an encoder gives; an encoder with several has the first."""
 
 
 class _Encoders(Mapping[str, Encoder]):
@@ -31,12 +33,12 @@ class _Encoders(Mapping[str, Encoder]):
     def __getitem__(self, name: str) -> Encoder:
         if name in self._built_in:
             return self._built_in[name]
-        for entry in entry_points(group=GROUP, name=name):
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
             return _loaded(name, entry)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        others = (name for name in entry_points(group=GROUP).names if name not in self._built_in)
+        others = (name for name in entry_points(group=ENTRY_POINTS).names if name not in self._built_in)
         return iter((*self._built_in, *sorted(others)))
 
     def __len__(self) -> int:
@@ -90,6 +92,29 @@ def encoder_width(name: str, **parameters: Any) -> int:
     if encoder.width is not None:
         return encoder.width(complete)
     return int(encode(name, [0.0], [0.0], **parameters).shape[1])  # pyright: ignore[reportArgumentType]
+
+
+def sized_parameters(name: str, num_numbers: int) -> dict[str, int]:
+    """The parameters with which an encoder gives the most numbers up to ``num_numbers``, the others at their defaults.
+
+    Where even the least is more, that; {} for an encoder of fixed width. ``harmonic`` gets the lowest degree that has
+    as many components. Raises :class:`ChoiceError` for an unknown encoder.
+    """
+    check_choice("encoder", name, ENCODERS)
+    encoder = ENCODERS[name]
+    if name == "harmonic":
+        return {"max_degree": math.isqrt(num_numbers) or 1, "num_components": num_numbers}
+    size = next((key for key in _SIZES if key in encoder.parameters), None)
+    if size is None or encoder.width is None:
+        return {}
+    parameter = encoder.parameters[size]
+    defaults = {key: parameter.default for key, parameter in encoder.parameters.items()}
+    for value in range(int(min(parameter.high, num_numbers)), int(parameter.low) - 1, -1):
+        values = defaults | {size: value}
+        if not encoder.problem(values) and encoder.width(values) <= num_numbers:
+            return {size: value}
+    least = next(value for value in range(int(parameter.low), 4097) if not encoder.problem(defaults | {size: value}))
+    return {size: least}
 
 
 def _loaded(name: str, entry: Any) -> Encoder:

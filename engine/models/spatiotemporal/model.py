@@ -216,6 +216,15 @@ def _own_parts(config: SpatioTemporalConfig) -> Parts:
 
 def encoder_config(config: SpatioTemporalConfig) -> EncoderConfig:
     """The location encoder of a model of ``config``."""
+    options = config.encoder_options
     return EncoderConfig(
-        kind=config.encoder, width=config.width, num_components=config.num_components, manifold=config.manifold
+        kind=config.encoder,
+        width=config.width,
+        num_components=config.num_components,
+        manifold=config.manifold,
+        parameters=options.parameters(config.num_components),
+        net=options.net,
+        net_width=options.net_width,
+        net_layers=options.net_layers,
+        scale_features=options.scale_features,
     )

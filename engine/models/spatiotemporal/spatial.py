@@ -22,7 +22,7 @@ class SpatialPositionalEncoding2D(nn.Module):
     def __init__(self, config: EncoderConfig, patch: tuple[int, int]) -> None:
         super().__init__()
         self.patch = patch
-        self.needs_place = config.kind in ("harmonic", "table")
+        self.needs_place = config.kind not in ("sinusoidal", "none")
         self.num_features = config.num_features
         self.encoder = build_encoder(config)
 

@@ -36,6 +36,7 @@ from engine.queries.reconstruct.months import (
     months_of,
     reconstruct_month,
 )
+from engine.queries.reconstruct.remedies import Remedy, remedies
 from engine.queries.reconstruct.scores import (
     REGIONS,
     LargeError,

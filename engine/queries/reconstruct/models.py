@@ -105,7 +105,7 @@ def model_card(name: str) -> ModelCard:
 
 
 def model_verdict(name: str) -> Verdict | None:
-    """The verdict on the run that trained a model, on its test years.
+    """The verdict on the run that trained a model, on its test months.
 
     None for the pretrained model, and while the run is not scored. Raises :class:`StoreError` where its scores are
     damaged.
@@ -148,6 +148,11 @@ def source_differences(name: str, choice: SourceChoice) -> tuple[str, ...]:
 def needs_resampling(name: str, choice: SourceChoice) -> bool:
     """Whether the source has another grid than the training data of the model."""
     return source(choice).grid != model_of(name).bundle.climatology.grid
+
+
+def is_trained_from(name: str, choice: SourceChoice) -> bool:
+    """Whether a model has learned from this file, or the demo ocean of this seed."""
+    return _is_same_source(model_of(name).bundle.settings.source, choice)
 
 
 def is_trained_on(name: str, choice: SourceChoice, month: str) -> bool:

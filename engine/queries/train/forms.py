@@ -36,7 +36,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 class FormField:
     """A field: ``low`` and ``high`` are its limits, ``choices`` its values where they are an enumeration.
 
-    ``list`` is a list of integers or floats. ``only_if`` names another field and the value of it for which this field
+    ``list`` is a list of integers or floats. ``only_if`` names another field and the values of it for which this field
     exists. ``default`` is the value where the settings do not have the field; None also where they must have it.
     """
 
@@ -47,7 +47,7 @@ class FormField:
     high: float | None = None
     choices: tuple[Any, ...] = ()
     is_optional: bool = False
-    only_if: tuple[str, Any] | None = None
+    only_if: tuple[str, tuple[Any, ...]] | None = None
     default: Any = None
 
 
@@ -177,7 +177,9 @@ def _text(value: Any) -> str:
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _fields(model: type[BaseModel], prefix: str, only_if: tuple[str, Any] | None = None) -> Iterator[FormField]:
+def _fields(
+    model: type[BaseModel], prefix: str, only_if: tuple[str, tuple[Any, ...]] | None = None
+) -> Iterator[FormField]:
     for name, info in model.model_fields.items():
         kinds = [kind for kind in _alternatives(info.annotation) if is_model(kind)]
         if isinstance(info.discriminator, str):
@@ -185,16 +187,26 @@ def _fields(model: type[BaseModel], prefix: str, only_if: tuple[str, Any] | None
             tags = tuple(get_args(kind.model_fields[info.discriminator].annotation)[0] for kind in kinds)
             yield FormField(tag, "choice", info.description or "", choices=tags, only_if=only_if)
             for value, kind in zip(tags, kinds, strict=True):
-                for field in _fields(kind, f"{prefix}{name}.", (tag, value)):
+                for field in _fields(kind, f"{prefix}{name}.", (tag, (value,))):
                     if field.name != tag:
                         yield field
         elif kinds:
             yield from _fields(kinds[0], f"{prefix}{name}.", only_if)
         else:
-            yield _field(prefix + name, info, only_if)
+            yield _field(prefix + name, info, _condition(prefix, info) or only_if)
 
 
-def _field(name: str, info: FieldInfo, only_if: tuple[str, Any] | None) -> FormField:
+def _condition(prefix: str, info: FieldInfo) -> tuple[str, tuple[Any, ...]] | None:
+    """The field of the outer settings, and its values, for which an option exists, where its own description says."""
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or "only_if" not in extra:
+        return None
+    outer = prefix.removesuffix(".").rpartition(".")[0]
+    ((name, values),) = cast("dict[str, list[Any]]", extra["only_if"]).items()
+    return f"{outer}.{name}" if outer else name, tuple(values)
+
+
+def _field(name: str, info: FieldInfo, only_if: tuple[str, tuple[Any, ...]] | None) -> FormField:
     kinds = [kind for kind in _alternatives(info.annotation) if kind is not NoneType]
     low, high = _limits(info.metadata)
     kind, choices = _kind(kinds[0])

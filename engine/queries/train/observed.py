@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.config.months import Month
 from engine.config.sst import DemoSource, FileSource
+from engine.data.kinds import SST, VariableKind
 from engine.errors import CancelledError
 from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.ocean.sources import file_stamp
@@ -36,7 +37,8 @@ class MonthShare:
 
     Attributes:
         month: as ``2001-07``.
-        fraction: of the sea's area and the month's days, the part that is observed, 0 to 1; days that the source lacks
+        fraction: of the area with values (for most variables the sea's) and the month's days, the part that is
+            observed, 0 to 1; days that the source lacks
             count as not observed.
         is_estimated: taken from the nearest month that was read, because reading all would take too long.
     """
@@ -59,6 +61,7 @@ class SourceOverview:
         knows_mean: whether it knows the true mean of some month, which is then what is learned.
         seconds_per_day: to read one day.
         notes: how the files were interpreted.
+        variable: what it holds.
     """
 
     name: str
@@ -69,6 +72,7 @@ class SourceOverview:
     knows_mean: bool
     seconds_per_day: float
     notes: tuple[str, ...]
+    variable: VariableKind = SST
 
     @property
     def observed(self) -> list[Month]:
@@ -119,7 +123,9 @@ def _overview(
     ocean = open_source(checked)
     shares, seconds = ((), 0.0) if ocean.daily is None else _shares(ocean, progress, should_stop)
     knows_mean = ocean.monthly is not None
-    return SourceOverview(ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes)
+    return SourceOverview(
+        ocean.name, ocean.key, ocean.grid, ocean.land, shares, knows_mean, seconds, ocean.notes, ocean.variable
+    )
 
 
 def _check_headers(paths: list[Path]) -> None:

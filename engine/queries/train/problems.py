@@ -112,7 +112,8 @@ def _no_days(settings: SSTSettings, overview: SourceOverview) -> Problem | None:
     if not overview.observed:
         return Problem(f"{overview.name} holds no observation in any month", demo)
     if overview.land.all():
-        return Problem(f"{overview.name} has no sea: every cell is land", demo)
+        place, left_out = overview.variable.place, overview.variable.left_out
+        return Problem(f"{overview.name} has no {place}: every cell is {left_out}", demo)
     return None
 
 
@@ -211,7 +212,7 @@ def _box(settings: SSTSettings, overview: SourceOverview) -> Iterator[Problem]:
 
     box = settings.held_out_box
     if box is not None and not (~overview.land & ~in_box(overview.grid, box)).any():
-        text = "The held-out box covers all sea: there is none left to learn from"
+        text = f"The held-out box covers the whole {overview.variable.place}: there is none left to learn from"
         yield Problem(text, (Remedy("Hold no box out", changed(settings, held_out_box=None)),))
 
 

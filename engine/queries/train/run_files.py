@@ -105,7 +105,7 @@ def snapshot_fields(folder: Path, epoch: int) -> xr.Dataset:
 
 
 def final_scores(folder: Path) -> dict[str, Any]:
-    """The final scores of model and baselines on the test years (:func:`engine.evaluation.report.report`); empty while
+    """The final scores of model and baselines on the test months (:func:`engine.evaluation.report.report`); empty while
     there are none.
 
     Raises:

@@ -20,7 +20,7 @@ import torch
 from engine.compute import use_thread_policy
 from engine.config.run_config import RunConfig
 from engine.config.sst import SSTSettings
-from engine.embedding import SCALE_FEATURES
+from engine.models import encoder_config
 from engine.training.ddp import single_fabric
 from engine.training.sst.module import SSTModule
 from engine.training.sst.samples import Batch
@@ -67,7 +67,7 @@ def _batch(settings: SSTSettings, device: torch.device) -> Batch:
     rng = np.random.default_rng(0)
     (height, width), months = settings.window, settings.months
     num_patches = math.prod(size // side for size, side in zip(settings.window, settings.model.patch[1:], strict=True))
-    num_features = settings.model.num_components + len(SCALE_FEATURES)
+    num_features = encoder_config(settings.model).num_features
     sample: dict[str, Any] = {
         "daily": rng.standard_normal((1, months, _DAYS, height, width), np.float32),
         "missing": rng.random((1, months, _DAYS, height, width)) < _MISSING,
@@ -79,7 +79,7 @@ def _batch(settings: SSTSettings, device: torch.device) -> Batch:
         "target": rng.standard_normal((months, height, width), np.float32),
         "weight": np.ones((months, height, width), np.float32),
     }
-    if settings.model.encoder == "harmonic":
+    if num_features:
         sample["features"] = rng.standard_normal((num_patches, num_features), np.float32)
     return Batch.of([sample] * settings.batch, device)
 

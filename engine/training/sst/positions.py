@@ -1,4 +1,4 @@
-"""Positions of patches as inputs of a model: centres, and the features of the encoder ``harmonic``."""
+"""Positions of patches as inputs of a model: centres, and the features that a location encoder reads."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 
 from engine.config.model import SpatioTemporalConfig
 from engine.data.land import Domain
-from engine.embedding import SCALE_FEATURES, HarmonicBasis, position_embedding, scale_features
+from engine.embedding import SCALE_FEATURES, HarmonicBasis, encode, position_embedding, scale_features
 from engine.embedding.scale import Extent
 from engine.errors import ChoiceError
+from engine.models import encoder_config
 from engine.sphere import LatLonGrid
 from engine.training.sst.windows import Corner, Windows
-from engine.typed import Singles
+from engine.typed import Floats, Singles
 
 _FIT_STEP_DEG = 1.0
 _REFERENCE_STEP_DEG = 1.0
@@ -65,9 +66,10 @@ class PatchPositions:
         self._patch: tuple[int, int] = config.patch[1:]
         self.windows = windows
         self.basis = basis
+        self._encoder = encoder_config(config)
         self._as_published = config.architecture == "repository"
         self._extent: Extent = "centres" if self._as_published and min(self._patch) > 1 else "edges"
-        is_absolute = self._as_published or basis is None
+        is_absolute = self._as_published or not self._encoder.num_features
         self._reference = torch.zeros(()) if is_absolute else _reference(self._patch)
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
@@ -79,14 +81,20 @@ class PatchPositions:
         centres = np.stack(np.broadcast_arrays(lon, lat[:, None]), axis=-1)
         # what adds nothing for the widest patches: the centre's longitude from −180 to 180
         centres[..., 0] = (centres[..., 0] + 180.0) % 360.0 - 180.0
-        return centres.reshape(-1, 2).astype(np.float32), self._features(grid)
+        centres = centres.reshape(-1, 2)
+        return centres.astype(np.float32), self._features(grid, centres)
 
-    def _features(self, grid: LatLonGrid) -> Singles | None:
-        if self.basis is None:
+    def _features(self, grid: LatLonGrid, centres: Floats) -> Singles | None:
+        if self.basis is not None:
+            position = position_embedding(self.basis, grid, self._patch).flatten(0, 1)
+        elif self._encoder.is_coded:
+            position = encode(self._encoder.kind, centres[:, 1], centres[:, 0], **self._encoder.taken)
+        else:
             return None
-        position = position_embedding(self.basis, grid, self._patch)
+        if self._encoder.is_coded and not self._encoder.scale_features:
+            return position.numpy()
         scale = (scale_features(grid, self._patch, self._extent) - self._reference).to(position.dtype)
-        return torch.cat((position, scale), dim=-1).flatten(0, 1).numpy()
+        return torch.cat((position, scale.flatten(0, 1)), dim=-1).numpy()
 
 
 def _reference(patch: tuple[int, int]) -> torch.Tensor:

@@ -90,7 +90,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(bundle: ModelBundle, settings: SSTSettings, seed: int = 0) -> Evaluation:
-    """Model and baselines on the test years of ``settings.source``.
+    """Model and baselines on the test months of ``settings.source``.
 
     The baselines are fitted to the source's years of climatology and training and tuned on its validation; the model
     is used as it is, but subtracts the climatology of the source's own years, as the baselines do. Observations are

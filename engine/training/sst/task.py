@@ -63,7 +63,7 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     Results: ``best.safetensors``, the model with the best validation error, its weights averaged as chosen, with all
     that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, the fitted
     baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``variable.json``, the kind of variable;
-    ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test years, and
+    ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test months, and
     of the model :func:`engine.training.sst.place.place_scores` (``place``), the factors of its standard deviation
     (``std_factors``), the ``source_key`` and ``num_parameters``; ``scores-held-out.json``, the same report of the
     region held out, if there is one.

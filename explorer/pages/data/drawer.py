@@ -38,7 +38,7 @@ class SourceForm:
     def parts(self) -> list[Any]:
         """The controls; each of the three forms is built when first opened."""
         return [
-            section("Ocean"),
+            section("Source"),
             controls.segments(self.model.param.form, _FORMS),
             controls.only_if(self.model.param.form, DEMO, self._demo),
             controls.only_if(self.model.param.form, PATH, self._path),

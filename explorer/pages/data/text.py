@@ -27,6 +27,7 @@ from engine.queries.text import duration, place
 from explorer.theme import NEUTRAL, SERIES
 from explorer.widgets.text import LabelledValue, number, sentence
 
+_NO_BREAK = "\u00a0"
 _CALENDARS = {
     "standard": "Gregorian",
     "gregorian": "Gregorian",
@@ -74,9 +75,14 @@ def source_rows(source: SourceSummary) -> list[tuple[str, str]]:
         ("Calendar", _CALENDARS.get(source.calendar, source.calendar.replace("_", " "))),
         ("One day", f"{number(source.day_bytes / 2**20)} MB"),
         ("All days", f"{number(source.day_bytes * len(source.days) / 2**20)} MB, read a month at a time"),
-        ("Variable", f"{source.variable.title}{f', {source.variable.symbol}' if source.variable.symbol else ''}"),
+        ("Variable", f"{source.variable.title}{_unit(source.variable)}"),
         (source.variable.left_out.capitalize(), f"{source.land_percent:.0f} % of the grid"),
     ]
+
+
+def _unit(variable: VariableKind) -> str:
+    """The unit after a comma, which no line break divides."""
+    return f", {variable.symbol.replace(' ', _NO_BREAK)}" if variable.symbol else ""
 
 
 POINTS = {
@@ -124,7 +130,9 @@ def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, c
 def stated(name: str, opened: SourceSummary | None) -> str:
     """What the file says of a point, ``By the file: K``; empty where it is not open, or says nothing."""
     known = opened.understood if opened else None
-    value = "" if known is None else {"regrid": known.grid, **vars(known)}[name]
+    if opened is None or known is None:
+        return ""
+    value = {**vars(known), "kind": opened.variable.title, "regrid": known.grid}[name]
     return f"By the file: {value}" if value else ""
 
 

@@ -88,7 +88,7 @@ class DataView:
         go = controls.button("Read them", on_click=lambda _: self._confirm())
         self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
         self.stage = Stage(
-            session, model, "the ocean", self._abandon, (self._question_card,), blocks=True, land_shade=True
+            session, model, "the ocean", self._abandon, (self._question_card,), blocks=True, covered="land"
         )
         self.stage.on_click(self._pick)
         self._opening = LatestTask(self.stage.show_progress, self._show_refusal)
@@ -299,7 +299,7 @@ class DataView:
             f"All {source.unit}s",
             logarithmic=variable.is_logarithmic and of_values,
         )
-        self.stage.cover_land(variable.masked == "land")
+        self.stage.cover(variable.masked)
         self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
         self.stage.bar.visible = request.layer != "gaps"
@@ -325,9 +325,9 @@ class DataView:
         self.stage.globe.markers = [{"lat": self.model.place[0], "lon": self.model.place[1]}]
 
     def _after_rest(self) -> None:
-        source, drawn = self.model.opened, self._map
-        if source is None or drawn is None:
-            return
+        source, drawn, request = self.model.opened, self._map, self._request_drawn
+        if source is None or drawn is None or request is None or request.key != source.key:
+            return  # the map is still that of another source
         self._cost.object = paragraph(text.cost(ocean.read_cost(source, self.model.span_days)))
         if drawn.field.name == "gaps":
             self.stage.readout.object = colour_key(text.GAPS_KEY)

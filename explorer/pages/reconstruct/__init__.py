@@ -4,5 +4,5 @@ from explorer.pages.reconstruct.view import build
 from explorer.session import Page
 
 PAGE = Page(
-    "reconstruct", "Reconstruct", "Monthly SST from days with gaps, and its error", "whole", build, has_source=True
+    "reconstruct", "Reconstruct", "Monthly means from days with gaps, and their error", "whole", build, has_source=True
 )

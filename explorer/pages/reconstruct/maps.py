@@ -32,7 +32,7 @@ from explorer.pages.reconstruct.model import (
     kind_of,
 )
 from explorer.session import Session
-from explorer.stage import Stage
+from explorer.stage import Stage, covered_of
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Axes, Globe, pack_field, pack_mask
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
@@ -94,7 +94,7 @@ class Maps:
     def __init__(self, session: Session, model: ReconstructModel, cancel: Callable[[], None]) -> None:
         self.session = session
         self.model = model
-        options: dict[str, Any] = {"blocks": True, "land_shade": True, "dim_outside": False}
+        options: dict[str, Any] = {"blocks": True, "covered": "land", "dim_outside": False}
         self.stage = Stage(session, model, "the month", cancel, **options)
         self.globes: list[Globe] = [self.stage.globe]
         self.captions: list[list[str]] = []
@@ -178,7 +178,7 @@ class Maps:
         self._marks = text.legend(bool(clouds), bool(ice))
         self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
         for globe in (*self.globes, self.stage.flat):
-            globe.land_shade = variable.masked == "land"
+            globe.covered = covered_of(variable.masked)
         packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
         is_swipe = self.model.panes == SWIPE
         self.captions = [captions] if is_swipe else [[caption] for caption in captions]
@@ -326,7 +326,7 @@ class Maps:
             dark=self.session.param.dark,
             projection=first.param.projection,
             blocks=True,
-            land_shade=first.land_shade,
+            covered=first.covered,
             dim_outside=False,
             stylesheets=[VEIL],
             coast=first.param.coast,

@@ -194,6 +194,10 @@ class ReconstructPanel(TabbedPanel):
                 self._fill(self._choice)
                 return
             drawn = figures.reliability, result["coverage"]
+        elif not len(result.count):
+            self.say(text.NO_COUNTS)
+            self._fill(self._choice)
+            return
         else:
             drawn = figures.errors_by_observations, result.count, result.model, result.baseline, units
         self.say(f"{caption} {text.of_months(num_months)}")

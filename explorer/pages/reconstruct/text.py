@@ -27,7 +27,7 @@ def scale_label(kind: str, variable: VariableKind) -> tuple[str, str]:
     if kind == "temperature":
         return variable.title, variable.symbol
     labels = {"difference": "Reconstruction minus mean", "error": "Error", "spread": "Uncertainty"}
-    return labels[kind], variable.error_symbol
+    return labels[kind], "log₁₀" if variable.is_logarithmic else variable.error_symbol
 
 
 PANES = {"One": "one", "Swipe": "swipe", "Row": "row", "Grid": "four"}
@@ -238,7 +238,7 @@ def score_rows(now: ModelScores, titles: dict[str, str]) -> list[tuple[str, str]
 
 def on_test(result: Verdict | None) -> str:
     """HTML of the verdict on the run that trained the model, if it has one."""
-    return "" if result is None else verdict_html(result, "This model on its own test years")
+    return "" if result is None else verdict_html(result, "This model on its own test months")
 
 
 def worst(cell: LargeError, variable: VariableKind) -> tuple[str, str]:
@@ -247,6 +247,22 @@ def worst(cell: LargeError, variable: VariableKind) -> tuple[str, str]:
     unit = "" if variable.is_logarithmic else f" {variable.error_symbol}".rstrip()
     return place(cell.lat, cell.lon), f"{_signed(cell.error, variable)}{unit} · {days}"
 
+
+WITHHELD_PERCENT = 20
+"""The share that the button "Withhold" withholds."""
+
+REMEDIES = {
+    "compute": "Compute it",
+    "score": "Score it",
+    "withhold": f"Withhold {WITHHELD_PERCENT} % of the observations",
+    "world": "Score all regions",
+    "own source": "Use the source of the model's training data",
+    "shipped model": "Use the model that comes with Harmonia",
+    "train": "Train on this source",
+    "open on Data": "Read the file another way, on Data",
+    "demo": "Use the demo ocean",
+}
+"""The labels of the buttons below the maps."""
 
 LEARNED = "This year belongs to the model's training or validation data: the scores here are too good."
 OTHER_GRID = "The grid of this source differs from the model's"
@@ -314,6 +330,7 @@ FIGURE_TEXT = {
     "histogram": "Fraction of the area by error.",
     "reliability": "Observed against nominal coverage of the predicted intervals; the dashed line is perfect.",
 }
+NO_COUNTS = "No scored cell has an observed day: there is nothing to compare by the number of days."
 NO_SPREAD = "This model predicts no uncertainty."
 
 
@@ -343,7 +360,7 @@ def epoch(snapshot: Snapshot, last: int, is_live: bool) -> str:
     line = "" if snapshot.verdict is None else verdict_line(snapshot.verdict)
     return (
         f"{_STATUS}{state}: <b>epoch {snapshot.epoch}</b> of {last}{so_far}.</p>{line}"
-        "<p>The first month of the validation years, where both have a value.</p>"
+        "<p>The first month of the validation months, where both have a value.</p>"
     )
 
 

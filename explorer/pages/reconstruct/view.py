@@ -10,9 +10,9 @@ from engine.queries import ocean, reconstruct
 from engine.queries.cache import Progress, sub_progress
 from engine.queries.ocean import SourceChoice
 from engine.queries.reconstruct import ModelCard, MonthResult
-from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
+from explorer.page_model import source_query
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
 from explorer.pages.reconstruct.drawer import drawer
@@ -20,6 +20,7 @@ from explorer.pages.reconstruct.exports import ReconstructFiles
 from explorer.pages.reconstruct.maps import Maps
 from explorer.pages.reconstruct.model import REQUEST, ReconstructModel
 from explorer.pages.reconstruct.panels import ReconstructPanel
+from explorer.pages.reconstruct.remedy_card import RemedyCard
 from explorer.pages.reconstruct.snapshots import SnapshotPlayer
 from explorer.pages.reconstruct.verdict_panel import VerdictPanel
 from explorer.session import PageView, Query, Session
@@ -66,13 +67,20 @@ class ReconstructView:
         self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
         self._rest = Debouncer(self._after_rest, 250)
-        self.verdict = VerdictPanel(
-            model, self.maps.stage, self._draw, self._rest.soon, lambda: not self._is_computing()
+        self.verdict = VerdictPanel(model, self.maps.stage, self._draw, self._scored, lambda: not self._is_computing())
+        self._remedies = RemedyCard(
+            {
+                "compute": lambda: self._open(self._opens_own),
+                "score": self._score,
+                "withhold": lambda: model.param.update(hidden_percent=text.WITHHELD_PERCENT),
+                "world": lambda: model.param.update(region="World"),
+                "own source": lambda: self._open(own_source=True),
+                "shipped model": lambda: model.param.update(run=reconstruct.PRETRAINED),
+                "train": lambda: session.go("train", {"face": "new", "task": "sst", **source_query(model.choice)}),
+                "open on Data": lambda: session.go("data", source_query(model.choice)),
+                "demo": lambda: model.param.update(run=reconstruct.PRETRAINED, choice=SourceChoice()),
+            }
         )
-        again = controls.button("Compute it", on_click=lambda _: self._open(self._opens_own))
-        self._cancelled = box(again, css=layout.CARD, styles={"display": "none"})
-        score = controls.button("Score it", on_click=lambda _: self._score())
-        self._unscored = box(score, css=layout.CARD, styles={"display": "none"})
         self._about = html("")
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
@@ -93,7 +101,7 @@ class ReconstructView:
         frame = box(
             self.verdict.part,
             self.maps.root,
-            box(self._cancelled, self._unscored, bars),
+            box(self._remedies.part, bars),
             css=_FRAME,
             sizing_mode="stretch_both",
         )
@@ -156,7 +164,7 @@ class ReconstructView:
     def _mark_stale(self) -> None:
         """Veil maps and panel, and remove scores and read-out, until the result of the selection is shown."""
         self._reason = ""
-        show(self._unscored, False)
+        self._remedies.clear()
         if self.current is not None:
             return
         self.verdict.blank(text.computing(self.model.key))
@@ -189,7 +197,6 @@ class ReconstructView:
         self.verdict.pause()
         self._mark_stale()
         self.maps.stage.clear_failure()
-        show(self._cancelled, False)
         self._about.object = ""
         self._own.visible = self._resample.visible = self._as_is.visible = False
         if run != reconstruct.PRETRAINED and not reconstruct.has_model(run) and self.film.is_live:
@@ -253,6 +260,7 @@ class ReconstructView:
         self._month = None
         self.maps.stage.show_failure("This model cannot be used here", error)
         self._show_none(text.NOT_USABLE)
+        self._remedies.search(self.model.run, self.model.choice)
 
     # months
 
@@ -266,7 +274,6 @@ class ReconstructView:
             self._open(self._opens_own)
             return
         self.maps.stage.clear_failure()
-        show(self._cancelled, False)
         self.verdict.pause()
         self._reading.cancel()
         if self.current is not None:
@@ -275,6 +282,7 @@ class ReconstructView:
         if self._is_undecided and model.resample == "no":
             self.maps.stage.show_failure(text.OTHER_GRID, text.OTHER_GRID_REMEDY)
             self._show_none(text.UNDECIDED)
+            self._remedies.offer("train")
             return
         case, plain = model.case(), model.case(with_clouds=False)
 
@@ -314,7 +322,7 @@ class ReconstructView:
             self._reason = text.NOT_SCORED
             self.verdict.cancel(text.status(self._reason))
             self._rest.soon()
-            show(self._unscored, True)
+            self._remedies.offer("score")
             self.session.say("info", text.CANCELLED)
             return
         for task in (self._opening, self._reading):
@@ -324,20 +332,31 @@ class ReconstructView:
             self.session.source = self.model.choice
         if self.current is None and not self._opening.running:
             self._show_none(text.CANCELLED)
-            show(self._cancelled, True)
+            self._remedies.offer("compute")
         self.session.say("info", text.CANCELLED)
 
     def _score(self) -> None:
         """Score the month on screen, also after that was cancelled."""
-        show(self._unscored, False)
+        self._remedies.clear()
         if self._reason == text.NOT_SCORED:
             self._reason = ""
             self.panel.mark_stale()
         self.verdict.score()
 
+    def _scored(self) -> None:
+        """The scores are there, or it is known why there are none."""
+        month = self.current
+        if month is not None and not self.model.film and self.verdict.now is None:
+            if month.truth is None:
+                self._remedies.offer("withhold")
+            elif self.model.region != "World":
+                self._remedies.offer("world")
+        self._rest.soon()
+
     def _fail(self, error: Exception) -> None:
         self.maps.stage.show_failure("This month cannot be reconstructed", error)
         self._show_none(text.NOT_COMPUTED)
+        self._remedies.search(self.model.run, self.model.choice)
 
     def _renew_panel(self) -> None:
         self.panel.mark_stale()

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 
 from engine.errors import StoreError
 from engine.evaluation import Verdict
+from engine.queries.folds import folds_tag, folds_verdict
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import ScoreBar, SweepSummary, SweepTrial
 from engine.queries.train.forms import Comparison, compare_configs
@@ -84,7 +85,7 @@ def read_compared(runs: Sequence[RunReader], records: Mapping[str, RunRecord], o
 def _verdicts(
     runs: Sequence[RunReader], records: Mapping[str, RunRecord], seeds: Sequence[tuple[str, ...]]
 ) -> Iterator[tuple[str, Verdict]]:
-    """Title and verdict of every run that has one, and of the runs together that differ in their ``seeds`` only."""
+    """Title and verdict of every run that has one, of the runs together that differ in ``seeds`` only, and of folds."""
     folders = {run.run.id: run.run.folder for run in runs}
     for run in runs:
         with suppress(StoreError):  # the run's own page shows the error
@@ -94,6 +95,10 @@ def _verdicts(
         with suppress(StoreError):
             if (result := verdict_of([folders[run_id] for run_id in group])) is not None:
                 yield markup.seeds_title(group, records), result
+    for run in {tag: run for run in runs if (tag := folds_tag(records[run.run.id]))}.values():
+        with suppress(StoreError):
+            if (folds := folds_verdict(run.run)) is not None:
+                yield folds.title, folds.verdict
 
 
 class CompareTab:
@@ -237,7 +242,7 @@ class SweepPanel:
         sentence = "" if trial is None else text.trial_sentence(trial, self._unit)
         result = None if trial is None else self._verdicts.get(trial.number)
         self._chosen.object = paragraph(sentence)
-        self._verdict.object = "" if result is None else verdict_html(result, "On the test years")
+        self._verdict.object = "" if result is None else verdict_html(result, "On the test months")
         axes = trainings.parallel_coordinates(view)
         if not axes.numbers:
             for plot in self._plots:

@@ -20,15 +20,6 @@ RUN, SEARCH, DATA, MODEL, TRAINING, HARDWARE, SETTINGS = (
 _GROUPS = (RUN, SEARCH, SETTINGS, MODEL, TRAINING, DATA, HARDWARE)
 OPENED = [SEARCH, SETTINGS, MODEL]
 
-TASK_NAMES = {
-    "sst": "SST training",
-    "sweep": "SST sweep",
-    "table": "Learned table",
-    "expert": "Geographic expert",
-    "basis": "Harmonic basis",
-    "land": "Land mask",
-    "reconstruct": "Reconstruction of an archive",
-}
 _TRIAL = "trial."
 _SPACE, _ADD = "space", "space+"
 
@@ -84,7 +75,7 @@ def form_rows(model: TrainModel) -> list[dict[str, Any]]:
             rows += _space_rows(model, problems)
         elif len(field.choices) == 1 or (model.learns and is_source(field.name)):
             continue  # no choice: the task of a sweep's trials; or one that the source in the page's head makes
-        elif field.only_if is None or forms.value_of(model.values, field.only_if[0]) == field.only_if[1]:
+        elif field.only_if is None or forms.value_of(model.values, field.only_if[0]) in field.only_if[1]:
             rows.append(_field_row(model, field, _problem(problems, field.name)))
     return sorted(rows, key=lambda row: _GROUPS.index(row["group"]))
 
@@ -107,7 +98,8 @@ def _field_row(model: TrainModel, field: FormField, problem: str) -> dict[str, A
         legal = forms.valid_values(model.values, field.name, field.choices)
         known = [(as_text(item), str(item), item in legal or item == value) for item in field.choices]
         if value not in field.choices and forms.valid_values(model.values, field.name, (value,)):
-            known.append((as_text(value), f"level {value}", True))  # a level of quality, from a configuration's file
+            # from a configuration's file: a level of quality, or an encoder of another package
+            known.append((as_text(value), f"level {value}" if isinstance(value, int) else str(value), True))
         return _row(group, field.name, texts.label(field.name), _help(field), "choice", as_text(value), problem) | {
             "options": [{"text": text, "label": label, "is_legal": is_legal} for text, label, is_legal in known]
         }

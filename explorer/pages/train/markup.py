@@ -9,13 +9,14 @@ from typing import Any
 
 from engine.config.baselines import baseline_title
 from engine.evaluation import Verdict
+from engine.queries.folds import FoldsVerdict
 from engine.queries.train.curves import ScoreBar, SweepSummary
 from engine.queries.train.forms import Comparison
 from engine.runs import RunRecord
 from explorer.pages.train.text import chosen_text, label, scored_on
 from explorer.runs_panel import title
 from explorer.widgets.text import number, table
-from explorer.widgets.verdict import comparison_table, verdict_html, verdict_line
+from explorer.widgets.verdict import comparison_table, folds_html, verdict_html, verdict_line
 
 
 def result(record: RunRecord, last: Mapping[str, float], verdict: Verdict | None, is_tested: bool) -> str:
@@ -23,6 +24,11 @@ def result(record: RunRecord, last: Mapping[str, float], verdict: Verdict | None
     if verdict is None:
         return f"<h2>{escape(_not_yet(record, last))}</h2>"
     return verdict_html(verdict, scored_on(record, is_tested))
+
+
+def folds(result: FoldsVerdict) -> str:
+    """HTML of the verdict on the rolling origin that a run belongs to, below its own."""
+    return f'<h2 style="margin-top:12px">Rolling origin</h2>{folds_html(result)}'
 
 
 def _not_yet(record: RunRecord, last: Mapping[str, float]) -> str:
@@ -45,7 +51,7 @@ def tested(scores: Mapping[str, Any], verdict: Verdict | None) -> str:
     variable, where = verdict.variable, verdict.variable.everywhere
     rows = table((name, variable.error_text(error)) for error, name in known)
     return (
-        f"<h2>Model and best baseline on the test years</h2>{comparison_table(verdict)}"
+        f"<h2>Model and best baseline on the test months</h2>{comparison_table(verdict)}"
         f"<h2 style=margin-top:10px>Mean absolute error: {where[:1].lower()}{where[1:]}</h2>{rows}"
     )
 
@@ -138,7 +144,7 @@ def verdicts(known: Sequence[tuple[str, Verdict]]) -> str:
         f'<p style="margin-top:8px;color:var(--h-text)">{escape(name)}</p>{verdict_line(verdict)}'
         for name, verdict in known
     )
-    return f"<h2 style=margin-top:12px>Compared with baselines on the test years</h2>{lines}" if known else ""
+    return f"<h2 style=margin-top:12px>Compared with baselines on the test months</h2>{lines}" if known else ""
 
 
 def trials_table(view: SweepSummary, unit: str, most: int = 200) -> str:

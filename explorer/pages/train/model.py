@@ -293,9 +293,9 @@ def _demo(task: str) -> dict[str, Any]:
 
 def _with(task: str, values: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
     """``values`` with one field changed; a field that selects others resets those."""
-    tags = {other.only_if[0] for other in forms.form_fields(task) if other.only_if}
-    if field in tags:
-        outer, _, last = field.rpartition(".")
+    outer, _, last = field.rpartition(".")
+    beside = [other for other in forms.form_fields(task) if other.name.rpartition(".")[0] == outer]
+    if any(other.only_if and other.only_if[0] == field for other in beside):
         default = forms.value_of(_demo(task), outer) or {}
         return forms.with_value(values, outer, default if default.get(last) == value else {last: value})
     return forms.with_value(values, field, value)

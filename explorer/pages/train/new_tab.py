@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, EngineError
 from engine.queries.evaluation import SEEDS, evaluation_config
+from engine.queries.folds import new_tag
 from engine.queries.ocean import run_source
 from engine.queries.train import forms
 from engine.queries.train.problems import Problem, Remedy
@@ -28,6 +29,7 @@ from explorer.registry import store_call
 from explorer.session import Session
 from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
+from explorer.task_names import TASK_NAMES, task_name
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
 from explorer.widgets.globe import Axes, pack_field
@@ -65,7 +67,7 @@ class NewTab:
         self._replan = Debouncer(self._plan, 300)
         self._task = pmui.Select(
             label="What to learn",
-            options={name: task for task, name in fields.TASK_NAMES.items() if task in TASKS},
+            options={name: task for task, name in TASK_NAMES.items() if task in TASKS},
             value=model.task,
             size="small",
             variant="outlined",
@@ -188,7 +190,7 @@ class NewTab:
         if config is None:
             return invalid_html(problems)
         lines = paragraphs([(line, False) for line in text.plan(config)])
-        return "" if self._model.learns else f"<h2>{fields.TASK_NAMES[config.task]}</h2>{lines}"
+        return "" if self._model.learns else f"<h2>{task_name(config.task)}</h2>{lines}"
 
     def _standing_problems(self) -> tuple[Problem, ...]:
         """Why the draft cannot run, as far as its plan knows."""
@@ -208,7 +210,7 @@ class NewTab:
         else:
             self._details.object = plan_text.details(outlook)
             spans = [] if outlook.settings is None else plan_text.spans(outlook.settings)
-            self._line.object = timeline.timeline(outlook.observed, spans)
+            self._line.object = timeline.timeline(outlook.observed, spans, plan_text.place_of(outlook.plan))
         self.cover()
         self._size_text.object = "" if outlook is None else plan_text.size_text(outlook.sizes, model.size)
         self._draw_map(None if invalid else outlook)
@@ -243,7 +245,7 @@ class NewTab:
         label, units, is_log = field.attrs["long_name"], field.attrs["units"], variable.is_logarithmic
         scale = Scale("plan", variable.palette, *outlook.day.limits, label, units, logarithmic=is_log)
         packed = pack_field(field.values, axes, key)
-        stage.cover_land(variable.masked == "land")
+        stage.cover(variable.masked)
         stage.globe.param.update(field=packed, field_b=b"", outlines=boxes, **stage.scale(scale))
         stage.show_readout(plan_text.readout(outlook))
 
@@ -346,7 +348,7 @@ class NewTab:
         names = [
             f"{model.title or 'Training'}, fold {number} of {len(configs)}" for number in range(1, len(configs) + 1)
         ]
-        self._launch_all(list(zip(configs, names, strict=True)))
+        self._launch_all(list(zip(configs, names, strict=True)), (new_tag(),))
 
     def _start_evaluation(self) -> None:
         """Train several seeds of the draft and compare them with all baselines."""
@@ -354,11 +356,11 @@ class NewTab:
         if self._model.tab == NEW and settings is not None:
             self._launch_all([(evaluation_config(settings), self._model.title or "Evaluation")])
 
-    def _launch_all(self, drafts: list[tuple[RunConfig, str]]) -> None:
+    def _launch_all(self, drafts: list[tuple[RunConfig, str]], tags: tuple[str, ...] = ()) -> None:
         run = None
         try:
             for config, name in drafts:
-                run = store_call(lambda store, config=config, name=name: store.create(config, name))
+                run = store_call(lambda store, config=config, name=name: store.create(config, name, tags=tags))
                 store_call(lambda store, run=run: store.launch(run))
         except EngineError as error:
             self._session.say("error", str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.config.sst import SSTSettings
+from engine.queries.ocean import SST
 from engine.queries.text import counted, duration
 from engine.queries.train.plans import Plan, SizeOffer
 from explorer.pages.train.planning import Outlook
@@ -14,7 +15,7 @@ from explorer.widgets.text import LabelledValue, number, paragraphs, table
 AWAITED = "The settings follow as soon as the source has been looked at."
 PLANNING = "The source is looked at: its months, its observations, and the time of a step on this machine."
 ABANDONED = "The training is not planned."
-NO_COST = "Costs are estimated for SST trainings only."
+NO_COST = "Costs are estimated for reconstructions only."
 _ORDER = ("train", "validation", "test", "climatology")
 
 
@@ -81,7 +82,7 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
     observed = [share.fraction for share in plan.observed if settings.train[0] <= share.month <= settings.train[1]]
     if observed:
         percent = number(100.0 * sum(observed) / len(observed))
-        listed.append(("Observed in training", f"{percent} % of the sea on a mean day"))
+        listed.append(("Observed in training", f"{percent} % of the {place_of(plan)} on a mean day"))
     listed.append(("Windows", f"{len(plan.windows)} of {height} × {width} cells"))
     if cost is not None:
         listed += [
@@ -91,6 +92,11 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
             ("Disk", f"{cost.disk_bytes / 1e6:.0f} MB"),
         ]
     return listed
+
+
+def place_of(plan: Plan | None) -> str:
+    """Where the variable of a plan has values: sea, land or grid."""
+    return (SST if plan is None or plan.overview is None else plan.overview.variable).place
 
 
 def _memory(num_bytes: int) -> str:

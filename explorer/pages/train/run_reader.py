@@ -17,6 +17,7 @@ from engine.errors import StoreError
 from engine.evaluation import Verdict
 from engine.evaluation.place import PlaceWorth
 from engine.evaluation.reliability import Reliability
+from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.ocean import SST, VariableKind
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
@@ -80,6 +81,7 @@ class RunSnapshot:
     variable: VariableKind = SST
     place: PlaceWorth | None = None
     reliability: Reliability | None = None
+    folds: FoldsVerdict | None = None
 
     @property
     def num_trials(self) -> int:
@@ -97,7 +99,7 @@ class RunSnapshot:
         """Equal stamps look the same."""
         trials = None if self.sweep is None else [(trial.state, trial.value) for trial in self.sweep.trials]
         shown = None if self.fields is None else self.fields.attrs["epoch"]
-        return (self.record, dict(self.last), self.metric, shown, list(self.log), self.verdict, trials)
+        return (self.record, dict(self.last), self.metric, shown, list(self.log), self.verdict, self.folds, trials)
 
 
 class RunReader:
@@ -147,6 +149,7 @@ class RunReader:
             variable,
             run_place(folder, task),
             run_reliability(folder, task),
+            _folds(self.run),
         )
 
     def _lines(self, metric: str, options: CurveOptions, variable: VariableKind) -> list[Line]:
@@ -188,6 +191,12 @@ class RunReader:
             with suppress(StoreError):
                 fields = self._fields = snapshot_fields(self.run.folder, wanted)
         return fields
+
+
+def _folds(run: Run) -> FoldsVerdict | None:
+    with suppress(StoreError):  # the page of the damaged fold shows it
+        return folds_verdict(run)
+    return None
 
 
 def _column(axis: str, columns: Mapping[str, Any]) -> Any:

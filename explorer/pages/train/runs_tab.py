@@ -156,7 +156,7 @@ class RunTab:
         if snapshot.sweep is not None:
             heading = f"<h2>{escape(text.sweep_sentence(snapshot.sweep, snapshot.num_trials))}</h2>"
             result = heading if snapshot.verdict is None else heading + result
-        self._answer.object = result
+        self._answer.object = result if snapshot.folds is None else result + markup.folds(snapshot.folds)
         self._uses.show(snapshot)
         self._draw_curves(snapshot)
         self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict) + quality_html(
@@ -210,7 +210,7 @@ class RunTab:
         shown = [fields[name].values for name in (first, second) if name is not None]
         own = partial(limits_of, shown, palette == "balance")
         scale = Scale(layer, palette, low, high, _LABELS[layer], units, own, logarithmic=is_log)
-        stage.cover_land(variable.masked == "land")
+        stage.cover(variable.masked)
         stage.globe.param.update(field=packed[0], field_b=packed[1], **stage.scale(scale))
         stage.show_readout(
             [

@@ -21,6 +21,7 @@ from engine.queries.verdicts import validation_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
 from explorer.runs_panel import progress_texts
+from explorer.task_names import task_name
 from explorer.widgets.text import number
 
 MEAN_ERROR, MODEL_ERROR = "val_mae_mean", "val_mae"
@@ -64,10 +65,10 @@ def metric_names(columns: Iterable[str]) -> dict[str, str]:
 def scored_on(record: RunRecord, is_tested: bool) -> str:
     """On which months a verdict on a run is."""
     if record.task == "sweep":
-        return "The best trial, on the test years"
+        return "The best trial, on the test months"
     if is_tested:
-        return "On the test years"
-    return "Scored on the validation years" + (" so far" if record.state in ACTIVE else "")
+        return "On the test months"
+    return "Scored on the validation months" + (" so far" if record.state in ACTIVE else "")
 
 
 def badge(
@@ -99,7 +100,7 @@ def details(record: RunRecord, device: str, error_unit: str) -> str:
     best = f"{kind} {number(record.best)} {unit}".rstrip() if record.best else ""
     started = "" if not record.created else f"{record.id[6:8]}.{record.id[4:6]}. {record.id[9:11]}:{record.id[11:13]}"
     where = record.host or ""
-    parts = (record.task, percent, left, best, took, started, where if record.state != "running" else device)
+    parts = (task_name(record.task), percent, left, best, took, started, where if record.state != "running" else device)
     return " · ".join(part for part in parts if part)
 
 
@@ -209,6 +210,19 @@ _LABELS = {
     "cross_month": "Cross-month attention",
     "model.encoder": "Position encoding",
     "num_components": "Components K",
+    "encoder_options.net": "Network on the encoding",
+    "net_width": "Width of that network",
+    "net_layers": "Layers of that network",
+    "scale_features": "Sizes of the patch as input",
+    "encoder_options.max_degree": "Encoder's degree L",
+    "num_scales": "Encoder's scales",
+    "min_radius": "Encoder's least scale, rad",
+    "encoder_options.scale": "Spread of frequencies, per rad",
+    "min_scale": "Least scale σ",
+    "max_scale": "Largest scale σ",
+    "encoder_options.kappa": "Encoder's κ",
+    "max_level": "Finest wavelet level",
+    "encoder_options.seed": "Seed of random features",
     "manifold": "Table, columns × rows",
     "summaries": "Statistics of observed days",
     "model.overlap": "Patch overlap, cells",

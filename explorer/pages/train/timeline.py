@@ -35,10 +35,11 @@ CSS = """
 """
 
 
-def timeline(observed: Sequence[MonthShare], spans: Sequence[Span]) -> str:
+def timeline(observed: Sequence[MonthShare], spans: Sequence[Span], place: str = "sea") -> str:
     """HTML of the months of a source as bars, coloured by their split, with the splits named below.
 
-    ``spans`` holds train, validation, test and climatology, by their names in the settings. Empty without months.
+    ``place`` is where the variable has values. ``spans`` holds train, validation, test and climatology, by their
+    names in the settings. Empty without months.
     """
     numbers = [Month.parse(month).number for _, *ends in spans for month in ends]
     if not observed or not numbers:
@@ -48,12 +49,12 @@ def timeline(observed: Sequence[MonthShare], spans: Sequence[Span]) -> str:
     columns = f"grid-template-columns:repeat({last - first + 1},minmax(0,1fr))"
     shares = {Month.parse(share.month).number: share for share in observed}
     own = [span for span in spans if span[0] != "climatology"]
-    bars = "".join(_bar(number, shares.get(number), _split_of(number, own)) for number in range(first, last + 1))
+    bars = "".join(_bar(number, shares.get(number), _split_of(number, own), place) for number in range(first, last + 1))
     lanes = _lane(own, first) + _gaps(own, first)
     climatology = "".join(_block(span, first, "") for span in spans if span[0] == "climatology")
     label = escape(_sentence(observed, spans), quote=True)
     return (
-        f'<div role=img aria-label="{label}"><div class=key>{_key(spans)}</div>'
+        f'<div role=img aria-label="{label}"><div class=key>{_key(spans, place)}</div>'
         f'<div class="line bars" style="{columns}">{bars}</div>'
         f'<div class="line spans" style="{columns}">{lanes}</div>'
         f'<div class="line spans low" style="{columns}">{climatology}</div>'
@@ -68,13 +69,13 @@ def _split_of(number: int, spans: Sequence[Span]) -> str:
     return ""
 
 
-def _bar(number: int, share: MonthShare | None, split: str) -> str:
+def _bar(number: int, share: MonthShare | None, split: str, place: str) -> str:
     percent = 0.0 if share is None else 100.0 * share.fraction
     known = "about " if share is not None and share.is_estimated else ""
     use = NAMES.get(split, "not used").lower()
     colour = COLOURS.get(split, "var(--h-outline)")
     return (
-        f'<i title="{_month(number)}: {known}{percent:.0f} % of the sea observed, {use}"'
+        f'<i title="{_month(number)}: {known}{percent:.0f} % of the {place} observed, {use}"'
         f' style="height:{max(percent, 0.0):.1f}%;background:{colour}"></i>'
     )
 
@@ -114,12 +115,11 @@ def _month(number: int) -> Month:
     return Month(number // 12, number % 12 + 1)
 
 
-def _key(spans: Sequence[Span]) -> str:
+def _key(spans: Sequence[Span], place: str) -> str:
     names = [name for name, *_ in spans]
     entries = "".join(f'<span><i style="background:{COLOURS[name]}"></i>{NAMES[name]}</span>' for name in names)
-    return (
-        f"<span>Share of the sea observed, 0 to 100 %, by month</span>{entries}<span><i class=gap></i>Left out</span>"
-    )
+    share = f"<span>Share of the {place} observed, 0 to 100 %, by month</span>"
+    return f"{share}{entries}<span><i class=gap></i>Left out</span>"
 
 
 def _sentence(observed: Sequence[MonthShare], spans: Sequence[Span]) -> str:

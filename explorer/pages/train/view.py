@@ -79,7 +79,7 @@ class TrainView:
         uses = RunUses(session, model, self._shown_run, self._offer_report)
         self.run_tab = RunTab(model, curves, uses)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
-        self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, land_shade=True)
+        self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, covered="land")
         self.new_tab.draw_on(self.stage)
         self._side = box(css=_SIDE)
         self._veiled = [self._side, self.stage.globe, self.run_tab.bar, self.compare_tab.body, self.sweep.body]

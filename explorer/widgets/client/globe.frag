@@ -1,7 +1,7 @@
 #version 300 es
 // Each fragment inside the map asks which place on the sphere it shows, and paints it. gpu.js puts #defines behind the
 // first line: PROJECTION (0 globe, 1 Equal Earth, 2 plate carrée), FIELD and SECOND (0 none, 1 values, 2 colours), and
-// BLOCKS, DOMAIN, DIMMED, HATCHED, COAST, SMOOTH, LAND, LINE, GRATICULE as 0 or 1. They are no uniforms because a software
+// BLOCKS, DOMAIN, DIMMED, HATCHED, COAST, SMOOTH, LINE, GRATICULE as 0 or 1, and COVERED (0 nothing, 1 land, 2 sea). They are no uniforms because a software
 // renderer runs both sides of every branch.
 precision highp float;
 precision highp int;
@@ -270,8 +270,9 @@ vec3 ground(Place place) {
   float covered = clamp(0.5 + share / max(slopeOf(share), 1e-9), 0.0, 1.0);
   color = mix(color, inkOn(color), 0.5 * covered * smoothstep(0.30, 0.40, line));
 #endif
-#if COAST && LAND
-  color = mix(color, uLandColor, clamp(0.5 + sd / max(slope, 1e-9), 0.0, 1.0));
+#if COAST && COVERED
+  float inland = COVERED == 2 ? -sd : sd;          // the sea is covered in the colour of what is no data
+  color = mix(color, uLandColor, clamp(0.5 + inland / max(slope, 1e-9), 0.0, 1.0));
 #endif
 #if DOMAIN
   float level = smoothAt(uDomain, uDomainGrid, place).r - 0.5;

@@ -32,7 +32,7 @@ export function render({ model }) {
     view.setCamera({})
     view.framing.refit()
   })
-  model.on(["coast", "graticule", "land_shade", "shading", "dark", "spin", "swipe"], () => view.touch())
+  model.on(["coast", "graticule", "covered", "shading", "dark", "spin", "swipe"], () => view.touch())
   model.on("msg:custom", (message) => savePicture(view, message))
   model.on("remove", () => view.remove())
   return root

@@ -8,6 +8,8 @@ const FOLLOW = 160 // ms until a follower draws what its leader has drawn
 const PIXELS_MAX = 8e6
 const EARTH_KM = 6371
 
+const COVERED = { none: 0, land: 1, sea: 2 } // as globe.frag counts
+
 const kindOf = (layer) => (!layer ? 0 : layer.colours ? 2 : 1) // as globe.frag counts
 
 class View {
@@ -370,7 +372,7 @@ class View {
         HATCHED: !!shown.hatched,
         COAST: !!shown.coast,
         SMOOTH: lod < -0.5,
-        LAND: model.land_shade || !shown.first,
+        COVERED: shown.first ? COVERED[model.covered] : COVERED.land,
         LINE: model.coast,
         GRATICULE: model.graticule,
       },
