@@ -216,15 +216,14 @@ def scores(arguments: argparse.Namespace) -> int:
         boards = leaderboards(store, arguments.source)
         records = {run: store.record(run) for board in boards for entry in board.entries for run in entry.runs}
         for board in boards:
-            if not arguments.json:
-                print(f"{board.title}; skill against {board.baseline}")
+            print("" if arguments.json else f"{board.title}; skill against {board.baseline}\n", end="")
             for entry in board.entries:
                 own = [records[run] for run in entry.runs if entry.kind == "model"]
                 verdicts = [result for record in own if (result := _verdict(store, record)) is not None]
                 if arguments.json:
                     folds = _folds(store, own[0]) if own else None
-                    row = {**entry.row(), "verdicts": [result.as_dict() for result in verdicts], "folds": folds}
-                    print(json.dumps({"board": board.title, **row}))
+                    row = {"verdicts": [result.as_dict() for result in verdicts], "folds": folds}
+                    print(json.dumps({"board": board.title, **entry.row(), **row}))
                 else:
                     print("\n    ".join((entry.line(board.variable), *(result.text for result in verdicts))))
         if not arguments.json:
