@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Container, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -254,8 +254,10 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path, timeout_s: float = 5.0) -> Generator[int]:
+def locked(path: Path, timeout_s: float = 5.0, waiting: Callable[[], None] | None = None) -> Generator[int]:
     """Hold the lock at ``path`` for a block; waits up to ``timeout_s`` seconds for it.
+
+    ``waiting`` is called again and again meanwhile; it may raise to give up.
 
     Raises:
         RunError: another process holds it for longer.
@@ -264,6 +266,8 @@ def locked(path: Path, timeout_s: float = 5.0) -> Generator[int]:
     while (descriptor := try_lock(path)) is None:
         if time.monotonic() > deadline:
             raise RunError("another process works on it", str(path.parent), "wait for it to end, then try again")
+        if waiting is not None:
+            waiting()
         time.sleep(_LOCK_POLL_S)
     try:
         yield descriptor

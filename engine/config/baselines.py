@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+SEA_CELLS = 43_000
+"""Cells of the sea of the globe at 1°."""
+
 
 class BaselineKind(NamedTuple):
     """One baseline.
 
     ``title`` on screen; ``colour``, its number in the explorer's series of colours; ``needs_truth``, whether it is
     fitted to months whose true mean is known; ``cost``: what a ``cheap`` one needs is nothing beside reading the data,
-    a ``costly`` one needs minutes at 1°.
+    a ``costly`` one is kept on disk once it is fitted. ``seconds_fit`` and ``seconds_month`` (an estimated month) are
+    those of one core for the :data:`SEA_CELLS` of the globe at 1° (``python -m tests.benchmarks baselines``); a fit
+    takes no longer with more than ``cells_fit`` cells.
     """
 
     title: str
     colour: int
     needs_truth: bool = False
     cost: Literal["cheap", "costly"] = "cheap"
+    seconds_fit: float = 0.0
+    seconds_month: float = 0.0
+    cells_fit: int = SEA_CELLS
 
 
 BASELINE_KINDS: dict[str, BaselineKind] = {
@@ -24,8 +32,8 @@ BASELINE_KINDS: dict[str, BaselineKind] = {
     "mean": BaselineKind("Mean of observed days", 3),
     "mean_debiased": BaselineKind("Mean of observed days, debiased", 1, needs_truth=True),
     "climatology_anomaly": BaselineKind("Climatology + mean anomaly", 2, needs_truth=True),
-    "dineof": BaselineKind("DINEOF", 6, cost="costly"),
-    "optimal_interpolation": BaselineKind("Optimal interpolation", 5, cost="costly"),
+    "dineof": BaselineKind("DINEOF", 6, False, "costly", 25.0, 1.0),
+    "optimal_interpolation": BaselineKind("Optimal interpolation", 5, False, "costly", 28.0, 4.5, 2_000),
 }
 """Every baseline by its name in ``scores.json``, the simplest first."""
 

@@ -158,9 +158,9 @@ class SSTSettings(Checked):
     withheld_fraction: float = Field(default=0.05, ge=0.0, le=0.5, description="fraction of cell-months withheld")
 
     baselines: BaselineChoice = Field(
-        default="cheap",
+        default="interpolation",
         description="what the model is compared with: 'cheap' means and climatology; 'interpolation' optimal "
-        "interpolation too, at 1° about a minute to fit and 10 s for each validation and test month; 'all' also DINEOF",
+        "interpolation too, at 1° half a minute to fit and 5 s for each validation and test month; 'all' also DINEOF",
     )
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")

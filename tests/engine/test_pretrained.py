@@ -56,6 +56,8 @@ def test_it_beats_its_baselines_on_an_ocean_it_has_not_seen(july):
     assert mae(table, "model") < 0.65 * mae(table, "mean")
     assert mae(table, "model") < 0.7 * mae(table, "mean_debiased")
     assert mae(table, "model") < 0.75 * mae(table, "climatology_anomaly")
+    # the interpolation looks at a cell's neighbours, too: the margin over it is small
+    assert mae(table, "model") < mae(table, "optimal_interpolation") < 0.75 * mae(table, "climatology_anomaly")
     for label in ("0", "1–3", "4–8", ">8"):
         assert mae(table, "model", "observations", label) < mae(table, "mean", "observations", label)
 
@@ -108,7 +110,7 @@ def test_in_ice_and_without_a_day_it_is_not_worse_than_climatology(july):
 
     blind = replace(july, daily=np.full_like(july.daily, np.nan))
     unseen = estimate_all(trained, blind)
-    climatology = shipped_baselines().predict(blind)["climatology"]
+    climatology = shipped_baselines().climatology.at(blind.months)
     table = score_table(score(july, {"model": unseen.mean, "climatology": climatology}))
     assert mae(table, "model") <= 1.001 * mae(table, "climatology")
     assert (unseen.is_climatology == ~july.land).all()

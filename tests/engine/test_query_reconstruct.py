@@ -357,6 +357,14 @@ def test_a_model_without_its_baselines_stands_beside_the_plain_ones(home: Path, 
         (tmp_path / "baselines.npz").rename(kept)
 
 
+def test_the_baselines_on_a_grid_are_kept_for_its_other_months() -> None:
+    """With them the tables that an interpolation looks covariances up in: each month made all of them anew."""
+    first, again = (reconstruct_models.model_of(RUN).baselines_on(GRID, LAND) for _ in range(2))
+    assert first is again
+    other = np.zeros_like(LAND)
+    assert reconstruct_models.model_of(RUN).baselines_on(GRID, other) is not first
+
+
 def test_the_film_is_all_snapshots_and_a_half_written_one_is_refused(home: Path) -> None:
     assert reconstruct.snapshot_epochs(RUN) == (0, 1, 2)
     assert reconstruct.snapshot_epochs("20990101-000000-ffffffffff") == ()

@@ -19,6 +19,7 @@ from engine.config.run_config import RunConfig, TableSettings
 from engine.config.sst import SPLITS, DemoSource, FileSource, RegridSettings, SSTSettings
 from engine.errors import CancelledError, ChoiceError
 from engine.queries.train import observed, plans, problems, script
+from engine.queries.train.cost import training_cost
 from engine.queries.train.observed import MonthShare, SourceOverview, source_overview
 from engine.queries.train.plans import explain, propose
 from engine.queries.train.splits import LEAST_TRAIN, allocate, rolling
@@ -164,6 +165,21 @@ def test_more_minutes_are_more_epochs_and_the_time_is_kept_to(opened):
         is_at_most = proposal.settings.epochs == plans._EPOCHS.stop - 1  # a fast machine has done all that help
         assert is_at_most or costs[minutes] > max([0, *(costs[fewer] for fewer in costs if fewer < minutes)])
     assert costs[2.0] <= costs[10.0] <= costs[30.0]
+
+
+def test_the_baselines_are_counted_and_a_smaller_model_does_not_make_them_cheaper():
+    settings = SSTSettings(source=FileSource(path="sea.nc"), baselines="cheap", withheld_fraction=0.1)
+    overview = all_observed(60)
+    cheap, costly = (
+        training_cost(settings.model_copy(update={"baselines": choice}), overview, False) for choice in ("cheap", "all")
+    )
+    assert cheap.seconds_baselines == 0.0
+    assert costly.seconds_baselines > 0.0
+    assert costly.seconds_total == pytest.approx(cheap.seconds_total + costly.seconds_baselines)
+    half = costly.scaled(0.5)
+    assert half.seconds_baselines == costly.seconds_baselines
+    unchanged = costly.seconds_prepare + costly.seconds_baselines
+    assert half.seconds_total - unchanged == pytest.approx(0.5 * (costly.seconds_total - unchanged))
 
 
 def test_a_single_epoch_that_exceeds_the_minutes_says_so(opened):

@@ -13,14 +13,20 @@ from numpy.typing import NDArray
 
 from engine.config.baselines import BASELINE_KINDS, CHEAP
 from engine.data.source import MonthlyData
-from engine.models.baselines.baseline import Baseline, Estimate, Regrid, check_grid, has_truth
+from engine.models.baselines.baseline import Baseline, Estimate, Regrid, check_grid
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.dineof import DINEOF, dineof
 from engine.models.baselines.kriging import optimal_interpolation
 from engine.models.baselines.means import ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
 from engine.models.baselines.neighbourhood import Neighbourhood
-from engine.models.baselines.observed import ICE_FRACTION, ObservedMonth, mean_of_observed_days, observed_months
+from engine.models.baselines.observed import (
+    ICE_FRACTION,
+    ObservedMonth,
+    has_truth,
+    mean_of_observed_days,
+    observed_months,
+)
 from engine.models.baselines.oi import OptimalInterpolation
 from engine.sphere import LatLonGrid
 from engine.typed import Singles
@@ -33,6 +39,9 @@ BASELINES: dict[str, type[Baseline]] = {
 
 Progress = Callable[[float, str], None]
 """Called with the fraction that is done and what is fitted; may raise to abandon the work."""
+
+Restore = Callable[[str, Climatology], Baseline | None]
+"""A baseline by its name that was fitted to the same months before, on their climatology; None where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +64,7 @@ class Baselines:
         validation: MonthlyData,
         names: Sequence[str] = CHEAP,
         progress: Progress | None = None,
+        restore: Restore | None = None,
     ) -> Baselines:
         """Fit to the months of ``train``; hyperparameters minimise the error on ``validation``.
 
@@ -65,6 +75,7 @@ class Baselines:
             validation: months to tune on.
             names: of :data:`BASELINES`; the cheap ones by default. At 1° the costly ones take a minute or two each.
             progress: called while a costly one is fitted.
+            restore: asked for each baseline before it is fitted; what it returns is taken in its place.
 
         Raises:
             ChoiceError: the two are on different grids.
@@ -82,7 +93,8 @@ class Baselines:
                 if progress is not None:
                     progress((base + fraction) / len(chosen), f"fitting: {title}")
 
-            fitted[name] = BASELINES[name].fit_months(fit_months, tuning_months, climatology, report)
+            kept = None if restore is None else restore(name, climatology)
+            fitted[name] = kept or BASELINES[name].fit_months(fit_months, tuning_months, climatology, report)
         return cls(climatology, fitted)
 
     def predict(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Singles]:

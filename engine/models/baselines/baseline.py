@@ -14,7 +14,7 @@ from engine.config.baselines import BASELINE_KINDS
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.observed import ObservedMonth, mean_of_observed_days, observed_months
+from engine.models.baselines.observed import ObservedMonth, has_truth, mean_of_observed_days, observed_months
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, Singles
 
@@ -154,11 +154,6 @@ class Baseline(ABC):
 def spread_in(state: State) -> Floats:
     """The spread in a state dict; files of earlier versions have none."""
     return np.asarray(state["spread"], np.float64) if "spread" in state else _unknown_spread()
-
-
-def has_truth(months: Months) -> bool:
-    """Whether some cell of some month can be compared with its true mean."""
-    return any(bool(month.is_usable.any()) for month in months)
 
 
 def tuning_months(months: Months) -> Months:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.models.baselines.climatology import NUM_TERMS, season
-from engine.models.baselines.observed import ObservedMonth, area_mae
+from engine.models.baselines.observed import ObservedMonth, area_mae, evenly, has_truth
 from engine.sphere import LatLonGrid
 from engine.typed import Floats
 
@@ -18,6 +18,7 @@ NUM_LATITUDES = 7
 RIDGES = tuple(10.0**power for power in range(-7, 1))
 """Penalties tried, in units of the mean weight of a cell."""
 
+_MONTHS = 24  # of training whose estimates are looked at
 _TINY = 1e-12  # keeps the system regular without any data; the bias is then 0
 
 
@@ -56,6 +57,29 @@ class Bias:
         """(H, W) estimate minus true mean, K."""
         offset, slope = np.einsum("hp,pka,k->ah", _latitudes(grid), self.coeffs, season(month.month))
         return offset[:, None] + slope[:, None] / (1.0 + month.num_days)
+
+
+def bias_of_days(train: Sequence[ObservedMonth], validation: Sequence[ObservedMonth], grid: LatLonGrid) -> Bias | None:
+    """The bias of the observed means; None where the truth of one of the two is not known."""
+    return Bias.fit(train, validation, grid) if has_truth(train) and has_truth(validation) else None
+
+
+def bias_of_estimates(
+    estimate: Callable[[ObservedMonth], Floats],
+    train: Sequence[ObservedMonth],
+    validation: Sequence[ObservedMonth],
+    grid: LatLonGrid,
+    progress: Callable[[float], None],
+) -> Bias:
+    """The bias of the estimates (H, W) of months, in the cells where they are not NaN; of ``train`` at most 24 months.
+
+    ``progress`` is called with the fraction that is done.
+    """
+    learned, estimated = evenly(train, _MONTHS), list[ObservedMonth]()
+    for month in (*learned, *validation):
+        estimated.append(month._replace(mean=estimate(month).astype(np.float32)))
+        progress(len(estimated) / (len(learned) + len(validation)))
+    return Bias.fit(estimated[: len(learned)], estimated[len(learned) :], grid)
 
 
 def _latitudes(grid: LatLonGrid) -> Floats:

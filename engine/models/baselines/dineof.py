@@ -18,14 +18,12 @@ from engine.models.baselines.baseline import (
     Progress,
     Regrid,
     State,
-    has_truth,
     no_progress,
     spread_in,
 )
-from engine.models.baselines.bias import Bias
+from engine.models.baselines.bias import Bias, bias_of_days, bias_of_estimates
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.observed import ObservedMonth
-from engine.models.baselines.oi import evenly
+from engine.models.baselines.observed import ObservedMonth, evenly
 from engine.models.baselines.part_months import PART_WEIGHTS, super_observations
 from engine.typed import Floats, eigh
 
@@ -36,7 +34,6 @@ _ROUNDING = 1e-3  # of the values' size: errors below cannot be told apart
 _CV_COLUMNS = 3000  # the number of modes is chosen on so many columns
 _MAX_ELEMENTS = 2e7  # of the training matrix: 80 MB
 _MONTHS = 24  # in it, at most
-_DEBIAS_MONTHS = 24
 
 
 def dineof(values: Tensor, num_modes: int | None = None, seed: int = 0) -> tuple[Tensor, int]:
@@ -189,8 +186,7 @@ class DINEOF(Baseline):
     ) -> Self:
         """Fill at most two years of ``train``; the number of modes is the best on withheld clouds of theirs."""
         report = progress or no_progress
-        knows_truth = has_truth(train) and has_truth(validation)
-        bias = Bias.fit(train, validation, climatology.grid) if knows_truth else None
+        bias = bias_of_days(train, validation, climatology.grid)
         sea = np.isfinite(climatology.coeffs[0])
         most = max(12, int(_MAX_ELEMENTS / (6 * np.count_nonzero(sea))))
         rows: list[NDArray[np.float32]] = []
@@ -208,13 +204,11 @@ class DINEOF(Baseline):
         report(0.7)
         left = eigh((filled @ filled.T).double())[1][:, -modes:].to(filled.dtype)
         fitted = cls(climatology, (left.T @ filled).cpu().numpy(), bias)
-        if not knows_truth:
+        if bias is None:
             return fitted.with_spread(validation)
-        months, estimated = evenly(train, _DEBIAS_MONTHS), list[ObservedMonth]()
-        for month in (*months, *validation):
-            estimated.append(month._replace(mean=fitted.mean_of(month).astype(np.float32)))
-            report(0.7 + 0.3 * len(estimated) / (len(months) + len(validation)))
-        residual = Bias.fit(estimated[: len(months)], estimated[len(months) :], climatology.grid)
+        residual = bias_of_estimates(
+            fitted.mean_of, train, validation, climatology.grid, lambda done: report(0.7 + 0.3 * done)
+        )
         return replace(fitted, residual_bias=residual).with_spread(validation)
 
     def mean_of(self, month: ObservedMonth) -> Floats:

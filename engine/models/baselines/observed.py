@@ -55,6 +55,17 @@ def observed_months(data: MonthlyData) -> Iterator[ObservedMonth]:
         yield ObservedMonth(int(month), mean, num_days, target, data.ice[n], days, scale)
 
 
+def has_truth(months: Sequence[ObservedMonth]) -> bool:
+    """Whether some cell of some month can be compared with its true mean."""
+    return any(bool(month.is_usable.any()) for month in months)
+
+
+def evenly(months: Sequence[ObservedMonth], most: int) -> Sequence[ObservedMonth]:
+    """At most ``most`` of the months, evenly spaced, so that all seasons take part."""
+    chosen = np.unique(np.linspace(0, len(months) - 1, min(most, len(months))).round())
+    return [months[int(n)] for n in chosen]
+
+
 def mean_of_observed_days(days: Singles) -> tuple[Floats, Ints]:
     """Mean (H, W) of days (T, H, W), summed in float64, NaN without an observed day; number of observed days (H, W)."""
     valid = np.isfinite(days)

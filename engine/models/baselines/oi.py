@@ -19,16 +19,15 @@ from engine.models.baselines.baseline import (
     Progress,
     Regrid,
     State,
-    has_truth,
     no_progress,
     thinned,
     tuning_months,
 )
-from engine.models.baselines.bias import Bias
+from engine.models.baselines.bias import Bias, bias_of_days, bias_of_estimates
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.covariance import Covariance
 from engine.models.baselines.neighbourhood import Neighbourhood
-from engine.models.baselines.observed import ObservedMonth, area_mae
+from engine.models.baselines.observed import ObservedMonth, area_mae, evenly
 from engine.models.baselines.part_months import NUM_PARTS, SuperObservations, super_observations
 from engine.sphere import LatLonGrid
 from engine.typed import Floats, Mask, Singles
@@ -41,7 +40,6 @@ NOISE_SCALES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 _COVARIANCE_VALUES = 12 * 6 * 64_800  # that the covariance is fitted to, at most: a year at 1°
 _LEAST_MONTHS = 6
-_DEBIAS_MONTHS = 24  # that the bias of the estimates is learned from, at most
 _TUNING_CELLS = 1500  # of each month, to tune, to debias and to calibrate on
 _BOX = 2  # cells to either side over which variances are averaged
 
@@ -84,19 +82,24 @@ class OptimalInterpolation(Baseline):
         Where ``validation`` knows no truth, every other day is hidden to tune on the mean of those.
         """
         report = progress or no_progress
-        knows_truth = has_truth(train) and has_truth(validation)
-        bias = Bias.fit(train, validation, climatology.grid) if knows_truth else None
+        bias = bias_of_days(train, validation, climatology.grid)
         most = max(_LEAST_MONTHS, _COVARIANCE_VALUES // (NUM_PARTS * climatology.coeffs[0].size))
         parts = [super_observations(month, climatology, bias) for month in evenly(train[len(train) // 2 :], most)]
         report(0.1)
         fitted = cls._of_parts(parts, climatology, bias, LEAST_SCALE * train[0].scale)
         report(0.4)
         tuned = fitted._tuned(tuning_months(validation), lambda done: report(0.4 + 0.3 * done))
-        if not knows_truth:
+        if bias is None:
             return tuned._calibrated(tuning_months(validation))
-        months = evenly(train, _DEBIAS_MONTHS)
-        debiased = tuned._debiased(months, validation, lambda done: report(0.7 + 0.3 * done))
-        return debiased._calibrated(validation)
+        where = tuned._some_cells()
+        residual = bias_of_estimates(
+            lambda month: np.asarray(tuned._estimate(month, where).mean, np.float64),
+            train,
+            validation,
+            climatology.grid,
+            lambda done: report(0.7 + 0.3 * done),
+        )
+        return replace(tuned, residual_bias=residual)._calibrated(validation)
 
     @classmethod
     def _of_parts(
@@ -156,17 +159,6 @@ class OptimalInterpolation(Baseline):
                 best, at = at, at + direction
         return replace(self, noise_scale=NOISE_SCALES[best])
 
-    def _debiased(self, train: Months, validation: Months, progress: Progress) -> Self:
-        """With the bias of its own estimates in some cells of ``train``."""
-        where = self._some_cells()
-        estimated: list[ObservedMonth] = []
-        for month in (*train, *validation):
-            mean = np.asarray(self._estimate(month, where).mean, np.float32)
-            estimated.append(month._replace(mean=mean))
-            progress(len(estimated) / (len(train) + len(validation)))
-        bias = Bias.fit(estimated[: len(train)], estimated[len(train) :], self.climatology.grid)
-        return replace(self, residual_bias=bias)
-
     def _calibrated(self, months: Months) -> Self:
         """With the error map stretched to the errors in ``months``."""
         where, cell = self._some_cells(), self.climatology.grid.cell_area_m2[:, None]
@@ -219,12 +211,6 @@ class OptimalInterpolation(Baseline):
 def _neighbourhood(grid: LatLonGrid, covariance: Covariance, where: torch.device) -> Neighbourhood:
     """The same for all months, whatever the noise."""
     return Neighbourhood(grid, covariance, device=where)
-
-
-def evenly(months: Months, most: int) -> Months:
-    """At most ``most`` of the months, evenly spaced, so that all seasons take part."""
-    chosen = np.unique(np.linspace(0, len(months) - 1, min(most, len(months))).round())
-    return [months[int(n)] for n in chosen]
 
 
 def local_std(anomalies: Sequence[Singles], climatology: Climatology, least: float) -> Singles:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from engine.config.sst import DemoSource, FileSource
 from engine.data.kinds import SST, VariableKind
@@ -22,7 +20,8 @@ from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.typed import Mask
 
-Arrays = dict[str, NDArray[Any]]
+if TYPE_CHECKING:
+    from engine.models.baselines import Baselines
 
 PRETRAINED = "pretrained"
 """The name of the model that comes with Harmonia; every other name is the id of a run."""
@@ -59,17 +58,20 @@ class ModelWithBaselines:
         climatology = self.bundle.climatology
         # the mean and the climatology need no fit of their own
         alone = {"coeffs": climatology.coeffs, "lat": climatology.grid.lat, "lon": climatology.grid.lon}
-        self.arrays: Arrays = dict(self.bundle.baselines) or alone
-        self.title = {
-            kind: baseline.title() for kind, baseline in Baselines.from_state_dict(self.arrays).fitted.items()
-        }
+        self._baselines = Baselines.from_state_dict(dict(self.bundle.baselines) or alone)
+        self.title = {name: baseline.title() for name, baseline in self._baselines.fitted.items()}
+        self._on_grid: dict[tuple[str, bytes], Baselines] = {}
 
-    def baselines_on(self, grid: LatLonGrid, land: Mask) -> Any:
-        """The baselines on another grid."""
-        from engine.models.baselines import Baselines
+    def baselines_on(self, grid: LatLonGrid, land: Mask) -> Baselines:
+        """The baselines on another grid; those of the last one are kept for its other months."""
         from engine.training.sst.model_bundle import baselines_on_grid
 
-        return baselines_on_grid(Baselines.from_state_dict(self.arrays), grid, land)
+        key = (grid.key, land.tobytes())
+        kept = self._on_grid.get(key)
+        if kept is None:
+            kept = baselines_on_grid(self._baselines, grid, land)
+            self._on_grid = {key: kept}
+        return kept
 
 
 def model_of(name: str) -> ModelWithBaselines:

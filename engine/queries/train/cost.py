@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.compute import cpu_threads
+from engine.config.baselines import BASELINE_CHOICES, BASELINE_KINDS, SEA_CELLS
 from engine.config.months import Month
 from engine.config.run_config import RunConfig
 from engine.config.sst import SPLITS, SSTSettings
@@ -67,9 +70,10 @@ class TrainingCost:
         disk_bytes: prepared months, shared by all runs on the source, and the run's own files.
         seconds_per_step: one step of the optimiser.
         seconds_prepare: reading all months, once for a source.
+        seconds_baselines: fitting the baselines, once for these months, and their estimates of validation and test.
         seconds_validate: one validation.
         seconds_score: the scores of the test months at the end.
-        seconds_total: preparation, all epochs, and scores.
+        seconds_total: preparation, baselines, all epochs, and scores.
         is_measured: whether a step was measured on this machine, or estimated from its operations.
     """
 
@@ -78,6 +82,7 @@ class TrainingCost:
     disk_bytes: int
     seconds_per_step: float
     seconds_prepare: float
+    seconds_baselines: float
     seconds_validate: float
     seconds_score: float
     seconds_total: float
@@ -85,10 +90,10 @@ class TrainingCost:
 
     def scaled(self, ratio: float) -> TrainingCost:
         """The cost where a step and a forward pass take ``ratio`` times as long."""
-        times = {
-            name: getattr(self, name) * ratio for name in ("seconds_per_step", "seconds_validate", "seconds_score")
-        }
-        return replace(self, **times)
+        names = ("seconds_per_step", "seconds_validate", "seconds_score")
+        unchanged = self.seconds_prepare + self.seconds_baselines
+        total = unchanged + ratio * (self.seconds_total - unchanged)
+        return replace(self, seconds_total=total, **{name: getattr(self, name) * ratio for name in names})
 
     @property
     def text(self) -> str:
@@ -124,9 +129,19 @@ def training_cost(
         of_window * len(windows.corners) * len(settings.months_of(split)) for split in ("validation", "test")
     )
     prepare = overview.seconds_per_day * _DAYS * len(_months(settings))
-    total = prepare + score + settings.epochs * (settings.steps_per_epoch * per_step + validate)
+    baselines = _baseline_seconds(settings, overview)
+    total = prepare + baselines + score + settings.epochs * (settings.steps_per_epoch * per_step + validate)
     disk = prepared_bytes(settings, overview) + _run_bytes(parameters, settings)
-    return TrainingCost(parameters, memory, disk, per_step, prepare, validate, score, total, measure)
+    return TrainingCost(parameters, memory, disk, per_step, prepare, baselines, validate, score, total, measure)
+
+
+def _baseline_seconds(settings: SSTSettings, overview: SourceOverview) -> float:
+    """Fit and estimates of the baselines: their times on the global ocean at 1°, by the number of cells of the sea."""
+    kinds = [BASELINE_KINDS[name] for name in BASELINE_CHOICES[settings.baselines]]
+    estimated = len(settings.months_of("validation")) + len(settings.months_of("test"))
+    cells = int(np.count_nonzero(~overview.land))
+    fitted = sum(kind.seconds_fit * min(1.0, cells / kind.cells_fit) for kind in kinds)
+    return fitted + estimated * sum(kind.seconds_month for kind in kinds) * cells / SEA_CELLS
 
 
 def prepared_bytes(settings: SSTSettings, overview: SourceOverview) -> int:

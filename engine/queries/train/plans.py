@@ -8,6 +8,7 @@ a little of the source and take seconds: call them off the event loop.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -308,17 +309,17 @@ def _within_time(settings: SSTSettings, overview: SourceOverview, cost: Training
 
 
 def _schedule(settings: SSTSettings, overview: SourceOverview, cost: TrainingCost, minutes: float) -> tuple[int, int]:
-    budget = max(0.0, 60.0 * minutes - cost.seconds_prepare - cost.seconds_score)
+    budget = max(0.0, 60.0 * minutes - cost.seconds_prepare - cost.seconds_baselines - cost.seconds_score)
     per_step = settings.batch * settings.accumulate
     worth = 2 * max(1, len(window_boxes(settings, overview))) * len(settings.months_of("train"))
     samples = min(_MOST_SAMPLES, max(_LEAST_SAMPLES, worth))
 
     def epochs(samples: int) -> int:
-        return int(budget / (samples / per_step * cost.seconds_per_step + cost.seconds_validate))
+        return int(budget / (math.ceil(samples / per_step) * cost.seconds_per_step + cost.seconds_validate))
 
     if epochs(samples) < _EPOCHS.start:
         left = budget / _EPOCHS.start - cost.seconds_validate
-        samples = min(samples, max(_LEAST_SAMPLES, int(left / cost.seconds_per_step * per_step)))
+        samples = min(samples, max(_LEAST_SAMPLES, int(left / cost.seconds_per_step) * per_step))  # whole steps
     return samples, max(1, min(_EPOCHS.stop - 1, epochs(samples)))
 
 
@@ -350,8 +351,8 @@ def _time_notes(plan: Plan, minutes: float) -> list[str]:
     if plan.cost is None or plan.settings.epochs > 1 or plan.cost.seconds_total <= 60.0 * minutes:
         return []
     return [
-        f"A single epoch, with preparation and scores, takes {duration(plan.cost.seconds_total)}, longer than the "
-        f"{duration(60.0 * minutes)} asked for: choose a longer time or a smaller size."
+        f"A single epoch, with preparation, baselines and scores, takes {duration(plan.cost.seconds_total)}, longer "
+        f"than the {duration(60.0 * minutes)} asked for: choose a longer time or a smaller size."
     ]
 
 

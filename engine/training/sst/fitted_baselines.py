@@ -1,30 +1,31 @@
 """Baselines fitted to the months of a run; those that take minutes are kept on disk for all runs on the same months.
 
-``$HARMONIA_HOME/baselines/<key>.npz`` holds the state of one baseline; the key is that of the months it was fitted to
-and tuned on, so it can be removed at any time and is found by any run, sweep or report of the same data.
+``$HARMONIA_HOME/baselines/<key>/NAME.npz`` holds the state of one baseline; the key is that of the months it was fitted
+to and tuned on and of their scale, so it can be removed at any time and is found by any run, sweep or report of the
+same data. Of several processes that need the same one, a run's own ranks say, one fits and the others wait for it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from engine.config.baselines import BASELINE_KINDS
 from engine.data.source import MonthlyData
 from engine.errors import EngineError
-from engine.files import home_folder
+from engine.files import home_folder, locked
 from engine.formats.npz import read_npz
 from engine.models.baselines import BASELINES, Baseline, Baselines, Climatology
 from engine.runs.run_folder import write_arrays
 
-VERSION = 1
+VERSION = 2
 """Part of every key; incremented with the meaning of the numbers."""
 
-_MOST_FILES = 40  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 5 MB
+_MOST_FOLDERS = 20  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 5 MB
+_PATIENCE_S = 3600.0  # for another process that fits the same
 
 Progress = Callable[[float, str], None]
 
@@ -32,46 +33,50 @@ Progress = Callable[[float, str], None]
 def fitted_baselines(
     names: Sequence[str], train: MonthlyData, validation: MonthlyData, progress: Progress | None = None
 ) -> Baselines:
-    """As :meth:`engine.models.baselines.Baselines.fit`, the costly ones from disk where they are known."""
-    paths = {name: _path(name, train, validation) for name in names if BASELINE_KINDS[name].cost == "costly"}
-    states = {name: state for name, path in paths.items() if (state := _read(path)) is not None}
-    baselines = Baselines.fit(train, validation, [name for name in names if name not in states], progress)
-    kept = {name: _restored(name, state, baselines.climatology) for name, state in states.items()}
-    if lost := [name for name, baseline in kept.items() if baseline is None]:
-        for name in lost:
-            paths[name].unlink(missing_ok=True)
-        return fitted_baselines(names, train, validation, progress)
-    for name in paths.keys() & baselines.fitted.keys():
-        _write(paths[name], baselines.fitted[name].state_dict())
-    fitted = {**baselines.fitted, **{name: baseline for name, baseline in kept.items() if baseline is not None}}
-    return Baselines(baselines.climatology, {name: fitted[name] for name in BASELINES if name in fitted})
+    """As :meth:`engine.models.baselines.Baselines.fit`, the costly ones from disk where they are known.
+
+    Raises:
+        RunError: another process has been fitting the same baselines for an hour.
+    """
+    costly = [name for name in names if BASELINE_KINDS[name].cost == "costly"]
+    if not costly:
+        return Baselines.fit(train, validation, names, progress)
+    folder = _folder(train, validation)
+
+    def restore(name: str, climatology: Climatology) -> Baseline | None:
+        return _restored(folder / f"{name}.npz", name, climatology) if name in costly else None
+
+    def wait() -> None:
+        if progress is not None:
+            progress(0.0, "waiting for another process that fits the same baselines")
+
+    with locked(folder / "lock", _PATIENCE_S, wait):
+        baselines = Baselines.fit(train, validation, names, progress, restore)
+        for name in costly:
+            if name in baselines.fitted and not (path := folder / f"{name}.npz").exists():
+                write_arrays(path, baselines.fitted[name].state_dict())
+    _remove_oldest(folder.parent)
+    return baselines
 
 
-def _path(name: str, train: MonthlyData, validation: MonthlyData) -> Path:
-    digest = hashlib.sha256(f"baseline {VERSION}|{name}|{train.key}|{validation.key}".encode()).hexdigest()[:32]
-    return home_folder() / "baselines" / f"{digest}.npz"
+def _folder(train: MonthlyData, validation: MonthlyData) -> Path:
+    scale = repr(train.variable.measured_scale)  # measured on the months of the climatology, which no other key holds
+    digest = hashlib.sha256(f"baselines {VERSION}|{train.key}|{validation.key}|{scale}".encode()).hexdigest()[:32]
+    folder = home_folder() / "baselines" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]] | None:
-    """None where there is no such file, or it is damaged."""
-    if not path.is_file():
-        return None
-    try:
-        return read_npz(path)
-    except (EngineError, OSError):
-        return None
+def _restored(path: Path, name: str, climatology: Climatology) -> Baseline | None:
+    """None where there is no such file; a damaged one is removed."""
+    with suppress(EngineError, OSError, LookupError, ValueError, TypeError):
+        if path.is_file():
+            return BASELINES[name].from_state_dict(read_npz(path), climatology)
+    path.unlink(missing_ok=True)
+    return None
 
 
-def _restored(name: str, state: dict[str, NDArray[Any]], climatology: Climatology) -> Baseline | None:
-    try:
-        return BASELINES[name].from_state_dict(state, climatology)
-    except (LookupError, ValueError, TypeError):
-        return None
-
-
-def _write(path: Path, state: dict[str, NDArray[Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_arrays(path, state)
-    files = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-_MOST_FILES]:
-        file.unlink(missing_ok=True)
+def _remove_oldest(folder: Path) -> None:
+    kept = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-_MOST_FOLDERS]:
+        shutil.rmtree(path, ignore_errors=True)
