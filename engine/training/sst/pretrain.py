@@ -137,7 +137,7 @@ class _Reader:
 
 
 class Evaluation(NamedTuple):
-    """``table`` of :func:`score_table`; ``calibration`` (:func:`engine.evaluation.uncertainty.calibration`), or None."""
+    """``table`` of :func:`score_table`; ``calibration`` of :mod:`engine.evaluation.uncertainty`, or None."""
 
     table: Table
     calibration: dict[str, Any] | None
