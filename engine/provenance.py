@@ -31,8 +31,10 @@ _UPLOAD_HASH = re.compile(r"[0-9a-f]{32}")
 
 def shared_path(path: str) -> str:
     """A path without the folders of this machine: the name of the file or folder, for a pattern all from the first part
-    with a ``*`` on, for an upload ``<hash>/<name>``.
+    with a ``*`` on, for an upload ``<hash>/<name>``; "" for "".
     """
+    if not path:
+        return ""
     parts = PurePath(path).parts
     is_pattern = [any(mark in part for mark in "*?[") for part in parts]
     if any(is_pattern):

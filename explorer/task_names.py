@@ -6,6 +6,7 @@ TASK_NAMES = {
     "table": "Learned table",
     "expert": "Geographic expert",
     "basis": "Harmonic basis",
+    "probe": "Probe of location encoders",
     "land": "Land mask",
     "reconstruct": "Reconstruction of an archive",
 }

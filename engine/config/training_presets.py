@@ -30,12 +30,13 @@ _PUBLISHED: dict[str, Any] = {
 }
 _OWN: dict[str, Any] = {name: SSTSettings.model_fields[name].default for name in _PUBLISHED}
 _NO_CLOUDS = {"extra_clouds": 0.0}
+_OWN_CLOUDS = {"extra_clouds": SSTSettings.model_fields["extra_clouds"].default}
 
 
 def training_preset(name: TrainingPreset, *, is_truth_known: bool) -> dict[str, Any]:
     """The settings of a way of training, by name.
 
-    - ``own``: the defaults.
+    - ``own``: the defaults; the additional clouds too, where ``is_truth_known``.
     - ``published``: L1 on the sea cells, each counted once, of the residual to the mean of the observed days; AdamW at
       1e-3, decay 1e-2; the rate halved after a plateau, down to 1e-7; from there on training stops after ten epochs
       without an improvement of 1e-4 K; at most 100 epochs; neither clipping nor averaged weights. Its days are not
@@ -45,5 +46,4 @@ def training_preset(name: TrainingPreset, *, is_truth_known: bool) -> dict[str, 
     """
     if name == "published":
         return _PUBLISHED | (_NO_CLOUDS if is_truth_known else {})
-    own = _OWN | {"extra_clouds": SSTSettings.model_fields["extra_clouds"].default}
-    return own | ({"loss": "gaussian"} if name == "likelihood" else {})
+    return _OWN | (_OWN_CLOUDS if is_truth_known else {}) | ({"loss": "gaussian"} if name == "likelihood" else {})

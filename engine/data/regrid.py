@@ -16,7 +16,7 @@ import numpy as np
 from engine.config.fields import whole_rows
 from engine.data.source import Regrid
 from engine.errors import ChoiceError
-from engine.sphere import EARTH_RADIUS_M, LatLonGrid
+from engine.sphere import EARTH_RADIUS_M, LatLonGrid, unit_vectors
 from engine.typed import Floats, Singles
 
 STEPS_DEG = (0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0)
@@ -38,7 +38,7 @@ Regridder = Callable[[Singles], Singles]
 
 def spacing_deg(lat: Floats, lon: Floats) -> float:
     """The larger of the median distances between neighbours along rows and along columns, degrees of a great circle."""
-    places = _unit_vectors(lat, lon)
+    places = unit_vectors(lat, lon).numpy()
     across = [np.linalg.norm(np.diff(places, axis=axis), axis=-1) for axis in (0, 1) if lat.shape[axis] > 1]
     medians = [float(np.nanmedian(chords)) for chords in across if np.isfinite(chords).any()]
     return math.degrees(max(medians, default=math.radians(1.0)))
@@ -187,7 +187,7 @@ def _shares(
             s = np.clip(s - (d * miss[0] - b * miss[1]) / scale, -1.0, 2.0)
             t = np.clip(t - (a * miss[1] - c * miss[0]) / scale, -1.0, 2.0)
         miss = np.abs(first + s * right + t * down + s * t * twist - place).max(axis=0)
-        apart = _unit_vectors(corners[1], corners[0]) - _unit_vectors(place[1], place[0])[:, None]
+        apart = (unit_vectors(corners[1], corners[0]) - unit_vectors(place[1], place[0])[:, None]).numpy()
         is_near = EARTH_RADIUS_M * np.linalg.norm(apart, axis=-1).max(axis=-1) <= reach_m
         is_inside = (s > -_EDGE) & (s < 1.0 + _EDGE) & (t > -_EDGE) & (t < 1.0 + _EDGE) & (miss < _EDGE)
     outside = ~(is_near & is_inside)
@@ -227,15 +227,10 @@ def cell_areas(lat: Floats, lon: Floats) -> Floats:
     """(h, w) |∂r/∂i × ∂r/∂j| on the unit sphere, steradian: areas of native cells; equal ones where a side is one."""
     if min(lat.shape) < 2:
         return np.ones(lat.shape)
-    places = _unit_vectors(lat, lon)
+    places = unit_vectors(lat, lon).numpy()
     down, across = (np.gradient(places, axis=axis) for axis in (0, 1))
     area: Floats = np.linalg.norm(np.cross(down, across), axis=-1)
     return np.where(np.isfinite(area), area, np.nanmedian(area))
-
-
-def _unit_vectors(lat: Floats, lon: Floats) -> Floats:
-    phi, lam = np.deg2rad(lat), np.deg2rad(lon)
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
 def regrid_text(regrid: Regrid) -> str:

@@ -101,7 +101,9 @@ def netcdf_variables(file: Any, where: str) -> list[Declared]:
         if variable.dimensions == (name,):
             check_steps(variable.shape[0], name, where)
     variables = [
-        Declared(name, v.shape, np.dtype(v.dtype), _chunks(v)) for name, v in file.variables.items() if _is_numeric(v)
+        Declared(name, v.shape, np.dtype(v.dtype), netcdf_chunks(v))
+        for name, v in file.variables.items()
+        if _is_numeric(v)
     ]
     check_coordinates(variables, where)
     return variables
@@ -205,6 +207,7 @@ def _is_numeric(variable: Any) -> bool:
     return is_plain and getattr(variable.dtype, "kind", "O") in _NUMBERS
 
 
-def _chunks(variable: Any) -> tuple[int, ...] | None:
+def netcdf_chunks(variable: Any) -> tuple[int, ...] | None:
+    """The shape of a chunk of an open variable; None where it is not chunked."""
     chunks: Any = variable.chunking()  # "contiguous" where there are none
     return None if isinstance(chunks, str) or chunks is None else tuple(chunks)

@@ -1,18 +1,42 @@
-"""Ends of colour scales of values and errors of a kind of variable, in its model space."""
+"""Ends of colour scales: of what maps hold, and of values and errors of a kind of variable, in its model space."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.kinds import VariableKind
+from engine.typed import Floats
 
+_SHOWN = (1.0, 99.0)
+"""Percentiles between which the values of a map have a colour of their own."""
 _SEASONAL_MARGIN = 3.0  # times the scale: how far other seasons reach beyond the days at hand
 _NICE = (1.0, 2.0, 5.0, 10.0, 20.0)
 _TINY = float(np.finfo(np.float32).tiny)
 _LEAST_ERROR = 0.5  # times the scale, and the step of the limits of errors
+
+
+def is_global(lat_deg: Floats) -> bool:
+    """Whether rows at these latitudes (H,) are shown in the colours of the whole globe: they span more than 90°."""
+    return bool(np.ptp(lat_deg) > 90.0)
+
+
+def limits_of(fields: Sequence[NDArray[np.floating[Any]]], symmetric: bool = False) -> tuple[float, float]:
+    """Ends of a colour scale for maps (H, W), in their units: the 1st and 99th percentile of their finite values.
+
+    ``symmetric``: ± the 99th percentile of their size. Without two different values the ends are still apart.
+    """
+    values = np.concatenate([field[np.isfinite(field)].ravel() for field in fields])
+    if not values.size:
+        return (-1.0, 1.0) if symmetric else (0.0, 1.0)
+    if symmetric:
+        size = float(np.percentile(np.abs(values), _SHOWN[1])) or 1.0
+        return -size, size
+    low, high = (float(end) for end in np.percentile(values, _SHOWN))
+    return (low, high) if low < high else (low, low + 1.0)
 
 
 def value_limits(

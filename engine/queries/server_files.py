@@ -35,7 +35,11 @@ _ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 _MAX_ENTRIES = 1000
 _MAX_FILES = 500_000
 _MAX_FOLDERS = 20_000  # that are searched for a name
+_MAX_RESOLVED = 1000
 _UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
+
+_RESOLVED: dict[tuple[str, tuple[Path, ...]], str] = {}
+"""Paths by bare names and roots: a search of all folders is made once, and again when the path is gone."""
 
 _ANY_PATH = ContextVar("any path", default=False)
 
@@ -242,12 +246,20 @@ def _below_a_root(path: str) -> str:
     """The path below the first root where it exists, else the only one of that name in a folder of a root, else the
     path below the first root. Exported configurations give the name of a file without its folder.
     """
+    known = _RESOLVED.get((path, roots()), "")
+    if known and glob.glob(known):
+        return known
     direct = [str(root / path) for root in roots()]
     existing = next((full for full in direct if glob.glob(full)), None)
     if existing is not None or os.sep in path:
         return existing or direct[0]
     inside = {full for folder in folders_of_data() if glob.glob(full := os.path.join(folder, path))}
-    return inside.pop() if len(inside) == 1 else direct[0]
+    if len(inside) != 1:
+        return direct[0]
+    if len(_RESOLVED) >= _MAX_RESOLVED:
+        _RESOLVED.clear()
+    full = _RESOLVED[path, roots()] = inside.pop()
+    return full
 
 
 def folders_of_data() -> Iterator[str]:

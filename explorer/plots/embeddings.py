@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import holoviews as hv
 import numpy as np
 
-from engine.queries.embeddings import DistanceCurves, ScaleTable
+from engine.queries.embeddings import DistanceCurves, ProbeCurve, ProbedEncoder, ProbeScore, ScaleTable
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
@@ -97,3 +97,50 @@ def scale_features(scale: ScaleTable, shown: Sequence[int]) -> hv.Overlay:
         legend_cols=1,
         legend_opts={"background_fill_alpha": 0.0, "border_line_alpha": 0.0, "padding": 0, "spacing": 2},
     )
+
+
+def score_by_size(curve: ProbeCurve, other: ProbeCurve | None, score: ProbeScore) -> hv.Overlay:
+    """A probe's score against K with its spread over the folds; dashed, what needs no embedding; B as a second line."""
+    low, high = curve.scores - curve.spread, curve.scores + curve.spread
+    layers = [
+        hv.Area((curve.num_numbers, low, high), vdims=["low", "high"]).opts(color=SERIES[0], alpha=0.18, line_alpha=0),
+        hv.Curve((curve.num_numbers, curve.scores)).opts(color=SERIES[0], line_width=2.5),
+        hv.Scatter((curve.num_numbers, curve.scores)).opts(color=SERIES[0], size=6),
+        hv.HLine(score.baseline).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"),
+    ]
+    if other is not None:
+        layers.append(hv.Curve((other.num_numbers, other.scores)).opts(color=SERIES[1], line_width=2.5))
+    sizes = [int(size) for size in curve.num_numbers]
+    return figure(
+        *layers,
+        xlabel="Numbers K",
+        ylabel=score.metric,
+        logx=True,
+        xlim=(0.8 * sizes[0], 1.25 * sizes[-1]),
+        xticks=[(size, str(size)) for size in sizes],
+        ylim=_score_limits([*curve.scores, score.baseline]),
+        height=220,
+    )
+
+
+def score_of_encoders(encoders: Sequence[ProbedEncoder], score: ProbeScore) -> hv.Overlay:
+    """Score against numbers, a point for each encoder; those of the Pareto front filled and joined."""
+    best = sorted((encoder for encoder in encoders if encoder.is_best), key=lambda encoder: encoder.num_numbers)
+    sizes = sorted({encoder.num_numbers for encoder in encoders})
+    return figure(
+        hv.Curve([(encoder.num_numbers, encoder.score) for encoder in best]).opts(color=SERIES[0], line_width=1.5),
+        hv.Scatter([(encoder.num_numbers, encoder.score) for encoder in encoders]).opts(color=NEUTRAL, size=6),
+        hv.Scatter([(encoder.num_numbers, encoder.score) for encoder in best]).opts(color=SERIES[0], size=8),
+        xlabel="Numbers of every encoder",
+        ylabel=score.metric,
+        logx=True,
+        xlim=(0.8 * sizes[0], 1.25 * sizes[-1]),
+        xticks=[(size, str(size)) for size in (2, 4, 8, 16, 32, 64, 128, 256, 512)],
+        ylim=_score_limits([encoder.score for encoder in encoders]),
+        height=200,
+    )
+
+
+def _score_limits(scores: Sequence[float]) -> tuple[float, float]:
+    """From the lowest score, not below −0.5, to 1."""
+    return max(-0.5, min(scores) - 0.05), 1.03

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 import zipfile
+import zlib
 from pathlib import Path
 
+import h5py
 import netCDF4
+import numcodecs
 import numpy as np
 import pytest
 import zarr
+from google_crc32c import value as crc32c
 
 from engine.config.run_config import RunConfig
 from engine.data.sst import open_sst
@@ -23,6 +30,7 @@ from engine.data.tile_files import _read as read_tile
 from engine.errors import ConfigError, DataError
 from engine.formats import child
 from engine.formats.child import check_in_child
+from engine.formats.chunks import check_hdf5_chunks
 from engine.formats.limits import check_file
 from engine.formats.npz import read_npy, read_npz
 from tests.support import producers
@@ -152,6 +160,86 @@ def test_a_store_that_declares_too_much_is_refused(tmp_path, version):
         open_sst(path)
     with pytest.raises(DataError, match=r"one chunk of 'time' takes 16.0 GB"):
         check_in_child([(path, "zarr")])
+
+
+def bomb(unpacked: int) -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join([*(packer.compress(bytes(2**20)) for _ in range(unpacked // 2**20)), packer.flush()])
+
+
+def test_a_later_chunk_that_unpacks_to_more_than_its_shape_is_refused_when_it_is_read(tmp_path, monkeypatch):
+    """Only the first chunk of a field is read when a file is checked."""
+    monkeypatch.setenv("HARMONIA_FILE_MB", "3")
+    path = netcdf(tmp_path / "a.nc", 4, zlib=True, shuffle=False)
+    with netCDF4.Dataset(path, "a") as file:
+        file["sst"][:] = np.arange(4.0)[:, None, None]
+    assert float(open_sst(path).daily[2].max()) == 2.0
+    with h5py.File(path, "a") as file:
+        file["sst"].id.write_direct_chunk((2, 0, 0), bomb(8 * 2**20))
+    with pytest.raises(DataError, match=r"a chunk of 0.0\d+ MB unpacks to more than the 0.0104 MB of its shape"):
+        open_sst(path).daily[2].load()
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zlib", "zstd", "blosc", "lz4", "bz2", "lzma"])
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_a_chunk_of_a_store_that_unpacks_to_more_than_its_shape_is_refused(tmp_path, monkeypatch, codec, container):
+    monkeypatch.setenv("HARMONIA_FILE_MB", "3")
+    path = store(tmp_path / "a.zarr", compressors=numcodecs.get_codec({"id": codec}))
+    assert float(open_sst(path).daily[2].max()) == 2.0
+    packed = numcodecs.get_codec({"id": codec}).encode(bytes(8 * 2**20))
+    (path / "sst" / "2.0.0").write_bytes(packed)
+    if container == "zip":
+        shutil.make_archive(str(tmp_path / "a"), "zip", path)
+        path = tmp_path / "a.zip"
+    with pytest.raises(DataError, match=r"unpacks to more than the 0.00259 MB of its shape"):
+        open_sst(path).daily[2].load()
+
+
+def test_a_chunk_in_a_shard_is_looked_at_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARMONIA_FILE_MB", "3")
+    path = store(tmp_path / "a.zarr", 3, compressors=zarr.codecs.GzipCodec(), shards=(2, 18, 36))
+    shard = path / "sst" / "c" / "1" / "0" / "0"
+    content = shard.read_bytes()
+    index = list(struct.unpack("<4Q", content[-36:-4]))
+    packed = gzip.compress(bytes(8 * 2**20))
+    index[2:] = [len(content) - 36, len(packed)]
+    packed_index = struct.pack("<4Q", *index)
+    shard.write_bytes(content[:-36] + packed + packed_index + struct.pack("<I", crc32c(packed_index)))
+    with pytest.raises(DataError, match=r"unpacks to more than the 0.00259 MB of its shape"):
+        open_sst(path).daily[3].load()
+
+
+def test_chunks_that_are_compressed_twice_are_refused(tmp_path):
+    path = netcdf(tmp_path / "a.nc", 2)
+    with netCDF4.Dataset(path, "a") as file:
+        file.renameVariable("sst", "unused")
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_chunk((1, 36, 72))
+    created.set_deflate(1)
+    created.set_deflate(1)
+    with h5py.File(path, "a") as file:
+        space = h5py.h5s.create_simple((2, 36, 72))
+        h5py.h5d.create(file.id, b"sst", h5py.h5t.NATIVE_FLOAT, space, created)
+        file["sst"][:] = 1.0
+    with pytest.raises(DataError, match="compressed twice"):
+        check_hdf5_chunks(path, 0, "sst", [range(1)] * 3)
+
+
+def store(path: Path, version: int = 2, **options: object) -> Path:
+    """Four days of 0, 1, 2, 3 on a 10° grid, a chunk each."""
+    group = zarr.open_group(path, mode="w", zarr_format=version)
+    lines = {"time": np.arange(4.0), "lat": np.arange(-85.0, 90.0, 10), "lon": np.arange(0.0, 360.0, 10)}
+    units = {"time": "days since 2000-01-01", "lat": "degrees_north", "lon": "degrees_east"}
+    for name, values in lines.items():
+        line = group.create_array(name, data=values, **dims(version, name))
+        line.attrs.update({"units": units[name], **old_dims(version, name)})
+    sst = group.create_array(
+        "sst", shape=(4, 18, 36), chunks=(1, 18, 36), dtype="f4", **dims(version, "time", "lat", "lon"), **options
+    )
+    sst.attrs.update({"units": "degC", "standard_name": "sea_surface_temperature"})
+    sst.attrs.update(old_dims(version, "time", "lat", "lon"))
+    sst[:] = np.arange(4.0)[:, None, None]
+    return path
 
 
 def dims(version: int, *names: str) -> dict[str, object]:
@@ -325,16 +413,10 @@ def test_a_child_that_ended_while_it_was_idle_is_replaced(tmp_path):
 
 def test_a_chunk_that_unpacks_to_more_than_it_declares_ends_in_a_sentence(tmp_path, monkeypatch):
     """No header reveals it: zlib unpacks 2 MB to 2 GB, and HDF5 lets it."""
-    import zlib
-
-    import h5py
-
     monkeypatch.setenv("HARMONIA_FILE_MB", "400")
     path = tmp_path / "a.nc"
     netcdf(path, 2, zlib=True, shuffle=False)
-    packer = zlib.compressobj(9)
-    bomb = b"".join([*(packer.compress(bytes(2**20)) for _ in range(2048)), packer.flush()])
     with h5py.File(path, "a") as file:
-        file["sst"].id.write_direct_chunk((0, 0, 0), bomb)
+        file["sst"].id.write_direct_chunk((0, 0, 0), bomb(2**31))
     with pytest.raises(DataError, match=r"damaged|memory"):
         check_in_child([(path, "netcdf")])

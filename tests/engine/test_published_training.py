@@ -99,6 +99,10 @@ def test_clouds_stay_where_the_truth_is_not_known():
     values = RunConfig.demo("sst").settings.model_dump(mode="json")
     values["source"] = {"kind": "file", "path": "sst.nc"}
     assert forms.with_training(values, "published")["extra_clouds"] == values["extra_clouds"] > 0.0
+    clouded = values | {"extra_clouds": 0.4}
+    for name in ("own", "published", "likelihood"):
+        assert forms.with_training(clouded, name)["extra_clouds"] == 0.4
+        assert forms.training_of(forms.with_training(clouded, name)) == name
 
 
 @pytest.mark.parametrize("preset", ["documented", "repository"])

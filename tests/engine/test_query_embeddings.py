@@ -12,6 +12,7 @@ import xarray as xr
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, position_embedding, scale_features
 from engine.errors import ChoiceError, GridError, StoreError
+from engine.evaluation import probe
 from engine.queries import embeddings as queries
 from engine.queries.basis import BasisConfig
 from engine.queries.cache import CACHE
@@ -313,3 +314,44 @@ def test_answers_stay_within_the_cache() -> None:
     for config in ALL:
         queries.embedding(config)
     assert 0 < CACHE.used_bytes <= CACHE.max_bytes
+
+
+# --- the probe --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_s_probe_is_the_engine_s() -> None:
+    config = EmbeddingConfig(BasisConfig(6, 20), step_deg=3.0, patch=(2, 2))
+    patches = queries.embedding(config)
+    lat, lon = (axis.ravel() for axis in np.meshgrid(patches.lat, patches.lon, indexing="ij"))
+    area = np.repeat(patches.area_m2, patches.lon.size)
+    expected = probe(patches.values.reshape(-1, 20), lat, lon, "sst", "blocks", weights=area)
+    score = queries.probed(config, "sst", "blocks")
+    assert (score.score, score.baseline) == (expected.score, expected.baseline)
+    errors = queries.probe_error(config, "sst", "blocks")
+    np.testing.assert_allclose(errors.ravel(), np.abs(expected.predicted - expected.values), rtol=1e-6)
+    classes = queries.probe_error(config, "koppen", "random")
+    assert set(np.unique(classes[np.isfinite(classes)])) == {0.0, 1.0}
+    curve = queries.probe_curve(config, "sst", "blocks")
+    assert list(curve.num_numbers) == [2, 4, 8, 16, 20]
+    assert curve.scores[-1] == score.score
+    first = queries.probe_sentences(config, "sst", "blocks", curve)[0]
+    assert f"R² {score.score:.2f} from 20 numbers, read linearly on held-out blocks of 10°" in first
+
+
+def test_encoders_are_compared_at_as_many_numbers_and_no_other_reads_more_with_fewer_than_those_of_the_front() -> None:
+    config = EmbeddingConfig(BasisConfig(6, 20), step_deg=6.0, patch=(2, 2))
+    encoders = queries.compare_encoders(config, "land", "random")
+    assert {row.name for row in encoders} >= {"harmonic", "direct", "grid", "rff"}
+    for row in encoders:
+        others = [other for other in encoders if other.num_numbers <= row.num_numbers and other is not row]
+        assert row.is_best == all(other.score <= row.score for other in others)
+
+
+@pytest.mark.parametrize("encoder", ["direct", "grid", "rff", "needlets"])
+def test_any_encoder_can_be_shown_and_its_code_makes_it_anew(encoder: str) -> None:
+    config = EmbeddingConfig(BasisConfig(6, 40), step_deg=6.0, patch=(2, 3), encoder=encoder)
+    values = queries.embedding(config).values
+    names: dict[str, object] = {}
+    exec(queries.snippet(config), names)
+    np.testing.assert_array_equal(names["embedding"], values)
+    assert values.shape[2] <= 40

@@ -235,6 +235,12 @@ def test_of_sources_of_one_name_it_is_the_one_with_the_hash_however_it_was_under
         assert with_known_sources(without_folders(source), tmp_path / "map.nc", key)["path"] == place
 
 
+def test_no_path_stays_none() -> None:
+    """A demo ocean has the path "", which was written as the current folder."""
+    assert shared_path("") == ""
+    assert without_folders(asdict(DEMO))["path"] == ""
+
+
 def test_a_resampled_source_states_the_hash_of_the_files() -> None:
     source, model = small_ocean(1), untrained()
     coarse = resampled(source, LatLonGrid.regular(20.0))

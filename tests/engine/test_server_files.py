@@ -173,3 +173,18 @@ def test_a_path_is_named_below_its_folder_of_data(tmp_path: Path, monkeypatch: p
     assert server_files.below_roots(text) == "no such variable (2012/a.nc); b.nc has it, /elsewhere/c.nc has not"
     with server_files.any_path():
         assert server_files.below_roots(text) == text
+
+
+def test_folders_are_searched_for_a_bare_name_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "deep").mkdir()
+    (root / "deep" / "c.nc").write_bytes(b"x")
+    walked: list[object] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda *folder: walked.append(folder) or walk(*folder))
+    for _ in range(3):
+        assert resolved("c.nc") == [root / "deep" / "c.nc"]
+    assert len(walked) == 1
+    (root / "tiles" / "c.nc").write_bytes(b"y")
+    (root / "deep" / "c.nc").unlink()
+    assert resolved("c.nc") == [root / "tiles" / "c.nc"]
+    assert len(walked) == 2

@@ -15,10 +15,11 @@ import xarray as xr
 from engine.data.august import august_sst
 from engine.data.calendar import by_month
 from engine.data.source import SSTSource
-from engine.data.sst import _field, _sample, map_note, open_sst, series_note
+from engine.data.sst import _field, _sample, _storage, map_note, open_sst, series_note
 from engine.errors import DataError
 from tests.support import producers
 from tests.support import producers_agencies as agencies
+from tests.support.ocean import small_ocean
 from tests.support.producers import FIRST, NUM_DAYS
 
 KELVIN_32_C = 1.8e-5
@@ -366,3 +367,39 @@ def test_months_of_a_model(calendar: str, tmp_path: Path) -> None:
     dates = [(t.year, t.month, t.day) for t in source.monthly.time.values]
     assert dates == [(2020 + m // 12, m % 12 + 1, 1) for m in range(14)]
     np.testing.assert_allclose(source.monthly[5].values, expected(source, 5, clouds=False), rtol=0, atol=EXACT_C)
+
+
+@pytest.mark.parametrize("kind", ["netcdf", "zarr"])
+def test_a_chunk_of_many_days_is_unpacked_once_for_all_of_them(tmp_path, monkeypatch, kind):
+    """One compressed chunk with all days was unpacked for every day."""
+    source = small_ocean(1, monthly=False)
+    days = source.daily.assign_attrs(units="degC").chunk({"time": -1}).rename("sst").to_dataset()
+    path = tmp_path / f"days.{'nc' if kind == 'netcdf' else 'zarr'}"
+    if kind == "netcdf":
+        days.to_netcdf(path, encoding={"sst": {"zlib": True, "chunksizes": days["sst"].shape}})
+    else:
+        days.to_zarr(path, zarr_format=3, consolidated=False)
+    opened = open_sst(path)
+    reads: list[object] = []
+    read = _storage._Array.read
+    monkeypatch.setattr(_storage._Array, "read", lambda array, index: reads.append(index) or read(array, index))
+    for day in (300, 0, 17, 364):
+        np.testing.assert_array_equal(opened.daily[day].values, source.daily[day].values)
+    np.testing.assert_array_equal(opened.daily[31:59, 3:9, 5:12].values, source.daily[31:59, 3:9, 5:12].values)
+    assert len(reads) <= 2  # of whole maps, and of the rows and columns
+
+
+def test_every_other_row_and_column_are_read_in_any_order(tmp_path):
+    source = small_ocean(1, monthly=False)
+    source.daily.assign_attrs(units="degC").to_dataset(name="sst").to_netcdf(tmp_path / "days.nc")
+    opened = open_sst(tmp_path / "days.nc").daily
+    for index in np.s_[3, ::4, 1::5], np.s_[::-50, ::-1, 30:2:-3], np.s_[3:5, 4:4, :]:
+        np.testing.assert_array_equal(opened[index].values, source.daily[index].values)
+
+
+def test_blocks_that_are_kept_stay_within_their_bytes():
+    kept = _storage._Blocks(100)
+    for number in range(5):
+        kept.put((number,), np.zeros(40, np.uint8))
+        kept.get((0,))
+    assert [number for number in range(5) if kept.get((number,)) is not None] == [0, 4]

@@ -12,7 +12,7 @@ import xarray_regrid  # noqa: F401  # pyright: ignore (gives .regrid to xarray o
 
 from engine.data.regrid import cell_areas, proposals, regridder, target_grid
 from engine.data.source import Overrules, Regrid
-from engine.data.sst import open_sst
+from engine.data.sst import file_fields, open_sst
 from engine.errors import ChoiceError, GridError
 from engine.sphere import LatLonGrid
 from tests.support.people_files import sea, write
@@ -166,3 +166,18 @@ def test_a_regular_grid_is_regridded_by_area(tmp_path: Path) -> None:
     assert source.understood.grid == "30 × 60 cells, regridded from 90 × 180 cells to 6° (by area)"
     with pytest.raises(ChoiceError, match="choose conservative"):
         open_sst(path, overrules=Overrules(regrid=Regrid(6.0, "bucket")))
+
+
+def test_a_regular_grid_of_two_dimensions_needs_no_other(tmp_path: Path) -> None:
+    """It opens as it is, so that regridding is not proposed for it; a curvilinear one has proposals."""
+    lat, lon = np.meshgrid(np.arange(-20.0, 20.0, 2.0), np.arange(0.0, 60.0, 3.0), indexing="ij")
+    fields = {"sst": (("time", "y", "x"), np.full((2, *lat.shape), 10.0, np.float32), {"units": "degC"})}
+    coords = {
+        "time": np.array(["2001-01-01", "2001-01-02"], "datetime64[ns]"),
+        "lat": (("y", "x"), lat, {"units": "degrees_north"}),
+        "lon": (("y", "x"), lon, {"units": "degrees_east"}),
+    }
+    xr.Dataset(fields, coords).to_netcdf(tmp_path / "a.nc")
+    assert open_sst(tmp_path / "a.nc").grid.shape == (20, 20)
+    assert file_fields(tmp_path / "a.nc").regrids == ()
+    assert file_fields(model(tmp_path / "b.nc")).regrids

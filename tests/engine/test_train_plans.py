@@ -17,7 +17,8 @@ from engine.config.expert import ExpertSettings, OceanTiles
 from engine.config.months import Month, days_between, months_in
 from engine.config.run_config import RunConfig, TableSettings
 from engine.config.sst import SPLITS, DemoSource, FileSource, RegridSettings, SSTSettings
-from engine.errors import CancelledError, ChoiceError
+from engine.data.sst import open_sst
+from engine.errors import CancelledError, ChoiceError, EngineError
 from engine.queries.train import observed, plans, problems, script
 from engine.queries.train.cost import training_cost
 from engine.queries.train.observed import MonthShare, SourceOverview, source_overview
@@ -25,6 +26,8 @@ from engine.queries.train.plans import explain, propose
 from engine.queries.train.splits import LEAST_TRAIN, allocate, rolling
 from engine.sphere import LatLonGrid
 from explorer.cli import main
+from tests.support.people_files import sea, write
+from tests.support.producers_native import model
 from tests.support.trainings import learn
 
 FIRST = Month(2019, 3)
@@ -457,6 +460,30 @@ def test_the_command_prints_the_plan_and_refuses_in_a_sentence(home, capsys):
         main(["train"])
     with pytest.raises(SystemExit):
         main(["train", "config.json", "--source", "demo"])
+
+
+def test_every_decision_that_would_open_a_file_is_a_remedy_and_no_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARMONIA_DATA", str(tmp_path))
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep" / "a.nc", sea(3) + 273.15, [0.0, 1.0, 2.0], "degC")
+    model(tmp_path / "deep" / "b.nc")
+    with pytest.raises(EngineError) as error:
+        open_sst(tmp_path / "deep" / "b.nc")
+    regrid = error.value.choices["regrid"][0]
+    settings = RegridSettings(step_deg=regrid.step_deg, method=regrid.method)
+    for name, label, change in (
+        ("a.nc", "The unit is kelvin", {"unit": "kelvin"}),
+        ("b.nc", f"Regrid to {regrid.step_deg:g}° ({regrid.method})", {"regrid": settings}),
+    ):
+        source = FileSource(path=str(tmp_path / "deep" / name))
+        refusal = propose(source).refusal
+        assert refusal is not None
+        assert str(tmp_path) not in refusal.text
+        assert f"deep/{name}" in refusal.text
+        mended = {remedy.label: remedy.settings for remedy in refusal.remedies}
+        assert mended[label].source == source.model_copy(update=change)
+        assert source_overview(mended[label].source).months
+        assert list(mended)[-1] == "Train on the demo ocean"
 
 
 # --- the script -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ChoiceError
-from engine.queries.limits import limits_of
+from engine.queries.scales import limits_of
 from explorer.colours import ALL, DIVERGING, SEQUENTIAL, TYPED, VIEW, ColourChoice, colours_of, colours_text
 from explorer.page_model import PageModel
 from explorer.widgets.globe import colormap_bytes

@@ -429,7 +429,7 @@ def test_quick_reads_are_finished_while_a_day_is_dragged(monkeypatch: pytest.Mon
         field = xr.DataArray(np.zeros((2, 3), np.float32), coords, ("lat", "lon"), "observed", {"units": "°C"})
         return data_view.DrawnMap(field, None, (0.0, 1.0))
 
-    monkeypatch.setattr(data_view, "_read", draw)
+    monkeypatch.setattr(data_view, "read_map", draw)
     monkeypatch.setattr(page, "_after_rest", lambda: None)
     page._rest = SimpleNamespace(soon=lambda: None)  # type: ignore[assignment]
     page.model.take(opened_source())

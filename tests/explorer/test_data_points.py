@@ -30,7 +30,7 @@ def test_a_refused_file_can_be_mended(folder: Path) -> None:
     model.refuse(error.value)
     assert model.choice == SourceChoice()
     assert model.subject == SourceChoice("path", path="a.nc")
-    assert [text.mend(name, value) for name, values in model.mends.items() for value in values] == [
+    assert [ocean.decision_text(name, value) for name, values in model.mends.items() for value in values] == [
         "The unit is kelvin"
     ]
     model.take(ocean.open_source(model.choice))  # the demo ocean, in place of it
@@ -57,6 +57,7 @@ def test_the_choices_begin_with_what_the_file_says(folder: Path) -> None:
             assert choices[first] == ""
             assert all(len(label) <= 60 for label in choices)
             assert len(choices) > 1
+    assert next(iter(text.point_choices("kind", points, opened, choice))) == "By the file: Sea-surface temperature"
     assert "By the file: kelvin, converted to °C" in text.point_choices("unit", points, opened, choice)
 
 

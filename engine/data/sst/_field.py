@@ -125,8 +125,12 @@ class Field:
 
     def __getitem__(self, index: Any) -> Singles:
         """A block; ``index`` holds a slice or an integer for each of the three axes."""
-        ranges = tuple(_as_range(i, size) for i, size in zip(index, self.shape, strict=True))
-        block = self._read(*ranges)
+        times, *places = (_as_range(i, size) for i, size in zip(index, self.shape, strict=True))
+        rows, columns = (range(min(r), max(r) + 1) if r else r for r in places)
+        block = self._read(times, rows, columns)
+        for axis, (wanted, whole) in enumerate(zip(places, (rows, columns), strict=True), start=1):
+            if wanted != whole:
+                block = np.take(block, np.array(wanted) - whole.start, axis=axis)
         drop = tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)
         return block[drop]
 
@@ -229,7 +233,7 @@ class Field:
         kept = [axis for axis, selection in enumerate(index) if isinstance(selection, slice)]
         where = [kept.index(layout.lat_axis), kept.index(layout.lon_axis)]
         raw = np.moveaxis(raw, where, (-2, -1))
-        return raw.reshape(-1, *raw.shape[-2:])
+        return raw.reshape(math.prod(raw.shape[:-2]), *raw.shape[-2:])
 
 
 def as_array(field: Field, grid: LatLonGrid, name: str, key: str, unit: str) -> xr.DataArray:

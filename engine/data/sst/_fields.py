@@ -12,7 +12,7 @@ from engine.data.source import Regrid
 from engine.data.sst._land import is_mask
 from engine.data.sst._paths import Location, locate
 from engine.data.sst._storage import skeleton
-from engine.data.sst._wide import curvilinear_of
+from engine.data.sst._wide import curvilinear_of, with_axes
 from engine.errors import EngineError
 
 
@@ -56,7 +56,8 @@ def file_fields(
 
 def _suited(place: Location, dataset: xr.Dataset, name: str) -> tuple[Regrid, ...]:
     try:
-        curvilinear_of([(place, dataset)], name, None)
+        files, _ = with_axes([(place, dataset)], name)
+        curvilinear_of(files, name, None)
     except EngineError as error:
         return error.choices.get("regrid", ())
     return ()

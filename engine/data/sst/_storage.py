@@ -6,8 +6,13 @@ be pickled to another process, and detect a change.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import Any, cast
 
 import netCDF4
@@ -20,11 +25,13 @@ from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 from engine.data.sst._packing import unpacked_coordinate
 from engine.data.sst._paths import Location
 from engine.errors import DataError, EngineError
+from engine.formats.chunks import Blocks, check_hdf5_chunks, check_zarr_chunks
 from engine.formats.headers import (
     Declared,
     check_netcdf,
     check_zarr,
     is_consolidated,
+    netcdf_chunks,
     netcdf_groups,
     netcdf_variables,
     opened_zarr,
@@ -54,18 +61,115 @@ def skeleton(location: Location) -> xr.Dataset:
 def read(location: Location, name: str, index: Index) -> NDArray[Any]:
     """A block of raw numbers of one variable, neither unpacked nor masked; integers in ``index`` drop their axis.
 
-    Raises :class:`DataError` where the file changed since it was opened, or is unreadable.
+    Steps of a chunk that holds many are read together and kept, because each read unpacks whole chunks.
+
+    Raises :class:`DataError` where the file changed since it was opened, is unreadable, or a chunk unpacks to more than
+    its shape.
     """
     location.refuse_change()
-    with _readable(location):
-        if location.kind == "zarr":
-            with opened_zarr(location.path) as (store, folder):
-                root = cast(Any, zarr).open_group(store, path=folder, mode="r")
-                return np.asarray(next(g[name] for g in _holders(root, location.group) if name in g)[index])
-        with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(location.path, "r") as file:
-            variable = next(g.variables[name] for g in _holders(file, location.group) if name in g.variables)
-            variable.set_auto_maskandscale(False)
-            return np.asarray(variable[index])
+    with _readable(location), _opened_array(location, name) as array:
+        steps = _steps_together(array, index)
+        if steps is None:
+            return array.read(index)
+        key = (location.path, location.stamp, location.group, name, steps, str(index[1:]))
+        block = _KEPT.get(key)
+        if block is None:
+            block = array.read((slice(*steps), *index[1:]))
+            _KEPT.put(key, block)
+        first = index[0]
+        if isinstance(first, int):
+            return block[first - steps[0]].copy()
+        start, stop, step = first.indices(array.shape[0])
+        return block[start - steps[0] : stop - steps[0] : step].copy()
+
+
+@dataclass(frozen=True)
+class _Array:
+    """A variable of an open file: ``chunks`` are what is unpacked at once, ``check`` looks at chunks before."""
+
+    values: Any
+    shape: tuple[int, ...]
+    item_bytes: int
+    chunks: tuple[int, ...] | None
+    check: Callable[[Blocks], None]
+
+    def read(self, index: Index) -> NDArray[Any]:
+        """A block of raw numbers."""
+        if self.chunks is not None:
+            ranges = [_range(selection, size) for selection, size in zip(index, self.shape, strict=True)]
+            if all(ranges):
+                self.check([range(r[0] // c, r[-1] // c + 1) for r, c in zip(ranges, self.chunks, strict=True)])
+        return np.asarray(self.values[index])
+
+
+@contextmanager
+def _opened_array(location: Location, name: str) -> Generator[_Array]:
+    path, stamp = location.path, location.stamp
+    if location.kind == "zarr":
+        with opened_zarr(path) as (store, folder):
+            root = cast(Any, zarr).open_group(store, path=folder, mode="r")
+            array = next(g[name] for g in _holders(root, location.group) if name in g)
+            chunks = tuple(array.shards or array.chunks)
+            check = partial(check_zarr_chunks, path, stamp, array)
+            yield _Array(array, array.shape, array.dtype.itemsize, chunks, check)
+        return
+    with NETCDF4_PYTHON_LOCK, netCDF4.Dataset(path, "r") as file:
+        holder = next(g for g in _holders(file, location.group) if name in g.variables)
+        variable = holder.variables[name]
+        variable.set_auto_maskandscale(False)
+        check = partial(check_hdf5_chunks, path, stamp, f"{holder.path.rstrip('/')}/{name}")
+        yield _Array(variable, variable.shape, variable.dtype.itemsize, netcdf_chunks(variable), check)
+
+
+def _steps_together(array: _Array, index: Index) -> tuple[int, int] | None:
+    """The steps of one chunk, of the first axis, around those of ``index``, as many as are kept; None where reading
+    ``index`` unpacks nothing beside it, or more than one chunk.
+    """
+    if array.chunks is None or len(index) < 3:
+        return None
+    wanted = _range(index[0], array.shape[0])
+    sizes = [len(_range(selection, size)) for selection, size in zip(index[1:], array.shape[1:], strict=True)]
+    step_bytes = array.item_bytes * math.prod(sizes)
+    together = min(array.chunks[0], _BLOCK_BYTES // max(1, step_bytes))
+    if not 0 < len(wanted) < together:
+        return None
+    chunk = wanted[0] // array.chunks[0] * array.chunks[0]
+    start = chunk + (wanted[0] - chunk) // together * together
+    stop = min(start + together, chunk + array.chunks[0], array.shape[0])
+    return (start, stop) if wanted[-1] < stop else None
+
+
+def _range(selection: int | slice, size: int) -> range:
+    return range(*selection.indices(size)) if isinstance(selection, slice) else range(selection, selection + 1)
+
+
+class _Blocks:
+    """The blocks that were read last, by key, of at most ``most`` bytes together."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes, self._lock = most, 0, Lock()
+        self._blocks: OrderedDict[tuple[Any, ...], NDArray[Any]] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...]) -> NDArray[Any] | None:
+        """The block of a key, None where it is not kept."""
+        with self._lock:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+            return self._blocks.get(key)
+
+    def put(self, key: tuple[Any, ...], block: NDArray[Any]) -> None:
+        """Keep a block in place of the oldest ones."""
+        with self._lock:
+            if key in self._blocks:
+                return
+            self._blocks[key] = block
+            self._bytes += block.nbytes
+            while self._bytes > self._most:
+                self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+
+
+_BLOCK_BYTES = 64 * 2**20
+_KEPT = _Blocks(4 * _BLOCK_BYTES)  # values, quality levels and masks are read in turn
 
 
 @contextmanager

@@ -37,3 +37,17 @@ from engine.queries.embeddings.patches import (
     scale,
     similarity,
 )
+from engine.queries.embeddings.probing import (
+    PROBE_SPLITS,
+    PROBE_TASKS,
+    ProbeCurve,
+    ProbedEncoder,
+    ProbeScore,
+    compare_encoders,
+    error_label,
+    is_probed,
+    probe_curve,
+    probe_error,
+    probe_sentences,
+    probed,
+)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from engine.config.fields import Checked
 from engine.data import Domain
-from engine.embedding import SCALE_FEATURES
+from engine.embedding import SCALE_FEATURES, sized_parameters
 from engine.errors import EngineError, StoreError
 from engine.provenance import Detail, Provenance
 from engine.queries.basis import MAX_RUN_DEGREE, BasisConfig
@@ -141,7 +141,8 @@ def origin_of(config: EmbeddingConfig, recipe: str = "embedding.netcdf") -> Prov
 
 def snippet(config: EmbeddingConfig) -> str:
     """Python code that computes this embedding: ``embedding`` (Hp, Wp, K), ``lat`` (Hp,), ``lon`` (Wp,)."""
-    return _HARMONIC.format(**_names(config)) if config.encoder == "harmonic" else _SINUSOIDAL.format(**_names(config))
+    template = {"harmonic": _HARMONIC, "sinusoidal": _SINUSOIDAL}.get(config.encoder, _CODED)
+    return template.format(**_names(config))
 
 
 def _names(config: EmbeddingConfig) -> dict[str, object]:
@@ -156,6 +157,8 @@ def _names(config: EmbeddingConfig) -> dict[str, object]:
         "step": config.step_deg,
         "patch": config.patch,
         "clip": config.clip_sigma,
+        "encoder": config.encoder,
+        "parameters": sized_parameters(config.encoder, basis.num_components),
     }
 
 
@@ -175,6 +178,18 @@ lat, lon = patches.lat, patches.lon
 embedding = position_embedding(
     basis, grid, {patch}, clip_sigma={clip!r}, num_components={num_components}, device=device()
 ).numpy(force=True)
+"""
+
+_CODED = """\
+import numpy as np
+
+from engine.embedding import Patches, encode
+from engine.sphere import LatLonGrid
+
+patches = Patches(LatLonGrid.regular({step!r}), {patch})
+lat, lon = patches.lat, patches.lon
+points = [axis.ravel() for axis in np.meshgrid(lat, lon, indexing="ij")]
+embedding = encode({encoder!r}, *points, **{parameters!r}).numpy().reshape(lat.size, lon.size, -1)
 """
 
 _SINUSOIDAL = """\

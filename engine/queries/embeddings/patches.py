@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,15 @@ from numpy.typing import NDArray
 
 from engine import embedding as engine_embedding
 from engine.compute import device
-from engine.embedding import SCALE_FEATURES, TOKEN_ENCODERS, Patches, sinusoidal_embedding
+from engine.embedding import (
+    ENCODERS,
+    SCALE_FEATURES,
+    TOKEN_ENCODERS,
+    Patches,
+    encode,
+    sinusoidal_embedding,
+    sized_parameters,
+)
 from engine.embedding.patches import divisors as _divisors
 from engine.errors import ChoiceError
 from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
@@ -22,8 +31,8 @@ from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid, great_circle_km
 from engine.typed import Floats, Singles
 
-#: The encoders without learned parameters.
-SHOWN_ENCODERS = {name: TOKEN_ENCODERS[name] for name in ("harmonic", "sinusoidal")}
+#: The encoders without learned parameters, and their titles.
+SHOWN_ENCODERS = {name: ENCODERS[name].title for name in ("harmonic", "sinusoidal", *ENCODERS) if name != "table"}
 
 # Measured on one core with AVX-512: ns for a cell and component, and for each order of its sum.
 _NS_PER_VALUE = 0.9
@@ -37,8 +46,8 @@ _CURVES_BYTES = 16_384
 class EmbeddingConfig:
     """Patches of (ph, pw) cells of a regular grid of ``step_deg``, and an encoder.
 
-    ``clip_sigma`` is the soft clip in standard deviations, None for no clip. K is that of ``basis`` for every encoder;
-    only ``harmonic`` uses the rest of it.
+    ``clip_sigma`` is the soft clip in standard deviations, None for no clip. K is that of ``basis``, for others the
+    most numbers that they may have; only ``harmonic`` uses the rest of it.
     Raises :class:`ChoiceError` or :class:`GridError` for an invalid grid, patch, clip or encoder.
     """
 
@@ -97,7 +106,7 @@ def embedding(config: EmbeddingConfig, progress: Progress | None = None) -> Patc
 
     def embed() -> PatchEmbedding:
         patches = config.patches()
-        values = _harmonic(config, progress or no_progress) if config.encoder == "harmonic" else _sinusoidal(config)
+        values = _harmonic(config, progress or no_progress) if config.encoder == "harmonic" else _coded(config)
         return PatchEmbedding(values, patches.lat, patches.lon, patches.area_m2)
 
     return CACHE.get(("embedding", config), embed, lambda result: result.values.nbytes)
@@ -117,11 +126,15 @@ def _harmonic(config: EmbeddingConfig, progress: Progress) -> Singles:
     ).numpy(force=True)
 
 
-def _sinusoidal(config: EmbeddingConfig) -> Singles:
+def _coded(config: EmbeddingConfig) -> Singles:
+    """The encoder's numbers at the patches' centres."""
     patches = config.patches()
     lat, lon = np.meshgrid(patches.lat, patches.lon, indexing="ij")
-    lonlat = torch.tensor(np.stack((lon, lat), axis=-1))
-    return sinusoidal_embedding(lonlat, config.basis.num_components).to(torch.float32).numpy()
+    num_numbers = config.basis.num_components
+    if config.encoder == "sinusoidal":  # refuses a number that would cut a sine from its cosine
+        return sinusoidal_embedding(torch.tensor(np.stack((lon, lat), axis=-1)), num_numbers).to(torch.float32).numpy()
+    parameters: dict[str, Any] = {**sized_parameters(config.encoder, num_numbers)}
+    return encode(config.encoder, lat.ravel(), lon.ravel(), **parameters).numpy().reshape(*patches.shape, -1)
 
 
 def dimension(config: EmbeddingConfig, index: int) -> Singles:

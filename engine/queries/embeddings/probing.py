@@ -79,8 +79,7 @@ def probe_error(config: EmbeddingConfig, task: str, split: Split) -> Singles:
 
 def error_label(task: str) -> tuple[str, str]:
     """Label and unit of :func:`probe_error`."""
-    known = TASKS[task]
-    return f"{known.title}, {'wrong = 1' if known.classes else 'error'}", known.unit
+    return ("Wrong class = 1", "") if TASKS[task].classes else ("Error of reading", TASKS[task].unit)
 
 
 def probe_curve(config: EmbeddingConfig, task: str, split: Split, progress: Progress = no_progress) -> ProbeCurve:
@@ -145,8 +144,10 @@ def probe_sentences(config: EmbeddingConfig, task: str, split: Split, curve: Pro
     ]
     best = float(curve.scores.max())
     enough = curve.num_numbers[curve.scores >= best - _AS_GOOD][0]
-    if score.score < score.baseline:
-        sentences.append("So the embedding reads less than what needs no embedding.")
+    if score.score < score.latitude:
+        sentences.append("Latitude alone reads more than the embedding.")
+    elif score.score < score.nearest:
+        sentences.append("The value at the nearest training point is the better guess.")
     if enough < curve.num_numbers[-1]:
         sentences.append(f"{enough:.0f} numbers read as much as {curve.num_numbers[-1]:.0f}, within {_AS_GOOD:g}.")
     elif len(curve.scores) > 1 and curve.scores[-1] - curve.scores[-2] > _AS_GOOD:

@@ -34,12 +34,12 @@ from engine.queries.ocean.points import (
     ZEROS,
     FilePoints,
     decided,
+    decision_text,
     file_points,
     overrules_of_text,
     overrules_text,
     point_text,
     point_value,
-    understood_points,
 )
 from engine.queries.ocean.run_sources import run_source, source_choice
 from engine.queries.ocean.sources import (

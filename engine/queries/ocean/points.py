@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from engine.data.regrid import regrid_text
 from engine.data.source import Overrules, Regrid
 from engine.errors import ChoiceError
 from engine.queries.cache import CACHE, Progress
-from engine.queries.ocean.sources import SourceChoice, file_paths, short_names, source
+from engine.queries.ocean.sources import SourceChoice, file_paths, file_stamp, short_names
 
 CALENDARS = ("standard", "proleptic_gregorian", "noleap", "all_leap", "360_day", "julian")
 STEPS = ("hours", "days", "months")
@@ -41,7 +42,7 @@ def file_points(choice: SourceChoice, progress: Progress | None = None) -> FileP
     del progress  # headers only
     with short_names(choice):
         paths = file_paths(choice)
-        stamp = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
+        stamp = tuple((str(path), *file_stamp(path)) for path in paths)
         return CACHE.get(("ocean points", choice.path, stamp), partial(_read, choice), lambda _: _POINTS_BYTES)
 
 
@@ -68,6 +69,21 @@ def decided(choice: SourceChoice, name: str, value: Any) -> SourceChoice:
     if name == "variable":
         return replace(choice, variable=value or "")
     return replace(choice, overrules=replace(choice.overrules, **{name: value}))
+
+
+def decision_text(name: str, value: Any) -> str:
+    """A decision as the label of a button that makes it."""
+    if isinstance(value, Regrid):
+        return f"Regrid to {regrid_text(value)}"
+    labels = {
+        "variable": f"Read {value}",
+        "quality": "Use all observations" if value == "all" else f"Use observations of quality {value}",
+        "unit": f"The unit is {value}",
+        "calendar": f"The calendar is {value}",
+        "step": f"One step is a {str(value).removesuffix('s')}",
+        "mask": f"Land: {value}",
+    }
+    return labels.get(name, f"{name[:1].upper()}{name[1:]}: {value}")
 
 
 def overrules_text(overrules: Overrules) -> str:
@@ -115,9 +131,3 @@ def overrules_of_text(text: str) -> Overrules:
     """The decisions of an address. Raises :class:`ChoiceError` for one that cannot be."""
     pairs = parse_qsl(text, max_num_fields=20)
     return Overrules(**{name: point_value(name, value) for name, value in pairs})
-
-
-def understood_points(choice: SourceChoice) -> dict[str, str]:
-    """How an open source was understood, point by point; empty for one that is no file."""
-    known = source(choice).understood
-    return {} if known is None else {name: value for name, value in vars(known).items() if isinstance(value, str)}

@@ -7,8 +7,7 @@ import numpy as np
 from engine.data.source import SSTSource
 from engine.queries.cache import CACHE, Progress
 from engine.queries.ocean.days import dates, day, time_steps, touched_bytes
-from engine.queries.scales import value_limits
-from engine.sphere import LatLonGrid
+from engine.queries.scales import is_global, value_limits
 from engine.typed import Singles
 
 _SAMPLED_DAYS = 12
@@ -40,16 +39,11 @@ def days_to_sample(ocean: SSTSource) -> tuple[int, ...]:
     return sampled_days(dates(ocean), max(2, min(_SAMPLED_DAYS, _SAMPLED_BYTES // max(1, read_bytes))))
 
 
-def is_global(grid: LatLonGrid) -> bool:
-    """Whether a grid is shown in the colours of the whole ocean."""
-    return bool(np.ptp(grid.lat_bounds) > 90.0)
-
-
 def all_days_limits(ocean: SSTSource, progress: Progress) -> tuple[float, float]:
     """Ends of a colour scale for all days, in the model space of the variable: those of its kind for the globe; for a
     region the 1st and 99th percentile of a few days of every season, rounded outwards.
     """
-    is_fixed = is_global(ocean.grid) and ocean.variable.shown is not None
+    is_fixed = is_global(ocean.grid.lat) and ocean.variable.shown is not None
 
     def compute() -> tuple[float, float]:
         steps = () if is_fixed else days_to_sample(ocean)

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.config.sst import DemoSource, FileSource, RegridSettings
+from engine.data.source import Regrid
 from engine.errors import ChoiceError
 from engine.queries.ocean.sources import SourceChoice
 from engine.queries.ocean.uploads import uploaded
 from engine.queries.server_files import checked_path, is_upload, uploads_folder
+
+_FIELDS = {
+    "variable": "variable",
+    "quality": "quality",
+    "kind": "variable_kind",
+    "unit": "unit",
+    "calendar": "calendar",
+    "fill": "fill_value",
+    "step": "time_step",
+    "mask": "land_mask",
+    "zeros": "zeros",
+    "regrid": "regrid",
+}
+"""The fields of a run's source by the points that are decided of a file."""
+
+
+def with_decision(source: FileSource, name: str, value: Any) -> FileSource:
+    """``source`` with one point decided: a name of :class:`engine.data.source.Overrules`, "variable" or "quality"."""
+    if isinstance(value, Regrid):
+        value = RegridSettings(step_deg=value.step_deg, method=value.method)
+    return source.model_copy(update={_FIELDS[name]: value})
 
 
 def run_source(choice: SourceChoice) -> DemoSource | FileSource:
@@ -14,21 +38,10 @@ def run_source(choice: SourceChoice) -> DemoSource | FileSource:
     if choice.kind == "demo":
         return DemoSource(step_deg=choice.step_deg, seed=choice.seed, years=choice.years)
     path = str(uploaded(choice.path)) if choice.kind == "upload" else checked_path(choice.path)
-    points = choice.overrules
-    regrid = points.regrid
-    return FileSource(
-        path=path,
-        variable=choice.variable or None,
-        quality=choice.quality,
-        variable_kind=points.kind,
-        unit=points.unit,
-        calendar=points.calendar,
-        fill_value=points.fill,
-        time_step=points.step,
-        land_mask=points.mask,
-        zeros=points.zeros,
-        regrid=None if regrid is None else RegridSettings(step_deg=regrid.step_deg, method=regrid.method),
-    )
+    source = FileSource(path=path, variable=choice.variable or None, quality=choice.quality)
+    for name in choice.overrules.names:
+        source = with_decision(source, name, getattr(choice.overrules, name))
+    return source
 
 
 def source_choice(source: DemoSource | FileSource) -> SourceChoice:

@@ -17,7 +17,7 @@ from engine.errors import DataError
 from engine.provenance import Provenance
 from engine.queries.reconstruct.files import Snapshot, snapshot_epochs, snapshot_in
 from engine.queries.run_exports import is_simulated
-from engine.queries.scales import error_limit, value_limits
+from engine.queries.scales import error_limit, is_global, value_limits
 from engine.runs.run_folder import RunFolder
 from engine.sphere import LatLonGrid
 from engine.typed import Floats
@@ -129,8 +129,8 @@ def _origin(folder: RunFolder, film: Film) -> tuple[Provenance, str]:
 
 def _value_scale(last: Snapshot) -> _Scale:
     """The scale of all months; of logarithms the unit says so."""
-    grid, variable = LatLonGrid(last.lat, last.lon), last.variable
-    limits = value_limits(variable, last.reconstruction, bool(np.ptp(grid.lat_bounds) > 90.0))
+    variable = last.variable
+    limits = value_limits(variable, last.reconstruction, is_global(last.lat))
     return _Scale(0, *limits, _plain(variable.model_symbol))
 
 

@@ -198,7 +198,8 @@ def spectrum_of(months: Sequence[MonthResult], baseline: str) -> dict[str, Spect
     estimates = {name: np.stack([month.estimates[name] for month in scored]) for name in ("model", baseline)}
     climatology = {int(month.request.month): month.climatology for month in scored}
     degree = min(_MAX_DEGREE, data.grid.max_resolved_degree)
-    key = ("reconstruct spectrum", tuple(month.request for month in scored), scored[0].data.key, baseline)
+    made_of = tuple((month.request, month.model_key, month.data.key) for month in scored)
+    key = ("reconstruct spectrum", made_of, baseline)
     return CACHE.get(key, lambda: spectra(data, estimates, climatology, degree), lambda _: 2**16)
 
 

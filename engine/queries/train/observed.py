@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from engine.config.sst import DemoSource, FileSource
 from engine.data.kinds import SST, VariableKind
 from engine.errors import CancelledError
 from engine.queries.cache import CACHE, Progress, no_progress
-from engine.queries.ocean.sources import file_stamp
+from engine.queries.ocean.run_sources import source_choice
+from engine.queries.ocean.sources import file_stamp, short_names
 from engine.queries.server_files import checked_path, is_upload, resolved
 from engine.typed import Ints, Mask, Singles, compute
 
@@ -97,6 +99,11 @@ def source_overview(
         CancelledError: ``should_stop`` returned True.
         DataError: the source cannot be opened, or lies outside the folders that may be used.
     """
+    with short_names(source_choice(source)) if isinstance(source, FileSource) else nullcontext():
+        return _kept_overview(source, progress, should_stop)
+
+
+def _kept_overview(source: DemoSource | FileSource, progress: Progress, should_stop: Stop) -> SourceOverview:
     paths = _paths(source)
     key = ("training source", source.model_dump_json(), tuple((str(path), *file_stamp(path)) for path in paths))
     return CACHE.get(key, partial(_overview, source, paths, progress, should_stop), lambda _: _OVERVIEW_BYTES)

@@ -17,6 +17,8 @@ from engine.config.months import Month, MonthSpan, days_between, months_in, span
 from engine.config.sst import SPLITS, DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError, QualityError, check_choice
 from engine.queries.cache import Progress, no_progress, sub_progress
+from engine.queries.ocean.points import decision_text
+from engine.queries.ocean.run_sources import with_decision
 from engine.queries.text import counted, duration
 from engine.queries.train.cost import TrainingCost, training_cost
 from engine.queries.train.observed import MonthShare, SourceOverview, Stop, source_overview
@@ -43,6 +45,7 @@ _LEAST_SAMPLES, _MOST_SAMPLES = 16, 240
 _EPOCHS = range(10, 101)  # fewer validations cannot choose among weights; more hardly help
 _FEW_STEPS = 300
 _LEAST_EPOCHS = 3  # of a size that is offered
+_MOST_CHOICES = 4  # of one point of a file that are offered
 
 
 @dataclass(frozen=True)
@@ -245,9 +248,13 @@ def _unreadable(error: EngineError, source: DemoSource | FileSource, settings: S
     """A source that cannot be opened, with what may open it."""
     start = settings or SSTSettings()
     remedies = [Remedy("Train on the demo ocean", on_demo(start))]
-    if isinstance(error, QualityError) and isinstance(source, FileSource):
-        kept = source.model_copy(update={"quality": "all"})
-        remedies.insert(0, Remedy("Use all observations", start.model_copy(update={"source": kept})))
+    if isinstance(source, FileSource):
+        choices = {"quality": ("all",)} if isinstance(error, QualityError) else error.choices
+        remedies = [
+            Remedy(decision_text(name, value), start.model_copy(update={"source": with_decision(source, name, value)}))
+            for name, values in choices.items()
+            for value in values[:_MOST_CHOICES]
+        ] + remedies
     return Problem(f"{error.problem} ({error.where}). {error.remedy[:1].upper()}{error.remedy[1:]}.", tuple(remedies))
 
 

@@ -52,11 +52,11 @@ _CONTINUED = (
 def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monotonic) -> None:
     """Train and score a model; see :class:`engine.config.sst.SSTSettings` for the choices.
 
-    Metrics, one line a step: ``iteration`` (steps made), ``epoch`` (passes finished), ``train_loss``,
-    ``learning_rate``, ``gradient_norm``, ``samples_per_s``, ``memory_mb``; ``val_mae`` and ``best_mae`` of the last
-    validation, beside the baselines' own ``val_mae_NAME``, and ``skill_NAME`` = 1 − val_mae/val_mae_NAME; all
-    area-weighted, in the model space of the variable (K). While data is read: ``preparing``, the fraction of it that is
-    done.
+    Metrics, one line a step: ``iteration`` (steps made), ``epoch`` (passes finished), ``train_loss``, weighted as
+    ``loss_weights`` says, ``learning_rate``, ``gradient_norm``, in units of the variable's scale, ``samples_per_s``,
+    ``memory_mb``; ``val_mae`` and ``best_mae`` of the last validation, beside the baselines' own ``val_mae_NAME``, and
+    ``skill_NAME`` = 1 − val_mae/val_mae_NAME, area-weighted. Errors are in the model space of the variable (K). While
+    data is read: ``preparing``, the fraction of it that is done.
 
     Snapshots: see :func:`snapshot`; one after each epoch, and one before the first.
 

@@ -102,7 +102,9 @@ class PointsPanel:
         finally:
             self._is_renewing = False
         self._mends[:] = [
-            controls.button(text.mend(name, value), variant="contained", on_click=partial(self._mend, name, value))
+            controls.button(
+                ocean.decision_text(name, value), variant="contained", on_click=partial(self._mend, name, value)
+            )
             for name, values in self.model.mends.items()
             for value in values[:4]
         ]

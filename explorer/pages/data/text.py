@@ -5,7 +5,6 @@ from __future__ import annotations
 import calendar
 import math
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +17,6 @@ from engine.queries.ocean import (
     FilePoints,
     PointSeries,
     ReadCost,
-    Regrid,
     SourceChoice,
     SourceSummary,
     VariableKind,
@@ -122,7 +120,7 @@ def point_choices(name: str, points: FilePoints, opened: SourceSummary | None, c
         "step": {{"hours": "a part of a day", "days": "a day", "months": "a month"}[key]: key for key in ocean.STEPS},
         "mask": {key.capitalize() if key in ocean.MASKS else key: key for key in points.masks},
         "zeros": {{"values": "Values", "missing": "Missing"}[key]: key for key in ocean.ZEROS},
-        "regrid": {regridded(regrid): ocean.point_text(regrid) for regrid in points.regrids},
+        "regrid": {ocean.decision_text(name, regrid): ocean.point_text(regrid) for regrid in points.regrids},
     }
     return {shortened(first): "", **choices[name]}
 
@@ -145,24 +143,6 @@ def quality_of_file(opened: SourceSummary | None, graded: SourceChoice | None) -
 def shortened(label: str) -> str:
     """A label that fits its control."""
     return label if len(label) <= _MOST_POINT else f"{label[: _MOST_POINT - 1]}…"
-
-
-def regridded(regrid: Regrid) -> str:
-    """``Regrid to 1° (bucket mean)``."""
-    method = {"conservative": "by area", "bucket": "bucket mean", "bilinear": "bilinear"}[regrid.method]
-    return f"Regrid to {regrid.step_deg:g}° ({method})"
-
-
-def mend(name: str, value: Any) -> str:
-    """The label of a button that mends a refusal."""
-    if name == "regrid":
-        return regridded(value)
-    return {
-        "variable": f"Read {value}",
-        "unit": f"The unit is {value}",
-        "step": f"One step is a {str(value).removesuffix('s')}",
-        "mask": f"Land: {value}",
-    }.get(name, f"{POINTS.get(name, name)}: {value}")
 
 
 def qualities(graded: SourceChoice | None) -> dict[str, str]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-import numpy as np
-import xarray as xr
 
 from engine.errors import EngineError
 from engine.provenance import Provenance
 from engine.queries import ocean
-from engine.queries.cache import Progress
-from engine.queries.limits import limits_of
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
+from engine.queries.scales import limits_of
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, row, show
 from explorer.page_model import OUTSIDE, source_query
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
+from explorer.pages.data.maps import DrawnMap, MapRequest, packed, read_map
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
 from explorer.pages.data.points import PointsPanel
@@ -28,13 +24,11 @@ from explorer.session import PageView, Query, Session
 from explorer.stage import CHANGED, Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import Axes, pack_colours, pack_field
 from explorer.widgets.legend import Scale
 from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
-_FIXED_LIMITS = {"coverage": (0.0, 100.0), "gaps": (0.0, 2.0)}
 _COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
 _QUANTITIES = {layer: layer for layer in ("coverage", "count", "difference", "gaps")}
 
@@ -45,28 +39,6 @@ def build(session: Session, query: Query) -> PageView:
     if "open" not in query:
         model.show_choice()
     return DataView(session, model).view
-
-
-@dataclass(frozen=True)
-class MapRequest:
-    """The map to draw; equal requests give the same picture."""
-
-    key: str
-    choice: MapChoice
-
-    @property
-    def layer(self) -> str:
-        """The layer of the map."""
-        return self.choice.layer
-
-
-@dataclass(frozen=True, eq=False)
-class DrawnMap:
-    """A map, the map right of the divider if there is one, and the limits of their colour scale."""
-
-    field: xr.DataArray
-    second: xr.DataArray | None
-    limits: tuple[float, float]
 
 
 class DataView:
@@ -243,7 +215,7 @@ class DataView:
             self.stage.clear_failure()
         self._under_way = request
         self._reading.start(
-            lambda report: _read(source, request, report), lambda drawn: self._show(source, request, drawn)
+            lambda report: read_map(source, request, report), lambda drawn: self._show(source, request, drawn)
         )
 
     def _may_read(self, source: SourceSummary, request: MapRequest) -> bool:
@@ -281,8 +253,8 @@ class DataView:
         field, (low, high) = drawn.field, drawn.limits
         stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
         layers = {
-            "field": _packed(ocean.drawn(source.choice, field), stem),
-            "field_b": b"" if drawn.second is None else _packed(ocean.drawn(source.choice, drawn.second), stem),
+            "field": packed(ocean.drawn(source.choice, field), stem),
+            "field_b": b"" if drawn.second is None else packed(ocean.drawn(source.choice, drawn.second), stem),
         }
         variable = source.variable
         palette = _COLOURS.get(request.layer, variable.palette)
@@ -378,30 +350,3 @@ class DataView:
         variable = ocean.source(choice.source).variable
         name = f"{text.file_stem(choice.source, 'series', f'{series.lat:.2f}N-{series.lon:.2f}E', variable)}.csv"
         self.stage.offer(name, lambda: ocean.series_csv(choice, series))
-
-
-def _read(source: SourceSummary, request: MapRequest, report: Progress) -> DrawnMap:
-    """The maps of a request; called off the event loop."""
-    choice, layer = request.choice, request.layer
-    field = ocean.chosen_map(choice, report)
-    if layer == "withheld":
-        return DrawnMap(ocean.day_map(choice.source, "observed", choice.day), field, source.limits)
-    if layer == "difference":
-        return DrawnMap(field, None, ocean.symmetric_limits(source, field))
-    if layer == "count":
-        return DrawnMap(field, None, (0.0, float(max(1.0, np.nan_to_num(field.values).max()))))
-    return DrawnMap(field, None, _FIXED_LIMITS.get(layer, source.limits))
-
-
-def _packed(field: xr.DataArray, key: str) -> bytes:
-    axes = Axes.of(field["lat"].values, field["lon"].values)
-    if field.name != "gaps":
-        return pack_field(field.values, axes, key)
-    missing = np.isnan(field.values)
-    kinds = np.where(missing, 0, field.values).astype(int)
-    return pack_colours(_gap_colours()[kinds], axes, key, missing)
-
-
-@cache
-def _gap_colours() -> np.ndarray:
-    return np.array([list(bytes.fromhex(colour[1:])) for _, colour in text.GAPS_KEY], np.uint8)

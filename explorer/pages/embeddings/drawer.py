@@ -6,8 +6,9 @@ from typing import Any
 
 import panel as pn
 
+from engine.queries.embeddings import PROBE_SPLITS, PROBE_TASKS, SHOWN_ENCODERS
 from explorer.layout import box, row
-from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, SCALE, SIMILARITY, STEPS, EmbeddingsModel
+from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, ERROR, SCALE, SIMILARITY, STEPS, EmbeddingsModel
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
@@ -15,7 +16,7 @@ from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text_pane
 
 _PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
-_SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE}
+_SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE, "Error": ERROR}
 
 
 def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
@@ -25,10 +26,18 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         controls.segments(model.param.show, _SHOWN),
         controls.only_if(model.param.show, DIMENSION, lambda: [controls.slider(model.param.dimension, "Dimension")]),
         controls.only_if(model.param.show, SCALE, lambda: [controls.slider(model.param.feature, "Feature")]),
-        section("Embedding A"),
-        controls.select(
-            model.param.encoder, "Encoder", {name.capitalize(): name for name in model.param.encoder.objects}
+        controls.group(
+            model,
+            ["show", "panel"],
+            lambda: model.show == ERROR or model.panel == "probe",
+            lambda: [
+                section("Probe"),
+                controls.select(model.param.task, "Read", PROBE_TASKS),
+                controls.select(model.param.split, "Held out", PROBE_SPLITS),
+            ],
         ),
+        section("Embedding A"),
+        controls.select(model.param.encoder, "Encoder", {title: name for name, title in SHOWN_ENCODERS.items()}),
         text_pane("The table encoder is learned; see the page Learned table."),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),

@@ -9,14 +9,22 @@ import param
 
 from engine.errors import EngineError
 from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
-from engine.queries.embeddings import SHOWN_ENCODERS, EmbeddingConfig, config_from_json, config_json, divisors
+from engine.queries.embeddings import (
+    PROBE_SPLITS,
+    PROBE_TASKS,
+    SHOWN_ENCODERS,
+    EmbeddingConfig,
+    config_from_json,
+    config_json,
+    divisors,
+)
 from explorer.page_model import DomainModel, address_keys
 from explorer.session import Query
 
-DIMENSION, COLOURS, SIMILARITY, SCALE = "dimension", "colours", "similarity", "scale"
+DIMENSION, COLOURS, SIMILARITY, SCALE, ERROR = "dimension", "colours", "similarity", "scale", "error"
 STEPS = (5.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 CLIPS: tuple[float | None, ...] = (None, 1.0, 2.0, 3.0, 4.0, 5.0)
-PANELS = ("distance", "histogram", "scale", "patch", "compare")
+PANELS = ("distance", "histogram", "scale", "patch", "probe", "compare")
 NUM_FEATURES = 10
 MAX_COMPONENTS = 512
 
@@ -26,13 +34,13 @@ class EmbeddingsModel(DomainModel):
 
     KEYS: ClassVar[dict[str, str]] = address_keys(
         "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
-        "domain k=dimension feature panel map=projection"
+        "domain k=dimension feature task split panel map=projection"
     )
     OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other"}
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state
-    show = param.Selector(default=SIMILARITY, objects=[SIMILARITY, COLOURS, DIMENSION, SCALE])
+    show = param.Selector(default=SIMILARITY, objects=[SIMILARITY, COLOURS, DIMENSION, SCALE, ERROR])
     encoder = param.Selector(default="harmonic", objects=list(SHOWN_ENCODERS))
     domain = param.Selector(default="sphere", objects=list(DomainModel.param.domain.objects))
     step_deg = param.Selector(default=1.0, objects=list(STEPS), doc="step of the grid whose cells make the patches")
@@ -43,6 +51,8 @@ class EmbeddingsModel(DomainModel):
     clip_sigma = param.Selector(default=3.0, objects=list(CLIPS), doc="soft clip, standard deviations")
     dimension = param.Integer(default=1, bounds=(1, 64), doc="from 1")
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
+    task = param.Selector(default="sst", objects=list(PROBE_TASKS.values()), doc="what the probe reads")
+    split = param.Selector(default="blocks", objects=list(PROBE_SPLITS.values()), doc="what the probe holds out")
     picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
     panel = param.Selector(default="distance", objects=list(PANELS))
     other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: no comparison")

@@ -27,6 +27,7 @@ class EmbeddingsPanel(TabbedPanel):
             "histogram": ("Distribution", self._show_histogram),
             "scale": ("Size", self._show_scale),
             "patch": ("Patch", self._show_patch),
+            "probe": ("Probe", self._show_probe),
             "compare": ("A/B", self._show_compare),
         }
         super().__init__(model, tabs, on_error)
@@ -91,6 +92,29 @@ class EmbeddingsPanel(TabbedPanel):
             fill(self.body, self._table)
 
         self._measure(work, draw)
+
+    def _show_probe(self, config: EmbeddingConfig) -> None:
+        task, split, other = self.model.task, self.model.split, self.model.other
+
+        def work(report: Callable[[float, str], None]) -> tuple[Any, ...]:
+            embeddings.probed(config, task, split)
+            curve = embeddings.probe_curve(config, task, split, report)
+            second = other and embeddings.probe_curve(other, task, split, report)
+            return curve, second, embeddings.compare_encoders(config, task, split, report)
+
+        def draw(results: Any) -> None:
+            curve, second, encoders = results
+            score = embeddings.probed(config, task, split)
+            self.say(*embeddings.probe_sentences(config, task, split, curve))
+            self._table.object = table(text.encoder_rows(encoders))
+            fill(
+                self.body,
+                self.figures.pane("probe", figures.score_by_size, curve, second, score),
+                self.figures.pane("encoders", figures.score_of_encoders, encoders, score),
+                self._table,
+            )
+
+        self.task.start(work, draw)
 
     def _show_compare(self, config: EmbeddingConfig) -> None:
         other = self.model.other

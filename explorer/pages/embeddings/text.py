@@ -11,6 +11,7 @@ from engine.queries.embeddings import (
     MeasureDifference,
     Neighbour,
     PatchEmbedding,
+    ProbedEncoder,
     ScaleTable,
 )
 from engine.queries.text import place
@@ -61,6 +62,14 @@ def scale_rows(scale: ScaleTable, row: int) -> list[tuple[str, str]]:
         shown = {"m": "km", "m²": "km²"}.get(unit, "")
         rows.append((name, f"{number(known)} {shown}".strip() + f" · {log:.2f}"))
     return rows
+
+
+def encoder_rows(encoders: Sequence[ProbedEncoder]) -> list[tuple[str, str]]:
+    """Every encoder: its numbers and its score, the best first; those of the Pareto front are marked."""
+    return [
+        (f"{encoder.title}{' *' if encoder.is_best else ''}", f"{encoder.num_numbers} numbers · {encoder.score:.3f}")
+        for encoder in encoders
+    ]
 
 
 def compared(is_different: bool) -> str:

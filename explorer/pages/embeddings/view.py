@@ -15,7 +15,7 @@ from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.embeddings import text
 from explorer.pages.embeddings.drawer import drawer
-from explorer.pages.embeddings.model import COLOURS, DIMENSION, SCALE, EmbeddingsModel
+from explorer.pages.embeddings.model import COLOURS, DIMENSION, ERROR, SCALE, EmbeddingsModel
 from explorer.pages.embeddings.panels import EmbeddingsPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
@@ -67,7 +67,10 @@ class EmbeddingsView:
         parts = drawer(model, self.stage.globe, self._estimate)
         self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
         model.param.watch(lambda *_: self._mark_stale(), [*_CHOICE, "other"])
-        model.param.watch(lambda *_: self._draw(), ["show", "dimension", "feature", "picked"])
+        model.param.watch(lambda *_: self._draw(), ["dimension", "feature", "picked"])
+        # a map of errors is computed first
+        model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._draw(), ["show", "task"])
+        model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._rest.soon(), ["split"])
         model.param.watch(lambda *_: self._rest.soon(), ["panel"])
         self._compute()
 
@@ -109,8 +112,14 @@ class EmbeddingsView:
                 if wanted is not None:
                     embeddings.embedding(wanted, report)
                     embeddings.clipped_fraction(wanted, report)
+                    if is_error:
+                        embeddings.probed(wanted, task, split)
 
-        if all(embeddings.is_embedded(wanted) for wanted in (config, other) if wanted is not None):
+        def is_ready(wanted: EmbeddingConfig) -> bool:
+            return embeddings.is_embedded(wanted) and not (is_error and not embeddings.is_probed(wanted, task, split))
+
+        task, split, is_error = self.model.task, self.model.split, self.model.show == ERROR
+        if all(is_ready(wanted) for wanted in (config, other) if wanted is not None):
             self._work.cancel()
             self._show_embedding(config, other)
         else:
@@ -133,7 +142,8 @@ class EmbeddingsView:
         if other is not None:
             second, low_b, high_b, *_ = self._layer(other)
             low, high = min(low, low_b), max(high, high_b)
-        scale = Scale(str(model.show), "amp" if model.show == SCALE else "balance", low, high, name, units)
+        palette = "amp" if model.show in (SCALE, ERROR) else "balance"
+        scale = Scale(str(model.show), palette, low, high, name, units)
         globe.param.update(field=first, field_b=second, **self.stage.scale(scale))
         self.stage.caption(*(() if other is None else ("A, current choice", "B, kept choice")))
         self.stage.bar.visible = model.show != COLOURS
@@ -159,6 +169,11 @@ class EmbeddingsView:
             name = f"{scale.names[model.feature - 1]}, natural logarithm"
             span = (float(column.min()), float(column.max()))
             return pack_field(column, axes, key), span[0], max(span[1], span[0] + 1e-6), name, ""
+        if model.show == ERROR:
+            errors = embeddings.probe_error(config, model.task, model.split)
+            name, units = embeddings.error_label(model.task)
+            high = float(np.nanpercentile(errors, 98)) or 1.0
+            return pack_field(errors, axes, f"{key}-{model.task}-{model.split}"), 0.0, high, name, units
         row, col = embeddings.cell_of(config, *model.picked)
         values = embeddings.similarity(config, row, col)
         return pack_field(values, axes, f"{key}-{row}-{col}"), -1.0, 1.0, "Cosine similarity", ""

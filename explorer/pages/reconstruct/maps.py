@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from engine.queries import ocean, reconstruct
-from engine.queries.limits import limits_of
 from engine.queries.ocean import SourceChoice, VariableKind
 from engine.queries.reconstruct import MonthResult
-from engine.queries.scales import error_limit, value_limits
+from engine.queries.scales import error_limit, is_global, limits_of, value_limits
 from explorer import layout
 from explorer.layout import box
 from explorer.page_model import OUTSIDE
@@ -254,7 +253,7 @@ class Maps:
             if kind == TEMPERATURE:
                 # the first map of a training may be far from the last: with a margin
                 known = np.concatenate([field.ravel() for field in fields])
-                self._limits[key] = value_limits(variable, known, bool(np.ptp(lat) > 90.0))
+                self._limits[key] = value_limits(variable, known, is_global(lat))
             else:
                 widest = fields
                 if month is not None and kind != DIFFERENCE:

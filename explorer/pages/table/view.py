@@ -10,7 +10,7 @@ import xarray as xr
 
 from engine.errors import EngineError
 from engine.queries import run_exports, table
-from engine.queries.limits import limits_of as own_limits
+from engine.queries.scales import limits_of as own_limits
 from engine.queries.table import BaselineScore, TableFields
 from engine.runs import ACTIVE, Run, RunConfig
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen

@@ -15,7 +15,7 @@ import xarray as xr
 from engine.compute import describe_device
 from engine.errors import EngineError, StoreError
 from engine.queries.cache import Progress
-from engine.queries.limits import limits_of
+from engine.queries.scales import limits_of
 from engine.queries.train.run_files import latest_metrics
 from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
