@@ -120,6 +120,8 @@ class Provenance:
             parts.append(f"{known['withheld_percent']} % of the observations withheld")
         if known.get("painted_clouds"):
             parts.append(f"painted clouds: {known['painted_clouds']}")
+        if known.get("data_decided", "nothing") != "nothing":
+            parts.append(f"decided by hand about the data: {known['data_decided']}")
         if self.is_synthetic:
             parts.append(SYNTHETIC)
         return " · ".join(parts)
