@@ -1,8 +1,8 @@
 """The ``harmonia`` command: the same runs as in the browser, over ssh and in batch scripts.
 
 ``harmonia serve | train CONFIG.json | train --source PATH | train --continue ID | runs [--json] | cancel ID |
-resume ID | scores SOURCE | report ID OUT.html | reconstruct ID SOURCE OUT.nc | remake FILE OUT``. torch and the
-server are imported only by the subcommands that need them.
+resume ID | scores SOURCE | report ID OUT.html | evaluate SOURCE OUT.html | reconstruct ID SOURCE OUT.nc |
+remake FILE OUT``. torch and the server are imported only by the subcommands that need them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine.config.sst import DemoSource, FileSource, SSTSettings
+from engine.config.sst import SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
 from engine.files import write_atomic
@@ -102,12 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     add_json(add)
     command(cancel, "Cancel a run; it writes a checkpoint first.")("id", metavar="ID")
     add_json(command(runs, "List all runs, newest first, each with the verdict on it."))
-    add = command(scores, "Print the scored runs of a source, the lowest error on their test months first.")
+    add = command(scores, "Print the scored runs and baselines of a source, the lowest error first.")
     add("source", metavar="SOURCE", help="'demo', or the path of the source as in the configuration of its runs")
     add_json(add)
     add = command(report, "Write a report on a training as one HTML file: verdict, scores, maps, configuration.")
-    add("id", metavar="ID")
+    add("id", metavar="ID", help="a training, or a sweep, whose best trial is reported on with all its seeds")
     add("out", type=Path, metavar="OUT.html")
+    add = command(evaluate, "Train several seeds on a source, compare them with all baselines, and write one report.")
+    add("source", metavar="SOURCE", help="daily fields to evaluate on, or 'demo'")
+    add("out", type=Path, metavar="OUT.html")
+    add("--size", default="tiny", help="tiny, small, base or large; default: tiny")
+    add("--minutes", type=float, default=20.0, help="time for the training of each seed; default: 20")
+    add("--seeds", type=int, default=3, help="trainings that differ in their seed only; default: 3")
+    add("--name", default="", help="name of the evaluation in the list of runs")
     add = command(reconstruct, "Write the monthly means of daily fields with gaps, reconstructed by a trained model.")
     add("model", metavar="ID", help="a run, a model file, or 'pretrained'")
     add("source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store")
@@ -202,25 +209,28 @@ def runs(arguments: argparse.Namespace) -> int:
 
 
 def scores(arguments: argparse.Namespace) -> int:
-    """Print the scored runs of a source."""
+    """Print the scored runs and baselines of a source."""
+    from engine.queries.leaderboard import leaderboards
+
     with RunStore() as store:
-        scored = [
-            (result.model_error, record, result)
-            for record in store.records().values()
-            if record.task == "sst" and _is_trained_on(store.get(record.id), arguments.source)
-            if (result := _verdict(store, record)) is not None
-        ]
-        for error, record, result in sorted(scored, key=lambda row: row[0]):
-            if arguments.json:
-                own = {"id": record.id, "name": record.name, "error": error, "verdict": result.as_dict()}
-                print(json.dumps({**own, "folds": _folds(store, record)}))
-            else:
-                print(f"{result.variable.error_text(error)}  {_row(record, result)}")
+        boards = leaderboards(store, arguments.source)
+        records = {run: store.record(run) for board in boards for entry in board.entries for run in entry.runs}
+        for board in boards:
+            print("" if arguments.json else f"{board.title}; skill against {board.baseline}\n", end="")
+            for entry in board.entries:
+                own = [records[run] for run in entry.runs if entry.kind == "model"]
+                verdicts = [result for record in own if (result := _verdict(store, record)) is not None]
+                if arguments.json:
+                    folds = _folds(store, own[0]) if own else None
+                    row = {"verdicts": [result.as_dict() for result in verdicts], "folds": folds}
+                    print(json.dumps({"board": board.title, **entry.row(), **row}))
+                else:
+                    print("\n    ".join((entry.line(board.variable), *(result.text for result in verdicts))))
         if not arguments.json:
-            _print_folds(store, [record for _, record, _ in scored])
-    if not scored:
+            _print_folds(store, list(records.values()))
+    if not boards:
         print(f"no run of {arguments.source} has scores", file=sys.stderr)
-    return 0 if scored else _FAILED
+    return 0 if boards else _FAILED
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -229,10 +239,26 @@ def report(arguments: argparse.Namespace) -> int:
     from explorer.report import report_html
 
     with RunStore() as store:
-        content = report_html(run_report(store.get(arguments.id)))
+        content = report_html(run_report(store.get(arguments.id), store))
     write_atomic(arguments.out, content.encode())
     print(arguments.out)
     return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Train several seeds on a source beside all baselines, and write one report on them."""
+    from engine.queries.evaluation import evaluation_config, start_evaluation
+    from engine.queries.train.command import proposed_config
+
+    proposed, text = proposed_config(arguments.source, arguments.size, arguments.minutes, _print_step)
+    assert isinstance(proposed.settings, SSTSettings)
+    config = evaluation_config(proposed.settings, arguments.seeds)
+    print(text)
+    with RunStore() as store:
+        run = start_evaluation(store, config, arguments.name or f"Evaluation: {Path(arguments.source).name}")
+        code = _show_progress(run, as_json=False)
+    arguments.id = run.id
+    return code or report(arguments)
 
 
 def reconstruct(arguments: argparse.Namespace) -> int:
@@ -361,17 +387,6 @@ def _print_folds(store: RunStore, records: Sequence[RunRecord]) -> None:
     for tag, record in {folds_tag(record): record for record in records}.items():
         if tag and (folds := _folds(store, record)) is not None:
             print(f"{tag}: {folds['title']}. {folds['text']}")
-
-
-def _is_trained_on(run: Run, source: str) -> bool:
-    """Whether a training has this source; not where its configuration is damaged."""
-    with suppress(EngineError):
-        settings = run.config.settings
-        chosen = settings.source if isinstance(settings, SSTSettings) else None
-        if isinstance(chosen, FileSource):
-            return chosen.path in (source, os.path.abspath(source))
-        return isinstance(chosen, DemoSource) and source == chosen.kind
-    return False
 
 
 def _row(record: RunRecord, result: Verdict | None) -> str:

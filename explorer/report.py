@@ -13,18 +13,21 @@ import xarray as xr
 from PIL import Image
 
 from engine.config.baselines import baseline_title
+from engine.evaluation.comparison import difference
+from engine.queries.leaderboard import Entry, Leaderboard
 from engine.queries.ocean import VariableKind
 from engine.queries.report import RunReport
 from engine.queries.run_exports import config_json
 from engine.runs import ACTIVE
 from explorer.theme import TOKENS
 from explorer.widgets.globe import colormap_bytes
-from explorer.widgets.text import table
+from explorer.widgets.reliability import place_html, reliability_html
+from explorer.widgets.text import paragraph, table
 from explorer.widgets.verdict import comparison_table, folds_html, verdict_html
 
 _MAPS = (
     ("reconstruction", "Reconstruction", "values"),
-    ("target", "Truth", "values"),
+    ("target", "Truth, where it is known", "values"),
     ("error", "Error of the model", "errors"),
     ("mean_error", "Error of the mean of observed days", "errors"),
 )
@@ -35,6 +38,7 @@ _LABELS = {
 }  # of what is scored
 _MAP_WIDTH = 720
 _LAND = (128, 134, 144)
+_COMPARED = "Model and best baseline, mean absolute error"
 _STRATA = {
     "surface": "Surface",
     "class": "Observation of the month",
@@ -57,19 +61,35 @@ figure { margin: 0 } figure img { width: 100%; image-rendering: pixelated; borde
 .scale { height: 8px; border-radius: 4px } .ends { display: flex; justify-content: space-between }
 pre { overflow: auto; background: var(--h-panel); padding: 12px; border-radius: 8px; font-size: 12px }
 .provenance td { text-align: left } .scores { overflow-x: auto }
+.scores th, .scores td { overflow-wrap: normal; white-space: nowrap } .scores th[scope=col] { white-space: normal }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 0 48px; align-items: start }
+.pair h2 { margin-top: 24px }
+.bar { display: grid; grid-template-columns: minmax(120px, 260px) 1fr 250px; gap: 4px 16px; align-items: center;
+  padding: 3px 0 }
+.bar i { display: block; height: 12px; border-radius: 3px; background: var(--h-disabled) }
+.bar.model i { background: var(--h-accent) } .bar.model { font-weight: 600 }
+.bar span:last-child { text-align: right; font-feature-settings: 'tnum' }
+@media print {
+  body { max-width: none; padding: 0; font-size: 12px }
+  h2 { break-after: avoid } figure, tr, .bar { break-inside: avoid } details { display: none }
+}
 """
 
 
 def report_html(report: RunReport) -> str:
-    """The report as HTML: verdict, scores, maps, provenance, configuration, in the theme of the reader's system."""
+    """The report as HTML: verdict, all estimates by error, place, uncertainty, scores, maps, provenance, configuration;
+    in the theme of the reader's system, light on paper."""
     record = report.record
     title = escape(record.name or record.id)
     synthetic = "<p><b>Synthetic data</b>: the demo ocean, not observations.</p>" if report.is_synthetic else ""
     parts = [
-        f"<h1>{title}</h1><p>Reconstruction: {escape(report.variable.phrase)}; run {escape(record.id)}</p>{synthetic}",
+        f"<h1>{title}</h1><p>Reconstruction: {escape(report.variable.phrase)}; {_subject(report)}</p>{synthetic}",
         _verdict(report),
-        _scores(report.scores, report.variable),
+        "" if report.board is None else _board(report.board),
+        _section("What the errors are", "".join(map(paragraph, report.scope))),
         _maps(report.fields, report.variable),
+        _quality(report),
+        _scores(report.scores, report.variable),
         _section("Provenance", f"<div class=provenance>{table(report.provenance)}</div>"),
         _section(
             "Configuration",
@@ -90,7 +110,7 @@ def _tokens() -> str:
     def root(mode: str) -> str:
         return ":root {" + "".join(f"--h-{name}:{value};" for name, value in TOKENS[mode].items()) + "}"
 
-    return f"{root('light')}@media (prefers-color-scheme: dark) {{{root('dark')}}}"
+    return f"{root('light')}@media screen and (prefers-color-scheme: dark) {{{root('dark')}}}"
 
 
 def _section(heading: str, content: str) -> str:
@@ -103,10 +123,41 @@ def _verdict(report: RunReport) -> str:
         return _section("Verdict", f"<p>{none}</p>")
     so_far = " so far" if report.record.state in ACTIVE else ""
     scored_on = "On the test months" if report.is_tested else f"Scored on the validation months{so_far}"
-    heading = "Model and best baseline, mean absolute error"
     folds = "" if report.folds is None else _section("Rolling origin", folds_html(report.folds))
-    own = f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>"
-    return own + folds + _section(heading, comparison_table(report.verdict))
+    return f"<div style='margin-top:20px'>{verdict_html(report.verdict, scored_on)}</div>{folds}"
+
+
+def _subject(report: RunReport) -> str:
+    seeds = f"{report.num_seeds} seeds of " if report.num_seeds > 1 else ""
+    return f"{seeds}run {escape(report.record.id)}"
+
+
+def _board(board: Leaderboard) -> str:
+    """Bars of the errors of all models and baselines on the same months, the lowest first."""
+    most = max(entry.error + (entry.seed_std or 0.0) for entry in board.entries)
+    bars = "".join(
+        f'<div class="bar {entry.kind}"><span>{escape(entry.name)}</span>'
+        f'<i style="width:{100 * entry.error / most:.1f}%"></i>'
+        f"<span>{escape(_error(entry, board.variable))}</span></div>"
+        for entry in board.entries
+    )
+    note = f"<p><small>{escape(board.title)}. In colour: models; grey: baselines.</small></p>"
+    return _section("Error of all models and baselines on the same months", bars + note)
+
+
+def _error(entry: Entry, variable: VariableKind) -> str:
+    spread = "" if entry.seed_std is None else f" ± {entry.seed_std:.3f}"
+    symbol = f" {variable.error_symbol}".rstrip()
+    skill = "" if entry.skill == 0.0 else f", {difference(entry.skill)}"
+    return f"{entry.error:.3f}{spread}{symbol}{skill}"
+
+
+def _quality(report: RunReport) -> str:
+    """Where the model's error is lower or higher, what place is worth to it, and whether its uncertainty is right."""
+    compared = "" if report.verdict is None else _section(_COMPARED, comparison_table(report.verdict))
+    worth = "" if report.place is None else place_html(report.place, report.variable)
+    unsure = "" if report.reliability is None else reliability_html(report.reliability, report.variable)
+    return f"<div class=pair><div>{compared}{worth}</div><div>{unsure}</div></div>"
 
 
 def _scores(scores: dict[str, Any], variable: VariableKind) -> str:
@@ -120,7 +171,8 @@ def _scores(scores: dict[str, Any], variable: VariableKind) -> str:
         if any(stratum in strata for strata in scores.values())
     ]
     unit = f", {variable.error_symbol}" if variable.error_symbol else ""
-    return _section(f"Mean absolute error of all estimates{unit}", f"<div class=scores>{''.join(tables)}</div>")
+    content = f"<details><summary>By kind of cell, place and season</summary>{''.join(tables)}</details>"
+    return _section(f"Mean absolute error of all estimates{unit}", f"<div class=scores>{content}</div>")
 
 
 def _stratum_rows(scores: dict[str, Any], stratum: str, place: str) -> Iterable[tuple[str, ...]]:

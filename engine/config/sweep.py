@@ -60,7 +60,10 @@ class SweepSettings(Checked):
     )
     trials: int = Field(default=20, ge=1, le=10_000, description="number of trials, pruned and failed ones included")
     parallel: int = Field(default=1, ge=1, le=64, description="trials at the same time, limited by the slots")
-    sampler: Literal["tpe", "random"] = Field(default="tpe", description="sampler of the next trial")
+    sampler: Literal["tpe", "random", "grid"] = Field(
+        default="tpe",
+        description="sampler of the next trial; 'grid' takes every combination once, in a space of choices only",
+    )
     pruner: Literal["asha", "hyperband", "none"] = Field(default="asha", description="rule that stops poor trials")
 
     @field_validator("space")
@@ -77,9 +80,27 @@ class SweepSettings(Checked):
                 _refuse_impossible(trial, name, dimension)
         return value
 
+    @field_validator("sampler")
+    @classmethod
+    def _has_combinations(cls, value: str, info: ValidationInfo) -> str:
+        space: dict[str, Dimension] | None = info.data.get("space")
+        trials: int | None = info.data.get("trials")
+        if value == "grid" and space is not None and trials is not None:
+            if not all(isinstance(dimension, Choices) for dimension in space.values()):
+                raise ValueError("'grid' needs choices in every dimension; replace the ranges by values")
+            if trials > (most := len(combinations(space))):
+                raise ValueError(f"the grid has {most} combinations; choose trials ≤ {most}")
+        return value
+
     def settings_of(self, chosen: Mapping[str, Value]) -> SSTSettings:
         """The settings of a trial that chose ``chosen``. Raises pydantic's ``ValidationError`` where they clash."""
         return _changed(self.trial, chosen)
+
+
+def combinations(space: Mapping[str, Dimension]) -> list[dict[str, Value]]:
+    """Every combination of the values of choices, the last dimension changing first."""
+    values = [dimension.values if isinstance(dimension, Choices) else () for dimension in space.values()]
+    return [dict(zip(space, each, strict=True)) for each in itertools.product(*values)]
 
 
 def _changed(trial: SSTSettings, chosen: Mapping[str, Value]) -> SSTSettings:

@@ -118,7 +118,7 @@ def compare(
         return None
     margin = 1.0 - model / errors[baseline]
     interval = None if blocks is None else blocks.interval(baseline, stratum, seed)
-    level = _level(margin, interval)
+    level = level_of(margin, interval)
     title = baseline_title(baseline)
     if equal and len(equal) == len(errors) - 1:
         title = "All baselines, the same here"
@@ -150,7 +150,8 @@ def same_error(errors: Mapping[str, float], error: float) -> list[str]:
     return [name for name, other in errors.items() if abs(other - error) <= _EQUAL * error]
 
 
-def _level(margin: float, interval: Interval | None) -> Level:
+def level_of(margin: float, interval: Interval | None) -> Level:
+    """What a margin and its interval say of the error."""
     low, high = interval or (margin - LEVEL_WITHOUT_INTERVAL, margin + LEVEL_WITHOUT_INTERVAL)
     return "lower" if low > 0.0 else "higher" if high < 0.0 else "level"
 

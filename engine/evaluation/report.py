@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from engine.data.source import MonthlyData
-from engine.evaluation.scores import calibration, score, score_table
+from engine.evaluation.scores import score, score_table
 from engine.evaluation.spectra import spectra
 from engine.evaluation.strata import Numbers
+from engine.evaluation.uncertainty import calibration
 from engine.models.baselines import ICE_FRACTION
 from engine.typed import Singles
 
@@ -33,7 +34,8 @@ def report(
     :func:`engine.evaluation.verdict` draws its interval
     - ``spectrum``: :meth:`engine.evaluation.spectra.Spectrum.table`, beside the truth's and with the effective
     resolution
-    - ``calibration``, of the ``model`` alone, where there is a ``std``: :func:`engine.evaluation.scores.calibration`
+    - ``calibration``, of the ``model`` alone, where there is a ``std``:
+    :func:`engine.evaluation.uncertainty.calibration`
 
     Spectrum and calibration are absent where no cell of the open sea has a known truth.
 

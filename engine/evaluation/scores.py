@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.blocks import Blocks
-from engine.evaluation.calibration import CalibrationSums
 from engine.evaluation.strata import NUM_JOINT, STRATA, Numbers, Strata, margins
-from engine.models.baselines import ICE_FRACTION, observed_months
+from engine.models.baselines import observed_months
 from engine.typed import Floats, Ints, Mask, Singles
 
 Field = NDArray[np.floating]
@@ -164,25 +163,6 @@ def score(
             climatology=None if climatology is None else climatology[month.month],
         )
     return sums
-
-
-def calibration(data: MonthlyData, mean: Singles, std: Singles) -> dict[str, Any] | None:
-    """Whether ``std`` (N, H, W) says how wrong ``mean`` (N, H, W) is: :meth:`CalibrationSums.table`, over the open sea.
-
-    None where no cell of the open sea has a known truth.
-
-    Raises:
-        DataError: the months' truth is not known; a standard deviation that is not positive where a cell counts.
-    """
-    if data.target is None:
-        raise DataError("the truth of the months is not known", "calibration", "give months with a target")
-    sums, is_empty = CalibrationSums(data.variable.measured_scale), True
-    for n, target in enumerate(data.target):
-        counted = ~data.land & (data.ice[n] <= ICE_FRACTION) & np.isfinite(target) & np.isfinite(mean[n])
-        is_empty = is_empty and not counted.any()
-        area = np.where(counted, data.grid.cell_area_m2[:, None], 0.0)
-        sums.add(mean[n].astype(np.float64), std[n].astype(np.float64), target.astype(np.float64), area)
-    return None if is_empty else sums.table()
 
 
 def _sums(where: Ints, area: Floats, estimate: Floats, truth: Floats, climatology: Floats) -> Floats:

@@ -33,6 +33,23 @@ since all its observations were hidden, ``never`` none, since there were none. `
 hold open sea only.
 """
 
+OBSERVATION_CLASSES = (*STRATA["observations"], "ice")
+"""Classes that a predicted standard deviation is assessed and scaled in: open sea by its observed days, and ice."""
+
+SEASONS = ("December–February", "March–May", "June–August", "September–November")
+
+
+def observation_class(num_observed: Numbers, ice: NDArray[np.floating]) -> Ints:
+    """Index of a cell-month among :data:`OBSERVATION_CLASSES`, of any one shape."""
+    classes = np.digitize(num_observed, _NUM_EDGES)
+    return np.where(ice > ICE_FRACTION, len(OBSERVATION_CLASSES) - 1, classes).astype(np.int64)
+
+
+def latitude_band(lat_deg: Floats) -> Ints:
+    """Index of latitudes among the labels of the stratum ``latitude``."""
+    return np.digitize(lat_deg, _LAT_EDGES).astype(np.int64)
+
+
 JOINT_SHAPE = tuple(len(labels) for labels in STRATA.values())
 """Number of labels of each of :data:`STRATA`: the shape of the joint strata before they are flattened."""
 
@@ -63,7 +80,7 @@ class Strata:
             (ice > ICE_FRACTION).astype(np.int64),
             visibility,
             np.digitize(num_observed, _NUM_EDGES),
-            np.broadcast_to(np.digitize(self.grid.lat, _LAT_EDGES)[:, None], self.land.shape),
+            np.broadcast_to(latitude_band(self.grid.lat)[:, None], self.land.shape),
             np.digitize(self.coast_km, _COAST_EDGES_KM),
         )
         return np.ravel_multi_index(indices, JOINT_SHAPE)

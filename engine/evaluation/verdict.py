@@ -149,7 +149,7 @@ def _notes(runs: Sequence[Scores]) -> Iterator[str]:
 
 
 def _in_sentence(title: str) -> str:
-    return title[:1].lower() + title[1:]
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,7 @@ from engine.data.kinds import VariableKind
 from engine.evaluation import Verdict
 from engine.provenance import Detail, Provenance, without_folders
 from engine.queries.export import csv_file, netcdf_file
+from engine.queries.leaderboard import COLUMNS, Leaderboard
 from engine.queries.train.run_files import ERRORS, VALUES
 from engine.queries.verdicts import score_rows
 from engine.sphere import LatLonGrid
@@ -40,6 +41,25 @@ def scores_csv(config: RunConfig, scores: Mapping[str, Any], result: Verdict | N
     rows = score_rows(scores, result)
     origin = _origin(config, "run.scores", {}, "Scores of a training on its test months", {})
     return csv_file({name: [row[name] for row in rows] for name in rows[0]}, origin)
+
+
+def leaderboard_csv(board: Leaderboard) -> bytes:
+    """A leaderboard as CSV, the rows of :meth:`engine.queries.leaderboard.Entry.row`; what is not known is empty."""
+    rows = [entry.row() for entry in board.entries]
+    columns = {name: [_plain(row[name]) for row in rows] for name in COLUMNS}
+    origin = Provenance(
+        recipe="",
+        choices={},
+        title=f"Scores: {board.title}",
+        source="runs of the task 'sst' and their baselines",
+        is_synthetic=isinstance(board.source, DemoSource),
+        details={"skill_against": board.baseline, "unit_of_error": board.variable.error_symbol},
+    )
+    return csv_file(columns, origin)
+
+
+def _plain(value: Any) -> Any:
+    return " ".join(cast("list[str]", value)) if isinstance(value, list) else "" if value is None else value
 
 
 def learned_netcdf(config: RunConfig, learned: xr.Dataset, iteration: int) -> bytes:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.config.sweep import SEED
 from engine.data.kinds import SST, VariableKind
 from engine.errors import DataError, StoreError
 from engine.evaluation import Verdict, verdict
+from engine.evaluation.comparison import Scores
+from engine.evaluation.place import PlaceWorth, place_worth
+from engine.evaluation.reliability import Reliability, reliability
 from engine.queries.cache import CACHE
 from engine.queries.train.run_files import read_scores, scores_key, variable_of
 from engine.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from engine.queries.train.curves import SweepSummary, SweepTrial
+
+Summary = TypeVar("Summary", PlaceWorth, Reliability)
 
 _VERDICT_BYTES = 8192
 _VALIDATION = "val_mae"
@@ -33,10 +38,53 @@ def run_verdict(folder: Path, task: str) -> Verdict | None:
     Raises:
         StoreError: the scores are damaged.
     """
-    if task == "sweep":
-        trials = [trial for trial in _best_trials(folder) if scores_key(trial) is not None]
-        return verdict_of(trials) if trials else None
-    return verdict_of([folder]) if task == "sst" else None
+    scored = scored_folders(folder, task)
+    return verdict_of(scored) if scored else None
+
+
+def scored_folders(folder: Path, task: str) -> list[Path]:
+    """The folders whose scores are those of a run: its own, or of a sweep those of the best trial's seeds.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    folders = _best_trials(folder) if task == "sweep" else [folder] if task == "sst" else []
+    return [each for each in folders if scores_key(each) is not None]
+
+
+def run_place(folder: Path, task: str) -> PlaceWorth | None:
+    """What the true places are worth to the model of a run, or of the best trial of a sweep over its seeds.
+
+    None where there are no scores yet, and for models without location input.
+
+    Raises:
+        StoreError: the scores are damaged.
+    """
+    return _summary("place", place_worth, scored_folders(folder, task))
+
+
+def run_reliability(folder: Path, task: str) -> Reliability | None:
+    """Whether the predicted uncertainty of a run, or of the best trial of a sweep over its seeds, is right.
+
+    None where there are no scores yet, and for models that predict none.
+
+    Raises:
+        StoreError: the scores are damaged.
+    """
+    return _summary("reliability", reliability, scored_folders(folder, task))
+
+
+def _summary(
+    name: str, summarise: Callable[[Sequence[Scores], VariableKind], Summary | None], folders: Sequence[Path]
+) -> Summary | None:
+    """What is said of the scores in ``folders`` together; computed once for the same files."""
+    if not folders:
+        return None
+    keys = tuple(scores_key(folder) for folder in folders)
+    variable = variable_of(folders[0])
+    return CACHE.get(
+        (name, keys), lambda: summarise([read_scores(each) for each in folders], variable), lambda _: _VERDICT_BYTES
+    )
 
 
 def run_variable(folder: Path, task: str) -> VariableKind:

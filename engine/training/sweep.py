@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from engine.config.legacy import current_keys, current_study
 from engine.config.run_config import RunConfig
-from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value
+from engine.config.sweep import SEED, Choices, Range, SweepSettings, Value, combinations
 from engine.errors import CancelledError, ConfigError, EngineError, RunError
 from engine.files import write_atomic
 from engine.runs.context import RunContext
@@ -100,14 +100,20 @@ class _Scheduler:
         return not self._working and len(self._ended()) >= self._settings.trials
 
     def _ended(self) -> list[Trial]:
-        return [trial for trial in self._trials.values() if trial.state not in ("illegal", *ACTIVE, "created")]
+        # another proposal takes the place of choices that clash; a grid has no other
+        counts_illegal = self._settings.sampler == "grid"
+        ended = (trial for trial in self._trials.values() if trial.state not in (*ACTIVE, "created"))
+        return [trial for trial in ended if counts_illegal or trial.state != "illegal"]
 
     def _restore_trials(self) -> None:
         """Restore the trials of an earlier launch from the study and the list of runs."""
         from optuna.trial import Trial as StudyTrial
+        from optuna.trial import TrialState
 
         runs = {record.tags[1]: record for record in self._store.records().values() if record.tags[:1] == (self._tag,)}
         for frozen in self._study.get_trials(deepcopy=False):
+            if frozen.state == TrialState.WAITING:  # a combination of the grid whose turn has not come
+                continue
             record = runs.get(_trial_tag(frozen.number))
             kept = frozen.user_attrs.get("trial")
             if kept is not None:  # it has ended
@@ -279,16 +285,24 @@ def _study(settings: SweepSettings, run: RunContext) -> optuna.Study:
         "hyperband": lambda: optuna.pruners.HyperbandPruner(1, settings.trial.epochs, 3),
         "none": optuna.pruners.NopPruner,
     }
-    samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
+    samplers = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+        "grid": optuna.samplers.RandomSampler,  # every combination is enqueued below
+    }
     if run.files.study.exists():
         write_atomic(run.files.study, current_study(run.files.study.read_text()).encode())
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(run.files.study))),
         sampler=samplers[settings.sampler](seed=run.seed % 2**32),
         pruner=pruners[settings.pruner](),
         study_name="sweep",
         load_if_exists=True,
     )
+    if settings.sampler == "grid":
+        for chosen in combinations(settings.space)[len(study.get_trials(deepcopy=False)) :]:
+            study.enqueue_trial({name: json.dumps(value) for name, value in chosen.items()})
+    return study
 
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Choices | Range) -> Value:

@@ -213,6 +213,20 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     wait_ready(page, "Train")
     expect(differing).to_contain_text("Learning rate")
 
+    # all trials and baselines stand in one table; its head sorts it, a row opens its run
+    page.get_by_role("button", name="Scores", exact=True).click()
+    board = page.locator("table", has_text="Run time")
+    names = board.get_by_role("rowheader")
+    expect(board.get_by_role("button", name=re.compile("trial"))).to_have_count(3)
+    expect(names.filter(has_text="Climatology").first).to_be_visible()
+    lowest = names.first.inner_text()
+    board.get_by_role("button", name=re.compile("^Error")).click()
+    expect(names.last).to_have_text(lowest)
+    page.get_by_role("searchbox", name="Filter by name").fill("trial 1")
+    expect(names).to_have_count(1)
+    names.get_by_role("button").click()
+    expect(page.get_by_text("Model and best baseline on the test years")).to_be_visible()
+
 
 def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(
     page: Page, house: tuple[Server, Path], tmp_path: Path

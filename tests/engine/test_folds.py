@@ -120,7 +120,7 @@ def test_every_place_says_the_verdict_on_the_folds(folds: list[Run], capsys: pyt
         write_scores(run, scores)
     result = folds_verdict(folds[0])
     assert result is not None
-    page = report_html(run_report(folds[1]))
+    page = report_html(run_report(folds[1], folds[1]._store))
     assert result.title in page
     assert "Fold by fold" in page
     assert cli.main(["runs"]) == 0

@@ -166,7 +166,7 @@ def test_scores_and_report_name_the_kind(here: RunOfKind) -> None:
     table = scores_csv([("2002-07", score_months([result]))]).decode()
     assert f"{here.variable.title}, {here.kind.unit}" in table
     with RunStore(here.home) as store:
-        page = report_html(run_report(store.get(here.run)))
+        page = report_html(run_report(store.get(here.run), store))
     assert here.variable.phrase in page
     assert here.kind.error in page
     shown = re.sub(r"<pre>.*?</pre>|<style>.*?</style>|src='[^']*'", "", page, flags=re.S)

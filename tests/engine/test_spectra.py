@@ -11,8 +11,8 @@ import torch
 
 from engine.errors import ChoiceError, DataError
 from engine.evaluation.calibration import LEVELS, CalibrationSums
-from engine.evaluation.scores import calibration
 from engine.evaluation.spectra import Spectrum, SpectrumSums, spectra
+from engine.evaluation.uncertainty import calibration
 from engine.sphere import EARTH_RADIUS_M, HarmonicGrid, LatLonGrid, wavelength_km
 from tests.support.months import climatology_field, months_of
 from tests.support.reference import real_harmonics

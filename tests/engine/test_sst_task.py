@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.data.prepare import prepare
 from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, RunError, StoreError
-from engine.evaluation.scores import calibration
+from engine.evaluation.place import PLACES
 from engine.evaluation.spectra import spectra
+from engine.evaluation.uncertainty import calibration
 from engine.models.baselines import Baselines
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
@@ -97,6 +98,17 @@ def test_the_scores_compare_the_model_with_its_baselines_on_the_test_year(finish
     assert table["model"]["surface"]["sea"]["mae"] > 0.0
 
 
+def test_the_scores_hold_the_errors_with_other_places(finished):
+    scores = json.loads((finished / "scores.json").read_text())
+    place = scores["model"]["place"]
+    assert set(place) == {"true", *PLACES}
+    assert place["true"]["mae"] == pytest.approx(scores["model"]["surface"]["sea"]["mae"], rel=1e-5)
+    assert all(place[name]["mae"] != place["true"]["mae"] for name in PLACES)
+    sums = np.array(scores["model"]["blocks"]["abs_error"]).sum(axis=-1)
+    np.testing.assert_allclose(place["true"]["abs_error"], sums, rtol=1e-4)
+    assert scores["model"]["source_key"] == small_ocean(4).key
+
+
 def test_the_scores_hold_the_spectra_of_model_and_baselines(finished):
     """The same as evaluating the kept model by the functions themselves."""
     scores = json.loads((finished / "scores.json").read_text())
@@ -119,6 +131,8 @@ def test_the_scores_hold_the_calibration_of_a_predicted_uncertainty(tmp_path):
     std = np.concatenate([part.std for _, part in parts])
     assert whole["model"]["calibration"] == calibration(hold_out.data, estimates["model"], std)
     assert whole["model"]["calibration"] != region["model"]["calibration"]
+    assert whole["model"]["std_factors"] == trained.std_factors
+    assert trained.std_factors  # fitted on validation; those of the network itself are fitted again by a resumed run
     assert set(region["model"]["spectrum"]) == set(whole["mean"]["spectrum"])
     assert "calibration" not in whole["mean"]
 

@@ -36,6 +36,10 @@ def test_the_baseline_is_the_best_one_and_not_the_mean() -> None:
     assert "0.219 K against 0.216 K" in result.text
 
 
+def test_an_abbreviation_keeps_its_capitals() -> None:
+    assert "(DINEOF)" in verdict(plain(model=0.3, mean=0.5, dineof=0.4)).headline
+
+
 def test_a_small_difference_without_an_interval_is_level() -> None:
     result = verdict(plain(model=0.514, mean=0.520))
     assert (result.level, result.interval) == ("level", None)

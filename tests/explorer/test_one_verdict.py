@@ -161,4 +161,4 @@ def test_a_report_on_a_run_that_has_ended_is_not_so_far(store: RunStore, tmp_pat
     assert "so far" not in text
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("explorer.report.ACTIVE", (run.record.state,))
-        assert "Scored on the validation months so far" in report_html(run_report(run))
+        assert "Scored on the validation months so far" in report_html(run_report(run, store))

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from engine.config.sst import SSTSettings
 from engine.config.sweep import Choices, Range, SweepSettings
@@ -142,6 +143,35 @@ def test_a_sweep_killed_at_any_moment_loses_and_doubles_no_trial(home, seed):
         assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
         check(store, run, 6)
         assert all(trial["state"] == "done" for trial in trials(run))
+
+
+def test_a_grid_takes_every_combination_once_also_after_a_kill(store):
+    space = {
+        "seed": Choices(values=(0, 1)),
+        "model.width": Choices(values=(8, 12)),
+        "model.heads": Choices(values=(8,)),
+    }
+    run = launch(store, settings(space=space, trials=4, sampler="grid"))
+    wait_for(lambda: count_begun(store, run) > 0, "the first trial to begin")
+    kill_worker(run)
+    wait_for(lambda: run.state in ("interrupted", "done"), "the sweep to be seen dead")
+    if run.state == "interrupted":
+        run.resume()
+    assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+    listed = [(trial["chosen"]["seed"], trial["chosen"]["model.width"], trial["state"]) for trial in trials(run)]
+    # 8 heads do not divide a width of 12
+    assert listed == [(0, 8, "done"), (0, 12, "illegal"), (1, 8, "done"), (1, 12, "illegal")]
+    assert sorted(trial.config.seed for trial in trial_runs(store, run)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({"trials": 3}, "2 combinations"), ({"space": {"learning_rate": LEARNING_RATES}}, "needs choices")],
+)
+def test_a_grid_needs_values_and_no_more_trials_than_it_has(changes, expected):
+    common = {"space": {"seed": Choices(values=(0, 1))}, "trials": 2, "sampler": "grid"}
+    with pytest.raises(ValidationError, match=expected):
+        settings(**(common | changes))
 
 
 def count_begun(store: RunStore, run: Run) -> int:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from engine.data.source import MonthlyData
 from engine.errors import DataError, check_choice
 from engine.evaluation import Verdict, verdict
-from engine.evaluation.scores import ScoreSums, Table, calibration, score_table
+from engine.evaluation.scores import ScoreSums, Table, score_table
 from engine.evaluation.spectra import Spectrum, spectra
 from engine.evaluation.strata import STRATA, Strata
+from engine.evaluation.uncertainty import calibration
 from engine.models.baselines import ICE_FRACTION
 from engine.queries.cache import CACHE
 from engine.queries.reconstruct.months import MonthRequest, MonthResult

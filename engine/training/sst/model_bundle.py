@@ -25,6 +25,7 @@ from engine.data.kinds import SST, VariableKind, kind_from
 from engine.data.source import MonthlyData
 from engine.embedding import HarmonicBasis
 from engine.errors import ChoiceError, ConfigError, DataError, EngineError, StoreError
+from engine.evaluation.strata import OBSERVATION_CLASSES
 from engine.formats.npz import read_npz
 from engine.models import ReconstructionModel, build_model
 from engine.models.baselines import Baselines, Climatology
@@ -73,6 +74,8 @@ class ModelBundle:
             lies beside the model's file (:func:`load_model`). None: ``climatology``.
         variable: the kind of variable that it reconstructs.
         baselines: all fitted numbers of the baselines beside the model's file; empty where there are none.
+        std_factors: by class of cells what the predicted standard deviation is multiplied by, as fitted on the
+            validation months (:func:`engine.evaluation.uncertainty.fit_std_factors`); empty: left as it is.
     """
 
     model: ReconstructionModel
@@ -84,11 +87,12 @@ class ModelBundle:
     fallback: Climatology | None = None
     variable: VariableKind = SST
     baselines: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
+    std_factors: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @cached_property
     def key(self) -> str:
         """A hash (32 hexadecimal digits) of all numbers that its results, and what they are compared with, depend on:
-        weights, basis, climatology, fallback, baselines, and the kind of variable.
+        weights, basis, climatology, fallback, baselines, factors of the deviation, and the kind of variable.
         """
         arrays = {f"weights:{name}": value.cpu().numpy() for name, value in self.model.state_dict().items()}
         if self.basis is not None:
@@ -102,6 +106,8 @@ class ModelBundle:
             digest.update(f"|{name}|{value.dtype.str}|{value.shape}|".encode() + np.ascontiguousarray(value).tobytes())
         if self.variable != SST:
             digest.update(json.dumps(self.variable.as_dict()).encode())
+        if self.std_factors:
+            digest.update(json.dumps(self.std_factors, sort_keys=True).encode())
         return digest.hexdigest()[:32]
 
     def model_inputs(self, data: MonthlyData) -> ModelInputs:
@@ -119,7 +125,7 @@ class ModelBundle:
         )
         assert climatology is not None
         positions = PatchPositions(settings.model, windows, self.basis)
-        return ModelInputs.of(data, climatology, windows, positions, fallback)
+        return ModelInputs.of(data, climatology, windows, positions, fallback, self.std_factors)
 
     def check_variable(self, variable: VariableKind) -> None:
         """Raise :class:`ChoiceError` unless the model reconstructs this kind of variable."""
@@ -144,6 +150,8 @@ class ModelBundle:
             "config": RunConfig(seed=self.seed, settings=self.settings).model_dump(mode="json"),
             "scores": self.scores,
         }
+        if self.std_factors:
+            metadata["std_factors"] = dict(self.std_factors)
         if self.variable != SST:
             metadata |= {"version": VERSION_OF_KINDS, "variable": self.variable.as_dict()}
         if self.basis is not None:
@@ -203,7 +211,15 @@ class ModelBundle:
             _unpacked(_below("climatology:", kept)),
             dict(kept.metadata["scores"]),
             variable=variable,
+            std_factors=_factors(kept.metadata.get("std_factors", {})),
         )
+
+
+def _factors(values: Mapping[str, Any]) -> dict[str, float]:
+    factors = {label: float(value) for label, value in values.items()}
+    if not factors.keys() <= set(OBSERVATION_CLASSES) or not all(0.0 < value < np.inf for value in factors.values()):
+        raise ValueError("the factors of its standard deviation are not those of known classes, or not positive")
+    return factors
 
 
 def load_model(path_or_run: str | Path) -> ModelBundle:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,18 @@ from engine.typed import Floats, Singles
 _FIT_STEP_DEG = 1.0
 _REFERENCE_STEP_DEG = 1.0
 _CACHED = 512
+
+PatchPlace = tuple[Singles, Singles | None]
+"""Centres (N, 2) of a window's patches, degrees, longitude first, and features (N, P) or None."""
+
+
+class Positions(Protocol):
+    """Places of the patches of any window."""
+
+    @property
+    def of(self) -> Callable[[Corner], PatchPlace]:
+        """The places in the window at a corner."""
+        ...
 
 
 def fit_basis(config: SpatioTemporalConfig, max_degree: int) -> HarmonicBasis | None:
@@ -51,8 +64,8 @@ class PatchPositions:
 
     def __init__(self, config: SpatioTemporalConfig, windows: Windows, basis: HarmonicBasis | None) -> None:
         self._patch: tuple[int, int] = config.patch[1:]
-        self._windows = windows
-        self._basis = basis
+        self.windows = windows
+        self.basis = basis
         self._encoder = encoder_config(config)
         self._as_published = config.architecture == "repository"
         self._extent: Extent = "centres" if self._as_published and min(self._patch) > 1 else "edges"
@@ -61,8 +74,8 @@ class PatchPositions:
         self.of: Any = lru_cache(_CACHED)(self._of)
         """Centres (N, 2), degrees, longitude first, and features (N, P) or None of the window at a corner."""
 
-    def _of(self, corner: Corner) -> tuple[Singles, Singles | None]:
-        grid = self._windows.coordinates(corner)
+    def _of(self, corner: Corner) -> PatchPlace:
+        grid = self.windows.coordinates(corner)
         lat = grid.lat.reshape(-1, self._patch[0]).mean(axis=1)
         lon = grid.lon.reshape(-1, self._patch[1]).mean(axis=1)
         centres = np.stack(np.broadcast_arrays(lon, lat[:, None]), axis=-1)
@@ -72,8 +85,8 @@ class PatchPositions:
         return centres.astype(np.float32), self._features(grid, centres)
 
     def _features(self, grid: LatLonGrid, centres: Floats) -> Singles | None:
-        if self._basis is not None:
-            position = position_embedding(self._basis, grid, self._patch).flatten(0, 1)
+        if self.basis is not None:
+            position = position_embedding(self.basis, grid, self._patch).flatten(0, 1)
         elif self._encoder.is_coded:
             position = encode(self._encoder.kind, centres[:, 1], centres[:, 0], **self._encoder.taken)
         else:

@@ -27,7 +27,8 @@ from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, Split, SSTSettings
 from engine.data.prepare import prepare
 from engine.data.source import MonthlyData
-from engine.evaluation.scores import Table, calibration, score, score_table
+from engine.evaluation.scores import Table, score, score_table
+from engine.evaluation.uncertainty import calibration
 from engine.files import write_atomic
 from engine.models.baselines import Climatology, observed_months
 from engine.provenance import code_version
@@ -136,7 +137,7 @@ class _Reader:
 
 
 class Evaluation(NamedTuple):
-    """``table`` of :func:`score_table`; ``calibration`` (:func:`engine.evaluation.scores.calibration`), or None."""
+    """``table`` of :func:`score_table`; ``calibration`` of :mod:`engine.evaluation.uncertainty`, or None."""
 
     table: Table
     calibration: dict[str, Any] | None

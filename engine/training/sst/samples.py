@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -19,7 +19,7 @@ from engine.errors import ChoiceError, DataError
 from engine.models.baselines.climatology import Climatology
 from engine.models.baselines.observed import ICE_FRACTION
 from engine.sphere import LatLonGrid
-from engine.training.sst.positions import PatchPositions
+from engine.training.sst.positions import Positions
 from engine.training.sst.windows import Corner, Windows
 
 _MAX_HIDDEN = 0.95  # of the observations of a sample may be hidden
@@ -74,9 +74,11 @@ class ModelInputs:
     climatology: NDArray[np.float32]
     """(12, H, W), the climatology of every month of the year, °C; 0 on land"""
     windows: Windows
-    positions: PatchPositions
+    positions: Positions
     fallback: NDArray[np.float32]
     """(12, H, W), the same of more years where it is known: what a month without observations is taken to be"""
+    std_factors: Mapping[str, float] = field(default_factory=dict[str, float])
+    """by class of cells, what a predicted standard deviation is multiplied by"""
 
     @classmethod
     def of(
@@ -84,13 +86,14 @@ class ModelInputs:
         data: MonthlyData,
         climatology: Climatology,
         windows: Windows,
-        positions: PatchPositions,
+        positions: Positions,
         fallback: Climatology | None = None,
+        std_factors: Mapping[str, float] | None = None,
     ) -> ModelInputs:
         """The months of ``data`` as differences from ``climatology``; ``fallback`` is the same where it is None."""
         own = np.nan_to_num(climatology.at(np.arange(1, 13)))
         other = own if fallback is None else np.nan_to_num(fallback.at(np.arange(1, 13)))
-        return cls(data, own, windows, positions, other)
+        return cls(data, own, windows, positions, other, std_factors or {})
 
     @cached_property
     def sea_corners(self) -> tuple[Corner, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from engine.config.sst import SPLITS, SSTSettings
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, StoreError
 from engine.evaluation.report import report
+from engine.evaluation.uncertainty import fit_std_factors
 from engine.files import write_atomic
 from engine.models.baselines import observed_months
 from engine.runs.checkpoints import Checkpoint, read_checkpoint
@@ -25,8 +26,9 @@ from engine.runs.run_folder import RunFolder
 from engine.training.ddp import fabric_of
 from engine.training.sst.data_module import SSTDataModule
 from engine.training.sst.holdout import TEST_SEED, HoldOutSet
-from engine.training.sst.model_bundle import load_model
+from engine.training.sst.model_bundle import ModelBundle, load_model
 from engine.training.sst.module import SSTModule
+from engine.training.sst.place import place_scores
 from engine.training.sst.samples import Batch, in_box
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_all, estimate_months
 from engine.training.trainer import Clock, Metrics, Trainer, TrainingTask
@@ -62,7 +64,9 @@ def train_sst(settings: SSTSettings, run: RunContext, clock: Clock = time.monoto
     that is needed to use it (:class:`engine.training.sst.model_bundle.ModelBundle`); ``baselines.npz``, the fitted
     baselines (:meth:`engine.models.baselines.Baselines.arrays`); ``variable.json``, the kind of variable;
     ``scores.json``, what :func:`engine.evaluation.report.report` gives for model and baselines on the test months, and
-    ``scores-held-out.json``, the same of the region held out, if there is one.
+    of the model :func:`engine.training.sst.place.place_scores` (``place``), the factors of its standard deviation
+    (``std_factors``), the ``source_key`` and ``num_parameters``; ``scores-held-out.json``, the same report of the
+    region held out, if there is one.
 
     Raises:
         RunError: the loss diverged.
@@ -224,11 +228,15 @@ def _short(values: NDArray[Any], step: float) -> NDArray[Any]:
 
 
 def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
-    """Score the best model and all baselines on the test months, and write the tables."""
+    """Scale the best model's standard deviation, score it and all baselines on the test months, write the tables."""
+
+    def progress(_: float) -> None:
+        run.stop_if_asked()
+
     with run.repeating():
-        bundle = load_model(run.files.model)
+        bundle = _with_std_factors(run, load_model(run.files.model), data, progress)
         holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
-        estimate = estimate_all(bundle, holdout.data, progress=lambda _: run.stop_if_asked())
+        estimate = estimate_all(bundle, holdout.data, progress)
         estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data, lambda _, __: run.stop_if_asked())}
 
         def tables(months: MonthlyData) -> dict[str, dict[str, Any]]:
@@ -243,10 +251,33 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
                 with_spectra=data.test.target is not None,
             )
 
-        results = {run.files.scores: tables(holdout.data)}
+        whole = tables(holdout.data)
+        whole["model"] |= {
+            "source_key": data.source.key,
+            "num_parameters": sum(weight.numel() for weight in bundle.model.parameters()),
+            "place": place_scores(bundle, holdout.data, estimate.mean, run.seed, progress),
+            "std_factors": dict(bundle.std_factors),
+        }
+        results = {run.files.scores: whole}
         if settings.held_out_box is not None:
             inside = in_box(holdout.data.grid, settings.held_out_box)
             target = np.where(inside, holdout.target, np.float32(np.nan))
             results[run.files.held_out_scores] = tables(replace(holdout.data, target=target))
     for path, content in results.items():
         write_atomic(path, json.dumps(content, separators=(",", ":")).encode() + b"\n")
+
+
+def _with_std_factors(
+    run: RunContext, bundle: ModelBundle, data: SSTDataModule, progress: Callable[[float], None]
+) -> ModelBundle:
+    """``bundle`` with the factors of its standard deviation that make its intervals hold on validation; kept on disk.
+
+    They are fitted to what the network predicts, also when a run that was stopped here is resumed.
+    """
+    plain = replace(bundle, std_factors={})
+    estimate = estimate_all(plain, data.validation.data, progress) if plain.settings.model.uncertainty else None
+    if estimate is None or estimate.std is None:
+        return plain
+    scaled = replace(plain, std_factors=fit_std_factors(data.validation.data, estimate.mean, estimate.std))
+    scaled.save(run.files.model)
+    return scaled

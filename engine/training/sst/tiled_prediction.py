@@ -15,6 +15,7 @@ import torch
 
 from engine.config.sst import SSTSettings
 from engine.data.source import MonthlyData
+from engine.evaluation.uncertainty import month_classes, scaled_std
 from engine.models import ReconstructionModel
 from engine.models.baselines.observed import ICE_FRACTION
 from engine.training.sst.model_bundle import ModelBundle
@@ -97,8 +98,12 @@ def predict_windows(
         yield from zip(chosen, map(WindowPrediction, means, stds, _array(output.day_weights), unseen), strict=True)
 
 
-def stitch(inputs: ModelInputs, num_months: int, windows: Iterable[tuple[Corner, WindowPrediction]]) -> MonthlyEstimate:
-    """Whole months of predicted windows; overlaps are blended (:class:`Stitcher`)."""
+def stitch(inputs: ModelInputs, months: range, windows: Iterable[tuple[Corner, WindowPrediction]]) -> MonthlyEstimate:
+    """Whole months of predicted windows; overlaps are blended (:class:`Stitcher`).
+
+    The standard deviation is multiplied by the factor of each cell's class, ``inputs.std_factors``.
+    """
+    num_months = len(months)
     mean, std = (Stitcher(inputs.windows, (num_months,)) for _ in range(2))
     has_std = False
     seen = np.zeros((num_months, *inputs.data.grid.shape), bool)
@@ -110,7 +115,13 @@ def stitch(inputs: ModelInputs, num_months: int, windows: Iterable[tuple[Corner,
             std.add(corner, window.std)
     for stitcher in (mean, std):
         stitcher.field[:, inputs.data.land] = np.nan
-    return MonthlyEstimate(mean.field, std.field if has_std else None, ~seen & ~inputs.data.land)
+    if not has_std:
+        return MonthlyEstimate(mean.field, None, ~seen & ~inputs.data.land)
+    scaled = std.field
+    if inputs.std_factors:
+        classes = np.stack([month_classes(inputs.data, n) for n in months])
+        scaled = scaled_std(scaled, classes, inputs.std_factors)
+    return MonthlyEstimate(mean.field, scaled, ~seen & ~inputs.data.land)
 
 
 def estimate_months(
@@ -134,7 +145,7 @@ def estimate_months(
         windows = predict_windows(
             model, inputs, block, inputs.sea_corners, precision=settings.precision, progress=progress
         )
-        yield range(first, block.stop), stitch(inputs, size, windows).months(slice(first - block.start, None))
+        yield range(first, block.stop), stitch(inputs, block, windows).months(slice(first - block.start, None))
 
 
 def estimate_all(
@@ -163,7 +174,7 @@ class TiledPrediction:
     @cached_property
     def estimate(self) -> MonthlyEstimate:
         """All months, as :func:`estimate_months` puts them together."""
-        return stitch(self.inputs, len(self.inputs.data.months), self.windows.items())
+        return stitch(self.inputs, range(len(self.inputs.data.months)), self.windows.items())
 
     def day_weights(self, month: int, row: int, column: int) -> Singles:
         """The weight of each day slot (31,) for the patch that holds a cell: sum 1, 0 on days without observations.

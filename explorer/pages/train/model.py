@@ -18,7 +18,7 @@ from engine.runs import RunConfig
 from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
-NEW, RUNS, COMPARE = "new", "runs", "compare"
+NEW, RUNS, COMPARE, SCORES = "new", "runs", "compare", "scores"
 STEP, EPOCH, TIME = "step", "epoch", "time"
 LINEAR, LOG = "linear", "log"
 PLAN, PYTHON = "plan", "python"
@@ -52,7 +52,7 @@ class TrainModel(SourceModel):
     }  # fmt: skip
 
     # state
-    tab = param.Selector(default=NEW, objects=[NEW, RUNS, COMPARE])
+    tab = param.Selector(default=NEW, objects=[NEW, RUNS, COMPARE, SCORES])
     run = param.String(default="", doc="id of the selected run")
     compared = param.List(default=[], doc="ids of the compared runs")
     metric = param.String(default="", doc="the metric of the curve; empty: the first")

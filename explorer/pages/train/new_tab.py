@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 
 from engine.config.sst import SSTSettings
 from engine.errors import ConfigError, EngineError
+from engine.queries.evaluation import SEEDS, evaluation_config
 from engine.queries.folds import new_tag
 from engine.queries.ocean import run_source
 from engine.queries.train import forms
@@ -75,6 +76,7 @@ class NewTab:
         )
         self._launch = controls.button("Launch", variant="contained", on_click=lambda _: self._start())
         self._all_folds = controls.button("Launch", visible=False, on_click=lambda _: self._start_folds())
+        self._evaluate = controls.button(f"Evaluate, {SEEDS} seeds", on_click=lambda _: self._start_evaluation())
         self._size_text = html("")
         self._settings = SettingsForm(self._change, self._take_file, opened=fields.OPENED, margin=0)
         self._advanced = box(self._settings)
@@ -109,7 +111,7 @@ class NewTab:
             self._task,
             controls.only_if(model.param.task, LEARNED, learned),
             controls.field(model.param.title, "Name"),
-            row(self._launch, self._all_folds),
+            row(self._launch, self._all_folds, self._evaluate),
             controls.group(
                 model,
                 ["task"],
@@ -175,6 +177,7 @@ class NewTab:
         self._summary.object = "" if is_awaited else self._summary_of(config, problems)
         self._code.object = "" if config is None or is_awaited else _code_html(config)
         self._launch.disabled = config is None or is_awaited or is_on(READ_ONLY) or bool(self._standing_problems())
+        self._evaluate.param.update(visible=self._model.task == "sst", disabled=self._launch.disabled)
         self._show_plan(problems)
 
     def _checked(self) -> tuple[RunConfig | None, list[str]]:
@@ -346,6 +349,12 @@ class NewTab:
             f"{model.title or 'Training'}, fold {number} of {len(configs)}" for number in range(1, len(configs) + 1)
         ]
         self._launch_all(list(zip(configs, names, strict=True)), (new_tag(),))
+
+    def _start_evaluation(self) -> None:
+        """Train several seeds of the draft and compare them with all baselines."""
+        settings = self._drafted()
+        if self._model.tab == NEW and settings is not None:
+            self._launch_all([(evaluation_config(settings), self._model.title or "Evaluation")])
 
     def _launch_all(self, drafts: list[tuple[RunConfig, str]], tags: tuple[str, ...] = ()) -> None:
         run = None

@@ -15,12 +15,21 @@ from engine.config.baselines import BASELINE_KINDS
 from engine.config.sweep import SweepSettings
 from engine.errors import StoreError
 from engine.evaluation import Verdict
+from engine.evaluation.place import PlaceWorth
+from engine.evaluation.reliability import Reliability
 from engine.queries.folds import FoldsVerdict, folds_verdict
 from engine.queries.ocean import SST, VariableKind
 from engine.queries.train import curves as trainings
 from engine.queries.train.curves import SweepSummary
 from engine.queries.train.run_files import final_scores, snapshot_fields
-from engine.queries.verdicts import run_variable, run_verdict, trial_verdicts, validation_verdict
+from engine.queries.verdicts import (
+    run_place,
+    run_reliability,
+    run_variable,
+    run_verdict,
+    trial_verdicts,
+    validation_verdict,
+)
 from engine.runs import MetricsReader, Run, RunConfig, RunRecord
 from explorer.pages.train import text
 from explorer.pages.train.model import STEP, TrainModel
@@ -70,6 +79,8 @@ class RunSnapshot:
     sweep: SweepSummary | None = None
     trial_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     variable: VariableKind = SST
+    place: PlaceWorth | None = None
+    reliability: Reliability | None = None
     folds: FoldsVerdict | None = None
 
     @property
@@ -136,6 +147,8 @@ class RunReader:
             sweep,
             {} if sweep is None else trial_verdicts(folder, sweep),
             variable,
+            run_place(folder, task),
+            run_reliability(folder, task),
             _folds(self.run),
         )
 

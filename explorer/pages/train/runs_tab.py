@@ -38,6 +38,7 @@ from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
 from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.reliability import quality_html
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
 from explorer.widgets.text import html, number, paragraph, table
@@ -158,7 +159,9 @@ class RunTab:
         self._answer.object = result if snapshot.folds is None else result + markup.folds(snapshot.folds)
         self._uses.show(snapshot)
         self._draw_curves(snapshot)
-        self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict)
+        self._test_scores.object = markup.tested(snapshot.scores, snapshot.verdict) + quality_html(
+            snapshot.place, snapshot.reliability, snapshot.variable
+        )
         self._numbers.object = "<h2>The run</h2>" + table(text.numbers_rows(snapshot.record, snapshot.last))
         lines = "\n".join(snapshot.log) or "The log is empty."
         self._log.object = f'<h2>Log</h2><pre tabindex=0 aria-label="Log" style="{_LOG}">{escape(lines)}</pre>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import EngineError
+from engine.queries.leaderboard import Leaderboard, leaderboards
 from engine.queries.ocean import SourceChoice
 from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
@@ -15,10 +16,11 @@ from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import plan_text, text
 from explorer.pages.train.comparisons import INVITATION, Compared, CompareTab, SweepPanel, read_compared
-from explorer.pages.train.model import COMPARE, NEW, RUNS, TrainModel
+from explorer.pages.train.model import COMPARE, NEW, RUNS, SCORES, TrainModel
 from explorer.pages.train.new_tab import NewTab
 from explorer.pages.train.run_reader import CurveOptions, RunReader, RunSnapshot
 from explorer.pages.train.runs_tab import CurveControls, RunTab, TrainingRuns
+from explorer.pages.train.scores_tab import ScoresTab
 from explorer.pages.train.uses import RunUses
 from explorer.registry import REGISTRY
 from explorer.report import report_html
@@ -28,7 +30,7 @@ from explorer.widgets import controls
 from explorer.widgets.veil import VEIL, veil
 
 _PAGE = "train"
-_TABS = {"New": NEW, "Runs": RUNS, "Compare": COMPARE}
+_TABS = {"New": NEW, "Runs": RUNS, "Compare": COMPARE, "Scores": SCORES}
 _CURVE_OPTIONS = ["metric", "axis", "scale", "smoothing", "layer", "epoch"]
 # a pane that is taller than the panel, the scores, keeps its height, so that the next one does not cover it
 _SIDE = """
@@ -71,8 +73,9 @@ class TrainView:
         self.new_tab = NewTab(session, model)
         self.compare_tab = CompareTab(model, curves := CurveControls(model))
         self.sweep = SweepPanel(self._use_trial, self._watch_trial)
+        self.scores_tab = ScoresTab(model)
         self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
-        bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.new_tab.line)
+        bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.scores_tab.body, self.new_tab.line)
         uses = RunUses(session, model, self._shown_run, self._offer_report)
         self.run_tab = RunTab(model, curves, uses)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
@@ -92,6 +95,7 @@ class TrainView:
             "Python": self._offer_snippet,
             "Metrics, CSV": self._offer_metrics,
             "Scores, CSV": self._offer_scores,
+            "Leaderboard, CSV": lambda: self.scores_tab.offer(self.stage, session),
             "Report, HTML": self._offer_report,
             "Picture, PNG": self._offer_picture,
         }
@@ -116,7 +120,9 @@ class TrainView:
         self._is_cancelled = False
         show(self._forms, tab == NEW)
         show(self._runs, tab != NEW)
-        side = {NEW: self.new_tab.side, RUNS: self.run_tab.side, COMPARE: self.compare_tab.side}[tab]
+        side = {NEW: self.new_tab.side, RUNS: self.run_tab.side, COMPARE: self.compare_tab.side}.get(
+            tab, self.scores_tab.side
+        )
         fill(self._side, *side)
         self.stage.clear_failure()
         if tab != NEW:
@@ -199,6 +205,7 @@ class TrainView:
         shows_plan = tab == NEW and self.new_tab.has_map
         self.new_tab.cover()
         show(self.compare_tab.body, tab == COMPARE)
+        show(self.scores_tab.body, tab == SCORES)
         show(self.sweep.body, is_sweep)
         is_map = tab == RUNS and not is_sweep
         self.stage.globe.visible = self.stage.hover.visible = is_map or shows_plan
@@ -219,6 +226,8 @@ class TrainView:
         self._mark_waiting()
 
     def _selected_runs(self) -> list[str]:
+        if self.model.tab == SCORES:
+            return []
         return list(self.model.compared) if self.model.tab == COMPARE else [self.model.run]
 
     # reading
@@ -244,6 +253,8 @@ class TrainView:
             self._read_run()
         elif self.model.tab == COMPARE:
             self._read_compared()
+        elif self.model.tab == SCORES:
+            self._read_scores()
 
     def _read_run(self) -> None:
         run = self._reader(self.model.run)
@@ -294,6 +305,13 @@ class TrainView:
             self._show_selection()
 
         self._reading.start(lambda _: read_compared(runs, records, options), then)
+
+    def _read_scores(self) -> None:
+        def then(boards: list[Leaderboard]) -> None:
+            self.scores_tab.show(boards)
+            self._show_selection()
+
+        self._reading.start(lambda _: leaderboards(REGISTRY.store), then)
 
     def _selection(self) -> tuple[Any, ...]:
         model = self.model
@@ -379,4 +397,4 @@ class TrainView:
         snapshot = self._shown_run()
         if snapshot is not None:
             run = self._readers[snapshot.record.id].run
-            self.stage.offer(f"report-{run.id}.html", lambda: report_html(run_report(run)).encode())
+            self.stage.offer(f"report-{run.id}.html", lambda: report_html(run_report(run, REGISTRY.store)).encode())
