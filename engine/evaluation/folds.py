@@ -9,7 +9,6 @@ import numpy as np
 
 from engine.errors import StoreError
 from engine.evaluation.comparison import Scores, value_at
-from engine.evaluation.strata import STRATA
 from engine.typed import Floats
 
 
@@ -48,6 +47,8 @@ def _pooled(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if any(other != cells[0] for other in cells) or area.shape != shape or abs_error.shape != shape:
         raise _unusable()
     own = {label: (area[..., at].sum(), abs_error[..., at].sum()) for at, label in enumerate(first["labels"])}
+    from engine.evaluation.strata import STRATA  # here: it needs torch, and a list of runs does not
+
     classes = {label: own[label] for label in STRATA["class"] if label in own}
     observations = {label: own[label] for label in STRATA["observations"] if label in own}
     observed = tuple(np.sum(list(observations.values()), axis=0))

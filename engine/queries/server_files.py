@@ -38,8 +38,9 @@ _MAX_FOLDERS = 20_000  # that are searched for a name
 _MAX_RESOLVED = 1000
 _UPLOAD_NAME = re.compile(r"[0-9a-f]{32}/[\w.+-]{1,90}")
 
-_RESOLVED: dict[tuple[str, tuple[Path, ...]], str] = {}
-"""Paths by bare names and roots: a search of all folders is made once, and again when the path is gone."""
+_RESOLVED: dict[tuple[str, tuple[Path, ...]], tuple[str, dict[str, int]]] = {}
+"""Paths by bare names and roots, each with the folders that were searched and when they had changed last (ns): a search
+is made once, and again when a folder has changed."""
 
 _ANY_PATH = ContextVar("any path", default=False)
 
@@ -246,20 +247,30 @@ def _below_a_root(path: str) -> str:
     """The path below the first root where it exists, else the only one of that name in a folder of a root, else the
     path below the first root. Exported configurations give the name of a file without its folder.
     """
-    known = _RESOLVED.get((path, roots()), "")
-    if known and glob.glob(known):
+    known, changed = _RESOLVED.get((path, roots()), ("", {}))
+    if known and all(_changed_at(folder) == at for folder, at in changed.items()):
         return known
     direct = [str(root / path) for root in roots()]
     existing = next((full for full in direct if glob.glob(full)), None)
     if existing is not None or os.sep in path:
         return existing or direct[0]
-    inside = {full for folder in folders_of_data() if glob.glob(full := os.path.join(folder, path))}
+    changed = {folder: _changed_at(folder) for folder in folders_of_data()}
+    inside = {full for folder in changed if glob.glob(full := os.path.join(folder, path))}
     if len(inside) != 1:
         return direct[0]
     if len(_RESOLVED) >= _MAX_RESOLVED:
         _RESOLVED.clear()
-    full = _RESOLVED[path, roots()] = inside.pop()
+    full = inside.pop()
+    _RESOLVED[path, roots()] = full, changed
     return full
+
+
+def _changed_at(folder: str) -> int:
+    """When entries of the folder were added or removed last, ns; −1 for one that is gone."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return -1
 
 
 def folders_of_data() -> Iterator[str]:
