@@ -436,8 +436,11 @@ def test_quick_reads_are_finished_while_a_day_is_dragged(monkeypatch: pytest.Mon
     page._draw()
     for day in range(1, 10):
         page.model.day = day
+    assert page._reading.running
     page._reading.finish()
     assert read == [0], "the first read was not dropped"
+    assert (page._bar.drawn, page._stem[-10:]) == (0, "2001-01-01"), "the name is that of the day on the map"
+    assert not page.stage.is_veiled, "while days are dragged, the bar marks the one on the map"
     page.model.day = 10
     page._reading.finish()
     assert read == [0, 9]
@@ -454,6 +457,34 @@ def test_quick_reads_are_finished_while_a_day_is_dragged(monkeypatch: pytest.Mon
     assert page._request_drawn is not None
     assert page._request_drawn.key == "other"
     assert not page._reading.running
+    # what is of another layer than the selected one is veiled until that one is there
+    page.model.layer = "truth"
+    assert page.stage.is_veiled
+    page._reading.finish(DataError("this day is damaged", "sst.nc", "fetch it again"))
+    assert page.stage.is_veiled
+    page.model.layer = "observed"
+    assert not page.stage.is_veiled
+
+
+def test_the_series_of_an_earlier_place_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (data_view, tabs):
+        monkeypatch.setattr(module, "LatestTask", held_tasks())
+    sentences: list[str] = []
+    session = Session()
+    session.say = lambda severity, sentence: sentences.append(sentence)
+    page = data_view.DataView(session, DataModel({}))
+    source = opened_source()
+    page.model.take(source)
+    offered: list[str] = []
+    page.stage.offer = lambda name, make: offered.append(name)  # type: ignore[method-assign]
+    monkeypatch.setattr(data_view.ocean, "source", lambda _: SimpleNamespace(variable=SST))
+    page.panel.series = page.panel.wanted_series(source), SimpleNamespace(lat=40.5, lon=-60.5)  # type: ignore[assignment]
+    page._offer_series()
+    assert len(offered) == 1
+    page.model.place = (10.0, -30.0)
+    page._offer_series()
+    assert (len(offered), len(sentences)) == (1, 1)
+    assert "Place" in sentences[0]
 
 
 def test_nothing_is_read_off_the_map_of_the_source_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,11 @@ class DataPanel(TabbedPanel):
 
     # the series at a place
 
+    def wanted_series(self, source: SourceSummary) -> SeriesChoice:
+        """The series of the selected place and period."""
+        span = self.model.span_days
+        return SeriesChoice(source.choice, self.model.place, (span.start, span.stop))
+
     def _show_place(self, source: SourceSummary, *_: object) -> None:
         model, span = self.model, self.model.span_days
         self._requested = source, span
@@ -65,9 +70,7 @@ class DataPanel(TabbedPanel):
             self.say(text.ask(cost))
             fill(self.body, self._read)
             return
-        place, day = model.place, model.index
-
-        choice = SeriesChoice(source.choice, place, (span.start, span.stop))
+        day, choice = model.index, self.wanted_series(source)
 
         def draw(series: PointSeries) -> None:
             self.series = choice, series

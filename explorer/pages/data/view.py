@@ -200,6 +200,7 @@ class DataView:
             return
         request = self._request(source)
         show(self._question_card, False)
+        self.stage.veil(self._is_of_another_kind(request))
         if request == self._request_drawn:
             self._reading.cancel()
             self._rest.soon()
@@ -214,9 +215,18 @@ class DataView:
             self._map_failed = False
             self.stage.clear_failure()
         self._under_way = request
+        when, index = self._when(), self.model.index
         self._reading.start(
-            lambda report: read_map(source, request, report), lambda drawn: self._show(source, request, drawn)
+            lambda report: read_map(source, request, report),
+            lambda drawn: self._show(source, request, drawn, when, index),
         )
+
+    def _is_of_another_kind(self, request: MapRequest) -> bool:
+        """Whether the map on screen is no other day of what is requested; the day bar marks the day that is drawn."""
+        drawn = self._request_drawn
+        if drawn is None or drawn == request:
+            return False
+        return drawn.key != request.key or drawn.layer != request.layer or request.layer not in QUICK
 
     def _may_read(self, source: SourceSummary, request: MapRequest) -> bool:
         """Whether a period may be read: it is short, cached, or confirmed."""
@@ -244,14 +254,15 @@ class DataView:
             self.model.choice = source.choice
         self.session.say("info", "Reading was cancelled.")
 
-    def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap) -> None:
+    def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap, when: str, index: int) -> None:
+        """Draw the map of a request, which was made for the day ``index``, the period ``when``."""
         if self._request_drawn is not None and request != self._request_kept:
             self.stage.clear_failure()
         self._map, self._request_drawn = drawn, request
-        self._stem = text.file_stem(source.choice, request.layer, self._when(), source.variable)
-        self._bar.drawn = self.model.index
+        self._stem = text.file_stem(source.choice, request.layer, when, source.variable)
+        self._bar.drawn = index
         field, (low, high) = drawn.field, drawn.limits
-        stem = f"{source.key[:12]}-{request.layer}-{self._when()}"
+        stem = f"{source.key[:12]}-{request.layer}-{when}"
         layers = {
             "field": packed(ocean.drawn(source.choice, field), stem),
             "field_b": b"" if drawn.second is None else packed(ocean.drawn(source.choice, drawn.second), stem),
@@ -275,6 +286,7 @@ class DataView:
         self.stage.globe.param.update(**layers, **self.stage.scale(scale))
         self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
         self.stage.bar.visible = request.layer != "gaps"
+        self.stage.veil(False)
         self._rest.soon()
         if self._request(source) != request:
             self._draw()
@@ -311,6 +323,7 @@ class DataView:
     def _fail_reading(self, error: Exception) -> None:
         """A map that cannot be read; one that was selected meanwhile is read next."""
         self._show_failure(error)
+        self.stage.veil(self._under_way != self._request_drawn)
         source = self.model.opened
         if source is not None and self._request(source) != self._under_way:
             self._draw()
@@ -342,9 +355,9 @@ class DataView:
             self.stage.offer(f"{self._stem}.nc", lambda: ocean.map_netcdf(request.choice, shown))
 
     def _offer_series(self) -> None:
-        shown = self.panel.series
-        if shown is None:
-            self.session.say("info", "No series yet. Open the tab “Place” first.")
+        source, shown = self.model.opened, self.panel.series
+        if source is None or shown is None or shown[0] != self.panel.wanted_series(source):
+            self.session.say("info", "The series of this place and period is not read. Open the tab “Place” first.")
             return
         choice, series = shown
         variable = ocean.source(choice.source).variable
