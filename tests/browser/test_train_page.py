@@ -225,7 +225,7 @@ def test_a_sweep_finds_a_trial_that_becomes_the_config_and_two_trials_are_compar
     page.get_by_role("searchbox", name="Filter by name").fill("trial 1")
     expect(names).to_have_count(1)
     names.get_by_role("button").click()
-    expect(page.get_by_text("Model and best baseline on the test years")).to_be_visible()
+    expect(page.get_by_text("Model and best baseline on the test months")).to_be_visible()
 
 
 def test_a_wrong_file_is_refused_with_a_remedy_and_the_draft_stays(

@@ -47,7 +47,7 @@ def test_a_basis_function_is_exported_as_drawn_while_the_next_basis_is_fitted() 
     page._offer_field()
     page.stage.filing.finish()
     name, choices = saved(page)
-    assert name == "basis-ocean-L3-k2.nc"
+    assert name == "basis-ocean-L3-k2-step2.nc"
     assert (choices["config"]["domain"]["kind"], choices["component"]) == ("ocean", 2)
     page._offer("basis", "nc", basis_view.basis_files.basis_netcdf)
     page.stage.filing.finish()

@@ -25,6 +25,7 @@ from engine.errors import DataError, StoreError
 from engine.queries import reconstruct
 from engine.queries.ocean import SST, SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
+from engine.queries.reconstruct.estimates import Estimates
 from explorer import stage, tabs
 from explorer.colours import ColourChoice
 from explorer.pages.reconstruct import remedy_card, snapshots, text, verdict_panel, view
@@ -69,9 +70,11 @@ def result_of(request: MonthRequest) -> MonthResult:
         observed=(truth + 0.5 * rng.normal(size=GRID.shape)).astype(np.float32),
         count=count,
         withheld=np.full(GRID.shape, 2 if request.hidden_percent else 0),
-        estimates={
-            name: (truth + size * rng.normal(size=GRID.shape)).astype(np.float32) for name, size in noise.items()
-        },
+        estimates=Estimates(
+            {name: (truth + size * rng.normal(size=GRID.shape)).astype(np.float32) for name, size in noise.items()},
+            tuple(noise),
+            dict,
+        ),
         titles={name: name.capitalize() for name in noise},
         std=None,
         climatology=truth,

@@ -175,7 +175,11 @@ class BasisView:
         model = self.model
         if model.show == HARMONIC:
             return f"harmonic-l{model.degree}-m{model.order}"
-        return f"basis-{model.domain}-L{model.max_degree}-k{model.component}"
+        stem = f"basis-{model.domain}-L{model.max_degree}-k{model.component}"
+        options = [f"step{model.step_deg:g}"] if model.step_deg != model.param.step_deg.default else []
+        if model.domain == "box":
+            options.append("_".join(f"{value:g}" for value in (*model.lat_range, model.west, model.width)))
+        return "-".join([stem, *options])
 
     def _offer_picture(self) -> None:
         if self._origin is not None:

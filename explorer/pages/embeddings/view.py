@@ -155,28 +155,40 @@ class EmbeddingsView:
         model = self.model
         embedding = embeddings.embedding(config)
         axes = Axes.of(embedding.lat, embedding.lon)
-        key = f"{text.file_stem(config)}-{model.show}"
+        key, which = f"{text.file_stem(config)}-{model.show}", f"{hash(config) & 0xFFFFFFFF:x}"
         if model.show == COLOURS:
-            return pack_colours(embeddings.rgb(config), axes, key), 0.0, 1.0, "Similar colours: similar embeddings", ""
+            return (
+                pack_colours(embeddings.rgb(config), axes, f"{key}-{which}"),
+                0.0,
+                1.0,
+                "Similar colours: similar embeddings",
+                "",
+            )
         if model.show == DIMENSION:
             index = min(model.dimension, embedding.values.shape[2]) - 1
             values = embeddings.dimension(config, index)
             limit = float(np.abs(values).max()) or 1.0
-            return pack_field(values, axes, f"{key}-{index + 1}"), -limit, limit, f"Dimension {index + 1}", "σ"
+            return pack_field(values, axes, f"{key}-{index + 1}-{which}"), -limit, limit, f"Dimension {index + 1}", "σ"
         if model.show == SCALE:
             scale = embeddings.scale(config)
             column = np.repeat(scale.logs[:, [model.feature - 1]], embedding.lon.size, axis=1)
             name = f"{scale.names[model.feature - 1]}, natural logarithm"
             span = (float(column.min()), float(column.max()))
-            return pack_field(column, axes, key), span[0], max(span[1], span[0] + 1e-6), name, ""
+            return (
+                pack_field(column, axes, f"{key}-{model.feature}-{which}"),
+                span[0],
+                max(span[1], span[0] + 1e-6),
+                name,
+                "",
+            )
         if model.show == ERROR:
             errors = embeddings.probe_error(config, model.task, model.split)
             name, units = embeddings.error_label(model.task)
             high = float(np.nanpercentile(errors, 98)) or 1.0
-            return pack_field(errors, axes, f"{key}-{model.task}-{model.split}"), 0.0, high, name, units
+            return pack_field(errors, axes, f"{key}-{model.task}-{model.split}-{which}"), 0.0, high, name, units
         row, col = embeddings.cell_of(config, *model.picked)
         values = embeddings.similarity(config, row, col)
-        return pack_field(values, axes, f"{key}-{row}-{col}"), -1.0, 1.0, "Cosine similarity", ""
+        return pack_field(values, axes, f"{key}-{row}-{col}-{which}"), -1.0, 1.0, "Cosine similarity", ""
 
     def _after_rest(self) -> None:
         if self._drawn is None or self._is_stale:

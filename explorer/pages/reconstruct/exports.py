@@ -86,7 +86,7 @@ class ReconstructFiles:
 
     def offer_month(self) -> None:
         """The month on screen as NetCDF."""
-        month = self._current()
+        month = None if self.model.film else self._current()
         if month is None:
             self.session.say("info", text.NOTHING_TO_EXPORT)
             return
@@ -95,7 +95,7 @@ class ReconstructFiles:
 
     def offer_scores(self) -> None:
         """The scores on screen as CSV."""
-        verdicts = self.verdict.verdicts
+        verdicts = [] if self.model.film else self.verdict.verdicts
         if verdicts:
             self.maps.stage.offer(f"scores-{self.model.iso[:7]}.csv", lambda: reconstruct.scores_csv(verdicts))
         else:

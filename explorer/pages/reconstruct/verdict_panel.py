@@ -30,7 +30,7 @@ class VerdictPanel:
     """``part`` is the pane, ``best`` the name of the best baseline, ``now`` the scores of the month, if any.
 
     ``redraw()`` is called when the best baseline is known and ``changed()`` after every scoring; the year is computed,
-    and progress shown, while ``is_idle()``: nothing else is being computed.
+    and progress shown, while ``is_idle()``: the page is on screen and computes nothing else.
     """
 
     def __init__(
@@ -96,6 +96,10 @@ class VerdictPanel:
 
     def _clear(self) -> None:
         self.now = self._whole = self.key = None
+
+    def follow(self) -> None:
+        """Go on computing the rest of the year, soon."""
+        self._follow.soon()
 
     def pause(self) -> None:
         """Stop computing the rest of the year."""

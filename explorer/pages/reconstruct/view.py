@@ -28,6 +28,7 @@ from explorer.widgets import controls
 from explorer.widgets.days import DayBar
 from explorer.widgets.text import html, paragraphs
 
+_PAGE = "reconstruct"
 _MAPS = ["kind", "panes", "left", "right", "third", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
@@ -67,7 +68,7 @@ class ReconstructView:
         self._opening = LatestTask(self.maps.stage.show_progress, self._refuse)
         self._reading = LatestTask(self.maps.stage.show_progress, self._fail)
         self._rest = Debouncer(self._after_rest, 250)
-        self.verdict = VerdictPanel(model, self.maps.stage, self._draw, self._scored, lambda: not self._is_computing())
+        self.verdict = VerdictPanel(model, self.maps.stage, self._draw, self._scored, self._is_idle)
         self._remedies = RemedyCard(
             {
                 "compute": lambda: self._open(self._opens_own),
@@ -113,6 +114,7 @@ class ReconstructView:
         model.param.watch(lambda *_: self._score(), "region")
         model.param.watch(lambda *_: self._renew_panel(), ["panel", "figure", "place", "region"])
         session.param.watch(lambda event: self._take_source(event.new), "source")
+        session.param.watch(lambda event: event.new == _PAGE and self.verdict.follow(), "page")
         self.runs.refresh()
         self._rest.soon()
         self._open(own_source=not is_chosen)
@@ -145,6 +147,10 @@ class ReconstructView:
         """The result of the selection; None while it is computed, and where it cannot be."""
         month = self._month
         return month if month is not None and month.request == self.model.case() else None
+
+    def _is_idle(self) -> bool:
+        """Whether the page is on screen, and computes nothing but scores."""
+        return self.session.page in ("", _PAGE) and not self._is_computing()
 
     def _is_computing(self) -> bool:
         return self._opening.running or self._reading.running

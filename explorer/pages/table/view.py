@@ -217,7 +217,8 @@ class TableView:
         pair = {TRUE: (true, None), LEARNED: (learned, None), BOTH: (true, learned)}[model.show]
         first, second = pair if pair[0] is not None else (true, None)
         low, high = limits_of(shown.true, model.variable)
-        key = f"table-{model.target}-{model.variable}-{shown.iteration}"
+        which = f"{model.show}-{model.topology}-{model.width}x{model.height}"
+        key = f"table-{model.target}-{model.variable}-{shown.iteration}-{which}"
         packed = [b"" if field is None else _packed(field, key) for field in (first, second)]
         palette = "balance" if model.target in SYNTHETIC else "thermal"
         label = text.globe_label(model.variable, model.show, learned is not None)
