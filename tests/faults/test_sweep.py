@@ -24,8 +24,9 @@ def _quick_trials(monkeypatch):
 
 
 def settings(*widths: int, **others) -> SweepSettings:
-    space = {"model.width": Choices(values=widths), "learning_rate": LEARNING_RATES}
-    common = {"trial": SSTSettings(epochs=5), "space": space, "trials": 6, "pruner": "none"}
+    common: dict = {"trial": SSTSettings(epochs=5), "trials": 6, "pruner": "none"}
+    if widths:
+        common["space"] = {"model.width": Choices(values=widths), "learning_rate": LEARNING_RATES}
     return SweepSettings(**(common | others))
 
 

@@ -356,6 +356,7 @@ EXEMPT: dict[str, str] = {
     "Parameter": "numbers",
     "TOKEN_ENCODERS": "text",
     "encoder_width": "a number",
+    "sized_parameters": "numbers",
     "MAX_MASKED_DEGREE": "a number",
     "SCALE_FEATURES": "text",
     "Patches": "numpy sizes",
