@@ -155,7 +155,7 @@ def test_an_interrupted_run_goes_on_to_the_result_of_the_whole_one(store, monkey
             np.testing.assert_allclose(made.arrays[name], values, rtol=1e-3, atol=1e-5, err_msg=name)
         assert made.metadata["config"]["settings"]["ema_decay"] == 0.98
         old, new = (final_scores(each.folder)["model"].keys() for each in (whole, run))
-        assert new == old | {"blocks"}
+        assert new == old | {"blocks", "num_parameters", "place", "source_key", "std_factors"}
         assert verdict(final_scores(whole.folder)).interval is None
         assert verdict(final_scores(run.folder)).interval is not None
         assert (run.folder / "baselines.npz").exists()

@@ -44,7 +44,7 @@ def test_decisions_stand_in_configuration_report_and_exports(tmp_path: Path, mon
 
         saved = json.loads(run.files.config.read_text())
         assert DECIDED.items() <= saved["settings"]["source"].items()
-        page = report_html(run_report(run))
+        page = report_html(run_report(run, store))
     decided, understood = "kind, unit", "unit: kelvin, converted to °C"
     assert "Decided by hand" in page
     assert decided in page

@@ -80,7 +80,7 @@ def test_the_repository_reads_the_sizes_of_its_patches_as_they_are():
     config = SpatioTemporalConfig.preset("repository", **SMALLEST, num_components=6)
     positions = PatchPositions(config, Windows.of(GRID, (12, 18), 4, (2, 2)), fit_basis(config, 4))
     _, features = positions.of(Corner(0, 0))
-    window = positions._windows.coordinates(Corner(0, 0))
+    window = positions.windows.coordinates(Corner(0, 0))
     expected = scale_features(window, (2, 2), "centres").reshape(-1, 10)
     np.testing.assert_allclose(features[:, 6:], expected, rtol=1e-6)
 
