@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import EngineError
@@ -11,7 +12,7 @@ from engine.queries.report import run_report
 from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train.curves import SweepTrial
 from engine.queries.train.script import as_python
-from engine.runs import RunConfig
+from engine.runs import RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
 from explorer.pages.train import plan_text, text
@@ -274,8 +275,15 @@ class TrainView:
             self.run_tab.show(self.stage, snapshot)
             self.sweep.show(snapshot)
             self._show_selection()
+            self._read_again([record])
 
         self._reading.start(lambda _: run.read(record, options, epoch), then)
+
+    def _read_again(self, records: Sequence[RunRecord]) -> None:
+        """Read again what has ended while it was read: nothing is read after the end of a run."""
+        now = REGISTRY.records
+        if any(record.id in now and now[record.id].state != record.state for record in records):
+            self._read()
 
     def _why_no_run(self) -> str:
         """Why the tab "Runs" has nothing to read."""
@@ -303,6 +311,7 @@ class TrainView:
                 self.stage.clear_failure()
             self.compare_tab.show(compared)
             self._show_selection()
+            self._read_again([records[run.run.id] for run in runs])
 
         self._reading.start(lambda _: read_compared(runs, records, options), then)
 
