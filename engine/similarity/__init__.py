@@ -8,4 +8,5 @@ from engine.similarity.pairs import PairSample, pair_histogram, sample_pairs
 from engine.similarity.pooling import pooled
 from engine.similarity.receptive_field import influence_radius_km, receptive_field
 from engine.similarity.search import TokenSearch
-from engine.similarity.spread import Spread, effective_rank, ledoit_wolf_shrinkage, spread_of, whiten
+from engine.similarity.spread import Spread, effective_rank, spread_of
+from engine.similarity.whitening import ledoit_wolf_shrinkage, whiten

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.similarity.cosine import check_place_in_grid, unit_tokens
-from engine.similarity.receptive_field import OnStep, TokenModel, no_step
+from engine.similarity.receptive_field import OnStep, TokenModel, no_step, slices_of
 
 
 def context_drop(
@@ -40,7 +40,7 @@ def context_drop(
         tokens = model(sample[None])[0]
         check_place_in_grid(tokens, row, col)
         height, width = sample.shape[1] // tokens.shape[0], sample.shape[2] // tokens.shape[1]
-        own = (slice(row * height, (row + 1) * height), slice(col * width, (col + 1) * width))
+        own = slices_of(row, col, (height, width))
         parts: list[Tensor] = []
         for first in range(0, len(surroundings), batch):
             on_step(first, len(surroundings))

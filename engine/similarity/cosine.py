@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from engine.errors import ChoiceError
-from engine.typed import svd, vector_norm
+from engine.similarity import whitening
+from engine.typed import vector_norm
 
 
 def cosine_matrix(tokens: Tensor, centre: bool = False, whiten: bool = False) -> Tensor:
@@ -16,9 +16,11 @@ def cosine_matrix(tokens: Tensor, centre: bool = False, whiten: bool = False) ->
     common directions have no more weight than others; directions without variance are left out.
     The cosines of a token of length 0 are NaN.
     """
-    if centre or whiten:
+    if whiten:
+        tokens = whitening.whiten(tokens)
+    elif centre:
         tokens = tokens - tokens.mean(dim=0)
-    unit = unit_tokens(_whitened(tokens) if whiten else tokens)
+    unit = unit_tokens(tokens)
     return (unit @ unit.T).clamp_(-1.0, 1.0)
 
 
@@ -44,10 +46,3 @@ def check_place_in_grid(tokens: Tensor, row: int, col: int) -> None:
 def unit_tokens(tokens: Tensor) -> Tensor:
     """Tokens (..., D) divided by their lengths; NaN where the length is zero."""
     return tokens / vector_norm(tokens)[..., None]
-
-
-def _whitened(centred: Tensor) -> Tensor:
-    """Coordinates (N, R) along the R principal axes with variance, each divided by its standard deviation."""
-    left, values, _ = svd(centred)
-    floor = float(values[0]) * max(centred.shape) * torch.finfo(centred.dtype).eps
-    return left[:, values > floor]

@@ -131,7 +131,7 @@ def _occlusion_energy(
             patches = range(first, min(first + batch, rows * columns))
             hidden = sample.repeat(len(patches), 1, 1, 1)
             for copy, index in zip(hidden, patches, strict=True):
-                copy[:, *_slices(index // columns, index % columns, patch)] = filling
+                copy[:, *slices_of(index // columns, index % columns, patch)] = filling
             change = (model(hidden)[:, place[0], place[1]] - token).to(torch.float64)
             energy[first : first + batch] = change.square().sum(dim=1)
     return energy.reshape(rows, columns)
@@ -144,6 +144,6 @@ def _by_patch(values: Tensor, patch: tuple[int, int]) -> Tensor:
     return parts.sum(dim=(0, 2, 4))
 
 
-def _slices(row: int, col: int, patch: tuple[int, int]) -> tuple[slice, slice]:
+def slices_of(row: int, col: int, patch: tuple[int, int]) -> tuple[slice, slice]:
     """Where a patch lies in a map."""
     return slice(row * patch[0], (row + 1) * patch[0]), slice(col * patch[1], (col + 1) * patch[1])
