@@ -81,14 +81,20 @@ class RunsPanel(param.Parameterized):
         chosen = self.list.chosen
         if chosen not in self._registry.records or self._reading.running:
             return
-        run = self._registry.store.get(chosen)
+        run, state = self._registry.store.get(chosen), self._registry.records[chosen].state
         metrics = self._metrics = self._metrics or run.metrics()
 
         def read(_: object) -> tuple[str, list[tuple[str, str]]]:
             metrics.poll()
             return "\n".join(run.log_tail(_LOG_LINES)), [("id", chosen), *figures(metrics)]
 
-        self._reading.start(read, lambda content: self.list.param.update(log=content[0], figures=content[1]))
+        def then(content: tuple[str, list[tuple[str, str]]]) -> None:
+            self.list.param.update(log=content[0], figures=content[1])
+            now = self._registry.records.get(chosen)
+            if now is not None and now.state != state:  # it ended while it was read
+                self._show_chosen()
+
+        self._reading.start(read, then)
 
     def _show_machine(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from engine.errors import StoreError
 from engine.queries.text import duration
 from engine.runs import Change, LandSettings, RunConfig, RunRecord, RunStore
+from explorer import runs_panel
 from explorer.registry import Registry
 from explorer.runs_panel import RunsPanel, row, title
 from explorer.session import Session
+from tests.support.held_tasks import held_tasks
 
 NAME = "<b>bold</b>"
 
@@ -106,3 +109,23 @@ def test_a_home_that_cannot_be_one_is_said(tmp_path: Path) -> None:
         registry.stop()
     with pytest.raises(StoreError):
         _ = registry.store
+
+
+def test_the_log_of_a_run_that_ends_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_panel, "LatestTask", held_tasks())
+    with RunStore(tmp_path) as store:
+        run = store.create(RunConfig(settings=LandSettings()))
+        registry = Registry(lambda: store)
+        monkeypatch.setattr(registry, "_store", store)
+        monkeypatch.setattr(registry, "records", dict(store.records()))
+        panel = RunsPanel(Session(), registry)
+        panel._do({"action": "open", "id": run.id, "serial": 1})
+        registry.records[run.id] = replace(registry.records[run.id], state="done")
+        panel._show()
+        panel._reading.finish()
+        (run.folder / "log.txt").write_text("The last line")
+        panel._reading.finish()
+        assert panel.list.log == "The last line"
+        assert not panel._reading.running

@@ -383,3 +383,17 @@ def test_files_are_of_the_run_on_screen(machine: SelectionMachine, kind: str) ->
         machine.export(kind)
         assert not machine.files
         assert machine.messages[0] in (text.READING, text.NO_RUN_SHOWN)
+
+
+def test_a_run_that_ends_while_it_is_read_is_read_again(machine: SelectionMachine, monkeypatch) -> None:
+    """Its end was never read, because nothing is read after it."""
+    active = machine.runs[0]
+    machine.select(0, None)
+    assert machine.reading.running
+    monkeypatch.setitem(REGISTRY.records, active, replace(REGISTRY.records[active], state="done"))
+    machine.page._changed()
+    machine.reading.finish()
+    assert machine.reading.running, "what was read is of the running one"
+    machine.reading.finish()
+    assert not machine.reading.running
+    assert machine.page._snapshot.record.state == "done"

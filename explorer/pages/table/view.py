@@ -73,6 +73,7 @@ class TableView:
         self.model = model
         self._runs: dict[tuple[str, str], TableRun] = {}  # by field and topology
         self._is_over = False
+        self._states: dict[tuple[str, str], str] = {}
         self._num_missing = 0
         self._stamp: object = None
         self._shown: TableState | None = None
@@ -121,6 +122,7 @@ class TableView:
         if REGISTRY.problem:
             self.stage.show_failure("The runs cannot be read", REGISTRY.problem)
         self._is_over = record is not None and record.state == "done"
+        self._states = {key: record.state for key, record in records.items() if record is not None}
         self._num_missing = sum(record is None for record in records.values())
         self._updates.turn(any(record is not None and record.state in ACTIVE for record in records.values()))
         self._read()
@@ -149,7 +151,7 @@ class TableView:
         """Read the runs in the background; the result is drawn if the choice is still the same."""
         if self._reading.running:
             return
-        selection = target, runs, is_over, missing = self._selection
+        target, runs, is_over, missing, _ = selection = self._selection
         chosen = target, self.model.topology
         run = runs.get(chosen)
         compared = self.model.compared
@@ -175,9 +177,9 @@ class TableView:
         self._reading.start(work, then)
 
     @property
-    def _selection(self) -> tuple[str, dict[tuple[str, str], TableRun], bool, int]:
+    def _selection(self) -> tuple[str, dict[tuple[str, str], TableRun], bool, int, dict[tuple[str, str], str]]:
         """What the next result is of."""
-        return self.model.target, self._runs, self._is_over, self._num_missing
+        return self.model.target, self._runs, self._is_over, self._num_missing, self._states
 
     def _show(self, run: TableRun | None, shown: TableState) -> None:
         if run is not None and run.baseline is None and not self._baseline_task.running:
