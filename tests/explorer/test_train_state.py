@@ -118,7 +118,7 @@ class SelectionMachine(RuleBasedStateMachine):
         """A file is of the run on screen, else there is a message; only the draft has files without a run."""
         self.files.clear()
         self.messages.clear()
-        getattr(self.page, f"_offer_{kind}")()
+        getattr(self.page.exports, f"offer_{kind}")()
         assert kind == "picture" or not self.files  # files are written off the event loop
         if self.filing.running:
             self.filing.finish()

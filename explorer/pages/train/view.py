@@ -8,15 +8,13 @@ from typing import Any
 from engine.errors import EngineError
 from engine.queries.leaderboard import Leaderboard, leaderboards
 from engine.queries.ocean import SourceChoice
-from engine.queries.report import run_report
-from engine.queries.run_exports import config_json, metrics_csv, scores_csv, snapshot_origin
 from engine.queries.train.curves import SweepTrial
-from engine.queries.train.script import as_python
-from engine.runs import RunConfig, RunRecord
+from engine.runs import RunRecord
 from explorer.background import Debouncer, LatestTask, PeriodicTask, unseen
 from explorer.layout import box, fill, show
-from explorer.pages.train import plan_text, text
+from explorer.pages.train import text
 from explorer.pages.train.comparisons import INVITATION, Compared, CompareTab, SweepPanel, read_compared
+from explorer.pages.train.exports import RunExports
 from explorer.pages.train.model import COMPARE, NEW, RUNS, SCORES, TrainModel
 from explorer.pages.train.new_tab import NewTab
 from explorer.pages.train.run_reader import CurveOptions, RunReader, RunSnapshot
@@ -24,7 +22,6 @@ from explorer.pages.train.runs_tab import CurveControls, RunTab, TrainingRuns
 from explorer.pages.train.scores_tab import ScoresTab
 from explorer.pages.train.uses import RunUses
 from explorer.registry import REGISTRY
-from explorer.report import report_html
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -77,7 +74,7 @@ class TrainView:
         self.scores_tab = ScoresTab(model)
         self.runs = TrainingRuns(session, model, self.new_tab.take, self._open_again)
         bodies = (self.new_tab.body, self.compare_tab.body, self.sweep.body, self.scores_tab.body, self.new_tab.line)
-        uses = RunUses(session, model, self._shown_run, self._offer_report)
+        uses = RunUses(session, model, self._shown_run, lambda: self.exports.offer_report())
         self.run_tab = RunTab(model, curves, uses)
         over = (self.run_tab.bar, self.run_tab.note, *bodies)
         self.stage = Stage(session, model, "a snapshot of the run", self._abandon, over, blocks=True, covered="land")
@@ -91,14 +88,15 @@ class TrainView:
         self._runs = box(self.runs.part)
         tabs = controls.segments(model.param.tab, _TABS)
         drawer = [tabs, self._forms, self._runs]
+        self.exports = RunExports(session, model, self.new_tab, self.stage, self._shown_run, self._readers)
         files = {
-            "Configuration, JSON": self._offer_config,
-            "Python": self._offer_snippet,
-            "Metrics, CSV": self._offer_metrics,
-            "Scores, CSV": self._offer_scores,
+            "Configuration, JSON": self.exports.offer_config,
+            "Python": self.exports.offer_snippet,
+            "Metrics, CSV": self.exports.offer_metrics,
+            "Scores, CSV": self.exports.offer_scores,
             "Leaderboard, CSV": lambda: self.scores_tab.offer(self.stage, session),
-            "Report, HTML": self._offer_report,
-            "Picture, PNG": self._offer_picture,
+            "Report, HTML": self.exports.offer_report,
+            "Picture, PNG": self.exports.offer_picture,
         }
         self.view = self.stage.page_view(drawer, [self._side], files)
         model.param.watch(lambda *_: self._turn(), ["tab", "run", "compared"])
@@ -345,65 +343,9 @@ class TrainView:
     def _watch_trial(self, trial: SweepTrial) -> None:
         self.model.param.update(run=str(trial.run), epoch=-1)
 
-    # files
-
     def _shown_run(self) -> RunSnapshot | None:
         """The run on screen, the only one that is exported; None, and a message, when there is none."""
         if self.model.tab == RUNS and not self._is_stale and self._snapshot is not None:
             return self._snapshot
         self.session.say("info", text.READING if self._is_stale else text.NO_RUN_SHOWN)
         return None
-
-    def _config(self) -> RunConfig | None:
-        """The configuration of the draft or of the run on screen."""
-        if self.model.tab == NEW:
-            if self.model.learns and self.model.is_awaited:
-                self.session.say("info", plan_text.AWAITED)
-                return None
-            return self.new_tab.config
-        snapshot = self._shown_run()
-        return None if snapshot is None else snapshot.config
-
-    def _offer_config(self) -> None:
-        config = self._config()
-        if config is not None:
-            self.stage.offer(f"{config.task}.json", lambda: config_json(config))
-
-    def _offer_snippet(self) -> None:
-        config = self._config()
-        if config is not None:
-            self.stage.offer(f"{config.task}.py", lambda: as_python(config).encode())
-
-    def _offer_picture(self) -> None:
-        snapshot = self._shown_run()
-        if snapshot is not None:
-            run_id = snapshot.record.id
-            shown = snapshot.fields
-            origin = None if shown is None else snapshot_origin(snapshot.config, run_id, shown.attrs["epoch"])
-            self.stage.save_picture(run_id, origin)
-
-    def _offer_metrics(self) -> None:
-        snapshot = self._shown_run()
-        if snapshot is None:
-            return
-        columns = self._readers[snapshot.record.id].reader.columns
-        if columns:
-            self.stage.offer(f"{snapshot.record.id}.csv", lambda: metrics_csv(snapshot.config, columns))
-        else:
-            self.session.say("info", "There are no metrics yet. Choose a run that has started.")
-
-    def _offer_scores(self) -> None:
-        snapshot = self._shown_run()
-        if snapshot is None:
-            return
-        config, scores, verdict = snapshot.config, snapshot.scores, snapshot.verdict
-        if scores:
-            self.stage.offer(f"scores-{snapshot.record.id}.csv", lambda: scores_csv(config, scores, verdict))
-        else:
-            self.session.say("info", "There are no scores yet. Choose a finished training.")
-
-    def _offer_report(self) -> None:
-        snapshot = self._shown_run()
-        if snapshot is not None:
-            run = self._readers[snapshot.record.id].run
-            self.stage.offer(f"report-{run.id}.html", lambda: report_html(run_report(run, REGISTRY.store)).encode())
