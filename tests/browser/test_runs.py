@@ -99,7 +99,7 @@ def test_a_large_fit_survives_reload_and_restart_and_is_cancelled_resumed_and_fi
 
     canvas = page.get_by_label("Globe with the chosen basis function").element_handle()
     page.wait_for_function(
-        "canvas => canvas.parentNode.dataset.key === 'basis-ocean-L60-k1'", arg=canvas, timeout=LONG_MS
+        "canvas => canvas.parentNode.dataset.key === 'basis-ocean-L60-k1-step2'", arg=canvas, timeout=LONG_MS
     )
     basis = HarmonicBasis.load(house.home / "runs" / run.id / "basis.safetensors")
     # as many as the ocean determines: the last ones live on land only, and are rounding noise

@@ -178,6 +178,8 @@ def test_machines_and_the_scheduler_of_a_cluster_die(tmp_path, home, undisturbed
                 assert_result(run, undisturbed)
                 assert num_begun(run) == 1
             again = store.get(lost.id)
+            # a store opened now knows that the old process is dead only after its heartbeat has stood still for a while
+            assert wait_until_ended(again) == "interrupted"
             again.resume()
             wait_for(lambda: again.state == "running", "the run to go on elsewhere")
             assert again.record.host in ("four", "five")
