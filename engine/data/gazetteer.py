@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from engine.assets import asset
 
-_COORDINATES = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*°?\s*([NSns]?)\s*[,;\s]\s*([+-]?\d+(?:\.\d+)?)\s*°?\s*([EWew]?)\s*")
+_COORDINATES = re.compile(
+    r"\s*([+-]?\d+(?:\.\d+)?)\s*°?\s*([NSns]?)\s*[,;\s]\s*([+-]?\d+(?:\.\d+)?)\s*°?\s*([EWew]?)\s*"
+)
 
 
 class City(NamedTuple):
@@ -58,7 +60,7 @@ def coordinates_of(text: str) -> tuple[float, float] | None:
     lat, south, lon, west = matched.groups()
     north = -float(lat) if south.upper() == "S" else float(lat)
     east = -float(lon) if west.upper() == "W" else float(lon)
-    return (north, (east + 180.0) % 360.0 - 180.0) if abs(north) <= 90.0 and abs(east) <= 360.0 else None
+    return (north, round((east + 180.0) % 360.0 - 180.0, 6)) if abs(north) <= 90.0 and abs(east) <= 360.0 else None
 
 
 @cache

@@ -69,4 +69,3 @@ def score_centres(centres: Tensor, points: PointSplit) -> CentreScore:
     km = 2.0 * np.arcsin(np.clip(chords / 2.0, 0.0, 1.0)) * EARTH_RADIUS_M / 1e3
     recall = tuple(float((km <= radius).mean()) for radius in RECALL_KM)
     return CentreScore(len(centres), likelihood, float(np.median(km)), recall)
-

@@ -18,6 +18,7 @@ from engine.mvmf.clusters import check_num, check_points, farthest_centres, kmea
 from engine.mvmf.partition import partition_centres
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, fibonacci_sphere, unit_vectors
 from engine.typed import Mask
+
 FOLLOWING = ("near-data", "kmeans", "minibatch", "farthest", "partition")
 """The kinds of centres that follow the density of points."""
 

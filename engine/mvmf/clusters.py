@@ -40,9 +40,9 @@ def kmeans_centres(points: Tensor, num: int, seed: int) -> Tensor:
 
 
 def minibatch_kmeans_centres(points: Tensor, num: int, seed: int, passes: int = _PASSES) -> Tensor:
-    """As :func:`kmeans_centres`, for very many points: centres move after every batch, a sixteenth of the points and at most
-    65 536 of them (Sculley 2010).
+    """As :func:`kmeans_centres`, for very many points: centres move after every batch (Sculley 2010).
 
+    A batch is a sixteenth of the points, at most 65 536 of them.
     A centre is the normalised mean of what it was nearest to in this pass, where it stood at the beginning of the pass
     counting as one point. Begins with k-means++ on a sample of four points a centre. A million points and 2¹⁵ centres
     take seconds.
@@ -60,7 +60,7 @@ def minibatch_kmeans_centres(points: Tensor, num: int, seed: int, passes: int = 
     centres = _spread_out(sample, num, generator)
     for _ in range(passes):
         sums = centres.clone()
-        for chosen in shuffled().split(batch_size):
+        for chosen in torch.split(shuffled(), batch_size):
             batch = points[chosen]
             sums.index_add_(0, _nearest(batch, centres), batch)
             centres = _means(sums, centres)
@@ -114,7 +114,7 @@ def _nearest(points: Tensor, centres: Tensor) -> Tensor:
     if points.device.type == "cpu":
         return torch.as_tensor(nearest(centres.numpy(), points.numpy()))
     size = max(1, _PAIRS_AT_ONCE // centres.shape[0])
-    return torch.cat([torch.argmax(chunk @ centres.T, dim=1) for chunk in points.split(size)])
+    return torch.cat([torch.argmax(chunk @ centres.T, dim=1) for chunk in torch.split(points, size)])
 
 
 def _means(sums: Tensor, centres: Tensor) -> Tensor:

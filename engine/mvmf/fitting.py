@@ -92,7 +92,7 @@ def fit_weights(
 
 
 def _fit_from(drops: Tensor, checked: Tensor, start: float, max_rounds: int) -> tuple[float, Tensor, Tensor]:
-    """Mean log-likelihood of ``checked`` (M, K), log-weights and log κ (K,) of the best round, from equal components."""
+    """Mean log-likelihood of ``checked`` (M, K), log-weights and log κ (K,) of the best round."""
     count = drops.shape[1]
     log_weights = torch.full_like(drops[0], -math.log(count))
     log_kappa = torch.full_like(drops[0], start)

@@ -167,7 +167,9 @@ def _fits(on: On) -> Any:
     points, start = on(_points(40)), _mixture(on)
     fits = mvmf.fit_em(points, start, max_steps=5), mvmf.fit_gradient(points, start, steps=3)
     weights = mvmf.fit_weights(start.centres, points[:30], points[30:], max_rounds=3)
-    return [*weights] + [value for fit in fits for value in (fit.mixture.centres, fit.mixture.kappa, fit.mixture.log_weights)]
+    return [*weights] + [
+        value for fit in fits for value in (fit.mixture.centres, fit.mixture.kappa, fit.mixture.log_weights)
+    ]
 
 
 def _credible_region(on: On) -> Any:
