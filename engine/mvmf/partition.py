@@ -27,7 +27,7 @@ class Partition(NamedTuple):
     """Cells with points in them: mean direction of the points (C, 3), their number (C,), level (C,), cell_of (N,)."""
 
     centres: Tensor
-    counts: Tensor
+    num_points: Tensor
     levels: Tensor
     cell_of: Tensor
 
@@ -61,15 +61,15 @@ def partition_centres(points: Tensor, num: int) -> Tensor:
 
 def _partition(points: Tensor, order: Ints, codes: Ints, most_points: int) -> Partition:
     starts, levels = _leaves(codes, most_points)
-    counts = np.diff(starts, append=len(codes))
+    num_points = np.diff(starts, append=len(codes))
     cell_of = np.empty(len(codes), np.int64)
-    cell_of[order] = np.repeat(np.arange(len(starts)), counts)
+    cell_of[order] = np.repeat(np.arange(len(starts)), num_points)
     labels = torch.as_tensor(cell_of, device=points.device)
     sums = torch.zeros((len(starts), 3), dtype=torch.float64, device=points.device).index_add_(0, labels, points)
     device = points.device
     return Partition(
         functional.normalize(sums, dim=1),
-        torch.as_tensor(counts, device=device),
+        torch.as_tensor(num_points, device=device),
         torch.as_tensor(levels, device=device),
         labels,
     )
@@ -83,11 +83,11 @@ def _leaves(codes: Ints, most_points: int) -> tuple[Ints, Ints]:
     for level in range(DEEPEST_LEVEL + 1):
         cells = codes[where] >> (2 * (DEEPEST_LEVEL - level))
         first = np.flatnonzero(np.diff(cells, prepend=-1))
-        counts = np.diff(first, append=len(cells))
-        is_split = (counts > most_points) & (level < DEEPEST_LEVEL)
+        num_points = np.diff(first, append=len(cells))
+        is_split = (num_points > most_points) & (level < DEEPEST_LEVEL)
         starts.append(where[first[~is_split]])
         levels.append(np.full(int((~is_split).sum()), level))
-        where = where[np.repeat(is_split, counts)]
+        where = where[np.repeat(is_split, num_points)]
     begin = np.concatenate(starts)
     order = np.argsort(begin)
     return begin[order], np.concatenate(levels)[order]

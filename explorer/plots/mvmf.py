@@ -85,10 +85,11 @@ def _by_number(
     rows: Sequence[ComparedCentres], value: Callable[[ComparedCentres], float], label: str, **options: Any
 ) -> hv.Overlay:
     lines: list[Any] = []
+    names = "Centres K", label  # names of their own, for figures on a page share axes of one name
     for kind, (colour, dash) in _KINDS.items():
         line = sorted((row.score.num_centres, value(row)) for row in rows if row.kind == kind)
-        lines.append(hv.Curve(line).opts(color=colour, line_dash=dash, line_width=2))
-        lines.append(hv.Scatter(line).opts(color=colour, size=4))
+        lines.append(hv.Curve(line, *names).opts(color=colour, line_dash=dash, line_width=2))
+        lines.append(hv.Scatter(line, *names).opts(color=colour, size=4))
     numbers = [row.score.num_centres for row in rows]
     values = [value(row) for row in rows]
     low, high = min(values), max(values)

@@ -45,9 +45,9 @@ def test_centres_that_follow_clusters_score_more_than_even_ones() -> None:
     noise = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     clusters = torch.nn.functional.normalize(directions(20).repeat(200, 1) + 0.02 * noise, dim=1)
     points = split_points(clusters, seed=0)
-    followed, even = (score_centres(c, points) for c in (kmeans_centres(points.train, 20, 0), even_centres(20)))
-    assert followed.log_likelihood > even.log_likelihood + 1.0
-    assert followed.median_km < 0.3 * even.median_km
+    clustered, even = (score_centres(c, points) for c in (kmeans_centres(points.train, 20, 0), even_centres(20)))
+    assert clustered.log_likelihood > even.log_likelihood + 1.0
+    assert clustered.median_km < 0.3 * even.median_km
 
 
 def test_points_are_dealt_once_and_too_few_are_refused() -> None:

@@ -148,12 +148,12 @@ def test_farthest_points_are_a_two_approximation() -> None:
 def test_a_partition_counts_every_point_once_and_no_cell_holds_more(most: int) -> None:
     points = torch.cat((toy(100), directions(500)))
     cells = adaptive_partition(points, most)
-    assert int(cells.counts.sum()) == len(points)
-    assert int(cells.counts.max()) <= most
-    assert torch.equal(torch.bincount(cells.cell_of), cells.counts)
+    assert int(cells.num_points.sum()) == len(points)
+    assert int(cells.num_points.max()) <= most
+    assert torch.equal(torch.bincount(cells.cell_of), cells.num_points)
     # a cell that was split held more: its parent's points, those with its ancestor, are more than `most`
     coarser = adaptive_partition(points, most + 1)
-    assert len(coarser.counts) <= len(cells.counts)
+    assert len(coarser.num_points) <= len(cells.num_points)
     # the centre is the mean of its points
     first = torch.nn.functional.normalize(points[cells.cell_of == 0].sum(0), dim=0)
     assert torch.allclose(cells.centres[0], first, atol=1e-12)
@@ -168,13 +168,13 @@ def test_a_partition_is_fine_where_points_are_dense() -> None:
     assert levels[64:].tolist() == [0, 0]
     # the cells of one level are those of the hierarchy, each with its own centre in it
     even = adaptive_partition(hierarchy_centres(96), 1)
-    assert len(even.counts) == 96
+    assert len(even.num_points) == 96
     assert even.levels.tolist() == [2] * 96
 
 
 def test_points_that_stand_twice_share_a_cell_of_the_deepest_level() -> None:
     cells = adaptive_partition(HUBS[3:4].repeat(50, 1), 10)
-    assert cells.counts.tolist() == [50]
+    assert cells.num_points.tolist() == [50]
     assert cells.levels.tolist() == [DEEPEST_LEVEL]
 
 
@@ -182,7 +182,7 @@ def test_points_that_stand_twice_share_a_cell_of_the_deepest_level() -> None:
 def test_a_partition_of_a_number_is_the_finest_with_at_most_as_many(num: int) -> None:
     points = torch.cat((toy(100), directions(500)))
     centres = partition_centres(points, num)
-    sizes = [len(adaptive_partition(points, most).counts) for most in range(1, 1301)]
+    sizes = [len(adaptive_partition(points, most).num_points) for most in range(1, 1301)]
     assert len(centres) == max(size for size in sizes if size <= num)
 
 

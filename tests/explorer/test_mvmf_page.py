@@ -201,17 +201,17 @@ def test_the_comparison_of_centres_is_the_engines(page: view.MvmfView, monkeypat
         ComparedCentres("kmeans", CentreScore(512, 1.75, 150.0, (0.0, 0.2, 0.61, 1.0, 1.0)), 0.4),
         ComparedCentres("kmeans", CentreScore(32, 1.25, 500.0, (0.0, 0.0, 0.3, 0.8, 1.0)), 0.1),
     )
-    asked: list[object] = []
-    monkeypatch.setattr(panels, "compare_centres", lambda *arguments: asked.append(arguments[:2]) or rows)
+    requests: list[object] = []
+    monkeypatch.setattr(panels, "compare_centres", lambda *arguments: requests.append(arguments[:2]) or rows)
     page.sandbox.panel.task = Immediate(None, page.sandbox.panel._fail)  # type: ignore[assignment]
     page.model.param.update(panel="choice", data="cities")
     page.sandbox._after_rest()
-    assert asked[-1] == ("cities", ())
+    assert requests[-1] == ("cities", ())
     shown = page.sandbox.panel.text.object
     assert "k-means centres know most of points that were held out, 1.75 nats" in shown
     assert "within 150 km" in shown
     table = page.sandbox.panel._rows.object
-    assert "<th scope=row>K-means centres</th><td>512</td><td>1.75</td><td>150</td>" in table
+    assert "<th scope=row>K-means centres</th><td>1.75</td><td>150</td>" in table
     assert "<td>0</td><td>20</td><td>61</td><td>100</td><td>100</td>" in table
     page.model.data = "file"
     page.sandbox._after_rest()

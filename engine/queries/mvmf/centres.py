@@ -102,8 +102,8 @@ def initial_centres(choice: CentreChoice) -> tuple[Floats, Floats]:
     if choice.kind == "file":
         lat, lon = np.array(choice.points, float).reshape(-1, 2).T
         return lat, lon
-    followed = (choice.data, choice.points if choice.data == "file" else ()) if choice.kind in FOLLOWING else ()
-    key = ("centres", choice.kind, choice.count, choice.seed, choice.separation_km, followed)
+    data = (choice.data, choice.points if choice.data == "file" else ()) if choice.kind in FOLLOWING else ()
+    key = ("centres", choice.kind, choice.count, choice.seed, choice.separation_km, data)
     return CACHE.get(key, lambda: _generated(choice), lambda centres: 2 * centres[0].nbytes)
 
 

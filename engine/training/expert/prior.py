@@ -35,8 +35,9 @@ def fit_prior(centres: Tensor, train: Tiles, validation: Tiles) -> Prior:
     rounds as raise the likelihood of the places of validation. Climate: the mean fraction of each class. Day: the one
     with the least mean distance to the tiles' days, round the year.
     """
-    places = (unit_vectors(tiles.lat, tiles.lon) for tiles in (train, validation))
-    log_weights, log_kappa = fit_weights(centres, *places)
+    log_weights, log_kappa = fit_weights(
+        centres, unit_vectors(train.lat, train.lon), unit_vectors(validation.lat, validation.lon)
+    )
     climate = torch.tensor(train.climate.mean(axis=0))
     days = np.arange(1.0, 366.0)
     day = float(days[day_distance(days[:, None], train.day).mean(axis=1).argmin()])

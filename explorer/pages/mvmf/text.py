@@ -167,11 +167,11 @@ def _gradient_of(gradient: LossGradient, k: int) -> str:
 def comparison_rows(rows: Sequence[ComparedCentres]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """Every kind at its largest number of centres, the likeliest first; and the heads of the columns."""
     shown = [
-        (_kind(row), number(score.num_centres), f"{score.log_likelihood:.2f}", number(round(score.median_km)))
+        (_kind(row), f"{score.log_likelihood:.2f}", number(round(score.median_km)))
         for row in _largest(rows)
         for score in [row.score]
     ]
-    return shown, ("K", "nats", "median km")
+    return shown, ("nats", "median km")
 
 
 def recall_rows(rows: Sequence[ComparedCentres]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
