@@ -321,22 +321,27 @@ class Globe(Component):
         units: str = "",
         captions: Sequence[Sequence[str]] = (),
         names: Sequence[str] = (),
+        key: Sequence[tuple[str, str]] = (),
+        is_sheet: bool = False,
         origin: Provenance | None = None,
         colours: str = "",
         bars: Sequence[Sequence[tuple[str, str, bool]]] = (),
         logarithmic: bool = False,
+        marks: str = "",
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
         A note at its foot says what is shown is made of, and the file's text chunks hold the whole ``origin``.
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
-        ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
-        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label,
-        units and whether it is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
-        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours.
+        Where they are a few classes, ``key`` has the name and colour of each, in place of the bar. ``captions`` stand
+        over the panes, one each, two where it has a divider. A sheet is to be shown: all views of the group as they lie
+        on the screen, row by row, on a light ground and with larger letters. ``bars`` are label, units and whether it
+        is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
+        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours, ``marks`` what
+        lines and hatches mean.
         """
-        notes = ["" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
+        notes = [marks, "" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
         panes = [list(texts) for texts in captions]
         self._send_msg(
             {
@@ -345,8 +350,10 @@ class Globe(Component):
                 "label": label,
                 "units": units,
                 "logarithmic": logarithmic,
+                "isSheet": is_sheet,
                 "captions": panes,
                 "names": list(names),
+                "key": [list(entry) for entry in key],
                 "bars": [[list(texts) for texts in pane] for pane in bars],
                 "note": ". ".join(filter(None, notes)),
                 "texts": ({} if origin is None else origin.attributes()) | ({"colours": colours} if colours else {}),

@@ -159,7 +159,7 @@ class TrainModel(SourceModel):
         return not self.is_awaited and self.values == self._proposed
 
     def propose(self) -> bool:
-        """Replace the settings of the training by what is proposed for source, size and time; whether any were edited."""
+        """Replace the settings of the training by what is proposed for the source; whether any were edited."""
         is_edited = self.learns and not self.is_awaited and not self.is_as_proposed
         self.is_awaited = self.learns
         return is_edited
