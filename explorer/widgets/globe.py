@@ -227,6 +227,8 @@ class Globe(Component):
     """
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
+    frames = param.List(default=[], item_type=bytes, doc="fields to choose from in the browser, in place of `field`")
+    frame = param.Integer(default=0, bounds=(0, None), doc="index of the one that is drawn")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
     swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
     blocks = param.Boolean(default=False, doc="draw each cell of the fields as a block of one value, with crisp edges")
@@ -282,6 +284,7 @@ class Globe(Component):
         "center_lon": Longitude,
         "zoom": Annotated[float, Field(ge=1.0, le=200.0)],
         "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
+        "frame": Annotated[int, Field(ge=0, lt=2**31)],
     }
 
     # the person should see what is moved; each picture is waited for anyway

@@ -58,7 +58,9 @@ class PointsPanel:
     def _is_decidable(self) -> bool:
         """Whether there is a file with something to decide: of one that is damaged, or no data, there is nothing."""
         model = self.model
-        return model.subject is not None and (model.points is not None or bool(model.mends) or model.refused is not None)
+        return model.subject is not None and (
+            model.points is not None or bool(model.mends) or model.refused is not None
+        )
 
     def _build(self) -> list[Any]:
         known = self._decisions.param

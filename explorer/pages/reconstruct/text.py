@@ -123,7 +123,7 @@ def legend(marks: Sequence[str]) -> str:
 
 def marks_note(marks: Sequence[str]) -> str:
     """The marks on the maps in words."""
-    return ". ".join(f"{look}: {meaning[0].lower()}{meaning[1:]}" for look, meaning in map(MARKS.__getitem__, marks))
+    return ". ".join(f"{mark}: {meaning[0].lower()}{meaning[1:]}" for mark, meaning in map(MARKS.__getitem__, marks))
 
 
 def verdict(now: ModelScores, iso: str, region: str) -> str:
