@@ -227,6 +227,8 @@ class Globe(Component):
     """
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
+    frames = param.List(default=[], item_type=bytes, doc="fields to choose from in the browser, in place of `field`")
+    frame = param.Integer(default=0, bounds=(0, None), doc="index of the one that is drawn")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
     swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
     blocks = param.Boolean(default=False, doc="draw each cell of the fields as a block of one value, with crisp edges")
@@ -282,6 +284,7 @@ class Globe(Component):
         "center_lon": Longitude,
         "zoom": Annotated[float, Field(ge=1.0, le=200.0)],
         "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
+        "frame": Annotated[int, Field(ge=0, lt=2**31)],
     }
 
     # the person should see what is moved; each picture is waited for anyway
@@ -321,22 +324,27 @@ class Globe(Component):
         units: str = "",
         captions: Sequence[Sequence[str]] = (),
         names: Sequence[str] = (),
+        key: Sequence[tuple[str, str]] = (),
+        is_sheet: bool = False,
         origin: Provenance | None = None,
         colours: str = "",
         bars: Sequence[Sequence[tuple[str, str, bool]]] = (),
         logarithmic: bool = False,
+        marks: str = "",
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
         A note at its foot says what is shown is made of, and the file's text chunks hold the whole ``origin``.
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
-        ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
-        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label,
-        units and whether it is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
-        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours.
+        Where they are a few classes, ``key`` has the name and colour of each, in place of the bar. ``captions`` stand
+        over the panes, one each, two where it has a divider. A sheet is to be shown: all views of the group as they lie
+        on the screen, row by row, on a light ground and with larger letters. ``bars`` are label, units and whether it
+        is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
+        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours, ``marks`` what
+        lines and hatches mean.
         """
-        notes = ["" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
+        notes = [marks, "" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
         panes = [list(texts) for texts in captions]
         self._send_msg(
             {
@@ -345,8 +353,10 @@ class Globe(Component):
                 "label": label,
                 "units": units,
                 "logarithmic": logarithmic,
+                "isSheet": is_sheet,
                 "captions": panes,
                 "names": list(names),
+                "key": [list(entry) for entry in key],
                 "bars": [[list(texts) for texts in pane] for pane in bars],
                 "note": ". ".join(filter(None, notes)),
                 "texts": ({} if origin is None else origin.attributes()) | ({"colours": colours} if colours else {}),

@@ -7,7 +7,7 @@ export function render({ model }) {
     action()
     model.on(names, action)
   }
-  bind(["field"], () => view.setField("first", model.field))
+  bind(["field", "frames", "frame"], () => view.setField("first", model.frames[model.frame] ?? model.field))
   bind(["field_b"], () => view.setField("second", model.field_b))
   const bindScene = (names, read) => bind(names, () => {
     Object.assign(view.scene, read())
