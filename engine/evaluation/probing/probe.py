@@ -136,7 +136,7 @@ def _baselines(points: _Points) -> tuple[float, float]:
     """The scores of latitude alone and of the nearest training point; kept, being the same for every embedding."""
     key = sha256()
     for array in (points.lat, points.lon, points.values, points.area, points.folds):
-        key.update(np.ascontiguousarray(array))
+        key.update(array.tobytes())
     known = (key.digest(), points.num_classes)
     if known not in _BASELINES:
         if len(_BASELINES) >= _MOST_BASELINES:
