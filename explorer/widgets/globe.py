@@ -14,7 +14,7 @@ import functools
 import importlib.metadata
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -39,7 +39,7 @@ def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
     parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
-    parts += ("handles", "outlines", "frame", "view", "picture", "globe")
+    parts += ("handles", "outlines", "frame", "synthesis", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -108,11 +108,20 @@ def pack_field(values: np.ndarray, axes: Axes, key: str = "") -> bytes:
     return _grid_packet("codes", codes.tobytes(), axes, codes.shape, key=key, scale=scale, offset=low)
 
 
-def pack_harmonics(lat_table: np.ndarray, orders: np.ndarray, width: int, axes: Axes, key: str = "") -> bytes:
+def pack_harmonics(
+    lat_table: np.ndarray,
+    orders: np.ndarray,
+    width: int,
+    axes: Axes,
+    key: str = "",
+    at: Mapping[str, int] | None = None,
+) -> bytes:
     """A sum of harmonics as what is left of it: one column a wave, ``field (H, W) = lat_table (H, R) @ waves (R, W)``.
 
     The waves, cos mλ or sin |m|λ for m < 0, are known from their ``orders (R,)`` and the axes, so the browser makes
     them and multiplies: a harmonic on 721×1440 points travels in 3 kB instead of 2 MB.
+    ``at`` says what the field is of, by the names of the controls, where the browser can draw the next one by itself
+    (:func:`pack_synthesis`).
 
     Raises:
         ChoiceError: There is not one order a column.
@@ -125,7 +134,24 @@ def pack_harmonics(lat_table: np.ndarray, orders: np.ndarray, width: int, axes: 
         )
     payload = np.asarray(lat_table, "<f4").tobytes()
     shape = (lat_table.shape[0], width)
-    return _grid_packet("harmonics", payload, axes, shape, key=key, rank=len(orders), orders=[int(m) for m in orders])
+    waves = {"rank": len(orders), "orders": [int(m) for m in orders], "at": dict(at or {})}
+    return _grid_packet("harmonics", payload, axes, shape, key=key, **waves)
+
+
+def pack_synthesis(axes: Axes, shape: tuple[int, int], name: str, coefficients: np.ndarray | None = None) -> bytes:
+    """What the browser needs to draw a function by itself, in the frame in which a control moves.
+
+    Without ``coefficients`` the real harmonic of the controls ``degree`` and ``order``. With them, (K, D) float32 in
+    the order of :mod:`engine.sphere`, that sum of harmonics whose row the control ``component`` names, from 1. ``name`` is
+    the key of a field, with the names of the controls in braces: ``"harmonic-l{degree}-m{order}"``. The grid has the
+    rows and columns ``shape``.
+    """
+    if coefficients is None:
+        return _grid_packet("synthesis", b"", axes, shape, of="harmonic", name=name)
+    count, size = coefficients.shape
+    payload = np.asarray(coefficients, "<f4").tobytes()
+    degree = round(size**0.5) - 1
+    return _grid_packet("synthesis", payload, axes, shape, of="components", name=name, count=count, maxDegree=degree)
 
 
 def pack_colours(rgb: np.ndarray, axes: Axes, key: str = "", missing: np.ndarray | None = None) -> bytes:
@@ -227,6 +253,7 @@ class Globe(Component):
     """
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
+    synthesis = param.Bytes(default=b"", doc="pack_synthesis: what the browser draws by itself as a control moves")
     frames = param.List(default=[], item_type=bytes, doc="fields to choose from in the browser, in place of `field`")
     frame = param.Integer(default=0, bounds=(0, None), doc="index of the one that is drawn")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
