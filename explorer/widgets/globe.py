@@ -142,8 +142,8 @@ def pack_synthesis(axes: Axes, shape: tuple[int, int], name: str, coefficients: 
     """What the browser needs to draw a function by itself, in the frame in which a control moves.
 
     Without ``coefficients`` the real harmonic of the controls ``degree`` and ``order``. With them, (K, D) float32 in
-    the order of :mod:`engine.sphere`, that sum of harmonics whose row the control ``component`` names, from 1. ``name`` is
-    the key of a field, with the names of the controls in braces: ``"harmonic-l{degree}-m{order}"``. The grid has the
+    the order of :mod:`engine.sphere`, the sum of harmonics whose row the control ``component`` names, from 1. ``name``
+    is the key of a field, with the names of the controls in braces: ``"harmonic-l{degree}-m{order}"``. The grid has the
     rows and columns ``shape``.
     """
     if coefficients is None:
