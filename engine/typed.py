@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -150,6 +151,17 @@ def read_parquet(path: Path) -> dict[str, NDArray[Any]]:
 
     table: Any = cast(Any, parquet).read_table(path)
     return {str(name): table[name].to_pandas().to_numpy() for name in table.column_names}
+
+
+def parquet_bytes(columns: Mapping[str, Sequence[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A Parquet file of columns by name, with metadata of the file."""
+    import pyarrow
+    import pyarrow.parquet as parquet  # pyright: ignore[reportMissingTypeStubs]
+
+    table: Any = cast(Any, pyarrow).table({name: list(values) for name, values in columns.items()})
+    file = BytesIO()
+    cast(Any, parquet).write_table(table.replace_schema_metadata(dict(metadata)), file)
+    return file.getvalue()
 
 
 def dask_array() -> Any:
