@@ -183,8 +183,8 @@ def front_of_run(of: ProbeCurves) -> hv.Overlay:
         hv.Curve(best).opts(color=SERIES[0], line_width=1.5),
         hv.Scatter([(number, score) for number, score, _ in points]).opts(color=NEUTRAL, size=5, alpha=0.7),
         hv.Scatter(best).opts(color=SERIES[0], size=8),
-        **_of_run(of),
-        ylabel=f"{of.metric}, Pareto front",
+        **{**_of_run(of), "xlabel": "Numbers of every embedding"},
+        ylabel=of.metric,
         height=200,
     )
 
