@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import holoviews as hv
 import numpy as np
@@ -154,7 +155,7 @@ def curve_colours(of: ProbeCurves) -> list[tuple[str, str]]:
 def scores_of_run(of: ProbeCurves) -> hv.Overlay:
     """Score against numbers, a line for each encoder and L, of the best six the spread over the folds; dashed, what
     needs no embedding."""
-    layers: list[hv.Element] = []
+    layers: list[Any] = []
     for number, curve in reversed(list(enumerate(of.curves))):
         is_named = number < _MOST_COLOURED
         colour = SERIES[number] if is_named else NEUTRAL

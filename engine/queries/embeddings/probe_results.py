@@ -26,7 +26,7 @@ from engine.queries.export import csv_file
 from engine.queries.text import counted
 from engine.runs.run_folder import RunFolder
 from engine.training.probe import FORMAT, VERSION
-from engine.typed import Floats, parquet_bytes
+from engine.typed import Floats, write_parquet
 
 SHIPPED = "probe.json"
 """The asset: the default probe's encoders and tasks at several K and L, in held-out blocks."""
@@ -231,7 +231,8 @@ def result_csv(result: ProbeResult, source: str) -> bytes:
 
 def result_parquet(result: ProbeResult, source: str) -> bytes:
     """All rows as Parquet, the origin in the file's metadata."""
-    return parquet_bytes(_columns(result), {name: str(value) for name, value in _origin(source).attributes().items()})
+    columns = {name: np.array(values) for name, values in _columns(result).items()}
+    return write_parquet(columns, {name: str(value) for name, value in _origin(source).attributes().items()})
 
 
 _SHORT = {"sst": "August SST"}
