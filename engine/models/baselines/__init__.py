@@ -16,8 +16,9 @@ from engine.data.source import MonthlyData
 from engine.models.baselines.baseline import Baseline, Estimate, Regrid, check_grid
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.dineof import DINEOF, dineof
+from engine.models.baselines.dineof import dineof
 from engine.models.baselines.kriging import optimal_interpolation
+from engine.models.baselines.local_dineof import DINEOF
 from engine.models.baselines.means import ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
 from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.observed import (

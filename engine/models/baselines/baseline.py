@@ -177,6 +177,23 @@ def _with_hidden_days(month: ObservedMonth) -> ObservedMonth:
     )
 
 
+def lowest(candidates: Sequence[float], first: float, error: Callable[[float], float]) -> float:
+    """The candidate of the lowest error, going outwards from ``first`` as long as it falls."""
+    tried: dict[float, float] = {}
+
+    def error_at(index: int) -> float:
+        candidate = candidates[index]
+        if candidate not in tried:
+            tried[candidate] = error(candidate)
+        return tried[candidate]
+
+    best = candidates.index(first)
+    for direction in (1, -1):
+        while 0 <= best + direction < len(candidates) and error_at(best + direction) < error_at(best):
+            best += direction
+    return candidates[best]
+
+
 def thinned(where: Mask, most: int) -> Mask:
     """About ``most`` cells of ``where`` (H, W), spread evenly: every n-th of every n-th row."""
     every = max(1, round(float(np.sqrt(np.count_nonzero(where) / most))))

@@ -19,6 +19,7 @@ from engine.models.baselines.baseline import (
     Progress,
     Regrid,
     State,
+    lowest,
     no_progress,
     thinned,
     tuning_months,
@@ -139,25 +140,20 @@ class OptimalInterpolation(Baseline):
     def _tuned(self, months: Months, progress: Progress) -> Self:
         """With the noise scale of the lowest error, going outwards from 1 as long as it falls."""
         where = self._some_cells()
-        tried: dict[float, float] = {}
+        num_tried = 0
 
         def error(scale: float) -> float:
-            if scale not in tried:
-                candidate = replace(self, noise_scale=scale)
-                tried[scale] = area_mae(
-                    months,
-                    self.climatology.grid,
-                    lambda month: np.asarray(candidate._estimate(month, where).mean, np.float64),
-                )
-                progress(len(tried) / len(NOISE_SCALES))
-            return tried[scale]
+            nonlocal num_tried
+            num_tried += 1
+            progress(num_tried / len(NOISE_SCALES))
+            candidate = replace(self, noise_scale=scale)
+            return area_mae(
+                months,
+                self.climatology.grid,
+                lambda month: np.asarray(candidate._estimate(month, where).mean, np.float64),
+            )
 
-        best = NOISE_SCALES.index(1.0)
-        for direction in (1, -1):
-            at = best + direction
-            while 0 <= at < len(NOISE_SCALES) and error(NOISE_SCALES[at]) < error(NOISE_SCALES[best]):
-                best, at = at, at + direction
-        return replace(self, noise_scale=NOISE_SCALES[best])
+        return replace(self, noise_scale=lowest(NOISE_SCALES, 1.0, error))
 
     def _calibrated(self, months: Months) -> Self:
         """With the error map stretched to the errors in ``months``."""

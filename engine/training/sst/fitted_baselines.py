@@ -21,10 +21,10 @@ from engine.formats.npz import read_npz
 from engine.models.baselines import BASELINES, Baseline, Baselines, Climatology
 from engine.runs.run_folder import write_arrays
 
-VERSION = 2
+VERSION = 3
 """Part of every key; incremented with the meaning of the numbers."""
 
-_MOST_FOLDERS = 20  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 5 MB
+_MOST_FOLDERS = 20  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 9 MB
 _PATIENCE_S = 3600.0  # for another process that fits the same
 
 Progress = Callable[[float, str], None]
