@@ -80,15 +80,22 @@ class Baseline(ABC):
             ChoiceError: the two are on different grids.
             DataError: there is nothing to fit to, or no truth where the baseline needs one.
         """
+        return cls._fit_data(train, validation, cls.fit_months)
+
+    @classmethod
+    def _fit_data(
+        cls,
+        train: MonthlyData,
+        validation: MonthlyData | None,
+        fit_months: Callable[[Months, Months, Climatology], Self],
+    ) -> Self:
         months = list(observed_months(train))
         if validation is None:
             tuning = months[-max(1, len(months) // 4) :]
         else:
             check_grid(validation, train.grid)
             tuning = list(observed_months(validation))
-        return cls.fit_months(
-            months, tuning, Climatology.fit(months, train.land, train.grid, train.variable.has_season)
-        )
+        return fit_months(months, tuning, Climatology.fit(months, train.land, train.grid, train.variable.has_season))
 
     def predict(self, data: MonthlyData) -> Estimate:
         """Means and standard deviations (N, H, W) of the months: a value in every cell of the sea, NaN on land.

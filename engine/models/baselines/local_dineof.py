@@ -162,7 +162,7 @@ class DINEOF(Baseline):
             for field, added in ((total, mean * blocks.weight), (weight, blocks.weight)):
                 field.index_add_(0, blocks.cells[blocks.is_cell], added[blocks.is_cell])
         anomaly = torch.where(weight > least_weight, total / weight.clamp(min=1e-12), torch.nan).cpu().numpy()
-        mean = self.climatology.at(month.month) + self.scale * anomaly.reshape(self.scale.shape)
+        mean = self.climatology.at(month.month) + (self.scale * anomaly.reshape(self.scale.shape)).astype(np.float64)
         return mean if self.residual_bias is None else mean - self.residual_bias.of(month, self.climatology.grid)
 
     def _modes_of(self, blocks: Blocks) -> Tensor:

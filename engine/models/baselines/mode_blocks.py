@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.models.baselines.part_months import NUM_PARTS
 from engine.sphere import LatLonGrid
-from engine.typed import Floats, Mask, Singles, cholesky, eigh
+from engine.typed import Floats, Mask, Singles, cholesky, eigh, orthonormal
 
 BLOCK_ROWS = 12
 """Rows of a block; as many columns at the equator, up to twice as many towards the poles."""
@@ -116,7 +116,7 @@ def fill(
     patterns = eigh(filled.transpose(1, 2) @ filled)[1][:, :, -num_modes:]
     squares = beyond
     for _ in range(max_steps):
-        patterns = torch.linalg.qr(filled.transpose(1, 2) @ (filled @ patterns)).Q
+        patterns = orthonormal(filled.transpose(1, 2) @ (filled @ patterns))
         coefficients = filled @ patterns
         # in float32 the repeated eigenvalues of blocks that were hardly observed can fail to converge
         squares, turn = (each.to(filled) for each in eigh((coefficients.transpose(1, 2) @ coefficients).double()))
@@ -181,7 +181,7 @@ def persistence_of(modes: Tensor, values: Tensor, noise: float) -> tuple[Floats,
     right = torch.einsum("bkn,btn->btk", modes, inverse * values.nan_to_num())
     gram = torch.einsum("bkn,btn,bln->btkl", modes, inverse, modes)
     gram.diagonal(dim1=2, dim2=3).add_(1.0)
-    coefficients = torch.linalg.solve(gram, right)
+    coefficients = torch.cholesky_solve(right[..., None], cholesky(gram)[0])[..., 0]
     parts = coefficients.reshape(len(modes), -1, NUM_PARTS, modes.shape[1])
     both = (parts[:, :, 1:] * parts[:, :, :-1]).sum(dim=(0, 1, 2))
     squares = (parts[:, :, 1:].square() + parts[:, :, :-1].square()).sum(dim=(0, 1, 2)) / 2.0
