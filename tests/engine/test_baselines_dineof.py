@@ -11,13 +11,12 @@ import torch
 from engine.config.baselines import BASELINE_KINDS
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, DataError
-from engine.models.baselines import BASELINES, DINEOF, Baselines, dineof, optimal_interpolation
+from engine.models.baselines import BASELINES, Baselines, dineof, optimal_interpolation
 from engine.models.baselines.dineof import _truncated, withheld_clouds
 from engine.models.baselines.mode_blocks import block_size_deg, blocks_of, fill, interpolate, persistence_factor
 from engine.models.baselines.part_months import DAYS_APART, NUM_PARTS
 from engine.sphere import LatLonGrid
 from tests.support.gaussian_ocean import gaussian_months
-from tests.support.months import months_of
 
 
 def field_of_rank(rank: int, times: int = 60, places: int = 400, seed: int = 0) -> torch.Tensor:
@@ -251,15 +250,6 @@ def test_it_travels_as_plain_arrays(fitted, tmp_path):
         fitted.predict_with_std(data)["dineof"], again.predict_with_std(data)["dineof"], strict=True
     ):
         np.testing.assert_array_equal(mine, theirs)
-
-
-def test_fewer_days_than_modes_and_a_month_without_a_day():
-    train, validation = months_of(1), months_of(1, 1)
-    validation.daily[5] = np.nan
-    estimate = DINEOF.fit(train, validation).predict(validation)
-    sea = np.broadcast_to(~validation.land, estimate.mean.shape)
-    assert np.isfinite(estimate.mean[sea]).all()
-    assert np.isnan(estimate.mean[~sea]).all()
 
 
 def test_every_baseline_stands_in_the_one_list():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.part_months import super_observations
 from engine.training.sst import data_module
 from tests.support.gaussian_ocean import COVARIANCE, GRID, NOISE_K, gaussian_months
+from tests.support.ocean import LAND, small_ocean
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def test_on_a_gaussian_ocean_no_baseline_is_below_it(fitted):
 
 
 def test_it_is_kriging_with_the_true_covariance(fitted):
-    test = gaussian_months(2, 2)
+    test = gaussian_months(1, 2)
     mean = Baselines(fitted.climatology, {"linear_bound": fitted.fitted["linear_bound"]}).predict(test)["linear_bound"]
     wanted = kriging(test, fitted)
     assert rms(mean - wanted) < 0.15 * rms(wanted - test.target)
@@ -77,14 +80,21 @@ def test_without_true_days_it_is_refused_in_words():
 
 def test_a_demo_ocean_has_true_days_of_other_seeds(tmp_path, monkeypatch):
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
-    monkeypatch.setattr(data_module, "_REALISATIONS", 1)
+    opened: list[int] = []
+
+    def ocean(step_deg: float, seed: int, start: str, years: int):
+        opened.append(seed)
+        assert (step_deg, start, years) == (2.0, "2001-01-01", 1)
+        return replace(small_ocean(1, seed=seed), truth=small_ocean(1, seed=seed, cloudy=0.0).daily)
+
+    monkeypatch.setattr(data_module, "demo_ocean", ocean)
     give = data_module.true_months(DemoSource(step_deg=2.0, seed=5))
     assert give is not None
     months = give()
-    assert [month.month for month in months] == list(range(1, 13))
-    sea = np.isfinite(months[0].mean)
-    assert 0.6 < sea.mean() < 0.8
-    assert all((month.num_days[sea] >= 28).all() for month in months)
+    assert len(set(opened)) == 3
+    assert 5 not in opened
+    assert [month.month for month in months] == 3 * [*range(1, 13)]
+    assert all((month.num_days[~LAND] >= 28).all() for month in months)
 
 
 def test_no_verdict_compares_a_model_with_what_nobody_can_observe():
