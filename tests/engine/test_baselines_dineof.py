@@ -149,6 +149,18 @@ def test_blocks_filled_together_are_matrices_filled_one_by_one():
     assert not modes[1, :, 25:].any()
 
 
+def test_blocks_that_were_hardly_observed_are_filled():
+    """Their eigenvalues are nearly all equal, and failed to converge in float32."""
+    values = torch.full((4, 288, 280), torch.nan)
+    values[1, 3, 7] = 1.0
+    values[2, :, :5] = 1e-4
+    values[3, ::50] = torch.as_tensor(np.random.default_rng(0).normal(size=(6, 280))).float()
+    modes, filled = fill(values, torch.full((4,), 280), 32, 0.4, 3e-3, 15)
+    assert torch.isfinite(modes).all()
+    assert torch.isfinite(filled).all()
+    assert not modes[0].any()
+
+
 def test_a_month_by_modes_is_kriging_with_their_covariance():
     rng = np.random.default_rng(3)
     modes, persistence = torch.as_tensor(rng.normal(size=(1, 4, 7))), torch.tensor([0.9, 0.5, 0.0, 0.98]).double()

@@ -30,6 +30,7 @@ SHIFTS = tuple(product((0.0, 0.5), (0.0, 0.5)))
 _WIDEST = 2.0
 _TOGETHER = 48  # blocks at once
 _LEAST_WEIGHT = 1e-3
+_START_STEPS = 3
 
 
 class Blocks(NamedTuple):
@@ -113,12 +114,12 @@ def fill(
     size = filled.square().sum() / known.sum().clamp(min=1)
     times = values.shape[1]
     beyond = noise * num_cells.clamp(min=times)[:, None].to(filled)
-    patterns = eigh(filled.transpose(1, 2) @ filled)[1][:, :, -num_modes:]
+    patterns = _leading(filled, min(num_modes, values.shape[2]))
     squares = beyond
     for _ in range(max_steps):
         patterns = orthonormal(filled.transpose(1, 2) @ (filled @ patterns))
         coefficients = filled @ patterns
-        # in float32 the repeated eigenvalues of blocks that were hardly observed can fail to converge
+        # in float64: the equal eigenvalues of blocks that were hardly observed fail to converge in float32
         squares, turn = (each.to(filled) for each in eigh((coefficients.transpose(1, 2) @ coefficients).double()))
         patterns, coefficients = patterns @ turn, coefficients @ turn
         shrunk = 1.0 - beyond / squares.clamp(min=1e-12)
@@ -129,6 +130,15 @@ def fill(
             break
     scale = ((squares - beyond).clamp(min=0.0) / times).sqrt()
     return (patterns * scale[:, None]).transpose(1, 2).flip(1), filled
+
+
+def _leading(values: Tensor, num_modes: int) -> Tensor:
+    """(B, n, K) about the leading right singular vectors, by a few steps from a random start."""
+    random = np.random.default_rng(0).normal(size=(values.shape[2], num_modes))
+    patterns = torch.as_tensor(random).to(values).expand(len(values), -1, -1)
+    for _ in range(_START_STEPS):
+        patterns = orthonormal(values.transpose(1, 2) @ (values @ patterns))
+    return patterns
 
 
 def persistence_factor(persistence: Tensor) -> Tensor:
