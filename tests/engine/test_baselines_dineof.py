@@ -264,6 +264,12 @@ def test_it_travels_as_plain_arrays(fitted, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_modes_of_an_earlier_version_leave_the_other_baselines(fitted):
+    state = {name: array for name, array in fitted.state_dict().items() if not name.startswith("dineof.")}
+    earlier = Baselines.from_state_dict(state | {"dineof.modes": np.zeros((3, 104), np.float32)})
+    assert set(earlier.fitted) == {"mean", "climatology", "climatology_anomaly"}
+
+
 def test_every_baseline_stands_in_the_one_list():
     assert set(BASELINES) <= set(BASELINE_KINDS)
     assert all(baseline.title() == BASELINE_KINDS[name].title for name, baseline in BASELINES.items())
