@@ -193,11 +193,11 @@ def test_every_tiling_covers_the_sea_once_and_lies_where_it_does_on_a_finer_grid
     quarter = abs(float(grid.lat[1] - grid.lat[0])) / 4.0
     halves = ((axis[:, None] + np.array([-quarter, quarter])).ravel() for axis in (grid.lat, grid.lon))
     finer = LatLonGrid(*halves)
-    counts = [
+    num_blocks = [
         sum(len(blocks.cells) for blocks in blocks_of(each, np.ones(each.shape, bool), size, torch.device("cpu")))
         for each in (grid, finer)
     ]
-    assert counts[0] == counts[1]
+    assert num_blocks[0] == num_blocks[1]
 
 
 # --- the baseline ---------------------------------------------------------------------------------------------------

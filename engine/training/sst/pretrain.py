@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     log("fitting the factors of its standard deviation")
     plain = replace(bundle, fallback=baselines.climatology, std_factors={})
     bundle = _with_std_factors(plain, validation)
-    bundle.save(target)
+    with TemporaryDirectory() as aside:  # a manifest is saved beside it, by the name of the card's numbers
+        bundle.save(Path(aside) / target.name)
+        shutil.copyfile(Path(aside) / target.name, target)
     with ProcessPoolExecutor(len(UNSEEN), get_context("spawn")) as pool:
         oceans = list(pool.map(_numbers_on, UNSEEN))
     numbers = {"training": training, "oceans": oceans}

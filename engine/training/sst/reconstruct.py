@@ -91,11 +91,15 @@ def reconstruct(
         details={"month": f"{Month(*ends[0])} to {Month(*ends[1])}", "withheld_percent": 0}
         | ({} if baseline is None else {"baseline": baseline_title(baseline)}),
     )
-    recall = remember or (lambda _, compute: compute())
-    months = _reconstructed(bundle, source, *ends, progress, recall, origin, estimate)
+    months = _reconstructed(bundle, source, *ends, progress, remember or _compute, origin, estimate)
     if out is None:
         return cast(Any, xr).concat(list(months), "time", data_vars="minimal", combine_attrs="override")
     return write_months(out, months)
+
+
+def _compute(_: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
+    """A :data:`Remember` that remembers nothing."""
+    return compute()
 
 
 def choices_of(
