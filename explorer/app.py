@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 
 from engine.compute import describe_device
-from explorer import layout, theme
+from explorer import allocator, layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
@@ -50,7 +50,7 @@ def build() -> pmui.Page:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"
     session = Session(dark=dark)
-    pn.state.on_session_destroyed(lambda _: session.release())
+    pn.state.on_session_destroyed(lambda _: (session.release(), allocator.RELEASER.soon()))
     shell = Shell(session)
     page = pmui.Page(
         title="Harmonia",

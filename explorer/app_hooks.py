@@ -14,11 +14,12 @@ if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
 from engine.queries import basis  # noqa: E402
-from explorer import app, serving, visitor  # noqa: E402
+from explorer import allocator, app, serving, visitor  # noqa: E402
 from explorer.health import watch_loop  # noqa: E402
 from explorer.panel_compat import log_errors_only, start_busy_cleanup  # noqa: E402
 from explorer.registry import REGISTRY  # noqa: E402
 
+allocator.limit_arenas()
 # Bokeh reads this file before it builds the server, and before it forks
 serving.install()
 

@@ -17,7 +17,9 @@ from typing import Any, ClassVar
 import panel as pn
 import param
 from bokeh.document import Document
+from bokeh.models.ui import UIElement
 from panel.custom import JSComponent
+from panel.io.notebook import patch_inline_stylesheets
 from panel.io.notifications import NotificationAreaBase
 from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 from panel_material_ui import Page
@@ -55,6 +57,7 @@ NEEDLES: dict[str, tuple[str, ...]] = {
         "busy = param.Boolean(default=False, readonly=True",
         "self.busy = state.param.busy",
     ),
+    "panel/io/notebook.py": ("def patch_inline_stylesheets(model: UIElement):",),
     "panel/auth.py": (
         "self._login_template = BASIC_LOGIN_TEMPLATE",
         "self._logout_template = LOGOUT_TEMPLATE",
@@ -229,3 +232,18 @@ def page_template() -> str:
     patches = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
     template = Path(__file__).with_name("template.html").read_text(encoding="utf-8")
     return template.replace("<!-- panel_compat.js -->", f"<script>{{% raw %}}{patches}{{% endraw %}}</script>")
+
+
+def inlined(shown: Any) -> Any:
+    """The Bokeh model of a Panel object with all its style sheets inside, for a file that opens without a server."""
+    model = shown.get_root()
+    for part in model.select({"type": UIElement}):
+        patch_inline_stylesheets(part)
+    return model
+
+
+def panel_client() -> list[str]:
+    """Panel's own code for the browser, and that of the modules of our components, as scripts of a page."""
+    dist = Path(pn.__file__).with_name("dist")
+    (shims,) = dist.glob("bundled/reactiveesm/es-module-shims*/dist/es-module-shims.min.js")
+    return [path.read_text(encoding="utf-8") for path in (shims, dist / "panel.min.js")]

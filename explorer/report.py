@@ -27,7 +27,7 @@ from explorer.widgets.verdict import comparison_table, folds_html, verdict_html
 
 _MAPS = (
     ("reconstruction", "Reconstruction", "values"),
-    ("target", "Truth, where it is known", "values"),
+    ("target", "Reference: the truth, or the mean of the withheld days", "values"),
     ("error", "Error of the model", "errors"),
     ("mean_error", "Error of the mean of observed days", "errors"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
 from typing import Any
@@ -83,6 +83,7 @@ class Stage:
         self.colours = LegendControl(model, self.bar, session.say, self._recolour)
         self.hover = HoverReadout(group=group, margin=0, height=44, width=230)
         self.captions = caption_pane()
+        self._captions: Sequence[str] = ()
         self.readout = html("", VEIL)
         self.is_veiled = False
         self.download = Download()
@@ -164,9 +165,11 @@ class Stage:
         self.hover.span = drawn["vmax"] - drawn["vmin"]
         self.globe.param.update(**drawn)
 
-    def save_picture(self, stem: str, origin: Provenance | None, title: str = "") -> None:
+    def save_picture(
+        self, stem: str, origin: Provenance | None, title: str = "", key: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Offer a picture of the globe as a file, with the ``origin`` of what it shows; the default ``title`` is the
-        label of the colour bar.
+        label of the colour bar. ``key`` is the meaning of the colours, where they are a few classes.
         """
         bar = self.bar
         self.globe.save_png(
@@ -174,7 +177,9 @@ class Stage:
             f"{title or bar.label} — Harmonia",
             bar.label,
             bar.units,
+            [self._captions] if self._captions else (),
             names=bar.names,
+            key=key,
             origin=origin,
             colours=self.colours.note,
             logarithmic=bar.logarithmic,
@@ -182,6 +187,7 @@ class Stage:
 
     def caption(self, *captions: str) -> None:
         """The captions left and right of the globe's divider; none without a divider."""
+        self._captions = captions
         self.captions.object = captions_html(*captions)
 
     def show_readout(self, pairs: list[tuple[str, str, str]]) -> None:

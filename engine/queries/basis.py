@@ -237,6 +237,19 @@ def component(config: BasisConfig, index: int) -> SeparableField:
     return CACHE.get((*_fit_key(config), "component", index), factors, lambda field: field.lat_table.nbytes)
 
 
+def coefficients(config: BasisConfig, max_bytes: int = 4_000_000) -> Singles:
+    """Coefficients (K, (L+1)²) of the standardised components, as :func:`component` draws them: fewer than K where they
+    would exceed ``max_bytes``.
+
+    The constant that centres a component is part of its first coefficient: c Y₀₀ √(4π) = c.
+    """
+    basis = fitted(config)
+    count = min(config.num_components, basis.num_components, max_bytes // (4 * basis.mean.numel()))
+    coeffs = basis.components[:, :count] / basis.std[:count]
+    coeffs[0] -= basis.mean @ coeffs * (4.0 * torch.pi) ** 0.5
+    return coeffs.T.to(torch.float32).cpu().numpy()
+
+
 @dataclass(frozen=True)
 class HarmonicProperties:
     """Wavelength (None for degree 0) and numbers of nodal parallels and meridians of a harmonic."""

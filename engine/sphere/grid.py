@@ -154,7 +154,7 @@ def grid_from_dataset(ds: xr.Dataset | xr.DataArray) -> tuple[LatLonGrid, list[s
     Coordinates are found by CF ``standard_name``, then by ``units``, then by their usual names; they must be
     one-dimensional. Raises :class:`GridError` where there is none, more than one, or a two-dimensional one.
     """
-    lat, lon = _find_coordinate(ds, "latitude"), _find_coordinate(ds, "longitude")
+    lat, lon = find_coordinate(ds, "latitude"), find_coordinate(ds, "longitude")
     lat_deg, lon_deg = coordinate(_in_degrees(lat), "latitude"), coordinate(_in_degrees(lon), "longitude")
     grid = LatLonGrid(lat_deg, lon_deg)
     notes = [
@@ -210,7 +210,7 @@ _UNITS = {
 }
 
 
-def _find_coordinate(ds: xr.Dataset | xr.DataArray, kind: str) -> xr.DataArray:
+def find_coordinate(ds: xr.Dataset | xr.DataArray, kind: str) -> xr.DataArray:
     """The variable of ``ds`` that is its latitude or longitude; the most explicit mark decides."""
     candidates = dict(coords_of(ds))
     if isinstance(ds, xr.Dataset):

@@ -21,7 +21,7 @@ const drawing = (name) => {
 }
 
 function formatDay(iso, unit) {
-  if (unit === 'epoch') return `Epoch ${iso}`
+  if (unit === 'epoch' || unit === 'step') return `${unit[0].toUpperCase()}${unit.slice(1)} ${iso}`
   const [year, month, day] = iso.split('-')
   const name = MONTHS[Number(month) - 1]
   return unit === 'month' ? `${name} ${year}` : `${Number(day)} ${name} ${year}`

@@ -11,8 +11,10 @@ from explorer.widgets.component import Component, code_beside
 class DayBar(Component):
     """Chooses one of ``days``. While it plays, a day follows only when the last one has been ``drawn``."""
 
-    days = param.List(default=[], item_type=str, doc="ISO dates, ascending, of any calendar; or numbers of epochs")
-    unit = param.Selector(default="day", objects=["day", "month", "epoch"])
+    days = param.List(
+        default=[], item_type=str, doc="ISO dates, ascending, of any calendar; or numbers of epochs or steps"
+    )
+    unit = param.Selector(default="day", objects=["day", "month", "epoch", "step"])
     day = param.Integer(default=0, doc="index of the chosen day")
     drawn = param.Integer(default=0, doc="index of the day that is on the globe")
     pace_ms = param.Integer(default=250, doc="the shortest time from one day to the next while it plays")

@@ -14,7 +14,7 @@ import functools
 import importlib.metadata
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -39,7 +39,7 @@ def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
     parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
-    parts += ("handles", "outlines", "frame", "view", "picture", "globe")
+    parts += ("handles", "outlines", "frame", "synthesis", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
 
 
@@ -108,11 +108,20 @@ def pack_field(values: np.ndarray, axes: Axes, key: str = "") -> bytes:
     return _grid_packet("codes", codes.tobytes(), axes, codes.shape, key=key, scale=scale, offset=low)
 
 
-def pack_harmonics(lat_table: np.ndarray, orders: np.ndarray, width: int, axes: Axes, key: str = "") -> bytes:
+def pack_harmonics(
+    lat_table: np.ndarray,
+    orders: np.ndarray,
+    width: int,
+    axes: Axes,
+    key: str = "",
+    at: Mapping[str, int] | None = None,
+) -> bytes:
     """A sum of harmonics as what is left of it: one column a wave, ``field (H, W) = lat_table (H, R) @ waves (R, W)``.
 
     The waves, cos mλ or sin |m|λ for m < 0, are known from their ``orders (R,)`` and the axes, so the browser makes
     them and multiplies: a harmonic on 721×1440 points travels in 3 kB instead of 2 MB.
+    ``at`` says what the field is of, by the names of the controls, where the browser can draw the next one by itself
+    (:func:`pack_synthesis`).
 
     Raises:
         ChoiceError: There is not one order a column.
@@ -125,7 +134,24 @@ def pack_harmonics(lat_table: np.ndarray, orders: np.ndarray, width: int, axes: 
         )
     payload = np.asarray(lat_table, "<f4").tobytes()
     shape = (lat_table.shape[0], width)
-    return _grid_packet("harmonics", payload, axes, shape, key=key, rank=len(orders), orders=[int(m) for m in orders])
+    waves = {"rank": len(orders), "orders": [int(m) for m in orders], "at": dict(at or {})}
+    return _grid_packet("harmonics", payload, axes, shape, key=key, **waves)
+
+
+def pack_synthesis(axes: Axes, shape: tuple[int, int], name: str, coefficients: np.ndarray | None = None) -> bytes:
+    """What the browser needs to draw a function by itself, in the frame in which a control moves.
+
+    Without ``coefficients`` the real harmonic of the controls ``degree`` and ``order``. With them, (K, D) float32 in
+    the order of :mod:`engine.sphere`, the sum of harmonics whose row the control ``component`` names, from 1. ``name``
+    is the key of a field, with the names of the controls in braces: ``"harmonic-l{degree}-m{order}"``. The grid has the
+    rows and columns ``shape``.
+    """
+    if coefficients is None:
+        return _grid_packet("synthesis", b"", axes, shape, of="harmonic", name=name)
+    count, size = coefficients.shape
+    payload = np.asarray(coefficients, "<f4").tobytes()
+    degree = round(size**0.5) - 1
+    return _grid_packet("synthesis", payload, axes, shape, of="components", name=name, count=count, maxDegree=degree)
 
 
 def pack_colours(rgb: np.ndarray, axes: Axes, key: str = "", missing: np.ndarray | None = None) -> bytes:
@@ -227,6 +253,9 @@ class Globe(Component):
     """
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
+    synthesis = param.Bytes(default=b"", doc="pack_synthesis: what the browser draws by itself as a control moves")
+    frames = param.List(default=[], item_type=bytes, doc="fields to choose from in the browser, in place of `field`")
+    frame = param.Integer(default=0, bounds=(0, None), doc="index of the one that is drawn")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
     swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
     blocks = param.Boolean(default=False, doc="draw each cell of the fields as a block of one value, with crisp edges")
@@ -282,6 +311,7 @@ class Globe(Component):
         "center_lon": Longitude,
         "zoom": Annotated[float, Field(ge=1.0, le=200.0)],
         "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
+        "frame": Annotated[int, Field(ge=0, lt=2**31)],
     }
 
     # the person should see what is moved; each picture is waited for anyway
@@ -321,22 +351,27 @@ class Globe(Component):
         units: str = "",
         captions: Sequence[Sequence[str]] = (),
         names: Sequence[str] = (),
+        key: Sequence[tuple[str, str]] = (),
+        is_sheet: bool = False,
         origin: Provenance | None = None,
         colours: str = "",
         bars: Sequence[Sequence[tuple[str, str, bool]]] = (),
         logarithmic: bool = False,
+        marks: str = "",
     ) -> None:
         """Let the browser download the view as it stands, with title, colour bar and units, as ``file``.
 
         A note at its foot says what is shown is made of, and the file's text chunks hold the whole ``origin``.
 
         Where the colours are kinds rather than values, ``names`` of the first and the last stand under the bar.
-        ``captions`` make it a sheet to be shown: all views of the group as they lie on the screen, row by row, each
-        with one caption (two where it has a divider), on a light ground and with larger letters. ``bars`` are label,
-        units and whether it is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
-        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours.
+        Where they are a few classes, ``key`` has the name and colour of each, in place of the bar. ``captions`` stand
+        over the panes, one each, two where it has a divider. A sheet is to be shown: all views of the group as they lie
+        on the screen, row by row, on a light ground and with larger letters. ``bars`` are label, units and whether it
+        is logarithmic of each caption's colour bar where they differ. ``logarithmic``: the values
+        are decimal logarithms of those on the bar. ``colours`` is what the person chose of the colours, ``marks`` what
+        lines and hatches mean.
         """
-        notes = ["" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
+        notes = [marks, "" if origin is None else origin.caption(), colours and f"Colours: {colours}"]
         panes = [list(texts) for texts in captions]
         self._send_msg(
             {
@@ -345,8 +380,10 @@ class Globe(Component):
                 "label": label,
                 "units": units,
                 "logarithmic": logarithmic,
+                "isSheet": is_sheet,
                 "captions": panes,
                 "names": list(names),
+                "key": [list(entry) for entry in key],
                 "bars": [[list(texts) for texts in pane] for pane in bars],
                 "note": ". ".join(filter(None, notes)),
                 "texts": ({} if origin is None else origin.attributes()) | ({"colours": colours} if colours else {}),

@@ -78,7 +78,7 @@ def watched(page: Page, servers: dict[tuple[str, ...], Server]) -> Iterator[Page
 
     def watch(url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob", "about") and parts.hostname not in ("localhost", "127.0.0.1"):
+        if parts.scheme not in ("data", "blob", "about", "file") and parts.hostname not in ("localhost", "127.0.0.1"):
             faults.append(f"another host was requested: {url}")
 
     listeners: dict[str, Callable[..., None]] = {

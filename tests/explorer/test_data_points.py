@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import EngineError
 from engine.queries import ocean
 from engine.queries.ocean import SourceChoice
+from explorer.pages.data import points as points_panel
 from explorer.pages.data import text
 from explorer.pages.data.model import DataModel
 from explorer.pages.data.points import PointsPanel
+from tests.support.held_tasks import held_tasks
 from tests.support.people_files import sea, write
 
 
@@ -105,3 +108,25 @@ def test_the_controls_follow_the_file_and_decide(folder: Path, monkeypatch: pyte
     assert fill.helper_text.startswith("By the file: ")
     unit.value = ""
     assert chosen[-1] == subject
+
+
+def test_a_file_that_is_no_data_has_nothing_to_decide_and_is_not_mistaken_for_the_source_in_use(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points_panel, "LatestTask", held_tasks())
+    (folder / "notes.nc").write_text("no data")
+    model = DataModel({})
+    model.take(ocean.open_source(model.choice))
+    assert (model.why_not_used, model.why_not_trained) == ("", "")
+    model.choice = SourceChoice("path", path="notes.nc")
+    panel = PointsPanel(model, lambda _: None)
+    with pytest.raises(EngineError) as error:
+        ocean.open_source(model.choice)
+    model.refuse(error.value)
+    reading: Any = panel._reading
+    reading.finish()  # it fails
+    assert not panel.part.visible
+    assert "not open" in model.why_not_used
+    assert "Demo ocean" in model.why_not_used
+    model.param.update(unread=None)
+    assert model.why_not_used == ""

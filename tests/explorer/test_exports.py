@@ -97,7 +97,7 @@ def test_a_map_is_exported_off_the_event_loop_as_it_was_drawn(monkeypatch: pytes
 
     taken: list[str] = []
     messages: list[str] = []
-    monkeypatch.setattr(page.stage, "save_picture", lambda stem, origin, title: taken.append(stem))
+    monkeypatch.setattr(page.stage, "save_picture", lambda stem, origin, title, key: taken.append(stem))
     page.session.say = lambda severity, sentence: messages.append(sentence)
     page._offer_picture()
     page._reading.finish()

@@ -25,9 +25,9 @@ from explorer.page_model import source_query
 from explorer.pages.data.model import DataModel
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.train import new_tab, plan_text, planning, timeline
-from explorer.pages.train.model import NEW, RUNS, TrainModel
+from explorer.pages.train.model import NEW, RUNS, SIZES, TrainModel
 from explorer.pages.train.new_tab import NewTab
-from explorer.pages.train.run_reader import RunSnapshot
+from explorer.pages.train.run_reader import RunSnapshot, nearest_epoch
 from explorer.pages.train.uses import RunUses
 from explorer.registry import REGISTRY
 from explorer.session import Session
@@ -132,6 +132,24 @@ def test_a_remedy_makes_a_refused_draft_run(tab: NewTab) -> None:
     planned(tab)
     assert not tab._standing_problems()
     assert not tab._launch.disabled
+
+
+def test_an_edited_draft_is_not_replaced_in_silence(tab: NewTab) -> None:
+    model, sentences = tab._model, []
+    tab._session.say = lambda severity, sentence: sentences.append(sentence)
+    model.take_proposal(SMALL)
+    model.size = next(name for name in SIZES if name != model.size)
+    assert (model.is_awaited, sentences) == (True, [])  # nobody had edited it
+    model.take_proposal(SMALL)
+    model.set_field("epochs", SMALL.epochs + 1)
+    model.minutes += 1
+    assert model.is_awaited
+    assert ["is not kept" in sentence for sentence in sentences] == [True]
+
+
+@pytest.mark.parametrize(("wanted", "shown"), [(-1, 6), (4, 4), (3, 2), (1, 2), (99, 6)])
+def test_the_map_and_the_slider_go_to_an_epoch_that_has_a_snapshot(wanted: int, shown: int) -> None:
+    assert nearest_epoch((2, 4, 6), wanted) == shown
 
 
 def test_the_time_line_shows_every_month_split_and_gap() -> None:

@@ -137,7 +137,7 @@ def _value_scale(last: Snapshot) -> _Scale:
 def _error_scale(last: Snapshot) -> _Scale:
     """± twice the error that 98 % of the cells stay below after the last epoch, in steps of 0.5 K."""
     limit = error_limit(last.variable, last.reconstruction - last.truth, 2.0)
-    return _Scale(_NUM_COLOURS, -limit, limit, f"{_plain(last.variable.error_symbol)}, reconstruction minus truth")
+    return _Scale(_NUM_COLOURS, -limit, limit, f"{_plain(last.variable.error_symbol)}, reconstruction minus reference")
 
 
 def _plain(text: str) -> str:

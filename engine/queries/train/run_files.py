@@ -24,14 +24,14 @@ _TAIL_BYTES = 8192
 _VARIABLE_BYTES = 65_536
 VALUES = {
     "reconstruction": "reconstructed monthly mean",
-    "target": "true monthly mean",
+    "target": "reference: the true monthly mean, or the mean of the withheld days",
     "observed": "mean of the valid days",
 }
 """Fields of a snapshot in the unit of the variable, with their titles."""
 
 ERRORS = {
-    "error": "reconstruction − truth",
-    "mean_error": "mean of the valid days − truth",
+    "error": "reconstruction − reference",
+    "mean_error": "mean of the valid days − reference",
     "std": "predicted standard deviation",
 }
 """Fields of a snapshot in the unit of errors."""

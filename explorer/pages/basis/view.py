@@ -18,7 +18,7 @@ from explorer.registry import REGISTRY
 from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, pack_harmonics, pack_mask
+from explorer.widgets.globe import Axes, pack_harmonics, pack_mask, pack_synthesis
 from explorer.widgets.legend import Scale
 from explorer.widgets.text import html, paragraphs
 
@@ -42,6 +42,8 @@ class BasisView:
         self._origin: Callable[[], Provenance] | None = None
         self._field_file: Callable[[], bytes] = bytes
         self._shown_config: BasisConfig | None = None
+        self._offered: object = None
+        """The function that the browser can draw by itself: ``HARMONIC``, or the basis of components."""
         self._is_stale = False
         """Whether what is on screen is of an earlier choice, under a veil."""
         self._rest = Debouncer(self._after_rest, 180)
@@ -137,7 +139,12 @@ class BasisView:
         self._shown, self._shown_config, self._stem = factors, config, self._file_stem()
         self._veil(False)
         axes = Axes.of(factors.lat, factors.lon)
-        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem)
+        model = self.model
+        at = {"degree": model.degree, "order": model.order} if config is None else {"component": model.component}
+        field = pack_harmonics(factors.lat_table, factors.orders, len(factors.lon), axes, self._stem, at)
+        if self._offered != (HARMONIC if config is None else config):
+            self.stage.globe.synthesis = b""
+            self._offered = None
         lat, lon = factors.peak if turn else self.model.camera[:2]
         scale = Scale("function", "balance", -factors.limit, factors.limit, factors.name, factors.units)
         self.stage.globe.param.update(field=field, center_lat=lat, center_lon=lon, **self.stage.scale(scale))
@@ -154,6 +161,20 @@ class BasisView:
             pairs = text.component_readout(config, model.component - 1, basis.spectrum(config))
         self.stage.show_readout(pairs)
         self.panel.show(self._shown, config)
+        self._offer_synthesis(self._shown, config)
+
+    def _offer_synthesis(self, factors: SeparableField, config: BasisConfig | None) -> None:
+        """Let the browser draw the next functions by itself, of a basis from its coefficients (354 kB at L = 20)."""
+        wanted = HARMONIC if config is None else config
+        if self._offered == wanted:
+            return
+        self._offered = wanted
+        axes, shape = Axes.of(factors.lat, factors.lon), (len(factors.lat), len(factors.lon))
+        if config is None:
+            self.stage.globe.synthesis = pack_synthesis(axes, shape, "harmonic-l{degree}-m{order}")
+        else:
+            name = self._stem.replace(f"-k{self.model.component}", "-k{component}")
+            self.stage.globe.synthesis = pack_synthesis(axes, shape, name, basis.coefficients(config))
 
     def _pick_place(self, lat: float, lon: float) -> None:
         self.stage.globe.markers = [{"lat": lat, "lon": lon}]

@@ -88,10 +88,19 @@ class DataModel(SourceModel):
         return name != "span" or self.layer in OF_SPAN or self.panel == "place"
 
     @property
+    def why_not_used(self) -> str:
+        """Why nothing can be done with the source of the form, a sentence; empty where it is open."""
+        if self.opened is None:
+            return "No source is open yet."
+        if self.unread is not None or self.refused is not None:
+            return f"The selected file is not open; {self.opened.name} is on screen."
+        return ""
+
+    @property
     def why_not_trained(self) -> str:
         """Why no model can be trained on the open source, a sentence; empty where one can."""
         if self.opened is None:
-            return "No source is open yet."
+            return ""
         if self.opened.unit != "day":
             return "This source has months, no days: a model learns from daily fields. Choose a file of days."
         return ""

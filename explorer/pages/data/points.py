@@ -47,12 +47,20 @@ class PointsPanel:
         self._decisions = _Decisions()
         self._is_renewing = False
         self._controls: dict[str, Any] = {}
-        self._reading = LatestTask(unseen, lambda _: None)
+        self._reading = LatestTask(unseen, lambda _: self._take(None))
         self._mends = box(css=":host { gap: 6px }")
-        self.part = controls.group(model, _SUBJECT, lambda: model.subject is not None, self._build)
+        self.part = controls.group(model, [*_SUBJECT, "points", "mends"], lambda: self._is_decidable, self._build)
         self._decisions.param.watch(self._decide, list(NAMES))
         model.param.watch(lambda *_: self._read(), _SUBJECT)
         model.param.watch(lambda *_: self._renew(), "points")
+
+    @property
+    def _is_decidable(self) -> bool:
+        """Whether there is a file with something to decide: of one that is damaged, or no data, there is nothing."""
+        model = self.model
+        return model.subject is not None and (
+            model.points is not None or bool(model.mends) or model.refused is not None
+        )
 
     def _build(self) -> list[Any]:
         known = self._decisions.param
@@ -78,7 +86,7 @@ class PointsPanel:
         else:
             self._reading.start(partial(ocean.file_points, subject), self._take)
 
-    def _take(self, points: FilePoints) -> None:
+    def _take(self, points: FilePoints | None) -> None:
         self.model.points = points
         self._renew()
 

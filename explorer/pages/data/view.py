@@ -103,13 +103,16 @@ class DataView:
         reconstruct = controls.button("Reconstruct this", on_click=lambda _: self._reconstruct())
 
         def renew(*_: object) -> None:
-            train.disabled = bool(model.why_not_trained)
-            reconstruct.disabled = model.opened is None
+            train.disabled = bool(model.why_not_used or model.why_not_trained)
+            reconstruct.disabled = bool(model.why_not_used)
 
-        model.param.watch(renew, "opened")
+        def reason() -> str:
+            return "" if model.opened is None else model.why_not_used or model.why_not_trained
+
+        names = ["opened", "unread", "refused"]
+        model.param.watch(renew, names)
         renew()
-        reason = controls.sentence(model, ["opened"], lambda: model.why_not_trained if model.opened else "")
-        return [row(train, reconstruct), reason]
+        return [row(train, reconstruct), controls.sentence(model, names, reason)]
 
     # the source
 
@@ -342,7 +345,8 @@ class DataView:
 
         def save(origin: Provenance) -> None:
             if self._map is drawn:
-                self.stage.save_picture(stem, origin, field.attrs["long_name"])
+                key = text.GAPS_KEY if field.name == "gaps" else ()
+                self.stage.save_picture(stem, origin, field.attrs["long_name"], key)
             else:
                 self.session.say("info", CHANGED)
 

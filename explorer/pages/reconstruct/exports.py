@@ -67,8 +67,10 @@ class ReconstructFiles:
                 bar.label,
                 bar.units,
                 maps.captions,
+                is_sheet=True,
                 origin=origin,
                 colours=maps.colours_note,
+                marks=text.marks_note(maps.marks),
                 bars=maps.bars,
                 logarithmic=bar.logarithmic,
             )

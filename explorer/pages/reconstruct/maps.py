@@ -108,7 +108,8 @@ class Maps:
         """The open source, in whose region the pin stays; None until it is open, then the pin is moved into it."""
         self.limits = (-1.0, 1.0)
         """The ends of the values of all days of the open source, in the model space of its variable."""
-        self._marks = ""
+        self.marks: list[str] = []
+        """The marks on the maps, by the keys of :data:`text.MARKS`."""
         self._legend = html("", _LEGEND, styles={"grid-area": "1 / 1"})
         self.root = box(*self.stage.parts, self._legend, css=layout.STAGE, sizing_mode="stretch_both")
         self._listen(self.stage.globe)
@@ -131,7 +132,7 @@ class Maps:
         captions = [] if wanted else self.captions
         for pane, texts in zip_longest(self._captions, captions):
             pane.object = captions_html(*texts) if texts else ""
-        self._legend.object = "" if wanted else self._marks
+        self._legend.object = "" if wanted else text.legend(self.marks)
         for control in self._controls:
             veil(control.legend, wanted)
 
@@ -176,7 +177,7 @@ class Maps:
         axes = Axes.of(lat, lon)
         marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
         clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
-        self._marks = text.legend(bool(clouds), bool(ice))
+        self.marks = [mark for mark, mask in (("cloud", clouds), ("ice", ice)) if mask]
         self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
         for globe in (*self.globes, self.stage.flat):
             globe.covered = covered_of(variable.masked)

@@ -126,4 +126,6 @@ def snapshot_layers(snapshot: Snapshot, shown: Sequence[str]) -> dict[str, np.nd
 
 def _caption(name: str, epoch: int) -> str:
     is_models = name in ("reconstruction", "difference", "error", "size", "std")
-    return f"{text.LAYERS[name]}, epoch {epoch}" if is_models else text.LAYERS[name]
+    # a snapshot does not say whether its target is the truth or the mean of the withheld days
+    title = "Reference" if name == "truth" else text.LAYERS[name]
+    return f"{title}, epoch {epoch}" if is_models else title

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import math
+from collections.abc import Sequence
 from html import escape
 
 from engine.config.months import span_text
@@ -71,6 +72,11 @@ LAYERS = {
     "std": "Predicted uncertainty",
     "size": "Absolute error of the model",
 }
+MARKS = {
+    "cloud": ("Outlined", "Painted clouds"),
+    "ice": ("Hatched", "Ice, or water at the freezing point: less certain"),
+}
+"""Marks on the maps: how they are drawn, and what they mean."""
 _STATUS = '<p class="verdict" role=status>'
 
 
@@ -109,11 +115,15 @@ def layer(name: str, case: MonthResult, day: int, best: str) -> str:
     return LAYERS[name]
 
 
-def legend(has_clouds: bool, has_ice: bool) -> str:
-    """HTML of the marks on the maps."""
-    marks = [("cloud", "Painted clouds")] if has_clouds else []
-    marks += [("ice", "Ice, or water at the freezing point: less certain")] if has_ice else []
-    return f"<p>{''.join(f'<span><i class={mark}></i>{label}</span>' for mark, label in marks)}</p>" if marks else ""
+def legend(marks: Sequence[str]) -> str:
+    """HTML of the marks on the maps, by the keys of :data:`MARKS`."""
+    labels = "".join(f"<span><i class={mark}></i>{MARKS[mark][1]}</span>" for mark in marks)
+    return f"<p>{labels}</p>" if marks else ""
+
+
+def marks_note(marks: Sequence[str]) -> str:
+    """The marks on the maps in words."""
+    return ". ".join(f"{mark}: {meaning[0].lower()}{meaning[1:]}" for mark, meaning in map(MARKS.__getitem__, marks))
 
 
 def verdict(now: ModelScores, iso: str, region: str) -> str:

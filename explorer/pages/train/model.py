@@ -158,9 +158,11 @@ class TrainModel(SourceModel):
         """Whether the draft is a proposal that nobody has edited."""
         return not self.is_awaited and self.values == self._proposed
 
-    def propose(self) -> None:
-        """Replace the settings of the training by what is proposed for source, size and time."""
+    def propose(self) -> bool:
+        """Replace the settings of the training by what is proposed for the source; whether any were edited."""
+        is_edited = self.learns and not self.is_awaited and not self.is_as_proposed
         self.is_awaited = self.learns
+        return is_edited
 
     def take_proposal(self, settings: SSTSettings) -> None:
         """Draft the settings that were proposed."""

@@ -48,6 +48,7 @@ _PRE = (
 )
 _VIEWS = {"Plan": PLAN, "In Python": PYTHON}
 _REMEDY = "choose a configuration file written by Export, or correct these fields"
+_PROPOSED_ANEW = "The settings are proposed anew. What was edited under “All settings” is not kept."
 _PLANNED = ["values", "is_awaited", "tab", "task", "choice", "size", "minutes"]
 _DRAFT = ["values", "task", "seed", "title", "tab", "is_awaited", "main", "advanced"]
 
@@ -93,7 +94,7 @@ class NewTab:
         self.side: list[Any] = [self._views, self._problems, self._details]
         model.param.watch(lambda *_: self._refresh.soon(), _DRAFT)
         model.param.watch(lambda *_: self._replan.soon(), _PLANNED)
-        model.param.watch(lambda *_: model.propose(), ["size", "minutes"])
+        model.param.watch(lambda *_: self.propose(), ["size", "minutes"])
 
     def _short_form(self) -> list[Any]:
         model = self._model
@@ -250,6 +251,11 @@ class NewTab:
         stage.show_readout(plan_text.readout(outlook))
 
     # planning
+
+    def propose(self) -> None:
+        """Have the settings proposed anew."""
+        if self._model.propose():
+            self._session.say("info", _PROPOSED_ANEW)
 
     def _plan(self) -> None:
         """Propose the settings of the draft, or explain them where they are valid."""

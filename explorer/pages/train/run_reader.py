@@ -182,10 +182,10 @@ class RunReader:
         return self._line(name, metric, options, COLOURS[place], 2.0)
 
     def _map(self, epochs: Sequence[int], epoch: int) -> xr.Dataset | None:
-        """The snapshot of ``epoch``, else the latest; cached."""
+        """The snapshot nearest to ``epoch``, of −1 the latest; cached."""
         if self.config.task != "sst" or not epochs:
             return None
-        wanted = epoch if epoch in epochs else epochs[-1]
+        wanted = nearest_epoch(epochs, epoch)
         fields = self._fields
         if fields is None or fields.attrs["epoch"] != wanted:
             with suppress(StoreError):
@@ -204,3 +204,8 @@ def _column(axis: str, columns: Mapping[str, Any]) -> Any:
     if axis == STEP and "iteration" in columns:
         return "iteration"
     return axis if axis in columns else STEP
+
+
+def nearest_epoch(epochs: Sequence[int], epoch: int) -> int:
+    """The epoch with a snapshot that is nearest to ``epoch``; of −1 the latest."""
+    return epochs[-1] if epoch < 0 else min(epochs, key=lambda known: abs(known - epoch))

@@ -24,7 +24,7 @@ from explorer.background import LatestTask, unseen
 from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, text
 from explorer.pages.train.model import LOG, MAX_EPOCH, MOST_COMPARED, RUNS, TrainModel
-from explorer.pages.train.run_reader import RunSnapshot
+from explorer.pages.train.run_reader import RunSnapshot, nearest_epoch
 from explorer.pages.train.uses import RunUses
 from explorer.plots import training
 from explorer.plots.live import Figures
@@ -50,10 +50,10 @@ _LOG = (
 _COLOURS = {"error": "balance", "against": "balance", "count": "dense", "std": "amp"}
 _OF_VALUES = ("reconstruction", "target", "observed")
 _LABELS = {
-    "error": "Reconstruction − truth",
+    "error": "Reconstruction − reference",
     "against": "Error: model | mean of observed days",
     "reconstruction": "Reconstruction",
-    "target": "Truth",
+    "target": "Reference",
     "observed": "Mean of observed days",
     "count": "Observed days",
     "std": "Predicted uncertainty",
@@ -215,26 +215,27 @@ class RunTab:
         stage.show_readout(
             [
                 ("Map after epoch", str(fields.attrs["epoch"]), f"of {snapshot.record.num_epochs or '–'}"),
-                *_truth(fields),
+                *_reference(fields),
             ]
         )
 
     def _offer_epochs(self, epochs: list[int]) -> None:
+        """Offer the epochs to the latest one; the slider goes to the nearest that has a snapshot."""
         latest = self._latest = min(epochs[-1], MAX_EPOCH)
-        value = latest if self._model.epoch < 0 else min(self._model.epoch, latest)
+        value = min(nearest_epoch(epochs, self._model.epoch), latest)
         self._epoch.param.update(end=max(1, latest), value=value)
 
 
-def _truth(fields: xr.Dataset) -> list[tuple[str, str, str]]:
+def _reference(fields: xr.Dataset) -> list[tuple[str, str, str]]:
     """The number of cells with a known error, unless all have one."""
     known, all_cells = (int(np.isfinite(fields[name]).sum()) for name in ("target", "reconstruction"))
-    return [("Cells with truth", number(known), f"of {number(all_cells)}")] if known < all_cells else []
+    return [("Cells with a reference", number(known), f"of {number(all_cells)}")] if known < all_cells else []
 
 
 def _limits(fields: xr.Dataset, layer: str) -> tuple[float, float]:
     """Limits of the colour scale, the same for all epochs."""
     if layer in ("error", "against"):
-        # if only a few cells have a truth, the mean may have no day in any of them
+        # if only a few cells have a reference, the mean may have no day in any of them
         wrong = fields["mean_error"] if np.isfinite(fields["mean_error"]).any() else fields["error"]
         limit = float(np.nanpercentile(np.abs(wrong), 98)) if np.isfinite(wrong).any() else 1.0
         return -limit, limit

@@ -41,7 +41,7 @@ LAYERS = {
     "Error of the model": "error",
     "Errors: model | mean of observed days": "against",
     "Reconstruction": "reconstruction",
-    "Truth": "target",
+    "Reference: truth or withheld days": "target",
     "Mean of observed days": "observed",
     "Observed days": "count",
     "Predicted uncertainty": "std",

@@ -141,7 +141,7 @@ class TrainView:
         """Draft a training on a source that was chosen elsewhere."""
         if choice != self.model.choice:
             self.model.choice = choice
-            self.model.propose()
+            self.new_tab.propose()
 
     def _open_again(self) -> None:
         """Read the selected run anew: its row was chosen a second time."""

@@ -7,7 +7,8 @@ export function render({ model }) {
     action()
     model.on(names, action)
   }
-  bind(["field"], () => view.setField("first", model.field))
+  bind(["synthesis"], () => view.synthesis.set(model.synthesis))
+  bind(["field", "frames", "frame"], () => view.setField("first", model.frames[model.frame] ?? model.field))
   bind(["field_b"], () => view.setField("second", model.field_b))
   const bindScene = (names, read) => bind(names, () => {
     Object.assign(view.scene, read())
@@ -17,7 +18,7 @@ export function render({ model }) {
   bindScene(["hatched"], () => ({ hatched: readLayer(model.hatched) }))
   bindScene(["colormap"], () => ({ lut: readLut(model.colormap) }))
   bindScene(["blocks", "dim_outside"], () => ({ blocks: model.blocks, dimmed: model.dim_outside }))
-  bindScene(["vmin", "vmax"], () => ({ vmin: model.vmin, vmax: model.vmax }))
+  bindScene(["vmin", "vmax"], () => (view.synthesis.awaited ? {} : { vmin: model.vmin, vmax: model.vmax }))
   bindScene(["colormap_b", "vmin_b", "vmax_b"], () => ({
     secondLut: model.colormap_b?.byteLength ? readLut(model.colormap_b) : null,
     secondRange: [model.vmin_b, model.vmax_b],

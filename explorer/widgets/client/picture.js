@@ -19,10 +19,9 @@ function panesOf(views) {
     .sort((one, other) => one.row - other.row || one.x - other.x)
 }
 
-// With captions, one list a pane, it is a sheet: all views of the group, always light. Without, this view as it is.
-// The note stands at the foot; the texts go into the file
-function savePicture(view, { file, title, label, units, logarithmic, captions, names, note, texts, bars }) {
-  const isSheet = captions.length > 0
+// A sheet has all views of the group, always light; else it is this view as it is. Captions, one list a pane, stand over
+// the panes. The key, [name, colour] each, and the note stand at the foot; the texts go into the file
+function savePicture(view, { file, title, label, units, logarithmic, isSheet, captions, names, key, note, texts, bars }) {
   const beside = ({ model, size }) => model.group === view.model.group && !model.leader && size.width && size.height
   const panes = panesOf(isSheet ? [...VIEWS].filter(beside) : [view])
   const dark = view.model.dark && !isSheet
@@ -33,9 +32,10 @@ function savePicture(view, { file, title, label, units, logarithmic, captions, n
   const page = element("canvas", { width: Math.round(width * PICTURE_RATIO) }), context = page.getContext("2d")
   context.font = `450 ${NOTE_SIZE * large}px Inter, system-ui, sans-serif`
   const lines = wrapped(context, note, width - 40), noted = lines.length ? (NOTE_LINE * lines.length + 8) * large : 0
-  const head = title ? 56 * large : 16, strip = isSheet ? 28 * large : 0
+  const head = title ? 56 * large : 16, strip = captions.length ? 28 * large : 0
   const under = bars.length ? 60 * large : 0 // a bar below each pane, where they differ
-  const foot = (shown.mapped && !under ? 72 * large : 16) + noted
+  const hasBar = shown.mapped && !under && !key.length
+  const foot = (hasBar ? 72 * large : key.length ? 40 * large : 16) + noted
   const body = Math.max(...panes.map(({ view: { size }, y, row }) => y + size.height + (strip + under) * (row + 1)))
   page.height = Math.round((head + body + foot) * PICTURE_RATIO)
   const write = (words, weight, size, color, x, y, align = "left", room = undefined) => {
@@ -68,7 +68,14 @@ function savePicture(view, { file, title, label, units, logarithmic, captions, n
     })
   })
   if (title) write(title, 600, 18, text, 20, 36 * large)
-  if (shown.mapped && !under) bar(label, units, logarithmic, shown.scales[0], (width - 320 * large) / 2, head + body + 24 * large, 320 * large, names)
+  if (hasBar) bar(label, units, logarithmic, shown.scales[0], (width - 320 * large) / 2, head + body + 24 * large, 320 * large, names)
+  let at = 20
+  for (const [name, color] of key) {
+    context.fillStyle = color
+    context.fillRect(at, head + body + 14 * large, 10 * large, 10 * large)
+    write(name, 450, 11, text, at + 16 * large, head + body + 23 * large)
+    at += 36 * large + context.measureText(name).width
+  }
   lines.forEach((line, index) => write(line, 450, NOTE_SIZE, secondary, 20, head + body + foot - noted + NOTE_LINE * large * (index + 0.75)))
   const address = { harmonia_address: `${location.pathname}${location.search}` }
   page.toBlob(async (blob) => saveFile(file, await withTexts(blob, { ...texts, ...address })), "image/png")

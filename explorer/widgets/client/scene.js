@@ -2,7 +2,7 @@
 
 const MISSING = 3.0e38 // globe.frag compares with the same number
 const REACH = 0.5001 // steps that a grid reaches beyond its last sample: half a step and a margin for rounding
-const PREVIEW_WORK = 2.5e7 // multiplications above which harmonics are first expanded at half resolution
+const PREVIEW_WORK = 5e7 // multiplications above which harmonics are first expanded at half resolution
 
 // bytes: uint32 length of the header, the header as JSON, the payload (see globe.py)
 function unpack(bytes) {
@@ -39,11 +39,10 @@ function readColours({ buffer, start, height, width }) {
 
 const EXPAND = { codes: expandCodes, mask: expandMask, colours: readColours }
 
-function everySecond(table, rows, columns, rowStep, columnStep) {
-  const out = new Float32Array(Math.ceil(rows / rowStep) * Math.ceil(columns / columnStep))
-  let k = 0
-  for (let i = 0; i < rows; i += rowStep)
-    for (let j = 0; j < columns; j += columnStep) out[k++] = table[i * columns + j]
+// Every second row of a table
+function everySecond(table, rows, columns) {
+  const out = new Float32Array(Math.ceil(rows / 2) * columns)
+  for (let i = 0; i < rows; i += 2) out.set(table.subarray(i * columns, (i + 1) * columns), (i / 2) * columns)
   return out
 }
 
@@ -87,14 +86,50 @@ function wavesOf({ orders, lon0, dlon, width }) {
   return WAVES.get(name)
 }
 
+// The same product on a quarter of the circle: cosines and sines of even and odd orders apart tell the other three
+function expandQuarter(latTable, { orders, lon0, dlon, height, rank, width }) {
+  const quarter = width / 4, first = Math.round(-lon0 / dlon), size = quarter + 1
+  const waves = wavesOf({ orders, lon0: 0, dlon, width: size })
+  const values = new Float32Array(height * width)
+  const parts = new Float64Array(4 * size) // cos even, cos odd, sin even, sin odd
+  const places = Int32Array.from({ length: 4 * size }, (_, index) => {
+    const k = index % size, column = [k, -k, 2 * quarter - k, 2 * quarter + k][Math.floor(index / size)]
+    return (((first + column) % width) + width) % width
+  })
+  for (let i = 0; i < height; i++) {
+    parts.fill(0)
+    for (let r = 0; r < rank; r++) {
+      const factor = latTable[i * rank + r]
+      if (factor === 0) continue
+      const start = ((orders[r] < 0 ? 2 : 0) + (Math.abs(orders[r]) % 2)) * size
+      for (let k = 0, w = r * size; k < size; k++, w++) parts[start + k] += factor * waves[w]
+    }
+    const row = values.subarray(i * width, (i + 1) * width)
+    for (let k = 0; k < size; k++) {
+      const ce = parts[k], co = parts[size + k], se = parts[2 * size + k], so = parts[3 * size + k]
+      row[places[k]] = ce + co + se + so
+      row[places[size + k]] = ce + co - se - so
+      row[places[2 * size + k]] = ce - co - se + so
+      row[places[3 * size + k]] = ce - co + se - so
+    }
+  }
+  return values
+}
+
+// Whether 0° is a sample of a circle that divides into four
+function hasQuarters({ lon0, dlon, width, periodic }) {
+  const first = lon0 / dlon
+  return periodic && width % 4 === 0 && Math.abs(first - Math.round(first)) < 1e-6
+}
+
 function expandProduct(packet, half) {
   const { buffer, start, height, width, rank } = packet
-  const latTable = new Float32Array(buffer, start, height * rank)
-  const trig = wavesOf(packet)
-  if (!half) return { values: expandFactors(latTable, trig, height, rank, width), grid: gridOf(packet, height, width) }
-  const h = Math.ceil(height / 2), w = width / 2
-  const values = expandFactors(everySecond(latTable, height, rank, 2, 1), everySecond(trig, rank, width, 1, 2), h, rank, w)
-  return { values, grid: gridOf({ ...packet, dlat: 2 * packet.dlat, dlon: 2 * packet.dlon }, h, w) }
+  const latTable = packet.latTable ?? new Float32Array(buffer, start, height * rank)
+  const halved = { height: Math.ceil(height / 2), width: width / 2, dlat: 2 * packet.dlat, dlon: 2 * packet.dlon }
+  const grid = half ? { ...packet, ...halved } : packet
+  const table = half ? everySecond(latTable, height, rank) : latTable
+  const values = hasQuarters(grid) ? expandQuarter(table, grid) : expandFactors(table, wavesOf(grid), grid.height, rank, grid.width)
+  return { values, grid: gridOf(grid, grid.height, grid.width) }
 }
 
 // One layer: {key, values, grid, colours, half}. The values are a Float32Array, or where `colours` RGBA bytes, row by
@@ -102,13 +137,17 @@ function expandProduct(packet, half) {
 function readLayer(bytes) {
   const packet = unpack(bytes)
   if (packet === null) return null
-  const { kind, key = "", height, width, rank } = packet
-  if (kind === "harmonics") {
-    const half = height * width * rank > PREVIEW_WORK && width % 2 === 0
-    return { key, packet, colours: false, half, ...expandProduct(packet, half) }
-  }
+  const { kind, key = "", height, width } = packet
+  if (kind === "harmonics") return productLayer(packet)
   const values = EXPAND[kind](packet)
   return { key, packet: null, colours: kind === "colours", half: false, values, grid: gridOf(packet, height, width) }
+}
+
+// A layer of harmonics: {key, height, width, rank, orders, …}, with the payload or with its `latTable`
+function productLayer(packet) {
+  const { key = "", height, width, rank } = packet
+  const half = height * width * rank > PREVIEW_WORK && width % 2 === 0
+  return { key, packet, colours: false, half, ...expandProduct(packet, half) }
 }
 
 function sharpen(layer) {

@@ -41,6 +41,7 @@ class View {
     this.outlines = new Outlines(this)
     this.handles = new Handles(this)
     this.framing = new Framing(this)
+    this.synthesis = new Synthesis(this)
     VIEWS.add(this)
     this.openGpu()
   }
@@ -94,7 +95,11 @@ class View {
   }
 
   setField(name, bytes) {
-    this.scene[name] = readLayer(bytes)
+    if (name !== "first" || !this.synthesis.keeps(bytes)) this.show(name, readLayer(bytes))
+  }
+
+  show(name, layer) {
+    this.scene[name] = layer
     if (name === "first") this.scene.drawn += 1
     this.overlay.clearDabs()
     this.sceneChanged()
