@@ -1,5 +1,7 @@
 """What all tests share: the settings of hypothesis, one thread a process, and which process runs what."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -13,6 +15,9 @@ settings.register_profile(
     "harmonia", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("harmonia")
+
+# The runs of tests are what is waited for; beside other tests those that give way would take minutes.
+os.environ.setdefault("HARMONIA_WORKER_NICE", "0")
 
 # As the server runs: two threads of torch beside another process cost more than they bring.
 use_thread_policy()

@@ -44,9 +44,9 @@ class ExpertSettings(Checked):
         LandTiles | OceanTiles | FolderTiles, Field(discriminator="kind", description="source of the images")
     ] = LandTiles()
 
-    centres: Literal["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"] = Field(
-        default="land", description="placement of the mixture components"
-    )
+    centres: Literal[
+        "fibonacci", "land", "ocean", "near-data", "kmeans", "minibatch", "farthest", "partition", "hierarchy"
+    ] = Field(default="land", description="placement of the mixture components")
     num_centres: int = Field(default=608, ge=8, le=32_768, description="components of the mixture, K")
     separation_km: float = Field(
         default=100.0, ge=0.0, le=5000.0, description="minimum distance of 'near-data' centres in km"

@@ -4,15 +4,15 @@
 
 from engine.mvmf.centre_file import CentreFile, centres_of_bytes, read_centres
 from engine.mvmf.centres import (
-    MOST_CENTRES,
+    FOLLOWING,
     centres_near,
     centres_of_kind,
     centres_within,
     even_centres,
     hierarchy_centres,
-    kmeans_centres,
 )
-from engine.mvmf.fitting import Fit, concentration, fit_em, fit_gradient
+from engine.mvmf.clusters import MOST_CENTRES, farthest_centres, kmeans_centres, minibatch_kmeans_centres
+from engine.mvmf.fitting import MAX_LOG_KAPPA, MIN_LOG_KAPPA, Fit, concentration, fit_em, fit_gradient, fit_weights
 from engine.mvmf.loss import (
     GeographicLoss,
     LossTerms,
@@ -23,5 +23,6 @@ from engine.mvmf.loss import (
     encode_date,
 )
 from engine.mvmf.mixture import MAX_KAPPA, MIN_KAPPA, MixtureVMF, log_normaliser
+from engine.mvmf.partition import DEEPEST_LEVEL, Partition, adaptive_partition, partition_centres
 from engine.mvmf.regions import credible_region
 from engine.mvmf.running import RunningMap

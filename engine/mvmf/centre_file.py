@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.errors import DataError
 from engine.formats.limits import check_file
 from engine.formats.npz import read_npy
-from engine.mvmf.centres import MOST_CENTRES
+from engine.mvmf.clusters import MOST_CENTRES
 from engine.sphere import unit_vectors
 from engine.typed import Floats
 

@@ -1,4 +1,4 @@
-"""Maximum-likelihood fits of a mixture to points: expectation–maximisation, and gradient steps.
+"""Maximum-likelihood fits of a mixture to points: expectation–maximisation, with fixed centres too, and gradient steps.
 
 Legend: N points, K components.
 """
@@ -6,6 +6,7 @@ Legend: N points, K components.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,11 @@ from engine.errors import DataError
 from engine.mvmf._likelihood import half_squares
 from engine.mvmf.mixture import MAX_KAPPA, MIN_KAPPA, MixtureVMF, log_normaliser
 
+MAX_LOG_KAPPA, MIN_LOG_KAPPA = 9.0, 2.0
+"""Range of log κ in :func:`fit_weights`: peaks of 70 to 2300 km."""
+
 _PAIRS_AT_ONCE = 2**20
+_MOST_PAIRS, _LEAST_POINTS = 2**23, 256  # points × centres held at once
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,61 @@ def fit_em(
         log_norm = log_normaliser(kappa)
         log_weights = torch.log(weights / weights.sum())
     return Fit(MixtureVMF(centres, torch.log(kappa), log_weights), tuple(history))
+
+
+def fit_weights(
+    centres: Tensor,
+    train: Tensor,
+    validation: Tensor,
+    start_log_kappas: Sequence[float] = (4.0, 5.0, 6.0, 7.0),
+    max_rounds: int = 60,
+) -> tuple[Tensor, Tensor]:
+    """Log-weights and log κ (K,) of components at fixed ``centres`` (K, 3) that are likeliest for ``train`` (N, 3).
+
+    Expectation–maximisation from each of ``start_log_kappas``, for as many rounds as raise the likelihood of
+    ``validation`` (M, 3); the best start and round for it are returned, in float64. Every centre counts one point more
+    than it has, as far away as its first width: none is ruled out, none collapses. log κ stays from
+    :data:`MIN_LOG_KAPPA` to :data:`MAX_LOG_KAPPA`. With many centres only the first points are used, 2²³ / K of them.
+
+    Raises :class:`DataError` for no points and for ones that are not finite.
+    """
+    for points in (train, validation):
+        _check(points)
+    most = max(_LEAST_POINTS, _MOST_PAIRS // len(centres))
+    drops, checked = (_drops(centres.double(), points[:most].double()) for points in (train, validation))
+    fits = [_fit_from(drops, checked, start, max_rounds) for start in start_log_kappas]
+    _, log_weights, log_kappa = max(fits, key=lambda fit: fit[0])
+    return log_weights, log_kappa
+
+
+def _fit_from(drops: Tensor, checked: Tensor, start: float, max_rounds: int) -> tuple[float, Tensor, Tensor]:
+    """Mean log-likelihood of ``checked`` (M, K), log-weights and log κ (K,) of the best round."""
+    count = drops.shape[1]
+    log_weights = torch.full_like(drops[0], -math.log(count))
+    log_kappa = torch.full_like(drops[0], start)
+    best = -math.inf, log_weights, log_kappa
+    for _ in range(max_rounds):
+        likelihood = float(torch.logsumexp(_joint(checked, log_weights, log_kappa), 1).mean())
+        if likelihood < best[0]:
+            break
+        best = likelihood, log_weights, log_kappa
+        responsibility = torch.softmax(_joint(drops, log_weights, log_kappa), 1)
+        total = responsibility.sum(0)
+        spread = ((responsibility * drops).sum(0) + math.exp(-start)) / (total + 1.0)
+        log_weights = torch.log_softmax(torch.log(total + 1.0), 0)
+        log_kappa = -spread.log().clamp(-MAX_LOG_KAPPA, -MIN_LOG_KAPPA)  # the likeliest κ above 10: 1 / mean(1 − cos)
+    return best
+
+
+def _drops(centres: Tensor, points: Tensor) -> Tensor:
+    """1 − cos of the angle between points (N, 3) and centres (K, 3): (N, K), by the chord, exact for small angles."""
+    return torch.cdist(points, centres, compute_mode="donot_use_mm_for_euclid_dist") ** 2 / 2.0
+
+
+def _joint(drops: Tensor, log_weights: Tensor, log_kappa: Tensor) -> Tensor:
+    """log (weight × density) of every point under every component, (N, K)."""
+    kappa = log_kappa.exp()
+    return log_weights + log_normaliser(kappa) - kappa * drops
 
 
 def fit_gradient(points: Tensor, start: MixtureVMF, *, steps: int = 300, learning_rate: float = 0.05) -> Fit:

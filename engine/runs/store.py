@@ -37,6 +37,7 @@ from engine.runs.launch import SCHEDULER, Launcher, num_slots
 from engine.runs.limits import require_place, require_space_in_list
 from engine.runs.listing import RunListing
 from engine.runs.memory import worker_memory_mb
+from engine.runs.priority import worker_nice
 from engine.runs.process import describe_processor
 from engine.runs.record import (
     ACTIVE,
@@ -208,7 +209,9 @@ class RunStore:
         self._enqueue(run.id, RESUMABLE)
 
     def _enqueue(self, run_id: str, allowed: frozenset[str]) -> None:
-        worker_memory_mb()  # a setting that is no number is refused here, not by each process
+        # a setting that is no number is refused here, not by each process
+        worker_memory_mb()
+        worker_nice()
         self._launcher.connect()
         files = self._files(run_id)
         with self._admitting(), locked(files.meta_lock):

@@ -22,6 +22,7 @@ from engine.runs.context import RunContext
 from engine.runs.disk import FOLDER_GONE, NO_ROOM, is_disk_full
 from engine.runs.heartbeat import Heartbeat, log
 from engine.runs.memory import limit_memory, means_out_of_memory, out_of_memory
+from engine.runs.priority import give_way
 from engine.runs.record import DISK_FULL, Failure, Meta, Status, current_launch
 from engine.runs.run_folder import STORE_FILES, RunFolder
 
@@ -117,6 +118,7 @@ def _run_task(folder: Path, heartbeat: Heartbeat) -> tuple[str, Failure | None]:
         from engine.runs.tasks import load_task  # here: a task that cannot be imported is a failed run
 
         limit_memory()
+        give_way()
         config = RunFolder(folder).read_config()
         context = RunContext(folder, config, heartbeat)
         try:

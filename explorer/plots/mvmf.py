@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 
+from engine.queries.mvmf.comparison import COMPARED, ComparedCentres
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
 _MOST_POINTS = 600
+_KM = [(km, f"{km:,}".replace(",", "\u202f")) for km in (30, 100, 300, 1000, 3000)]
+# those that follow data in colours, the others grey
+_KINDS = {
+    "kmeans": (SERIES[0], "solid"), "minibatch": (SERIES[5], "dashed"), "partition": (SERIES[1], "solid"),
+    "farthest": (SERIES[2], "solid"), "near-data": (SERIES[4], "solid"), "land": (SERIES[3], "solid"),
+    "ocean": (SERIES[3], "dashed"), "fibonacci": (NEUTRAL, "solid"), "hierarchy": (NEUTRAL, "dashed"),
+}  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -55,6 +64,40 @@ def recall(area_km2: np.ndarray, expert: np.ndarray, prior: np.ndarray, names: t
         legend_position="top_left",  # where both lines lie low
         legend_opts={"background_fill_alpha": 0.0, "border_line_alpha": 0.0, "padding": 0},
     )
+
+
+def likelihood_by_number(rows: Sequence[ComparedCentres]) -> hv.Overlay:
+    """What held-out points say of every kind of centres, in nats a point more than nothing, against their number."""
+    return _by_number(rows, lambda row: row.score.log_likelihood, "Known, nats a point")
+
+
+def distance_by_number(rows: Sequence[ComparedCentres]) -> hv.Overlay:
+    """Median distance of held-out points to the nearest centre, km, against the number of centres."""
+    return _by_number(rows, lambda row: row.score.median_km, "Median distance, km", logy=True, yticks=_KM)
+
+
+def kind_colours() -> list[tuple[str, str]]:
+    """Name and colour of every kind of centres."""
+    return [(COMPARED[kind], colour) for kind, (colour, _) in _KINDS.items()]
+
+
+def _by_number(
+    rows: Sequence[ComparedCentres], value: Callable[[ComparedCentres], float], label: str, **options: Any
+) -> hv.Overlay:
+    lines: list[Any] = []
+    names = "Centres K", label  # names of their own, for figures on a page share axes of one name
+    for kind, (colour, dash) in _KINDS.items():
+        line = sorted((row.score.num_centres, value(row)) for row in rows if row.kind == kind)
+        lines.append(hv.Curve(line, *names).opts(color=colour, line_dash=dash, line_width=2))
+        lines.append(hv.Scatter(line, *names).opts(color=colour, size=4))
+    numbers = [row.score.num_centres for row in rows]
+    values = [value(row) for row in rows]
+    low, high = min(values), max(values)
+    room = (0.9 * low, 1.1 * high) if options.get("logy") else (low - 0.05 * (high - low), high + 0.05 * (high - low))
+    ticks = [(size, str(size)) for size in (8, 32, 128, 512)]
+    limits = {"xlim": (0.85 * min(numbers), 1.15 * max(numbers)), "ylim": room, "xticks": ticks}
+    shown = {"xlabel": "Centres K", "ylabel": label, "logx": True, "height": 210, "yticks": 4}
+    return figure(*lines, **{**shown, **limits, **options})
 
 
 def _decades(low: float, high: float) -> list[tuple[float, str]]:

@@ -260,12 +260,16 @@ def test_it_learns_from_a_users_tiles_and_from_an_ocean(tmp_path):
         assert load_expert(folder).settings.shows_ocean
 
 
-@pytest.mark.parametrize("kind", ["fibonacci", "land", "ocean", "near-data", "kmeans", "hierarchy"])
+@pytest.mark.parametrize(
+    "kind",
+    ["fibonacci", "land", "ocean", "near-data", "kmeans", "minibatch", "farthest", "partition", "hierarchy"],
+)
 def test_centres_stand_where_the_settings_say(kind):
     settings = EXPERT.model_copy(update={"centres": kind, "num_centres": 24, "separation_km": 500.0})
     data_module = ExpertDataModule.of(settings, 0)
     count = len(data_module.centres)
-    assert count == 24
+    # a partition has as many cells as splitting gives, up to the number
+    assert 12 <= count <= 24 if kind == "partition" else count == 24
     torch.testing.assert_close(data_module.centres.norm(dim=1), torch.ones(count).double())
     if kind == "near-data":
         assert torch.pdist(data_module.centres).min() > 499.0 / 6371.0

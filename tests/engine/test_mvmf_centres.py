@@ -9,13 +9,18 @@ import torch
 
 from engine.errors import ChoiceError, DataError
 from engine.mvmf import (
+    DEEPEST_LEVEL,
     MOST_CENTRES,
+    adaptive_partition,
     centres_near,
     centres_of_bytes,
     centres_within,
     even_centres,
+    farthest_centres,
     hierarchy_centres,
     kmeans_centres,
+    minibatch_kmeans_centres,
+    partition_centres,
     read_centres,
 )
 from engine.sphere import LatLonGrid, great_circle_km, lat_lon, unit_vectors
@@ -95,6 +100,92 @@ def test_the_hierarchy_halves_its_cells() -> None:
     assert 0.65 < float(shares.min()) < float(shares.max()) < 1.4
 
 
+HUBS = unit_vectors(
+    torch.tensor([90.0, -90.0, 0.0, 0.0, 45.0, -30.0, 10.0, -60.0]),
+    torch.tensor([0.0, 0.0, 180.0, 0.0, -100.0, 75.0, 100.0, -60.0]),
+)
+
+
+def toy(num: int, spread: float = 0.01) -> torch.Tensor:
+    """``num`` points around each of eight hubs: both poles, the date line, and five more."""
+    noise = torch.randn(8 * num, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.nn.functional.normalize(HUBS.repeat(num, 1) + spread * noise, dim=1)
+
+
+@pytest.mark.parametrize("make", [kmeans_centres, minibatch_kmeans_centres, farthest_centres])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_clustered_points_have_a_centre_in_every_cluster(make, seed: int) -> None:
+    points = toy(300)
+    centres = make(points, 8, seed)
+    assert torch.equal(centres, make(points, 8, seed))
+    nearest = (centres @ HUBS.T).amax(0)
+    # a farthest point lies at a cluster's edge, a mean on its hub: 0.01 / √300 from it
+    assert float(torch.acos(nearest.clamp(max=1.0)).max()) < (0.06 if make is farthest_centres else 0.003)
+
+
+def test_mini_batches_reach_what_all_points_at_once_reach() -> None:
+    cloud = directions(20_000)
+
+    def spread(centres: torch.Tensor) -> float:
+        return float((1.0 - (cloud @ centres.T).amax(1)).mean())
+
+    assert spread(minibatch_kmeans_centres(cloud, 60, 0)) < 1.05 * spread(kmeans_centres(cloud, 60, 0))
+    # more centres than are drawn one by one
+    assert len(torch.unique(minibatch_kmeans_centres(cloud, 2000, 0), dim=0)) == 2000
+
+
+def test_farthest_points_are_a_two_approximation() -> None:
+    cloud = directions(2000)
+    centres = farthest_centres(cloud, 50, seed=0)
+    radius = float(torch.acos((cloud @ centres.T).amax(1).clamp(max=1.0)).max())
+    # they and the next one are 51 points no two closer than the radius: no 50 centres reach all within half of it
+    assert float(nearest_km(centres).min()) / 6371.0 >= radius - 1e-6
+    # four places, each ten times
+    assert len(farthest_centres(HUBS[:4].repeat(10, 1), 9, seed=0)) == 4
+
+
+@pytest.mark.parametrize("most", [1, 7, 100, 10_000])
+def test_a_partition_counts_every_point_once_and_no_cell_holds_more(most: int) -> None:
+    points = torch.cat((toy(100), directions(500)))
+    cells = adaptive_partition(points, most)
+    assert int(cells.num_points.sum()) == len(points)
+    assert int(cells.num_points.max()) <= most
+    assert torch.equal(torch.bincount(cells.cell_of), cells.num_points)
+    # a cell that was split held more: its parent's points, those with its ancestor, are more than `most`
+    coarser = adaptive_partition(points, most + 1)
+    assert len(coarser.num_points) <= len(cells.num_points)
+    # the centre is the mean of its points
+    first = torch.nn.functional.normalize(points[cells.cell_of == 0].sum(0), dim=0)
+    assert torch.allclose(cells.centres[0], first, atol=1e-12)
+
+
+def test_a_partition_is_fine_where_points_are_dense() -> None:
+    dense = unit_vectors(torch.full((64,), 20.0), torch.full((64,), 30.0)) + 1e-3 * directions(64)
+    cells = adaptive_partition(torch.cat((dense, -HUBS[:1], unit_vectors([0.0], [180.0]))), 4)
+    levels = cells.levels[cells.cell_of]
+    assert int(levels[:64].min()) > 5
+    # alone on their faces, a pole and the date line need no split
+    assert levels[64:].tolist() == [0, 0]
+    # the cells of one level are those of the hierarchy, each with its own centre in it
+    even = adaptive_partition(hierarchy_centres(96), 1)
+    assert len(even.num_points) == 96
+    assert even.levels.tolist() == [2] * 96
+
+
+def test_points_that_stand_twice_share_a_cell_of_the_deepest_level() -> None:
+    cells = adaptive_partition(HUBS[3:4].repeat(50, 1), 10)
+    assert cells.num_points.tolist() == [50]
+    assert cells.levels.tolist() == [DEEPEST_LEVEL]
+
+
+@pytest.mark.parametrize("num", [6, 40, 400])
+def test_a_partition_of_a_number_is_the_finest_with_at_most_as_many(num: int) -> None:
+    points = torch.cat((toy(100), directions(500)))
+    centres = partition_centres(points, num)
+    sizes = [len(adaptive_partition(points, most).num_points) for most in range(1, 1301)]
+    assert len(centres) == max(size for size in sizes if size <= num)
+
+
 def test_makers_refuse_what_cannot_be() -> None:
     nowhere = np.zeros(GRID.shape, dtype=bool)
     for wrong in (
@@ -106,15 +197,25 @@ def test_makers_refuse_what_cannot_be() -> None:
         lambda: centres_near(directions(5), 5, -1.0, 0),
         lambda: centres_near(directions(5), 5, math.nan, 0),
         lambda: kmeans_centres(directions(5), 6, 0),
+        lambda: minibatch_kmeans_centres(directions(5), 6, 0),
+        lambda: farthest_centres(directions(5), 6, 0),
+        lambda: partition_centres(directions(50), 5),
+        lambda: adaptive_partition(directions(50), 0),
     ):
         with pytest.raises(ChoiceError) as refusal:
             wrong()
         assert refusal.value.remedy
     for points in (torch.zeros(0, 3), torch.zeros(4, 2), directions(4) * math.nan):
-        with pytest.raises(DataError):
-            kmeans_centres(points, 1, 0)
-        with pytest.raises(DataError):
-            centres_near(points, 1, 0.0, 0)
+        for refused in (
+            lambda points=points: kmeans_centres(points, 1, 0),
+            lambda points=points: minibatch_kmeans_centres(points, 1, 0),
+            lambda points=points: farthest_centres(points, 1, 0),
+            lambda points=points: centres_near(points, 1, 0.0, 0),
+            lambda points=points: adaptive_partition(points, 5),
+            lambda points=points: partition_centres(points, 6),
+        ):
+            with pytest.raises(DataError):
+                refused()
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -8,20 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.stats import vonmises_fisher
 
 from engine.config.expert import ExpertSettings, LandTiles
 from engine.config.run_config import RunConfig, TableSettings
 from engine.errors import ChoiceError, DataError, StoreError
+from engine.evaluation.centre_scores import score_centres, split_points
+from engine.mvmf import kmeans_centres
 from engine.queries.exported import attributes_of
 from engine.queries.mvmf import centres as mvmf_centres
-from engine.queries.mvmf import expert, files
+from engine.queries.mvmf import comparison, expert, files
 from engine.queries.mvmf import sandbox as mvmf
 from engine.queries.mvmf.centres import CentreChoice, Component, Components, PlacedComponent
+from engine.queries.mvmf.densities import density_points
 from engine.queries.mvmf.sandbox import Mixture
 from engine.queries.remake import remake
-from engine.sphere import great_circle_km, unit_vectors
+from engine.sphere import great_circle_km, lat_lon, unit_vectors
+from engine.training.expert.data_module import land_cells
 from engine.training.expert.task import train_expert
 from tests.support.cf import cf_faults
 from tests.support.run_context import context
@@ -380,3 +385,66 @@ def test_what_is_missing_is_transparent():
     assert rgba[0, 0, 3] == 0
     assert (rgba[0, 1:, 3] == 255).all()
     assert rgba[-1, -1, 0] > rgba[1, 0, 0]
+
+
+# --- which centres --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compared():
+    hubs = [(48.0, 8.0), (-33.0, 151.0), (40.0, -100.0), (0.0, 180.0)]
+    noise = np.random.default_rng(0).normal(0.0, 2.0, (60, 4, 2))
+    points = tuple((lat + a, lon + b) for row in noise for (lat, lon), (a, b) in zip(hubs, row, strict=True))
+    return points, comparison.compare_centres("file", points)
+
+
+def test_the_comparison_is_what_the_engine_scores(compared):
+    points, rows = compared
+    # 168 points to train on: no kind that follows data has 512 of them
+    sizes = {kind: sorted(r.score.num_centres for r in rows if r.kind == kind) for kind in comparison.COMPARED}
+    assert sizes["kmeans"] == [8, 32, 128]
+    assert sizes["fibonacci"] == [8, 32, 128, 512]
+    places = unit_vectors(*np.array(points).T)
+    chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))
+    split = split_points(places[chosen], 0)
+    row = next(r for r in rows if r.kind == "kmeans" and r.score.num_centres == 8)
+    assert row.score == score_centres(kmeans_centres(split.train, 8, 0), split)
+    even = next(r for r in rows if r.kind == "fibonacci" and r.score.num_centres == 8)
+    assert row.score.log_likelihood > even.score.log_likelihood + 2.0
+    assert row.score.median_km < 400.0 < even.score.median_km
+
+
+def test_the_comparison_is_answered_in_words_and_exported(compared, tmp_path):
+    _, rows = compared
+    likeliest, nearest, fewer, _ = comparison.comparison_sentences(rows, "file")
+    assert likeliest.startswith("Points of a file, about 512 centres")
+    assert "km of the nearest centre" in nearest
+    assert fewer.startswith("8 centres")
+    path = tmp_path / "centres.csv"
+    path.write_bytes(comparison.comparison_csv(rows, "file"))
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) == len(rows) + 1
+    assert lines[0].startswith("kind,num_centres,log_likelihood_nats,median_km,recall_1_km")
+    assert attributes_of(path)["harmonia_density"] == "file"
+
+
+@pytest.mark.parametrize("density", ["land", "cities"])
+def test_a_density_is_made_of_points_on_land(density):
+    points = density_points(density)
+    grid, land = land_cells()
+    lat, lon = (axis.numpy() for axis in lat_lon(points))
+    rows = np.clip(np.searchsorted(grid.lat_bounds, lat) - 1, 0, grid.shape[0] - 1)
+    columns = np.clip(np.searchsorted(grid.lon_bounds, lon) - 1, 0, grid.shape[1] - 1)
+    assert np.asarray(land)[rows, columns].mean() > 0.8
+    assert len(points) > 4000
+
+
+def test_centres_follow_the_data_that_are_chosen():
+    on_land, in_cities = (
+        mvmf_centres.components(CentreChoice("partition", 40, 0, 100.0, data=data)) for data in ("land", "cities")
+    )
+    # Antarctica has land and no city
+    assert (on_land.lat < -75.0).any()
+    assert not (in_cities.lat < -75.0).any()
+    with pytest.raises(DataError, match="there are no points"):
+        mvmf_centres.components(CentreChoice("partition", 40, 0, 100.0, data="file"))

@@ -122,6 +122,15 @@ def test_a_memory_limit_that_cannot_be_is_refused_at_the_launch(store, monkeypat
     assert run.state == "created"
 
 
+@pytest.mark.parametrize("value", ["low", "-5", "20"])
+def test_a_priority_that_cannot_be_is_refused_at_the_launch(store, monkeypatch, value):
+    run = store.create(CONFIG)
+    monkeypatch.setenv("HARMONIA_WORKER_NICE", value)
+    with pytest.raises(RunError, match="HARMONIA_WORKER_NICE"):
+        store.launch(run)
+    assert run.state == "created"
+
+
 def test_no_run_starts_on_a_disk_that_is_nearly_full(store, monkeypatch):
     run = store.create(CONFIG)
     usage = shutil.disk_usage(store.home)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
+from engine.evaluation.centre_scores import CentreScore
 from engine.queries.mvmf.centres import (
     CENTRE_KINDS,
     KAPPA_RANGE,
@@ -23,10 +24,11 @@ from engine.queries.mvmf.centres import (
     PlacedComponent,
     components,
 )
+from engine.queries.mvmf.comparison import ComparedCentres
 from engine.queries.mvmf.expert import ClimateBar, TilePrediction
 from engine.queries.mvmf.files import ExpertChoice
 from engine.queries.mvmf.sandbox import MapField, Mixture, Region
-from explorer.pages.mvmf import expert_text, text, view
+from explorer.pages.mvmf import expert_text, panels, text, view
 from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
@@ -191,6 +193,41 @@ class Immediate:
 def page(monkeypatch: pytest.MonkeyPatch) -> view.MvmfView:
     monkeypatch.setattr(view, "LatestTask", Immediate)
     return view.MvmfView(Session(), MvmfModel({"c": "48,8,400,2:-36,175,60,1"}))
+
+
+def test_the_comparison_of_centres_is_the_engines(page: view.MvmfView, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        ComparedCentres("fibonacci", CentreScore(512, 1.0, 400.0, (0.0, 0.0, 0.1, 0.9, 1.0)), 0.0),
+        ComparedCentres("kmeans", CentreScore(512, 1.75, 150.0, (0.0, 0.2, 0.61, 1.0, 1.0)), 0.4),
+        ComparedCentres("kmeans", CentreScore(32, 1.25, 500.0, (0.0, 0.0, 0.3, 0.8, 1.0)), 0.1),
+    )
+    requests: list[object] = []
+    monkeypatch.setattr(panels, "compare_centres", lambda *arguments: requests.append(arguments[:2]) or rows)
+    page.sandbox.panel.task = Immediate(None, page.sandbox.panel._fail)  # type: ignore[assignment]
+    page.model.param.update(panel="choice", data="cities")
+    page.sandbox._after_rest()
+    assert requests[-1] == ("cities", ())
+    shown = page.sandbox.panel.text.object
+    assert "k-means centres know most of points that were held out, 1.75 nats" in shown
+    assert "within 150 km" in shown
+    table = page.sandbox.panel._rows.object
+    assert "<th scope=row>K-means centres</th><td>1.75</td><td>150</td>" in table
+    assert "<td>0</td><td>20</td><td>61</td><td>100</td><td>100</td>" in table
+    page.model.data = "file"
+    page.sandbox._after_rest()
+    assert text.NO_FILE in page.sandbox.panel.text.object
+    assert page.model.address["data"] == "file"
+
+
+def test_points_of_a_file_are_followed_where_the_data_are_a_file(page: view.MvmfView) -> None:
+    page.model.param.update(start="farthest", data="file", count=3)
+    page.sandbox.take_file(b"lat,lon\n10,20\n50,60\n-10,20\n10.1,20\n", "sites.csv")
+    assert page.model.start == "farthest"
+    centres = components(page.model.beginning)
+    assert sorted(np.round(centres.lat, 1)) in ([-10.0, 10.0, 50.0], [-10.0, 10.1, 50.0])
+    page.model.data = "land"
+    page.sandbox.take_file(b"lat,lon\n10,20\n", "sites.csv")
+    assert page.model.start == "file"
 
 
 def moved(page: view.MvmfView, action: str, index: int, lat: float = 0.0, lon: float = 0.0) -> None:

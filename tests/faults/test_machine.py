@@ -85,6 +85,17 @@ def test_a_memory_limit_ends_a_run_with_its_reason_and_a_higher_one_lets_it_go_o
     assert wait_until_ended(small) == "done", small.record.failure
 
 
+@pytest.mark.parametrize(("value", "nice"), [("", 10), ("3", 3), ("0", 0)])
+def test_a_run_gives_way_to_the_server(store, monkeypatch, value, nice):
+    monkeypatch.setenv("HARMONIA_WORKER_NICE", value)
+    run = launched(store, LONG)
+    own = psutil.Process().nice()
+    wait_for(lambda: run.state == "running", "the run to work")
+    wait_for(lambda: [process.nice() for process in processes_of(run.folder)] == [min(19, own + nice)], "its priority")
+    run.cancel()
+    assert wait_until_ended(run) == "cancelled"
+
+
 def test_a_crash_in_a_library_that_had_no_memory_is_told_as_such(store):
     run = launched(store, LONG)
     wait_for(lambda: run.state == "running", "the run to work")

@@ -153,13 +153,23 @@ def _loss(on: On) -> Any:
 
 def _centres(on: On) -> Any:
     points = on(_points(40))
-    return mvmf.kmeans_centres(points, 4, seed=0), mvmf.centres_near(points, 6, 500.0, seed=0)
+    return (
+        mvmf.kmeans_centres(points, 4, seed=0),
+        mvmf.minibatch_kmeans_centres(points, 4, seed=0),
+        mvmf.farthest_centres(points, 4, seed=0),
+        mvmf.centres_near(points, 6, 500.0, seed=0),
+        mvmf.adaptive_partition(points, 5).centres,
+        mvmf.partition_centres(points, 8),
+    )
 
 
 def _fits(on: On) -> Any:
     points, start = on(_points(40)), _mixture(on)
     fits = mvmf.fit_em(points, start, max_steps=5), mvmf.fit_gradient(points, start, steps=3)
-    return [value for fit in fits for value in (fit.mixture.centres, fit.mixture.kappa, fit.mixture.log_weights)]
+    weights = mvmf.fit_weights(start.centres, points[:30], points[30:], max_rounds=3)
+    return [*weights] + [
+        value for fit in fits for value in (fit.mixture.centres, fit.mixture.kappa, fit.mixture.log_weights)
+    ]
 
 
 def _credible_region(on: On) -> Any:
@@ -295,10 +305,21 @@ ENTRIES: dict[str, tuple[Callable[[On], Any], tuple[str, ...]]] = {
             "lat_lon",
         ),
     ),
-    "centres": (_centres, ("kmeans_centres", "centres_near", "centres_of_kind")),
+    "centres": (
+        _centres,
+        (
+            "kmeans_centres",
+            "minibatch_kmeans_centres",
+            "farthest_centres",
+            "adaptive_partition",
+            "partition_centres",
+            "centres_near",
+            "centres_of_kind",
+        ),
+    ),
     "optimal interpolation": (_interpolation, ()),
     "dineof": (_dineof, ()),
-    "fits": (_fits, ("fit_em", "fit_gradient", "Fit", "concentration")),
+    "fits": (_fits, ("fit_em", "fit_gradient", "fit_weights", "Fit", "concentration")),
     "credible region": (_credible_region, ("credible_region",)),
     "cosines": (
         lambda on: (
@@ -365,8 +386,13 @@ EXEMPT: dict[str, str] = {
     "centres_of_bytes": "read from a file, on the CPU",
     "read_centres": "read from a file, on the CPU",
     "MAX_KAPPA": "a number",
+    "MAX_LOG_KAPPA": "a number",
+    "MIN_LOG_KAPPA": "a number",
     "MIN_KAPPA": "a number",
     "MOST_CENTRES": "a number",
+    "DEEPEST_LEVEL": "a number",
+    "FOLLOWING": "names",
+    "Partition": "a type",
     "centres_within": "made of a grid, on the CPU",
     "even_centres": "made of a number, on the CPU",
     "hierarchy_centres": "made of a number, on the CPU",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -81,6 +82,13 @@ def half_recovered_km(degrees: Floats, recovered: Floats) -> float:
 
 def single_degree_fields(lat_deg: Floats, lon_deg: Floats, seed: int) -> Tensor:
     """(N, B) random isotropic fields of unit variance, one for each degree, float64."""
+    return _fields(np.ascontiguousarray(lat_deg).tobytes(), np.ascontiguousarray(lon_deg).tobytes(), seed)
+
+
+@lru_cache(maxsize=2)
+def _fields(lat: bytes, lon: bytes, seed: int) -> Tensor:
+    """Kept, for they are the same for every embedding."""
+    lat_deg, lon_deg = np.frombuffer(lat), np.frombuffer(lon)
     random = np.random.default_rng(seed)
     highest = _DEGREES[-1]
     coeffs = torch.zeros(((highest + 1) ** 2, len(_DEGREES)), dtype=torch.float64)

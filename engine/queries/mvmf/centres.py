@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from engine.errors import DataError, check_choice
-from engine.mvmf import MAX_KAPPA, MIN_KAPPA, centres_of_bytes, centres_of_kind, centres_within
+from engine.mvmf import FOLLOWING, MAX_KAPPA, MIN_KAPPA, centres_of_bytes, centres_of_kind
 from engine.queries.cache import CACHE
+from engine.queries.mvmf.densities import density_points
 from engine.sphere import great_circle_km, lat_lon
 from engine.training.expert.data_module import land_cells
 from engine.typed import Floats
@@ -25,14 +25,11 @@ KAPPA_RANGE = (MIN_KAPPA, MAX_KAPPA)
 
 CENTRE_KINDS: dict[str, int] = {
     "none": 0, "fibonacci": 32_768, "land": 32_768, "ocean": 32_768, "near-data": 4000, "kmeans": 1000,
-    "hierarchy": 32_768, "file": 32_768,
+    "minibatch": 10_000, "farthest": 4000, "partition": 10_000, "hierarchy": 32_768, "file": 32_768,
 }  # fmt: skip
 """Ways to choose the initial centres, and the maximum number of each."""
 
 MAX_FILE_BYTES = 8 * 2**20
-NUM_SITES = 4000  # points on land used as training data for centres near data
-
-_SITE_SEED = 20_250
 
 
 class Component(NamedTuple):
@@ -55,7 +52,9 @@ class PlacedComponent(NamedTuple):
 class CentreChoice:
     """The initial centres: a kind of :data:`CENTRE_KINDS`, number, seed, and the κ and weight of all of them.
 
-    ``separation_km`` is the minimum distance of centres near data; ``points`` (lat, lon) are those of a file.
+    ``separation_km`` is the minimum distance of centres near data; ``data``, a density of
+    :data:`engine.queries.mvmf.densities.DENSITIES`, is what the kinds :data:`engine.mvmf.FOLLOWING` follow; ``points``
+    (lat, lon) are those of a file.
     """
 
     kind: str
@@ -65,6 +64,7 @@ class CentreChoice:
     separation_km: float = 100.0
     points: tuple[tuple[float, float], ...] = ()
     weight: float = 1.0
+    data: str = "land"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,8 @@ def initial_centres(choice: CentreChoice) -> tuple[Floats, Floats]:
     if choice.kind == "file":
         lat, lon = np.array(choice.points, float).reshape(-1, 2).T
         return lat, lon
-    key = ("centres", choice.kind, choice.count, choice.seed, choice.separation_km)
+    data = (choice.data, choice.points if choice.data == "file" else ()) if choice.kind in FOLLOWING else ()
+    key = ("centres", choice.kind, choice.count, choice.seed, choice.separation_km, data)
     return CACHE.get(key, lambda: _generated(choice), lambda centres: 2 * centres[0].nbytes)
 
 
@@ -144,13 +145,9 @@ def points_of_text(content: bytes, name: str = "pasted.csv") -> tuple[tuple[tupl
 
 
 def _generated(choice: CentreChoice) -> tuple[Floats, Floats]:
-    centres = centres_of_kind(choice.kind, choice.count, _sites, land_cells, choice.separation_km, choice.seed)
+    def points() -> Tensor:
+        return density_points(choice.data, choice.points)
+
+    centres = centres_of_kind(choice.kind, choice.count, points, land_cells, choice.separation_km, choice.seed)
     lat, lon = (angle.numpy() for angle in lat_lon(centres))
     return lat, lon
-
-
-@cache
-def _sites() -> Tensor:
-    """Points on land (N, 3) used as training data."""
-    grid, land = land_cells()
-    return centres_within(land, grid, NUM_SITES, _SITE_SEED)

@@ -56,14 +56,14 @@ class RegionModel(nn.Module):
         is_land = land_mask(grid).numpy() if land is None else np.asarray(land, bool)
         windows = Windows.of(grid, grid.shape, 0, patch)
         lonlat, features = PatchPositions(settings.model, windows, bundle.basis).of(windows.corners[0])
-        known = bundle.fallback or bundle.climatology
-        means = np.nan_to_num(on_grid(bundle.climatology, grid, is_land).at(np.arange(1, 13)))
-        usual = np.nan_to_num(on_grid(known, grid, is_land).at(np.arange(1, 13)))
+        of_more_years = bundle.fallback or bundle.climatology
+        climatology = np.nan_to_num(on_grid(bundle.climatology, grid, is_land).at(np.arange(1, 13)))
+        fallback = np.nan_to_num(on_grid(of_more_years, grid, is_land).at(np.arange(1, 13)))
         self.model: ReconstructionModel = bundle.model
         self.variable = bundle.variable
         self.register_buffer("land", torch.tensor(is_land))
-        self.register_buffer("climatology", torch.tensor(means))
-        self.register_buffer("fallback", torch.tensor(usual))
+        self.register_buffer("climatology", torch.tensor(climatology))
+        self.register_buffer("fallback", torch.tensor(fallback))
         self.register_buffer("lonlat", torch.tensor(lonlat))
         self.register_buffer("features", None if features is None else torch.tensor(features))
         self.to(next(bundle.model.parameters()).device)

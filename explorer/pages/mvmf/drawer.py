@@ -8,7 +8,7 @@ from typing import Any
 import panel_material_ui as pmui
 import param
 
-from engine.queries.mvmf.centres import NUM_SITES
+from engine.queries.mvmf.densities import DENSITIES
 from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
 from explorer.pages.mvmf import text
@@ -39,6 +39,9 @@ _STARTS = {
     "At sea, at random": "ocean",
     "Near data, with a minimum distance": "near-data",
     "Clusters of data (k-means)": "kmeans",
+    "Clusters of data (k-means by mini-batches)": "minibatch",
+    "Data points farthest from each other": "farthest",
+    "Cells split until few data are in each": "partition",
     "Cells of a cube (hierarchy)": "hierarchy",
     "From a file": "file",
 }
@@ -47,7 +50,7 @@ _SHOWN = {"Density": DENSITY, "Cells": MASS, "Regions": REGIONS, "All | one": PA
 _SCALES = {"Logarithmic": LOG, "Linear": LINEAR}
 _OUTLINES = {"No region": "none", "50 %": "50", "90 %": "90"}
 _DEPENDENCIES = ["mode", "show", "quantity"]
-_SEEDED = ("land", "ocean", "near-data", "kmeans")
+_SEEDED = ("land", "ocean", "near-data", "kmeans", "minibatch", "farthest")
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { flex: none }"
 
 
@@ -85,7 +88,7 @@ def _of_sandbox(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
         section("Initial centres"),
         controls.select(model.param.start, "Start", _STARTS),
         _of_start(model),
-        controls.only_if(model.param.start, "file", lambda: _file(sandbox)),
+        controls.group(model, ["start", "data", "panel"], lambda: model.needs_file, lambda: _file(sandbox)),
     ]
 
 
@@ -101,11 +104,15 @@ def _own(model: MvmfModel, sandbox: Sandbox) -> list[Any]:
 def _of_start(model: MvmfModel) -> Any:
     """Controls of the initial centres."""
     start, drawn = model.param.start, tuple(kind for kind in _STARTS.values() if kind not in ("none", "file"))
-    data = f"The data are {NUM_SITES:,} places on land, drawn uniformly by area."
     return box(
         controls.only_if(start, drawn, lambda: [controls.slider(model.param.count, "Centres K")]),
         controls.only_if(start, _SEEDED, lambda: [controls.slider(model.param.seed, "Seed")]),
-        controls.only_if(start, ("near-data", "kmeans"), lambda: [text_pane(data)]),
+        controls.group(
+            model,
+            ["start", "panel"],
+            lambda: model.is_enabled("data"),
+            lambda: [controls.select(model.param.data, "Data", DENSITIES)],
+        ),
         controls.only_if(
             start, "near-data", lambda: [controls.slider(model.param.separation_km, "Minimum distance, km", step=10)]
         ),

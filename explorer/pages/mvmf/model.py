@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 
 import param
 
-from engine.queries.mvmf.centres import CENTRE_KINDS, KAPPA_RANGE, CentreChoice, Component, PlacedComponent
+from engine.queries.mvmf.centres import (
+    CENTRE_KINDS,
+    FOLLOWING,
+    KAPPA_RANGE,
+    CentreChoice,
+    Component,
+    PlacedComponent,
+)
+from engine.queries.mvmf.densities import DENSITIES
 from explorer.page_model import PageModel, address_keys, numbers
 from explorer.session import Query
 
@@ -16,7 +24,7 @@ DENSITY, MASS, REGIONS, PAIR = "density", "mass", "regions", "one"
 ADD, TRUTH, SELECT = "place", "truth", "take"
 LOG, LINEAR = "log", "linear"
 BELIEF, ERRORS = "belief", "errors"
-PANELS = ("belief", "centre", "truth")
+PANELS = ("belief", "centre", "truth", "choice")
 ABOUTS = ("picture", "scores")
 MOST_IN_ADDRESS = 12
 MOST_PLACED = 200
@@ -38,17 +46,20 @@ class MvmfModel(PageModel):
     """
 
     KEYS: ClassVar[dict[str, str]] = address_keys(
-        "mode start n=count seed apart=separation_km show scale outline click panel sel=selected tile "
+        "mode start data n=count seed apart=separation_km show scale outline click panel sel=selected tile "
         "look=quantity scene about map=projection"
     )
     OPTIONAL: ClassVar[dict[str, str]] = {**PageModel.OPTIONAL, "truth": "truth", "spot": "spot"}
     FIRST: ClassVar[tuple[str, ...]] = (
-        "mode", "start", "count", "seed", "separation_km", "log_kappa", "weight", "placed"
+        "mode", "start", "data", "count", "seed", "separation_km", "log_kappa", "weight", "placed"
     )  # fmt: skip
 
     # state
     mode = param.Selector(default=SANDBOX, objects=[SANDBOX, EXPERT])
     start = param.Selector(default="none", objects=list(CENTRE_KINDS), doc="initial centres")
+    data = param.Selector(
+        default="land", objects=list(DENSITIES.values()), doc="what centres follow, and are compared on"
+    )
     count = param.Integer(default=400, bounds=(1, 32_768), doc="number of initial centres")
     seed = param.Integer(default=0, bounds=(0, 9999))
     separation_km = param.Integer(default=300, bounds=(0, 5000), doc="minimum distance of centres near data")
@@ -81,7 +92,8 @@ class MvmfModel(PageModel):
 
     # capabilities
     _OF_START: ClassVar[tuple[str, ...]] = ("count", "seed", "separation_km")
-    _OF_SANDBOX: ClassVar[tuple[str, ...]] = ("start", "show", "click", "panel", "selected", *_OF_START)
+    _UNSEEDED: ClassVar[tuple[str, ...]] = ("fibonacci", "hierarchy", "partition")
+    _OF_SANDBOX: ClassVar[tuple[str, ...]] = ("start", "data", "show", "click", "panel", "selected", *_OF_START)
     _OF_EXPERT: ClassVar[tuple[str, ...]] = ("tile", "quantity", "scene", "about")
 
     def is_enabled(self, name: str) -> bool:
@@ -93,7 +105,9 @@ class MvmfModel(PageModel):
         if name in self._OF_START and self.start in ("none", "file"):
             return False
         if name == "seed":
-            return self.start not in ("fibonacci", "hierarchy")
+            return self.start not in self._UNSEEDED
+        if name == "data":
+            return self.start in FOLLOWING or self.panel == "choice"
         if name == "separation_km":
             return self.start == "near-data"
         if name == "tile":
@@ -107,7 +121,7 @@ class MvmfModel(PageModel):
     @property
     def count_limits(self) -> tuple[int, int]:
         """Limits of the number of initial centres."""
-        return (6 if self.start == "hierarchy" else 1), max(CENTRE_KINDS[self.start], 1)
+        return (6 if self.start in ("hierarchy", "partition") else 1), max(CENTRE_KINDS[self.start], 1)
 
     # derived
     @property
@@ -119,8 +133,9 @@ class MvmfModel(PageModel):
             self.seed,
             10.0**self.log_kappa,
             float(self.separation_km),
-            self.points if self.start == "file" else (),
+            self.points if "file" in (self.start, self.data) else (),
             self.weight,
+            self.data,
         )
 
     @property
@@ -136,13 +151,18 @@ class MvmfModel(PageModel):
     @property
     def travels(self) -> bool:
         """Whether the address holds all centres."""
-        return len(self.placed) <= MOST_IN_ADDRESS and self.start != "file"
+        return len(self.placed) <= MOST_IN_ADDRESS and not self.needs_file
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether the centres are points of a file, or follow them."""
+        return self.start == "file" or (self.data == "file" and self.is_enabled("data"))
 
     def clamp(self) -> None:
         """Clamp the number of centres; another start discards the changes of its centres."""
         if self.start not in ("none", "file"):
             self.bound("count", *self.count_limits)
-        base = (self.start, *(getattr(self, name) for name in self._OF_START), self.points)
+        base = (self.start, self.data, *(getattr(self, name) for name in self._OF_START), self.points)
         before, self._base = self._base, base
         if before and before != base:
             self.param.update(selected=-1, placed=tuple(centre for centre in self.placed if centre.start_index < 0))
@@ -218,7 +238,7 @@ class MvmfModel(PageModel):
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
         """The mixture, the true location and the expert's run; invalid values are left out or clamped, with a note."""
-        if changes.get("start") == "file" and not self.points:
+        if "file" in (changes.get("start"), changes.get("data")) and not self.points:
             self.notes.append("an address does not hold the centres of a file: choose the file again")
         if "kappa" in query:
             (kappa,) = numbers(query["kappa"], 1) or (math.nan,)

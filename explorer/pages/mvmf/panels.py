@@ -1,17 +1,19 @@
-"""The panel beside the globe of the sandbox: the distribution, one centre, the loss at a true location."""
+"""The panel beside the globe of the sandbox: the distribution, one centre, the loss at a true place, a comparison."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from engine.queries.mvmf import sandbox as queries
+from engine.queries.mvmf.comparison import ComparedCentres, compare_centres, comparison_sentences
 from engine.queries.mvmf.sandbox import LossGradient, Mixture, MixtureSummary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.plots import mvmf as figures
+from explorer.stage import Stage
 from explorer.tabs import TabbedPanel
-from explorer.widgets.text import html, paragraphs, table
+from explorer.widgets.text import colour_key, error_text, html, paragraphs, table
 
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 6px } :host > * { flex: none }"
 
@@ -19,13 +21,14 @@ _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 6px } :host > * { 
 class SandboxPanel(TabbedPanel):
     """``part`` also holds the notes about the number of centres and about a file of centres."""
 
-    def __init__(self, model: MvmfModel) -> None:
+    def __init__(self, model: MvmfModel, stage: Stage) -> None:
         tabs = {
             "belief": ("Probability", self._show_distribution),
             "centre": ("Centre", self._show_centre),
             "truth": ("True location", self._show_truth),
+            "choice": ("Which centres?", self._show_choice),
         }
-        super().__init__(model, tabs, lambda _: None, css=_CSS)
+        super().__init__(model, tabs, self._fail, on_progress=stage.show_progress, css=_CSS)
         self.model = model
         self._rows = html("")
         self._count = html("")
@@ -45,6 +48,27 @@ class SandboxPanel(TabbedPanel):
         self._count.object = paragraphs(text.count_sentence(model.start, requested, num_centres))
         if model.start != "file":
             self.notes.object = ""
+
+    def _fail(self, error: Exception) -> None:
+        self.say_only((error_text(error), True))
+
+    def _show_choice(self, *_: object) -> None:
+        """Every kind of centres against their number, on the data of the choice."""
+        data, points = self.model.data, self.model.points
+        if data == "file" and not points:
+            self.say_only(text.NO_FILE)
+            return
+
+        def draw(rows: tuple[ComparedCentres, ...]) -> None:
+            self.say(*comparison_sentences(rows, data), (text.COMPARED_HOW, False))
+            self._rows.object = (
+                colour_key(figures.kind_colours()) + table(*text.comparison_rows(rows)) + table(*text.recall_rows(rows))
+            )
+            likelihood: Any = self.figures.pane("likelihood", figures.likelihood_by_number, rows)
+            distance: Any = self.figures.pane("distance", figures.distance_by_number, rows)
+            fill(self.body, likelihood, distance, self._rows)
+
+        self.task.start(lambda report: compare_centres(data, points if data == "file" else (), report), draw)
 
     def _show_distribution(self, mixture: Mixture, summary: MixtureSummary | None, _: LossGradient | None) -> None:
         if summary is None:

@@ -25,7 +25,7 @@ from explorer.widgets.veil import veil
 
 _MANY = 1000  # from this number of centres on, a draft is drawn first and progress is shown
 _HANDLES = 60  # of more centres, only the selected one has a handle
-_CHOICE = ["start", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
+_CHOICE = ["start", "data", "count", "seed", "separation_km", "log_kappa", "weight", "placed", "points"]
 _SHOWN = ["show", "scale", "outline", "selected"]
 
 
@@ -55,10 +55,10 @@ class Sandbox:
         self._gradient: LossGradient | None = None
         self._choice = Debouncer(self.compute, 40)
         self._rest = Debouncer(self._after_rest, 120)
-        self.panel = SandboxPanel(model)
+        self.panel = SandboxPanel(model, stage)
         model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
         model.param.watch(lambda *_: self._when_active(self._draw), _SHOWN)
-        model.param.watch(lambda *_: self._rest.soon(), ["panel", "truth"])
+        model.param.watch(lambda *_: self._rest.soon(), ["panel", "truth", "data"])
         model.param.watch(lambda *_: self._show_own(), "selected")
         model.param.watch(lambda *_: self._take_own(), ["own_log_kappa", "own_weight"])
         stage.globe.param.watch(lambda event: self._when_active(lambda: self._moved(event.new)), "moved")
@@ -293,4 +293,5 @@ class Sandbox:
             self._session.say("error", str(error))
             return
         self.panel.notes.object = text.notes_html(notes)
-        self.model.param.update(start="file", points=points)
+        is_followed = self.model.needs_file and self.model.start != "file"
+        self.model.param.update(points=points, **({} if is_followed else {"start": "file"}))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from engine.queries.mvmf.centres import Component
+from engine.queries.mvmf.comparison import COMPARED, RECALL_KM, ComparedCentres
 from engine.queries.mvmf.sandbox import LossGradient, MixtureSummary, Region
 from engine.queries.text import place
 from explorer.widgets.text import LabelledValue, Sentence, number, sentence
@@ -106,6 +107,8 @@ def count_sentence(start: str, requested: int, num_centres: int) -> list[Sentenc
     """Why there are fewer centres than requested."""
     if num_centres == requested:
         return []
+    if start == "partition":
+        return [(f"{number(num_centres)} centres: the most cells up to {number(requested)}.", False)]
     if start == "hierarchy":
         steps = "cells of a cube come in 6, 24, 96, 384 and so on"
         return [(f"{number(num_centres)} centres: {steps}.", False)]
@@ -161,6 +164,38 @@ def _gradient_of(gradient: LossGradient, k: int) -> str:
     return f"{size} · {'more' if gradient.weight_gradient[k] > 0 else 'less'} weight"
 
 
+def comparison_rows(rows: Sequence[ComparedCentres]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Every kind at its largest number of centres, the likeliest first; and the heads of the columns."""
+    shown = [
+        (_kind(row), f"{score.log_likelihood:.2f}", number(round(score.median_km)))
+        for row in _largest(rows)
+        for score in [row.score]
+    ]
+    return shown, ("nats", "median km")
+
+
+def recall_rows(rows: Sequence[ComparedCentres]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """The same kinds: percent of held-out points within each distance of a centre; and the heads of the columns."""
+    shown = [(_kind(row), *(f"{100 * share:.0f}" for share in row.score.recall)) for row in _largest(rows)]
+    first, *rest = (number(km) for km in RECALL_KM)
+    return shown, (f"% in {first}", *rest[:-1], f"{rest[-1]} km")
+
+
+def _largest(rows: Sequence[ComparedCentres]) -> list[ComparedCentres]:
+    last = {row.kind: row for row in sorted(rows, key=lambda row: row.score.num_centres)}
+    return sorted(last.values(), key=lambda row: -row.score.log_likelihood)
+
+
+def _kind(row: ComparedCentres) -> str:
+    name = COMPARED[row.kind]
+    return f"{name[0].upper()}{name[1:]}"
+
+
+COMPARED_HOW = (
+    "Centres are placed on 80 % of the data and given weights and κ there; the rest is held out. Distances are to the "
+    "nearest centre: the best that a classifier over these centres can do."
+)
+NO_FILE = "Choose a file of points first, or other data."
 GRADIENT = "Loss gradient per component, for a move of 100 km towards it; lines on the globe have its length."
 NO_TRUTH = "Choose “True location” under “Click on the map”, then click where the picture was taken."
 NO_CENTRE = "Click a centre on the globe, or choose “Select” under “Click on the map” and click near one."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from engine.provenance import Provenance
 from engine.queries.mvmf import files
+from engine.queries.mvmf.comparison import compare_centres, comparison_csv
 from engine.queries.mvmf.files import MixtureChoice
 from explorer.background import LatestTask
 from explorer.layout import box, show
@@ -43,6 +44,7 @@ class MvmfView:
                 "Picture, PNG": self._offer_picture,
                 "Density, NetCDF": lambda: self._offer("density.nc", files.density_netcdf),
                 "Centres, CSV": lambda: self._offer("centres.csv", files.centres_csv),
+                "Which centres?, CSV": self._offer_comparison,
             },
             parts=[*self.stage.parts, self.expert.run.card],
             read=[self.stage.bar, self._map.probe, self.stage.readout],
@@ -86,6 +88,15 @@ class MvmfView:
                 self._offer_picture()
 
         self.stage.prepare(lambda: files.density_origin(choice), save)  # it hashes the expert's file
+
+    def _offer_comparison(self) -> None:
+        data, points = self.model.data, self.model.points
+        if data == "file" and not points:
+            self.session.say("info", text.NO_FILE)
+            return
+        points = points if data == "file" else ()
+        name = f"centres-on-{data}.csv"
+        self.stage.offer(name, lambda: comparison_csv(compare_centres(data, points), data))
 
     def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
         choice = self._side.choice
