@@ -5,6 +5,7 @@ Each library is imported when one of its functions is called, so that this modul
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,24 @@ def read_parquet(path: Path) -> dict[str, NDArray[Any]]:
 
     table: Any = cast(Any, parquet).read_table(path)
     return {str(name): table[name].to_pandas().to_numpy() for name in table.column_names}
+
+
+def write_parquet(columns: Mapping[str, NDArray[Any]], attributes: Mapping[str, str]) -> bytes:
+    """Columns by name as a Parquet file, (N,) as numbers and (N, D) as lists of D, with ``attributes`` as metadata."""
+    import pyarrow  # pyright: ignore[reportMissingTypeStubs]
+    import pyarrow.parquet as parquet  # pyright: ignore[reportMissingTypeStubs]
+
+    library: Any = pyarrow
+
+    def column(values: NDArray[Any]) -> Any:
+        if values.ndim == 1:
+            return library.array(values)
+        return library.FixedSizeListArray.from_arrays(library.array(values.ravel()), values.shape[1])
+
+    table = library.table({name: column(values) for name, values in columns.items()})
+    with io.BytesIO() as content:
+        cast(Any, parquet).write_table(table.replace_schema_metadata(dict(attributes)), content)
+        return content.getvalue()
 
 
 def dask_array() -> Any:

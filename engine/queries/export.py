@@ -1,4 +1,4 @@
-"""Exported files with their provenance: datasets as NetCDF, columns as CSV, arrays as npz."""
+"""Exported files with their provenance: datasets as NetCDF, columns as CSV and Parquet, arrays as npz."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.provenance import Provenance
 from engine.sphere.cf import name_missing_values
+from engine.typed import write_parquet
 
 
 def netcdf_file(dataset: xr.Dataset, origin: Provenance) -> bytes:
@@ -39,6 +40,12 @@ def npz_file(arrays: Mapping[str, NDArray[Any]], origin: Provenance) -> bytes:
     with io.BytesIO() as content:
         np.savez(content, allow_pickle=False, provenance=np.array(origin.text()), **arrays)
         return content.getvalue()
+
+
+def parquet_file(columns: Mapping[str, NDArray[Any]], origin: Provenance) -> bytes:
+    """Columns by name as Parquet, (N,) as numbers and (N, D) as lists of D; the provenance is the file's metadata."""
+    attributes = {key: str(value) for key, value in origin.attributes().items()}
+    return write_parquet(columns, attributes)
 
 
 def _one_line(value: object) -> str:

@@ -221,6 +221,15 @@ def _learned(choices: Choices, progress: Progress) -> bytes:
         return learned_netcdf(config, learned_field(folder, choices["iteration"]), choices["iteration"])
 
 
+def _tokens(choices: Choices, progress: Progress) -> bytes:
+    from engine.queries.tokens import TokenRequest, token_map, tokens_netcdf
+
+    layer = choices["layer"]
+    request = _checked(TokenRequest, {name: value for name, value in choices.items() if name != "layer"})
+    token_map(request, progress)
+    return tokens_netcdf(request, layer)
+
+
 @contextmanager
 def _trained(choices: Choices, progress: Progress) -> Generator[tuple[RunConfig, Path]]:
     """The configuration of a run, and a folder in which it is trained anew."""
@@ -265,5 +274,6 @@ RECIPES: dict[str, Callable[[Choices, Path, Progress], None]] = {
     "reconstruct.month": partial(_write, _month),
     "reconstruct.scores": partial(_write, _scores),
     "reconstruct.archive": _archive,
+    "tokens.netcdf": partial(_write, _tokens),
 }
 """What makes an exported file, by the name in its provenance."""

@@ -11,6 +11,7 @@ const ICONS = {
   train: '<path d="M4 4v16h16"/><path d="M7 8c3 0 3 7 6.5 7s3.5 1.5 6.5 1.5"/>',
   whole: '<circle cx="12" cy="12" r="9"/><path d="M12 3v18M12 7.5h7.5M12 12h9M12 16.5h7.5"/>',
   belief: '<path d="M12 21s-6-6.2-6-10.500a6 6 0 0 1 12 0c0 4.300-6 10.500-6 10.500z"/><circle cx="12" cy="10.500" r="2"/><path d="M3.500 17.500c0 2 3.800 3.800 8.500 3.800s8.500-1.800 8.500-3.800"/>',
+  tokens: '<rect x="3.5" y="3.5" width="17" height="17" rx="2"/><path d="M9.2 3.5v17M14.8 3.5v17M3.5 9.2h17M3.5 14.8h17"/><circle cx="12" cy="12" r="1.6" fill="currentColor"/>',
   runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
   controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
   sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',

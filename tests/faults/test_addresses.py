@@ -21,13 +21,14 @@ from explorer.pages.embeddings.model import EmbeddingsModel
 from explorer.pages.mvmf.model import MvmfModel
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.table.model import TableModel
+from explorer.pages.tokens.model import TokensModel
 from explorer.pages.train.model import TrainModel
 from explorer.session import Session
 from tests.faults.addresses import BASIS, CONFIG, address
 
 MODELS: dict[str, Any] = {
     "basis": BasisModel, "data": DataModel, "embeddings": EmbeddingsModel, "mvmf": MvmfModel,
-    "reconstruct": ReconstructModel, "table": TableModel, "train": TrainModel,
+    "reconstruct": ReconstructModel, "table": TableModel, "tokens": TokensModel, "train": TrainModel,
 }  # fmt: skip
 MOST_NOTE = 400
 

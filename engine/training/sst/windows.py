@@ -104,6 +104,20 @@ class Windows:
         columns = _turns if closed else _steps
         return tuple(Corner(row, column) for row in rows for column in columns(self.grid.shape[1], width, self.overlap))
 
+    def patch_corners(self, patch: tuple[int, int]) -> tuple[Corner, ...]:
+        """Windows that cover all whole patches of the grid and begin at multiples of ``patch``, so that their patches
+        are one grid; neighbours share ``overlap`` cells, rounded down to patches, at least."""
+        if self._short_rows or self._short_columns:
+            return self.corners
+        sides = zip(self.grid.shape, self.size, patch, strict=True)
+        (rows, own_rows, high), (columns, own_columns, wide) = (
+            (of // side, own // side, side) for of, own, side in sides
+        )
+        closed = self.grid.is_periodic and self.grid.shape[1] % wide == 0
+        south = _steps(rows, own_rows, self.overlap // high)
+        west = (_turns if closed else _steps)(columns, own_columns, self.overlap // wide)
+        return tuple(Corner(row * high, column * wide) for row in south for column in west)
+
     @cached_property
     def taper(self) -> NDArray[np.float64]:
         """Weight (h, w) of a window's cells where windows overlap: sin² over the overlap, 1 inside, positive."""

@@ -1,0 +1,81 @@
+"""The Tokens page's controls: model, layer, what the map shows, and what a click does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explorer.pages.tokens import text
+from explorer.pages.tokens.model import COLOURS, FIELD, SIMILARITY, TokensModel
+from explorer.registry import REGISTRY
+from explorer.widgets import controls
+from explorer.widgets.globe import Globe
+from explorer.widgets.maps import map_controls
+from explorer.widgets.text import section
+
+_SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Influence": FIELD}
+_WEIGHTS = {"Trained": "trained", "Untrained": "untrained"}
+_HOW = {"Gradient": "gradient", "Occlusion": "occlusion"}
+
+
+def drawer(model: TokensModel, globe: Globe, about: Any) -> list[Any]:
+    """All controls; ``about`` describes the source of the model."""
+    return [
+        section("Model"),
+        _models(model),
+        about,
+        controls.segments(model.param.weights, _WEIGHTS),
+        _layers(model),
+        section("Map quantity"),
+        controls.segments(model.param.show, _SHOWN),
+        controls.only_if(model.param.show, SIMILARITY, lambda: _of_similarity(model)),
+        controls.group(
+            model,
+            ["show", "panel"],
+            lambda: model.show == FIELD or model.panel == "field",
+            lambda: [section("Influence"), controls.segments(model.param.how, _HOW)],
+        ),
+        section("Click on the map"),
+        controls.segments(model.param.click, text.CLICKS),
+        section("Map"),
+        *map_controls(model, globe),
+    ]
+
+
+def _of_similarity(model: TokensModel) -> list[Any]:
+    return [
+        controls.select(model.param.pooling, "Compare", text.POOLINGS),
+        controls.segments(model.param.transform, text.TRANSFORMS),
+    ]
+
+
+def _layers(model: TokensModel) -> Any:
+    def offered() -> dict[str, str]:
+        return {text.layer_name(name): name for name in model.layers}
+
+    chosen = controls.select(model.param.layer, "Layer", offered())
+    model.param.watch(lambda *_: controls.offer(chosen, offered(), model.layer), "layers")
+    return chosen
+
+
+def _models(model: TokensModel) -> Any:
+    """The shipped model and all trainings, newest first."""
+
+    def offered() -> dict[str, str]:
+        names = {"Shipped model": "pretrained"}
+        for record in sorted(REGISTRY.records.values(), key=lambda record: record.id, reverse=True):
+            if record.task == "sst":
+                names[f"{record.name or 'Training'} · {record.id[4:8]}-{record.id[9:15]} · {record.state}"] = record.id
+        if model.run not in names.values():
+            names[model.run] = model.run
+        return names
+
+    chosen = controls.select(model.param.run, "Model", offered())
+
+    def renew(*_: object) -> None:
+        names = offered()
+        if names != chosen.options:
+            controls.offer(chosen, names, model.run)
+
+    REGISTRY.subscribe(renew)
+    model.param.watch(renew, "run")
+    return chosen

@@ -1,0 +1,190 @@
+"""The texts of the Tokens page, from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from engine.queries.text import place
+from engine.queries.tokens import (
+    Example,
+    InfluenceParts,
+    Match,
+    ReceptiveField,
+    SceneCosines,
+    TokenMap,
+    TokenRequest,
+    TokenVerdict,
+    sentences,
+)
+from explorer.widgets.text import LabelledValue, Sentence, number
+
+POOLINGS = {
+    "Patch": "patch",
+    "Mean of the scene": "mean",
+    "Mean by area": "area_mean",
+    "Scene summary": "summary",
+}
+TRANSFORMS = {"Raw": "raw", "Centred": "centred", "Whitened": "whitened"}
+SPANS = {"This month": "month", "Its year": "year"}
+CLICKS = {"Pick": "pick", "Like this": "like", "Unlike": "unlike"}
+KINDS = {"time": "Other months", "place": "Other places", "cloud": "Other clouds"}
+_PARTS = {
+    "own": "Observations of the patch",
+    "neighbours": "Observations of all others",
+    "place": "Coordinates",
+    "calendar": "Calendar",
+}
+_TARGETS = {"season": "Season", "sst": "Monthly mean", "anomaly": "Anomaly", "place": "Place"}
+
+CONTEXT = (
+    "The observations of this patch are put into other surroundings: those of other months, of other windows, and its "
+    "own as other clouds show them. The drop of the cosine says how much of the token is not the patch's own."
+)
+SEARCH = (
+    "Choose “Like this” or “Unlike” among the controls, then click patches, in any month: the tokens most like the "
+    "first and least like the second are ranked."
+)
+VERDICT = (
+    "Reads season, monthly mean, anomaly and place from the tokens of eight months with linear probes, from one patch "
+    "and from the mean of its scene, and averages the receptive field of eight tokens. This takes about a minute."
+)
+
+
+def layer_name(name: str) -> str:
+    """A layer on screen."""
+    fixed = {"encoder": "After the encoder", "time": "After time", "output": "Output: what the decoder reads"}
+    return fixed.get(name) or f"After spatial block {name.removeprefix('block')}"
+
+
+def about(source_name: str) -> str:
+    """The source of the tokens."""
+    return f"Reads the source that it was trained on: {source_name}."
+
+
+def patch_sentence(tokens: TokenMap, row: int, col: int) -> str:
+    """Where the picked patch lies and how much of it was observed."""
+    where = place(float(tokens.lat[row]), float(tokens.lon[col]))
+    seen = 100 * float(tokens.observed[row, col])
+    return f"The patch around {where}: {number(seen)} % of its cell-days were observed this month."
+
+
+def readout(tokens: TokenMap, layer: str) -> list[LabelledValue]:
+    """The read-out of the tokens of a month."""
+    rows, cols = tokens.sea.shape
+    return [
+        ("Tokens", number(int(tokens.is_sea.sum())), f"of {rows} × {cols}"),
+        ("Components", str(tokens.tokens(layer).shape[-1]), ""),
+        ("Scenes", str(len(np.unique(tokens.window[tokens.is_sea]))), ""),
+    ]
+
+
+def cosine_sentences(known: SceneCosines) -> list[str | Sentence]:
+    """What the matrix shows."""
+    size = len(known.rows)
+    text: list[str | Sentence] = [
+        f"The {size} sea patches of the scene around the picked one, which the red lines mark. "
+        f"The smallest cosine is {known.spread.minimum:.3f}."
+    ]
+    if known.shrinkage:
+        text.append(f"Whitened with a shrinkage of {known.shrinkage:.3f} (Ledoit and Wolf).")
+    if known.spread.num_constant:
+        text.append((f"{known.spread.num_constant} tokens have no length, so no cosine.", True))
+    return text
+
+
+def spread_rows(known: SceneCosines) -> list[tuple[str, str]]:
+    """Quantiles, anisotropy and effective rank of the scene's tokens."""
+    spread = known.spread
+    return [
+        ("Minimum", f"{spread.minimum:.4f}"),
+        ("5 %, median, 95 %", "  ".join(f"{spread.quantiles[index]:.3f}" for index in (1, 3, 5))),
+        ("Anisotropy, 0 to 1", f"{spread.anisotropy:.3f}"),
+        ("Effective rank", f"{spread.effective_rank:.1f}"),
+    ]
+
+
+def field_sentences(tokens: TokenMap, field: ReceptiveField, how: str) -> list[str | Sentence]:
+    """The receptive field in words."""
+    means = {
+        "gradient": "By gradient: the part of the token's variance that small changes of each patch would cause.",
+        "occlusion": "By occlusion: the change of the token when each patch's observations are hidden.",
+    }
+    reach = (
+        "90 % of the influence is that of the patch itself."
+        if not field.radius_90_km
+        else f"90 % of the influence lies within {number(field.radius_90_km)} km."
+    )
+    text: list[str | Sentence] = [patch_sentence(tokens, field.row, field.col), f"{reach} {means[how]}"]
+    if not field.own:
+        text.append(("The patch itself was not observed this month.", True))
+    return text
+
+
+def field_rows(field: ReceptiveField) -> list[tuple[str, str]]:
+    """Figures of a receptive field."""
+    return [
+        ("Its own patch", f"{100 * field.own:.1f} %"),
+        ("50 % within", _radius(field.radius_50_km)),
+        ("90 % within", _radius(field.radius_90_km)),
+        ("Farthest patch of the window", f"{number(field.window_km)} km"),
+    ]
+
+
+def _radius(km: float) -> str:
+    return f"{number(km)} km" if km else "the patch itself"
+
+
+def part_rows(parts: InfluenceParts) -> list[tuple[str, str, str]]:
+    """Each part of the input: the drop of the cosine when it is changed, and its share in all drops."""
+    shares = parts.shares()
+    return [(label, f"{getattr(parts, name):.4f}", f"{100 * shares[name]:.0f} %") for name, label in _PARTS.items()]
+
+
+def drop_rows(drops: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
+    """Number, median and largest of the drops of each kind."""
+    rows: list[tuple[str, ...]] = []
+    for kind, values in drops.items():
+        known = values[np.isfinite(values)]
+        figures = (f"{np.median(known):.4f}", f"{known.max():.4f}") if len(known) else ("–", "–")
+        rows.append((KINDS[kind], str(len(values)), *figures))
+    return rows
+
+
+def kept_rows(verdict: TokenVerdict) -> list[tuple[str, ...]]:
+    """R² from the patch, the mean and the summary token, and the share that the mean keeps."""
+    rows: list[tuple[str, ...]] = []
+    for kept in verdict.kept:
+        summary = "–" if kept.summary is None else f"{kept.summary:.2f}"
+        share = "–" if kept.share is None else f"{100 * kept.share:.0f} %"
+        rows.append((_TARGETS[kept.target], f"{kept.patch:.2f}", f"{kept.mean:.2f}", summary, share))
+    return rows
+
+
+def kept_names(verdict: TokenVerdict) -> list[str]:
+    """The targets of the probes, on an axis."""
+    return [_TARGETS[kept.target] for kept in verdict.kept]
+
+
+def verdict_sentences(verdict: TokenVerdict) -> list[str]:
+    """The verdict, and what its probes read."""
+    months = ", ".join(name[:7] for name in verdict.months)
+    probes = f"Probes on {number(verdict.num_patches)} patches of {months}, each month held out in turn."
+    return [*sentences(verdict), probes]
+
+
+def match_words(match: Match) -> tuple[str, str]:
+    """A match in a list: month and place, and its score."""
+    return f"{match.year}-{match.month:02d} · {place(match.lat, match.lon)}", f"{match.score:.3f}"
+
+
+def example_sentence(examples: Sequence[Example]) -> str:
+    """How many examples there are."""
+    likes = sum(example.is_positive for example in examples)
+    return f"{likes} like this, {len(examples) - likes} unlike."
+
+
+def file_stem(request: TokenRequest, layer: str) -> str:
+    """The file name without its ending."""
+    return f"tokens-{request.model}-{layer}-{request.year}-{request.month:02d}"
