@@ -76,6 +76,11 @@ def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return _torch().linalg.svd(matrix, full_matrices=False)
 
 
+def orthonormal(matrices: Tensor) -> Tensor:
+    """Orthonormal columns (..., m, n) with the span of those of matrices (..., m, n), m ≥ n."""
+    return _torch().linalg.qr(matrices).Q
+
+
 def vector_norm(vectors: Tensor) -> Tensor:
     """Euclidean lengths (...) of vectors (..., D)."""
     return _torch().linalg.vector_norm(vectors, dim=-1)

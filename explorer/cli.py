@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine.config.baselines import BASELINE_KINDS
 from engine.config.sst import SSTSettings
 from engine.errors import EngineError, StoreError
 from engine.evaluation import Verdict
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     add("source", metavar="SOURCE", help="file, folder, pattern in quotes, or Zarr store")
     add("out", type=Path, metavar="OUT.nc", help="output file, .nc or .zarr")
     add("--variable", help="variable of SOURCE, where there are several")
+    add("--baseline", metavar="NAME", help=f"reconstruct by a baseline beside the model: {', '.join(BASELINE_KINDS)}")
     quality = "observations to use where SOURCE has quality levels; default: as in training"
     add("--quality", metavar="good|all|LEVEL", help=quality)
     for end in ("first", "last"):
@@ -275,6 +277,7 @@ def reconstruct(arguments: argparse.Namespace) -> int:
         first=arguments.first,
         last=arguments.last,
         progress=_print_step,
+        baseline=arguments.baseline,
     )
     print(arguments.out)
     return 0

@@ -14,7 +14,7 @@ from explorer.background import LatestTask, unseen
 from explorer.registry import Registry, store_call
 from explorer.session import Session
 from explorer.switches import READ_ONLY, is_on
-from explorer.task_names import task_name
+from explorer.task_names import created_text, task_name
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
 from explorer.widgets.text import error_text
@@ -134,7 +134,7 @@ class RunsPanel(param.Parameterized):
 
 def title(record: RunRecord) -> str:
     """The title of a run: its name, else its task and the time it was created."""
-    return record.name or f"{task_name(record.task)} {record.id[9:11]}:{record.id[11:13]}"
+    return record.name or f"{task_name(record.task)}, {created_text(record)}".removesuffix(", ")
 
 
 def row(record: RunRecord) -> dict[str, Any]:

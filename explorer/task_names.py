@@ -1,4 +1,10 @@
-"""What the tasks of runs are called on screen."""
+"""What runs are called on screen: by their task, and by when they were created."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from engine.runs import RunRecord
 
 TASK_NAMES = {
     "sst": "Reconstruction",
@@ -16,3 +22,14 @@ TASK_NAMES = {
 def task_name(task: str | None) -> str:
     """The name of a task; that of a run whose record cannot be read is "Run"."""
     return TASK_NAMES.get(task or "", task or "Run")
+
+
+def created_text(record: RunRecord, seconds: bool = False) -> str:
+    """When a run was created, ``30 Nov 2026, 21:10 UTC``; empty where that is not known.
+
+    ``seconds`` tell runs apart that have the same name.
+    """
+    if not record.created:
+        return ""
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return f"{moment:%-d %b %Y, %H:%M}{f'{moment::%S}' if seconds else ''} UTC"

@@ -32,8 +32,9 @@ BASELINE_KINDS: dict[str, BaselineKind] = {
     "mean": BaselineKind("Mean of observed days", 3),
     "mean_debiased": BaselineKind("Mean of observed days, debiased", 1, needs_truth=True),
     "climatology_anomaly": BaselineKind("Climatology + mean anomaly", 2, needs_truth=True),
-    "dineof": BaselineKind("DINEOF", 6, False, "costly", 25.0, 1.0),
+    "dineof": BaselineKind("DINEOF", 6, False, "costly", 42.0, 0.7),
     "optimal_interpolation": BaselineKind("Optimal interpolation", 5, False, "costly", 28.0, 4.5, 2_000),
+    "linear_bound": BaselineKind("Linear bound", 7, False, "costly", 80.0, 4.5, 2_000),
 }
 """Every baseline by its name in ``scores.json``, the simplest first."""
 
@@ -41,16 +42,28 @@ CHEAP: tuple[str, ...] = ("climatology", "mean", "mean_debiased", "climatology_a
 """Those that every run has."""
 
 
-BaselineChoice = Literal["cheap", "interpolation", "all"]
+LINEAR_BOUND = "linear_bound"
+MEAN_OF_BOTH = "mean_of_both"
+"""The mean of the model and the optimal interpolation."""
+
+BESIDE: tuple[str, ...] = (LINEAR_BOUND, MEAN_OF_BOTH)
+"""Estimates that are scored beside model and baselines, but that no verdict compares a model with: the first knows more
+than anybody can observe, the second contains the model."""
+
+
+BaselineChoice = Literal["cheap", "interpolation", "all", "bound"]
 
 BASELINE_CHOICES: dict[BaselineChoice, tuple[str, ...]] = {
     "cheap": CHEAP,
     "interpolation": (*CHEAP, "optimal_interpolation"),
     "all": (*CHEAP, "dineof", "optimal_interpolation"),
+    "bound": (*CHEAP, "dineof", "optimal_interpolation", "linear_bound"),
 }
 """What a run may be compared with."""
 
 
 def baseline_title(name: str) -> str:
-    """The title of a baseline; of one that is not known here, its name without underscores."""
+    """The title of an estimate beside the model's; of one that is not known here, its name without underscores."""
+    if name == MEAN_OF_BOTH:
+        return "Mean of model and interpolation"
     return BASELINE_KINDS[name].title if name in BASELINE_KINDS else name.replace("_", " ").capitalize()

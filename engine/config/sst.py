@@ -160,7 +160,8 @@ class SSTSettings(Checked):
     baselines: BaselineChoice = Field(
         default="interpolation",
         description="what the model is compared with: 'cheap' means and climatology; 'interpolation' optimal "
-        "interpolation too, at 1° half a minute to fit and 5 s for each validation and test month; 'all' also DINEOF",
+        "interpolation too, at 1° half a minute to fit and 5 s for each validation and test month; 'all' also DINEOF; "
+        "'bound' also the linear bound, which only the demo ocean has: interpolation by the covariance of true days",
     )
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0, description="maximum learning rate of AdamW")
@@ -192,6 +193,13 @@ class SSTSettings(Checked):
     accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="device")
     devices: int = Field(default=1, ge=1, le=64, description="processes per machine, one per GPU")
     nodes: int = Field(default=1, ge=1, le=1024, description="number of machines")
+
+    @field_validator("baselines")
+    @classmethod
+    def _has_truth(cls, value: BaselineChoice, info: ValidationInfo) -> BaselineChoice:
+        if value == "bound" and isinstance(info.data.get("source"), FileSource):
+            raise ValueError("'bound' needs the true days of other realisations, which only the demo ocean has")
+        return value
 
     @field_validator(*SPLITS)
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from engine.config.baselines import BASELINE_KINDS, baseline_title
+from engine.config.baselines import BASELINE_KINDS, BESIDE, baseline_title
 from engine.data.kinds import SST, VariableKind
 from engine.errors import StoreError
 from engine.evaluation.bootstrap import margin_interval
@@ -109,7 +109,7 @@ def compare(
     runs: Sequence[Scores], stratum: Stratum, blocks: BlockErrors | None, seed: int, variable: VariableKind = SST
 ) -> Comparison | None:
     """The model beside the best baseline in one stratum; None where either has no error there."""
-    errors = errors_of(runs, stratum)
+    errors = {name: error for name, error in errors_of(runs, stratum).items() if name not in BESIDE}
     model = errors.pop("model", None)
     if model is None or not errors:
         return None

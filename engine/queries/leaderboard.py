@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.config.baselines import baseline_title
+from engine.config.baselines import BESIDE, baseline_title
 from engine.config.months import span_text
 from engine.config.run_config import RunConfig
 from engine.config.sst import DemoSource, FileSource, SSTSettings
@@ -210,7 +210,7 @@ def _board(group: Sequence[_Scored]) -> Leaderboard | None:
     if not baselines:
         return None
     errors = {name: errors_of([{name: scores}], SEA)[name] for name, scores in baselines.items()}
-    best = min(errors, key=lambda name: errors[name])
+    best = min(errors.keys() - BESIDE, key=lambda name: errors[name])
     key = tuple((each.record.id, each.record.name, each.sweep, each.files_key) for each in group)
     entries = CACHE.get(("leaderboard", key), lambda: _entries(group, baselines, best), lambda _: _BOARD_BYTES)
     title = (

@@ -16,7 +16,6 @@ from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.part_months import NUM_PARTS, PART_WEIGHTS
 from engine.sphere import LatLonGrid
 from tests.support.gaussian_ocean import COVARIANCE, GRID, NOISE_K, gaussian_months, points
-from tests.support.months import months_of
 
 REGION = LatLonGrid(np.arange(21.5, 34.0, 3.0), np.arange(-46.5, -28.0, 3.0))
 
@@ -224,24 +223,3 @@ def test_without_the_truth_it_is_fitted_to_the_days_alone():
     assert oi.bias is None
     assert rms(mean - test.target) < 0.8 * rms(test.target - 15.0)
     assert np.isfinite(std).all()
-
-
-@pytest.mark.parametrize("case", ["one year", "constant", "a month without a day", "small region"])
-def test_bad_input_still_gives_a_value_in_every_cell(case: str):
-    if case == "small region":  # smaller than the longest scale, with two rows
-        grid = LatLonGrid([30.0, 31.0], np.arange(-20.0, -15.0))
-        train, validation = gaussian_months(2, 0, grid=grid), gaussian_months(1, 1, grid=grid)
-    else:
-        train, validation = months_of(1), months_of(1, 1)
-    if case == "constant":
-        days = np.where(np.isnan(train.daily), np.float32(np.nan), np.float32(12.0))
-        train = replace(train, daily=days, target=np.where(train.land, np.nan, np.float32(12.0))[None].repeat(12, 0))
-    if case == "a month without a day":
-        train.daily[5] = validation.daily[5] = np.nan
-    if case == "one year":
-        train, validation = replace(train, target=None), replace(validation, target=None)
-    mean, std = OptimalInterpolation.fit(train, validation).predict(validation)
-    sea = np.broadcast_to(~validation.land, mean.shape)
-    assert np.isfinite(mean[sea]).all()
-    assert (std[sea] >= 0.0).all()
-    assert np.isnan(mean[~sea]).all()

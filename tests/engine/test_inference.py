@@ -17,6 +17,7 @@ from engine.errors import CancelledError, ChoiceError, DataError, StoreError
 from engine.models.baselines import Baselines, Climatology
 from engine.runs import RunConfig
 from engine.runs.checkpoints import read_checkpoint, write_checkpoint
+from engine.runs.run_folder import write_arrays
 from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import ModelBundle, load_model, on_grid
 from engine.training.sst.reconstruct import reconstruct
@@ -357,6 +358,26 @@ def test_the_command_reconstructs_a_file(tmp_path, home, days, capsys):
         assert np.isfinite(written["sst"].values[0, ~LAND]).all()
         assert written.attrs["harmonia_month"] == "2001-02 to 2001-03"
     assert cf_faults(out) == []
+
+
+def test_the_command_reconstructs_by_a_baseline_beside_the_model(tmp_path, home, days, capsys):
+    untrained().save(tmp_path / "model.safetensors")
+    data = prepare(small_ocean(1), (2001, 1), (2001, 12))
+    fitted = Baselines.fit(data, data, ["mean_debiased"])
+    write_arrays(tmp_path / "baselines.npz", fitted.state_dict())
+    command = ["reconstruct", str(tmp_path / "model.safetensors"), str(days)]
+    for name in ("months.nc", "again.nc"):
+        assert main([*command, str(tmp_path / name), "--baseline", "mean_debiased"]) == 0
+    with xr.open_dataset(tmp_path / "months.nc") as written:
+        wanted = fitted.predict_with_std(data)["mean_debiased"]
+        np.testing.assert_allclose(written["sst"].values, wanted.mean[:3], atol=1e-4)
+        unseen = written["num_observations"].values == 0
+        np.testing.assert_array_equal(written["from_climatology"].values[:, ~LAND], unseen[:, ~LAND])
+        assert written.attrs["harmonia_baseline"] == "Mean of observed days, debiased"
+    assert main(["remake", str(tmp_path / "months.nc"), str(tmp_path / "third.nc")]) == 0
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "none.nc"), "--baseline", "dineof"]) == 2
+    assert "choose of those it has: mean" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])

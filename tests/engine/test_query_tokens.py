@@ -16,9 +16,11 @@ from engine.errors import CancelledError, ChoiceError, DataError, StoreError
 from engine.evaluation.token_probe import held_out_accuracy, held_out_r2
 from engine.models.spatiotemporal.layers import layer_names, layer_tokens
 from engine.queries import tokens as queries
-from engine.queries.tokens import Example, TokenRequest
+from engine.queries.remake import remake
+from engine.queries.tokens import Example, Kept, TokenRequest
 from engine.queries.tokens.fields import _shares, request_patch
 from engine.queries.tokens.maps import patch_scene
+from engine.queries.tokens.verdict import _kept_sentences
 from engine.runs import RunStore
 from tests.support.token_house import token_house
 
@@ -229,9 +231,10 @@ def test_the_verdict_is_in_words_from_its_figures(request_, tokens):
     text = " ".join(queries.sentences(verdict))
     assert f"cosine of {verdict.spread.minimum:.3f}" in text
     assert f"{100 * verdict.field.own:.0f} % comes from its own patch" in text
-    share = verdict.of("sst").share
-    assert share is None or f"{100 * share:.0f} % about the patch's monthly mean" in text
-    assert "months or" not in text
+    for kept in verdict.kept:
+        if kept.share is not None:
+            percent = "all" if kept.mean >= kept.patch else f"{100 * kept.mean / kept.patch:.0f} %"
+            assert f"{percent} about {queries.TARGETS[kept.target]}" in text
     content = queries.verdict_markdown(verdict).decode()
     for sentence in queries.sentences(verdict):
         assert f"- {sentence}" in content
@@ -268,3 +271,20 @@ def test_files_hold_the_tokens_and_their_origin(request_, tokens, tmp_path):
     known = read_embedding(path)
     np.testing.assert_allclose(known.values, tokens.tokens("time")[tokens.is_sea])
     assert b"harmonia_model_hash" in pq.read_schema(path).metadata
+
+
+def test_a_mean_that_is_read_better_than_a_patch_keeps_all():
+    kept = (Kept("season", 0.5, 0.8, None), Kept("anomaly", 0.8, 0.08, 0.1), Kept("place", 0.01, 0.0, None))
+    assert [part.share for part in kept] == [1.0, pytest.approx(0.1), None]
+    assert _kept_sentences(kept) == [
+        "Averaging a scene keeps, of what a linear probe reads from one patch, all about the season and 10 % about its "
+        "anomaly.",
+        "The token of a single patch does not hold its place either.",
+    ]
+
+
+def test_an_exported_file_is_made_anew(request_, tmp_path):
+    path = tmp_path / "tokens.nc"
+    path.write_bytes(queries.tokens_netcdf(request_, "output"))
+    remade = remake(path, tmp_path / "again.nc", str(request_.source.path))
+    assert (remade.recipe, remade.differences) == ("tokens.netcdf", ())

@@ -34,7 +34,8 @@ def messages_of(panel: RunsPanel, session: Session) -> list[tuple[str, str]]:
 
 def test_a_run_is_called_by_its_name_or_by_task_and_time() -> None:
     assert title(record("done", name="Monday")) == "Monday"
-    assert title(record("done")) == "Harmonic basis 10:15"
+    assert title(record("done")) == "Harmonic basis"
+    assert title(record("done", created=1796067505.2)) == "Harmonic basis, 30 Nov 2026, 19:38 UTC"
 
 
 @pytest.mark.parametrize(

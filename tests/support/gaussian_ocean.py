@@ -28,8 +28,13 @@ def points(grid: LatLonGrid = GRID) -> torch.Tensor:
     return torch.as_tensor(np.stack((lat, lon, day), axis=-1).reshape(-1, 3))
 
 
-def gaussian_months(years: int, seed: int, clear: float = 0.15, grid: LatLonGrid = GRID) -> MonthlyData:
-    """Months without a season: each is drawn anew; the anomaly stays the same within a part of a month."""
+def gaussian_months(
+    years: int, seed: int, clear: float = 0.15, grid: LatLonGrid = GRID, are_true: bool = False
+) -> MonthlyData:
+    """Months without a season: each is drawn anew; the anomaly stays the same within a part of a month.
+
+    ``are_true``: the days are the true ones, without gaps.
+    """
     rng = np.random.default_rng(seed)
     num_months, places = 12 * years, points(grid)
     factor = np.linalg.cholesky(COVARIANCE(places, places).numpy() + 1e-9 * np.eye(len(places)))
@@ -39,6 +44,8 @@ def gaussian_months(years: int, seed: int, clear: float = 0.15, grid: LatLonGrid
     phase = rng.random((num_months, 31, 1, 1)) * 2.0 * np.pi
     deck = np.cos(np.deg2rad(6.0 * grid.lon) + np.deg2rad(5.0 * grid.lat)[:, None] + phase)
     seen = (deck > 0.0) & (rng.random(days.shape) < 2.0 * clear)
+    if are_true:
+        days, seen = parts[:, _PART], np.ones(days.shape, bool)
     target = np.einsum("p,mphw->mhw", PART_WEIGHTS, parts)
     return MonthlyData(
         daily=np.where(seen, 15.0 + days, np.nan).astype(np.float32),
@@ -50,5 +57,5 @@ def gaussian_months(years: int, seed: int, clear: float = 0.15, grid: LatLonGrid
         years=2001 + np.arange(num_months) // 12,
         months=np.arange(num_months) % 12 + 1,
         grid=grid,
-        key=f"gaussian {seed} {years} {clear}",
+        key=f"gaussian {seed} {years} {clear} {are_true}",
     )

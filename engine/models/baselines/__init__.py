@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from engine.config.baselines import BASELINE_KINDS, CHEAP
 from engine.data.source import MonthlyData
-from engine.models.baselines.baseline import Baseline, Estimate, Regrid, check_grid
+from engine.models.baselines.baseline import Baseline, Estimate, Months, Regrid, check_grid
 from engine.models.baselines.bias import Bias
 from engine.models.baselines.climatology import Climatology
-from engine.models.baselines.dineof import DINEOF, dineof
+from engine.models.baselines.dineof import dineof
 from engine.models.baselines.kriging import optimal_interpolation
+from engine.models.baselines.linear_bound import LinearBound
+from engine.models.baselines.local_dineof import DINEOF
 from engine.models.baselines.means import ClimatologyOnly, DebiasedMean, ObservedMean, ShrunkAnomaly
 from engine.models.baselines.neighbourhood import Neighbourhood
 from engine.models.baselines.observed import (
@@ -33,7 +36,15 @@ from engine.typed import Singles
 
 BASELINES: dict[str, type[Baseline]] = {
     baseline.name: baseline
-    for baseline in (ObservedMean, DebiasedMean, ClimatologyOnly, ShrunkAnomaly, DINEOF, OptimalInterpolation)
+    for baseline in (
+        ObservedMean,
+        DebiasedMean,
+        ClimatologyOnly,
+        ShrunkAnomaly,
+        DINEOF,
+        OptimalInterpolation,
+        LinearBound,
+    )
 }
 """Every baseline by its name."""
 
@@ -65,6 +76,7 @@ class Baselines:
         names: Sequence[str] = CHEAP,
         progress: Progress | None = None,
         restore: Restore | None = None,
+        truth: Callable[[], Months] | None = None,
     ) -> Baselines:
         """Fit to the months of ``train``; hyperparameters minimise the error on ``validation``.
 
@@ -76,10 +88,12 @@ class Baselines:
             names: of :data:`BASELINES`; the cheap ones by default. At 1° the costly ones take a minute or two each.
             progress: called while a costly one is fitted.
             restore: asked for each baseline before it is fitted; what it returns is taken in its place.
+            truth: gives the months of true days that the linear bound is fitted to (:class:`LinearBound`).
 
         Raises:
             ChoiceError: the two are on different grids.
-            DataError: no month of ``train`` has a value anywhere.
+            DataError: no month of ``train`` has a value anywhere; the linear bound is asked for, and there is no
+                ``truth``.
         """
         check_grid(validation, train.grid)
         fit_months, tuning_months = list(observed_months(train)), list(observed_months(validation))
@@ -94,7 +108,10 @@ class Baselines:
                     progress((base + fraction) / len(chosen), f"fitting: {title}")
 
             kept = None if restore is None else restore(name, climatology)
-            fitted[name] = kept or BASELINES[name].fit_months(fit_months, tuning_months, climatology, report)
+            fit = BASELINES[name].fit_months
+            if name == LinearBound.name:
+                fit = partial(LinearBound.fit_months, truth=() if truth is None or kept else truth())
+            fitted[name] = kept or fit(fit_months, tuning_months, climatology, report)
         return cls(climatology, fitted)
 
     def predict(self, data: MonthlyData, progress: Progress | None = None) -> dict[str, Singles]:
@@ -145,6 +162,8 @@ class Baselines:
         fitted: dict[str, Baseline] = {}
         for name, baseline in BASELINES.items():
             fields = {key.removeprefix(f"{name}."): v for key, v in state.items() if key.startswith(f"{name}.")}
+            if baseline is DINEOF and "numbers" not in fields:  # none, or modes of the globe of an earlier version
+                continue
             if fields or baseline.is_free:
                 fitted[name] = baseline.from_state_dict(fields, climatology)
         return cls(climatology, fitted)

@@ -80,15 +80,22 @@ class Baseline(ABC):
             ChoiceError: the two are on different grids.
             DataError: there is nothing to fit to, or no truth where the baseline needs one.
         """
+        return cls._fit_data(train, validation, cls.fit_months)
+
+    @classmethod
+    def _fit_data(
+        cls,
+        train: MonthlyData,
+        validation: MonthlyData | None,
+        fit_months: Callable[[Months, Months, Climatology], Self],
+    ) -> Self:
         months = list(observed_months(train))
         if validation is None:
             tuning = months[-max(1, len(months) // 4) :]
         else:
             check_grid(validation, train.grid)
             tuning = list(observed_months(validation))
-        return cls.fit_months(
-            months, tuning, Climatology.fit(months, train.land, train.grid, train.variable.has_season)
-        )
+        return fit_months(months, tuning, Climatology.fit(months, train.land, train.grid, train.variable.has_season))
 
     def predict(self, data: MonthlyData) -> Estimate:
         """Means and standard deviations (N, H, W) of the months: a value in every cell of the sea, NaN on land.
@@ -175,6 +182,23 @@ def _with_hidden_days(month: ObservedMonth) -> ObservedMonth:
         mean=mean.astype(np.float32),
         num_days=num_days.astype(np.uint8),
     )
+
+
+def lowest(candidates: Sequence[float], first: float, error: Callable[[float], float]) -> float:
+    """The candidate of the lowest error, going outwards from ``first`` as long as it falls."""
+    tried: dict[float, float] = {}
+
+    def error_at(index: int) -> float:
+        candidate = candidates[index]
+        if candidate not in tried:
+            tried[candidate] = error(candidate)
+        return tried[candidate]
+
+    best = candidates.index(first)
+    for direction in (1, -1):
+        while 0 <= best + direction < len(candidates) and error_at(best + direction) < error_at(best):
+            best += direction
+    return candidates[best]
 
 
 def thinned(where: Mask, most: int) -> Mask:

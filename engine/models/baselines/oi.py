@@ -19,6 +19,7 @@ from engine.models.baselines.baseline import (
     Progress,
     Regrid,
     State,
+    lowest,
     no_progress,
     thinned,
     tuning_months,
@@ -81,12 +82,25 @@ class OptimalInterpolation(Baseline):
 
         Where ``validation`` knows no truth, every other day is hidden to tune on the mean of those.
         """
+        return cls._fitted(train, validation, climatology, (), progress)
+
+    @classmethod
+    def _fitted(
+        cls,
+        train: Months,
+        validation: Months,
+        climatology: Climatology,
+        truth: Months,
+        progress: Progress | None,
+    ) -> Self:
+        """``truth``: months without gaps or errors to take the covariance from; none: it is that of ``train``."""
         report = progress or no_progress
         bias = bias_of_days(train, validation, climatology.grid)
         most = max(_LEAST_MONTHS, _COVARIANCE_VALUES // (NUM_PARTS * climatology.coeffs[0].size))
         parts = [super_observations(month, climatology, bias) for month in evenly(train[len(train) // 2 :], most)]
+        true_parts = [super_observations(month, climatology, None) for month in truth]
         report(0.1)
-        fitted = cls._of_parts(parts, climatology, bias, LEAST_SCALE * train[0].scale)
+        fitted = cls._of_parts(parts, true_parts, climatology, bias, LEAST_SCALE * train[0].scale)
         report(0.4)
         tuned = fitted._tuned(tuning_months(validation), lambda done: report(0.4 + 0.3 * done))
         if bias is None:
@@ -103,13 +117,19 @@ class OptimalInterpolation(Baseline):
 
     @classmethod
     def _of_parts(
-        cls, parts: Sequence[SuperObservations], climatology: Climatology, bias: Bias | None, least: float
+        cls,
+        parts: Sequence[SuperObservations],
+        true_parts: Sequence[SuperObservations],
+        climatology: Climatology,
+        bias: Bias | None,
+        least: float,
     ) -> Self:
-        anomalies = [part.anomaly for part in parts]
+        anomalies = [part.anomaly for part in true_parts or parts]
         scale = local_std(anomalies, climatology, least)
         variances = [part.day_variance for part in parts if np.isfinite(part.day_variance)]
         per_day = float(np.mean(variances)) if variances else 0.0
-        noise = [(per_day / np.maximum(part.num_days, 1) / scale**2).astype(np.float32) for part in parts]
+        error = 0.0 if true_parts else per_day
+        noise = [(error / np.maximum(part.num_days, 1) / scale**2).astype(np.float32) for part in true_parts or parts]
         divided = [anomaly / scale for anomaly in anomalies]
         covariance = Covariance.fit(zip(divided, noise, strict=True), climatology.grid)
         signal = scale.astype(np.float64) ** 2 * covariance.variance(climatology.grid.lat)[:, None]
@@ -139,25 +159,20 @@ class OptimalInterpolation(Baseline):
     def _tuned(self, months: Months, progress: Progress) -> Self:
         """With the noise scale of the lowest error, going outwards from 1 as long as it falls."""
         where = self._some_cells()
-        tried: dict[float, float] = {}
+        num_tried = 0
 
         def error(scale: float) -> float:
-            if scale not in tried:
-                candidate = replace(self, noise_scale=scale)
-                tried[scale] = area_mae(
-                    months,
-                    self.climatology.grid,
-                    lambda month: np.asarray(candidate._estimate(month, where).mean, np.float64),
-                )
-                progress(len(tried) / len(NOISE_SCALES))
-            return tried[scale]
+            nonlocal num_tried
+            num_tried += 1
+            progress(num_tried / len(NOISE_SCALES))
+            candidate = replace(self, noise_scale=scale)
+            return area_mae(
+                months,
+                self.climatology.grid,
+                lambda month: np.asarray(candidate._estimate(month, where).mean, np.float64),
+            )
 
-        best = NOISE_SCALES.index(1.0)
-        for direction in (1, -1):
-            at = best + direction
-            while 0 <= at < len(NOISE_SCALES) and error(NOISE_SCALES[at]) < error(NOISE_SCALES[best]):
-                best, at = at, at + direction
-        return replace(self, noise_scale=NOISE_SCALES[best])
+        return replace(self, noise_scale=lowest(NOISE_SCALES, 1.0, error))
 
     def _calibrated(self, months: Months) -> Self:
         """With the error map stretched to the errors in ``months``."""

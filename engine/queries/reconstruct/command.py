@@ -26,6 +26,7 @@ def reconstruct_file(
     first: tuple[int, int] | None = None,
     last: tuple[int, int] | None = None,
     progress: Callable[[float, str], None] | None = None,
+    baseline: str | None = None,
 ) -> xr.Dataset:
     """Write the monthly means of ``source`` to ``out``; see :func:`engine.training.sst.reconstruct.reconstruct`.
 
@@ -37,6 +38,7 @@ def reconstruct_file(
         quality: the observations to use where ``source`` has quality flags; by default as in the training of the model.
         first, last: (year, month); by default all months.
         progress: receives the fraction done; may raise to cancel the work.
+        baseline: of those fitted beside the model, to reconstruct in its place.
 
     Raises:
         DataError, StoreError, ChoiceError: see the functions called.
@@ -51,7 +53,8 @@ def reconstruct_file(
         default = learned.quality if isinstance(learned, FileSource) else "good"
         settings = FileSource(path=path, variable=variable, quality=default if quality is None else quality)
     ends = [None if month is None else str(Month(*month)) for month in (first, last)]
-    return reconstruct_chosen(choices_of(_absolute_model(model), settings, ends[0], ends[1]), out, progress=progress)
+    choices = choices_of(_absolute_model(model), settings, ends[0], ends[1], baseline=baseline)
+    return reconstruct_chosen(choices, out, progress=progress)
 
 
 def _absolute_model(model: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from engine.config.baselines import BASELINE_KINDS
+from engine.config.baselines import BASELINE_KINDS, MEAN_OF_BOTH
 from engine.data.source import MonthlyData
 from engine.models.baselines import Baselines
 from engine.typed import Singles
+
+_INTERPOLATION = "optimal_interpolation"
 
 
 class Estimates(Mapping[str, Singles]):
@@ -46,7 +48,8 @@ class Estimates(Mapping[str, Singles]):
 
 
 def estimates_of(model: Singles, baselines: Baselines, month: MonthlyData) -> Estimates:
-    """``model``, the estimate of a model, and those of the baselines for the one month of ``month``."""
+    """``model``, the estimate of a model, those of the baselines for the one month of ``month``, and with an optimal
+    interpolation the mean of it and the model."""
     costly = {name for name in baselines.fitted if name in BASELINE_KINDS and BASELINE_KINDS[name].cost == "costly"}
 
     def predicted(is_costly: bool) -> dict[str, Singles]:
@@ -54,4 +57,10 @@ def estimates_of(model: Singles, baselines: Baselines, month: MonthlyData) -> Es
         fields = Baselines(baselines.climatology, some).predict(month)
         return {name: field[0] for name, field in fields.items()}
 
-    return Estimates({"model": model, **predicted(False)}, ("model", *baselines.fitted), lambda: predicted(True))
+    def predicted_late() -> dict[str, Singles]:
+        fields = predicted(True)
+        return fields | {MEAN_OF_BOTH: 0.5 * (model + fields[_INTERPOLATION])} if has_both else fields
+
+    has_both = _INTERPOLATION in costly
+    names = ("model", *baselines.fitted, *((MEAN_OF_BOTH,) if has_both else ()))
+    return Estimates({"model": model, **predicted(False)}, names, predicted_late)

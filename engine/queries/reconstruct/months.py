@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.config.baselines import MEAN_OF_BOTH, baseline_title
 from engine.config.months import Month
 from engine.data.kinds import VariableKind
 from engine.data.prepare import available, prepare
@@ -276,7 +277,7 @@ def _reconstruct(request: MonthRequest, progress: Progress) -> MonthResult:
         count=month.num_days.astype(np.int64),
         withheld=withheld,
         estimates=estimates_of(estimate.mean[index], model.baselines_on(data.grid, data.land), data),
-        titles={"model": "Model", **model.title},
+        titles={"model": "Model", **model.title, MEAN_OF_BOTH: baseline_title(MEAN_OF_BOTH)},
         std=None if estimate.std is None else estimate.std[index],
         climatology=np.where(data.land, np.float32(np.nan), prediction.inputs.climatology[request.month - 1]),
         is_climatology=estimate.is_climatology[index],

@@ -200,7 +200,7 @@ def sentences(verdict: TokenVerdict) -> list[str]:
 
 def _kept_sentences(kept: tuple[Kept, ...]) -> list[str]:
     known = [(TARGETS[part.target], part.share) for part in kept]
-    shares = [f"{100 * share:.0f} % about {name}" for name, share in known if share is not None]
+    shares = [f"{_percent(share)} about {name}" for name, share in known if share is not None]
     absent = [name for name, share in known if share is None]
     text = (
         [f"Averaging a scene keeps, of what a linear probe reads from one patch, {_listed(shares)}."] if shares else []
@@ -208,6 +208,11 @@ def _kept_sentences(kept: tuple[Kept, ...]) -> list[str]:
     if absent:
         text.append(f"The token of a single patch does not hold {_listed(absent)} either.")
     return text
+
+
+def _percent(share: float) -> str:
+    """A mean may be read better than one patch: it has less noise."""
+    return "all" if share >= 1.0 else f"{100 * share:.0f} %"
 
 
 def _reach_sentence(field: MeanField) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from engine.training.sst.positions import PatchPositions, fit_basis
 from engine.training.sst.samples import ModelInputs, Samples
 from engine.training.sst.windows import Windows
 
+_REALISATIONS = 3
 _READING, _FITTING = 0.5, 0.3
 """Shares of the preparation where costly baselines are fitted; the rest is their estimates on validation."""
 
@@ -87,7 +88,9 @@ class SSTDataModule:
             windows = Windows.of(source.grid, settings.window, settings.overlap, settings.model.patch[1:])
             positions = PatchPositions(settings.model, windows, basis)
             validation = HoldOutSet.of(data["validation"], settings.withheld_fraction, VALIDATION_SEED)
-            baselines = fitted_baselines(names, data["learning"], data["validation"], fitting)
+            baselines = fitted_baselines(
+                names, data["learning"], data["validation"], fitting, true_months(settings.source)
+            )
             estimates = baselines.predict(validation.data, estimating)
             errors = {name: validation.mae(values) for name, values in estimates.items()}
             samples = Samples(ModelInputs.of(data["train"], climatology, windows, positions), settings, run.seed)
@@ -132,6 +135,22 @@ def open_source(choice: DemoSource | FileSource) -> SSTSource:
     if isinstance(choice, DemoSource):
         return demo_ocean(choice.step_deg, choice.seed, f"{choice.first_year:04d}-01-01", choice.years)
     return open_sst(choice.path, choice.variable, choice.quality, overrules_of(choice))
+
+
+def true_months(choice: DemoSource | FileSource) -> Callable[[], list[ObservedMonth]] | None:
+    """What gives the months of true days of other demo oceans, a year of each of three seeds; None for files."""
+    if not isinstance(choice, DemoSource):
+        return None
+
+    def months() -> list[ObservedMonth]:
+        read: list[ObservedMonth] = []
+        for seed in range(choice.seed + 101, choice.seed + 101 + _REALISATIONS):
+            ocean = demo_ocean(choice.step_deg, seed, f"{choice.first_year:04d}-01-01", 1)
+            true = replace(ocean, key=f"{ocean.key} truth", daily=ocean.truth, monthly=None, ice=None)
+            read += observed_months(prepare(true, (choice.first_year, 1), (choice.first_year, 12)))
+        return read
+
+    return months
 
 
 def overrules_of(choice: FileSource) -> Overrules:

@@ -19,19 +19,24 @@ from engine.errors import EngineError
 from engine.files import home_folder, locked
 from engine.formats.npz import read_npz
 from engine.models.baselines import BASELINES, Baseline, Baselines, Climatology
+from engine.models.baselines.baseline import Months
 from engine.runs.run_folder import write_arrays
 
-VERSION = 2
+VERSION = 3
 """Part of every key; incremented with the meaning of the numbers."""
 
-_MOST_FOLDERS = 20  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 5 MB
+_MOST_FOLDERS = 20  # the oldest are removed: at 1° an interpolation has 0.3 MB, DINEOF 9 MB
 _PATIENCE_S = 3600.0  # for another process that fits the same
 
 Progress = Callable[[float, str], None]
 
 
 def fitted_baselines(
-    names: Sequence[str], train: MonthlyData, validation: MonthlyData, progress: Progress | None = None
+    names: Sequence[str],
+    train: MonthlyData,
+    validation: MonthlyData,
+    progress: Progress | None = None,
+    truth: Callable[[], Months] | None = None,
 ) -> Baselines:
     """As :meth:`engine.models.baselines.Baselines.fit`, the costly ones from disk where they are known.
 
@@ -40,7 +45,7 @@ def fitted_baselines(
     """
     costly = [name for name in names if BASELINE_KINDS[name].cost == "costly"]
     if not costly:
-        return Baselines.fit(train, validation, names, progress)
+        return Baselines.fit(train, validation, names, progress, truth=truth)
     folder = _folder(train, validation)
 
     def restore(name: str, climatology: Climatology) -> Baseline | None:
@@ -51,7 +56,7 @@ def fitted_baselines(
             progress(0.0, "waiting for another process that fits the same baselines")
 
     with locked(folder / "lock", _PATIENCE_S, wait):
-        baselines = Baselines.fit(train, validation, names, progress, restore)
+        baselines = Baselines.fit(train, validation, names, progress, restore, truth)
         for name in costly:
             if name in baselines.fitted and not (path := folder / f"{name}.npz").exists():
                 write_arrays(path, baselines.fitted[name].state_dict())

@@ -14,6 +14,7 @@ import xarray as xr
 from pydantic import TypeAdapter
 
 from engine.compute import use_thread_policy
+from engine.config.baselines import baseline_title
 from engine.config.months import Month
 from engine.config.reconstruct import ReconstructSettings
 from engine.config.sst import DailySource, DemoSource, FileSource
@@ -21,17 +22,19 @@ from engine.data.cf import reconstructed_title
 from engine.data.prepare import available, prepare
 from engine.data.resample import resampled
 from engine.data.source import MonthlyData, SSTSource
-from engine.errors import DataError
+from engine.errors import ChoiceError, DataError
 from engine.formats.npz import read_npz
+from engine.models.baselines import Baselines
 from engine.provenance import Provenance
 from engine.runs.context import RunContext
 from engine.training.sst.cf import month_dataset, origin_of, write_months
 from engine.training.sst.data_module import open_source
-from engine.training.sst.model_bundle import ModelBundle, load_model
+from engine.training.sst.model_bundle import ModelBundle, baselines_on_grid, load_model
 from engine.training.sst.tiled_prediction import MonthlyEstimate, estimate_months
 
 Progress = Callable[[float, str], None]
 Remember = Callable[[str, Callable[[], MonthlyEstimate]], MonthlyEstimate]
+_SAME = 1e-6  # an estimate this near to the climatology is the climatology
 _SOURCE: TypeAdapter[DemoSource | FileSource] = TypeAdapter(DailySource)
 
 
@@ -45,6 +48,7 @@ def reconstruct(
     progress: Progress | None = None,
     remember: Remember | None = None,
     choices: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
 ) -> xr.Dataset:
     """The monthly means of ``source`` as a CF dataset; :func:`engine.training.sst.cf.month_dataset` says what it holds.
 
@@ -58,14 +62,18 @@ def reconstruct(
         remember: ``remember(month, compute)`` gives the estimate of a sample by its first month ("2001-03"), which it
             may have kept from an earlier call; the model is run only when it calls ``compute``.
         choices: written into the file, so that ``harmonia remake`` can open model and source again: :func:`choices_of`.
+        baseline: of those that were fitted beside the model, by its name in :data:`engine.config.baselines`: it
+            reconstructs in place of the model.
 
     Raises:
-        ChoiceError: an ``out`` of another kind; a source of another kind of variable than the model.
+        ChoiceError: an ``out`` of another kind; a source of another kind of variable than the model; a ``baseline``
+            that the model does not have.
         DataError: no days, or none in these months; a sea that the model has no climatology of.
         StoreError: no model, or ``out`` cannot be written.
     """
     bundle = model if isinstance(model, ModelBundle) else load_model(model)
     bundle.check_variable(source.variable)
+    estimate = _estimate if baseline is None else _estimate_by(bundle, baseline, source)
     span = available(source)
     ends = first or span[0], last or span[1]
     if not span[0] <= ends[0] <= ends[1] <= span[1]:
@@ -80,12 +88,18 @@ def reconstruct(
         title=reconstructed_title(source.variable),
         recipe="reconstruct.archive" if choices else "",
         choices=choices or {},
-        details={"month": f"{Month(*ends[0])} to {Month(*ends[1])}", "withheld_percent": 0},
+        details={"month": f"{Month(*ends[0])} to {Month(*ends[1])}", "withheld_percent": 0}
+        | ({} if baseline is None else {"baseline": baseline_title(baseline)}),
     )
-    months = _reconstructed(bundle, source, *ends, progress, remember or (lambda _, compute: compute()), origin)
+    months = _reconstructed(bundle, source, *ends, progress, remember or _compute, origin, estimate)
     if out is None:
         return cast(Any, xr).concat(list(months), "time", data_vars="minimal", combine_attrs="override")
     return write_months(out, months)
+
+
+def _compute(_: str, compute: Callable[[], MonthlyEstimate]) -> MonthlyEstimate:
+    """A :data:`Remember` that remembers nothing."""
+    return compute()
 
 
 def choices_of(
@@ -94,9 +108,11 @@ def choices_of(
     first: str | None = None,
     last: str | None = None,
     resample: bool = False,
+    baseline: str | None = None,
 ) -> dict[str, Any]:
     """What is needed to call :func:`reconstruct` again, as JSON holds it; months as ``2001-03``."""
-    return {"model": model, "source": source.model_dump(), "first": first, "last": last, "resample": resample}
+    chosen = {"model": model, "source": source.model_dump(), "first": first, "last": last, "resample": resample}
+    return chosen if baseline is None else chosen | {"baseline": baseline}
 
 
 def reconstruct_chosen(
@@ -125,6 +141,7 @@ def reconstruct_chosen(
         progress=progress,
         remember=None if remember is None else remember(f"{bundle.key} {source.key}"),
         choices=choices,
+        baseline=choices.get("baseline"),
     )
 
 
@@ -136,6 +153,7 @@ def _reconstructed(
     progress: Progress | None,
     remember: Remember,
     origin: Provenance,
+    estimate_sample: Callable[[ModelBundle, MonthlyData, int], MonthlyEstimate],
 ) -> Iterator[xr.Dataset]:
     """The months, one sample of consecutive ones at a time; the last reaches back as in :func:`estimate_months`."""
     numbers = range(12 * first[0] + first[1] - 1, 12 * last[0] + last[1])
@@ -146,7 +164,7 @@ def _reconstructed(
             progress(start / len(months), str(block[0]))
         data = prepare(source, block[0], block[-1])
         sample = data if len(block) == size else prepare(source, months[-size:][0], block[-1])
-        estimate = remember(str(block[0]), partial(_estimate, bundle, sample, len(block)))
+        estimate = remember(str(block[0]), partial(estimate_sample, bundle, sample, len(block)))
         yield month_dataset(data, estimate.mean, estimate.std, estimate.is_climatology, origin)
 
 
@@ -154,6 +172,28 @@ def _estimate(bundle: ModelBundle, sample: MonthlyData, count: int) -> MonthlyEs
     """The last ``count`` months of a sample."""
     _, estimate = next(estimate_months(bundle.model, bundle.model_inputs(sample), bundle.settings))
     return estimate.months(slice(-count, None))
+
+
+def _estimate_by(
+    bundle: ModelBundle, name: str, source: SSTSource
+) -> Callable[[ModelBundle, MonthlyData, int], MonthlyEstimate]:
+    """As :func:`_estimate`, by a baseline that was fitted beside the model."""
+    fitted = Baselines.from_state_dict(bundle.baselines) if bundle.baselines else None
+    if fitted is None or name not in fitted.fitted:
+        known = "none" if fitted is None else ", ".join(fitted.fitted)
+        raise ChoiceError(f"the model has no baseline {name!r}", "baseline", f"choose of those it has: {known}")
+    there = baselines_on_grid(
+        Baselines(fitted.climatology, {name: fitted.fitted[name]}), source.grid, np.asarray(source.land)
+    )
+
+    def estimate(_: ModelBundle, sample: MonthlyData, count: int) -> MonthlyEstimate:
+        mean, std = (np.asarray(each, np.float32) for each in there.predict_with_std(sample)[name])
+        climatology = sample.variable.bounded(there.climatology.at(sample.months))
+        may_be = np.isnan(sample.daily).all(axis=1) | (name == "climatology")
+        is_climatology = ~sample.land & may_be & (np.abs(mean - climatology) < _SAME)
+        return MonthlyEstimate(mean, std, is_climatology).months(slice(-count, None))
+
+    return estimate
 
 
 def reconstruct_archive(settings: ReconstructSettings, run: RunContext) -> None:

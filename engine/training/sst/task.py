@@ -13,6 +13,7 @@ import psutil
 from numpy.typing import NDArray
 
 from engine.compute import use_thread_policy
+from engine.config.baselines import MEAN_OF_BOTH
 from engine.config.sst import SPLITS, SSTSettings
 from engine.data.source import MonthlyData
 from engine.errors import ChoiceError, StoreError
@@ -238,6 +239,8 @@ def _score(run: RunContext, data: SSTDataModule, settings: SSTSettings) -> None:
         holdout = HoldOutSet.of(data.test, settings.withheld_fraction, TEST_SEED)
         estimate = estimate_all(bundle, holdout.data, progress)
         estimates = {"model": estimate.mean, **data.baselines.predict(holdout.data, lambda _, __: run.stop_if_asked())}
+        if (interpolated := estimates.get("optimal_interpolation")) is not None:
+            estimates[MEAN_OF_BOTH] = 0.5 * (estimate.mean + interpolated)
 
         def tables(months: MonthlyData) -> dict[str, dict[str, Any]]:
             return report(

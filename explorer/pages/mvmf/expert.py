@@ -21,6 +21,7 @@ from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import Session
 from explorer.stage import Stage
+from explorer.task_names import created_text
 from explorer.widgets import controls
 from explorer.widgets.text import html, paragraph, section, text_pane
 
@@ -130,7 +131,9 @@ class ExpertSide:
                 self.predict()
 
     def _options(self) -> dict[str, str]:
-        options = {f"{record.name or 'Expert'}, {record.id[:13]}": record.id for record in _experts()}
+        options = {
+            f"{record.name or 'Expert'}, {created_text(record, seconds=True)}": record.id for record in _experts()
+        }
         unknown = {} if not self.model.run or self.model.run in options.values() else {"Unknown run": self.model.run}
         return {"Latest": "", **options, **unknown}
 

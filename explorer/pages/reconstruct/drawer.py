@@ -10,6 +10,7 @@ from engine.queries.reconstruct import PRETRAINED, REGIONS
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import BRUSHES_KM, FOUR, ROW, SIDES, SINGLE, SWIPE, ReconstructModel
 from explorer.registry import REGISTRY
+from explorer.task_names import created_text
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
@@ -58,7 +59,9 @@ def _models(model: ReconstructModel) -> Any:
         names = {"Pretrained, small": PRETRAINED}
         for record in sorted(REGISTRY.records.values(), key=lambda record: record.id, reverse=True):
             if record.task == _TASK:
-                names[f"{record.name or 'Training'} · {record.id[4:8]}-{record.id[9:15]} · {record.state}"] = record.id
+                names[f"{record.name or 'Training'} · {created_text(record, seconds=True)} · {record.state}"] = (
+                    record.id
+                )
         if model.run not in names.values():
             names[model.run] = model.run
         return names

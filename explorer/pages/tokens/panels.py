@@ -22,6 +22,7 @@ from explorer.widgets.places import PlaceList
 from explorer.widgets.text import html, table
 
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 8px } :host > * { flex: none }"
+_ROWS = "td, th[scope=col] { overflow-wrap: normal; white-space: nowrap }"
 _CANCELLED = "This was cancelled."
 
 
@@ -41,7 +42,7 @@ class TokensPanel(TabbedPanel):
     ) -> None:
         tabs = {
             "cosines": ("Cosines", self._show_cosines),
-            "field": ("Influence", self._show_field),
+            "field": ("Receptive field", self._show_field),
             "context": ("Context", self._show_context),
             "search": ("Search", self._show_search),
             "verdict": ("Verdict", self._show_verdict),
@@ -51,7 +52,7 @@ class TokensPanel(TabbedPanel):
         self.matches: list[queries.Match] = []
         self._mark = mark
         self._tokens: TokenMap | None = None
-        self._table, self._parts = html(""), html("")
+        self._table, self._parts = html("", _ROWS), html("", _ROWS)
         self._measure = controls.button("Measure", on_click=lambda _: self._start_measuring())
         self._places = PlaceList(lambda lat, lon: go(self._match_at(lat, lon)))
         self._span = controls.segments(model.param.span, text.SPANS)

@@ -21,7 +21,7 @@ from engine.queries.verdicts import validation_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
 from explorer.runs_panel import progress_texts
-from explorer.task_names import task_name
+from explorer.task_names import created_text, task_name
 from explorer.widgets.text import number
 
 MEAN_ERROR, MODEL_ERROR = "val_mae_mean", "val_mae"
@@ -98,9 +98,16 @@ def details(record: RunRecord, device: str, error_unit: str) -> str:
     percent, left, took = progress_texts(record)
     kind, unit = ("best", error_unit) if record.task in ("sst", "sweep") else ("best loss", "")
     best = f"{kind} {number(record.best)} {unit}".rstrip() if record.best else ""
-    started = "" if not record.created else f"{record.id[6:8]}.{record.id[4:6]}. {record.id[9:11]}:{record.id[11:13]}"
     where = record.host or ""
-    parts = (task_name(record.task), percent, left, best, took, started, where if record.state != "running" else device)
+    parts = (
+        task_name(record.task),
+        percent,
+        left,
+        best,
+        took,
+        created_text(record),
+        where if record.state != "running" else device,
+    )
     return " · ".join(part for part in parts if part)
 
 
