@@ -7,7 +7,7 @@ from typing import Any
 
 import holoviews as hv
 import panel as pn
-from holoviews.streams import Pipe
+from holoviews.streams import Pipe, Tap
 
 
 class Figures:
@@ -17,12 +17,22 @@ class Figures:
         self._pipes: dict[str, Pipe] = {}
         self._panes: dict[str, Any] = {}
 
-    def pane(self, name: str, draw: Callable[..., Any], *data: Any, **options: Any) -> Any:
-        """The pane of ``draw(*data)``."""
+    def pane(
+        self,
+        name: str,
+        draw: Callable[..., Any],
+        *data: Any,
+        on_click: Callable[[float, float], object] | None = None,
+        **options: Any,
+    ) -> Any:
+        """The pane of ``draw(*data)``; ``on_click`` is called with the point of its axes that is clicked."""
         if name in self._pipes:
             self._pipes[name].send(data)
         else:
             pipe = self._pipes[name] = Pipe(data=data)
             element = hv.DynamicMap(lambda data: draw(*data), streams=[pipe])
+            if on_click is not None:
+                click = Tap(source=element)
+                click.add_subscriber(lambda x, y: None if x is None else on_click(x, y))
             self._panes[name] = pn.pane.HoloViews(element, **{"margin": 0, "sizing_mode": "stretch_width", **options})
         return self._panes[name]
