@@ -40,7 +40,7 @@ def component_cloud(first: np.ndarray, second: np.ndarray, colours: np.ndarray) 
     import pandas as pd
 
     x_range, y_range = _limits_of(first), _limits_of(second)
-    canvas = ds.Canvas(_WIDTH // 2, _HEIGHT // 2, x_range=x_range, y_range=y_range)
+    canvas = ds.Canvas(_WIDTH // 4, _HEIGHT // 4, x_range=x_range, y_range=y_range)
     columns = {"x": first, "y": second, **{name: colours[:, at] for at, name in enumerate("rgb")}}
     points = pd.DataFrame(columns).astype(np.float32)
     means = [canvas.points(points, "x", "y", ds.mean(name)).to_numpy() for name in "rgb"]

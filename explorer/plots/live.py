@@ -7,7 +7,7 @@ from typing import Any
 
 import holoviews as hv
 import panel as pn
-from holoviews.streams import Pipe, Tap
+from holoviews.streams import Pipe
 
 
 class Figures:
@@ -30,9 +30,19 @@ class Figures:
             self._pipes[name].send(data)
         else:
             pipe = self._pipes[name] = Pipe(data=data)
-            element = hv.DynamicMap(lambda data: draw(*data), streams=[pipe])
-            if on_click is not None:
-                click = Tap(source=element)
-                click.add_subscriber(lambda x, y: None if x is None else on_click(x, y))
+            options_of = {} if on_click is None else {"hooks": [_click_hook(on_click)]}
+            element = hv.DynamicMap(lambda data: draw(*data).opts(**options_of), streams=[pipe])
             self._panes[name] = pn.pane.HoloViews(element, **{"margin": 0, "sizing_mode": "stretch_width", **options})
         return self._panes[name]
+
+
+def _click_hook(on_click: Callable[[float, float], object]) -> Callable[[Any, Any], None]:
+    """What HoloViews calls whenever it has drawn: a figure is listened to once."""
+    heard: set[str] = set()
+
+    def hook(plot: Any, _: Any) -> None:
+        if plot.state.id not in heard:
+            heard.add(plot.state.id)
+            plot.state.on_event("tap", lambda event: on_click(event.x, event.y))
+
+    return hook

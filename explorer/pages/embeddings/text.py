@@ -96,11 +96,11 @@ def colour_legend(axes: Sequence[ColourAxis]) -> str:
     """HTML of what the three channels mean: share of the variance, where there is most and least of it."""
     total = 100 * sum(axis.share for axis in axes)
     rows = [
-        (f"{name}, {100 * axis.share:.1f} %", f"most at {place(*axis.largest)}", f"least at {place(*axis.least)}")
+        (f"{name}, {100 * axis.share:.1f} %", place(*axis.largest), place(*axis.least))
         for name, axis in zip(("Red", "Green", "Blue"), axes, strict=False)
     ]
     channels = f"The channels are the first principal components, {total:.0f} % of the variance together."
-    return paragraph(channels) + table(rows)
+    return paragraph(channels) + table(rows, ("most at", "least at"))
 
 
 def compared(is_different: bool) -> str:
