@@ -162,7 +162,9 @@ def test_the_tab_probe_shows_a_run_and_offers_a_sweep(monkeypatch: pytest.Monkey
 
 
 def test_a_search_picks_the_patch_and_turns_the_globe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "LatestTask", held_tasks())
+    held = held_tasks()
+    monkeypatch.setattr(tabs, "LatestTask", held)
+    monkeypatch.setattr(view, "LatestTask", held)
     session = Session()
     messages: list[tuple[str, str]] = []
     monkeypatch.setattr(session, "say", lambda kind, text: messages.append((kind, text)))
