@@ -372,3 +372,16 @@ def warm_up() -> None:
     harmonic(6, 3)
     domain_mask(Domain("ocean"))
     harmonic_tiles(8)
+
+
+def probe_sentences(config: BasisConfig) -> list[str]:
+    """What the probe that comes along measured nearest to this choice; none for a domain that was not probed.
+
+    Over the whole sphere the components are the harmonics themselves.
+    """
+    # imported when needed: the first page opens without it
+    from engine.queries.embeddings.probe_results import advice, shipped_probe
+
+    encoder = {"sphere": "harmonics", "ocean": "harmonic"}.get(config.domain.kind)
+    sentence = "" if encoder is None else advice(shipped_probe(), encoder, config.max_degree, config.num_components)
+    return [sentence] if sentence else []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import holoviews as hv
 import numpy as np
 
-from engine.queries.embeddings import DistanceCurves, ProbeCurve, ProbedEncoder, ProbeScore, ScaleTable
+from engine.queries.embeddings import DistanceCurves, ProbeCurve, ProbeCurves, ProbedEncoder, ProbeScore, ScaleTable
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
@@ -139,6 +140,62 @@ def score_of_encoders(encoders: Sequence[ProbedEncoder], score: ProbeScore) -> h
         ylim=_score_limits([encoder.score for encoder in encoders]),
         height=200,
     )
+
+
+_MOST_COLOURED = len(SERIES)
+
+
+def curve_colours(of: ProbeCurves) -> list[tuple[str, str]]:
+    """Name and colour of each curve; beyond six they are grey."""
+    colours = [*SERIES, *[NEUTRAL] * len(of.curves)]
+    named = [(curve.name, colours[number]) for number, curve in enumerate(of.curves[:_MOST_COLOURED])]
+    return [*named, ("others", NEUTRAL)] if len(of.curves) > _MOST_COLOURED else named
+
+
+def scores_of_run(of: ProbeCurves) -> hv.Overlay:
+    """Score against numbers, a line for each encoder and L, of the best six the spread over the folds; dashed, what
+    needs no embedding."""
+    layers: list[Any] = []
+    for number, curve in reversed(list(enumerate(of.curves))):
+        is_named = number < _MOST_COLOURED
+        colour = SERIES[number] if is_named else NEUTRAL
+        low, high = curve.scores - curve.spread, curve.scores + curve.spread
+        if is_named:
+            band = hv.Area((curve.num_numbers, low, high), vdims=["low", "high"])
+            layers.append(band.opts(color=colour, alpha=0.12, line_alpha=0))
+        line = hv.Curve((curve.num_numbers, curve.scores))
+        layers.append(line.opts(color=colour, line_width=2 if is_named else 1, alpha=1.0 if is_named else 0.6))
+        layers.append(hv.Scatter((curve.num_numbers, curve.scores)).opts(color=colour, size=5 if is_named else 3))
+    baseline = max(of.latitude, of.nearest)
+    layers.append(hv.HLine(baseline).opts(color=NEUTRAL, line_width=1.5, line_dash="dashed"))
+    layers.append(hv.HLine(of.latitude).opts(color=NEUTRAL, line_width=1.5, line_dash="dotted"))
+    return figure(*layers, **_of_run(of), ylabel=of.metric, height=240)
+
+
+def front_of_run(of: ProbeCurves) -> hv.Overlay:
+    """Every embedding by its numbers and score; those of the Pareto front filled and joined."""
+    points = [
+        (curve.num_numbers[at], curve.scores[at], curve.is_best[at])
+        for curve in of.curves
+        for at in range(len(curve.scores))
+    ]
+    best = sorted((number, score) for number, score, is_best in points if is_best)
+    return figure(
+        hv.Curve(best).opts(color=SERIES[0], line_width=1.5),
+        hv.Scatter([(number, score) for number, score, _ in points]).opts(color=NEUTRAL, size=5, alpha=0.7),
+        hv.Scatter(best).opts(color=SERIES[0], size=8),
+        **{**_of_run(of), "xlabel": "Numbers of every embedding"},
+        ylabel=of.metric,
+        height=200,
+    )
+
+
+def _of_run(of: ProbeCurves) -> dict[str, object]:
+    sizes = [size for curve in of.curves for size in curve.num_numbers]
+    scores = [score for curve in of.curves for score in curve.scores]
+    ticks = [(size, str(size)) for size in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)]
+    limits = (0.8 * min(sizes), 1.25 * max(sizes))
+    return {"xlabel": "Numbers K", "logx": True, "xlim": limits, "xticks": ticks, "ylim": _score_limits(scores)}
 
 
 def _score_limits(scores: Sequence[float]) -> tuple[float, float]:

@@ -9,9 +9,10 @@ import pytest
 import torch
 import xarray as xr
 
+from engine.config.probe import DEFAULT_ENCODERS
 from engine.data import Domain
 from engine.embedding import HarmonicBasis, position_embedding, scale_features
-from engine.errors import ChoiceError, GridError, StoreError
+from engine.errors import ChoiceError, DataError, GridError, StoreError
 from engine.evaluation import probe
 from engine.queries import embeddings as queries
 from engine.queries.basis import BasisConfig
@@ -20,6 +21,7 @@ from engine.queries.embeddings import curves, files
 from engine.queries.embeddings.patches import EmbeddingConfig, domain_fraction
 from engine.similarity import cosine_matrix
 from engine.sphere import LatLonGrid, great_circle_km
+from engine.typed import read_parquet
 from tests.support.reference import position_pixels
 
 SPHERE = EmbeddingConfig(BasisConfig(6, 20, step_deg=3.0), step_deg=3.0, patch=(4, 6))
@@ -355,3 +357,93 @@ def test_any_encoder_can_be_shown_and_its_code_makes_it_anew(encoder: str) -> No
     exec(queries.snippet(config), names)
     np.testing.assert_array_equal(names["embedding"], values)
     assert values.shape[2] <= 40
+
+
+# --- what a run of the probe measured -------------------------------------------------------------------------------
+
+
+def row(encoder: str, degree: int, size: int, score: float, seed: int = 0, task: str = "sst") -> dict[str, object]:
+    return {
+        "encoder": encoder, "max_degree": degree, "size": size, "num_numbers": size, "step_deg": 1.0, "task": task,
+        "split": "blocks", "seed": seed, "reader": "linear", "metric": "R²", "score": score, "latitude": 0.5,
+        "nearest": 0.9, "fold_spread": 0.02,
+    }  # fmt: skip
+
+
+ROWS = [
+    row("harmonic", 6, 16, 0.5), row("harmonic", 6, 48, 0.795), row("harmonic", 10, 16, 0.4),
+    row("harmonic", 10, 64, 0.8), row("rff", 0, 16, 0.6), row("rff", 0, 64, 0.85, 0), row("rff", 0, 64, 0.95, 1),
+    row("direct", 0, 2, 0.1), row("rbf", 0, 64, 0.595),
+]  # fmt: skip
+MEASURED = [{"encoder": "rff", "max_degree": 0, "size": 64, "step_deg": 1.0, "resolution_km": 2600.0}]
+RESULT = queries.ProbeResult(tuple(ROWS), tuple(MEASURED))
+
+
+def test_the_curves_of_a_run_are_its_scores_and_their_front() -> None:
+    of = queries.probe_curves(RESULT, "sst", "blocks")
+    assert [curve.name for curve in of.curves] == ["rff", "harmonic, L = 10", "harmonic, L = 6", "rbf", "direct"]
+    rff = of.curves[0]
+    assert rff.num_numbers.tolist() == [16.0, 64.0]
+    np.testing.assert_allclose(rff.scores, [0.6, 0.9])  # the mean over two seeds
+    assert rff.is_best == (True, True)
+    assert of.curves[2].is_best == (False, True)  # nothing with 48 numbers or fewer reads more than 0.795
+    assert of.curves[1].is_best == (False, False)
+    assert of.curves[3].is_best == (False,)
+    with pytest.raises(DataError, match="did not read 'land'"):
+        queries.probe_curves(RESULT, "land", "blocks")
+
+
+def test_a_run_is_answered_in_words() -> None:
+    of = queries.probe_curves(RESULT, "sst", "blocks")
+    first, degrees = queries.result_sentences(of)
+    assert "rff reads most, R² 0.90 from 64 numbers" in first
+    # 0.795 of L = 6 is within 0.01 of the 0.80 of L = 10
+    assert degrees == "With at most 64 components of the ocean's basis, L = 6 serves as well as any higher: R² 0.80."
+    more = queries.ProbeResult((*ROWS[:6], row("rff", 0, 32, 0.8), row("rff", 0, 128, 0.95), *ROWS[7:]), ())
+    second = queries.result_sentences(queries.probe_curves(more, "sst", "blocks"))[1]
+    assert second == "32 numbers of rff read as much as 64 of harmonic, L = 10."
+
+
+def test_advice_is_of_the_nearest_choice_that_was_probed() -> None:
+    sentence = queries.advice(RESULT, "harmonic", 11, 60)
+    assert sentence == (
+        "Probe: harmonic, L = 10 with 64 numbers reads R² 0.80 ± 0.02 of August SST in held-out blocks; "
+        "rff with 64 reads 0.90, latitude alone 0.50."
+    )
+    assert "none with as few reads more" in queries.advice(RESULT, "rff", 0, 64)
+    assert queries.advice(RESULT, "wrap", 0, 4) == ""
+
+
+def test_the_result_that_comes_along_advises_on_every_encoder_it_probed() -> None:
+    shipped = queries.shipped_probe()
+    for name in DEFAULT_ENCODERS:
+        assert queries.advice(shipped, name, 10, 64).startswith(f"Probe: {name}")
+    assert len(shipped.rows) == len(shipped.embeddings) * len(shipped.tasks) * 2
+
+
+def test_a_run_is_exported_as_csv_and_parquet(tmp_path) -> None:
+    csv = queries.result_csv(RESULT, "run x").decode()
+    lines = [line for line in csv.splitlines() if not line.startswith("#")]
+    assert len(lines) == len(ROWS) + 1
+    path = tmp_path / "probe.parquet"
+    path.write_bytes(queries.result_parquet(RESULT, "run x"))
+    columns = read_parquet(path)
+    np.testing.assert_allclose(columns["score"].astype(float), [known["score"] for known in ROWS])
+    assert columns["resolution_km"][5] == 2600.0
+    assert np.isnan(columns["resolution_km"][0])
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"format": "harmonia.probe", "version": 1, "rows": [{}]}'])
+def test_another_file_is_no_result_of_a_probe(tmp_path, content) -> None:
+    path = tmp_path / "probe.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"probe\.json"):
+        queries.read_probe(path)
+
+
+def test_a_sweep_is_a_legal_run_for_every_choice() -> None:
+    for encoder in queries.SHOWN_ENCODERS:
+        settings = queries.sweep_config(encoder, "land", "basin", 4.0).settings
+        assert settings.steps_deg == (1.0, 4.0)
+        assert (settings.tasks, settings.splits) == (("land",), ("basin",))
+    assert queries.sweep_config("rff", "sst", "blocks", 0.25).settings.steps_deg == (1.0,)

@@ -18,7 +18,7 @@ from explorer.plots.embeddings import pair_density
 from explorer.session import Session
 from tests.support.held_tasks import held_tasks
 
-KEYS = [*EmbeddingsModel.KEYS, "box", "place", "b", "at", "unknown"]
+KEYS = [*EmbeddingsModel.KEYS, "box", "place", "b", "scores", "at", "unknown"]
 TEXTS = st.one_of(
     st.integers(-(10**6), 10**6).map(str),
     st.sampled_from(["harmonic", "sinusoidal", "ocean", "box", "None", "0.25", "nan", "46,2", "{}", '{"encoder": 1}']),
@@ -136,3 +136,26 @@ def test_an_embedding_of_an_earlier_choice_is_veiled_until_the_next_is_computed(
     assert page.stage.is_veiled
     finish()
     assert page.stage.globe.field_b
+
+
+def test_the_tab_probe_shows_a_run_and_offers_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = held_tasks()
+    monkeypatch.setattr(tabs, "LatestTask", held)
+    monkeypatch.setattr(view, "LatestTask", held)
+    page = view.EmbeddingsView(Session(), EmbeddingsModel({"panel": "probe", "scores": "shipped", "task": "koppen"}))
+    panel = page.panel
+    panel._show_result()
+    panel.task.finish()  # type: ignore[attr-defined]
+    of = embeddings.probe_curves(embeddings.shipped_probe(), "land", "blocks")
+    assert "did not read the chosen task" in panel.text.object
+    assert embeddings.result_sentences(of)[0].split(":")[0] in panel.text.object
+    best = of.curves[0]
+    assert f"{best.num_numbers[best.scores.argmax()]:.0f} numbers" in panel._table.object
+    assert page.run.card.styles.get("display") != "none"
+    assert page.model.address["scores"] == "shipped"
+    page.model.result = "no-such-run"
+    panel._show_result()
+    panel.task.finish()  # type: ignore[attr-defined]
+    assert "is not the id of a run" in panel.text.object
+    page.model.panel = "distance"
+    assert page.run.card.styles.get("display") == "none"

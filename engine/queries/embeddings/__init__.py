@@ -37,6 +37,20 @@ from engine.queries.embeddings.patches import (
     scale,
     similarity,
 )
+from engine.queries.embeddings.probe_results import (
+    EncoderCurve,
+    ProbeCurves,
+    ProbeResult,
+    advice,
+    probe_curves,
+    read_probe,
+    read_run,
+    result_csv,
+    result_parquet,
+    result_sentences,
+    shipped_probe,
+    sweep_config,
+)
 from engine.queries.embeddings.probing import (
     PROBE_SPLITS,
     PROBE_TASKS,

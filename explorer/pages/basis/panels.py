@@ -90,7 +90,7 @@ class BasisPanel(TabbedPanel):
 
     def _show_spectrum(self, _: SeparableField, config: BasisConfig) -> None:
         spectrum = basis.spectrum(config)
-        self.say(*text.spectrum_sentences(config, spectrum))
+        self.say(*text.spectrum_sentences(config, spectrum), *basis.probe_sentences(config))
         data = spectrum.eigenvalues, spectrum.plateau, config.num_components, self.model.component
         fill(
             self.body,

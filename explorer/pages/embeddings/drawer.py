@@ -8,7 +8,9 @@ import panel as pn
 
 from engine.queries.embeddings import PROBE_SPLITS, PROBE_TASKS, SHOWN_ENCODERS
 from explorer.layout import box, row
+from explorer.pages.embeddings import sweeps
 from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, ERROR, SCALE, SIMILARITY, STEPS, EmbeddingsModel
+from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
 from explorer.widgets.globe import Globe
@@ -34,6 +36,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
                 section("Probe"),
                 controls.select(model.param.task, "Read", PROBE_TASKS),
                 controls.select(model.param.split, "Held out", PROBE_SPLITS),
+                controls.only_if(model.param.panel, "probe", lambda: [_results(model)]),
             ],
         ),
         section("Embedding A"),
@@ -48,6 +51,13 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
         section("Map"),
         *map_controls(model, globe),
     ]
+
+
+def _results(model: EmbeddingsModel) -> Any:
+    """Whose scores the tab Probe shows."""
+    chosen = controls.select(model.param.result, "Scores of", sweeps.options(model))
+    REGISTRY.subscribe(lambda _: controls.offer(chosen, sweeps.options(model), model.result))
+    return chosen
 
 
 def _side(model: EmbeddingsModel, name: str, label: str) -> Any:

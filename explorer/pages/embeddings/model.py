@@ -22,6 +22,7 @@ from explorer.page_model import DomainModel, address_keys
 from explorer.session import Query
 
 DIMENSION, COLOURS, SIMILARITY, SCALE, ERROR = "dimension", "colours", "similarity", "scale", "error"
+SHIPPED = "shipped"
 STEPS = (5.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 CLIPS: tuple[float | None, ...] = (None, 1.0, 2.0, 3.0, 4.0, 5.0)
 PANELS = ("distance", "histogram", "scale", "patch", "probe", "compare")
@@ -36,7 +37,7 @@ class EmbeddingsModel(DomainModel):
         "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
         "domain k=dimension feature task split panel map=projection"
     )
-    OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other"}
+    OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other", "scores": "result"}
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state
@@ -53,6 +54,9 @@ class EmbeddingsModel(DomainModel):
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
     task = param.Selector(default="sst", objects=list(PROBE_TASKS.values()), doc="what the probe reads")
     split = param.Selector(default="blocks", objects=list(PROBE_SPLITS.values()), doc="what the probe holds out")
+    result = param.String(
+        default="", doc="whose scores the tab Probe shows: those of the choice, SHIPPED, or a run's id"
+    )
     picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
     panel = param.Selector(default="distance", objects=list(PANELS))
     other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: no comparison")
@@ -93,19 +97,23 @@ class EmbeddingsModel(DomainModel):
             parameter.objects = choices
 
     def extra_names(self) -> list[str]:
-        """The box, the picked place, and choice B."""
-        return [*super().extra_names(), "picked", "other"]
+        """The box, the picked place, choice B, and the run whose scores are shown."""
+        return [*super().extra_names(), "picked", "other", "result"]
 
     def write_extra(self, address: dict[str, str]) -> None:
-        """The picked patch as ``place``; choice B as ``b``, in JSON."""
+        """The picked patch as ``place``; choice B as ``b``, in JSON; the run as ``scores``."""
         super().write_extra(address)
         address["place"] = ",".join(f"{value:.4g}" for value in self.picked)
+        if self.result:
+            address["scores"] = self.result
         if self.other is not None:
             address["b"] = json.dumps(json.loads(config_json(self.other)), separators=(",", ":"))
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """The picked place and choice B, if they are valid."""
+        """The picked place and choice B, if they are valid; the run whatever it is."""
         super().read_extra(query, changes)
+        if "scores" in query:
+            changes["result"] = query["scores"][:80]
         if "b" in query:
             try:
                 changes["other"] = config_from_json(query["b"][:4000])

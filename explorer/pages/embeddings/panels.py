@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.errors import EngineError
 from engine.queries import embeddings
-from engine.queries.embeddings import EmbeddingConfig
+from engine.queries.embeddings import EmbeddingConfig, ProbeCurves
 from engine.queries.text import place
 from explorer.layout import fill
-from explorer.pages.embeddings import text
+from explorer.pages.embeddings import sweeps, text
 from explorer.pages.embeddings.model import EmbeddingsModel
 from explorer.plots import embeddings as figures
 from explorer.tabs import TabbedPanel
-from explorer.widgets.text import html, table
+from explorer.widgets.text import colour_key, html, table
 
 _FEATURES = (0, 1, 2, 3, 8, 9)  # the scale features that differ by more than a constant
 
@@ -94,6 +95,9 @@ class EmbeddingsPanel(TabbedPanel):
         self._measure(work, draw)
 
     def _show_probe(self, config: EmbeddingConfig) -> None:
+        if self.model.result:
+            self._show_result()
+            return
         task, split, other = self.model.task, self.model.split, self.model.other
 
         def work(report: Callable[[float, str], None]) -> tuple[Any, ...]:
@@ -115,6 +119,34 @@ class EmbeddingsPanel(TabbedPanel):
             )
 
         self.task.start(work, draw)
+
+    def _show_result(self) -> None:
+        """What a run of the probe measured, of the task and split on screen if it read them."""
+        chosen, task, split = self.model.result, self.model.task, self.model.split
+
+        def work() -> ProbeCurves | EngineError:
+            try:
+                result = sweeps.read(chosen)
+            except EngineError as error:
+                return error
+            is_read = task in result.tasks and split in result.splits
+            return embeddings.probe_curves(result, *((task, split) if is_read else (result.tasks[0], result.splits[0])))
+
+        def draw(of: ProbeCurves | EngineError) -> None:
+            if isinstance(of, EngineError):
+                self.say_only((str(of), True))
+                return
+            missing = text.not_probed(of, task, split)
+            self.say(*([(missing, True)] if missing else []), *embeddings.result_sentences(of))
+            self._table.object = colour_key(figures.curve_colours(of)) + table(text.result_rows(of))
+            fill(
+                self.body,
+                self.figures.pane("sweep", figures.scores_of_run, of),
+                self.figures.pane("front", figures.front_of_run, of),
+                self._table,
+            )
+
+        self._measure(work, draw)
 
     def _show_compare(self, config: EmbeddingConfig) -> None:
         other = self.model.other

@@ -11,6 +11,7 @@ from engine.queries.embeddings import (
     MeasureDifference,
     Neighbour,
     PatchEmbedding,
+    ProbeCurves,
     ProbedEncoder,
     ScaleTable,
 )
@@ -70,6 +71,24 @@ def encoder_rows(encoders: Sequence[ProbedEncoder]) -> list[tuple[str, str]]:
         (f"{encoder.title}{' *' if encoder.is_best else ''}", f"{encoder.num_numbers} numbers · {encoder.score:.3f}")
         for encoder in encoders
     ]
+
+
+def result_rows(of: ProbeCurves) -> list[tuple[str, str]]:
+    """Every curve's best: numbers, score and spread; those of the Pareto front are marked."""
+    rows: list[tuple[str, str]] = []
+    for curve in of.curves:
+        best = int(curve.scores.argmax())
+        step = "" if curve.step_deg == 1.0 else f", {curve.step_deg:g}°"
+        score = f"{curve.scores[best]:.2f} ± {curve.spread[best]:.2f}"
+        name = f"{curve.name}{step}{' *' if curve.is_best[best] else ''}"
+        rows.append((name, f"{curve.num_numbers[best]:.0f} numbers · {score}"))
+    return rows
+
+
+def not_probed(of: ProbeCurves, task: str, split: str) -> str:
+    """Why another task or split is shown than the chosen one; empty where it is not."""
+    is_chosen = (of.task, of.split) == (task, split)
+    return "" if is_chosen else "This run did not read the chosen task or split; shown is what it did."
 
 
 def compared(is_different: bool) -> str:

@@ -9,14 +9,16 @@ import numpy as np
 from engine.errors import EngineError
 from engine.queries import embeddings
 from engine.queries.cache import Progress
-from engine.queries.embeddings import EmbeddingConfig
+from engine.queries.embeddings import EmbeddingConfig, ProbeResult
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
-from explorer.pages.embeddings import text
+from explorer.pages.embeddings import sweeps, text
 from explorer.pages.embeddings.drawer import drawer
-from explorer.pages.embeddings.model import COLOURS, DIMENSION, ERROR, SCALE, EmbeddingsModel
+from explorer.pages.embeddings.model import COLOURS, DIMENSION, ERROR, SCALE, SHIPPED, EmbeddingsModel
 from explorer.pages.embeddings.panels import EmbeddingsPanel
+from explorer.registry import REGISTRY
+from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
@@ -49,7 +51,9 @@ class EmbeddingsView:
         self._question = html("")
         go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
         self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
-        overlays = (self._question_card,)
+        self.run = RunCard(session, REGISTRY, "The probe", "Sweep L, K and encoders", "Cancel")
+        self._sweeping = ""
+        overlays = (self._question_card, self.run.card)
         self.stage = Stage(session, model, "the patch embedding", lambda: self._work.cancel(), overlays, blocks=True)
         self.stage.on_click(lambda lat, lon: model.param.update(picked=(lat, lon)))
         self._work = LatestTask(self.stage.show_progress, self._show_failure)
@@ -61,6 +65,8 @@ class EmbeddingsView:
             "Picture, PNG": self._offer_picture,
             "Embedding, NetCDF": lambda: self._offer_values("nc", embeddings.embedding_netcdf),
             "Embedding, npz": lambda: self._offer_values("npz", embeddings.embedding_npz),
+            "Probe, CSV": lambda: self._offer_probe("csv", embeddings.result_csv),
+            "Probe, Parquet": lambda: self._offer_probe("parquet", embeddings.result_parquet),
             "Choices, JSON": lambda: self._offer("json", embeddings.config_json, model.config),
             "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode(), model.config),
         }
@@ -71,7 +77,10 @@ class EmbeddingsView:
         # a map of errors is computed first
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._draw(), ["show", "task"])
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._rest.soon(), ["split"])
-        model.param.watch(lambda *_: self._rest.soon(), ["panel"])
+        model.param.watch(lambda *_: self._rest.soon(), ["panel", "result"])
+        REGISTRY.subscribe(lambda _: self._show_run())
+        model.param.watch(lambda *_: self._show_run(), ["panel", "task", "split", "encoder", "step_deg", "result"])
+        self._show_run()
         self._compute()
 
     # computing
@@ -128,6 +137,21 @@ class EmbeddingsView:
     def _show_embedding(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> None:
         self._drawn, self._drawn_other = config, other
         self._draw()
+
+    def _show_run(self) -> None:
+        """Offer a sweep in the tab Probe, show how it fares, and its result once it has ended."""
+        if self.model.panel != "probe":
+            self.run.hide()
+            return
+        offer = sweeps.offer(self.model)
+        record = self.run.find(offer.config)
+        if record is None or record.state != "done":
+            self._sweeping = "" if record is None else record.id
+            self.run.show(offer, record)
+            return
+        self.run.hide()
+        if record.id == self._sweeping:
+            self._sweeping, self.model.result = "", record.id
 
     # showing
 
@@ -207,6 +231,12 @@ class EmbeddingsView:
         if self._drawn is not None:
             stem = text.file_stem(self._drawn)
             self.stage.save_picture(stem, embeddings.origin_of(self._drawn), stem)
+
+    def _offer_probe(self, ending: str, content: Callable[[ProbeResult, str], bytes]) -> None:
+        """Offer the scores of a run, or of the sweep that comes along where none is chosen."""
+        result = self.model.result or SHIPPED
+        source = "the probe that comes along" if result == SHIPPED else f"probe, run {result}"
+        self.stage.offer(f"probe.{ending}", lambda: content(sweeps.read(result), source))
 
     def _offer_values(self, ending: str, content: Callable[[EmbeddingConfig], bytes]) -> None:
         """Offer what is drawn, also while another embedding is being computed."""

@@ -13,6 +13,7 @@ from engine.config.sst import DemoSource, FileSource, SSTSettings
 from engine.errors import CancelledError, EngineError
 from engine.queries import ocean
 from engine.queries.cache import Progress
+from engine.queries.embeddings import advice, shipped_probe
 from engine.queries.ocean import VariableKind
 from engine.queries.train import plans
 from engine.queries.train.observed import MonthShare
@@ -87,7 +88,7 @@ class Planner:
             return Outlook(
                 settings,
                 proposal.plan,
-                proposal.notes,
+                (*proposal.notes, *_advice(settings)),
                 problems,
                 proposal.observed,
                 proposal.sizes,
@@ -103,13 +104,22 @@ class Planner:
         def work(report: Progress) -> Outlook:
             plan = plans.explain(settings, progress=report, should_stop=_stop(report))
             day = _day_of(settings.source, settings.train, report)
-            return Outlook(settings, plan, plan.notes, plan.problems, plan.observed, day=day)
+            return Outlook(settings, plan, (*plan.notes, *_advice(settings)), plan.problems, plan.observed, day=day)
 
         self._start(work)
 
     def _start(self, work: Callable[[Progress], Outlook]) -> None:
         self._task.start(work, self._take)
         self._progress(0.0, _ABOUT)
+
+
+def _advice(settings: SSTSettings | None) -> tuple[str, ...]:
+    """What the probe measured for the encoder of the model, if it was probed."""
+    if settings is None:
+        return ()
+    model = settings.model
+    sentence = advice(shipped_probe(), model.encoder, settings.basis_degree, model.num_components)
+    return (sentence,) if sentence else ()
 
 
 def _stop(report: Progress) -> Callable[[], bool]:
