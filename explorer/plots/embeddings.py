@@ -53,7 +53,8 @@ def component_cloud(first: np.ndarray, second: np.ndarray, colours: np.ndarray) 
 
 def cloud(density: hv.RGB, picked: tuple[float, float]) -> hv.Overlay:
     """The cloud of patches, and the picked one in it."""
-    left, bottom, right, top = density.bounds.lbrt()
+    bounds: Any = density.bounds
+    left, bottom, right, top = bounds.lbrt()
     mark = hv.Scatter([picked], "First", "Second").opts(
         size=11, fill_alpha=0, line_width=2.5, line_color=SERIES[3], marker="circle"
     )

@@ -188,7 +188,7 @@ def patch_at(config: EmbeddingConfig, first: float, second: float) -> tuple[floa
     channels, patches = components(config)[0][:, :, :2], embedding(config)
     wanted = np.array((first, second)[: channels.shape[2]])
     squares = (((channels - wanted) / np.maximum(channels.std(axis=(0, 1)), 1e-300)) ** 2).sum(axis=2)
-    row, col = np.unravel_index(squares.argmin(), squares.shape)
+    row, col = divmod(int(squares.argmin()), squares.shape[1])
     return float(patches.lat[row]), float(patches.lon[col])
 
 
