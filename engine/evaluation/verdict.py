@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config.baselines import baseline_title
+from engine.config.baselines import BESIDE, baseline_title
 from engine.data.kinds import SST, VariableKind
 from engine.errors import DataError
 from engine.evaluation.bootstrap import LEVEL
@@ -88,7 +88,7 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0, variable: Variable
         )
     compared = [(stratum, compare(runs, stratum, blocks, seed, variable)) for stratum in PARTS]
     known = [(stratum, part) for stratum, part in compared if part is not None]
-    headline = _headline(sea, num_baselines=len(errors_of(runs, SEA)) - 1)
+    headline = _headline(sea, num_baselines=len(errors_of(runs, SEA).keys() - BESIDE) - 1)
     text = headline + _details(sea, len(runs), blocks is not None) + _exceptions(sea, known)
     parts = tuple(part for _, part in known)
     return Verdict(**vars(sea), headline=headline, text=text, parts=parts, notes=tuple(_notes(runs)))

@@ -80,12 +80,12 @@ def drops(by_kind: Mapping[str, np.ndarray]) -> hv.Overlay:
     top = max((float(np.nanmax(values)) for values in by_kind.values() if len(values)), default=0.0)
     return figure(
         *layers,
-        xlabel="1 − cosine with its token in its own surroundings",
+        xlabel="Drop of the cosine",
         ylabel="",
         xlim=(0.0, 1.08 * top or 1.0),
         ylim=(-0.6, len(names) - 0.4),
         yticks=[(len(names) - 1.0 - number, name) for number, name in enumerate(names)],
-        xticks=4,
+        xticks=[(share * top, f"{share * top:.2g}") for share in (0.0, 0.5, 1.0)],
         height=200,
     )
 

@@ -106,3 +106,4 @@ def test_no_verdict_compares_a_model_with_what_nobody_can_observe():
     )
     assert result is not None
     assert result.baseline == "mean"
+    assert "best baseline" not in result.headline  # there is one

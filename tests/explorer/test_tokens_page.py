@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import holoviews as hv
 import numpy as np
 import pytest
 
 from engine.queries.tokens import Example, InfluenceParts, Match, ReceptiveField
 from explorer.pages.tokens import text
 from explorer.pages.tokens.model import LAYERS, TokensModel
+from explorer.plots import tokens as figures
+
+hv.extension("bokeh", logo=False)  # type: ignore[operator]
 
 MONTHS = tuple(f"{year}-{month:02d}-01" for year in (2001, 2002) for month in range(1, 13))
 
@@ -88,3 +92,20 @@ def test_figures_in_words():
 @pytest.mark.parametrize("panel", ["cosines", "field", "context", "verdict"])
 def test_the_span_of_a_search_is_in_the_address_only_with_its_tab(panel):
     assert "span" not in TokensModel({"panel": panel}).address
+
+
+def test_every_figure_draws_its_data():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(6, 3))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    edges = np.linspace(-1.0, 1.0, 5)
+    shown = [
+        figures.matrix(unit @ unit.T, 2),
+        figures.histogram(edges, np.array([0.1, 0.2, 0.3, 0.4])),
+        figures.influence(np.array([0.0, 400.0, 900.0]), np.array([0.6, 0.9, 1.0])),
+        figures.drops({"Other months": np.array([0.01, 0.02]), "Other places": np.zeros(0)}),
+        figures.drops({"Other months": np.zeros(0)}),
+        figures.kept(["Season", "Anomaly"], [0.8, 0.7], [0.9, 0.1]),
+    ]
+    for figure in shown:
+        hv.render(figure, backend="bokeh")

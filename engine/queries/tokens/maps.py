@@ -134,11 +134,6 @@ def token_map(request: TokenRequest, progress: Progress | None = None) -> TokenM
     return CACHE.get(("tokens", *_key(request)), compute, _num_bytes)
 
 
-def is_mapped(request: TokenRequest) -> bool:
-    """Whether the tokens are in the cache."""
-    return ("tokens", *_key(request)) in CACHE
-
-
 def _key(request: TokenRequest) -> tuple[object, ...]:
     return request, model_of(request.model).bundle.key, source(request.source).key
 

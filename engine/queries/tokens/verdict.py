@@ -63,10 +63,6 @@ class TokenVerdict:
     num_patches: int
     width: int
 
-    def of(self, target: str) -> Kept:
-        """What is read of one target."""
-        return next(kept for kept in self.kept if kept.target == target)
-
 
 def token_verdict(request: TokenRequest, layer: str, progress: Progress | None = None) -> TokenVerdict:
     """Probe the tokens of several months, and average the receptive field of tokens of the requested one.
