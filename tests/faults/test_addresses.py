@@ -64,6 +64,7 @@ def open_address(query: dict[str, str]) -> None:
         ({"page": "basis", "L": "9" * 5000}, "clamped"),
         ({"page": "basis", "L": "-" + "9" * 5000}, "clamped"),
         ({"page": "data", "src": "demo", "seed": "9" * 5000}, "clamped"),
+        ({"page": "embeddings", "K": "-9"}, "clamped"),
         ({"page": "embeddings", "b": "[" * 4000}, "not an embedding"),
         ({"page": "embeddings", "b": '{"a":' * 700}, "not an embedding"),
         ({"page": "train", "task": "sst", "set": "[" * 4000}, "no draft"),

@@ -48,7 +48,7 @@ class EmbeddingsModel(DomainModel):
     patch_height = param.Selector(default=4, objects=divisors(1.0)[0], doc="cells")
     patch_width = param.Selector(default=4, objects=divisors(1.0)[1], doc="cells")
     max_degree = param.Integer(default=10, bounds=(1, MAX_FIT_DEGREE), doc="L")
-    num_components = param.Integer(default=64, bounds=(2, 120), doc="K")
+    num_components = param.Integer(default=64, bounds=(1, 120), doc="K")
     clip_sigma = param.Selector(default=3.0, objects=list(CLIPS), doc="soft clip, standard deviations")
     dimension = param.Integer(default=1, bounds=(1, 64), doc="from 1")
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
