@@ -8,7 +8,14 @@ from collections.abc import Iterator
 
 import torch
 
-from engine.mvmf import MixtureVMF, RunningMap, even_centres, log_normaliser
+from engine.mvmf import (
+    MixtureVMF,
+    RunningMap,
+    even_centres,
+    log_normaliser,
+    minibatch_kmeans_centres,
+    partition_centres,
+)
 from engine.sphere import LatLonGrid, unit_vectors
 from tests.benchmarks import Row, peak_mb_above_base, seconds
 
@@ -19,6 +26,7 @@ DRAG_LIMIT_MS = 100.0
 ERROR_LIMIT = 1e-5
 
 BATCH, MOST = 1024, 32_768
+MANY_POINTS, CENTRES_LIMIT_S = 10**6, 60.0
 LOSS_LIMIT_MB = 1000.0
 LOSS_LIMIT_RATIO = 1.0 / 1.5
 
@@ -30,6 +38,7 @@ def rows() -> Iterator[Row]:
     """Loss and gradient; maps (κ from e⁷ to e⁹ = 8,103), drafts and masses; one centre dragged."""
     # first, while this process is small: a child's peak begins at what its parent held
     yield from loss_rows()
+    yield from centre_rows()
     for count, limits in LIMITS_MS.items():
         mixture = scattered(count, 7.0, 9.0)
         for (size, grid), limit in zip(GRIDS.items(), limits, strict=True):
@@ -48,6 +57,23 @@ def rows() -> Iterator[Row]:
     for size, grid in GRIDS.items():
         figure = drag_p95_ms(grid)
         yield Row(f"one of 4096 centres dragged, {size}, p95 of 40", figure, "ms", target_figure=DRAG_LIMIT_MS)
+
+
+def centre_rows() -> Iterator[Row]:
+    """Centres that follow a million points around 3000 places."""
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randn((3000, 3), generator=generator, dtype=torch.float64)
+    chosen = torch.randint(3000, (MANY_POINTS,), generator=generator)
+    noise = torch.randn((MANY_POINTS, 3), generator=generator, dtype=torch.float64)
+    points = torch.nn.functional.normalize(places[chosen] + 0.02 * noise, dim=1)
+    for name, make in (
+        ("mini-batch k-means", lambda: minibatch_kmeans_centres(points, MOST, 0)),
+        ("adaptive partition", lambda: partition_centres(points, MOST)),
+    ):
+        began = time.perf_counter()
+        make()
+        figure = time.perf_counter() - began
+        yield Row(f"{name}, 10⁶ points, {MOST} centres", figure, "s", target_figure=CENTRES_LIMIT_S)
 
 
 def scattered(count: int, low: float, high: float) -> MixtureVMF:
