@@ -33,6 +33,50 @@ def pair_density(km: np.ndarray, similarity: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(shaded.to_numpy()[::-1]).view(np.uint8).reshape(_HEIGHT, _WIDTH, 4)
 
 
+def component_cloud(first: np.ndarray, second: np.ndarray, colours: np.ndarray) -> hv.RGB:
+    """Patches by two components (P,): each cell of the figure in the mean of its patches' colours (P, 3) of uint8."""
+    # not before it is needed: its import and first compilation take seconds
+    import datashader as ds
+    import pandas as pd
+
+    x_range, y_range = _limits_of(first), _limits_of(second)
+    canvas = ds.Canvas(_WIDTH // 4, _HEIGHT // 4, x_range=x_range, y_range=y_range)
+    columns = {"x": first, "y": second, **{name: colours[:, at] for at, name in enumerate("rgb")}}
+    points = pd.DataFrame(columns).astype(np.float32)
+    means = [canvas.points(points, "x", "y", ds.mean(name)).to_numpy() for name in "rgb"]
+    image = np.zeros((*means[0].shape, 4), np.uint8)
+    for at, mean in enumerate(means):
+        image[:, :, at] = np.nan_to_num(mean)
+    image[:, :, 3] = 255 * np.isfinite(means[0])
+    return hv.RGB(image[::-1], bounds=(x_range[0], y_range[0], x_range[1], y_range[1]), kdims=["First", "Second"])
+
+
+def cloud(density: hv.RGB, picked: tuple[float, float]) -> hv.Overlay:
+    """The cloud of patches, and the picked one in it."""
+    bounds: Any = density.bounds
+    left, bottom, right, top = bounds.lbrt()
+    mark = hv.Scatter([picked], "First", "Second").opts(
+        size=11, fill_alpha=0, line_width=2.5, line_color=SERIES[3], marker="circle"
+    )
+    return figure(
+        density,
+        mark,
+        xlabel="First principal component",
+        ylabel="Second",
+        xlim=(left, right),
+        ylim=(bottom, top),
+        xticks=4,
+        yticks=4,
+        height=220,
+    )
+
+
+def _limits_of(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.05 * (high - low) or 1.0
+    return low - room, high + room
+
+
 def by_distance(curves: DistanceCurves, other: DistanceCurves | None, density: np.ndarray) -> hv.Overlay:
     """Cosine similarity against distance: the pairs of A as a density, their median and 5–95 %, medians of bands of
     latitude, and the median of B."""

@@ -19,6 +19,7 @@ from engine.queries.basis import BasisConfig
 from engine.queries.cache import CACHE
 from engine.queries.embeddings import curves, files
 from engine.queries.embeddings.patches import EmbeddingConfig, domain_fraction
+from engine.queries.places import find_place
 from engine.similarity import cosine_matrix
 from engine.sphere import LatLonGrid, great_circle_km
 from engine.typed import read_parquet
@@ -447,3 +448,33 @@ def test_a_sweep_is_a_legal_run_for_every_choice() -> None:
         assert settings.steps_deg == (1.0, 4.0)
         assert (settings.tasks, settings.splits) == (("land",), ("basin",))
     assert queries.sweep_config("rff", "sst", "blocks", 0.25).settings.steps_deg == (1.0,)
+
+
+def test_the_axes_of_the_colours_are_the_principal_components() -> None:
+    patches = queries.embedding(SPHERE)
+    channels, shares = queries.components(SPHERE)
+    area = np.repeat(patches.area_m2, patches.lon.size)
+    tokens = patches.values.reshape(-1, 20).astype(np.float64)
+    covariance = np.cov(tokens.T, aweights=area, ddof=0)
+    largest = np.linalg.eigvalsh(covariance)[::-1][:3]
+    np.testing.assert_allclose(shares, largest / np.trace(covariance), rtol=1e-6)
+    variance = [np.cov(channels[:, :, at].ravel(), aweights=area, ddof=0) for at in range(3)]
+    np.testing.assert_allclose(variance, largest, rtol=1e-6)
+    red = queries.colour_axes(SPHERE)[0]
+    row, col = queries.cell_of(SPHERE, *red.largest)
+    assert channels[row, col, 0] == channels[:, :, 0].max()
+    assert queries.rgb(SPHERE)[row, col, 0] == 255
+
+
+def test_a_point_among_the_components_is_the_patch_it_stands_for() -> None:
+    channels, _ = queries.components(SPHERE)
+    patches = queries.embedding(SPHERE)
+    at = queries.patch_at(SPHERE, float(channels[3, 5, 0]), float(channels[3, 5, 1]))
+    assert at == (patches.lat[3], patches.lon[5])
+
+
+def test_a_place_is_a_city_or_coordinates() -> None:
+    assert find_place("hamburg") == ("Hamburg, Germany", pytest.approx(53.55, abs=0.02), pytest.approx(10.0, abs=0.02))
+    assert find_place("-33.9, 151.2")[1:] == (-33.9, 151.2)
+    with pytest.raises(DataError, match="no city"):
+        find_place("Qqq")

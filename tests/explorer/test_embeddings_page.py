@@ -159,3 +159,21 @@ def test_the_tab_probe_shows_a_run_and_offers_a_sweep(monkeypatch: pytest.Monkey
     assert "is not the id of a run" in panel.text.object
     page.model.panel = "distance"
     assert page.run.card.styles.get("display") == "none"
+
+
+def test_a_search_picks_the_patch_and_turns_the_globe(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = held_tasks()
+    monkeypatch.setattr(tabs, "LatestTask", held)
+    monkeypatch.setattr(view, "LatestTask", held)
+    session = Session()
+    messages: list[tuple[str, str]] = []
+    monkeypatch.setattr(session, "say", lambda kind, text: messages.append((kind, text)))
+    page = view.EmbeddingsView(session, EmbeddingsModel({}))
+    page.model.search = "sao paulo"
+    assert page.model.picked == pytest.approx((-23.5, -46.6), abs=0.1)
+    assert page.model.camera[:2] == page.model.picked
+    assert messages[-1] == ("info", "São Paulo, Brazil")
+    page.model.search = "nowhere at all"
+    assert messages[-1][0] == "warning"
+    page.panel._pick(0.0, 0.0)
+    assert page.model.picked == embeddings.patch_at(page.model.config, 0.0, 0.0)

@@ -19,6 +19,7 @@ from engine.queries.embeddings.files import (
 )
 from engine.queries.embeddings.patches import (
     SHOWN_ENCODERS,
+    ColourAxis,
     EmbeddingConfig,
     EmbeddingCost,
     Neighbour,
@@ -26,6 +27,8 @@ from engine.queries.embeddings.patches import (
     ScaleTable,
     cell_of,
     clipped_fraction,
+    colour_axes,
+    components,
     dimension,
     divisors,
     domain_note,
@@ -33,6 +36,7 @@ from engine.queries.embeddings.patches import (
     embedding_cost,
     extremes,
     is_embedded,
+    patch_at,
     rgb,
     scale,
     similarity,

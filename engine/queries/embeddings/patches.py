@@ -26,7 +26,7 @@ from engine.embedding.patches import divisors as _divisors
 from engine.errors import ChoiceError
 from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
 from engine.queries.cache import CACHE, Progress, Result, no_progress, sub_progress
-from engine.queries.colours import principal_colours
+from engine.queries.colours import principal_channels, principal_colours
 from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid, great_circle_km
 from engine.typed import Floats, Singles
@@ -158,6 +158,52 @@ def rgb(config: EmbeddingConfig) -> NDArray[np.uint8]:
         return principal_colours(patches.values, patches.area_m2)
 
     return cached("rgb", config, compute)
+
+
+@dataclass(frozen=True)
+class ColourAxis:
+    """A channel of the colours: a principal component's share of the variance, and where (lat, lon) it is largest and
+    least."""
+
+    share: float
+    largest: tuple[float, float]
+    least: tuple[float, float]
+
+
+def components(config: EmbeddingConfig) -> tuple[Floats, Floats]:
+    """The first three principal components (Hp, Wp, 3) of the embedding by area, and their fractions (3,) of the
+    variance; with fewer than three numbers as many as there are."""
+
+    def compute() -> tuple[Floats, Floats]:
+        patches = embedding(config)
+        channels, _, shares = principal_channels(patches.values, patches.area_m2)
+        return channels, shares
+
+    return CACHE.get(("embedding", "components", config), compute, lambda of: of[0].nbytes)
+
+
+def patch_at(config: EmbeddingConfig, first: float, second: float) -> tuple[float, float]:
+    """Latitude and longitude of the patch whose first two principal components are nearest to these, in their standard
+    deviations."""
+    channels, patches = components(config)[0][:, :, :2], embedding(config)
+    wanted = np.array((first, second)[: channels.shape[2]])
+    squares = (((channels - wanted) / np.maximum(channels.std(axis=(0, 1)), 1e-300)) ** 2).sum(axis=2)
+    row, col = divmod(int(squares.argmin()), squares.shape[1])
+    return float(patches.lat[row]), float(patches.lon[col])
+
+
+def colour_axes(config: EmbeddingConfig) -> list[ColourAxis]:
+    """What red, green and blue of :func:`rgb` mean."""
+    (channels, shares), patches = components(config), embedding(config)
+
+    def place(index: np.intp) -> tuple[float, float]:
+        row, col = np.unravel_index(index, channels.shape[:2])
+        return float(patches.lat[row]), float(patches.lon[col])
+
+    return [
+        ColourAxis(float(share), place(channel.argmax()), place(channel.argmin()))
+        for share, channel in zip(shares, np.moveaxis(channels, 2, 0), strict=True)
+    ]
 
 
 def cell_of(config: EmbeddingConfig, lat_deg: float, lon_deg: float) -> tuple[int, int]:

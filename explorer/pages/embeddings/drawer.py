@@ -21,11 +21,13 @@ _PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
 _SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE, "Error": ERROR}
 
 
-def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any) -> list[Any]:
-    """All controls; ``estimate`` is the pane with the cost of the choice."""
+def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any, legend: Any) -> list[Any]:
+    """All controls; ``estimate`` is the pane with the cost of the choice, ``legend`` the meaning of colours."""
     return [
         section("Map quantity"),
         controls.segments(model.param.show, _SHOWN),
+        controls.field(model.param.search, "Go to a city, or latitude, longitude"),
+        controls.only_if(model.param.show, COLOURS, lambda: [legend]),
         controls.only_if(model.param.show, DIMENSION, lambda: [controls.slider(model.param.dimension, "Dimension")]),
         controls.only_if(model.param.show, SCALE, lambda: [controls.slider(model.param.feature, "Feature")]),
         controls.group(

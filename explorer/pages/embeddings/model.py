@@ -58,6 +58,7 @@ class EmbeddingsModel(DomainModel):
         default="", doc="whose scores the tab Probe shows: those of the choice, SHIPPED, or a run's id"
     )
     picked = param.Tuple(default=(46.0, 2.0), length=2, doc="a place in the picked patch: degrees N, E")
+    search = param.String(default="", doc="a place by name or coordinates; not in the address")
     panel = param.Selector(default="distance", objects=list(PANELS))
     other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: no comparison")
 

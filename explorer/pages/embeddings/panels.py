@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import holoviews as hv
+import numpy as np
+
 from engine.errors import EngineError
 from engine.queries import embeddings
 from engine.queries.embeddings import EmbeddingConfig, ProbeCurves
@@ -81,18 +84,26 @@ class EmbeddingsPanel(TabbedPanel):
 
         def work() -> tuple[Any, ...]:
             row, col = embeddings.cell_of(config, *picked)
-            return row, col, embeddings.extremes(config, row, col, 3), embeddings.scale(config)
+            return row, col, embeddings.extremes(config, row, col, 10), embeddings.scale(config), _cloud(config)
 
         def draw(patch: Any) -> None:
-            row, col, extremes, scale = patch
+            row, col, extremes, scale, (channels, density) = patch
             embedding = embeddings.embedding(config)
             where = place(float(embedding.lat[row]), float(embedding.lon[col]))
             note = embeddings.domain_note(config, row, col)
-            self.say(f"The patch around {where}. Click another on the globe.", *([(note, True)] if note else []))
+            about = (
+                f"The patch around {where}. Click another on the globe, or in the figure, where similar ones are near."
+            )
+            self.say(about, *([(note, True)] if note else []))
+            at = float(channels[row, col, 0]), float(channels[row, col, 1])
             self._table.object = table(text.neighbour_rows(*extremes)) + table(text.scale_rows(scale, row))
-            fill(self.body, self._table)
+            fill(self.body, self.figures.pane("cloud", figures.cloud, density, at, on_click=self._pick), self._table)
 
         self._measure(work, draw)
+
+    def _pick(self, first: float, second: float) -> None:
+        """Pick the patch that is nearest in the figure of components."""
+        self.model.picked = embeddings.patch_at(self.model.config, first, second)
 
     def _show_probe(self, config: EmbeddingConfig) -> None:
         if self.model.result:
@@ -157,3 +168,12 @@ class EmbeddingsPanel(TabbedPanel):
             fill(self.body, self._table)
 
         self._measure(lambda: None if other is None else embeddings.compare(config, other), draw)
+
+
+def _cloud(config: EmbeddingConfig) -> tuple[np.ndarray, hv.RGB]:
+    """The first components (Hp, Wp, C) of all patches, two at least, and the figure of two of them."""
+    channels = embeddings.components(config)[0]
+    if channels.shape[2] < 2:
+        channels = np.concatenate((channels, np.zeros_like(channels)), axis=2)
+    colours = embeddings.rgb(config).reshape(-1, 3)
+    return channels, figures.component_cloud(channels[:, :, 0].ravel(), channels[:, :, 1].ravel(), colours)

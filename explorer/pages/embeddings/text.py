@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engine.queries.embeddings import (
+    ColourAxis,
     EmbeddingConfig,
     EmbeddingCost,
     MeasureDifference,
@@ -16,7 +17,7 @@ from engine.queries.embeddings import (
     ScaleTable,
 )
 from engine.queries.text import place
-from explorer.widgets.text import LabelledValue, number
+from explorer.widgets.text import LabelledValue, number, paragraph, table
 
 DISTANCE = (
     "Similarity of 100\u202f000 pairs of patches against their distance: density of the pairs, their median and, "
@@ -89,6 +90,17 @@ def not_probed(of: ProbeCurves, task: str, split: str) -> str:
     """Why another task or split is shown than the chosen one; empty where it is not."""
     is_chosen = (of.task, of.split) == (task, split)
     return "" if is_chosen else "This run did not read the chosen task or split; shown is what it did."
+
+
+def colour_legend(axes: Sequence[ColourAxis]) -> str:
+    """HTML of what the three channels mean: share of the variance, where there is most and least of it."""
+    total = 100 * sum(axis.share for axis in axes)
+    rows = [
+        (f"{name}, {100 * axis.share:.1f} %", place(*axis.largest), place(*axis.least))
+        for name, axis in zip(("Red", "Green", "Blue"), axes, strict=False)
+    ]
+    channels = f"The channels are the first principal components, {total:.0f} % of the variance together."
+    return paragraph(channels) + table(rows, ("most at", "least at"))
 
 
 def compared(is_different: bool) -> str:

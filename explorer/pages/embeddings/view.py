@@ -10,6 +10,7 @@ from engine.errors import EngineError
 from engine.queries import embeddings
 from engine.queries.cache import Progress
 from engine.queries.embeddings import EmbeddingConfig, ProbeResult
+from engine.queries.places import find_place
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
@@ -60,6 +61,7 @@ class EmbeddingsView:
         self._choice = Debouncer(self._compute, 60)
         self._rest = Debouncer(self._after_rest, 160)
         self._estimate = html("")
+        self._legend = html("")
         self.panel = EmbeddingsPanel(model, self._show_failure)
         files = {
             "Picture, PNG": self._offer_picture,
@@ -70,7 +72,7 @@ class EmbeddingsView:
             "Choices, JSON": lambda: self._offer("json", embeddings.config_json, model.config),
             "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode(), model.config),
         }
-        parts = drawer(model, self.stage.globe, self._estimate)
+        parts = drawer(model, self.stage.globe, self._estimate, self._legend)
         self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
         model.param.watch(lambda *_: self._mark_stale(), [*_CHOICE, "other"])
         model.param.watch(lambda *_: self._draw(), ["dimension", "feature", "picked"])
@@ -78,6 +80,7 @@ class EmbeddingsView:
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._draw(), ["show", "task"])
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._rest.soon(), ["split"])
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "result"])
+        model.param.watch(lambda event: event.new.strip() and self._go(event.new), "search")
         REGISTRY.subscribe(lambda _: self._show_run())
         model.param.watch(lambda *_: self._show_run(), ["panel", "task", "split", "encoder", "step_deg", "result"])
         self._show_run()
@@ -153,6 +156,16 @@ class EmbeddingsView:
         if record.id == self._sweeping:
             self._sweeping, self.model.result = "", record.id
 
+    def _go(self, text_of_place: str) -> None:
+        """Turn to a place and pick its patch."""
+        try:
+            name, lat, lon = find_place(text_of_place)
+        except EngineError as error:
+            self.session.say("warning", str(error))
+            return
+        self.session.say("info", name)
+        self.model.param.update(picked=(lat, lon), camera=(lat, lon, self.model.camera[2]))
+
     # showing
 
     def _draw(self) -> None:
@@ -171,6 +184,8 @@ class EmbeddingsView:
         globe.param.update(field=first, field_b=second, **self.stage.scale(scale))
         self.stage.caption(*(() if other is None else ("A, current choice", "B, kept choice")))
         self.stage.bar.visible = model.show != COLOURS
+        if model.show == COLOURS:
+            self._legend.object = text.colour_legend(embeddings.colour_axes(self._drawn))
         self._veil(False)
         self._rest.soon()
 
