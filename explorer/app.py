@@ -50,7 +50,8 @@ def build() -> pmui.Page:
         pn.state.notifications.position = "top-center"
     dark = pn.state.cookies.get("harmonia-mode") != "light"
     session = Session(dark=dark)
-    pn.state.on_session_destroyed(lambda _: (session.release(), allocator.RELEASER.soon()))
+    pn.state.on_session_destroyed(lambda _: session.release())
+    pn.state.on_session_destroyed(lambda _: allocator.RELEASER.soon())
     shell = Shell(session)
     page = pmui.Page(
         title="Harmonia",

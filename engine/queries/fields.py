@@ -11,6 +11,7 @@ from engine.data.kinds import kind_of
 from engine.errors import ChoiceError, StoreError
 from engine.runs import Run
 from engine.sphere.grid import find_coordinate, grid_from_dataset
+from engine.typed import coords_of
 
 MAX_STEPS = 400
 """Steps of time that are drawn at most: all of them travel to the browser."""
@@ -65,7 +66,7 @@ def _checked(field: xr.DataArray) -> xr.DataArray:
             f"give 1 to {MAX_STEPS}: field.isel({others[0] if others else 'time'}=slice({MAX_STEPS}))",
         )
     if others:
-        steps = field[others[0]].values if others[0] in field.coords else np.arange(field.sizes[others[0]])
+        steps = field[others[0]].values if others[0] in coords_of(field) else np.arange(field.sizes[others[0]])
         field = field.transpose(others[0], rows, columns)
     else:
         steps, field = np.zeros(1, int), field.transpose(rows, columns).expand_dims("step")
