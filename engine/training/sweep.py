@@ -34,7 +34,7 @@ SCORE = "val_mae"
 """The metric that is minimised; a trial is compared by it at the end of every epoch."""
 
 _POLL_S = 0.4
-_MAX_LAUNCHES = 2  # a trial whose process was killed is resumed once
+_MAX_LAUNCHES = 2  # a trial whose process was killed is resumed once, and again after the sweep itself was resumed
 _PATIENCE = 50  # clashing proposals in a row after which the space counts as impossible
 _MAX_FIRST_FAILURES = 5  # trials that fail before any succeeds
 
@@ -44,7 +44,8 @@ class Trial:
     """One trial, as ``trials.json`` holds it.
 
     ``state`` is that of its run, except ``illegal`` (its choices clash, so it never became a run) and ``killed`` (its
-    process was killed twice). ``value`` is its best score in K, ``scores`` those of its epochs.
+    process was killed twice while the sweep worked; a machine that dies takes the sweep along). ``value`` is its best
+    score in K, ``scores`` those of its epochs.
     """
 
     number: int
@@ -90,6 +91,8 @@ class _Scheduler:
         self._trials: dict[int, Trial] = {}
         self._readers: dict[int, MetricsReader] = {}
         self._working: dict[int, optuna.Trial] = {}
+        self._launches_before: dict[int, int] = {}
+        """by trial: the launches of its run before this process watched it"""
         self._importance: dict[str, float] = {}
         self._written: dict[str, Any] = {}
         self._restore_trials()
@@ -170,6 +173,8 @@ class _Scheduler:
         if chosen is None:
             chosen = {name: _suggest(trial, name, dimension) for name, dimension in self._settings.space.items()}
         self._working[trial.number] = trial
+        is_active = record.state in ACTIVE  # it goes on in its present launch
+        self._launches_before[trial.number] = record.launch - 1 if is_active else record.launch
         self._trials[trial.number] = Trial(trial.number, record.state, dict(chosen), record.id)
         self._readers[trial.number] = self._store.get(record.id).metrics()
 
@@ -191,7 +196,7 @@ class _Scheduler:
             if record.state == "running" and not record.is_stopping and self._working[number].should_prune():
                 with suppress(RunError):  # it ended in the meantime
                     self._store.cancel(trial_run, prune=True)
-        elif record.state == "interrupted" and record.launch < _MAX_LAUNCHES:
+        elif record.state == "interrupted" and record.launch < self._launches_before[number] + _MAX_LAUNCHES:
             self._store.resume(trial_run)
         else:
             trial.state = "killed" if record.state == "interrupted" else record.state

@@ -146,6 +146,24 @@ def test_a_sweep_killed_at_any_moment_loses_and_doubles_no_trial(home, seed):
         assert all(trial["state"] == "done" for trial in trials(run))
 
 
+def test_a_trial_that_died_with_its_sweep_has_as_many_lives_as_at_first(store, monkeypatch):
+    """A machine that dies takes both along; that says nothing against the trial."""
+    monkeypatch.setenv("HARMONIA_PACE", "0.2")
+    run = launch(store, settings(4, trials=1, sampler="random", trial=SSTSettings(epochs=30)))
+    for number, takes_sweep in enumerate((True, True, False), 1):
+        wait_for(lambda number=number: count_begun(store, run) == number, "the trial to work")
+        if takes_sweep:
+            kill_worker(run)
+        kill_worker(trial_runs(store, run)[0])
+        if takes_sweep:
+            assert wait_until_ended(run) == "interrupted"
+            wait_for(lambda: trial_runs(store, run)[0].state == "interrupted", "the trial to be seen dead")
+            run.resume()
+    assert wait_until_ended(run) == "done", run.record.failure or run.log_tail()
+    check(store, run, 1)
+    assert [trial["state"] for trial in trials(run)] == ["done"]
+
+
 def test_a_grid_takes_every_combination_once_also_after_a_kill(store):
     space = {
         "seed": Choices(values=(0, 1)),
