@@ -135,7 +135,7 @@ def test_a_report_holds_what_is_needed_to_make_the_run_anew(
     out = tmp_path / "report.html"
     assert main(["report", run.id, str(out)]) == 0
     page = shown_text(out.read_text())
-    for part in (run.id, "Synthetic data", "SHA-256", "Key of the source", '"epochs"', "Reconstruction", "Truth"):
+    for part in (run.id, "Synthetic data", "SHA-256", "Key of the source", '"epochs"', "Reconstruction", "Reference"):
         assert part in page
     assert out.read_text().count("data:image/png;base64") == 4
     basis = next(record.id for record in store.records().values() if record.task == "basis")

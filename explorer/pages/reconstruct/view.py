@@ -169,9 +169,11 @@ class ReconstructView:
 
     def _mark_stale(self) -> None:
         """Veil maps and panel, and remove scores and read-out, until the result of the selection is shown."""
-        self._reason = ""
+        is_explained, self._reason = bool(self._reason), ""
         self._remedies.clear()
         if self.current is not None:
+            if is_explained:  # the panel says why there were no scores
+                self.panel.mark_stale()
             return
         self.verdict.blank(text.computing(self.model.key))
         self.panel.mark_stale()
