@@ -43,6 +43,10 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 .count { position: absolute; translate: 16px -18px; min-width: 16px; padding: 0 4px; border-radius: 8px; background: var(--h-accent);
   color: var(--h-on-accent); font: 600 10px/16px Inter, system-ui, sans-serif; text-align: center; box-sizing: border-box }
 .count[hidden] { display: none }
+@media (min-width: 900px) and (max-height: 780px) { /* all pages are seen down to 600 pixels */
+  a, button { min-height: 44px; gap: 2px }
+  .logo { height: 30px; margin-bottom: 0 }
+}
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
   /* a shade at an edge shows that there are more links: it is fixed, and a cover that scrolls with the links hides it at the end */
