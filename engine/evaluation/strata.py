@@ -16,7 +16,7 @@ Numbers = NDArray[np.integer[Any]]
 
 _LAT_EDGES = (-60.0, -40.0, -20.0, 20.0, 40.0, 60.0)
 _COAST_EDGES_KM = (100.0, 300.0, 1000.0)
-_NUM_EDGES = (1, 4, 9)
+NUM_OBSERVED_EDGES = (1, 4, 9)
 
 STRATA: dict[str, tuple[str, ...]] = {
     "surface": ("sea", "ice"),
@@ -41,7 +41,7 @@ SEASONS = ("December–February", "March–May", "June–August", "September–N
 
 def observation_class(num_observed: Numbers, ice: NDArray[np.floating]) -> Ints:
     """Index of a cell-month among :data:`OBSERVATION_CLASSES`, of any one shape."""
-    classes = np.digitize(num_observed, _NUM_EDGES)
+    classes = np.digitize(num_observed, NUM_OBSERVED_EDGES)
     return np.where(ice > ICE_FRACTION, len(OBSERVATION_CLASSES) - 1, classes).astype(np.int64)
 
 
@@ -79,7 +79,7 @@ class Strata:
         indices = (
             (ice > ICE_FRACTION).astype(np.int64),
             visibility,
-            np.digitize(num_observed, _NUM_EDGES),
+            np.digitize(num_observed, NUM_OBSERVED_EDGES),
             np.broadcast_to(latitude_band(self.grid.lat)[:, None], self.land.shape),
             np.digitize(self.coast_km, _COAST_EDGES_KM),
         )

@@ -12,6 +12,7 @@ import engine
 from engine.data.demo_ocean import demo_ocean
 from engine.data.prepare import prepare
 from engine.errors import ChoiceError, GridError
+from engine.evaluation.uncertainty import month_classes, scaled_std
 from engine.training.sst.model_bundle import ModelBundle, load_model
 from engine.training.sst.tiled_prediction import predict_windows
 from engine.training.sst.windows import Corner
@@ -31,16 +32,20 @@ def case(bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Case:
     inputs = bundle.model_inputs(data)
     corner = Corner(20, 40)
     ((_, tile),) = predict_windows(bundle.model, inputs, range(1), [corner], precision="float32")
+    assert bundle.std_factors
     grid, land = inputs.windows.coordinates(corner), inputs.windows.cut(data.land, corner)
     days = {
         "daily": torch.tensor(inputs.windows.cut(data.daily, corner))[None],
         "padded": torch.tensor(np.asarray(data.padded))[None],
         "phases": torch.tensor(np.asarray(data.phases), dtype=torch.float32)[None],
         "months": torch.tensor(np.asarray(data.months))[None],
+        "ice": torch.tensor(inputs.windows.cut(data.ice, corner))[None],
     }
     assert tile.std is not None
+    # as the explorer shows it: scaled by class
+    std = scaled_std(tile.std, inputs.windows.cut(month_classes(data, 0), corner)[None], bundle.std_factors)
     module = engine.load("pretrained", grid.lat, grid.lon, land)
-    return module, days, np.where(land, np.nan, tile.mean), np.where(land, np.nan, tile.std)
+    return module, days, np.where(land, np.nan, tile.mean), np.where(land, np.nan, std)
 
 
 def test_a_region_is_reconstructed_as_the_tiles_of_the_ocean(case: Case) -> None:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from engine.data.land import land_mask
 from engine.errors import ChoiceError
+from engine.evaluation.strata import NUM_OBSERVED_EDGES, OBSERVATION_CLASSES
 from engine.models import ReconstructionModel
+from engine.models.baselines.observed import ICE_FRACTION
 from engine.sphere import LatLonGrid
 from engine.training.sst.model_bundle import ModelBundle, load_model, on_grid
 from engine.training.sst.positions import PatchPositions
@@ -33,6 +35,8 @@ class RegionModel(nn.Module):
     fallback: Tensor
     lonlat: Tensor
     features: Tensor | None
+    std_factors: Tensor
+    num_edges: Tensor
 
     def __init__(
         self, bundle: ModelBundle, lat_deg: ArrayLike, lon_deg: ArrayLike, land: ArrayLike | None = None
@@ -66,9 +70,14 @@ class RegionModel(nn.Module):
         self.register_buffer("fallback", torch.tensor(fallback))
         self.register_buffer("lonlat", torch.tensor(lonlat))
         self.register_buffer("features", None if features is None else torch.tensor(features))
+        factors = [bundle.std_factors.get(label, 1.0) for label in OBSERVATION_CLASSES]
+        self.register_buffer("std_factors", torch.tensor(factors))
+        self.register_buffer("num_edges", torch.tensor(NUM_OBSERVED_EDGES))
         self.to(next(bundle.model.parameters()).device)
 
-    def forward(self, daily: Tensor, padded: Tensor, phases: Tensor, months: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, daily: Tensor, padded: Tensor, phases: Tensor, months: Tensor, ice: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Monthly means (B, M, h, w) and their standard deviation, or None where the model predicts none.
 
         Args:
@@ -77,6 +86,8 @@ class RegionModel(nn.Module):
             padded: (B, M, 31) bool, True = no day of the month.
             phases: (B, M, 31, 3) radians, of :func:`engine.data.by_month`.
             months: (B, M) months of the year, 1 to 12.
+            ice: (B, M, h, w) share of the month's days with ice, where it is known: the standard deviation is scaled
+                there as it was fitted for ice, elsewhere by the number of observed days.
 
         Land is NaN. A month of a sample without any observation is the climatology, and nothing lies below the freezing
         point or beyond other bounds of the variable.
@@ -96,7 +107,12 @@ class RegionModel(nn.Module):
         if not self.variable.is_logarithmic and (self.variable.least is not None or self.variable.most is not None):
             mean = mean.clamp(self.variable.least, self.variable.most)
         mean = mean.masked_fill(self.land, torch.nan)
-        return mean, None if result.std is None else result.std.masked_fill(self.land, torch.nan)
+        if result.std is None:
+            return mean, None
+        classes = torch.bucketize((~missing).sum(dim=2), self.num_edges, right=True)
+        if ice is not None:
+            classes = classes.masked_fill(ice > ICE_FRACTION, len(OBSERVATION_CLASSES) - 1)
+        return mean, (result.std * self.std_factors[classes]).masked_fill(self.land, torch.nan)
 
 
 def load(model: str | Path, lat_deg: ArrayLike, lon_deg: ArrayLike, land: ArrayLike | None = None) -> RegionModel:
