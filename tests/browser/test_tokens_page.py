@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.queries import tokens as queries
-from engine.queries.tokens import Example, TokenRequest
+from engine.queries.tokens import PatchExample, TokenRequest
 from explorer.pages.tokens import text
 from tests.support.browser import LONG_MS, middle, open_page, serving
 from tests.support.token_house import token_house
@@ -69,7 +69,7 @@ def test_open_click_exchange_verdict_and_export(page: Page, house: House) -> Non
 
     page.get_by_role("button", name="Like this").click()
     page.mouse.click(*middle(globe))
-    best = queries.search(request, "output", [Example(2001, 7, *CLICKED)])[0]
+    best = queries.search(request, "output", [PatchExample(2001, 7, *CLICKED)])[0]
     expect(page.get_by_role("listitem").first).to_contain_text(text.match_words(best)[1], timeout=LONG_MS)
 
     page.get_by_role("button", name="Verdict", exact=True).click()

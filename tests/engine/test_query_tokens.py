@@ -17,7 +17,7 @@ from engine.evaluation.token_probe import held_out_accuracy, held_out_r2
 from engine.models.spatiotemporal.layers import layer_names, layer_tokens
 from engine.queries import tokens as queries
 from engine.queries.remake import remake
-from engine.queries.tokens import Example, Kept, TokenRequest
+from engine.queries.tokens import Kept, PatchExample, TokenRequest
 from engine.queries.tokens.fields import _shares, request_patch
 from engine.queries.tokens.maps import patch_scene
 from engine.queries.tokens.verdict import _kept_sentences
@@ -246,14 +246,14 @@ def test_the_verdict_is_in_words_from_its_figures(request_, tokens):
 
 def test_search_ranks_by_the_cosine_with_examples_of_any_month(request_, tokens):
     row, col = tokens.sea_patch_at(*PLACE)
-    matches = queries.search(request_, "output", [Example(2001, 7, *PLACE)], number=5)
+    matches = queries.search(request_, "output", [PatchExample(2001, 7, *PLACE)], number=5)
     cosines = queries.similarity(tokens, "output", row, col)
     cosines[row, col] = np.nan
     order = np.sort(cosines[np.isfinite(cosines)])[::-1]
     np.testing.assert_allclose([match.score for match in matches], order[:5], atol=1e-5)
-    later = queries.search(request_, "output", [Example(2002, 1, *PLACE)], number=3)
+    later = queries.search(request_, "output", [PatchExample(2002, 1, *PLACE)], number=3)
     assert {(match.year, match.month) for match in later} == {(2001, 7)}
-    same = [Example(2001, 7, *PLACE), Example(2001, 7, *PLACE, is_positive=False)]
+    same = [PatchExample(2001, 7, *PLACE), PatchExample(2001, 7, *PLACE, is_positive=False)]
     with pytest.raises(ChoiceError, match="the same mean"):
         queries.search(request_, "output", same)
     with pytest.raises(ChoiceError, match="no positive example"):

@@ -6,7 +6,7 @@ import holoviews as hv
 import numpy as np
 import pytest
 
-from engine.queries.tokens import Example, InfluenceParts, Match, ReceptiveField
+from engine.queries.tokens import InfluenceParts, Match, PatchExample, ReceptiveField
 from explorer.pages.tokens import text
 from explorer.pages.tokens.model import LAYERS, TokensModel
 from explorer.plots import tokens as figures
@@ -65,7 +65,7 @@ def test_examples_are_of_the_month_on_screen_and_limited():
     model.take_months(MONTHS)
     model.add_example(1.0, 2.0, True)
     model.add_example(3.0, 4.0, False)
-    assert model.examples == (Example(2002, 7, 1.0, 2.0, True), Example(2002, 7, 3.0, 4.0, False))
+    assert model.examples == (PatchExample(2002, 7, 1.0, 2.0, True), PatchExample(2002, 7, 3.0, 4.0, False))
     assert text.example_sentence(model.examples) == "1 like this, 1 unlike."
     for _ in range(50):
         model.add_example(5.0, 6.0, True)

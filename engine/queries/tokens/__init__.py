@@ -27,5 +27,5 @@ from engine.queries.tokens.pooled import (
     scene_cosines,
     similarity,
 )
-from engine.queries.tokens.search import MOST_EXAMPLES, Example, Match, search
+from engine.queries.tokens.search import MOST_EXAMPLES, Match, PatchExample, search
 from engine.queries.tokens.verdict import TARGETS, Kept, TokenVerdict, has_verdict, sentences, token_verdict

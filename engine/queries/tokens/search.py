@@ -21,7 +21,7 @@ MOST_EXAMPLES = 40
 
 
 @dataclass(frozen=True)
-class Example:
+class PatchExample:
     """A patch at a place in a month, as a positive or a negative example."""
 
     year: int
@@ -54,7 +54,7 @@ def months_to_search(request: TokenRequest, span: str) -> tuple[tuple[int, int],
 def search(
     request: TokenRequest,
     layer: str,
-    examples: Sequence[Example],
+    examples: Sequence[PatchExample],
     span: str = "month",
     number: int = 12,
     pooling: str = "patch",
@@ -111,5 +111,5 @@ def _candidates(tokens: TokenMap, layer: str, pooling: str) -> tuple[np.ndarray,
     return rows, cols, values[rows, cols]
 
 
-def _vector(tokens: TokenMap, layer: str, pooling: str, example: Example) -> Singles:
+def _vector(tokens: TokenMap, layer: str, pooling: str, example: PatchExample) -> Singles:
     return pooled_tokens(tokens, layer, pooling)[tokens.sea_patch_at(example.lat, example.lon)]

@@ -6,17 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from engine.queries.reconstruct import PRETRAINED, REGIONS
+from engine.queries.reconstruct import REGIONS
+from explorer.model_choice import model_choice
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.model import BRUSHES_KM, FOUR, ROW, SIDES, SINGLE, SWIPE, ReconstructModel
-from explorer.registry import REGISTRY
-from explorer.task_names import created_text
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section
-
-_TASK = "sst"
 
 
 def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[], object]) -> list[Any]:
@@ -26,7 +23,7 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
     painting.jslink(globe, value="painting")
     return [
         section("Model"),
-        _models(model),
+        model_choice(model),
         about,
         section("Maps"),
         controls.segments(model.param.panes, text.PANES),
@@ -50,33 +47,6 @@ def drawer(model: ReconstructModel, globe: Globe, about: Any, clear: Callable[[]
         controls.select(model.param.region, "Region of the scores", {name: name for name in REGIONS}),
         *map_controls(model, globe),
     ]
-
-
-def _models(model: ReconstructModel) -> Any:
-    """The pretrained model and all trainings, newest first."""
-
-    def offered() -> dict[str, str]:
-        names = {"Pretrained, small": PRETRAINED}
-        for record in sorted(REGISTRY.records.values(), key=lambda record: record.id, reverse=True):
-            if record.task == _TASK:
-                names[f"{record.name or 'Training'} · {created_text(record, seconds=True)} · {record.state}"] = (
-                    record.id
-                )
-        if model.run not in names.values():
-            names[model.run] = model.run
-        return names
-
-    chosen = controls.select(model.param.run, "Model", {model.run: model.run})
-
-    def renew(*_: object) -> None:
-        names = offered()
-        if names != chosen.options:
-            controls.offer(chosen, names, model.run)
-
-    REGISTRY.subscribe(renew)
-    model.param.watch(renew, "run")
-    renew()
-    return chosen
 
 
 def _kinds(model: ReconstructModel) -> dict[str, str]:

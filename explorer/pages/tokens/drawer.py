@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from explorer.model_choice import model_choice
 from explorer.pages.tokens import text
 from explorer.pages.tokens.model import COLOURS, FIELD, SIMILARITY, TokensModel
-from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
@@ -21,7 +21,7 @@ def drawer(model: TokensModel, globe: Globe, about: Any) -> list[Any]:
     """All controls; ``about`` describes the source of the model."""
     return [
         section("Model"),
-        _models(model),
+        model_choice(model),
         about,
         controls.segments(model.param.weights, _WEIGHTS),
         _layers(model),
@@ -54,28 +54,4 @@ def _layers(model: TokensModel) -> Any:
 
     chosen = controls.select(model.param.layer, "Layer", offered())
     model.param.watch(lambda *_: controls.offer(chosen, offered(), model.layer), "layers")
-    return chosen
-
-
-def _models(model: TokensModel) -> Any:
-    """The shipped model and all trainings, newest first."""
-
-    def offered() -> dict[str, str]:
-        names = {"Shipped model": "pretrained"}
-        for record in sorted(REGISTRY.records.values(), key=lambda record: record.id, reverse=True):
-            if record.task == "sst":
-                names[f"{record.name or 'Training'} · {record.id[4:8]}-{record.id[9:15]} · {record.state}"] = record.id
-        if model.run not in names.values():
-            names[model.run] = model.run
-        return names
-
-    chosen = controls.select(model.param.run, "Model", offered())
-
-    def renew(*_: object) -> None:
-        names = offered()
-        if names != chosen.options:
-            controls.offer(chosen, names, model.run)
-
-    REGISTRY.subscribe(renew)
-    model.param.watch(renew, "run")
     return chosen

@@ -13,7 +13,7 @@ from engine.queries.tokens import (
     PRETRAINED,
     TRANSFORMS,
     WEIGHTS,
-    Example,
+    PatchExample,
     TokenRequest,
 )
 from explorer.page_model import SourceModel, address_keys
@@ -112,5 +112,5 @@ class TokensModel(SourceModel):
 
     def add_example(self, lat: float, lon: float, is_positive: bool) -> None:
         """Add a patch of the month on screen to the examples of the search; the oldest of too many goes."""
-        example = Example(self.request.year, self.request.month, lat, lon, is_positive)
+        example = PatchExample(self.request.year, self.request.month, lat, lon, is_positive)
         self.examples = (*self.examples, example)[-MOST_EXAMPLES:]

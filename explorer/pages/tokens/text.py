@@ -8,9 +8,9 @@ import numpy as np
 
 from engine.queries.text import place
 from engine.queries.tokens import (
-    Example,
     InfluenceParts,
     Match,
+    PatchExample,
     ReceptiveField,
     SceneCosines,
     TokenMap,
@@ -179,7 +179,7 @@ def match_words(match: Match) -> tuple[str, str]:
     return f"{match.year}-{match.month:02d} · {place(match.lat, match.lon)}", f"{match.score:.3f}"
 
 
-def example_sentence(examples: Sequence[Example]) -> str:
+def example_sentence(examples: Sequence[PatchExample]) -> str:
     """How many examples there are."""
     likes = sum(example.is_positive for example in examples)
     return f"{likes} like this, {len(examples) - likes} unlike."
