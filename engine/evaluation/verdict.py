@@ -88,10 +88,15 @@ def verdict(scores: Scores | Sequence[Scores], seed: int = 0, variable: Variable
         )
     compared = [(stratum, compare(runs, stratum, blocks, seed, variable)) for stratum in PARTS]
     known = [(stratum, part) for stratum, part in compared if part is not None]
-    headline = _headline(sea, num_baselines=len(errors_of(runs, SEA).keys() - BESIDE) - 1)
+    headline = _headline(sea, num_baselines=len(_baseline_errors(runs)))
     text = headline + _details(sea, len(runs), blocks is not None) + _exceptions(sea, known)
     parts = tuple(part for _, part in known)
     return Verdict(**vars(sea), headline=headline, text=text, parts=parts, notes=tuple(_notes(runs)))
+
+
+def _baseline_errors(runs: Sequence[Scores]) -> dict[str, float]:
+    """The errors of those that a model is compared with: neither its own nor what is only scored beside it."""
+    return {name: error for name, error in errors_of(runs, SEA).items() if name not in ("model", *BESIDE)}
 
 
 def _headline(sea: Comparison, num_baselines: int) -> str:
@@ -132,8 +137,7 @@ def _exceptions(sea: Comparison, parts: Sequence[tuple[Stratum, Comparison]]) ->
 
 
 def _notes(runs: Sequence[Scores]) -> Iterator[str]:
-    errors = errors_of(runs, SEA)
-    errors.pop("model", None)
+    errors = _baseline_errors(runs)
     if len(errors) > 1:
         yield (
             f"The best of {len(errors)} baselines is the one with the lowest error on the same cells. Being chosen on"

@@ -36,6 +36,17 @@ def test_the_baseline_is_the_best_one_and_not_the_mean() -> None:
     assert "0.219 K against 0.216 K" in result.text
 
 
+def test_what_is_only_scored_beside_is_no_baseline() -> None:
+    """The mean of model and interpolation holds the model itself, and the bound has seen the truth."""
+    scores = plain(model=0.3, mean=0.5, optimal_interpolation=0.31, mean_of_both=0.29, linear_bound=0.28)
+    result = verdict(scores)
+    assert result.baseline == "optimal_interpolation"
+    assert any("The best of 2 baselines" in note for note in result.notes)
+    alone = verdict(plain(model=0.3, optimal_interpolation=0.31, mean_of_both=0.29))
+    assert "best baseline" not in alone.headline
+    assert alone.notes == ()
+
+
 def test_an_abbreviation_keeps_its_capitals() -> None:
     assert "(DINEOF)" in verdict(plain(model=0.3, mean=0.5, dineof=0.4)).headline
 
