@@ -17,7 +17,15 @@ from explorer import allocator, layout, theme
 from explorer.background import Debouncer
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
-from explorer.panel_compat import follow_busy, forget_notifications, handle_exceptions, is_refusal, page_template, short
+from explorer.panel_compat import (
+    follow_busy,
+    forget_notifications,
+    handle_exceptions,
+    is_refusal,
+    name_resources,
+    page_template,
+    short,
+)
 from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
@@ -44,6 +52,8 @@ _PAGE_SX = {
 
 def build() -> pmui.Page:
     """The whole application for one browser session."""
+    assert pn.state.curdoc is not None, "a session has a document"
+    name_resources(pn.state.curdoc)
     # signatures serve notebooks only, and cost half a second a session
     pn.extension(notifications=True, disconnect_notification=_LOST, apply_signatures=False)
     if pn.state.notifications is not None:

@@ -21,6 +21,7 @@ from bokeh.models.ui import UIElement
 from panel.custom import JSComponent
 from panel.io.notebook import patch_inline_stylesheets
 from panel.io.notifications import NotificationAreaBase
+from panel.io.resources import get_dist_path
 from panel.util import edit_readonly  # pyright: ignore[reportPrivateImportUsage]
 from panel_material_ui import Page
 from pydantic import TypeAdapter, ValidationError
@@ -65,6 +66,7 @@ NEEDLES: dict[str, tuple[str, ...]] = {
         "BasicLoginHandler._login_template = self._login_template",
     ),
     "panel/io/server.py": (
+        "doc._template_variables['dist_url'] = dist_url",
         "template = ERROR_TEMPLATE",
         "bokeh.server.server.Server = Server",
         "class ComponentResourceHandler(StaticFileHandler):",
@@ -134,6 +136,15 @@ def follow_busy(page: Page, busy: param.Parameter) -> None:
     """
     with edit_readonly(page):
         page.busy = busy  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def name_resources(doc: Document) -> None:
+    """Tell a new document where the server keeps Panel's style sheets.
+
+    Panel does so when it sends the page. A session that was given up before its browser connected (it may be slow) is
+    made anew by the connection: no page is sent for it, and its parts would be requested from another host.
+    """
+    doc.template_variables.setdefault("dist_url", get_dist_path())
 
 
 def set_base_url(url: str) -> None:

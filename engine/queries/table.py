@@ -36,14 +36,14 @@ class TableFields:
     """Fields of a run on the points of the true field: datasets (lat, lon) of ``u`` and ``v``, or of ``value``.
 
     ``sampled`` is NaN outside the training sample; ``learned`` and ``table`` (W, H, N), the weights, are None until
-    there is a first snapshot; ``iteration`` is that of the snapshot, else 0.
+    there is a first snapshot, as is ``iteration``, that of the snapshot.
     """
 
     true: xr.Dataset
     sampled: xr.Dataset
     learned: xr.Dataset | None
     table: NDArray[np.float32] | None
-    iteration: int
+    iteration: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def table_fields(folder: Path) -> TableFields:
     sampled = true.where(xr.DataArray(is_sampled, dims=("lat", "lon")))
     iteration = latest_snapshot(folder)
     if iteration is None:
-        return TableFields(true, sampled, None, None, 0)
+        return TableFields(true, sampled, None, None, None)
     learned, weights = _snapshot(folder, settings, iteration)
     return TableFields(true, sampled, learned, weights, iteration)
 

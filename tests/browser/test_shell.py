@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.support.browser import eventually, open_page
+from tests.support.browser import Server, eventually, open_page, serving
 
 FOCUSED = """() => {
   let node = document.activeElement
@@ -43,6 +48,11 @@ FOLLOWING = """async () => {
 }"""
 
 
+def num_sessions(server: Server) -> int:
+    with urlopen(urljoin(server.url, "/health")) as answer:
+        return json.load(answer)["sessions"]
+
+
 def test_the_keyboard_reaches_the_pages_first_and_the_runs_and_back(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, serve("explorer") + "?page=basis", "Basis")
     page.keyboard.press("Tab")
@@ -70,6 +80,20 @@ def test_a_page_that_was_asked_for_is_waited_for(page: Page, serve: Callable[...
     expect(page.get_by_role("heading", name="Geolocation", exact=True)).to_be_visible()
     page.wait_for_function("document.documentElement.dataset.page === 'mvmf'")
     assert ["true", "basis"] in page.evaluate("window.marks")
+
+
+def test_a_browser_that_connects_after_its_session_was_given_up_asks_no_other_host(page: Page, tmp_path: Path) -> None:
+    """A slow one: its session is made anew by the connection, and no page is sent for it."""
+    lifetime = "--unused-session-lifetime", "200", "--check-unused-sessions", "50"
+    with serving(tmp_path, *lifetime) as server:
+
+        def answer_late(route: Route) -> None:
+            eventually(lambda: num_sessions(server) == 0, lambda: "the session stays")
+            route.continue_()
+
+        page.route(re.compile(r"/bokeh\.min\.js"), answer_late)
+        open_page(page, f"{server.url}?page=table", "Learned table")
+        expect(page.get_by_text("Point at the globe")).to_be_visible()
 
 
 def test_back_before_the_next_page_is_shown_stays_in_the_app(page: Page, serve: Callable[..., str]) -> None:

@@ -65,7 +65,7 @@ def test_the_ocean_has_units_and_is_not_drawn_on_land(ocean):
 def test_before_the_first_snapshot_there_is_nothing_learned(tmp_path):
     folder = folder_of(tmp_path / "run", SMALL, seed=3)
     fields = query.table_fields(folder)
-    assert (fields.learned, fields.table, fields.iteration) == (None, None, 0)
+    assert (fields.learned, fields.table, fields.iteration) == (None, None, None)
     drawn = force_field().sampled(0.5, seed=3)
     np.testing.assert_array_equal(fields.sampled["u"].notnull(), drawn)
     assert query.loss_curves(MetricsReader(folder / "metrics.jsonl")).train.size == 0

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import CancelledError
 from engine.queries.table import BaselineScore
-from engine.runs import RunConfig, RunRecord, RunStore
+from engine.runs import RunConfig, RunRecord, RunStore, TableSettings
+from engine.training.table import fit_table
 from explorer import tabs
 from explorer.pages.table import text
 from explorer.pages.table import view as table_view
@@ -16,6 +19,7 @@ from explorer.pages.table.model import ITERATIONS, RATES, TOPOLOGIES, TableModel
 from explorer.registry import REGISTRY
 from explorer.session import Session
 from tests.support.held_tasks import held_tasks
+from tests.support.run_context import context
 
 KEYS = [*TableModel.KEYS, "at", "unknown"]
 TEXTS = st.one_of(
@@ -189,3 +193,17 @@ def test_train_all_says_how_many_runs_it_starts_and_how_long_they_take(tmp_path,
         "1 run would start in the background: about 5 s each on two cores.",
         "Train all topologies (1 run)",
     )
+
+
+def test_the_first_snapshot_of_a_run_is_shown_that_was_read_before_it(tmp_path: Path) -> None:
+    """A snapshot of step 0 is not the same as none."""
+    settings = TableSettings(width=20, height=10, padding=3, iterations=40)
+    with RunStore(tmp_path) as store:
+        run = store.create(RunConfig(settings=settings))
+        shown = table_view.TableRun(run)
+        assert shown.read_fields().learned is None
+        assert text.captions(50, None, shown.read_fields().iteration, is_over=False)[2] == "Learned, nothing yet"
+        with pytest.raises(CancelledError):
+            fit_table(settings, context(run.folder, settings, stop_after=1))
+        assert shown.read_fields().learned is not None
+        assert text.captions(50, None, shown.read_fields().iteration, is_over=False)[2] == "Learned, at step 0"

@@ -68,7 +68,7 @@ class TableState:
     @property
     def iteration(self) -> int | None:
         """Iteration of the learned field, if there is one."""
-        return self.fields.iteration if self.fields is not None and self.fields.learned is not None else None
+        return None if self.fields is None else self.fields.iteration
 
 
 class TablePanel(TabbedPanel):

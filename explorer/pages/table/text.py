@@ -139,8 +139,8 @@ def topology_rows(errors: Mapping[str, float | None], units: str) -> list[tuple[
 def captions(percent: int, num_points: int | None, iteration: int | None, is_over: bool) -> Sequence[str]:
     """Headings of the three fields."""
     points = "" if num_points is None else f", {number(num_points)} points"
-    step = "" if iteration is None else number(iteration)
-    learned = f"done after {step} steps" if is_over else f"at step {step}" if step else "no run yet"
+    step = None if iteration is None else number(iteration)
+    learned = "nothing yet" if step is None else f"done after {step} steps" if is_over else f"at step {step}"
     return "True", f"Sample, {percent} %{points}", f"Learned, {learned}"
 
 

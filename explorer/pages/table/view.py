@@ -55,7 +55,7 @@ class TableRun:
     def read_fields(self) -> TableFields:
         """The fields of the latest snapshot; called off the event loop."""
         latest = table.latest_snapshot(self.folder)
-        if self.fields is None or (latest is not None and latest != self.fields.iteration):
+        if self.fields is None or latest != self.fields.iteration:
             self.fields = table.table_fields(self.folder)
         return self.fields
 
@@ -243,11 +243,14 @@ class TableView:
     def _learned(self, content: Callable[[RunConfig, xr.Dataset, int], Content]) -> Content | None:
         """``content`` of the learned field on screen; None before there is one."""
         shown = self._shown
-        if shown is None or shown.config is None or shown.fields is None or shown.fields.learned is None:
+        if shown is None or shown.config is None or shown.fields is None:
+            return None
+        fields = shown.fields
+        if fields.learned is None or fields.iteration is None:
             return None
         if shown.config.settings != self.model.settings:  # of the choice before, until this one is read
             return None
-        return content(shown.config, shown.fields.learned, shown.fields.iteration)
+        return content(shown.config, fields.learned, fields.iteration)
 
     def _offer_field(self) -> None:
         make = self._learned(lambda *learned: partial(run_exports.learned_netcdf, *learned))
