@@ -20,14 +20,14 @@ class Page:
         self.tasks: type[HeldTask] = held_tasks()
         monkeypatch.setattr(deck_module, "LatestTask", self.tasks)
         self.globe = Globe()
-        self.made: list[int] = []
+        self.indices: list[int] = []
         self.cards: list[dict[str, Any]] = []
         monkeypatch.setattr(self.globe, "_send_msg", lambda message: self.cards.append(message["card"]))
         self.deck = Deck(self.globe, "day")
         self.deck.offer("a", 100, 10, self.make)
 
     def make(self, index: int, _: object) -> Card:
-        self.made.append(index)
+        self.indices.append(index)
         if index == 13:
             raise DataError("the file ends", "sst.nc", "fetch it again")
         return Card(f"field {index}".encode())
@@ -69,7 +69,7 @@ def test_what_the_hand_left_behind_is_not_made(page: Page) -> None:
     page.work(1)
     page.ask(51, 52, received=1)
     page.work()
-    assert page.made == [11, 51, 52]
+    assert page.indices == [11, 51, 52]
     assert page.sent == [11, 51, 52]
 
 
@@ -89,7 +89,7 @@ def test_another_deck_ends_the_wishes_of_the_last(page: Page) -> None:
     page.work()
     page.ask(12)  # of the last deck, late
     page.work()
-    assert page.made == []
+    assert page.indices == []
     page.ask(1, deck="b")
     page.work()
     assert [card["deck"] for card in page.cards] == ["b"]
