@@ -83,9 +83,10 @@ def build() -> pmui.Page:
 
 
 def warm_up() -> None:
-    """Build the first page once without a session, so that Panel has created what it creates once per class."""
+    """Build the first pages once without a session, so that Panel has created what it creates once per class."""
     shell = Shell(Session())
-    shell.go(PAGES[0].name, {})
+    for page in PAGES[:2]:
+        shell.go(page.name, {})
     root = shell.root.get_root(Document())
     del pn.state._views[root.ref["id"]]
 
@@ -103,7 +104,10 @@ class Shell:
         self._views: dict[str, PageView] = {}
         self._frames: dict[str, pn.Column] = {}
         self.rail = Rail(
-            items=[{"name": page.name, "title": page.title, "icon": page.icon} for page in PAGES],
+            items=[
+                {"name": page.name, "title": page.link or page.title, "icon": page.icon, "plain": page.is_plain}
+                for page in PAGES
+            ],
             dark=session.dark,
             margin=0,
             sizing_mode="stretch_both",
@@ -188,6 +192,8 @@ class Shell:
         self._host.objects = list(self._frames.values())
 
     def _frame(self, page: Page, view: PageView) -> pn.Column:
+        if page.is_plain:
+            return box(*view.stage, css=layout.PLAIN, sizing_mode="stretch_both")
         chip = pmui.Chip(
             label=describe_device() + (" · read only" if is_on(READ_ONLY) else ""),
             size="small",

@@ -91,6 +91,9 @@ PAGE = f"""
     / minmax(0, 1fr) }} }}
 """
 
+#: Of a page without drawer, head and read-out.
+PLAIN = f":host {{ display: block; grid-area: 1 / 1; overflow: hidden auto }} {_NARROW} {{ :host {{ height: 100% }} }}"
+
 DRAWER = f"""
 :host {{ width: {grown(304)}; display: flex; flex-flow: column nowrap; gap: 4px; box-sizing: border-box;
   padding: 20px 20px 24px; overflow: hidden auto; background: var(--h-panel);

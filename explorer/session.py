@@ -84,3 +84,7 @@ class Page:
     build: Callable[[Session, Query], PageView]
     has_source: bool = False
     """Whether the page uses the session's source, which its head then shows."""
+    is_plain: bool = False
+    """Whether the page's stage is all of it: without drawer, head and read-out."""
+    link: str = ""
+    """What the rail calls it, where that is not the title."""

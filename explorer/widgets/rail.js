@@ -24,7 +24,7 @@ const CSS = `
 :host { display: block; height: 100% }
 nav { box-sizing: border-box; height: 100%; padding: 14px 4px 8px; display: flex; flex-direction: column; gap: 4px;
   align-items: stretch; background: var(--h-panel); border-right: 1px solid var(--h-divider) }
-.logo { color: var(--h-accent); text-align: center; height: 40px; margin-bottom: 8px }
+.pages > a:first-child svg { color: var(--h-accent); width: 28px; height: 28px }
 .pages { flex: 1; min-height: 0; display: flex; flex-direction: column; gap: 4px; overflow: hidden auto; scrollbar-width: none }
 .pages > a { flex: none }
 a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; flex-direction: column; gap: 4px;
@@ -32,6 +32,7 @@ a, button { all: unset; box-sizing: border-box; cursor: pointer; display: flex; 
   font: 500 11px/1.2 Inter, system-ui, sans-serif; transition: background 120ms, color 120ms }
 a:hover, button:hover { background: var(--h-hover); color: var(--h-text) }
 a[aria-current] { background: var(--h-selected); color: var(--h-accent) }
+button:disabled { opacity: .45; cursor: default; background: none }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: -2px }
 .busy { position: fixed; inset: 0 0 auto 0; height: 2px; z-index: 2000; overflow: hidden; opacity: 0;
   transition: opacity 120ms; pointer-events: none }
@@ -45,7 +46,7 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
 .count[hidden] { display: none }
 @media (min-width: 900px) and (max-height: 780px) { /* all pages are seen down to 600 pixels */
   a, button { min-height: 44px; gap: 2px }
-  .logo { height: 30px; margin-bottom: 0 }
+  .pages > a:first-child svg { width: 22px; height: 22px }
 }
 @media (max-width: 899px) {
   nav { flex-direction: row; padding: 4px; border-right: 0; border-top: 1px solid var(--h-divider) }
@@ -56,8 +57,19 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
     linear-gradient(to right, var(--h-outline), transparent) left / 8px 100% no-repeat scroll,
     linear-gradient(to left, var(--h-outline), transparent) right / 8px 100% no-repeat scroll }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
-  .logo { display: none }
 }`
+
+const VIEWS = 'harmonia-views', MOST_VIEWS = 6
+// The last view of each page, for the page Home. It stays in this browser, which may keep nothing (private windows).
+function keepView(item, address) {
+  if (!item || item.plain) return
+  try {
+    const others = JSON.parse(localStorage.getItem(VIEWS) ?? '[]').filter(({page}) => page !== item.name)
+    const view = {page: item.name, title: item.title, icon: item.icon, address, at: Date.now()}
+    localStorage.setItem(VIEWS, JSON.stringify([view, ...others].slice(0, MOST_VIEWS)))
+    dispatchEvent(new Event('harmonia:views'))
+  } catch { /* nothing is kept */ }
+}
 
 export function render({model, el}) {
   const nav = element('nav', {'aria-label': 'Pages'})
@@ -83,7 +95,7 @@ export function render({model, el}) {
   const count = element('span', {className: 'count'})
   runs.append('Runs', count)
   const pages = element('div', {className: 'pages'}, ...links.map(([, a]) => a))
-  nav.append(element('div', {className: 'logo', innerHTML: icon('logo', 28)}), pages, runs, controls, theme)
+  nav.append(pages, runs, controls, theme)
 
   // Not scrollIntoView: the browser continues with Tab from its target, so that the first links would be skipped.
   const bringIn = a => {
@@ -93,6 +105,7 @@ export function render({model, el}) {
   }
   const showPage = () => {
     showBusy()
+    controls.disabled = Boolean(model.items.find((item) => item.name === model.page)?.plain)
     for (const [name, a] of links) {
       if (name !== model.page) { a.removeAttribute('aria-current'); continue }
       a.setAttribute('aria-current', 'page')
@@ -121,25 +134,42 @@ export function render({model, el}) {
   const pageOf = query => new URLSearchParams(query).get('page')
   // A click marks its page at once; the address follows when that page is shown.
   const showBusy = () => {
-    const isComing = Boolean(model.address) && pageOf(model.address) !== model.page
+    const [shown, asked] = [pageOf(model.address), pageOf(location.search)]
+    const isComing = Boolean(model.address) && (shown !== model.page || (asked !== null && asked !== shown))
     busy.classList.toggle('on', model.busy || isComing)
     document.documentElement.dataset.busy = String(model.busy || isComing)
   }
   // Another page is a new entry of the history (Back returns to the old one); the same page replaces its entry. The
   // address of a page that has been left meanwhile is of no use.
   const showAddress = () => {
-    showBusy()
     if (model.address) document.documentElement.dataset.page = pageOf(model.address)
-    if (!model.address || model.address === location.search || pageOf(model.address) !== model.page) return
-    const known = pageOf(location.search)
-    const step = known && known !== pageOf(model.address) ? 'pushState' : 'replaceState'
-    history[step](null, '', model.address + location.hash)
+    if (model.address && model.address !== location.search && pageOf(model.address) === model.page) {
+      const known = pageOf(location.search)
+      const step = known && known !== pageOf(model.address) ? 'pushState' : 'replaceState'
+      history[step](null, '', model.address + location.hash)
+    }
+    showBusy()
+    keepView(model.items.find((item) => item.name === pageOf(model.address)), model.address)
+  }
+  // Links of the pages themselves, which may lead to a view of another page: without loading the document anew.
+  const onLink = event => {
+    const a = event.composedPath().find((node) => node.tagName === 'A')
+    if (!a?.getAttribute('href')?.startsWith('?') || a.target || event.defaultPrevented) return
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
+    event.preventDefault()
+    if (a.getAttribute('href') === location.search) return
+    history.pushState(null, '', a.getAttribute('href'))
+    follow()
+  }
+  const follow = () => {
+    model.visited = ''  // an equal value would not be sent, and one may come back to the same entry
+    model.visited = location.search || '?'
+    showBusy()
   }
   const onPop = () => {
     const page = pageOf(location.search)
     if (links.some(([name]) => name === page)) model.page = page
-    model.visited = ''  // an equal value would not be sent, and one may come back to the same entry
-    model.visited = location.search || '?'
+    follow()
   }
 
   for (const [name, show] of Object.entries({
@@ -153,5 +183,6 @@ export function render({model, el}) {
   }
   if (matchMedia('(max-width: 899px)').matches) closeDrawer()
   addEventListener('popstate', onPop)
-  model.on('remove', () => removeEventListener('popstate', onPop))
+  addEventListener('click', onLink)
+  model.on('remove', () => { removeEventListener('popstate', onPop); removeEventListener('click', onLink) })
 }

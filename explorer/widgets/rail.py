@@ -17,7 +17,7 @@ class Rail(Component):
     (browser → Python) is the query the person went back or forward to.
     """
 
-    items = param.List(doc="the pages: dicts of name, title and icon")
+    items = param.List(doc="the pages, the first one with the logo: dicts of name, title, icon, plain (no controls)")
     page = param.String(doc="name of the page on screen")
     address = param.String(doc="the query the address bar should show, beginning with '?'")
     visited = param.String(doc="the query that Back, Forward or a rail link led to")

@@ -113,7 +113,7 @@ def test_a_home_that_is_a_file_is_said_and_the_rest_lives_on(page: Page, tmp_pat
     home.write_text("not a folder")
     server = start_server(Path("explorer"), tmp_path / "log.txt", home=home)
     try:
-        page.goto(server.url)
+        page.goto(f"{server.url}?page=basis")
         page.wait_for_function("document.documentElement.dataset.ready === 'true'")
         page.get_by_role("button", name=re.compile("^Runs")).click()
         expect(page.get_by_text("the home folder is a file")).to_be_visible()

@@ -56,7 +56,7 @@ def num_sessions(server: Server) -> int:
 def test_the_keyboard_reaches_the_pages_first_and_the_runs_and_back(page: Page, serve: Callable[..., str]) -> None:
     open_page(page, serve("explorer") + "?page=basis", "Basis")
     page.keyboard.press("Tab")
-    assert page.evaluate(FOCUSED) == "Basis"
+    assert page.evaluate(FOCUSED) == "Home"
     runs, close = (page.get_by_role("button", name=name, exact=True) for name in ("Runs", "Close"))
     runs.focus()
     page.keyboard.press("Enter")

@@ -16,6 +16,7 @@ from explorer import app, app_hooks
 from explorer.pages import PAGES
 from explorer.session import Page, Session
 
+BASIS = next(page for page in PAGES if page.name == "basis")
 FAILURES = [
     (ChoiceError("the box is empty", "box", "make it larger"), "the box is empty (box). Remedy: make it larger."),
     (KeyError("secret path"), "Something unexpected happened (KeyError). The server's log has the details."),
@@ -30,16 +31,16 @@ def broken_then_whole(error: Exception) -> Page:
         visits.append(query)
         if len(visits) == 1:
             raise error
-        return PAGES[0].build(session, query)
+        return BASIS.build(session, query)
 
-    return replace(PAGES[0], name="broken", title="Broken", build=build)
+    return replace(BASIS, name="broken", title="Broken", build=build)
 
 
 @pytest.mark.parametrize(("error", "sentence"), FAILURES)
 def test_a_page_that_fails_shows_a_sentence_and_can_be_tried_again(
     error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(app, "PAGES", (PAGES[0], broken_then_whole(error)))
+    monkeypatch.setattr(app, "PAGES", (BASIS, broken_then_whole(error)))
     shell = app.Shell(Session())
     shell.go("basis", {})
     with caplog.at_level(logging.ERROR):
@@ -71,9 +72,9 @@ def test_an_unknown_page_opens_the_first_with_a_message() -> None:
     messages = []
     shell._say = lambda severity, sentence: messages.append(sentence)
     shell.visit({"page": "../x", "L": "9"})
-    assert shell.session.page == "basis"
-    assert messages == ["There is no page “../x”. This is Basis."]
-    assert shell.rail.address.startswith("?page=basis&")
+    assert shell.session.page == "home"
+    assert messages == ["There is no page “../x”. This is Harmonia."]
+    assert shell.rail.address == "?page=home"
 
 
 def lost_session() -> AssertionError:

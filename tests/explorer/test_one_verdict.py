@@ -22,9 +22,10 @@ from engine.queries.run_exports import scores_csv
 from engine.queries.train.run_files import final_scores, latest_metrics
 from engine.queries.verdicts import run_verdict
 from engine.runs import Run, RunStore
+from explorer.badges import badge
 from explorer.cli import main
 from explorer.pages.reconstruct import text as reconstruct_text
-from explorer.pages.train import markup, text
+from explorer.pages.train import markup
 from explorer.pages.train.comparisons import read_compared
 from explorer.pages.train.run_reader import CurveOptions, RunReader
 from explorer.report import report_html
@@ -77,7 +78,7 @@ def test_the_same_text_everywhere(
         places[name] = shown_text(Path(arguments[-1]).read_text()) if name == "report" else output
     for name, content in places.items():
         assert expected.text in content, name
-    label, level = text.badge(run.record, latest_metrics(run.folder), run_verdict(run.folder, "sst"))
+    label, level = badge(run.record, latest_metrics(run.folder), run_verdict(run.folder, "sst"))
     assert expected.text.startswith(label)
     assert level == expected.level
     assert not re.search(r"(src|href)\s*=\s*['\"]?(https?:|//)|@import|url\(", (tmp_path / "report.html").read_text())

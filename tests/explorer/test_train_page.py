@@ -24,6 +24,7 @@ from engine.queries.train import forms
 from engine.queries.train.run_files import final_scores, latest_metrics, snapshot_fields
 from engine.runs import RunConfig, RunRecord, RunStore
 from engine.runs.run_folder import RunFolder
+from explorer.badges import badge
 from explorer.pages.train import form_fields as fields
 from explorer.pages.train import markup, text
 from explorer.pages.train.comparisons import read_compared
@@ -228,13 +229,13 @@ def test_without_a_score_the_result_is_the_state_of_the_run() -> None:
 
 def test_a_badge_is_the_headline_of_the_verdict() -> None:
     last = {"val_mae": 0.2, "val_mae_mean": 0.25}
-    headline, level = text.badge(RECORD, last, None)
+    headline, level = badge(RECORD, last, None)
     assert headline == "20 % lower error than the baseline (mean of observed days), validation"
     assert level == "lower"
     # once the test years are scored, the list says the same as the page of the run
     result = verdict(with_errors(model=0.3, mean=0.25))
-    assert text.badge(RECORD, last, result) == (result.headline, "higher")
-    assert text.badge(RECORD, {}, None) == ("", "")
+    assert badge(RECORD, last, result) == (result.headline, "higher")
+    assert badge(RECORD, {}, None) == ("", "")
 
 
 def test_the_test_scores_are_those_against_the_best_baseline() -> None:

@@ -22,8 +22,8 @@ from explorer.pages.tokens.panels import TokensPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets.days import DayBar
-from explorer.widgets.globe import Axes, pack_colours, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_colours, pack_field
 from explorer.widgets.text import html, paragraph
 
 _LEAST_SHARE = 1e-5

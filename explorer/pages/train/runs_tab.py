@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from html import escape
 from typing import Any
@@ -13,14 +12,12 @@ import panel_material_ui as pmui
 import xarray as xr
 
 from engine.compute import describe_device
-from engine.errors import EngineError, StoreError
-from engine.queries.cache import Progress
+from engine.errors import EngineError
 from engine.queries.scales import limits_of
-from engine.queries.train.run_files import latest_metrics
-from engine.queries.verdicts import run_variable, run_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer import layout
 from explorer.background import LatestTask, unseen
+from explorer.badges import badges
 from explorer.layout import box, fill, row, show
 from explorer.pages.train import markup, text
 from explorer.pages.train.model import LOG, MAX_EPOCH, MOST_COMPARED, RUNS, TrainModel
@@ -36,8 +33,8 @@ from explorer.session import Session
 from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
-from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_field
 from explorer.widgets.reliability import quality_html
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList
@@ -276,7 +273,7 @@ class TrainingRuns:
         self._is_outdated = self._scoring.running
         if not self._is_outdated:
             shown = list(REGISTRY.records.values())[:_MOST_ROWS]
-            self._scoring.start(partial(_badges, shown), self._take_badges)
+            self._scoring.start(partial(badges, shown), self._take_badges)
 
     def _take_badges(self, badges: dict[str, tuple[str, str, str]]) -> None:
         self._badges = badges
@@ -368,19 +365,6 @@ class TrainingRuns:
             store_call(actions[action])
             if action == "delete" and run_id == self._model.run:
                 self._model.run = ""
-
-
-def _badges(records: Sequence[RunRecord], progress: Progress) -> dict[str, tuple[str, str, str]]:
-    """Headline and level of the verdicts on the runs that have one, and the unit of their errors, by id."""
-    badges: dict[str, tuple[str, str, str]] = {}
-    for record in records:
-        progress(len(badges) / len(records), "Reading the verdicts")
-        folder = REGISTRY.store.folder(record.id)
-        with suppress(StoreError):  # the run's own page shows the error
-            variable, on_test = run_variable(folder, record.task), run_verdict(folder, record.task)
-            badge = text.badge(record, latest_metrics(folder), on_test, variable)
-            badges[record.id] = *badge, variable.error_symbol
-    return badges
 
 
 def _deleted_runs() -> list[RunRecord]:

@@ -11,13 +11,10 @@ from typing import Any
 from engine.config.months import span_text
 from engine.config.sst import SSTSettings
 from engine.config.sweep import SweepSettings
-from engine.evaluation import Verdict
-from engine.queries.ocean import SST, VariableKind
 from engine.queries.text import duration
 from engine.queries.train import forms
 from engine.queries.train.cost import DryRun
 from engine.queries.train.curves import SweepSummary, SweepTrial
-from engine.queries.verdicts import validation_verdict
 from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.pages.train.model import TASKS
 from explorer.runs_panel import progress_texts
@@ -69,16 +66,6 @@ def scored_on(record: RunRecord, is_tested: bool) -> str:
     if is_tested:
         return "On the test months"
     return "Scored on the validation months" + (" so far" if record.state in ACTIVE else "")
-
-
-def badge(
-    record: RunRecord, last: Mapping[str, float], on_test: Verdict | None, variable: VariableKind = SST
-) -> tuple[str, str]:
-    """The headline of the verdict on a run and its level; empty while there is none."""
-    if on_test is not None:
-        return on_test.headline, on_test.level
-    so_far = validation_verdict(last, variable) if record.task == "sst" else None
-    return ("", "") if so_far is None else (f"{so_far.headline}, validation", so_far.level)
 
 
 def numbers_rows(record: RunRecord, last: Mapping[str, float]) -> list[tuple[str, str]]:
