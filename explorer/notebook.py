@@ -96,7 +96,7 @@ def globe(
     frames = [pack_field(values, axes, f"{label}-{index}") for index, values in enumerate(drawn.values)]
     size = {"width": width, "margin": 0}
     view = Globe(
-        **{"frames": frames} if len(frames) > 1 else {"field": frames[0]},
+        **_shown(frames, group),
         colormap=colours,
         vmin=low,
         vmax=high,
@@ -113,21 +113,25 @@ def globe(
     )
     scale = ColorScale(colormap=colours, vmin=low, vmax=high, label=label, units=units, group=group, height=52, **size)
     readout = HoverReadout(span=high - low, units=units, group=group, height=44, **size)
-    parts = [view, *([_times(view, drawn, size)] if len(frames) > 1 else []), scale, readout]
+    parts = [view, *([_times(drawn, control=group, **size)] if len(frames) > 1 else []), scale, readout]
     tokens = TOKENS["dark" if dark else "light"]
     names = "".join(f"--h-{name.replace('_', '-')}: {colour};" for name, colour in tokens.items())
     css = _CSS.format(**tokens, tokens=names)
     return pn.Column(*parts, stylesheets=[css], width=width + 24)
 
 
-def _times(view: Globe, drawn: xr.DataArray, size: dict[str, int]) -> DayBar:
+def _shown(frames: list[bytes], control: str) -> dict[str, Any]:
+    """What a globe shows: one field, or a deck that has them all."""
+    if len(frames) == 1:
+        return {"field": frames[0]}
+    return {"frames": frames, "deck": {"name": control, "control": control, "count": len(frames), "index": 0}}
+
+
+def _times(drawn: xr.DataArray, **params: Any) -> DayBar:
     """A bar that chooses the frame in the browser, without a server."""
     days = [str(time)[:10] for time in drawn["time"].values]
     is_date = np.issubdtype(drawn["time"].dtype, np.datetime64) or drawn["time"].dtype == object
-    bar = DayBar(days=days, unit="day" if is_date else "step", height=38, **size)
-    bar.jslink(view, day="frame")
-    view.jslink(bar, frame="drawn")
-    return bar
+    return DayBar(days=days, unit="day" if is_date else "step", height=38, **params)
 
 
 def save_html(shown: Any, path: str | Path, title: str = "Harmonia") -> Path:

@@ -1,13 +1,5 @@
 """Reusable parts of the screen."""
 
-from explorer.widgets.globe import (
-    Axes,
-    Globe,
-    colormap_bytes,
-    pack_colours,
-    pack_field,
-    pack_harmonics,
-    pack_mask,
-    pack_synthesis,
-)
+from explorer.widgets.globe import Globe, colormap_bytes
+from explorer.widgets.packets import Axes, pack_colours, pack_field, pack_harmonics, pack_mask, pack_synthesis
 from explorer.widgets.readout import ColorScale, HoverReadout

@@ -8,6 +8,7 @@ const CSS = `
 button { all: unset; box-sizing: border-box; cursor: pointer; height: 28px; min-width: 28px; display: grid; place-content: center;
   border: 1px solid var(--mui-palette-text-disabled); border-radius: 8px }
 button:hover { background: var(--h-hover) }
+.play:hover { background: var(--h-accent); filter: brightness(1.1) }
 button:focus-visible, input:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px }
 .play { min-width: 36px; background: var(--h-accent); color: var(--h-on-accent); border-color: transparent }
 input { flex: 1; min-width: 60px; accent-color: var(--h-accent); height: 20px; margin: 0 4px }
@@ -36,6 +37,8 @@ export function render({model, el}) {
   el.append(styleSheet(CSS), element('div', {className: 'days', role: 'group', 'aria-label': 'Days'}, play, back, next, line, date))
 
   let timer = null
+  let changed = 0 // when the day on screen was chosen
+  let drawn = model.drawn
   const last = () => Math.max(0, model.days.length - 1)
   const write = (index) => {
     const text = model.days.length ? formatDay(model.days[Math.min(index, last())], model.unit) : ''
@@ -54,22 +57,37 @@ export function render({model, el}) {
     play.innerHTML = drawing(timer ? 'stop' : 'play')
     write(model.day)
   }
+  // The browser's own views draw the day before the server hears of it
   const go = (index) => {
-    model.day = (index + last() + 1) % (last() + 1)
-    line.value = model.day
-    write(model.day)
+    const {control, unit, serial} = model
+    const value = (index + last() + 1) % (last() + 1)
+    const detail = {control, value, serial: serial + 1, text: formatDay(model.days[value], unit)}
+    el.dispatchEvent(new CustomEvent('harmonia:control', {bubbles: true, composed: true, detail}))
+    model.data.setv({serial: serial + 1, day: value})
+    line.value = value
+    write(value)
   }
-  const halt = () => { clearInterval(timer); timer = null }
+  const halt = () => { cancelAnimationFrame(timer); timer = null }
+  // The next day is shown once the last one has been drawn; in a hidden tab nothing is
+  const film = (now) => {
+    timer = requestAnimationFrame(film)
+    if (drawn !== model.day || now - changed < model.pace_ms) return
+    changed = now
+    go(model.day + 1)
+  }
   play.addEventListener('click', () => {
     if (timer) halt()
-    // the next day is shown once the last one has been drawn
-    else timer = setInterval(() => { if (model.drawn === model.day) go(model.day + 1) }, model.pace_ms)
+    else timer = requestAnimationFrame(film)
     paint()
   })
   back.addEventListener('click', () => go(model.day - 1))
   next.addEventListener('click', () => go(model.day + 1))
   line.addEventListener('input', () => go(Number(line.value)))
   model.on(['days', 'unit', 'day'], paint)
-  model.on('remove', halt)
+  // what the server says later of earlier days does not hold the film
+  model.on('drawn', () => { if (drawn !== model.day) drawn = model.drawn })
+  const stopped = new AbortController()
+  document.addEventListener('harmonia:drawn', ({detail}) => { if (detail.control === model.control) drawn = detail.value }, {signal: stopped.signal})
+  model.on('remove', () => { halt(); stopped.abort() })
   paint()
 }

@@ -2,10 +2,6 @@
 
 Only data travel. Colour map, range, projection, rotation, zoom and read-out change in the browser without the server;
 a sum of harmonics travels as one short column a wave and is multiplied out there.
-
-Wire format of all data, little-endian: ``uint32`` length of the header, the header as JSON, padded with blanks so that
-the payload starts at a multiple of 8 bytes, the payload. Shape and registration travel with the data because two
-parameters arrive as two events, and a field drawn with the other one's shape is a striped globe.
 """
 
 from __future__ import annotations
@@ -13,9 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,162 +20,21 @@ from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from engine.assets import asset
-from engine.errors import ChoiceError, GridError
+from engine.errors import ChoiceError
 from engine.provenance import Provenance
 from explorer.widgets.component import Component, client_code
-from explorer.widgets.requests import Latitude, Longitude, Place, Serial
+from explorer.widgets.packets import packet
+from explorer.widgets.requests import Latitude, Longitude, Place, Serial, Wish
 
 _COAST_AFTER_MS = 300
-_MISSING_CODE = 65535  # the uint16 code that stands for "no value"; scene.js knows it too
 
 
 def _globe_code() -> str:
     shaders = {"FRAGMENT": "globe.frag", "HALO": "halo.frag"}
     texts = "\n".join(f"const {name} = {json.dumps(client_code(file))}" for name, file in shaders.items())
     parts = ("dom", "theme", "scene", "camera", "gpu", "input", "graticule", "overlay")
-    parts += ("handles", "outlines", "frame", "synthesis", "view", "picture", "globe")
+    parts += ("handles", "outlines", "frame", "deck", "synthesis", "view", "picture", "globe")
     return f"{texts}\n{client_code(*(f'{part}.js' for part in parts))}"
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Where the samples of a regular grid lie: ``lat = lat0 + i·dlat``, ``lon = lon0 + j·dlon``, in degrees.
-
-    Holds for cell centres and for grid points alike: a sample is drawn exactly where it lies. ``periodic`` says that
-    the columns close the circle, the last one being a neighbour of the first.
-    """
-
-    lat0: float
-    dlat: float
-    lon0: float
-    dlon: float
-    periodic: bool
-
-    @classmethod
-    def of(cls, lat_deg: np.ndarray, lon_deg: np.ndarray) -> Axes:
-        """The axes of coordinates (H,) degrees north and (W,) degrees east, either direction, at least two of each.
-
-        Raises:
-            GridError: A coordinate lies more than a thousandth of a step (float32 rounding) from where it should.
-        """
-        lat0, dlat = _regular(np.asarray(lat_deg, float), "latitude")
-        lon0, dlon = _regular(np.asarray(lon_deg, float), "longitude")
-        circle = np.sign(dlon) * 360.0 / len(lon_deg)
-        periodic = abs(circle - dlon) * len(lon_deg) <= 2e-3 * abs(dlon)
-        return cls(lat0, dlat, lon0, float(circle) if periodic else dlon, bool(periodic))
-
-
-def _regular(values: np.ndarray, name: str) -> tuple[float, float]:
-    if len(values) < 2:
-        raise GridError(f"{len(values)} {name} is no axis to draw on", "the field's grid", "give at least two")
-    step = (values[-1] - values[0]) / (len(values) - 1)
-    off = np.abs(values - (values[0] + step * np.arange(len(values)))).max()
-    if step == 0.0 or not off <= 1e-3 * abs(step):
-        raise GridError(
-            f"the {name}s are not evenly spaced (off by {off:.3g}°)", "the field's grid", "interpolate to even steps"
-        )
-    return float(values[0]), float(step)
-
-
-def _packet(payload: bytes, **header: Any) -> bytes:
-    text = json.dumps(header).encode()
-    text += b" " * (-(4 + len(text)) % 8)
-    return struct.pack("<I", len(text)) + text + payload
-
-
-def _grid_packet(kind: str, payload: bytes, axes: Axes, shape: tuple[int, ...], **header: Any) -> bytes:
-    return _packet(payload, kind=kind, height=shape[0], width=shape[1], **asdict(axes), **header)
-
-
-def pack_field(values: np.ndarray, axes: Axes, key: str = "") -> bytes:
-    """A field (lat, lon) as 16-bit codes, ``value = offset + scale·code``; not finite = missing.
-
-    The error is at most half a step of the field's own range, range/131068: finer than the 256 colours, and than
-    float16 wherever a field does not start at zero. ``key`` names the field; the widget shows it as ``data-key`` once
-    the field is drawn.
-    """
-    present = np.isfinite(values)
-    low, high = (float(values[present].min()), float(values[present].max())) if present.any() else (0.0, 0.0)
-    scale = (high - low) / (_MISSING_CODE - 1)
-    codes = np.full(values.shape, _MISSING_CODE, "<u2")
-    codes[present] = np.rint((values[present] - low) / scale) if scale else 0
-    return _grid_packet("codes", codes.tobytes(), axes, codes.shape, key=key, scale=scale, offset=low)
-
-
-def pack_harmonics(
-    lat_table: np.ndarray,
-    orders: np.ndarray,
-    width: int,
-    axes: Axes,
-    key: str = "",
-    at: Mapping[str, int] | None = None,
-) -> bytes:
-    """A sum of harmonics as what is left of it: one column a wave, ``field (H, W) = lat_table (H, R) @ waves (R, W)``.
-
-    The waves, cos mλ or sin |m|λ for m < 0, are known from their ``orders (R,)`` and the axes, so the browser makes
-    them and multiplies: a harmonic on 721×1440 points travels in 3 kB instead of 2 MB.
-    ``at`` says what the field is of, by the names of the controls, where the browser can draw the next one by itself
-    (:func:`pack_synthesis`).
-
-    Raises:
-        ChoiceError: There is not one order a column.
-    """
-    if lat_table.shape[1] != len(orders):
-        raise ChoiceError(
-            f"{lat_table.shape[1]} latitude columns do not meet {len(orders)} orders",
-            "the harmonics of a field",
-            "give (H, R) and (R,)",
-        )
-    payload = np.asarray(lat_table, "<f4").tobytes()
-    shape = (lat_table.shape[0], width)
-    waves = {"rank": len(orders), "orders": [int(m) for m in orders], "at": dict(at or {})}
-    return _grid_packet("harmonics", payload, axes, shape, key=key, **waves)
-
-
-def pack_synthesis(axes: Axes, shape: tuple[int, int], name: str, coefficients: np.ndarray | None = None) -> bytes:
-    """What the browser needs to draw a function by itself, in the frame in which a control moves.
-
-    Without ``coefficients`` the real harmonic of the controls ``degree`` and ``order``. With them, (K, D) float32 in
-    the order of :mod:`engine.sphere`, the sum of harmonics whose row the control ``component`` names, from 1. ``name``
-    is the key of a field, with the names of the controls in braces: ``"harmonic-l{degree}-m{order}"``. The grid has the
-    rows and columns ``shape``.
-    """
-    if coefficients is None:
-        return _grid_packet("synthesis", b"", axes, shape, of="harmonic", name=name)
-    count, size = coefficients.shape
-    payload = np.asarray(coefficients, "<f4").tobytes()
-    degree = round(size**0.5) - 1
-    return _grid_packet("synthesis", payload, axes, shape, of="components", name=name, count=count, maxDegree=degree)
-
-
-def pack_colours(rgb: np.ndarray, axes: Axes, key: str = "", missing: np.ndarray | None = None) -> bytes:
-    """Colours (lat, lon, 3) of uint8 that are drawn as they are, between samples as their mean in red, green and blue.
-
-    Neither colour map nor range applies, and there is no value to read out. ``missing (lat, lon)``, True where there is
-    no colour. Four bytes a cell: red, green, blue and 255, or four zeros.
-
-    Raises:
-        ChoiceError: The colours are not (H, W, 3) of uint8, or ``missing`` is not (H, W).
-    """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ChoiceError(
-            f"{rgb.shape} of {rgb.dtype} are no colours", "the colours of a field", "give (H, W, 3) of uint8, 0 to 255"
-        )
-    if missing is not None and missing.shape != rgb.shape[:2]:
-        raise ChoiceError(
-            f"missing cells of {missing.shape} do not meet colours of {rgb.shape[:2]}",
-            "the colours of a field",
-            "give one flag a cell",
-        )
-    rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
-    if missing is not None:
-        rgba[np.asarray(missing, bool)] = 0
-    return _grid_packet("colours", rgba.tobytes(), axes, rgb.shape[:2], key=key)
-
-
-def pack_mask(mask: np.ndarray, axes: Axes) -> bytes:
-    """A domain (lat, lon), True = belongs to it, one byte a cell; its border is drawn midway between cell centres."""
-    return _grid_packet("mask", np.asarray(mask, np.uint8).tobytes(), axes, mask.shape)
 
 
 @functools.cache
@@ -203,7 +56,7 @@ def colormap_bytes(name: str) -> bytes:
 @functools.cache
 def _coast_packet() -> bytes:
     """The coast's signed-distance picture, with what its grey levels mean as the header."""
-    return _packet(asset("coast-sdf.png").read_bytes(), **json.loads(asset("coast-sdf.json").read_text()))
+    return packet(asset("coast-sdf.png").read_bytes(), **json.loads(asset("coast-sdf.json").read_text()))
 
 
 class Clicked(Place):
@@ -246,7 +99,8 @@ class Globe(Component):
     event ``harmonia:hover`` (bubbling, composed; ``detail`` = lat, lon, value, group; null off the map), to which
     :class:`~explorer.widgets.readout.ColorScale` and :class:`~explorer.widgets.readout.HoverReadout` listen. The root
     element carries ``data-drawn`` (how many fields were drawn), ``data-key`` (the drawn field's key), ``data-drawn-at``
-    (``performance.now()`` of it) and ``data-detail`` ("quick" while something moves, then "full").
+    (``performance.now()`` of it), ``data-detail`` ("quick" while something moves, then "full") and ``data-deck`` (the
+    indices of the cards of the deck that wait here).
 
     Keys: arrows turn, + and - zoom, Home returns to the extent of
     regional data, from there to the whole globe, and else to the first view, Enter clicks the middle.
@@ -254,8 +108,9 @@ class Globe(Component):
 
     field = param.Bytes(default=b"", doc="pack_field, pack_harmonics or pack_colours; empty draws land and ocean only")
     synthesis = param.Bytes(default=b"", doc="pack_synthesis: what the browser draws by itself as a control moves")
-    frames = param.List(default=[], item_type=bytes, doc="fields to choose from in the browser, in place of `field`")
-    frame = param.Integer(default=0, bounds=(0, None), doc="index of the one that is drawn")
+    deck = param.Dict(default={}, doc="set by explorer.deck: name, control, count and index; empty = no deck")
+    frames = param.List(default=[], item_type=bytes, doc="all fields of the deck, in place of `field`; for a file")
+    wish = param.Dict(default={}, doc="set by the browser: the cards of the deck that it lacks")
     field_b = param.Bytes(default=b"", doc="a second field, right of the divider; empty = no divider")
     swipe = param.Number(default=0.5, bounds=(0.0, 1.0), doc="where the divider stands, as a share of the width")
     blocks = param.Boolean(default=False, doc="draw each cell of the fields as a block of one value, with crisp edges")
@@ -311,11 +166,11 @@ class Globe(Component):
         "center_lon": Longitude,
         "zoom": Annotated[float, Field(ge=1.0, le=200.0)],
         "swipe": Annotated[float, Field(ge=0.0, le=1.0)],
-        "frame": Annotated[int, Field(ge=0, lt=2**31)],
+        "wish": Wish,
     }
 
     # the person should see what is moved; each picture is waited for anyway
-    immediate: ClassVar[tuple[str, ...]] = ("moved",)
+    immediate: ClassVar[tuple[str, ...]] = ("moved", "wish")
 
     css_classes = param.List(default=["drawing"])
 
@@ -335,6 +190,10 @@ class Globe(Component):
 
     def _send_coast(self) -> None:
         self.coast_image = _coast_packet()
+
+    def send_card(self, **card: Any) -> None:
+        """Put a card into the browser's deck: deck, index, number, field, field_b and limits (:mod:`explorer.deck`)."""
+        self._send_msg({"card": card})
 
     def use_range(self, vmin: float, vmax: float, symmetric: bool = False) -> None:
         """Set both ends of the colour scale in one step; ``symmetric`` widens them to ±max(|vmin|, |vmax|)."""

@@ -89,11 +89,7 @@ class LegendControl:
         """``vmin``, ``vmax`` and ``colormap`` of a scale, which the legend shows from now on."""
         self.scale = scale
         choice = self._choice(scale)
-        low, high = scale.low, scale.high
-        if choice.range == TYPED:
-            low, high = (math.log10(end) if scale.logarithmic else end for end in (choice.low, choice.high))
-        elif choice.range == VIEW and scale.own is not None:
-            low, high = scale.own()
+        low, high = self.limits(scale)
         names = _fitting(scale.palette)
         colours = scale.palette if isinstance(scale.palette, bytes) else _table(choice.palette or scale.palette)
         if choice.is_reversed:
@@ -113,6 +109,14 @@ class LegendControl:
             logarithmic=scale.logarithmic, **drawn,
         )  # fmt: skip
         return drawn
+
+    def limits(self, scale: Scale) -> tuple[float, float]:
+        """First and last value of a scale, the page's or those that the person chose."""
+        choice = self._choice(scale)
+        if choice.range == TYPED:
+            ends = (choice.low, choice.high)
+            return (math.log10(ends[0]), math.log10(ends[1])) if scale.logarithmic else ends
+        return scale.own() if choice.range == VIEW and scale.own is not None else (scale.low, scale.high)
 
     @property
     def note(self) -> str:

@@ -36,6 +36,18 @@ class Place(TypedDict):
     lon: Longitude
 
 
+_Index = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Wish(TypedDict):
+    """The cards that a globe lacks, the next one first; those it holds; the number of the last one it received."""
+
+    deck: Line
+    cards: Annotated[list[_Index], Field(max_length=100)]
+    held: Annotated[list[_Index], Field(max_length=100_000)]
+    received: Serial
+
+
 Request = Mapping[str, Any]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,6 +36,17 @@ def serve(servers: dict[tuple[str, ...], Server], tmp_path_factory: pytest.TempP
         return servers[key].url
 
     return start
+
+
+@pytest.fixture
+def frozen(servers: dict[tuple[str, ...], Server]) -> Callable[[str], Any]:
+    """Stops the process of the server with this address, and lets it go on."""
+
+    def send(url: str, number: signal.Signals) -> None:
+        server = next(server for server in servers.values() if url.startswith(server.url))
+        os.kill(server.process.pid, number)
+
+    return send  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from engine.queries import basis
 from engine.queries.basis import BasisConfig
 from engine.sphere import harmonics_at
 from explorer.widgets.component import client_code
-from tests.support.browser import Server, fact, open_page
+from tests.support.browser import fact, open_page
 
 CODE = client_code("scene.js", "synthesis.js")
 GRID = {"lat0": -90.0, "dlat": 2.5, "lon0": -180.0, "dlon": 2.5, "height": 73, "width": 144, "periodic": True}
@@ -102,17 +101,6 @@ KEYS = """() => {
   new MutationObserver(note).observe(root, { attributes: true, attributeFilter: ["data-key"] })
 }"""
 """Notes every field that is drawn from now on, once."""
-
-
-@pytest.fixture
-def frozen(servers: dict[tuple[str, ...], Server]) -> Callable[[str], Any]:
-    """Stops the process of the server with this address, and lets it go on."""
-
-    def send(url: str, number: signal.Signals) -> None:
-        server = next(server for server in servers.values() if url.startswith(server.url))
-        os.kill(server.process.pid, number)
-
-    return send  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,19 @@ def test_open_click_exchange_verdict_and_export(page: Page, house: House) -> Non
     table = pq.read_table(io.BytesIO(export(page, "Tokens, Parquet")))
     values = np.stack(table["embedding"].to_pandas().to_numpy())
     np.testing.assert_allclose(values, tokens.tokens("output")[tokens.is_sea], atol=1e-5)
+
+
+def test_the_chip_answers_whether_the_house_is_known(page: Page, house: House) -> None:
+    known = queries.autoencoder()
+    address = f"{house.url}?page=tokens&run={house.request.model}&month=2001-07&panel=chip&chip=4"
+    open_page(page, address, "Tokens")
+    for seen, label in (("all", None), ("most-hidden", "75 % hidden")):
+        if label:
+            page.get_by_role("button", name=label).click()
+        for sentence in queries.chip_sentences(known, seen):
+            expect(page.get_by_text(sentence)).to_be_visible(timeout=LONG_MS)
+        case = queries.chip_case("", 4, seen)
+        expect(page.get_by_text(text.change_sentence(case))).to_be_visible()
+        expect(page.get_by_text(f"the smallest is {text.signed(case.smallest)}")).to_be_visible()
+    assert "seen=most-hidden" in page.url
+    assert queries.chip_markdown(known, "most-hidden").decode() == export(page, "Chip, Markdown").decode()

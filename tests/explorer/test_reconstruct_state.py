@@ -32,7 +32,7 @@ from explorer.pages.reconstruct import remedy_card, snapshots, text, verdict_pan
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
 from explorer.session import Session
-from explorer.widgets.globe import Axes, pack_field, pack_mask
+from explorer.widgets.packets import Axes, pack_field, pack_mask
 from explorer.widgets.text import readout_html
 from tests.support.held_tasks import HeldTask, StillTimer, held_tasks
 from tests.support.months import GRID, LAND, months_of

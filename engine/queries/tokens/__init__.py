@@ -4,6 +4,8 @@
 
 from engine.queries.reconstruct.models import PRETRAINED, source_of
 from engine.queries.reconstruct.months import months_of
+from engine.queries.tokens.chip import autoencoder, chip_case, mae_config
+from engine.queries.tokens.chip_verdict import chip_markdown, chip_rows, chip_sentences, seed_sentences
 from engine.queries.tokens.fields import (
     InfluenceParts,
     MeanField,

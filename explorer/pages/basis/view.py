@@ -18,8 +18,8 @@ from explorer.registry import REGISTRY
 from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, pack_harmonics, pack_mask, pack_synthesis
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_harmonics, pack_mask, pack_synthesis
 from explorer.widgets.text import html, paragraphs
 
 _DOMAIN_PARTS = ["domain", "lat_range", "west", "width", "step_deg"]

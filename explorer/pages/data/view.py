@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from engine.errors import EngineError
 from engine.provenance import Provenance
 from engine.queries import ocean
+from engine.queries.cache import Progress
 from engine.queries.ocean import OF_SPAN, MapChoice, SourceChoice, SourceSummary
-from engine.queries.scales import limits_of
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
+from explorer.deck import Card, Deck
 from explorer.layout import box, row, show
 from explorer.page_model import OUTSIDE, source_query
 from explorer.pages.data import text
 from explorer.pages.data.drawer import SourceForm, drawer
-from explorer.pages.data.maps import DrawnMap, MapRequest, packed, read_map
+from explorer.pages.data.maps import DrawnMap, MapRequest, map_scale, packed_map, read_map
 from explorer.pages.data.model import DEMO, PATH, UPLOAD, DataModel
 from explorer.pages.data.panels import DataPanel
 from explorer.pages.data.points import PointsPanel
@@ -24,13 +27,11 @@ from explorer.session import PageView, Query, Session
 from explorer.stage import CHANGED, Stage
 from explorer.widgets import controls
 from explorer.widgets.days import DayBar
-from explorer.widgets.legend import Scale
 from explorer.widgets.text import colour_key, html, paragraph
 
 _SHOWN = ["day", "other", "layer", "span", "hidden_percent", "pattern", "hidden_seed"]
 QUICK = ("observed", "truth", "gaps", "difference")
-_COLOURS = {"coverage": "dense", "count": "dense", "difference": "balance"}
-_QUANTITIES = {layer: layer for layer in ("coverage", "count", "difference", "gaps")}
+_FILM_MS = 66  # from one day of a film to the next at least: 15 a second
 
 
 def build(session: Session, query: Query) -> PageView:
@@ -68,7 +69,11 @@ class DataView:
         self._form = Debouncer(self._choose_demo, 250)
         self._rest = Debouncer(self._after_rest, 160)
         self._cost = html("", margin=(0, 0, 8, 0))
-        self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38)
+        self._bar = DayBar(margin=0, sizing_mode="stretch_width", height=38, pace_ms=_FILM_MS)
+        self._deck = Deck(self.stage.globe, self._bar.control)
+        self._serial = 0
+        """Number of the choice of a day that is drawn."""
+        self._when_drawn = ""
         self.panel = DataPanel(model, self._show_failure)
         self.points = PointsPanel(model, self._choose_file)
         self.form = SourceForm(model, self._open_path, partial(self._try, UPLOAD), self._show_refusal)
@@ -92,6 +97,7 @@ class DataView:
         model.param.watch(lambda *_: self._draw(), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "place", "span", "layer"])
         model.param.watch(lambda *_: self._mark(), "place")
+        model.param.watch(lambda *_: self._offer_days(), "colours")
         session.param.watch(lambda event: self._follow(event.new), "source")
         self._mark()
         self._open(model.choice)
@@ -206,6 +212,9 @@ class DataView:
         self.stage.veil(self._is_of_another_kind(request))
         if request == self._request_drawn:
             self._reading.cancel()
+            if self._serial != self._bar.serial:  # meanwhile the browser may have drawn another day
+                self._serial = self._bar.serial
+                self._send(source, request)
             self._rest.soon()
             return
         if request.layer in OF_SPAN and not self._may_read(source, request):
@@ -218,10 +227,10 @@ class DataView:
             self._map_failed = False
             self.stage.clear_failure()
         self._under_way = request
-        when, index = self._when(), self.model.index
+        when, index, serial = self._when(), self.model.index, self._bar.serial
         self._reading.start(
             lambda report: read_map(source, request, report),
-            lambda drawn: self._show(source, request, drawn, when, index),
+            lambda drawn: self._show(source, request, drawn, when, index, serial),
         )
 
     def _is_of_another_kind(self, request: MapRequest) -> bool:
@@ -257,42 +266,53 @@ class DataView:
             self.model.choice = source.choice
         self.session.say("info", "Reading was cancelled.")
 
-    def _show(self, source: SourceSummary, request: MapRequest, drawn: DrawnMap, when: str, index: int) -> None:
-        """Draw the map of a request, which was made for the day ``index``, the period ``when``."""
+    def _show(
+        self, source: SourceSummary, request: MapRequest, drawn: DrawnMap, when: str, index: int, serial: int
+    ) -> None:
+        """Draw the map of a request for the day ``index``, the period ``when``, in answer to the choice ``serial``."""
         if self._request_drawn is not None and request != self._request_kept:
             self.stage.clear_failure()
-        self._map, self._request_drawn = drawn, request
+        self._map, self._request_drawn, self._serial, self._when_drawn = drawn, request, serial, when
         self._stem = text.file_stem(source.choice, request.layer, when, source.variable)
         self._bar.drawn = index
-        field, (low, high) = drawn.field, drawn.limits
-        stem = f"{source.key[:12]}-{request.layer}-{when}"
-        layers = {
-            "field": packed(ocean.drawn(source.choice, field), stem),
-            "field_b": b"" if drawn.second is None else packed(ocean.drawn(source.choice, drawn.second), stem),
-        }
-        variable = source.variable
-        palette = _COLOURS.get(request.layer, variable.palette)
-        shown = [layer for layer in (drawn.field, drawn.second) if layer is not None]
-        of_values = request.layer in ocean.OF_VALUES
-        scale = Scale(
-            _QUANTITIES.get(request.layer, "value"),
-            palette,
-            low,
-            high,
-            text.scale_label(request.layer, variable),
-            field.attrs["units"],
-            partial(limits_of, [ocean.drawn(source.choice, layer).values for layer in shown], palette == "balance"),
-            f"All {source.unit}s",
-            logarithmic=variable.is_logarithmic and of_values,
-        )
-        self.stage.cover(variable.masked)
-        self.stage.globe.param.update(**layers, **self.stage.scale(scale))
-        self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
-        self.stage.bar.visible = request.layer != "gaps"
+        self._offer_days()
+        self._send(source, request)
         self.stage.veil(False)
         self._rest.soon()
         if self._request(source) != request:
             self._draw()
+
+    def _send(self, source: SourceSummary, request: MapRequest) -> None:
+        """Draw the map that was read."""
+        drawn, index = self._map, self._bar.drawn
+        if drawn is None:
+            return
+        scale = map_scale(source, request, drawn)
+        card = partial(packed_map, source, request, drawn, self._when_drawn)
+        layers = self._deck.answer(card, index, self._serial, is_pair=drawn.second is not None)
+        self.stage.cover(source.variable.masked)
+        self.stage.globe.param.update(**layers, **self.stage.scale(scale))
+        self.stage.caption(*(() if drawn.second is None else ("Observed", "After withholding")))
+        self.stage.bar.visible = request.layer != "gaps"
+
+    def _offer_days(self) -> None:
+        """Let the browser hold the days beside the one on screen, of layers that are of a day."""
+        source, request = self.model.opened, self._request_drawn
+        if source is None or request is None or request.key != source.key:
+            return
+        if request.layer in OF_SPAN:
+            self._deck.withdraw()
+            return
+        any_day, limits_of_scale = replace(request.choice, day=0), self.stage.colours.limits
+
+        def make(index: int, report: Progress) -> Card:
+            other = MapRequest(source.key, replace(any_day, day=index))
+            drawn = read_map(source, other, report)
+            limits = limits_of_scale(map_scale(source, other, drawn))
+            return replace(packed_map(source, other, drawn, source.days[index]), limits=limits)
+
+        name = f"{source.key} {any_day} {self.model.colours}"
+        self._deck.offer(hashlib.sha256(name.encode()).hexdigest(), len(source.days), self.model.index, make)
 
     def _when(self) -> str:
         model = self.model

@@ -23,8 +23,8 @@ from explorer.run_card import RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
 from explorer.widgets import controls
-from explorer.widgets.globe import Axes, pack_colours, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_colours, pack_field
 from explorer.widgets.text import html, paragraph
 
 # larger embeddings need a confirmation

@@ -13,8 +13,9 @@ from engine.queries.mvmf.sandbox import MapField, MixtureSummary
 from explorer.pages.mvmf import text
 from explorer.pages.mvmf.model import DENSITY, LOG, MASS, PAIR, REGIONS, MvmfModel
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, colormap_bytes, pack_field, pack_mask
+from explorer.widgets.globe import colormap_bytes
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_field, pack_mask
 from explorer.widgets.probe import Pointed, Probe
 
 TRUTH_COLOUR = "#E2604F"

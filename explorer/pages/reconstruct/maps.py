@@ -33,8 +33,9 @@ from explorer.pages.reconstruct.model import (
 from explorer.session import Session
 from explorer.stage import Stage, covered_of
 from explorer.widgets.captions import caption_pane, captions_html
-from explorer.widgets.globe import Axes, Globe, pack_field, pack_mask
+from explorer.widgets.globe import Globe
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
+from explorer.widgets.packets import Axes, pack_field, pack_mask
 from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 

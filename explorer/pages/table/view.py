@@ -22,8 +22,8 @@ from explorer.registry import REGISTRY
 from explorer.run_card import Offer, RunCard
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
-from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_field
 
 Content = TypeVar("Content")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from engine.queries.tokens import (
     TokenVerdict,
     sentences,
 )
+from engine.queries.tokens.chip import READERS, ChipCase
 from explorer.widgets.text import LabelledValue, Sentence, number
 
 POOLINGS = {
@@ -29,12 +31,22 @@ POOLINGS = {
 TRANSFORMS = {"Raw": "raw", "Centred": "centred", "Whitened": "whitened"}
 SPANS = {"This month": "month", "Its year": "year"}
 CLICKS = {"Pick": "pick", "Like this": "like", "Unlike": "unlike"}
+HOUSES = {"With its house": "with", "Without": "without"}
+PLACES = {"With place and time": "with", "Without": "without"}
 KINDS = {"time": "Other months", "place": "Other places", "cloud": "Other clouds"}
 _PARTS = {
     "own": "Observations of the patch",
     "neighbours": "Observations of all others",
     "place": "Coordinates",
     "calendar": "Calendar",
+}
+_READER_NAMES = {
+    "house": "its window",
+    "drive": "drive",
+    "road": "road",
+    "grass": "grass",
+    "mean": "mean of 64",
+    "class": "class token",
 }
 _TARGETS = {"season": "Season", "sst": "Monthly mean", "anomaly": "Anomaly", "place": "Place"}
 
@@ -49,6 +61,11 @@ SEARCH = (
 VERDICT = (
     "Reads season, monthly mean, anomaly and place from the tokens of eight months with linear probes, from one patch "
     "and from the mean of its scene, and averages the receptive field of eight tokens. This takes about a minute."
+)
+
+TRAIN_CHIPS = (
+    "Train a masked autoencoder on 4096 painted chips, and read the house from its tokens. It runs in the background, "
+    "about three minutes, and continues after you close the browser."
 )
 
 
@@ -188,3 +205,48 @@ def example_sentence(examples: Sequence[PatchExample]) -> str:
 def file_stem(request: TokenRequest, layer: str) -> str:
     """The file name without its ending."""
     return f"tokens-{request.model}-{layer}-{request.year}-{request.month:02d}"
+
+
+def place_words(wanted: bool) -> str:
+    """Whether an autoencoder reads place and time, in a run's name."""
+    return "with place and time" if wanted else "without place and time"
+
+
+def chip_map_title(case: ChipCase, row: int, col: int) -> str:
+    """The heading of the map of cosines."""
+    whose = "the window with the house, H" if (row, col) == case.house else "the window ×"
+    return f"Cosine with {whose}; click another"
+
+
+def signed(cosine: float) -> str:
+    """Three digits, with a true minus."""
+    return f"{cosine:.3f}".replace("-", "−")
+
+
+def change_sentence(case: ChipCase) -> str:
+    """How much the token of every window, their mean and the class token change with the house."""
+    return (
+        f"The token that changes most: {np.nanmax(case.changes):.3f}; the mean of all: {case.mean_change:.4f}; "
+        f"the class token: {case.class_change:.4f}."
+    )
+
+
+def accuracy_points(scores: Mapping[str, Any], condition: str) -> tuple[list[str], dict[str, list[float]]]:
+    """Readers, and what is told rightly from each by weights; NaN where that was not read."""
+    names = [name for name in READERS if name in scores["trained"]["house"][condition]]
+    values = {
+        kind: [known["house"][condition].get(name, {"accuracy": np.nan})["accuracy"] for name in names]
+        for kind, known in scores.items()
+    }
+    return [_READER_NAMES[name] for name in names], values
+
+
+def distance_points(scores: Mapping[str, Any], condition: str) -> dict[str, tuple[list[int], list[float]]]:
+    """Distances and what is told rightly there, by weights."""
+    return {
+        kind: (
+            [int(distance) for distance in known["house_by_distance"][condition]],
+            [value["accuracy"] for value in known["house_by_distance"][condition].values()],
+        )
+        for kind, known in scores.items()
+    }

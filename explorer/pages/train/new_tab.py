@@ -32,8 +32,8 @@ from explorer.switches import READ_ONLY, is_on
 from explorer.task_names import TASK_NAMES, task_name
 from explorer.widgets import controls
 from explorer.widgets.form import SettingsForm
-from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_field
 from explorer.widgets.text import html, paragraph, paragraphs, sentence
 
 BODY = """

@@ -33,8 +33,8 @@ from explorer.session import Session
 from explorer.stage import Stage
 from explorer.switches import READ_ONLY, is_on
 from explorer.widgets import controls
-from explorer.widgets.globe import Axes, pack_field
 from explorer.widgets.legend import Scale
+from explorer.widgets.packets import Axes, pack_field
 from explorer.widgets.reliability import quality_html
 from explorer.widgets.requests import Request
 from explorer.widgets.run_list import RunList

@@ -8,7 +8,8 @@ export function render({ model }) {
     model.on(names, action)
   }
   bind(["synthesis"], () => view.synthesis.set(model.synthesis))
-  bind(["field", "frames", "frame"], () => view.setField("first", model.frames[model.frame] ?? model.field))
+  bind(["deck", "frames"], () => view.deck.set(model.deck, model.frames))
+  bind(["field"], () => model.frames.length || view.setField("first", model.field))
   bind(["field_b"], () => view.setField("second", model.field_b))
   const bindScene = (names, read) => bind(names, () => {
     Object.assign(view.scene, read())
@@ -18,7 +19,7 @@ export function render({ model }) {
   bindScene(["hatched"], () => ({ hatched: readLayer(model.hatched) }))
   bindScene(["colormap"], () => ({ lut: readLut(model.colormap) }))
   bindScene(["blocks", "dim_outside"], () => ({ blocks: model.blocks, dimmed: model.dim_outside }))
-  bindScene(["vmin", "vmax"], () => (view.synthesis.awaited ? {} : { vmin: model.vmin, vmax: model.vmax }))
+  bindScene(["vmin", "vmax"], () => (view.synthesis.awaited || view.deck.isAhead ? {} : { vmin: model.vmin, vmax: model.vmax }))
   bindScene(["colormap_b", "vmin_b", "vmax_b"], () => ({
     secondLut: model.colormap_b?.byteLength ? readLut(model.colormap_b) : null,
     secondRange: [model.vmin_b, model.vmax_b],
@@ -34,7 +35,7 @@ export function render({ model }) {
     view.framing.refit()
   })
   model.on(["coast", "graticule", "covered", "shading", "dark", "spin", "swipe"], () => view.touch())
-  model.on("msg:custom", (message) => savePicture(view, message))
+  model.on("msg:custom", ({ card, ...picture }) => (card ? view.deck.take(card) : savePicture(view, picture)))
   model.on("remove", () => view.remove())
   return root
 }

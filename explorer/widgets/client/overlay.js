@@ -23,6 +23,7 @@ const STYLE = `
   .hg .divider::after { content: "‹ ›"; position: absolute; left: -2px; top: 50%; width: 28px; height: 28px; margin-top: -14px; border-radius: 50%; background: #fff; color: #151A23; font-weight: 700; line-height: 27px; text-align: center; box-shadow: 0 1px 4px rgba(0,0,0,.45) }
   .hg .divider:focus-visible::after { box-shadow: 0 0 0 3px var(--mui-palette-primary-main, #3FD0B6) }
   .hg .say { position: absolute; inset: 0; display: grid; place-content: center; margin: 0; padding: 24px; text-align: center; font-size: 13px; line-height: 1.5; color: var(--mui-palette-text-secondary, #768296) }
+  .hg .note { position: absolute; top: 12px; left: 50%; translate: -50% 0; max-width: 80%; margin: 0; padding: 6px 12px; border-radius: 8px; line-height: 1.4; text-align: center; text-wrap: balance; color: var(--h-text, #E8EBF1); background: var(--h-raised, #181D27); box-shadow: 0 1px 6px rgba(0,0,0,.3) }
   .hg [hidden] { display: none }`
 
 const PIN_HEIGHT = 30
@@ -38,11 +39,13 @@ class Overlay {
     this.ring.hidden = true
     this.divider = element("div", { className: "divider", role: "slider", tabindex: "0", "aria-label": "Divider between the two fields", "aria-valuemin": "0", "aria-valuemax": "100" })
     this.sentence = element("p", { className: "say" })
+    this.message = element("p", { className: "note", role: "status" })
+    this.message.hidden = true
     this.pins = []
     this.dabs = []
     this.degrees = [] // labels of the graticule, hidden while not needed
     this.layer.append(this.ring)
-    view.root.append(this.canvas, this.layer, this.divider, this.sentence)
+    view.root.append(this.canvas, this.layer, this.divider, this.sentence, this.message)
     this.listen()
   }
 
@@ -63,6 +66,12 @@ class Overlay {
   say(sentence) {
     this.sentence.textContent = sentence
     this.sentence.hidden = !sentence
+  }
+
+  // What the map lacks, over it
+  note(sentence) {
+    setText(this.message, sentence)
+    this.message.hidden = !sentence
   }
 
   dress() {

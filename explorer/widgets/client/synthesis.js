@@ -1,7 +1,6 @@
 // What the browser draws by itself while a hand moves a control: a harmonic, or a component of a basis whose coefficients
 // it has. The server's answer to each choice follows, with the read-outs; it is drawn only where it is something else.
 
-const ANSWER = 1500 // ms after the last choice from which on another field of the server is drawn
 const SAMPLED = 4 // every fourth row and column tells how large a field is, as engine.queries.basis takes them
 
 // The next row of fully normalised associated Legendre functions of one order m, degree l, from the two before: (H,)

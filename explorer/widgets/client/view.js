@@ -42,6 +42,7 @@ class View {
     this.handles = new Handles(this)
     this.framing = new Framing(this)
     this.synthesis = new Synthesis(this)
+    this.deck = new Deck(this)
     VIEWS.add(this)
     this.openGpu()
   }
@@ -54,6 +55,7 @@ class View {
     cancelAnimationFrame(this.pending)
     Object.values(this.timers).forEach(clearTimeout)
     clearTimeout(this.following)
+    clearTimeout(this.deck.asking)
     this.gpu?.free()
     this.gpu = null
   }
@@ -95,7 +97,9 @@ class View {
   }
 
   setField(name, bytes) {
-    if (name !== "first" || !this.synthesis.keeps(bytes)) this.show(name, readLayer(bytes))
+    const drawn = this.deck.answer(name, bytes)
+    if (drawn === null || (name === "first" && this.synthesis.keeps(drawn))) return
+    this.show(name, readLayer(drawn))
   }
 
   show(name, layer) {
@@ -252,6 +256,7 @@ class View {
     this.size = { width: this.root.clientWidth, height: this.root.clientHeight }
     this.measured = -Infinity
     if (this.size.width && this.size.height) this.framing.refit()
+    this.deck.askSoon()
     this.touch()
   }
 
@@ -310,20 +315,22 @@ class View {
     const ratio = this.moving ? Math.max(0.75, this.fullRatio * this.moveShare) : this.fullRatio
     if (this.stale || ratio !== this.ratio) {
       const started = performance.now()
-      const isNew = this.stale
+      const isChanged = this.stale
       this.ratio = ratio
       this.stale = false
       this.gpu.draw(scene, this.shot(ratio))
       this.overlay.place()
       this.handles.place()
       this.outlines.place()
-      if (isNew && this.pointed) this.hover(this.pointed)
+      if (isChanged && this.pointed) this.hover(this.pointed)
       if (ratio === this.fullRatio && started - this.measured > 5000) this.measure(started)
     }
     const { dataset } = this.root
-    if (dataset.drawn !== String(scene.drawn)) dataset.drawnAt = String(performance.now())
+    const isNew = dataset.drawn !== String(scene.drawn)
+    if (isNew) dataset.drawnAt = String(performance.now())
     const sharp = !this.moving && !scene.first?.half && !scene.second?.half
     Object.assign(dataset, { drawn: scene.drawn, key: scene.first?.key ?? "", detail: sharp ? "full" : "quick" })
+    if (isNew) this.deck.tell()
   }
 
   // The time of a whole frame, from the call to the finished pixels; a fence reports its end without blocking
