@@ -28,12 +28,12 @@ def labels() -> Iterator[tuple[str, ast.expr]]:
 
 
 def test_every_control_is_explained_where_it_stands() -> None:
-    found = list(labels())
-    assert len(found) > 60
+    controls = list(labels())
+    assert len(controls) > 60
     known = help_texts().controls
     missing = [
         f"{file}: {ast.unparse(label)}"
-        for file, label in found
+        for file, label in controls
         if not (isinstance(label, ast.Constant) and label.value in known) and ast.unparse(label) not in COMPUTED
     ]
     assert missing == [], "add what these controls do to explorer/help.json"
