@@ -12,7 +12,7 @@ from engine.assets import asset
 from engine.errors import DataError
 
 MOST_STEPS = 50
-Words = Annotated[str, StringConstraints(max_length=2000)]
+Paragraph = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class Step(BaseModel):
@@ -21,9 +21,9 @@ class Step(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)]
-    text: Words = ""
-    task: Words = ""
-    note: Words = ""
+    text: Paragraph = ""
+    task: Paragraph = ""
+    note: Paragraph = ""
     address: Annotated[str, StringConstraints(pattern=r"^\?page=[a-z]+(&|$)", max_length=4000)]
 
     @property
