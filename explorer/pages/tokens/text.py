@@ -72,8 +72,8 @@ TRAIN_CHIPS = (
 
 FILE = (
     "Tokens of any model, measured as ours are: an npz with an array “tokens” of (rows, columns, components) or "
-    "(samples, rows, columns, components), a NetCDF of the same, or a Parquet with row, col and embedding; “class_token” "
-    "beside them, and other numbers of each patch as targets of a probe."
+    "(samples, rows, columns, components), a NetCDF of the same, or a Parquet with row, col and embedding; "
+    "“class_token” beside them, and other numbers of each patch as targets of a probe."
 )
 NO_TARGETS = "The file holds nothing else of its patches that a probe could read."
 
