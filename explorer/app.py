@@ -15,6 +15,7 @@ from bokeh.document import Document
 from engine.compute import describe_device
 from explorer import allocator, layout, theme
 from explorer.background import Debouncer
+from explorer.help import help_texts
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
 from explorer.panel_compat import (
@@ -31,6 +32,7 @@ from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
 from explorer.sources import SessionSources
 from explorer.switches import READ_ONLY, is_on
+from explorer.widgets.help_panel import HelpPanel
 from explorer.widgets.rail import Rail
 from explorer.widgets.requests import Allowance
 from explorer.widgets.text import error_text, sentence, title
@@ -120,7 +122,12 @@ class Shell:
         self.runs.param.watch(lambda event: self._show_runs(event.new), "is_open")
         self.runs.param.watch(lambda event: self.rail.param.update(runs_count=event.new), "count")
         self.rail.runs_count = self.runs.count
-        self.root = box(self.rail, self._host, self._runs_drawer, css=layout.SHELL, sizing_mode="stretch_both")
+        help_panel = HelpPanel(
+            texts=help_texts().model_dump(), margin=0, width=0, height=0, styles={"position": "fixed"}
+        )
+        self.root = box(
+            self.rail, self._host, self._runs_drawer, help_panel, css=layout.SHELL, sizing_mode="stretch_both"
+        )
         self.rail.link(session, dark="dark", bidirectional=True)
         session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
