@@ -133,7 +133,7 @@ def test_vectors_of_a_file_are_an_encoder_like_any_other(
         expect(page.get_by_text("Choose a file of vectors")).to_be_visible()
         page.get_by_title(str(data), exact=True).click()
         page.get_by_title(str(data / "north.npz")).click()
-        expect(page.get_by_text("225 of 450 patches have a point.")).to_be_visible()
+        expect(page.get_by_text(f"{north.sum()} of {north.size} patches have a point.")).to_be_visible()
         wait_drawn(page, "embedding-north-4deg-3x3-similarity")
         # the picked patch has no vector: the nearest that has one is shown
         row, col = embeddings.cell_of(config, *embeddings.first_known(config, -30.0, 30.0))
