@@ -28,10 +28,10 @@ class ControlHelp(Entry):
 
 
 class Term(Entry):
-    """An entry of the glossary; ``words`` are what it is called in the texts of the pages, which lead to it."""
+    """An entry of the glossary; ``synonyms`` are what it is called in the texts of the pages, which lead to it."""
 
     name: str
-    words: tuple[str, ...]
+    synonyms: tuple[str, ...]
 
 
 class Help(BaseModel):

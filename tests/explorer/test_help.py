@@ -56,8 +56,8 @@ def test_no_text_explains_what_is_not_there() -> None:
 def test_terms_exist_and_no_word_leads_to_two_of_them() -> None:
     texts = help_texts()
     assert {key for entry in texts.controls.values() for key in entry.terms} <= texts.terms.keys()
-    words = [word.lower() for term in texts.terms.values() for word in term.words]
-    assert len(words) == len(set(words))
+    synonyms = [name.lower() for term in texts.terms.values() for name in term.synonyms]
+    assert len(synonyms) == len(set(synonyms))
 
 
 @pytest.mark.parametrize("entry", [*help_texts().terms.values(), *help_texts().controls.values()])

@@ -53,7 +53,7 @@ function explainControls(texts, page, onOpen) {
 
 // The first place of each term in a text becomes a link to it
 function linkTerms(texts, onOpen) {
-  const known = Object.entries(texts.terms).flatMap(([key, {words}]) => words.map((word) => [word, key]))
+  const known = Object.entries(texts.terms).flatMap(([key, {synonyms}]) => synonyms.map((word) => [word, key]))
   const keys = new Map(known.map(([word, key]) => [word.toLowerCase(), key]))
   const escaped = known.map(([word]) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).sort((a, b) => b.length - a.length)
   const pattern = new RegExp(`(?<![\\p{L}\\p{N}–-])(${escaped.join('|')})(?![\\p{L}\\p{N}])`, 'iu')
