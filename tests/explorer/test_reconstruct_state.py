@@ -327,6 +327,9 @@ class PageMachine(RuleBasedStateMachine):
     @invariant()
     def maps_are_of_the_selection(self) -> None:
         maps, model = self.page.maps, self.model
+        if maps.is_stale and maps.decks.has_selection(self.page._weights):
+            assert self.cards_of_the_month() == self.contents_of_the_month()
+            return
         if maps.is_stale:
             assert not any(caption.object for caption in maps._captions)
             assert all(
@@ -352,6 +355,20 @@ class PageMachine(RuleBasedStateMachine):
         assert first.domain == outline
         assert first.hatched == (pack_mask(month.ice & ~LAND, axes) if month.ice.any() else b"")
         assert "stale" not in first.css_classes
+
+    def contents_of_the_month(self) -> list[Any]:
+        """The layers on screen, each once, of the selected month."""
+        month, axes = result_of(self.model.case()), Axes.of(GRID.lat, GRID.lon)
+        return [
+            content_of(pack_field(reconstruct.layer(month, name), axes)) for name in dict.fromkeys(self.model.shown)
+        ]
+
+    def cards_of_the_month(self) -> list[Any]:
+        """What the browser draws of it while the server follows, on maps that are not veiled."""
+        shown = [globe for globe in self.page.maps.globes if globe.deck]
+        assert not any("stale" in globe.css_classes for globe in shown)
+        cards = [CARDS[id(globe), globe.deck["name"], self.model.month] for globe in shown]
+        return [content_of(card[side]) for card in cards for side in ("field", "field_b") if card[side]]
 
     def packets_on_screen(self) -> list[bytes]:
         """The fields of all visible panes."""
@@ -432,6 +449,21 @@ class PageMachine(RuleBasedStateMachine):
             assert self.session.busy or self.page._reason or self.model.film
         else:
             assert not self.page.maps.stage._failure.visible
+
+
+def test_a_month_that_the_browser_has_is_not_veiled_and_another_selection_is() -> None:
+    machine = PageMachine()
+    machine.open_the_page()
+    machine.settle()
+    machine.let_the_browser_ask_for_months()
+    maps, first = machine.page.maps, machine.model.month
+    machine.drag_the_month(first - 1 if first else 1)
+    assert maps.is_stale, "its scores are not there yet"
+    assert "stale" not in maps.globes[0].css_classes
+    machine.maps_are_of_the_selection()
+    machine.type_a_share(20)
+    assert "stale" in maps.globes[0].css_classes
+    machine.maps_are_of_the_selection()
 
 
 def drawn_of(globe: Globe, side: str) -> bytes:

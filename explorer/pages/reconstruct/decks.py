@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.queries import reconstruct
 from engine.queries.cache import Progress
-from engine.queries.reconstruct import MonthResult
+from engine.queries.reconstruct import MonthRequest, MonthResult
 from explorer.deck import Card, Deck
 from explorer.pages.reconstruct.model import SWIPE, ReconstructModel
 from explorer.widgets.globe import Globe
@@ -30,17 +30,19 @@ class MonthDecks:
     def __init__(self, model: ReconstructModel) -> None:
         self.model = model
         self._decks: list[Deck] = []
+        self._name = ""
 
     def add(self, globe: Globe) -> None:
         """The deck of another map."""
         self._decks.append(Deck(globe, MONTH, _AHEAD))
 
-    def has(self, index: int) -> bool:
-        """Whether the browser has this month, and draws it without waiting for the server."""
-        return self._decks[0].has(index)
+    def has_selection(self, weights: str) -> bool:
+        """Whether the browser has the selected month, and draws it without waiting for the server."""
+        return self._name == self._name_of(weights) and self._decks[0].has(self.model.month)
 
     def withdraw(self) -> None:
         """Hold no months."""
+        self._name = ""
         for deck in self._decks:
             deck.withdraw()
 
@@ -48,13 +50,11 @@ class MonthDecks:
         """Hold months beside the one on screen, computed with ``weights``: of layers with one caption for all months,
         and while no cloud is drawn, which is on one month.
         """
-        model = self.model
-        names, panes = tuple(name for name in model.shown if name in model.offered), model.panes
-        if model.clouds or not _NAMING.isdisjoint(names):
+        model, cases, names, panes = self.model, self._cases(), self._layers(), self.model.panes
+        self._name = self._name_of(weights)
+        if not self._name:
             self.withdraw()
             return
-        cases = [model.case(iso, with_clouds=False) for iso in model.months]
-        name = hashlib.sha256(f"{cases} {weights} {panes} {names}".encode()).hexdigest()
 
         def make(at: int, index: int, report: Progress) -> Card:
             month = reconstruct.reconstruct_month(cases[index], report)
@@ -63,9 +63,22 @@ class MonthDecks:
 
         for at, deck in enumerate(self._decks):
             if at < (1 if panes == SWIPE else len(names)):
-                deck.offer(name, len(cases), model.month, partial(make, at))
+                deck.offer(self._name, len(cases), model.month, partial(make, at))
             else:
                 deck.withdraw()
+
+    def _layers(self) -> tuple[str, ...]:
+        return tuple(name for name in self.model.shown if name in self.model.offered)
+
+    def _cases(self) -> list[MonthRequest]:
+        return [self.model.case(iso, with_clouds=False) for iso in self.model.months]
+
+    def _name_of(self, weights: str) -> str:
+        """The name of the decks of the selection, whichever its month; empty where it has none."""
+        layers = self._layers()
+        if self.model.clouds or not _NAMING.isdisjoint(layers):
+            return ""
+        return hashlib.sha256(f"{self._cases()} {weights} {self.model.panes} {layers}".encode()).hexdigest()
 
     def answer(self, at: int, card: Card, answer: tuple[int, int]) -> dict[str, bytes]:
         """The fields of the map ``at``."""

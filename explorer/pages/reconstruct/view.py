@@ -184,7 +184,7 @@ class ReconstructView:
         if self.model.film:
             self._rest.soon()  # nothing is computed: the panel says so
         else:
-            self.maps.veil(True, is_drawn=self.maps.decks.has(self.model.month))
+            self.maps.veil(True, is_drawn=self.maps.decks.has_selection(self._weights))
             self.maps.stage.show_readout([])
 
     def _show_none(self, reason: str) -> None:
