@@ -156,12 +156,12 @@ class PageModel(param.Parameterized):
         else:
             self.notes.append(f"{key}={query[key][:30]} in the address is not a place: degrees north, degrees east")
 
-    def read_run(self, query: Query, changes: dict[str, Any]) -> None:
-        """Read ``run``, the id of a run, for the parameter of that name."""
-        if _RUN.fullmatch(query.get("run", "")):
-            changes["run"] = query["run"]
-        elif "run" in query:
-            self.notes.append(f"run={query['run'][:30]} in the address is no run")
+    def read_run(self, query: Query, changes: dict[str, Any], key: str = "run", name: str = "run") -> None:
+        """Read ``key``, the id of a run, for the parameter ``name``."""
+        if _RUN.fullmatch(query.get(key, "")):
+            changes[name] = query[key]
+        elif key in query:
+            self.notes.append(f"{key}={query[key][:30]} in the address is no run")
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(self.param[name], param.Integer):

@@ -13,6 +13,7 @@ TASK_NAMES = {
     "expert": "Geographic expert",
     "basis": "Harmonic basis",
     "probe": "Probe of location encoders",
+    "mae": "Masked autoencoder of chips",
     "land": "Land mask",
     "reconstruct": "Reconstruction of an archive",
 }

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from engine.config.expert import ExpertSettings
 from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.legacy import current_keys
+from engine.config.mae import MAESettings
 from engine.config.model import SpatioTemporalConfig
 from engine.config.probe import ProbeSettings
 from engine.config.reconstruct import ReconstructSettings
@@ -110,6 +111,7 @@ Settings = (
     | ExpertSettings
     | ReconstructSettings
     | ProbeSettings
+    | MAESettings
 )
 _SST_DEMO = SSTSettings(
     source=DemoSource(step_deg=2.0, years=4),
@@ -139,6 +141,7 @@ _DEMOS: dict[str, Settings] = {
     "reconstruct": ReconstructSettings(source=DemoSource(years=1)),
     "expert": ExpertSettings(epochs=12, num_centres=400),
     "probe": ProbeSettings(sizes=(16, 64), steps_deg=(3.0,), seeds=1),
+    "mae": MAESettings(),
 }
 
 

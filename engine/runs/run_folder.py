@@ -69,6 +69,8 @@ class RunFolder:
     reconstruction = _File("reconstruction.nc")
     reconstruction_parts = _File("parts")
     probe = _File("probe.json")
+    autoencoder = _File("autoencoder.safetensors")
+    autoencoder_scores = _File("autoencoder.json")
     trials = _File("trials.json")
     study = _File("study.journal")
 

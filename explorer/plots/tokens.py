@@ -10,6 +10,9 @@ import numpy as np
 from explorer.plots.style import figure
 from explorer.theme import NEUTRAL, SERIES
 
+_LEGEND = {"background_fill_alpha": 0.0, "border_line_alpha": 0.0, "padding": 0}
+_MARKERS = ("circle", "diamond", "triangle")
+
 
 def matrix(cosines: np.ndarray, mine: int) -> hv.Overlay:
     """Cosines (N, N) of all pairs of tokens, the first at the top left; lines at the row and column ``mine``."""
@@ -97,7 +100,6 @@ def kept(names: list[str], patch: list[float], mean: list[float]) -> hv.Overlay:
         hv.Segments((low, row, high, row)).opts(color=NEUTRAL, line_width=2)
         for low, high, row in zip(mean, patch, rows, strict=True)
     ]
-    legend = {"background_fill_alpha": 0.0, "border_line_alpha": 0.0, "padding": 0}
     return figure(
         *pairs,
         hv.Scatter((patch, rows), label="from the patch").opts(color=SERIES[0], size=10),
@@ -110,5 +112,72 @@ def kept(names: list[str], patch: list[float], mean: list[float]) -> hv.Overlay:
         xticks=[0, 0.25, 0.5, 0.75, 1],
         height=230,
         legend_position="bottom",
-        legend_opts=legend,
+        legend_opts=_LEGEND,
     )
+
+
+def windows_map(values: np.ndarray, label: str, marks: Mapping[str, tuple[int, int]]) -> hv.Overlay:
+    """Values (8, 8) of the windows of a chip, north at the top; a letter at each marked row and column."""
+    rows, cols = values.shape
+    image = hv.Image(values, bounds=(0, 0, cols, rows)).opts(
+        cmap="viridis", colorbar=True, clabel="", colorbar_opts={"width": 10, "padding": 0}, clim=_limits(values)
+    )
+    names = [hv.Text(col + 0.5, rows - row - 0.5, name) for name, (row, col) in marks.items()]
+    texts = [name.opts(color=SERIES[3], text_font_size="15px", text_font_style="bold") for name in names]
+    return figure(image, *texts, xlabel=label, ylabel="", xaxis="bottom", yaxis=None, xticks=0, height=210)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return low, high if high > low else low + 1e-6
+
+
+def accuracies(names: list[str], by_weights: Mapping[str, list[float]], chance: float = 0.5) -> hv.Overlay:
+    """Percent of the chips that a probe tells rightly, a row for each reader; dashed where guessing is."""
+    rows = np.arange(len(names))[::-1].astype(float)
+    points = [
+        hv.Scatter((100.0 * np.asarray(values), rows), label=label).opts(
+            color=SERIES[number], size=10, marker=_MARKERS[number]
+        )
+        for number, (label, values) in enumerate(by_weights.items())
+    ]
+    return figure(
+        hv.VLine(100.0 * chance).opts(color=NEUTRAL, line_width=1, line_dash="dashed"),
+        *points,
+        xlabel="House told rightly, % of chips held out",
+        ylabel="",
+        xlim=(42.0, 102.0),
+        ylim=(-0.6, len(names) - 0.2),
+        yticks=list(zip(rows.tolist(), names, strict=True)),
+        xticks=[50, 60, 70, 80, 90, 100],
+        height=250,
+        legend_position="bottom",
+        legend_opts=_LEGEND,
+    )
+
+
+def accuracy_by_distance(by_weights: Mapping[str, tuple[list[int], list[float]]]) -> hv.Overlay:
+    """The same against the distance in windows."""
+    curves = [
+        hv.Curve((distances, 100.0 * np.asarray(values)), label=label).opts(color=SERIES[number], line_width=2.5)
+        for number, (label, (distances, values)) in enumerate(by_weights.items())
+    ]
+    return figure(
+        hv.HLine(50.0).opts(color=NEUTRAL, line_width=1, line_dash="dashed"),
+        *curves,
+        xlabel="Distance from the house, windows",
+        ylabel="Told rightly, %",
+        ylim=(42.0, 102.0),
+        xticks=[1, 2, 3, 4, 5],
+        yticks=[50, 75, 100],
+        height=190,
+        legend_position="bottom",
+        legend_opts=_LEGEND,
+    )
+
+
+def colours_map(colours: np.ndarray) -> hv.Overlay:
+    """Colours (h, w, 3) of the patches, the first row at the top."""
+    high, wide, _ = colours.shape
+    image = hv.RGB(colours, bounds=(0, 0, wide, high))
+    return figure(image, xlabel="", ylabel="", xaxis=None, yaxis=None, height=190)

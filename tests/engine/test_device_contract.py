@@ -14,6 +14,7 @@ from lightning_fabric.accelerators import CPUAccelerator
 from lightning_fabric.strategies import SingleDeviceStrategy
 from torch.utils._pytree import tree_leaves
 
+from engine.config.mae import MAESettings
 from engine.config.run_config import TableSettings
 from engine.embedding import Embedding2d
 from engine.models import SpatialConv
@@ -23,6 +24,7 @@ from engine.runs import tasks
 from engine.sphere import HarmonicGrid, harmonics_at
 from engine.training.expert.model_bundle import load_expert
 from engine.training.expert.task import train_expert
+from engine.training.mae import train_mae
 from engine.training.sst import data_module
 from engine.training.sst import task as sst_task
 from engine.training.sst.reconstruct import reconstruct
@@ -154,7 +156,7 @@ def on_the_device(on, **changes):
     return model, {name: on(value) for name, value in window.items()} | {"place": place}
 
 
-TASKS = {"expert", "table", "sst", "reconstruct"}
+TASKS = {"expert", "table", "sst", "reconstruct", "mae"}
 """Trained, or used, on the device by the tests below."""
 
 OTHER_TASKS = {
@@ -182,6 +184,14 @@ def test_the_geographic_expert_trains_on_the_device(tmp_path):
     expert = load_expert(tmp_path)
     assert all(value.device.type == "cpu" for value in expert.model.state_dict().values())
     assert expert.scores["expert"]["num_placed"] > 0
+
+
+def test_a_masked_autoencoder_trains_on_the_device(tmp_path):
+    settings = MAESettings(
+        cells=4, width=8, layers=1, chips=64, epochs=1, batch=32, num_validation=16, num_test=60, hidden=0.5
+    )
+    on_device(tmp_path, settings, train_mae)
+    assert (tmp_path / "autoencoder.safetensors").exists()
 
 
 def test_a_table_is_fitted_on_the_device(tmp_path):

@@ -4,6 +4,8 @@
 
 from engine.queries.reconstruct.models import PRETRAINED, source_of
 from engine.queries.reconstruct.months import months_of
+from engine.queries.tokens.chip import autoencoder, chip_case, mae_config
+from engine.queries.tokens.chip_verdict import chip_markdown, chip_rows, chip_sentences, seed_sentences
 from engine.queries.tokens.fields import (
     InfluenceParts,
     MeanField,
@@ -16,6 +18,7 @@ from engine.queries.tokens.fields import (
     parts_of,
 )
 from engine.queries.tokens.files import origin_of, tokens_netcdf, tokens_parquet, verdict_markdown
+from engine.queries.tokens.imported import ImportedCase, imported_case, imported_tokens, imported_verdict, nearest_patch
 from engine.queries.tokens.maps import WEIGHTS, TokenMap, TokenRequest, layers_of, token_map
 from engine.queries.tokens.pooled import (
     POOLINGS,

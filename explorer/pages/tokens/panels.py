@@ -12,10 +12,14 @@ from engine.errors import EngineError
 from engine.queries import tokens as queries
 from engine.queries.cache import Progress
 from engine.queries.tokens import ReceptiveField, TokenMap
+from explorer.background import LatestTask
 from explorer.layout import fill, row
 from explorer.pages.tokens import text
+from explorer.pages.tokens.chip import ChipTab
+from explorer.pages.tokens.file import FileTab
 from explorer.pages.tokens.model import TokensModel
 from explorer.plots import tokens as figures
+from explorer.session import Session
 from explorer.tabs import TabbedPanel
 from explorer.widgets import controls
 from explorer.widgets.places import PlaceList
@@ -34,6 +38,7 @@ class TokensPanel(TabbedPanel):
 
     def __init__(
         self,
+        session: Session,
         model: TokensModel,
         on_error: Callable[[Exception], None],
         on_progress: Callable[[float | None, str], None],
@@ -46,11 +51,16 @@ class TokensPanel(TabbedPanel):
             "context": ("Context", self._show_context),
             "search": ("Search", self._show_search),
             "verdict": ("Verdict", self._show_verdict),
+            "chip": ("Chip", lambda *_: self.show_apart()),
+            "file": ("Your file", lambda *_: self.show_apart()),
         }
         super().__init__(model, tabs, on_error, on_progress=on_progress, css=_CSS)
         self.model = model
         self.matches: list[queries.Match] = []
         self._mark = mark
+        # these wait for no tokens of the map, so each has work of its own
+        self._chip = ChipTab(session, model, LatestTask(on_progress, on_error), self._show_parts)
+        self._file = FileTab(model, LatestTask(on_progress, on_error), self._show_parts)
         self._tokens: TokenMap | None = None
         self._table, self._parts = html("", _ROWS), html("", _ROWS)
         self._measure = controls.button("Measure", on_click=lambda _: self._start_measuring())
@@ -63,6 +73,15 @@ class TokensPanel(TabbedPanel):
         """Fill the open tab with the tokens on screen."""
         (self._tokens,) = content
         super().show(*content)
+
+    def show_apart(self) -> None:
+        """Fill the open tab with the chip or a file, which no tokens of the map are needed for."""
+        self.veil(False)
+        (self._chip if self.model.panel == "chip" else self._file).show()
+
+    def _show_parts(self, sentences: list[Any], parts: list[Any]) -> None:
+        self.say(*sentences)
+        fill(self.body, *parts)
 
     def cancel(self) -> None:
         """Abandon what the open tab measures."""

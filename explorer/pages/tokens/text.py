@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from engine.queries.text import place
 from engine.queries.tokens import (
+    ImportedCase,
     InfluenceParts,
+    Kept,
     Match,
     PatchExample,
     ReceptiveField,
@@ -18,6 +21,7 @@ from engine.queries.tokens import (
     TokenVerdict,
     sentences,
 )
+from engine.queries.tokens.chip import READERS, ChipCase
 from explorer.widgets.text import LabelledValue, Sentence, number
 
 POOLINGS = {
@@ -29,12 +33,22 @@ POOLINGS = {
 TRANSFORMS = {"Raw": "raw", "Centred": "centred", "Whitened": "whitened"}
 SPANS = {"This month": "month", "Its year": "year"}
 CLICKS = {"Pick": "pick", "Like this": "like", "Unlike": "unlike"}
+HOUSES = {"With its house": "with", "Without": "without"}
+PLACES = {"With place and time": "with", "Without": "without"}
 KINDS = {"time": "Other months", "place": "Other places", "cloud": "Other clouds"}
 _PARTS = {
     "own": "Observations of the patch",
     "neighbours": "Observations of all others",
     "place": "Coordinates",
     "calendar": "Calendar",
+}
+_READER_NAMES = {
+    "house": "its window",
+    "drive": "drive",
+    "road": "road",
+    "grass": "grass",
+    "mean": "mean of 64",
+    "class": "class token",
 }
 _TARGETS = {"season": "Season", "sst": "Monthly mean", "anomaly": "Anomaly", "place": "Place"}
 
@@ -50,6 +64,18 @@ VERDICT = (
     "Reads season, monthly mean, anomaly and place from the tokens of eight months with linear probes, from one patch "
     "and from the mean of its scene, and averages the receptive field of eight tokens. This takes about a minute."
 )
+
+TRAIN_CHIPS = (
+    "Train a masked autoencoder on 4096 painted chips, and read the house from its tokens. It runs in the background, "
+    "about three minutes, and continues after you close the browser."
+)
+
+FILE = (
+    "Tokens of any model, measured as ours are: an npz with an array “tokens” of (rows, columns, components) or "
+    "(samples, rows, columns, components), a NetCDF of the same, or a Parquet with row, col and embedding; "
+    "“class_token” beside them, and other numbers of each patch as targets of a probe."
+)
+NO_TARGETS = "The file holds nothing else of its patches that a probe could read."
 
 
 def layer_name(name: str) -> str:
@@ -188,3 +214,84 @@ def example_sentence(examples: Sequence[PatchExample]) -> str:
 def file_stem(request: TokenRequest, layer: str) -> str:
     """The file name without its ending."""
     return f"tokens-{request.model}-{layer}-{request.year}-{request.month:02d}"
+
+
+def place_words(wanted: bool) -> str:
+    """Whether an autoencoder reads place and time, in a run's name."""
+    return "with place and time" if wanted else "without place and time"
+
+
+def chip_map_title(case: ChipCase, row: int, col: int) -> str:
+    """The heading of the map of cosines."""
+    whose = "the window with the house, H" if (row, col) == case.house else "the window ×"
+    return f"Cosine with {whose}; click another"
+
+
+def signed(cosine: float) -> str:
+    """Three digits, with a true minus."""
+    return f"{cosine:.3f}".replace("-", "−")
+
+
+def change_sentence(case: ChipCase) -> str:
+    """How much the token of every window, their mean and the class token change with the house."""
+    return (
+        f"The token that changes most: {np.nanmax(case.changes):.3f}; the mean of all: {case.mean_change:.4f}; "
+        f"the class token: {case.class_change:.4f}."
+    )
+
+
+def accuracy_points(scores: Mapping[str, Any], condition: str) -> tuple[list[str], dict[str, list[float]]]:
+    """Readers, and what is told rightly from each by weights; NaN where that was not read."""
+    names = [name for name in READERS if name in scores["trained"]["house"][condition]]
+    values = {
+        kind: [known["house"][condition].get(name, {"accuracy": np.nan})["accuracy"] for name in names]
+        for kind, known in scores.items()
+    }
+    return [_READER_NAMES[name] for name in names], values
+
+
+def distance_points(scores: Mapping[str, Any], condition: str) -> dict[str, tuple[list[int], list[float]]]:
+    """Distances and what is told rightly there, by weights."""
+    return {
+        kind: (
+            [int(distance) for distance in known["house_by_distance"][condition]],
+            [value["accuracy"] for value in known["house_by_distance"][condition].values()],
+        )
+        for kind, known in scores.items()
+    }
+
+
+def imported_sentences(notes: Sequence[str], case: ImportedCase, sample: int) -> list[str | Sentence]:
+    """How the file was understood, and what stands out."""
+    text: list[str | Sentence] = [
+        f"{', '.join(notes)}. Sample {sample}: the smallest cosine is {signed(case.known.spread.minimum)}; the picked "
+        f"token has {signed(case.mean_cosine)} with the mean of all."
+    ]
+    if case.class_cosine is not None and case.mean_class_cosine is not None:
+        text.append(
+            f"The class token has a cosine of {signed(case.class_cosine)} with the picked one and of "
+            f"{signed(case.mean_class_cosine)} with the mean."
+        )
+    if case.known.shrinkage:
+        text.append(f"Whitened with a shrinkage of {case.known.shrinkage:.3f} (Ledoit and Wolf).")
+    if case.known.spread.num_constant:
+        text.append((f"{case.known.spread.num_constant} tokens have no length, so no cosine.", True))
+    return text
+
+
+def imported_match_rows(case: ImportedCase) -> list[tuple[str, ...]]:
+    """Rank, sample, row, column and cosine of the best patches."""
+    return [
+        (str(rank), str(match.sample), str(match.row), str(match.col), signed(match.score))
+        for rank, match in enumerate(case.matches, 1)
+    ]
+
+
+def imported_kept_rows(kept: Sequence[Kept]) -> list[tuple[str, ...]]:
+    """R² of each target from the patch, the mean and the class token, and the share that the mean keeps."""
+    rows: list[tuple[str, ...]] = []
+    for part in kept:
+        summary = "–" if part.summary is None else f"{part.summary:.2f}"
+        share = "–" if part.share is None else f"{100 * part.share:.0f} %"
+        rows.append((part.target, f"{part.patch:.2f}", f"{part.mean:.2f}", summary, share))
+    return rows

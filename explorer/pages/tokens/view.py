@@ -17,7 +17,7 @@ from explorer.background import Debouncer, LatestTask
 from explorer.layout import box
 from explorer.pages.tokens import text
 from explorer.pages.tokens.drawer import drawer
-from explorer.pages.tokens.model import COLOURS, FIELD, LIKE, PICK, TokensModel
+from explorer.pages.tokens.model import APART, COLOURS, FIELD, LIKE, PICK, TokensModel
 from explorer.pages.tokens.panels import TokensPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
@@ -66,12 +66,13 @@ class TokensView:
         self._about = html("")
         self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
         self._bar.link(model, day="month", bidirectional=True)
-        self.panel = TokensPanel(model, self._fail, self.stage.show_progress, self._go, self._mark_matches)
+        self.panel = TokensPanel(session, model, self._fail, self.stage.show_progress, self._go, self._mark_matches)
         files = {
             "Picture, PNG": self._offer_picture,
             "Tokens, NetCDF": lambda: self._offer("nc", queries.tokens_netcdf),
             "Tokens, Parquet": lambda: self._offer("parquet", queries.tokens_parquet),
             "Verdict, Markdown": self._offer_verdict,
+            "Chip, Markdown": self._offer_chip,
         }
         self._matches: list[dict[str, Any]] = []
         parts = [box(*self.stage.parts, css=_STAGE, sizing_mode="stretch_both"), box(self._bar)]
@@ -85,6 +86,8 @@ class TokensView:
         model.param.watch(lambda *_: self._picked(), "place")
         model.param.watch(lambda *_: self._show_panel(), ["panel", "span", "examples"])
         self._open()
+        if model.panel in APART:
+            self.panel.show_apart()
 
     # computing
 
@@ -120,7 +123,7 @@ class TokensView:
 
     def _veil(self, wanted: bool) -> None:
         self.stage.veil(wanted)
-        self.panel.veil(wanted)
+        self.panel.veil(wanted and self.model.panel not in APART)
 
     def _compute(self) -> None:
         """The tokens of the chosen month."""
@@ -178,6 +181,10 @@ class TokensView:
         self.panel.show(layer.tokens)
 
     def _show_panel(self) -> None:
+        if self.model.panel in APART:
+            self.panel.task.cancel()
+            self.panel.show_apart()
+            return
         if self._tokens is not None and self._tokens.request == self.model.request and not self._work.running:
             self.stage.clear_failure()
             self.panel.show(self._tokens)
@@ -262,3 +269,7 @@ class TokensView:
             return
         stem = text.file_stem(request, layer)
         self.stage.offer(f"{stem}.md", lambda: queries.verdict_markdown(queries.token_verdict(request, layer)))
+
+    def _offer_chip(self) -> None:
+        run, seen = self.model.chip_run, self.model.seen
+        self.stage.offer(f"chip-{run or 'shipped'}.md", lambda: queries.chip_markdown(queries.autoencoder(run), seen))

@@ -23,7 +23,7 @@ STEP, EPOCH, TIME = "step", "epoch", "time"
 LINEAR, LOG = "linear", "log"
 PLAN, PYTHON = "plan", "python"
 SIZES = ("tiny", "small", "base", "large")
-TASKS = ("sst", "sweep", "table", "expert", "basis", "probe", "land")
+TASKS = ("sst", "sweep", "table", "expert", "basis", "probe", "mae", "land")
 LEARNED = ("sst", "sweep")
 """The tasks that learn from the session's source."""
 LAYERS = ("reconstruction", "error", "against", "target", "observed", "count", "std")

@@ -43,7 +43,7 @@ LAYERS = {
     "Observed days": "count",
     "Predicted uncertainty": "std",
 }
-_PAGES = {"table": "Learned table", "expert": "Geolocation"}
+_PAGES = {"table": "Learned table", "expert": "Geolocation", "mae": "Tokens"}
 AXES = {"step": "Step", "epoch": "Epoch", "time": "Run time, s"}
 
 
