@@ -98,5 +98,7 @@ def cards(
     marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
     clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
     packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
-    pairs = [(packed[0], packed[1] if len(packed) > 1 else b"")] if panes == SWIPE else [(one, b"") for one in packed]
+    pairs = (
+        [(packed[0], packed[1] if len(packed) > 1 else b"")] if panes == SWIPE else [(field, b"") for field in packed]
+    )
     return [Card(*pair, domain=clouds, hatched=ice) for pair in pairs]
