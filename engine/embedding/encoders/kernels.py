@@ -44,8 +44,9 @@ def harmonic(
     for first in range(0, lat_deg.numel(), _POINTS_AT_ONCE):
         chunk = slice(first, first + _POINTS_AT_ONCE)
         values = harmonics_at(lat_deg[chunk], lon_deg[chunk], used.max_degree, dtype=torch.float64)
-        codes[chunk] = values @ loadings - offset
-    return clip_sigma * torch.tanh(codes / clip_sigma)
+        # chunk by chunk, so that nothing as large as the result is held beside it
+        codes[chunk] = clip_sigma * torch.tanh((values @ loadings - offset) / clip_sigma)
+    return codes
 
 
 @lru_cache(maxsize=8)
