@@ -15,6 +15,7 @@ from bokeh.document import Document
 from engine.compute import describe_device
 from explorer import allocator, layout, theme
 from explorer.background import Debouncer
+from explorer.help import help_texts
 from explorer.layout import area, box, show
 from explorer.pages import PAGES
 from explorer.panel_compat import (
@@ -30,9 +31,12 @@ from explorer.registry import REGISTRY, Registry
 from explorer.runs_panel import RunsPanel
 from explorer.session import Page, PageView, Query, Session
 from explorer.sources import SessionSources
+from explorer.story import read_story, tour
 from explorer.switches import READ_ONLY, is_on
+from explorer.widgets.help_panel import HelpPanel
 from explorer.widgets.rail import Rail
 from explorer.widgets.requests import Allowance
+from explorer.widgets.story_card import StoryCard
 from explorer.widgets.text import error_text, sentence, title
 
 log = logging.getLogger("harmonia")
@@ -120,7 +124,13 @@ class Shell:
         self.runs.param.watch(lambda event: self._show_runs(event.new), "is_open")
         self.runs.param.watch(lambda event: self.rail.param.update(runs_count=event.new), "count")
         self.rail.runs_count = self.runs.count
-        self.root = box(self.rail, self._host, self._runs_drawer, css=layout.SHELL, sizing_mode="stretch_both")
+        unseen: dict[str, Any] = {"margin": 0, "width": 0, "height": 0, "styles": {"position": "fixed"}}
+        self._story = StoryCard(story=tour().model_dump(), **unseen)
+        self._story.param.watch(lambda event: event.new and self.prepare(event.new), "prepare")
+        self._story.param.watch(lambda event: event.new and self._open_story(event.new), "opened")
+        over_page = HelpPanel(texts=help_texts().model_dump(), **unseen), self._story
+        parts = self.rail, self._host, self._runs_drawer, *over_page
+        self.root = box(*parts, css=layout.SHELL, sizing_mode="stretch_both")
         self.rail.link(session, dark="dark", bidirectional=True)
         session.param.watch(lambda event: self.rail.param.update(busy=event.new), "busy")
         self.rail.param.watch(lambda event: self._chosen(event.new), "page")
@@ -165,6 +175,18 @@ class Shell:
         self.session.page = name
         self.rail.page = name
         self._write_address()
+
+    def prepare(self, address: str) -> None:
+        """Build the page of an address behind the one on screen, so that it opens at once; one that stands is left."""
+        query = dict(parse_qsl(address.removeprefix("?")))
+        name = query.pop("page", "")
+        page = next((page for page in PAGES if page.name == name), None)
+        if page is not None and name not in self._frames:
+            self._build(page, query)
+            show(self._frames[name], name == self.session.page)
+
+    def _open_story(self, text: str) -> None:
+        self._story.story = read_story(text).model_dump()
 
     def _show_runs(self, wanted: bool) -> None:
         if wanted and not len(self._runs_drawer):

@@ -20,19 +20,26 @@ from explorer.widgets.packets import pack_reference, stamped
 
 @dataclass(frozen=True)
 class Card:
-    """The fields of one choice as the globe draws them, and the first and last value of their colours."""
+    """The fields and masks of one choice as the globe draws them, and the first and last value of their colours where
+    these differ from card to card."""
 
     field: bytes
     field_b: bytes = b""
+    domain: bytes = b""
+    hatched: bytes = b""
     limits: tuple[float, float] | None = None
 
 
 class Deck:
-    """The deck of one globe, whose cards the control named ``control`` chooses by their index."""
+    """The deck of one globe, whose cards the control named ``control`` chooses by their index.
 
-    def __init__(self, globe: Globe, control: str) -> None:
+    The browser holds as many cards ahead as ``ahead`` says: after a jump, and after many steps in one direction.
+    """
+
+    def __init__(self, globe: Globe, control: str, ahead: tuple[int, int] = (2, 24)) -> None:
         self._globe = globe
         self._control = control
+        self._ahead = ahead
         self._name = ""
         self._make: Callable[[int, Progress], Card] | None = None
         self._wanted: list[int] = []
@@ -53,7 +60,8 @@ class Deck:
             return
         self.withdraw()
         self._name, self._make = name, make
-        self._globe.deck = {"name": name, "control": self._control, "count": count, "index": index}
+        plan = {"control": self._control, "count": count, "index": index, "ahead": list(self._ahead)}
+        self._globe.deck = {"name": name, **plan}
 
     def withdraw(self) -> None:
         """Offer nothing."""
@@ -63,13 +71,17 @@ class Deck:
         if self._globe.deck:
             self._globe.deck = {}
 
+    def has(self, index: int) -> bool:
+        """Whether the browser has the card, or it is under way."""
+        return bool(self._name) and (index in self._held or index in self._sent)
+
     def answer(self, make: Callable[[], Card], index: int, serial: int, is_pair: bool = False) -> dict[str, bytes]:
         """``field`` and ``field_b`` of the globe in answer to the choice ``serial`` of the hand; a pair has both.
 
         A card of the deck that the browser has, or that is under way, is only named.
         """
         stamp = {"serial": serial, "index": index, "deck": self._name}
-        if self._name and (index in self._held or index in self._sent):
+        if self.has(index):
             reference = pack_reference(**stamp)
             return {"field": reference, "field_b": reference if is_pair else b""}
         card = make()

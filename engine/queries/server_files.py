@@ -185,8 +185,10 @@ class FolderListing:
     num_more: int = 0
 
 
-def list_folder(folder: str = "") -> FolderListing:
+def list_folder(folder: str = "", endings: tuple[str, ...] = _DATA_SUFFIXES) -> FolderListing:
     """Folders and data in ``folder``, by name; "" lists the roots. Links that lead out of the roots are left out.
+
+    Files are listed by their ``endings``, and Zarr stores as data where data of times are looked for, the default.
 
     Raises :class:`DataError` for a folder outside the roots, or one that cannot be read.
     """
@@ -196,31 +198,32 @@ def list_folder(folder: str = "") -> FolderListing:
         )
     inside = _inside(Path(folder))
     try:
-        entries = sorted(_entries(inside), key=lambda entry: (entry.is_data, entry.name.lower()))
+        entries = sorted(_entries(inside, endings), key=lambda entry: (entry.is_data, entry.name.lower()))
     except OSError as error:
         raise DataError(f"the folder cannot be read: {error.strerror}", str(folder), "choose another folder") from error
     parent = "" if inside in roots() else str(inside.parent)
     return FolderListing(str(inside), parent, tuple(entries[:_MAX_ENTRIES]), max(0, len(entries) - _MAX_ENTRIES))
 
 
-def _entries(folder: Path) -> Iterator[FolderEntry]:
+def _entries(folder: Path, endings: tuple[str, ...]) -> Iterator[FolderEntry]:
     with os.scandir(folder) as scanned:
         for entry in scanned:
             try:
-                listed = _entry(entry)
+                listed = _entry(entry, endings)
             except OSError:  # a loop of links, or one that leads nowhere; the others are listed
                 continue
             if listed is not None:
                 yield listed
 
 
-def _entry(entry: os.DirEntry[str]) -> FolderEntry | None:
+def _entry(entry: os.DirEntry[str], endings: tuple[str, ...]) -> FolderEntry | None:
     path = Path(entry.path)
     if entry.name.startswith(".") or (entry.is_symlink() and not _is_inside(_real(path))):
         return None
     if entry.is_dir():
-        return FolderEntry(entry.name, entry.path, entry.name.endswith(".zarr") or is_zarr(path))
-    if entry.name.lower().endswith(_DATA_SUFFIXES) and entry.is_file():
+        is_store = endings == _DATA_SUFFIXES and (entry.name.endswith(".zarr") or is_zarr(path))
+        return FolderEntry(entry.name, entry.path, is_store)
+    if entry.name.lower().endswith(endings) and entry.is_file():
         return FolderEntry(entry.name, entry.path, True, entry.stat().st_size)
     return None
 

@@ -21,7 +21,9 @@ class TokenSearch:
             raise DataError(f"tokens of shape {tuple(tokens.shape)}", "the search", "give some of shape (N, D)")
         self._tokens = tokens
         self._inverse = vector_norm(tokens).reciprocal()  # infinite without a length
-        self._has_length = torch.isfinite(self._inverse)
+        has_length = torch.isfinite(self._inverse)
+        # where every token has a length, a search spares the pass that masks the others
+        self._without_length = None if bool(has_length.all()) else ~has_length
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -40,7 +42,8 @@ class TokenSearch:
         for first in range(0, len(self), CHUNK):
             part = slice(first, first + CHUNK)
             torch.mv(self._tokens[part], query, out=scores[part])
-        return scores.mul_(self._inverse).masked_fill_(~self._has_length, -torch.inf)
+        scores.mul_(self._inverse)
+        return scores if self._without_length is None else scores.masked_fill_(self._without_length, -torch.inf)
 
     def best(self, number: int, positive: Tensor, negative: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Indices and scores (number,) of the best tokens, best first, without examples and tokens without a length."""

@@ -174,3 +174,10 @@ def accuracy_by_distance(by_weights: Mapping[str, tuple[list[int], list[float]]]
         legend_position="bottom",
         legend_opts=_LEGEND,
     )
+
+
+def colours_map(colours: np.ndarray) -> hv.Overlay:
+    """Colours (h, w, 3) of the patches, the first row at the top."""
+    high, wide, _ = colours.shape
+    image = hv.RGB(colours, bounds=(0, 0, wide, high))
+    return figure(image, xlabel="", ylabel="", xaxis=None, yaxis=None, height=190)

@@ -17,6 +17,7 @@ from explorer.widgets.component import Component, code_beside
 from explorer.widgets.requests import Line, Request, Serial, on_request, requests_of
 
 _EMPTY = "There is nothing to open here. Data are NetCDF files and Zarr stores."
+_NO_FILES = "There is nothing to open here. Files end in {}."
 _NO_ROOTS = "None of the folders of HARMONIA_DATA is there. Make one, or set it when the server is started."
 
 
@@ -29,7 +30,10 @@ class Visit(TypedDict):
 
 
 class FileBrowser(Component):
-    """Browses the allowed folders; ``choose(path)`` is called with the data that a person clicks."""
+    """Browses the allowed folders; ``choose(path)`` is called with the data that a person clicks.
+
+    With ``endings`` only such files are listed, otherwise data of times.
+    """
 
     folder = param.String(doc="the folder shown; empty at the roots")
     parent_folder = param.String(doc="where Up leads")
@@ -43,9 +47,16 @@ class FileBrowser(Component):
 
     _esm = code_beside(__file__)
 
-    def __init__(self, choose: Callable[[str], None], failed: Callable[[Exception], None], **params: Any) -> None:
+    def __init__(
+        self,
+        choose: Callable[[str], None],
+        failed: Callable[[Exception], None],
+        endings: tuple[str, ...] = (),
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self._choose = choose
+        self._endings = endings
         self._failed = failed
         on_request(self, self._answer)
         self.go("")
@@ -59,11 +70,12 @@ class FileBrowser(Component):
     def go(self, folder: str) -> None:
         """Show a folder; the roots when it is empty."""
         try:
-            listing = list_folder(folder)
+            listing = list_folder(folder, self._endings) if self._endings else list_folder(folder)
         except EngineError as error:
             self._failed(error)
             return
-        remark = _NO_ROOTS if listing.parent is None else _EMPTY
+        nothing = _NO_FILES.format(", ".join(self._endings)) if self._endings else _EMPTY
+        remark = _NO_ROOTS if listing.parent is None else nothing
         if listing.entries:
             remark = f"and {listing.num_more} more" if listing.num_more else ""
         self.param.update(

@@ -19,6 +19,6 @@ def map_controls(model: PageModel, globe: Globe) -> list[Any]:
         row(
             controls.switch(globe.param.coast, "Coastlines"),
             controls.switch(globe.param.graticule, "Graticule"),
-            gap_px=16,
+            gap_px=26,
         ),
     ]

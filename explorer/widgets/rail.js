@@ -14,6 +14,7 @@ const ICONS = {
   tokens: '<rect x="3.5" y="3.5" width="17" height="17" rx="2"/><path d="M9.2 3.5v17M14.8 3.5v17M3.5 9.2h17M3.5 14.8h17"/><circle cx="12" cy="12" r="1.6" fill="currentColor"/>',
   runs: '<path d="M4 6h10M4 12h16M4 18h7"/><circle cx="18" cy="6" r="1.5"/><circle cx="15" cy="18" r="1.5"/>',
   controls: '<rect x="3.5" y="4.5" width="17" height="15" rx="2"/><path d="M9.5 4.5v15"/>',
+  help: '<circle cx="12" cy="12" r="9"/><path d="M9.500 9.500a2.500 2.500 0 1 1 3.600 2.200c-.8.4-1.100.9-1.100 1.800"/><circle cx="12" cy="16.800" r=".6" fill="currentColor"/>',
   sun: '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6L7 7M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4"/>',
   moon: '<path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z"/>',
 }
@@ -34,6 +35,7 @@ a:hover, button:hover { background: var(--h-hover); color: var(--h-text) }
 a[aria-current] { background: var(--h-selected); color: var(--h-accent) }
 button:disabled { opacity: .45; cursor: default; background: none }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outline-offset: -2px }
+.pair { display: grid; grid-template-columns: 1fr 1fr }
 .busy { position: fixed; inset: 0 0 auto 0; height: 2px; z-index: 2000; overflow: hidden; opacity: 0;
   transition: opacity 120ms; pointer-events: none }
 .busy.on { opacity: 1; transition-delay: 400ms }
@@ -56,6 +58,7 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--h-accent); outl
     linear-gradient(to left, var(--h-panel) 40%, transparent) right / 40px 100% no-repeat local,
     linear-gradient(to right, var(--h-outline), transparent) left / 8px 100% no-repeat scroll,
     linear-gradient(to left, var(--h-outline), transparent) right / 8px 100% no-repeat scroll }
+  .pair { display: contents }
   a, button { min-width: 60px; padding: 0 6px; min-height: 52px }
 }`
 
@@ -95,7 +98,9 @@ export function render({model, el}) {
   const count = element('span', {className: 'count'})
   runs.append('Runs', count)
   const pages = element('div', {className: 'pages'}, ...links.map(([, a]) => a))
-  nav.append(pages, runs, controls, theme)
+  const help = button('help', () => dispatchEvent(new Event('harmonia:help')))
+  help.append('Help')
+  nav.append(pages, runs, controls, element('div', {className: 'pair'}, help, theme))
 
   // Not scrollIntoView: the browser continues with Tab from its target, so that the first links would be skipped.
   const bringIn = a => {

@@ -30,7 +30,7 @@ export function render({model, el}) {
     file = null
     bar.hidden = true
     button.textContent = 'Choose a file'
-    status.textContent = `or drop it here: NetCDF, at most ${model.limit_mb} MB`
+    status.textContent = `or drop it here: ${model.kinds}, at most ${model.limit_mb} MB`
   }
   const show = (sent) => {
     bar.hidden = false

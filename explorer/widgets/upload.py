@@ -55,6 +55,7 @@ class UploadField(Component):
     chunk = param.Dict(default={}, doc="set by the browser: serial, name, size, offset, content; or serial and stop")
     reply = param.Dict(default={}, doc="to the browser: serial, received, is_over")
     accept = param.String(default=".nc,.nc4,.cdf,.h5,.hdf5,.zip", doc="endings that the browser's dialogue offers")
+    kinds = param.String(default="NetCDF", doc="what the field says it takes")
     limit_mb = param.Integer(default=200, doc="the largest file")
     chunk_bytes = param.Integer(default=CHUNK_BYTES)
 

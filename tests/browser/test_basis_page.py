@@ -90,7 +90,7 @@ def move(page: Page, label: str, keys: str, times: int = 1) -> None:
 
 
 def test_a_newcomer_sees_a_harmonic_and_its_numbers(page: Page, address: str) -> None:
-    open_page(page, address, "Basis")
+    open_page(page, f"{address}?page=basis", "Basis")
     wait_drawn(page, "harmonic-l6-m3")
     expect(page.get_by_text("Zero parallels")).to_be_visible()
     expect(fact(page, "Zero parallels")).to_have_text("3")
@@ -183,7 +183,7 @@ def test_turning_and_clicking_the_globe_reads_back_the_right_place(page: Page, a
 
 
 def test_a_masked_basis_is_fitted_shown_and_saved(page: Page, address: str, tmp_path: Path) -> None:
-    open_page(page, address, "Basis")
+    open_page(page, f"{address}?page=basis", "Basis")
     page.get_by_role("button", name="PCA component").click()
     wait_drawn(page, "basis-ocean-L10-k1")
     config = BasisConfig(10, 64, Domain("ocean"), 1.0)
@@ -253,7 +253,7 @@ def test_two_sessions_do_not_see_each_others_choices(page: Page, address: str, b
 
 
 def test_the_theme_flips_everywhere_and_is_remembered(page: Page, address: str) -> None:
-    open_page(page, address, "Basis")
+    open_page(page, f"{address}?page=basis", "Basis")
     wait_drawn(page, "harmonic-l6-m3")
     page.get_by_role("button", name="Light").click()
     page.wait_for_function("document.documentElement.dataset.mode === 'light'")
@@ -273,7 +273,7 @@ def test_a_foreign_host_name_is_refused(address: str) -> None:
 
 def test_narrow_screens_keep_globe_and_controls_within_reach(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 430, "height": 860})
-    open_page(page, address, "Basis")
+    open_page(page, f"{address}?page=basis", "Basis")
     wait_drawn(page, "harmonic-l6-m3")
 
     def fits() -> bool:

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from engine.queries import embeddings
 from engine.queries.basis import BasisConfig, Domain
 from engine.queries.embeddings import EmbeddingConfig
-from tests.support.browser import fact, middle, open_page
+from tests.support.browser import fact, middle, open_page, serving
 
 SMALL = "?page=embeddings&show=colours&step=4&ph=3&pw=3&L=6&K=20"
 SIMILARITY = SMALL.replace("colours", "similarity")
@@ -113,3 +113,34 @@ def test_something_large_is_asked_about_first(page: Page, address: str) -> None:
     open_page(page, f"{address}?page=embeddings&step=0.25&ph=1&pw=1&L=20&K=256", "Embeddings")
     expect(page.get_by_text("Large embedding:")).to_be_visible()
     expect(page.get_by_role("button", name="Compute it")).to_be_visible()
+
+
+def test_vectors_of_a_file_are_an_encoder_like_any_other(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen among the server's files, drawn where there are points, picked where there are; a bad file is refused."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setenv("HARMONIA_DATA", str(data))
+    known = embeddings.embedding(CONFIG)
+    lat, lon = np.meshgrid(known.lat, known.lon, indexing="ij")
+    north = lat > 0.0
+    np.savez(data / "north.npz", lat=lat[north], lon=lon[north], embedding=known.values[north])
+    (data / "broken.parquet").write_bytes(b"no table")
+    config = EmbeddingConfig(CONFIG.basis, 4.0, (3, 3), 3.0, "file", "north.npz")
+    with serving(tmp_path) as server:
+        open_page(page, f"{server.url}{SIMILARITY}&encoder=file&panel=patch&place=-30,30&at=20,30,1", "Embeddings")
+        expect(page.get_by_text("Choose a file of vectors")).to_be_visible()
+        page.get_by_title(str(data), exact=True).click()
+        page.get_by_title(str(data / "north.npz")).click()
+        expect(page.get_by_text(f"{north.sum()} of {north.size} patches have a point.")).to_be_visible()
+        wait_drawn(page, "embedding-north-4deg-3x3-similarity")
+        # the picked patch has no vector: the nearest that has one is shown
+        row, col = embeddings.cell_of(config, *embeddings.first_known(config, -30.0, 30.0))
+        near, _ = embeddings.extremes(config, row, col, 3)
+        expect(page.get_by_text(f"{near[0].similarity:.3g} · ").first).to_be_visible()
+        page.get_by_title(str(data / "broken.parquet")).click()
+        expect(page.get_by_text("This embedding cannot be computed")).to_be_visible()
+        page.get_by_title(str(data / "north.npz")).click()
+        expect(page.get_by_text("This embedding cannot be computed")).to_be_hidden()
+        wait_drawn(page, "embedding-north-4deg-3x3-similarity")

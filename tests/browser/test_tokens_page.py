@@ -25,6 +25,7 @@ PLACE, CLICKED = (5.0, -95.0), (0.0, -30.0)
 @dataclass
 class House:
     url: str
+    folder: Path
     request: TokenRequest
 
 
@@ -36,7 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         patched.setenv("HARMONIA_DATA", str(folder / "data"))
         run = token_house(folder)
         with serving(folder) as server:
-            yield House(server.url, TokenRequest(run, queries.source_of(run), 2001, 7))
+            yield House(server.url, folder, TokenRequest(run, queries.source_of(run), 2001, 7))
 
 
 def export(page: Page, item: str) -> bytes:
@@ -84,7 +85,7 @@ def test_open_click_exchange_verdict_and_export(page: Page, house: House) -> Non
     np.testing.assert_allclose(values, tokens.tokens("output")[tokens.is_sea], atol=1e-5)
 
 
-def test_the_chip_answers_whether_the_house_is_known(page: Page, house: House) -> None:
+def test_the_chip_answers_whether_the_house_is_known_and_other_tokens_are_read(page: Page, house: House) -> None:
     known = queries.autoencoder()
     address = f"{house.url}?page=tokens&run={house.request.model}&month=2001-07&panel=chip&chip=4"
     open_page(page, address, "Tokens")
@@ -98,3 +99,23 @@ def test_the_chip_answers_whether_the_house_is_known(page: Page, house: House) -
         expect(page.get_by_text(f"the smallest is {text.signed(case.smallest)}")).to_be_visible()
     assert "seen=most-hidden" in page.url
     assert queries.chip_markdown(known, "most-hidden").decode() == export(page, "Chip, Markdown").decode()
+
+    # tokens of another model
+    random = np.random.default_rng(0)
+    np.savez(
+        house.folder / "data" / "other.npz",
+        tokens=random.standard_normal((3, 4, 5, 6)),
+        height=random.random((3, 4, 5)),
+    )
+    page.get_by_role("button", name="Your file").click()
+    expect(page.get_by_text(text.FILE)).to_be_visible()
+    page.get_by_label("File on the server").fill("missing.npz")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("cannot be found").or_(page.get_by_text("there is no"))).to_be_visible()
+    page.get_by_label("File on the server").fill("other.npz")
+    page.keyboard.press("Enter")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_DATA", str(house.folder / "data"))
+        other = queries.imported_case("other.npz", 0, 0, 0)
+    expect(page.get_by_text(f"the smallest cosine is {text.signed(other.known.spread.minimum)}")).to_be_visible()
+    expect(page.get_by_role("row", name="height")).to_be_visible()

@@ -52,7 +52,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 
 
 def test_cards_are_made_in_the_order_of_the_wish_and_none_twice(page: Page) -> None:
-    assert page.globe.deck == {"name": "a", "control": "day", "count": 100, "index": 10}
+    assert page.globe.deck == {"name": "a", "control": "day", "count": 100, "index": 10, "ahead": [2, 24]}
     page.ask(11, 9, 12)
     page.work()
     assert page.sent == [11, 9, 12]

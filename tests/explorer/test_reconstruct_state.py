@@ -26,12 +26,13 @@ from engine.queries import reconstruct
 from engine.queries.ocean import SST, SourceChoice
 from engine.queries.reconstruct import PRETRAINED, CellDetail, MonthRequest, MonthResult, Snapshot
 from engine.queries.reconstruct.estimates import Estimates
-from explorer import stage, tabs
+from explorer import deck, stage, tabs
 from explorer.colours import ColourChoice
 from explorer.pages.reconstruct import remedy_card, snapshots, text, verdict_panel, view
 from explorer.pages.reconstruct.model import ReconstructModel
 from explorer.pages.reconstruct.view import ReconstructView
 from explorer.session import Session
+from explorer.widgets.globe import Globe
 from explorer.widgets.packets import Axes, pack_field, pack_mask
 from explorer.widgets.text import readout_html
 from tests.support.held_tasks import HeldTask, StillTimer, held_tasks
@@ -154,11 +155,34 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[HeldTask]]:
         patched.setenv("HARMONIA_HOME", str(tmp_path_factory.mktemp("home")))
         for module in (view, verdict_panel, remedy_card, tabs, snapshots, stage):
             patched.setattr(module, "LatestTask", held)
+        patched.setattr(deck, "LatestTask", AtOnce)
+        patched.setattr(Globe, "send_card", note_card)
         patched.setattr(snapshots, "PeriodicTask", StillTimer)
         for name, fake in FAKES.items():
             patched.setattr(reconstruct, name, fake)
         PageMachine.tasks = held
         yield held
+
+
+CARDS: dict[tuple[int, str, int], dict[str, Any]] = {}
+"""What the browser holds: cards by globe, deck and index."""
+
+
+def note_card(globe: Globe, **card: Any) -> None:
+    CARDS[id(globe), card["deck"], card["index"]] = card
+
+
+class AtOnce:
+    """Work for the browser's decks, which nothing on the server's side waits for, is done when it is asked for."""
+
+    running = False
+
+    def __init__(self, *_: object) -> None: ...
+
+    def start(self, work: Any, then: Any) -> None:
+        then(work(lambda *_: None))
+
+    def cancel(self) -> None: ...
 
 
 class PageMachine(RuleBasedStateMachine):
@@ -169,6 +193,7 @@ class PageMachine(RuleBasedStateMachine):
     @initialize()
     def open_the_page(self) -> None:
         self.tasks.created.clear()
+        CARDS.clear()
         self.session = Session()
         self.files: list[tuple[str, bytes]] = []
         self.model = ReconstructModel({}, choice=SCORED)
@@ -195,7 +220,15 @@ class PageMachine(RuleBasedStateMachine):
 
     @rule(month=st.integers(0, 3))
     def drag_the_month(self, month: int) -> None:
+        self.page._bar.serial += 1
         self.model.month = min(month, len(self.model.months) - 1)
+
+    @rule()
+    def let_the_browser_ask_for_months(self) -> None:
+        for globe in self.page.maps.globes:
+            if globe.deck:
+                cards = list(range(globe.deck["count"]))
+                globe.wish = {"deck": globe.deck["name"], "cards": cards, "held": [], "received": 0}
 
     @rule(percent=st.sampled_from([0, 20, 30]))
     def type_a_share(self, percent: int) -> None:
@@ -294,6 +327,9 @@ class PageMachine(RuleBasedStateMachine):
     @invariant()
     def maps_are_of_the_selection(self) -> None:
         maps, model = self.page.maps, self.model
+        if maps.is_stale and maps.decks.has_selection(self.page._weights):
+            assert self.cards_of_the_month() == self.contents_of_the_month()
+            return
         if maps.is_stale:
             assert not any(caption.object for caption in maps._captions)
             assert all(
@@ -320,11 +356,26 @@ class PageMachine(RuleBasedStateMachine):
         assert first.hatched == (pack_mask(month.ice & ~LAND, axes) if month.ice.any() else b"")
         assert "stale" not in first.css_classes
 
+    def contents_of_the_month(self) -> list[Any]:
+        """The layers on screen, each once, of the selected month."""
+        month, axes = result_of(self.model.case()), Axes.of(GRID.lat, GRID.lon)
+        return [
+            content_of(pack_field(reconstruct.layer(month, name), axes)) for name in dict.fromkeys(self.model.shown)
+        ]
+
+    def cards_of_the_month(self) -> list[Any]:
+        """What the browser draws of it while the server follows, on maps that are not veiled."""
+        shown = [globe for globe in self.page.maps.globes if globe.deck]
+        assert not any("stale" in globe.css_classes for globe in shown)
+        cards = [CARDS[id(globe), globe.deck["name"], self.model.month] for globe in shown]
+        return [content_of(card[side]) for card in cards for side in ("field", "field_b") if card[side]]
+
     def packets_on_screen(self) -> list[bytes]:
         """The fields of all visible panes."""
         globes = self.page.maps.globes
         shown = [globe for globe in globes if globe.styles.get("display", "") != "none"]
-        return [packet for globe in shown for packet in (globe.field, globe.field_b) if packet]
+        sides = ("field", "field_b")
+        return [drawn_of(globe, side) for globe in shown for side in sides if getattr(globe, side)]
 
     def colours_are_of_the_selection(self) -> None:
         """Each pane has the range of the legend that belongs to it, and each legend is that of its pane's quantity."""
@@ -400,11 +451,40 @@ class PageMachine(RuleBasedStateMachine):
             assert not self.page.maps.stage._failure.visible
 
 
-def content_of(packet: bytes) -> tuple[dict[str, Any], bytes]:
-    """A packet's header without its key, and its payload."""
+def test_a_month_that_the_browser_has_is_not_veiled_and_another_selection_is() -> None:
+    machine = PageMachine()
+    machine.open_the_page()
+    machine.settle()
+    machine.let_the_browser_ask_for_months()
+    maps, first = machine.page.maps, machine.model.month
+    machine.drag_the_month(first - 1 if first else 1)
+    assert maps.is_stale, "its scores are not there yet"
+    assert "stale" not in maps.globes[0].css_classes
+    machine.maps_are_of_the_selection()
+    machine.type_a_share(20)
+    assert "stale" in maps.globes[0].css_classes
+    machine.maps_are_of_the_selection()
+
+
+def drawn_of(globe: Globe, side: str) -> bytes:
+    """A field of the globe, or that of the card which the browser draws in its place."""
+    packet = getattr(globe, side)
     (length,) = struct.unpack_from("<I", packet)
     header = json.loads(packet[4 : 4 + length])
-    return {name: value for name, value in header.items() if name != "key"}, packet[4 + length :]
+    if header["kind"] != "card":
+        return packet
+    assert header["deck"] == globe.deck["name"], "the browser holds the cards of one deck"
+    return CARDS[id(globe), header["deck"], header["index"]][side]
+
+
+_NAMES = {"key", "serial", "index", "deck"}
+
+
+def content_of(packet: bytes) -> tuple[dict[str, Any], bytes]:
+    """A packet's header without its key and the choice that it answers, and its payload."""
+    (length,) = struct.unpack_from("<I", packet)
+    header = json.loads(packet[4 : 4 + length])
+    return {name: value for name, value in header.items() if name not in _NAMES}, packet[4 + length :]
 
 
 TestPage = PageMachine.TestCase

@@ -109,3 +109,25 @@ def test_every_figure_draws_its_data():
     ]
     for figure in shown:
         hv.render(figure, backend="bokeh")
+
+
+def test_the_address_holds_a_chip_or_a_file_where_it_is_on_screen():
+    query = {"panel": "chip", "chip": "7", "house": "without", "seen": "most-hidden", "window": "12"}
+    run = "20260101-000000-0000000000"
+    model = TokensModel(query | {"autoencoder": run})
+    assert model.notes == []
+    assert model.address.items() >= (query | {"autoencoder": run}).items()
+    model.panel = "cosines"
+    assert not model.address.keys() & {"chip", "house", "seen", "window", "autoencoder", "file"}
+    model = TokensModel({"panel": "file", "file": "a/b.npz", "sample": "2", "cell": "9"})
+    assert model.address.items() >= {"file": "a/b.npz", "sample": "2", "cell": "9"}.items()
+    assert TokensModel({"panel": "chip", "chip": "1000", "autoencoder": "../x", "seen": "none"}).notes != []
+
+
+def test_probes_of_a_chip_stand_in_the_order_of_their_readers():
+    accuracy = {"accuracy": 0.75, "number": 100}
+    house = {"all": dict.fromkeys(("class", "house", "road"), accuracy)}
+    distances = {"all": {"1": accuracy, "3": accuracy}}
+    scores = {"trained": {"house": house, "house_by_distance": distances}}
+    assert text.accuracy_points(scores, "all") == (["its window", "road", "class token"], {"trained": [0.75] * 3})
+    assert text.distance_points(scores, "all") == {"trained": ([1, 3], [0.75, 0.75])}

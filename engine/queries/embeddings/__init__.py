@@ -2,6 +2,7 @@
 
 # pyright: reportUnusedImport=false
 
+from engine.embedding.imported import ENDINGS as VECTOR_ENDINGS
 from engine.queries.embeddings.curves import (
     DistanceCurves,
     MeasureDifference,
@@ -35,6 +36,7 @@ from engine.queries.embeddings.patches import (
     embedding,
     embedding_cost,
     extremes,
+    first_known,
     is_embedded,
     patch_at,
     rgb,
@@ -69,3 +71,4 @@ from engine.queries.embeddings.probing import (
     probe_sentences,
     probed,
 )
+from engine.queries.embeddings.vectors import FILE, FILE_TITLE, gridded, vector_sentences

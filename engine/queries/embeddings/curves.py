@@ -56,7 +56,8 @@ def similarity_by_distance(config: EmbeddingConfig) -> DistanceCurves:
         values = torch.as_tensor(embedding(config).values)
         bounds = torch.tensor(patches.lat_bounds), torch.tensor(patches.lon_bounds)
         pairs = sample_pairs(values, *bounds, NUM_PAIRS, SEED)
-        km, cosine, lat = pairs.distance_km.numpy(), pairs.similarity.numpy(), pairs.lat_deg.numpy()
+        is_known = torch.isfinite(pairs.similarity)  # both patches have numbers
+        km, cosine, lat = (of[is_known].numpy() for of in (pairs.distance_km, pairs.similarity, pairs.lat_deg))
         edges = np.linspace(0.0, HALF_CIRCUMFERENCE_KM, _DISTANCE_BINS + 1)
         bins = np.clip(np.searchsorted(edges, km, side="right") - 1, 0, _DISTANCE_BINS - 1)
         bands = [
@@ -93,8 +94,9 @@ def similarity_histogram(config: EmbeddingConfig) -> tuple[Floats, Floats]:
 
     def compute() -> Floats:
         patches = embedding(config)
-        tokens = torch.as_tensor(patches.values).flatten(0, 1)
-        areas = torch.tensor(np.repeat(patches.area_m2, patches.lon.size))
+        is_known = torch.as_tensor(patches.is_known.ravel())
+        tokens = torch.as_tensor(patches.values).flatten(0, 1)[is_known]
+        areas = torch.tensor(np.repeat(patches.area_m2, patches.lon.size))[is_known]
         return pair_histogram(tokens, areas, _SIMILARITY_BINS, seed=SEED).numpy()
 
     return np.linspace(-1.0, 1.0, _SIMILARITY_BINS + 1), cached("histogram", config, compute)

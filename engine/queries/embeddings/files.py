@@ -18,6 +18,7 @@ from engine.provenance import Detail, Provenance
 from engine.queries.basis import MAX_RUN_DEGREE, BasisConfig
 from engine.queries.cache import Progress
 from engine.queries.embeddings.patches import EmbeddingConfig, embedding, scale
+from engine.queries.embeddings.vectors import FILE
 from engine.queries.export import netcdf_file, npz_file
 from engine.sphere.cf import cf_cells
 
@@ -42,11 +43,19 @@ class _Fields(Checked):
     patch: tuple[int, int]
     clip_sigma: float | None
     encoder: str
+    file: str = Field("", max_length=1000)
 
 
 def config_json(config: EmbeddingConfig) -> bytes:
-    """The configuration as JSON; :func:`config_from_json` reads it."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **asdict(config)}, indent=2).encode()
+    """The configuration as JSON; :func:`config_from_json` reads it. A file is named only where there is one."""
+    return json.dumps({"format": FORMAT, "version": VERSION, **_choices(config)}, indent=2).encode()
+
+
+def _choices(config: EmbeddingConfig) -> dict[str, Any]:
+    choices = asdict(config)
+    if not config.file:
+        del choices["file"]
+    return choices
 
 
 def config_from_json(content: bytes | str) -> EmbeddingConfig:
@@ -65,7 +74,12 @@ def config_from_json(content: bytes | str) -> EmbeddingConfig:
         basis = known.basis.model_dump()
         domain = Domain(**basis.pop("domain"))
         return EmbeddingConfig(
-            BasisConfig(domain=domain, **basis), known.step_deg, known.patch, known.clip_sigma, known.encoder
+            BasisConfig(domain=domain, **basis),
+            known.step_deg,
+            known.patch,
+            known.clip_sigma,
+            known.encoder,
+            known.file,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -127,21 +141,22 @@ def origin_of(config: EmbeddingConfig, recipe: str = "embedding.netcdf") -> Prov
     harmonic: dict[str, Detail] = {"max_degree": basis.max_degree, "domain": basis.domain.kind}
     details: dict[str, Detail] = {
         "encoder": config.encoder,
-        "num_components": basis.num_components,
+        **({"file": config.file} if config.file else {"num_components": basis.num_components}),
         **(harmonic if config.encoder == "harmonic" else {}),
     }
+    known = f"{config.encoder} encoder of places on the sphere, without learned parameters"
     return Provenance(
         recipe=recipe,
-        choices=asdict(config),
+        choices=_choices(config),
         title=f"Position embedding of patches of {height} × {width} cells of {config.step_deg:g}°",
-        source=f"{config.encoder} encoder of places on the sphere, without learned parameters",
+        source=f"vectors of the file {config.file}, the mean of each patch" if config.file else known,
         details=details,
     )
 
 
 def snippet(config: EmbeddingConfig) -> str:
     """Python code that computes this embedding: ``embedding`` (Hp, Wp, K), ``lat`` (Hp,), ``lon`` (Wp,)."""
-    template = {"harmonic": _HARMONIC, "sinusoidal": _SINUSOIDAL}.get(config.encoder, _CODED)
+    template = {"harmonic": _HARMONIC, "sinusoidal": _SINUSOIDAL, FILE: _VECTORS}.get(config.encoder, _CODED)
     return template.format(**_names(config))
 
 
@@ -158,7 +173,8 @@ def _names(config: EmbeddingConfig) -> dict[str, object]:
         "patch": config.patch,
         "clip": config.clip_sigma,
         "encoder": config.encoder,
-        "parameters": sized_parameters(config.encoder, basis.num_components),
+        "file": config.file,
+        "parameters": {} if config.file else sized_parameters(config.encoder, basis.num_components),
     }
 
 
@@ -203,4 +219,17 @@ patches = Patches(LatLonGrid.regular({step!r}), {patch})
 lat, lon = patches.lat, patches.lon
 lonlat = torch.tensor(np.stack(np.meshgrid(lon, lat), axis=-1))
 embedding = sinusoidal_embedding(lonlat, {num_components}).to(torch.float32).numpy()
+"""
+
+_VECTORS = """\
+from pathlib import Path
+
+from engine.embedding import Patches
+from engine.embedding.imported import read_embedding
+from engine.queries.embeddings import gridded
+from engine.sphere import LatLonGrid
+
+patches = Patches(LatLonGrid.regular({step!r}), {patch})
+lat, lon = patches.lat, patches.lon
+embedding = gridded(read_embedding(Path({file!r})), patches).values
 """

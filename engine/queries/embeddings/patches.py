@@ -27,6 +27,7 @@ from engine.errors import ChoiceError
 from engine.queries.basis import BasisConfig, fit_estimate, fitted, is_fitted
 from engine.queries.cache import CACHE, Progress, Result, no_progress, sub_progress
 from engine.queries.colours import principal_channels, principal_colours
+from engine.queries.embeddings.vectors import FILE, gridded, stamp, vectors
 from engine.similarity import similarity_map
 from engine.sphere import LatLonGrid, great_circle_km
 from engine.typed import Floats, Singles
@@ -47,7 +48,8 @@ class EmbeddingConfig:
     """Patches of (ph, pw) cells of a regular grid of ``step_deg``, and an encoder.
 
     ``clip_sigma`` is the soft clip in standard deviations, None for no clip. K is that of ``basis``, for others the
-    most numbers that they may have; only ``harmonic`` uses the rest of it.
+    most numbers that they may have; only ``harmonic`` uses the rest of it. The encoder ``file`` takes the vectors of
+    ``file`` (:mod:`engine.queries.embeddings.vectors`), with all their numbers.
     Raises :class:`ChoiceError` or :class:`GridError` for an invalid grid, patch, clip or encoder.
     """
 
@@ -56,9 +58,13 @@ class EmbeddingConfig:
     patch: tuple[int, int] = (4, 4)
     clip_sigma: float | None = 3.0
     encoder: str = "harmonic"
+    file: str = ""
 
     def __post_init__(self) -> None:
-        if self.encoder not in SHOWN_ENCODERS:
+        if (self.encoder == FILE) != bool(self.file):
+            problem = "no file is chosen" if self.encoder == FILE else f"the encoder {self.encoder!r} reads no file"
+            raise ChoiceError(problem, "file", f"give a file with the encoder {FILE!r}, and with no other")
+        if self.encoder not in (*SHOWN_ENCODERS, FILE):
             is_known, name = self.encoder in TOKEN_ENCODERS, f"encoder {self.encoder!r}"
             problem = f"the {name} has no values before it is trained" if is_known else f"there is no {name}"
             raise ChoiceError(problem, "encoder", f"choose one of {', '.join(SHOWN_ENCODERS)}")
@@ -79,12 +85,20 @@ class EmbeddingConfig:
 
 @dataclass(frozen=True)
 class PatchEmbedding:
-    """Values (Hp, Wp, K) at the patches' centres ``lat`` (Hp,), ``lon`` (Wp,) in degrees; ``area_m2`` (Hp,) of each."""
+    """Values (Hp, Wp, K) at the patches' centres ``lat`` (Hp,), ``lon`` (Wp,) in degrees; ``area_m2`` (Hp,) of each.
+
+    Patches without a point of a file are NaN; all others are finite.
+    """
 
     values: Singles
     lat: Floats
     lon: Floats
     area_m2: Floats
+
+    @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """(Hp, Wp) where a patch has numbers."""
+        return np.isfinite(self.values[:, :, 0])
 
 
 def divisors(step_deg: float) -> tuple[list[int], list[int]]:
@@ -95,21 +109,30 @@ def divisors(step_deg: float) -> tuple[list[int], list[int]]:
 
 def is_embedded(config: EmbeddingConfig) -> bool:
     """Whether the embedding is in the cache."""
-    return ("embedding", config) in CACHE
+    return key_of(config) in CACHE
+
+
+def key_of(config: EmbeddingConfig, *name: str) -> tuple[Any, ...]:
+    """The key of a result of ``config`` in the cache: a file that was written anew has others."""
+    return ("embedding", *name, config, *(stamp(config.file) if config.file else ()))
 
 
 def embedding(config: EmbeddingConfig, progress: Progress | None = None) -> PatchEmbedding:
     """The embedding of ``config``. ``progress`` may raise to cancel the work.
 
-    Raises :class:`ChoiceError` when K is not possible or the domain contains no cell.
+    Raises :class:`ChoiceError` when K is not possible or the domain contains no cell, :class:`DataError` for a file
+    that cannot be read.
     """
 
     def embed() -> PatchEmbedding:
         patches = config.patches()
-        values = _harmonic(config, progress or no_progress) if config.encoder == "harmonic" else _coded(config)
+        if config.encoder == FILE:
+            values = gridded(vectors(config.file), patches).values
+        else:
+            values = _harmonic(config, progress or no_progress) if config.encoder == "harmonic" else _coded(config)
         return PatchEmbedding(values, patches.lat, patches.lon, patches.area_m2)
 
-    return CACHE.get(("embedding", config), embed, lambda result: result.values.nbytes)
+    return CACHE.get(key_of(config), embed, lambda result: result.values.nbytes)
 
 
 def _harmonic(config: EmbeddingConfig, progress: Progress) -> Singles:
@@ -179,7 +202,7 @@ def components(config: EmbeddingConfig) -> tuple[Floats, Floats]:
         channels, _, shares = principal_channels(patches.values, patches.area_m2)
         return channels, shares
 
-    return CACHE.get(("embedding", "components", config), compute, lambda of: of[0].nbytes)
+    return CACHE.get(key_of(config, "components"), compute, lambda of: of[0].nbytes)
 
 
 def patch_at(config: EmbeddingConfig, first: float, second: float) -> tuple[float, float]:
@@ -187,9 +210,17 @@ def patch_at(config: EmbeddingConfig, first: float, second: float) -> tuple[floa
     deviations."""
     channels, patches = components(config)[0][:, :, :2], embedding(config)
     wanted = np.array((first, second)[: channels.shape[2]])
-    squares = (((channels - wanted) / np.maximum(channels.std(axis=(0, 1)), 1e-300)) ** 2).sum(axis=2)
-    row, col = divmod(int(squares.argmin()), squares.shape[1])
+    squares = (((channels - wanted) / np.maximum(np.nanstd(channels, axis=(0, 1)), 1e-300)) ** 2).sum(axis=2)
+    row, col = divmod(int(np.nanargmin(squares)), squares.shape[1])
     return float(patches.lat[row]), float(patches.lon[col])
+
+
+def first_known(config: EmbeddingConfig, lat_deg: float, lon_deg: float) -> tuple[float, float]:
+    """The centre of the patch with numbers that is nearest to a point, in degrees."""
+    patches = embedding(config)
+    row, col = np.nonzero(patches.is_known)
+    nearest = int(great_circle_km(lat_deg, lon_deg, patches.lat[row], patches.lon[col]).argmin())
+    return float(patches.lat[row[nearest]]), float(patches.lon[col[nearest]])
 
 
 def colour_axes(config: EmbeddingConfig) -> list[ColourAxis]:
@@ -201,7 +232,7 @@ def colour_axes(config: EmbeddingConfig) -> list[ColourAxis]:
         return float(patches.lat[row]), float(patches.lon[col])
 
     return [
-        ColourAxis(float(share), place(channel.argmax()), place(channel.argmin()))
+        ColourAxis(float(share), place(np.nanargmax(channel)), place(np.nanargmin(channel)))
         for share, channel in zip(shares, np.moveaxis(channels, 2, 0), strict=True)
     ]
 
@@ -236,7 +267,7 @@ def extremes(config: EmbeddingConfig, row: int, col: int, n: int = 5) -> tuple[l
     lat, lon = patches.lat.tolist(), patches.lon.tolist()
     columns = len(lon)
     order = np.argsort(cosine, axis=None, kind="stable")
-    order = order[order != row * columns + col]
+    order = order[(order != row * columns + col) & np.isfinite(cosine.ravel()[order])]
 
     def neighbour(flat: int) -> Neighbour:
         i, j = divmod(flat, columns)
@@ -347,7 +378,7 @@ def embedding_cost(config: EmbeddingConfig) -> EmbeddingCost:
 
 def cached(name: str, config: EmbeddingConfig, compute: Callable[[], Result]) -> Result:
     """The result ``name`` for the embedding of ``config``, computed once."""
-    return CACHE.get(("embedding", name, config), compute, _num_bytes)
+    return CACHE.get(key_of(config, name), compute, _num_bytes)
 
 
 def _num_bytes(result: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ import torch
 from engine.errors import EngineError
 from engine.evaluation.probing import SPLITS, TASKS, ProbeScore, Split, probe
 from engine.queries.cache import CACHE, Progress, no_progress
-from engine.queries.embeddings.patches import SHOWN_ENCODERS, EmbeddingConfig, embedding
+from engine.queries.embeddings.patches import SHOWN_ENCODERS, EmbeddingConfig, embedding, key_of
+from engine.queries.embeddings.vectors import FILE, FILE_TITLE
 from engine.typed import Floats, Singles
 
 PROBE_TASKS = {task.title: name for name, task in TASKS.items()}
@@ -51,19 +53,27 @@ class ProbedEncoder:
     is_best: bool
 
 
-def probed(config: EmbeddingConfig, task: str, split: Split) -> ProbeScore:
-    """The linear probe of the embedding at its patches' centres, cached."""
+def probed(config: EmbeddingConfig, task: str, split: Split, like: EmbeddingConfig | None = None) -> ProbeScore:
+    """The linear probe of the embedding at its patches' centres, cached; of the patches that ``like`` has numbers for
+    where one is given, so that both are read at the same places.
+    """
 
     def compute() -> ProbeScore:
         patches = embedding(config)
-        return _probe(patches.values, patches.lat, patches.lon, patches.area_m2, task, split)
+        values = patches.values if like is None else np.where(embedding(like).is_known[:, :, None], patches.values, nan)
+        return _probe(values, patches.lat, patches.lon, patches.area_m2, task, split)
 
-    return CACHE.get(("embedding", "probe", task, split, config), compute, lambda score: 2 * score.values.nbytes)
+    nan = np.float32(np.nan)
+    return CACHE.get(_key(config, task, split, like), compute, lambda score: 2 * score.values.nbytes)
 
 
 def is_probed(config: EmbeddingConfig, task: str, split: Split) -> bool:
     """Whether the probe is in the cache."""
-    return ("embedding", "probe", task, split, config) in CACHE
+    return _key(config, task, split, None) in CACHE
+
+
+def _key(config: EmbeddingConfig, task: str, split: Split, like: EmbeddingConfig | None) -> tuple[Any, ...]:
+    return (*key_of(config, "probe", task, split), *(() if like is None else key_of(like)))
 
 
 def probe_error(config: EmbeddingConfig, task: str, split: Split) -> Singles:
@@ -83,15 +93,18 @@ def error_label(task: str) -> tuple[str, str]:
 
 
 def probe_curve(config: EmbeddingConfig, task: str, split: Split, progress: Progress = no_progress) -> ProbeCurve:
-    """The score against K: of the leading components of the harmonic basis, of smaller settings of other encoders."""
-    sizes = sorted({*(size for size in _SIZES if size < config.basis.num_components), config.basis.num_components})
+    """The score against K: of the leading components of the harmonic basis, of the leading principal components of the
+    vectors of a file, of smaller settings of other encoders.
+    """
+    most = embedding(config).values.shape[2] if config.encoder == FILE else config.basis.num_components
+    sizes = sorted({*(size for size in _SIZES if size < most), most})
+    ordered = _ordered(config) if config.encoder in ("harmonic", FILE) else None
     points: dict[int, ProbeScore] = {}
     for number, size in enumerate(sizes):
         progress(number / len(sizes), "Reading …")
-        if config.encoder == "harmonic":
+        if ordered is not None:
             patches = embedding(config)
-            values = patches.values[:, :, :size]
-            score = _probe(values, patches.lat, patches.lon, patches.area_m2, task, split)
+            score = _probe(ordered[:, :, :size], patches.lat, patches.lon, patches.area_m2, task, split)
         else:
             try:
                 score = probed(_sized(config, config.encoder, size), task, split)
@@ -108,19 +121,23 @@ def probe_curve(config: EmbeddingConfig, task: str, split: Split, progress: Prog
 def compare_encoders(
     config: EmbeddingConfig, task: str, split: Split, progress: Progress = no_progress
 ) -> list[ProbedEncoder]:
-    """Every encoder with at most as many numbers as the choice on screen, the best first."""
-    num_numbers = config.basis.num_components
-    scores: dict[str, ProbeScore] = {}
+    """Every encoder with at most as many numbers as the choice on screen, the best first.
+
+    Beside the vectors of a file all are read at the places that it has vectors of.
+    """
+    is_file = config.encoder == FILE
+    num_numbers = embedding(config).values.shape[2] if is_file else config.basis.num_components
+    scores: dict[str, ProbeScore] = {FILE: probed(config, task, split)} if is_file else {}
     for number, name in enumerate(SHOWN_ENCODERS):
         progress(number / len(SHOWN_ENCODERS), f"Reading {SHOWN_ENCODERS[name]} …")
         try:
-            scores[name] = probed(_sized(config, name, num_numbers), task, split)
+            scores[name] = probed(_sized(config, name, num_numbers), task, split, config if is_file else None)
         except EngineError:  # K that this encoder cannot have
             continue
     rows = [
         ProbedEncoder(
             name,
-            SHOWN_ENCODERS[name],
+            SHOWN_ENCODERS.get(name, FILE_TITLE),
             score.num_numbers,
             score.score,
             all(
@@ -159,10 +176,33 @@ def probe_sentences(config: EmbeddingConfig, task: str, split: Split, curve: Pro
 def _sized(config: EmbeddingConfig, encoder: str, size: int) -> EmbeddingConfig:
     """The same patches with another encoder, or another K."""
     size = max(4, size // 4 * 4) if encoder == "sinusoidal" else size
-    return replace(config, encoder=encoder, basis=replace(config.basis, num_components=size))
+    if encoder == "harmonic":
+        size = min(size, (config.basis.max_degree + 1) ** 2 - 1)
+    return replace(config, encoder=encoder, file="", basis=replace(config.basis, num_components=size))
+
+
+def _ordered(config: EmbeddingConfig) -> Singles:
+    """The numbers (Hp, Wp, K) in the order of their variance: a basis has them so, a file's are turned to it."""
+    patches = embedding(config)
+    if config.encoder == "harmonic":
+        return patches.values
+    known = patches.values[patches.is_known].astype(np.float64)
+    weights = np.repeat(patches.area_m2, patches.lon.size)[patches.is_known.ravel()]
+    centred = known - np.average(known, axis=0, weights=weights)
+    _, axes = np.linalg.eigh(np.einsum("n,nk,nj->kj", weights / weights.sum(), centred, centred, optimize=True))
+    turned = np.full_like(patches.values, np.nan)
+    turned[patches.is_known] = centred @ axes[:, ::-1]
+    return turned
 
 
 def _probe(values: Singles, lat: Floats, lon: Floats, area: Floats, task: str, split: Split) -> ProbeScore:
+    """The probe of the patches with numbers; predictions and values are NaN at the others."""
     lats, lons = (axis.ravel() for axis in np.meshgrid(lat, lon, indexing="ij"))
-    areas = np.repeat(area, lon.size)
-    return probe(torch.as_tensor(values.reshape(-1, values.shape[2])), lats, lons, task, split, weights=areas)
+    flat = values.reshape(-1, values.shape[2])
+    is_known = np.isfinite(flat[:, 0])
+    areas = np.repeat(area, lon.size)[is_known]
+    codes = torch.as_tensor(flat[is_known])
+    score = probe(codes, lats[is_known], lons[is_known], task, split, weights=areas)
+    everywhere = np.full((2, len(flat)), np.nan)
+    everywhere[:, is_known] = score.predicted, score.values
+    return replace(score, predicted=everywhere[0], values=everywhere[1])

@@ -18,6 +18,7 @@ from engine.queries.tokens.fields import (
     parts_of,
 )
 from engine.queries.tokens.files import origin_of, tokens_netcdf, tokens_parquet, verdict_markdown
+from engine.queries.tokens.imported import ImportedCase, imported_case, imported_tokens, imported_verdict, nearest_patch
 from engine.queries.tokens.maps import WEIGHTS, TokenMap, TokenRequest, layers_of, token_map
 from engine.queries.tokens.pooled import (
     POOLINGS,

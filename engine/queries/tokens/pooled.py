@@ -13,7 +13,7 @@ from engine.queries.colours import principal_colours
 from engine.queries.tokens.maps import TokenMap
 from engine.similarity import Spread, cosine_matrix, ledoit_wolf_shrinkage, pooled, similarity_map, spread_of
 from engine.similarity.whitening import whiten
-from engine.typed import Floats, Singles
+from engine.typed import Floats, Ints, Singles
 
 POOLINGS = ("patch", "mean", "area_mean", "summary")
 """A patch's own token; the plain mean of its scene; the mean by area of sea; the model's scene summary token."""
@@ -96,7 +96,12 @@ def scene_cosines(tokens: TokenMap, layer: str, row: int, col: int, transform: s
     rows, cols = np.nonzero(mine)
     order = np.lexsort((cols, -rows))
     rows, cols = rows[order], cols[order]
-    values, shrinkage = transformed(tokens.tokens(layer)[rows, cols], transform)
+    return cosines_of(tokens.tokens(layer)[rows, cols], rows, cols, transform)
+
+
+def cosines_of(values: Singles, rows: Ints, cols: Ints, transform: str) -> SceneCosines:
+    """The cosines of all pairs of tokens (N, C), which lie at ``rows`` and ``cols`` (N,)."""
+    values, shrinkage = transformed(values, transform)
     vectors = torch.as_tensor(values)
     cosines = cosine_matrix(vectors).numpy()
     pairs = cosines[np.triu_indices(len(rows), 1)]

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import panel as pn
 
-from engine.queries.embeddings import PROBE_SPLITS, PROBE_TASKS, SHOWN_ENCODERS
+from engine.queries.embeddings import FILE, PROBE_SPLITS, PROBE_TASKS, VECTOR_ENDINGS
+from explorer.background import Debouncer
 from explorer.layout import box, row
 from explorer.pages.embeddings import sweeps
-from explorer.pages.embeddings.model import CLIPS, COLOURS, DIMENSION, ERROR, SCALE, SIMILARITY, STEPS, EmbeddingsModel
+from explorer.pages.embeddings.model import (
+    CLIPS,
+    COLOURS,
+    DIMENSION,
+    ENCODERS,
+    ERROR,
+    SCALE,
+    SIMILARITY,
+    STEPS,
+    EmbeddingsModel,
+)
 from explorer.registry import REGISTRY
 from explorer.widgets import controls
 from explorer.widgets.domain import domain_controls
+from explorer.widgets.files import FileBrowser
 from explorer.widgets.globe import Globe
 from explorer.widgets.maps import map_controls
 from explorer.widgets.text import section, text_pane
+from explorer.widgets.upload import UploadField
 
 _PAIR = ":host { display: grid; grid-template-columns: 1fr 1fr; gap: 8px }"
 _SHOWN = {"Similarity": SIMILARITY, "Colours": COLOURS, "Dimension": DIMENSION, "Size": SCALE, "Error": ERROR}
 
 
-def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any, legend: Any) -> list[Any]:
+@dataclass(frozen=True)
+class FileActions:
+    """What the choice of a file does: ``open(path)`` takes it, ``failed(error)`` tells why there is none."""
+
+    open: Callable[[str], None]
+    failed: Callable[[Exception], None]
+
+
+def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any, legend: Any, files: FileActions) -> list[Any]:
     """All controls; ``estimate`` is the pane with the cost of the choice, ``legend`` the meaning of colours."""
     return [
         section("Map quantity"),
@@ -42,11 +65,19 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any, legend: Any) -> 
             ],
         ),
         section("Embedding A"),
-        controls.select(model.param.encoder, "Encoder", {title: name for name, title in SHOWN_ENCODERS.items()}),
-        text_pane("The table encoder is learned; see the page Learned table."),
+        controls.select(model.param.encoder, "Encoder", {title: name for name, title in ENCODERS.items()}),
+        controls.only_if(model.param.encoder, FILE, lambda: _file(model, files)),
         controls.select(model.param.step_deg, "Grid", {f"{step:g}°": step for step in STEPS}),
         box(_side(model, "patch_height", "Patch height"), _side(model, "patch_width", "Patch width"), css=_PAIR),
-        controls.slider(model.param.num_components, "Dimensions K"),
+        controls.group(
+            model,
+            ["encoder"],
+            lambda: model.encoder != FILE,
+            lambda: [
+                text_pane("The table encoder is learned; see the page Learned table."),
+                controls.slider(model.param.num_components, "Dimensions K"),
+            ],
+        ),
         controls.only_if(model.param.encoder, "harmonic", lambda: _basis(model)),
         estimate,
         _compare(model),
@@ -60,6 +91,36 @@ def _results(model: EmbeddingsModel) -> Any:
     chosen = controls.select(model.param.result, "Scores of", sweeps.options(model))
     REGISTRY.subscribe(lambda _: controls.offer(chosen, sweeps.options(model), model.result))
     return chosen
+
+
+def _file(model: EmbeddingsModel, files: FileActions) -> list[Any]:
+    """A file of vectors: from this computer, or on the server."""
+    path = controls.field(model.param.file, "Path on the server")
+    entered = Debouncer(lambda: files.open(model.file), 200)  # the event of Enter arrives before the text
+    path.param.watch(lambda _: entered.soon(), "enter_pressed")
+    return [
+        text_pane(
+            "Another model's vectors of places, such as SatCLIP's or GeoCLIP's: latitudes, longitudes and one row of "
+            "numbers for each point, as .npz, .nc or .parquet. A patch gets the mean of its points."
+        ),
+        UploadField(
+            files.open,
+            files.failed,
+            accept=",".join(VECTOR_ENDINGS),
+            kinds="npz, NetCDF, Parquet",
+            margin=(4, 0),
+            sizing_mode="stretch_width",
+        ),
+        FileBrowser(
+            files.open,
+            files.failed,
+            VECTOR_ENDINGS,
+            current=model.param.file,
+            margin=(4, 0),
+            sizing_mode="stretch_width",
+        ),
+        path,
+    ]
 
 
 def _side(model: EmbeddingsModel, name: str, label: str) -> Any:

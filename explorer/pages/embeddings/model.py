@@ -10,6 +10,8 @@ import param
 from engine.errors import EngineError
 from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
 from engine.queries.embeddings import (
+    FILE,
+    FILE_TITLE,
     PROBE_SPLITS,
     PROBE_TASKS,
     SHOWN_ENCODERS,
@@ -27,6 +29,7 @@ STEPS = (5.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 CLIPS: tuple[float | None, ...] = (None, 1.0, 2.0, 3.0, 4.0, 5.0)
 PANELS = ("distance", "histogram", "scale", "patch", "probe", "compare")
 NUM_FEATURES = 10
+ENCODERS = {**SHOWN_ENCODERS, FILE: FILE_TITLE}
 MAX_COMPONENTS = 512
 
 
@@ -37,12 +40,13 @@ class EmbeddingsModel(DomainModel):
         "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
         "domain k=dimension feature task split panel map=projection"
     )
-    OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other", "scores": "result"}
+    OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other", "scores": "result", "file": "file"}
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
 
     # state
     show = param.Selector(default=SIMILARITY, objects=[SIMILARITY, COLOURS, DIMENSION, SCALE, ERROR])
-    encoder = param.Selector(default="harmonic", objects=list(SHOWN_ENCODERS))
+    encoder = param.Selector(default="harmonic", objects=list(ENCODERS))
+    file = param.String(default="", doc="a file of vectors on the server, or an upload")
     domain = param.Selector(default="sphere", objects=list(DomainModel.param.domain.objects))
     step_deg = param.Selector(default=1.0, objects=list(STEPS), doc="step of the grid whose cells make the patches")
     patch_height = param.Selector(default=4, objects=divisors(1.0)[0], doc="cells")
@@ -63,15 +67,26 @@ class EmbeddingsModel(DomainModel):
     other = param.ClassSelector(class_=EmbeddingConfig, doc="choice B; None: no comparison")
 
     @property
+    def waits_for_file(self) -> bool:
+        """Whether the vectors of a file are chosen, but no file."""
+        return self.encoder == FILE and not self.file
+
+    @property
     def config(self) -> EmbeddingConfig:
-        """Choice A. Its basis is fitted on a 1° grid; a finer grid changes it little."""
+        """Choice A. Its basis is fitted on a 1° grid; a finer grid changes it little.
+
+        Raises :class:`ChoiceError` while :attr:`waits_for_file`.
+        """
         basis = BasisConfig(self.max_degree, self.num_components, self.chosen_domain, 1.0)
         patch = (self.patch_height, self.patch_width)
-        return EmbeddingConfig(basis, self.step_deg, patch, self.clip_sigma, self.encoder)
+        file = self.file if self.encoder == FILE else ""
+        return EmbeddingConfig(basis, self.step_deg, patch, self.clip_sigma, self.encoder, file)
 
     def is_enabled(self, name: str) -> bool:
         """Options of other encoders are left out."""
         if self.encoder != "harmonic" and name in ("max_degree", "clip_sigma", "domain"):
+            return False
+        if self.encoder == FILE and name == "num_components":
             return False
         return not (name == "dimension" and self.show != DIMENSION) and not (name == "feature" and self.show != SCALE)
 
@@ -86,7 +101,7 @@ class EmbeddingsModel(DomainModel):
         if self.encoder == "sinusoidal" and self.num_components % 4:
             # a sine and a cosine for each of the two coordinates
             self.num_components = max(4, self.num_components // 4 * 4)
-        self.bound("dimension", 1, self.num_components)
+        self.bound("dimension", 1, MAX_COMPONENTS if self.encoder == FILE else self.num_components)
 
     def _offer(self, name: str, choices: list[int]) -> None:
         """Set the choices of a parameter; another value becomes the nearest choice."""
@@ -98,23 +113,27 @@ class EmbeddingsModel(DomainModel):
             parameter.objects = choices
 
     def extra_names(self) -> list[str]:
-        """The box, the picked place, choice B, and the run whose scores are shown."""
-        return [*super().extra_names(), "picked", "other", "result"]
+        """The box, the picked place, choice B, the run whose scores are shown, and the file."""
+        return [*super().extra_names(), "picked", "other", "result", "file"]
 
     def write_extra(self, address: dict[str, str]) -> None:
-        """The picked patch as ``place``; choice B as ``b``, in JSON; the run as ``scores``."""
+        """The picked patch as ``place``; choice B as ``b``, in JSON; the run as ``scores``; the file of vectors."""
         super().write_extra(address)
         address["place"] = ",".join(f"{value:.4g}" for value in self.picked)
         if self.result:
             address["scores"] = self.result
+        if self.file and self.encoder == FILE:
+            address["file"] = self.file
         if self.other is not None:
             address["b"] = json.dumps(json.loads(config_json(self.other)), separators=(",", ":"))
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
-        """The picked place and choice B, if they are valid; the run whatever it is."""
+        """The picked place and choice B, if they are valid; the run and the file whatever they are."""
         super().read_extra(query, changes)
         if "scores" in query:
             changes["result"] = query["scores"][:80]
+        if "file" in query:
+            changes["file"] = query["file"][:1000]
         if "b" in query:
             try:
                 changes["other"] = config_from_json(query["b"][:4000])
@@ -124,8 +143,9 @@ class EmbeddingsModel(DomainModel):
 
     # actions
     def keep_as_other(self) -> None:
-        """Keep choice A as choice B."""
-        self.other = self.config
+        """Keep choice A as choice B, once there is one."""
+        if not self.waits_for_file:
+            self.other = self.config
 
     def forget_other(self) -> None:
         """Discard choice B."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from engine.queries.embeddings import (
     ColourAxis,
@@ -26,6 +27,9 @@ DISTANCE = (
 )
 HISTOGRAM = "Similarities of all pairs of patches, weighted by area. A narrow distribution distinguishes places poorly."
 COMPARE_HINT = "Keep this choice as B, then change it: the globe shows A left of the divider and B right of it."
+
+
+NO_FILE = "Choose a file of vectors on the left."
 
 
 def estimate(cost: EmbeddingCost) -> str:
@@ -122,4 +126,6 @@ def difference_rows(differences: Sequence[MeasureDifference]) -> list[tuple[str,
 def file_stem(config: EmbeddingConfig) -> str:
     """The file name of this embedding, without its ending."""
     height, width = config.patch
-    return f"embedding-{config.encoder}-{config.step_deg:g}deg-{height}x{width}-K{config.basis.num_components}"
+    which = f"-{PurePath(config.file).stem}" if config.file else f"-{config.encoder}"
+    numbers = "" if config.file else f"-K{config.basis.num_components}"
+    return f"embedding{which}-{config.step_deg:g}deg-{height}x{width}{numbers}"

@@ -9,13 +9,13 @@ import numpy as np
 from engine.errors import EngineError
 from engine.queries import embeddings
 from engine.queries.cache import Progress
-from engine.queries.embeddings import EmbeddingConfig, ProbeResult
+from engine.queries.embeddings import FILE, EmbeddingConfig, ProbeResult
 from engine.queries.places import find_place
 from explorer import layout
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import box, show
 from explorer.pages.embeddings import sweeps, text
-from explorer.pages.embeddings.drawer import drawer
+from explorer.pages.embeddings.drawer import FileActions, drawer
 from explorer.pages.embeddings.model import COLOURS, DIMENSION, ERROR, SCALE, SHIPPED, EmbeddingsModel
 from explorer.pages.embeddings.panels import EmbeddingsPanel
 from explorer.registry import REGISTRY
@@ -25,14 +25,14 @@ from explorer.stage import Stage
 from explorer.widgets import controls
 from explorer.widgets.legend import Scale
 from explorer.widgets.packets import Axes, pack_colours, pack_field
-from explorer.widgets.text import html, paragraph
+from explorer.widgets.text import error_text, html, paragraph
 
 # larger embeddings need a confirmation
 _ASK_SECONDS, _ASK_BYTES = 6.0, 400 * 2**20
 
 _CHOICE = [
     "encoder", "domain", "lat_range", "west", "width", "step_deg", "patch_height", "patch_width", "max_degree",
-    "num_components", "clip_sigma",
+    "num_components", "clip_sigma", "file",
 ]  # fmt: skip
 
 
@@ -50,8 +50,8 @@ class EmbeddingsView:
         self._drawn: EmbeddingConfig | None = None
         self._drawn_other: EmbeddingConfig | None = None
         self._question = html("")
-        go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
-        self._question_card = box(self._question, go, css=layout.CARD, styles={"display": "none"})
+        self._go = controls.button("Compute it", on_click=lambda _: self._compute(confirmed=True))
+        self._question_card = box(self._question, self._go, css=layout.CARD, styles={"display": "none"})
         self.run = RunCard(session, REGISTRY, "The probe", "Sweep L, K and encoders", "Cancel")
         self._sweeping = ""
         overlays = (self._question_card, self.run.card)
@@ -72,7 +72,8 @@ class EmbeddingsView:
             "Choices, JSON": lambda: self._offer("json", embeddings.config_json, model.config),
             "Python code": lambda: self._offer("py", lambda config: embeddings.snippet(config).encode(), model.config),
         }
-        parts = drawer(model, self.stage.globe, self._estimate, self._legend)
+        form = FileActions(self._open_file, lambda error: session.say("error", error_text(error)))
+        parts = drawer(model, self.stage.globe, self._estimate, self._legend, form)
         self.view = self.stage.page_view(parts, [self.stage.flat, *self.panel.parts], files)
         model.param.watch(lambda *_: self._mark_stale(), [*_CHOICE, "other"])
         model.param.watch(lambda *_: self._draw(), ["dimension", "feature", "picked"])
@@ -80,7 +81,7 @@ class EmbeddingsView:
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._draw(), ["show", "task"])
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._rest.soon(), ["split"])
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "result"])
-        model.param.watch(lambda event: event.new.strip() and self._go(event.new), "search")
+        model.param.watch(lambda event: event.new.strip() and self._find(event.new), "search")
         REGISTRY.subscribe(lambda _: self._show_run())
         model.param.watch(lambda *_: self._show_run(), ["panel", "task", "split", "encoder", "step_deg", "result"])
         self._show_run()
@@ -91,7 +92,9 @@ class EmbeddingsView:
     @property
     def _is_stale(self) -> bool:
         """Whether what is on screen is of an earlier choice."""
-        return self._drawn is None or (self._drawn, self._drawn_other) != (self.model.config, self.model.other)
+        if self._drawn is None or self.model.waits_for_file:
+            return True
+        return (self._drawn, self._drawn_other) != (self.model.config, self.model.other)
 
     def _mark_stale(self) -> None:
         self._veil(self._is_stale)
@@ -101,21 +104,35 @@ class EmbeddingsView:
         self.stage.veil(wanted)
         self.panel.veil(wanted)
 
+    def _open_file(self, path: str) -> None:
+        """Show the vectors of a file; a file that was written anew is read anew."""
+        if path.strip() == self.model.file:
+            self._choice.soon()
+        self.model.file = path.strip()
+
+    def _ask(self, question: str, can_go: bool) -> None:
+        self._work.cancel()
+        self._question.object = paragraph(question)
+        self._go.visible = can_go
+        show(self._question_card, True)
+
     def _compute(self, confirmed: bool = False) -> None:
-        """Compute A and B, unless they are cached or large and not confirmed."""
+        """Compute A and B, unless they are cached, large and not confirmed, or of a file that is to be chosen."""
         self.stage.clear_failure()
+        if self.model.waits_for_file:
+            self._estimate.object = ""
+            self._ask(text.NO_FILE, can_go=False)
+            return
         try:
             config, other = self.model.config, self.model.other
             cost = embeddings.embedding_cost(config)
         except EngineError as error:
             self._show_failure(error)
             return
-        self._estimate.object = paragraph(text.estimate(cost))
+        self._estimate.object = "" if config.file else paragraph(text.estimate(cost))
         large = cost.seconds > _ASK_SECONDS or cost.peak_bytes > _ASK_BYTES
         if large and not confirmed:
-            self._work.cancel()
-            self._question.object = paragraph(f"Large embedding: {text.estimate(cost)}")
-            show(self._question_card, True)
+            self._ask(f"Large embedding: {text.estimate(cost)}", can_go=True)
             return
         show(self._question_card, False)
 
@@ -139,11 +156,15 @@ class EmbeddingsView:
 
     def _show_embedding(self, config: EmbeddingConfig, other: EmbeddingConfig | None) -> None:
         self._drawn, self._drawn_other = config, other
+        if config.file:
+            sentences = embeddings.vector_sentences(config.file, embeddings.embedding(config).is_known)
+            self._estimate.object = "".join(paragraph(sentence) for sentence in sentences)
+            self.model.bound("dimension", 1, embeddings.embedding(config).values.shape[2])
         self._draw()
 
     def _show_run(self) -> None:
         """Offer a sweep in the tab Probe, show how it fares, and its result once it has ended."""
-        if self.model.panel != "probe":
+        if self.model.panel != "probe" or self.model.encoder == FILE:
             self.run.hide()
             return
         offer = sweeps.offer(self.model)
@@ -156,7 +177,7 @@ class EmbeddingsView:
         if record.id == self._sweeping:
             self._sweeping, self.model.result = "", record.id
 
-    def _go(self, text_of_place: str) -> None:
+    def _find(self, text_of_place: str) -> None:
         """Turn to a place and pick its patch."""
         try:
             name, lat, lon = find_place(text_of_place)
@@ -173,6 +194,9 @@ class EmbeddingsView:
             return
         model, other = self.model, self._drawn_other
         globe = self.stage.globe
+        if not embeddings.embedding(self._drawn).is_known[embeddings.cell_of(self._drawn, *model.picked)]:
+            model.picked = embeddings.first_known(self._drawn, *model.picked)  # draws again
+            return
         globe.markers = [{"lat": model.picked[0], "lon": model.picked[1]}]
         first, low, high, name, units = self._layer(self._drawn)
         second = b""
@@ -196,8 +220,9 @@ class EmbeddingsView:
         axes = Axes.of(embedding.lat, embedding.lon)
         key, which = f"{text.file_stem(config)}-{model.show}", f"{hash(config) & 0xFFFFFFFF:x}"
         if model.show == COLOURS:
+            missing = None if embedding.is_known.all() else ~embedding.is_known
             return (
-                pack_colours(embeddings.rgb(config), axes, f"{key}-{which}"),
+                pack_colours(embeddings.rgb(config), axes, f"{key}-{which}", missing),
                 0.0,
                 1.0,
                 "Similar colours: similar embeddings",
@@ -206,8 +231,15 @@ class EmbeddingsView:
         if model.show == DIMENSION:
             index = min(model.dimension, embedding.values.shape[2]) - 1
             values = embeddings.dimension(config, index)
-            limit = float(np.abs(values).max()) or 1.0
-            return pack_field(values, axes, f"{key}-{index + 1}-{which}"), -limit, limit, f"Dimension {index + 1}", "σ"
+            limit = float(np.nanmax(np.abs(values))) or 1.0
+            units = "" if config.file else "σ"
+            return (
+                pack_field(values, axes, f"{key}-{index + 1}-{which}"),
+                -limit,
+                limit,
+                f"Dimension {index + 1}",
+                units,
+            )
         if model.show == SCALE:
             scale = embeddings.scale(config)
             column = np.repeat(scale.logs[:, [model.feature - 1]], embedding.lon.size, axis=1)

@@ -57,6 +57,7 @@ def hero() -> str:
         "<p class=what>Satellites measure the sea only where the sky is clear. Harmonia trains models that fill the "
         "gaps, tests them against established methods, says how sure they are, and shows on a globe how a model is "
         "told its place on Earth.</p>"
+        "<p class=tour><a href='#story'>Take the tour: eight steps, five minutes</a></p>"
     )
 
 

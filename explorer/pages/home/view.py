@@ -53,6 +53,8 @@ h1 { font: 640 15px/1.2 Inter, system-ui, sans-serif; letter-spacing: .02em; col
 .lead { font: 620 clamp(30px, 3.1vw, 46px)/1.12 Inter, system-ui, sans-serif; letter-spacing: -.02em;
   color: var(--h-text); margin: 8px 0 0; text-wrap: balance }
 .what { font-size: 15px; line-height: 1.6; margin: 12px 0 0; max-width: 62ch }
+.tour { margin-top: 12px; font-size: 15px } .tour a { color: var(--h-accent); font-weight: 560 }
+a:focus-visible { outline: 2px solid var(--h-accent); outline-offset: 2px; border-radius: 6px }
 """
 _DOORS = """
 nav { display: grid; gap: 12px; grid-template-columns: repeat(3, minmax(0, 1fr)) }

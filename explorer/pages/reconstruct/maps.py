@@ -18,6 +18,7 @@ from explorer import layout
 from explorer.layout import box
 from explorer.page_model import OUTSIDE
 from explorer.pages.reconstruct import text
+from explorer.pages.reconstruct.decks import MonthDecks, cards
 from explorer.pages.reconstruct.model import (
     DIFFERENCE,
     ERROR,
@@ -35,7 +36,6 @@ from explorer.stage import Stage, covered_of
 from explorer.widgets.captions import caption_pane, captions_html
 from explorer.widgets.globe import Globe
 from explorer.widgets.legend import LegendControl, Scale, ScaleControl
-from explorer.widgets.packets import Axes, pack_field, pack_mask
 from explorer.widgets.text import html
 from explorer.widgets.veil import VEIL, veil
 
@@ -97,6 +97,8 @@ class Maps:
         options: dict[str, Any] = {"blocks": True, "covered": "land", "dim_outside": False}
         self.stage = Stage(session, model, "the month", cancel, **options)
         self.globes: list[Globe] = [self.stage.globe]
+        self.decks = MonthDecks(model)
+        self.decks.add(self.stage.globe)
         self.captions: list[list[str]] = []
         self._captions = [self.stage.captions]
         self._scales: list[Scale] = []
@@ -125,9 +127,13 @@ class Maps:
         for globe in self.globes:
             globe.markers = [{"lat": lat, "lon": lon}]
 
-    def veil(self, wanted: bool) -> None:
-        """Veil the maps, whose captions go, until the next are drawn; or remove the veil."""
+    def veil(self, wanted: bool, is_drawn: bool = False) -> None:
+        """Veil the maps, whose captions go, until the next are drawn; or remove the veil.
+
+        Maps that the browser has drawn by itself (``is_drawn``) are not veiled.
+        """
         self.is_stale = wanted
+        wanted = wanted and not is_drawn
         for globe in self.globes:
             veil(globe, wanted)
         captions = [] if wanted else self.captions
@@ -137,10 +143,15 @@ class Maps:
         for control in self._controls:
             veil(control.legend, wanted)
 
+    def forget(self) -> None:
+        """The next maps are drawn anew, and no months wait in the browser."""
+        self.decks.withdraw()
+        self._drawn = ()
+
     def blank(self) -> None:
         """Remove the fields."""
         self.veil(True)
-        self._drawn = ()
+        self.forget()
         for globe in self.globes:
             globe.param.update(field=b"", field_b=b"", domain=b"", hatched=b"")
             veil(globe, False)
@@ -148,8 +159,8 @@ class Maps:
         for control in self._controls:
             control.legend.visible = False
 
-    def show(self, month: MonthResult, best: str) -> None:
-        """Draw the layers that the model selects."""
+    def show(self, month: MonthResult, best: str, answer: tuple[int, int]) -> None:
+        """Draw the layers that the model selects; ``answer`` is the index of the month, and the choice it answers."""
         model = self.model
         if not month.estimates.is_known(best):  # it is computed with the scores, and drawn then
             best = "climatology"
@@ -158,7 +169,7 @@ class Maps:
         captions = [text.layer(name, month, model.day, best) for name in fields]
         day, baseline = model.day if "day" in names else 0, best if "error_best" in names else ""
         key = month.request, model.panes, *names, day, baseline
-        self.draw(fields, captions, month.lat, month.lon, key, month, month.variable)
+        self.draw(fields, captions, month.lat, month.lon, key, month, month.variable, answer)
 
     def draw(
         self,
@@ -169,31 +180,29 @@ class Maps:
         key: tuple[object, ...],
         month: MonthResult | None,
         variable: VariableKind,
+        answer: tuple[int, int] | None = None,
     ) -> None:
         """Draw layers (H, W) by name, in model space, with their captions; an unchanged ``key`` draws nothing."""
-        if key == self._drawn:
+        if (key, answer) == self._drawn:
             self.veil(False)
             return
-        self._drawn = key
-        axes = Axes.of(lat, lon)
-        marked = (None, None) if month is None else (month.hidden, month.ice & ~month.data.land)
-        clouds, ice = (pack_mask(mask, axes) if mask is not None and mask.any() else b"" for mask in marked)
-        self.marks = [mark for mark, mask in (("cloud", clouds), ("ice", ice)) if mask]
+        self._drawn = key, answer
+        drawn_cards = cards(layers, lat, lon, month, key, self.model.panes)
+        self.marks = [
+            mark for mark, mask in (("cloud", drawn_cards[0].domain), ("ice", drawn_cards[0].hatched)) if mask
+        ]
         self._scales = [self._scale(name, layers, lat, month, variable) for name in layers]
         for globe in (*self.globes, self.stage.flat):
             globe.covered = covered_of(variable.masked)
-        packed = [pack_field(field, axes, f"{index}-{hash(key):x}") for index, field in enumerate(layers.values())]
         is_swipe = self.model.panes == SWIPE
         self.captions = [captions] if is_swipe else [[caption] for caption in captions]
-        self._lay_out(1 if is_swipe else len(packed), len(packed))
-        colours = self._colours()
-        if is_swipe:
-            second = packed[1] if len(packed) > 1 else b""
-            fields = [{"field": packed[0], "field_b": second, "panes": [str(index) for index in range(len(packed))]}]
-        else:
-            fields = [{"field": field, "field_b": b"", "panes": [str(at)]} for at, field in enumerate(packed)]
-        for globe, field, drawn in zip(self.globes, fields, colours, strict=False):
-            globe.param.update(**field, domain=clouds, hatched=ice, **drawn)
+        self._lay_out(len(drawn_cards), len(layers))
+        for at, (globe, card, drawn) in enumerate(zip(self.globes, drawn_cards, self._colours(), strict=False)):
+            fields = {"field": card.field, "field_b": card.field_b}
+            if answer is not None:
+                fields = self.decks.answer(at, card, answer)
+            panes = [str(index) for index in range(len(layers))] if is_swipe else [str(at)]
+            globe.param.update(**fields, panes=panes, domain=card.domain, hatched=card.hatched, **drawn)
         self.veil(False)
 
     # colours
@@ -346,6 +355,7 @@ class Maps:
         )
         caption = caption_pane()
         self.globes.append(globe)
+        self.decks.add(globe)
         self._captions.append(caption)
         first.jslink(globe, painting="painting")
         self._listen(globe)

@@ -108,7 +108,8 @@ class VerdictPanel:
     def forget_year(self) -> None:
         """Forget the months of another model or source, and which baseline is its best."""
         self._year = []
-        self.best = _USUAL_BEST
+        now = self.now if self.key == self.model.key else None
+        self.best = _USUAL_BEST if now is None else now.best
 
     def take(self, month: MonthResult, without_clouds: MonthResult) -> None:
         """Score a month; ``without_clouds`` is the same without drawn clouds."""

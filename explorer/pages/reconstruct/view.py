@@ -15,6 +15,7 @@ from explorer.layout import box, show
 from explorer.page_model import source_query
 from explorer.pages.reconstruct import text
 from explorer.pages.reconstruct.background_runs import BackgroundRuns
+from explorer.pages.reconstruct.decks import MONTH
 from explorer.pages.reconstruct.drawer import drawer
 from explorer.pages.reconstruct.exports import ReconstructFiles
 from explorer.pages.reconstruct.maps import Maps
@@ -29,6 +30,7 @@ from explorer.widgets.days import DayBar
 from explorer.widgets.text import html, paragraphs
 
 _PAGE = "reconstruct"
+_FILM_MS = 80  # from one month of a film to the next at least
 _MAPS = ["kind", "panes", "left", "right", "third", "day"]
 _FRAME = """
 :host { display: grid; grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr); gap: 0 }
@@ -83,7 +85,9 @@ class ReconstructView:
             }
         )
         self._about = html("")
-        self._bar = DayBar(unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=600)
+        self._bar = DayBar(
+            unit="month", margin=0, sizing_mode="stretch_width", height=38, pace_ms=_FILM_MS, control=MONTH
+        )
         self._bar.link(model, day="month", bidirectional=True)
         self.panel = ReconstructPanel(model, self._fly)
         self.film = SnapshotPlayer(model, self.maps, self._say_film, lambda: self.runs.refresh())
@@ -180,7 +184,7 @@ class ReconstructView:
         if self.model.film:
             self._rest.soon()  # nothing is computed: the panel says so
         else:
-            self.maps.veil(True)
+            self.maps.veil(True, is_drawn=self.maps.decks.has_selection(self._weights))
             self.maps.stage.show_readout([])
 
     def _show_none(self, reason: str) -> None:
@@ -201,6 +205,7 @@ class ReconstructView:
         self._opens_own = own_source
         self._card = None
         self.maps.source = None
+        self.maps.forget()
         self._reading.cancel()
         self.verdict.pause()
         self._mark_stale()
@@ -322,7 +327,8 @@ class ReconstructView:
 
     def _draw(self) -> None:
         if self.current is not None and not self.model.film:
-            self.maps.show(self.current, self.verdict.best)
+            self.maps.decks.offer(self._weights)
+            self.maps.show(self.current, self.verdict.best, (self.model.month, self._bar.serial))
 
     def _abandon(self) -> None:
         """Cancel, and return to the last result, so that the screen is true again; or leave a month without scores."""
@@ -385,6 +391,7 @@ class ReconstructView:
         show(self._month_bar, not self.model.film)
         show(self._epoch_bar, self.model.film)
         if self.model.film:
+            self.maps.forget()
             self._reading.cancel()
             self.verdict.pause()
             self.maps.stage.show_readout([])

@@ -21,11 +21,15 @@ from explorer.page_model import SourceModel, address_keys
 from explorer.session import Query
 
 SIMILARITY, COLOURS, FIELD = "similarity", "colours", "field"
-PANELS = ("cosines", "field", "context", "search", "verdict", "chip")
+PANELS = ("cosines", "field", "context", "search", "verdict", "chip", "file")
+APART = ("chip", "file")
+"""Tabs that show no tokens of the map."""
+
 MAX_CHIP = 199
 PICK, LIKE, UNLIKE = "pick", "like", "unlike"
 LAYERS = ("encoder", "time", *(f"block{number}" for number in range(1, 13)), "output")
 _FIRST_MONTH = "2001-01-01"
+_MOST_PATH = 1000
 _PLACE = (20.0, -28.0)
 
 
@@ -36,7 +40,7 @@ class TokensModel(SourceModel):
     """
 
     KEYS: ClassVar[dict[str, str]] = address_keys(
-        "show layer pool=pooling cos=transform weights how span panel map=projection chip house seen window"
+        "show layer pool=pooling cos=transform weights how span panel map=projection chip house seen window sample cell"
     )
 
     # state
@@ -60,6 +64,10 @@ class TokensModel(SourceModel):
     seen = param.Selector(default="all", objects=list(CONDITIONS), doc="which windows of the chip the encoder reads")
     window = param.Integer(default=-1, bounds=(-1, 63), doc="the picked window of the chip; −1: that of the house")
 
+    file = param.String(default="", doc="a file of tokens: its path below a folder of data, or an upload's name")
+    sample = param.Integer(default=0, bounds=(0, 10**6), doc="the sample of the file on screen")
+    cell = param.Integer(default=0, bounds=(0, 10**6), doc="the picked patch of the file, row by row")
+
     # what is not in the address
     chip_place = param.Selector(default="with", objects=["with", "without"], doc="whether a training reads the place")
     layers = param.ClassSelector(class_=tuple, default=LAYERS, doc="the layers of the model")
@@ -73,6 +81,8 @@ class TokensModel(SourceModel):
             return self.show == FIELD or self.panel == "field"
         if name in ("chip", "house", "seen", "window"):
             return self.panel == "chip"
+        if name in ("sample", "cell"):
+            return self.panel == "file"
         return name != "span" or self.panel == "search"
 
     # derived
@@ -95,7 +105,7 @@ class TokensModel(SourceModel):
     # address
     def extra_names(self) -> list[str]:
         """Model, month, place."""
-        return ["run", "month", "months", "wanted_month", "place", "layers", "chip_run"]
+        return ["run", "month", "months", "wanted_month", "place", "layers", "chip_run", "file"]
 
     def write_extra(self, address: dict[str, str]) -> None:
         """``run``, ``month`` and ``place``."""
@@ -104,11 +114,15 @@ class TokensModel(SourceModel):
         self.write_place(address)
         if self.chip_run and self.panel == "chip":
             address["autoencoder"] = self.chip_run
+        if self.file and self.panel == "file":
+            address["file"] = self.file
 
     def read_extra(self, query: Query, changes: dict[str, Any]) -> None:
         """Model, month and place of an address."""
         self.read_run(query, changes)
         self.read_run(query, changes, "autoencoder", "chip_run")
+        if query.get("file", "").isprintable():
+            changes["file"] = query.get("file", "")[:_MOST_PATH]
         if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", query.get("month", "")):
             changes["wanted_month"] = f"{query['month']}-01"
         elif "month" in query:

@@ -16,6 +16,7 @@ from explorer.background import LatestTask
 from explorer.layout import fill, row
 from explorer.pages.tokens import text
 from explorer.pages.tokens.chip import ChipTab
+from explorer.pages.tokens.file import FileTab
 from explorer.pages.tokens.model import TokensModel
 from explorer.plots import tokens as figures
 from explorer.session import Session
@@ -50,13 +51,16 @@ class TokensPanel(TabbedPanel):
             "context": ("Context", self._show_context),
             "search": ("Search", self._show_search),
             "verdict": ("Verdict", self._show_verdict),
-            "chip": ("Chip", lambda _: self.show_chip()),
+            "chip": ("Chip", lambda *_: self.show_apart()),
+            "file": ("Your file", lambda *_: self.show_apart()),
         }
         super().__init__(model, tabs, on_error, on_progress=on_progress, css=_CSS)
         self.model = model
         self.matches: list[queries.Match] = []
         self._mark = mark
+        # these wait for no tokens of the map, so each has work of its own
         self._chip = ChipTab(session, model, LatestTask(on_progress, on_error), self._show_parts)
+        self._file = FileTab(model, LatestTask(on_progress, on_error), self._show_parts)
         self._tokens: TokenMap | None = None
         self._table, self._parts = html("", _ROWS), html("", _ROWS)
         self._measure = controls.button("Measure", on_click=lambda _: self._start_measuring())
@@ -70,10 +74,10 @@ class TokensPanel(TabbedPanel):
         (self._tokens,) = content
         super().show(*content)
 
-    def show_chip(self) -> None:
-        """Fill the open tab with the chip, which no tokens of the map are needed for."""
+    def show_apart(self) -> None:
+        """Fill the open tab with the chip or a file, which no tokens of the map are needed for."""
         self.veil(False)
-        self._chip.show()
+        (self._chip if self.model.panel == "chip" else self._file).show()
 
     def _show_parts(self, sentences: list[Any], parts: list[Any]) -> None:
         self.say(*sentences)

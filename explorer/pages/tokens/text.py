@@ -9,7 +9,9 @@ import numpy as np
 
 from engine.queries.text import place
 from engine.queries.tokens import (
+    ImportedCase,
     InfluenceParts,
+    Kept,
     Match,
     PatchExample,
     ReceptiveField,
@@ -67,6 +69,13 @@ TRAIN_CHIPS = (
     "Train a masked autoencoder on 4096 painted chips, and read the house from its tokens. It runs in the background, "
     "about three minutes, and continues after you close the browser."
 )
+
+FILE = (
+    "Tokens of any model, measured as ours are: an npz with an array “tokens” of (rows, columns, components) or "
+    "(samples, rows, columns, components), a NetCDF of the same, or a Parquet with row, col and embedding; "
+    "“class_token” beside them, and other numbers of each patch as targets of a probe."
+)
+NO_TARGETS = "The file holds nothing else of its patches that a probe could read."
 
 
 def layer_name(name: str) -> str:
@@ -250,3 +259,39 @@ def distance_points(scores: Mapping[str, Any], condition: str) -> dict[str, tupl
         )
         for kind, known in scores.items()
     }
+
+
+def imported_sentences(notes: Sequence[str], case: ImportedCase, sample: int) -> list[str | Sentence]:
+    """How the file was understood, and what stands out."""
+    text: list[str | Sentence] = [
+        f"{', '.join(notes)}. Sample {sample}: the smallest cosine is {signed(case.known.spread.minimum)}; the picked "
+        f"token has {signed(case.mean_cosine)} with the mean of all."
+    ]
+    if case.class_cosine is not None and case.mean_class_cosine is not None:
+        text.append(
+            f"The class token has a cosine of {signed(case.class_cosine)} with the picked one and of "
+            f"{signed(case.mean_class_cosine)} with the mean."
+        )
+    if case.known.shrinkage:
+        text.append(f"Whitened with a shrinkage of {case.known.shrinkage:.3f} (Ledoit and Wolf).")
+    if case.known.spread.num_constant:
+        text.append((f"{case.known.spread.num_constant} tokens have no length, so no cosine.", True))
+    return text
+
+
+def imported_match_rows(case: ImportedCase) -> list[tuple[str, ...]]:
+    """Rank, sample, row, column and cosine of the best patches."""
+    return [
+        (str(rank), str(match.sample), str(match.row), str(match.col), signed(match.score))
+        for rank, match in enumerate(case.matches, 1)
+    ]
+
+
+def imported_kept_rows(kept: Sequence[Kept]) -> list[tuple[str, ...]]:
+    """R² of each target from the patch, the mean and the class token, and the share that the mean keeps."""
+    rows: list[tuple[str, ...]] = []
+    for part in kept:
+        summary = "–" if part.summary is None else f"{part.summary:.2f}"
+        share = "–" if part.share is None else f"{100 * part.share:.0f} %"
+        rows.append((part.target, f"{part.patch:.2f}", f"{part.mean:.2f}", summary, share))
+    return rows

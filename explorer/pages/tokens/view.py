@@ -17,7 +17,7 @@ from explorer.background import Debouncer, LatestTask
 from explorer.layout import box
 from explorer.pages.tokens import text
 from explorer.pages.tokens.drawer import drawer
-from explorer.pages.tokens.model import COLOURS, FIELD, LIKE, PICK, TokensModel
+from explorer.pages.tokens.model import APART, COLOURS, FIELD, LIKE, PICK, TokensModel
 from explorer.pages.tokens.panels import TokensPanel
 from explorer.session import PageView, Query, Session
 from explorer.stage import Stage
@@ -86,8 +86,8 @@ class TokensView:
         model.param.watch(lambda *_: self._picked(), "place")
         model.param.watch(lambda *_: self._show_panel(), ["panel", "span", "examples"])
         self._open()
-        if model.panel == "chip":
-            self.panel.show_chip()
+        if model.panel in APART:
+            self.panel.show_apart()
 
     # computing
 
@@ -123,7 +123,7 @@ class TokensView:
 
     def _veil(self, wanted: bool) -> None:
         self.stage.veil(wanted)
-        self.panel.veil(wanted and self.model.panel != "chip")
+        self.panel.veil(wanted and self.model.panel not in APART)
 
     def _compute(self) -> None:
         """The tokens of the chosen month."""
@@ -181,9 +181,9 @@ class TokensView:
         self.panel.show(layer.tokens)
 
     def _show_panel(self) -> None:
-        if self.model.panel == "chip":
+        if self.model.panel in APART:
             self.panel.task.cancel()
-            self.panel.show_chip()
+            self.panel.show_apart()
             return
         if self._tokens is not None and self._tokens.request == self.model.request and not self._work.running:
             self.stage.clear_failure()

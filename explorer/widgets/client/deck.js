@@ -4,7 +4,7 @@
 
 const DECK_BYTES = 64e6 // of one globe
 const IN_FLIGHT = 4 // cards that are asked for at once: more would stand in the way of a jump
-const AHEAD = [2, 24] // steps to be held ahead: after a jump, and after many steps in one direction
+const AHEAD = [2, 24] // steps held ahead where the page says nothing: after a jump, and after many steps in one direction
 const BACK = 2 // a step back is as likely as so many ahead
 const ASK = 30 // ms between two questions at least
 const ANSWER = 1500 // ms after the last choice from which on another field of the server is drawn, synthesis.js too
@@ -25,7 +25,7 @@ class Deck {
   }
 
   empty() {
-    this.cards = new Map() // index → { field, field_b, limits }
+    this.cards = new Map() // index → { field, field_b, limits, domain, hatched }
     this.bytes = 0
     this.shown = null // index of the card on screen; null where it is none of this deck
     this.lacked = null // { index, serial } of what is to be drawn once it comes
@@ -35,14 +35,19 @@ class Deck {
     this.rest(0)
   }
 
-  rest(index) {
-    Object.assign(this, { at: index, direction: 0, reach: AHEAD[0] })
+  get ahead() {
+    return this.plan?.ahead ?? AHEAD
   }
 
-  // plan: { name, control, count, index }, empty = no deck. With `frames` all of its fields are here from the beginning
+  rest(index) {
+    Object.assign(this, { at: index, direction: 0, reach: this.ahead[0] })
+  }
+
+  // plan: { name, control, count, index, ahead }, empty = no deck. With `frames` all of its fields are here from the beginning
   set(plan, frames) {
     const { name, index = 0 } = plan
     if (name !== this.plan?.name || frames.length) {
+      this.plan = plan
       this.empty()
       this.rest(index)
     }
@@ -74,16 +79,16 @@ class Deck {
     const { count } = this.plan, step = index - this.at
     const isStep = Math.abs(step) === 1 || (Math.abs(step) === count - 1 && count > 1)
     const direction = isStep && Math.abs(step) > 1 ? -Math.sign(step) : Math.sign(step)
-    if (direction) this.reach = isStep && direction === this.direction ? Math.min(2 * this.reach, AHEAD[1]) : AHEAD[0]
+    if (direction) this.reach = isStep && direction === this.direction ? Math.min(2 * this.reach, this.ahead[1]) : this.ahead[0]
     Object.assign(this, { at: index, direction: direction || this.direction })
   }
 
   draw(index, serial) {
-    const { view } = this, { field, field_b: second, limits } = this.cards.get(index)
+    const { view } = this, { field, field_b: second, limits, domain, hatched } = this.cards.get(index)
     Object.assign(this, { shown: index, name: this.text, drawn: serial, lacked: null, isAhead: true })
     view.after("answer", ANSWER, () => this.settle())
     if (limits) Object.assign(view.scene, { vmin: limits[0], vmax: limits[1] })
-    view.scene.second = readLayer(second)
+    Object.assign(view.scene, { second: readLayer(second), domain: readLayer(domain), hatched: readLayer(hatched) })
     view.show("first", readLayer(field))
     this.hush()
   }
@@ -114,7 +119,9 @@ class Deck {
       this.hush()
       if (serial >= this.serial) this.name = this.text
       if (serial >= this.serial && index !== this.at) this.rest(index)
-      if (kind !== "card") this.shown = deck === this.plan?.name ? index : null
+      const isOfThis = deck === this.plan?.name
+      if (kind !== "card") this.shown = isOfThis ? index : null
+      else if (!isOfThis) return null
       else if (this.holds(index)) this.shown === index || this.draw(index, serial)
       else this.lacked = { index, serial }
       this.askSoon()
@@ -127,7 +134,8 @@ class Deck {
     if (!this.isAhead) return
     const { scene, model } = this.view
     this.isAhead = false
-    Object.assign(scene, { vmin: model.vmin, vmax: model.vmax })
+    const { vmin, vmax } = model
+    Object.assign(scene, { vmin, vmax, domain: readLayer(model.domain), hatched: readLayer(model.hatched) })
     this.view.sceneChanged()
   }
 

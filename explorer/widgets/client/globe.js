@@ -15,11 +15,13 @@ export function render({ model }) {
     Object.assign(view.scene, read())
     view.sceneChanged()
   })
-  bindScene(["domain"], () => ({ domain: readLayer(model.domain) }))
-  bindScene(["hatched"], () => ({ hatched: readLayer(model.hatched) }))
+  // while the browser is ahead of the server, what is not of the field that it has drawn waits
+  const isAhead = () => view.deck.isAhead || view.synthesis.awaited
+  bindScene(["domain"], () => (view.deck.isAhead ? {} : { domain: readLayer(model.domain) }))
+  bindScene(["hatched"], () => (view.deck.isAhead ? {} : { hatched: readLayer(model.hatched) }))
   bindScene(["colormap"], () => ({ lut: readLut(model.colormap) }))
   bindScene(["blocks", "dim_outside"], () => ({ blocks: model.blocks, dimmed: model.dim_outside }))
-  bindScene(["vmin", "vmax"], () => (view.synthesis.awaited || view.deck.isAhead ? {} : { vmin: model.vmin, vmax: model.vmax }))
+  bindScene(["vmin", "vmax"], () => (isAhead() ? {} : { vmin: model.vmin, vmax: model.vmax }))
   bindScene(["colormap_b", "vmin_b", "vmax_b"], () => ({
     secondLut: model.colormap_b?.byteLength ? readLut(model.colormap_b) : null,
     secondRange: [model.vmin_b, model.vmax_b],
