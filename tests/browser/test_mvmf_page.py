@@ -187,9 +187,7 @@ def test_an_expert_predicts_its_test_pictures_and_a_clicked_place(page: Page, ho
     expect(fact(page, "Error")).to_have_text(f"{number(round(after.error_km))} km")
     # another picture: the globe turns to the best guess
     lat, lon = after.guess
-    page.wait_for_function(
-        f"location.search.includes('tile=3') && location.search.includes('at={lat:.6g},{lon:.6g}')"
-    )
+    page.wait_for_function(f"location.search.includes('tile=3') && location.search.includes('at={lat:.6g},{lon:.6g}')")
 
     page.get_by_role("button", name="Scores").click()
     expect(page.get_by_text("Median error, km")).to_be_visible()

@@ -443,8 +443,10 @@ def test_the_number_of_kept_pictures_is_shown(page: view.MvmfView) -> None:
     assert "All 200 test pictures" in page.expert._num_pictures.object
 
 
-def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView) -> None:
+def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(page, 48.0, 8.0) != "–"
+    page.expert._folder = None
+    monkeypatch.setattr(page.expert, "_chosen_folder", lambda: None)  # a run that is not there
     page.model.mode = "expert"
     assert read(page, 48.0, 8.0) == "–"
     page.model.mode = "sandbox"
