@@ -14,6 +14,7 @@ TASK_NAMES = {
     "basis": "Harmonic basis",
     "probe": "Probe of location encoders",
     "mae": "Masked autoencoder of chips",
+    "centres": "Comparison of centres",
     "land": "Land mask",
     "reconstruct": "Reconstruction of an archive",
 }

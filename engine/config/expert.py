@@ -17,6 +17,9 @@ class LandTiles(Checked):
     size: int = Field(default=32, ge=8, le=128, description="pixels along each side of a tile")
     pixel_km: float = Field(default=5.0, ge=1.0, le=40.0, description="size of a pixel in km")
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the synthetic Earth")
+    num_lands: int = Field(
+        default=1, ge=1, le=8, description="invented lands that share climate and coasts; seeds from the seed on"
+    )
 
 
 class OceanTiles(Checked):

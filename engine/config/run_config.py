@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from engine.config.centres import CentresSettings
 from engine.config.expert import ExpertSettings
 from engine.config.fields import Box, Checked, checked_box, whole_rows
 from engine.config.legacy import current_keys
@@ -112,6 +113,7 @@ Settings = (
     | ReconstructSettings
     | ProbeSettings
     | MAESettings
+    | CentresSettings
 )
 _SST_DEMO = SSTSettings(
     source=DemoSource(step_deg=2.0, years=4),
@@ -142,6 +144,7 @@ _DEMOS: dict[str, Settings] = {
     "expert": ExpertSettings(epochs=12, num_centres=400),
     "probe": ProbeSettings(sizes=(16, 64), steps_deg=(3.0,), seeds=1),
     "mae": MAESettings(),
+    "centres": CentresSettings(density="cities"),
 }
 
 

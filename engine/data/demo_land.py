@@ -97,6 +97,9 @@ _PROVINCE_CELSIUS = 1.5
 _BORDER_KM = 6.0  # displacement of class borders by the texture
 _NOISE = 0.004  # of the sensor, reflectance
 
+MAX_LANDS = 8
+"""Textures and provinces that are kept in memory, 17 MB each."""
+
 _NUM_PROVINCES = 4
 _PROVINCE_DEGREES = (3, 24)  # harmonic degrees: 830 to 6700 km
 _TEXTURE_CELLS, _TEXTURE_KM = 2048, 5.0
@@ -109,20 +112,24 @@ class DemoLand:
     A tile is an azimuthal equidistant picture, north up, ``size`` pixels of ``pixel_km`` along each side, so that
     neither its shape nor its scale depends on latitude. Tile centres are on land, uniform by area; days are uniform.
 
+    With ``num_lands`` > 1 tile i of a split shows land i mod ``num_lands``: texture and provinces (sand, iron, wood,
+    warmth) of seed ``seed`` + that number, while climate, coasts and the split stay the same. What a network learns of
+    all of them is what they share. :meth:`at` shows the first.
+
     Raises :class:`ChoiceError` for sizes out of range.
     """
 
     bands = BANDS
     synthetic = True
 
-    def __init__(self, size: int = 32, pixel_km: float = 5.0, seed: int = 0) -> None:
+    def __init__(self, size: int = 32, pixel_km: float = 5.0, seed: int = 0, num_lands: int = 1) -> None:
         if size < 4 or not 0.5 <= pixel_km <= 100.0 or size * pixel_km > 5000.0:
             raise ChoiceError(
                 f"a tile of {size} pixels of {pixel_km:g} km cannot be drawn",
                 "demo_land",
                 "choose at least 4 pixels of 0.5 to 100 km, and at most 5000 km in all",
             )
-        self.size, self.pixel_km, self.seed = size, pixel_km, seed
+        self.size, self.pixel_km, self.seed, self.num_lands = size, pixel_km, seed, num_lands
 
     @property
     def name(self) -> str:
@@ -138,7 +145,12 @@ class DemoLand:
         key = [self.seed, SPLITS.index(split)]
         drawn = np.stack([np.random.default_rng([*key, int(number)]).random(4) for number in numbers])
         lat, lon = self._land_points(split, drawn[:, 0], drawn[:, 1])
-        return self.at(lat, lon, 1.0 + np.floor(365.0 * drawn[:, 2]), shots=(drawn[:, 3] * 2**32).astype(np.int64))
+        day, shots = 1.0 + np.floor(365.0 * drawn[:, 2]), (drawn[:, 3] * 2**32).astype(np.int64)
+        shown = numbers % self.num_lands
+        lands = {int(land): DemoLand(self.size, self.pixel_km, self.seed + int(land)) for land in np.unique(shown)}
+        parts = [land.at(*(a[shown == number] for a in (lat, lon, day, shots))) for number, land in lands.items()]
+        in_order = np.argsort(np.argsort(shown, kind="stable"), kind="stable")
+        return Tiles(*(np.concatenate(field)[in_order] for field in zip(*parts, strict=True)))
 
     def at(self, lat: ArrayLike, lon: ArrayLike, day: ArrayLike, shots: ArrayLike = 0) -> Tiles:
         """Tiles centred at ``lat``, ``lon``, degrees, on ``day`` of the year, each (N,) or a number.
@@ -249,7 +261,7 @@ def _land_cells(seed: int, tile_km: float) -> dict[Split, _Cells]:
     return cells_by_split
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=MAX_LANDS)
 def _texture(seed: int) -> Singles:
     """Noise (2048, 2048) without edges, of unit variance; amplitude ∝ wavenumber^−1.3 below 320 km, flat above."""
     drawn = np.random.default_rng([seed, 0x7E47]).standard_normal((_TEXTURE_CELLS, _TEXTURE_CELLS))
@@ -259,7 +271,7 @@ def _texture(seed: int) -> Singles:
     return ((sheet - sheet.mean()) / sheet.std()).astype(np.float32)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=MAX_LANDS)
 def _provinces(seed: int) -> Singles:
     """Smooth fields (P, 180, 360) of unit variance on the 1° grid."""
     low, high = _PROVINCE_DEGREES

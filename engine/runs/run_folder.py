@@ -71,6 +71,7 @@ class RunFolder:
     probe = _File("probe.json")
     autoencoder = _File("autoencoder.safetensors")
     autoencoder_scores = _File("autoencoder.json")
+    centres = _File("centres.json")
     trials = _File("trials.json")
     study = _File("study.journal")
 

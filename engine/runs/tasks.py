@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
     "sweep": "engine.training.sweep:sweep",
     "expert": "engine.training.expert.task:train_expert",
     "probe": "engine.training.probe:run_probe",
+    "centres": "engine.training.centres:compare_centres",
     "mae": "engine.training.mae:train_mae",
     "reconstruct": "engine.training.sst.reconstruct:reconstruct_archive",
 }

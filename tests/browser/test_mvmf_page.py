@@ -174,11 +174,6 @@ def test_an_expert_predicts_its_test_pictures_and_a_clicked_place(page: Page, ho
     case = expert.tile_prediction(folder, 2)
     expect(fact(page, "Error")).to_have_text(f"{number(round(case.error_km))} km", timeout=LONG_MS)
     expect(page.get_by_role("img", name=re.compile("^Predicted date"))).to_be_visible()
-    page.get_by_role("button", name="Next").click()
-    after = expert.tile_prediction(folder, 3)
-    expect(fact(page, "Error")).to_have_text(f"{number(round(after.error_km))} km")
-    page.wait_for_function("location.search.includes('tile=3')")
-
     # 10° N 20° E, in the middle of the view, is the south of Chad
     page.locator(".hg canvas").first.click()
     expect(page.get_by_text(re.compile("^True location: 10.0° N 20.0° E"))).to_be_visible(timeout=LONG_MS)
@@ -186,6 +181,13 @@ def test_an_expert_predicts_its_test_pictures_and_a_clicked_place(page: Page, ho
     expect(page.get_by_text("Predicted from 9 pictures of the scene")).to_be_visible()
     expect(page.get_by_alt_text("Picture 9 of 9")).to_be_visible()
     page.wait_for_function("location.search.includes('scene=scene') && location.search.includes('spot=')")
+
+    page.get_by_role("button", name="Next").click()
+    after = expert.tile_prediction(folder, 3)
+    expect(fact(page, "Error")).to_have_text(f"{number(round(after.error_km))} km")
+    # another picture: the globe turns to the best guess
+    lat, lon = after.guess
+    page.wait_for_function(f"location.search.includes('tile=3') && location.search.includes('at={lat:.6g},{lon:.6g}')")
 
     page.get_by_role("button", name="Scores").click()
     expect(page.get_by_text("Median error, km")).to_be_visible()

@@ -115,6 +115,17 @@ def test_a_tile_is_the_same_whenever_it_is_asked_for(land):
     assert (DemoLand(seed=1).tiles("train", [5]).pixels != both[0].pixels[0]).any()
 
 
+def test_several_lands_take_turns_and_differ_in_what_is_invented_alone():
+    several, first = (DemoLand(8, 20.0, 0, num).tiles("train", [4, 0, 1, 5, 2]) for num in (3, 1))
+    for field in ("lat", "lon", "day", "climate"):
+        assert (getattr(several, field) == getattr(first, field)).all()
+    is_same = [bool((a == b).all()) for a, b in zip(several.pixels, first.pixels, strict=True)]
+    assert is_same == [False, True, False, False, False]  # of five only number 0 shows the first land
+    second = DemoLand(8, 20.0, 1).at(first.lat, first.lon, first.day).pixels
+    to_second, to_first = (np.abs(several.pixels - other).mean(axis=(1, 2, 3)) for other in (second, first.pixels))
+    assert (to_second < to_first)[[0, 2]].all()  # numbers 4 and 1 show the second one, up to haze and noise
+
+
 def test_tiles_are_pictures_of_land_everywhere_on_all_days(land):
     tiles = land.tiles("train", range(600))
     assert tiles.pixels.shape == (600, len(BANDS), 32, 32)

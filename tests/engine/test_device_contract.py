@@ -163,6 +163,7 @@ OTHER_TASKS = {
     "land": "draws a mask with numpy",
     "basis": "reads its domain from numpy, on the CPU, once; the entry 'basis' fits one on the device",
     "sweep": "starts runs of 'sst', each in a process of its own",
+    "centres": "places and scores centres on the CPU, where clusters and cells are computed",
     "probe": "its embeddings go to the device, its maps and folds stay on the CPU",
 }
 

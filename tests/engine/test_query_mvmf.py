@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from scipy.stats import vonmises_fisher
 
 from engine.config.expert import ExpertSettings, LandTiles
 from engine.config.run_config import RunConfig, TableSettings
-from engine.errors import ChoiceError, DataError, StoreError
+from engine.errors import CancelledError, ChoiceError, ConfigError, DataError, StoreError
 from engine.evaluation.centre_scores import score_centres, split_points
 from engine.mvmf import kmeans_centres
 from engine.queries.exported import attributes_of
@@ -22,10 +23,11 @@ from engine.queries.mvmf import centres as mvmf_centres
 from engine.queries.mvmf import comparison, expert, files
 from engine.queries.mvmf import sandbox as mvmf
 from engine.queries.mvmf.centres import CentreChoice, Component, Components, PlacedComponent
-from engine.queries.mvmf.densities import density_points
 from engine.queries.mvmf.sandbox import Mixture
 from engine.queries.remake import remake
 from engine.sphere import great_circle_km, lat_lon, unit_vectors
+from engine.training.centres import ComparedCentres, compare_centres, compare_kind, dealt_points
+from engine.training.densities import density_points
 from engine.training.expert.data_module import land_cells
 from engine.training.expert.task import train_expert
 from tests.support.cf import cf_faults
@@ -339,6 +341,33 @@ def test_a_scene_is_the_mean_of_the_beliefs_of_its_pictures(run):
     assert scene.true_day == 200
 
 
+def test_the_expert_that_comes_along_is_read_as_a_run_s_and_knows_more_than_nothing():
+    folder = expert.expert_folder(expert.SHIPPED)
+    scores, card = expert.scores(folder), (folder / "card.md").read_text()
+    case = expert.tile_prediction(folder, 0)
+    assert case.error_km == pytest.approx(expert.test_predictions(folder).error_km[0])
+    assert f"| median error, km | {scores.expert['error_km']['median']:,.0f} |" in card
+    assert all(path.stat().st_size < 3e6 for path in folder.iterdir())
+    new = expert.new_prediction(folder, 48.0, 8.0, 200, False)
+    attributes = files.density_origin(files.ExpertChoice(expert.SHIPPED, 0)).attributes()
+    assert "geographic expert that comes along" in str(attributes)
+    assert len(new.components) == len(case.components) == expert.settings_of(folder).num_centres
+    with pytest.raises(StoreError):
+        expert.expert_folder("../x")
+
+
+def test_the_scores_of_the_expert_that_comes_along_are_those_of_its_pictures():
+    """What the page says of a typical guess is measured: on the pictures that it keeps the median is alike."""
+    folder = expert.expert_folder(expert.SHIPPED)
+    known, scores = expert.test_predictions(folder), expert.scores(folder)
+    assert scores.expert["error_km"]["median"] < scores.prior["error_km"]["median"] - 300.0
+    assert scores.expert["nll"] < scores.prior["nll"] - 0.1
+    unseen = json.loads((folder / "card.json").read_text())["unseen"]
+    assert unseen["expert"]["nll"] < unseen["prior"]["nll"]
+    low, high = (scores.expert["error_km"][name] for name in ("q25", "q75"))
+    assert low < np.median(known.error_km[known.is_scored]) < high
+
+
 @pytest.mark.parametrize("place", [None, (48.0, 8.0)])
 def test_an_exported_prediction_is_made_anew_to_the_same_values(run, tmp_path, monkeypatch, place):
     monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
@@ -387,19 +416,27 @@ def test_what_is_missing_is_transparent():
     assert rgba[-1, -1, 0] > rgba[1, 0, 0]
 
 
+RUN = "20260101-000000-0123456789"
+
 # --- which centres --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def compared():
+def compared(tmp_path_factory):
     hubs = [(48.0, 8.0), (-33.0, 151.0), (40.0, -100.0), (0.0, 180.0)]
     noise = np.random.default_rng(0).normal(0.0, 2.0, (60, 4, 2))
     points = tuple((lat + a, lon + b) for row in noise for (lat, lon), (a, b) in zip(hubs, row, strict=True))
-    return points, comparison.compare_centres("file", points)
+    config = comparison.comparison_config("file", points)
+    folder = tmp_path_factory.mktemp("home") / "runs" / RUN
+    folder.mkdir(parents=True)
+    compare_centres(config.settings, context(folder, config.settings))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIA_HOME", str(folder.parent.parent))
+        yield points, comparison.compared_centres(RUN), config
 
 
 def test_the_comparison_is_what_the_engine_scores(compared):
-    points, rows = compared
+    points, rows, _ = compared
     # 168 points to train on: no kind that follows data has 512 of them
     sizes = {kind: sorted(r.score.num_centres for r in rows if r.kind == kind) for kind in comparison.COMPARED}
     assert sizes["kmeans"] == [8, 32, 128]
@@ -415,17 +452,62 @@ def test_the_comparison_is_what_the_engine_scores(compared):
 
 
 def test_the_comparison_is_answered_in_words_and_exported(compared, tmp_path):
-    _, rows = compared
+    _, rows, _ = compared
     likeliest, nearest, fewer, _ = comparison.comparison_sentences(rows, "file")
     assert likeliest.startswith("Points of a file, about 512 centres")
     assert "km of the nearest centre" in nearest
     assert fewer.startswith("8 centres")
     path = tmp_path / "centres.csv"
-    path.write_bytes(comparison.comparison_csv(rows, "file"))
+    path.write_bytes(comparison.comparison_csv(RUN, "file"))
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     assert len(lines) == len(rows) + 1
     assert lines[0].startswith("kind,num_centres,log_likelihood_nats,median_km,recall_1_km")
     assert attributes_of(path)["harmonia_density"] == "file"
+
+
+def test_a_comparison_goes_on_where_it_was_stopped(compared, tmp_path):
+    _, rows, config = compared
+    with pytest.raises(CancelledError):
+        compare_centres(config.settings, context(tmp_path, config.settings, stop_after=20))
+    assert not (tmp_path / "centres.json").exists()
+    run = context(tmp_path, config.settings)
+    assert 0.4 < run._progress < 0.7
+    compare_centres(config.settings, run)
+    again = tuple(map(ComparedCentres.of, json.loads((tmp_path / "centres.json").read_text())["rows"]))
+    assert [(row.kind, row.score) for row in again] == [(row.kind, row.score) for row in rows]
+
+
+@pytest.mark.parametrize("density", ["land", "ocean", "cities"])
+def test_a_comparison_comes_along(density):
+    rows = comparison.compared_centres(comparison.SHIPPED, density)
+    assert {row.kind for row in rows} == set(comparison.COMPARED)
+    assert max(row.score.num_centres for row in rows if row.kind == "kmeans") == 512
+    if density == "cities":  # one row measured anew
+        split = dealt_points(comparison.comparison_config(density).settings, 0)
+        row = compare_kind("partition", 32, split)
+        known = next(r for r in rows if r.kind == "partition" and r.score.num_centres == row.score.num_centres)
+        assert known.score.log_likelihood == pytest.approx(row.score.log_likelihood, abs=1e-3)
+
+
+def test_own_points_are_at_most_six_thousand_and_belong_to_a_file():
+    many = tuple((90.0 - index / 100.0, 0.0) for index in range(13_000))
+    assert len(comparison.comparison_config("file", many).settings.points) == 4334
+    assert comparison.comparison_config("land", many).settings.points == ()
+    for changes in ({"density": "file"}, {"density": "land", "points": [[0.0, 0.0]]}, {"sizes": [2]}):
+        with pytest.raises(ConfigError):
+            RunConfig.checked({"settings": {"task": "centres"} | changes})
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"format": "harmonia.centres", "version": 1, "rows": []}'])
+def test_what_is_no_comparison_is_refused(content, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARMONIA_HOME", str(tmp_path))
+    with pytest.raises(StoreError, match="there is no comparison"):
+        comparison.compared_centres(RUN)
+    folder = tmp_path / "runs" / RUN
+    folder.mkdir(parents=True)
+    (folder / "centres.json").write_text(content)
+    with pytest.raises(StoreError, match="no comparison of centres"):
+        comparison.compared_centres(RUN)
 
 
 @pytest.mark.parametrize("density", ["land", "cities"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import holoviews as hv
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.evaluation.centre_scores import CentreScore
+from engine.queries.mvmf import expert as expert_queries
 from engine.queries.mvmf.centres import (
     CENTRE_KINDS,
     KAPPA_RANGE,
@@ -24,15 +26,17 @@ from engine.queries.mvmf.centres import (
     PlacedComponent,
     components,
 )
-from engine.queries.mvmf.comparison import ComparedCentres
+from engine.queries.mvmf.comparison import SHIPPED, ComparedCentres
 from engine.queries.mvmf.expert import ClimateBar, TilePrediction
 from engine.queries.mvmf.files import ExpertChoice
 from engine.queries.mvmf.sandbox import MapField, Mixture, Region
+from explorer import run_card
 from explorer.pages.mvmf import expert_text, panels, text, view
 from explorer.pages.mvmf.expert import TileResult
 from explorer.pages.mvmf.model import MOST_IN_ADDRESS, MOST_PLACED, MvmfModel
 from explorer.plots import mvmf as figures
 from explorer.session import Session
+from explorer.widgets.text import number
 from tests.support.held_tasks import held_tasks
 
 hv.extension("bokeh", logo=False)  # type: ignore[operator]
@@ -86,7 +90,7 @@ def test_any_address_gives_a_valid_state(query: dict[str, str]) -> None:
     ),
 )  # fmt: skip
 def test_an_address_restores_the_mixture(start: str, count: int, seed: int, placed: list[PlacedComponent]) -> None:
-    first = MvmfModel({})
+    first = MvmfModel({"mode": "sandbox"})
     first.param.update(start=start, count=count, seed=seed)
     first.placed = tuple(placed)
     again = MvmfModel(first.address)
@@ -202,11 +206,11 @@ def test_the_comparison_of_centres_is_the_engines(page: view.MvmfView, monkeypat
         ComparedCentres("kmeans", CentreScore(32, 1.25, 500.0, (0.0, 0.0, 0.3, 0.8, 1.0)), 0.1),
     )
     requests: list[object] = []
-    monkeypatch.setattr(panels, "compare_centres", lambda *arguments: requests.append(arguments[:2]) or rows)
+    monkeypatch.setattr(panels, "compared_centres", lambda *arguments: requests.append(arguments) or rows)
     page.sandbox.panel.task = Immediate(None, page.sandbox.panel._fail)  # type: ignore[assignment]
     page.model.param.update(panel="choice", data="cities")
     page.sandbox._after_rest()
-    assert requests[-1] == ("cities", ())
+    assert requests[-1] == (SHIPPED, "cities")
     shown = page.sandbox.panel.text.object
     assert "k-means centres know most of points that were held out, 1.75 nats" in shown
     assert "within 150 km" in shown
@@ -217,6 +221,69 @@ def test_the_comparison_of_centres_is_the_engines(page: view.MvmfView, monkeypat
     page.sandbox._after_rest()
     assert text.NO_FILE in page.sandbox.panel.text.object
     assert page.model.address["data"] == "file"
+
+
+def test_own_points_are_compared_by_a_run_whose_stored_result_is_shown(
+    page: view.MvmfView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = page.sandbox.panel
+    panel.task = Immediate(None, panel._fail)  # type: ignore[assignment]
+    page.model.param.update(panel="choice", data="file", points=((10.0, 20.0), (50.0, 60.0)))
+    page.sandbox._after_rest()
+    assert text.NOT_COMPARED in panel.text.object
+    assert panel.comparison.card.styles["display"] != "none"
+    assert text.COMPARE in panel.comparison._text.object
+    offer = panel.offer()
+    assert offer.config.settings.points == ((10.0, 20.0), (50.0, 60.0))
+    record = SimpleNamespace(id="20260101-000000-0123456789", state="running", progress=0.5)
+    monkeypatch.setattr(panel.comparison, "find", lambda config: record if config == offer.config else None)
+    monkeypatch.setattr(run_card, "status_sentence", lambda *_: "half of it")
+    panel._follow()
+    assert "half of it" in panel.comparison._text.object
+    record.state = "done"
+    rows = (ComparedCentres("fibonacci", CentreScore(8, 1.0, 400.0, (0.0, 0.0, 0.1, 0.9, 1.0)), 0.0),)
+    monkeypatch.setattr(panels, "compared_centres", lambda run, _: rows if run == record.id else ())
+    panel._follow()
+    assert "even centres know most of points that were held out, 1.00 nats" in panel.text.object
+    assert panel.comparison.card.styles["display"] == "none"
+    page.model.panel = "belief"
+    page.model.data = "land"
+    page.sandbox._after_rest()
+    assert panel.comparison.card.styles["display"] == "none"
+
+
+def test_the_page_opens_with_the_expert_that_comes_along_turned_to_its_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "LatestTask", Immediate)
+    page = view.MvmfView(Session(), MvmfModel({}))
+    folder = expert_queries.expert_folder(expert_queries.SHIPPED)
+    case, scores = expert_queries.tile_prediction(folder, 0), expert_queries.scores(folder)
+    assert page.model.mode == "expert"
+    assert page.expert.choice == ExpertChoice(expert_queries.SHIPPED, 0, None, 200)
+    assert page.model.camera[:2] == pytest.approx(case.guess)
+    assert (page.stage.globe.center_lat, page.stage.globe.center_lon) == pytest.approx(case.guess)
+    shown = page.expert.panel.text.object
+    for of in (scores.expert, scores.prior):
+        assert f"{number(round(of['error_km']['median']))} km" in shown
+    assert page.stage.globe.markers[0]["label"] == "Prediction"
+    # a clicked place stays in view, and so does the view of an address
+    page.expert.clicked(48.0, 8.0)
+    page.expert.predict()
+    assert page.model.camera[:2] == pytest.approx(case.guess)
+    page.model.restore({**page.model.address, "at": "10,20,1", "tile": "2"}, is_whole=True)
+    page.expert.predict()
+    assert page.model.camera == (10.0, 20.0, 1.0)
+    page.expert._step(1)
+    page.expert.predict()
+    assert page.model.camera[:2] == pytest.approx(expert_queries.tile_prediction(folder, page.model.tile).guess)
+
+
+def test_an_address_of_a_mixture_without_a_mode_is_one_of_the_sandbox() -> None:
+    assert MvmfModel({"c": "48,8,400,2"}).mode == "sandbox"
+    assert MvmfModel({"start": "land", "n": "9"}).mode == "sandbox"
+    assert MvmfModel({"tile": "3"}).mode == MvmfModel({}).mode == "expert"
+    model = MvmfModel({})
+    model.restore({"c": "48,8,400,2"}, is_whole=True)
+    assert model.mode == "sandbox"
 
 
 def test_points_of_a_file_are_followed_where_the_data_are_a_file(page: view.MvmfView) -> None:
@@ -376,8 +443,10 @@ def test_the_number_of_kept_pictures_is_shown(page: view.MvmfView) -> None:
     assert "All 200 test pictures" in page.expert._num_pictures.object
 
 
-def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView) -> None:
+def test_the_read_out_is_cleared_when_the_mode_changes(page: view.MvmfView, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(page, 48.0, 8.0) != "–"
+    page.expert._folder = None
+    monkeypatch.setattr(page.expert, "_chosen_folder", lambda: None)  # a run that is not there
     page.model.mode = "expert"
     assert read(page, 48.0, 8.0) == "–"
     page.model.mode = "sandbox"
@@ -482,11 +551,13 @@ def test_a_file_of_centres_replaces_the_start(page: view.MvmfView) -> None:
     assert "gives no centres" in messages[0]
 
 
-def test_without_an_expert_the_page_offers_to_train_one(page: view.MvmfView) -> None:
+def test_the_expert_page_offers_to_train_another_when_asked(page: view.MvmfView) -> None:
     page.model.mode = "expert"
-    assert expert_text.NO_EXPERT in page.expert.panel.text.object
-    assert expert_text.INVITATION in page.expert.run._text.object
     assert page.stage.globe.handles == []
+    assert page.expert.run.card.styles["display"] == "none"
+    page.expert._ask_to_train()
+    assert page.expert.run.card.styles["display"] != "none"
+    assert expert_text.INVITATION in page.expert.run._text.object
     page.model.run = "gone"
     assert expert_text.NO_RUN in page.expert.panel.text.object
     page.model.mode = "sandbox"

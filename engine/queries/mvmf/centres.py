@@ -15,8 +15,8 @@ from torch import Tensor
 from engine.errors import DataError, check_choice
 from engine.mvmf import FOLLOWING, MAX_KAPPA, MIN_KAPPA, centres_of_bytes, centres_of_kind
 from engine.queries.cache import CACHE
-from engine.queries.mvmf.densities import density_points
 from engine.sphere import great_circle_km, lat_lon
+from engine.training.densities import density_points
 from engine.training.expert.data_module import land_cells
 from engine.typed import Floats
 
@@ -53,7 +53,7 @@ class CentreChoice:
     """The initial centres: a kind of :data:`CENTRE_KINDS`, number, seed, and the κ and weight of all of them.
 
     ``separation_km`` is the minimum distance of centres near data; ``data``, a density of
-    :data:`engine.queries.mvmf.densities.DENSITIES`, is what the kinds :data:`engine.mvmf.FOLLOWING` follow; ``points``
+    :data:`engine.training.densities.DENSITIES`, is what the kinds :data:`engine.mvmf.FOLLOWING` follow; ``points``
     (lat, lon) are those of a file.
     """
 

@@ -1,68 +1,54 @@
-"""Which centres? Every kind against the number of centres, on points that were held out."""
+"""Which centres? What a run of the task ``centres`` compared on points that were held out: rows, words, files.
+
+A result for each density that needs no file comes along, so that the page has an answer before any run.
+"""
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from pathlib import Path
 
-import torch
-
-from engine.errors import EngineError
-from engine.evaluation.centre_scores import RECALL_KM, CentreScore, PointSplit, score_centres, split_points
-from engine.mvmf import centres_of_kind
+from engine.assets import asset
+from engine.config.centres import MOST_POINTS, CentresSettings
+from engine.config.run_config import RunConfig
+from engine.errors import StoreError
+from engine.evaluation.centre_scores import RECALL_KM
+from engine.files import read_file
 from engine.provenance import Provenance
-from engine.queries.cache import CACHE, Progress, no_progress
 from engine.queries.export import csv_file
-from engine.queries.mvmf.densities import DENSITIES, density_points
-from engine.training.expert.data_module import land_cells
-
-COMPARED = {
-    "fibonacci": "even centres", "hierarchy": "cells of a cube", "land": "centres on land", "ocean": "centres at sea",
-    "near-data": "data points at random", "kmeans": "k-means centres", "minibatch": "mini-batch centres",
-    "farthest": "farthest points", "partition": "cells of a partition",
-}  # fmt: skip
-"""The kinds of centres that are compared, and how a sentence names them."""
+from engine.queries.results import MAX_RESULT_BYTES
+from engine.runs.run_folder import RunFolder
+from engine.training.centres import COMPARED, FORMAT, VERSION, ComparedCentres
+from engine.training.densities import DENSITIES
 
 EVEN = "fibonacci"
-SIZES = (8, 32, 128, 512)
 
-_MOST_POINTS = 6000  # so that the comparison takes seconds
-_SEED = 0
+SHIPPED = "pretrained"
+"""In the place of a run's id: the result that comes along."""
+
 _AS_GOOD = 0.05  # nats a point
 
 
-@dataclass(frozen=True)
-class ComparedCentres:
-    """A kind of centres at one number of them, and the seconds that placing them took."""
-
-    kind: str
-    score: CentreScore
-    seconds: float
+def comparison_config(density: str, points: tuple[tuple[float, float], ...] = ()) -> RunConfig:
+    """The run that compares every kind at 8 to 512 centres on a density; of many own points every n-th is taken."""
+    points = points if density == "file" else ()
+    settings = {"density": density, "points": points[:: -(-len(points) // MOST_POINTS) or 1]}
+    return RunConfig(settings=CentresSettings.model_validate(settings))
 
 
-def compare_centres(
-    density: str, points: tuple[tuple[float, float], ...] = (), progress: Progress = no_progress
-) -> tuple[ComparedCentres, ...]:
-    """Every kind at 8 to 512 centres, placed on and fitted to 80 % of 6,000 points of the density, scored on the rest.
+def compared_centres(run: str, density: str = "land") -> tuple[ComparedCentres, ...]:
+    """The rows that a run stored; of :data:`SHIPPED` those on ``density``.
 
-    A number that a kind cannot have, with fewer points than centres for one, is left out. Raises as
-    :func:`engine.queries.mvmf.densities.density_points`.
+    Raises :class:`StoreError` for a run that is not there, not finished, or damaged.
     """
+    path = asset(f"pretrained/centres-{density}.json") if run == SHIPPED else RunFolder.of(run).centres
+    return _read(path)
 
-    def compute() -> tuple[ComparedCentres, ...]:
-        places = density_points(density, points)
-        chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(_SEED))[:_MOST_POINTS]
-        split = split_points(places[chosen], _SEED)
-        rows: dict[tuple[str, int], ComparedCentres] = {}
-        for number, (kind, size) in enumerate(product(COMPARED, SIZES)):
-            progress(number / (len(COMPARED) * len(SIZES)), f"Comparing {COMPARED[kind]}, {size:,} centres …")
-            if row := _compared(kind, size, split):
-                rows[kind, row.score.num_centres] = row
-        return tuple(rows.values())
 
-    return CACHE.get(("centres compared", density, points), compute, lambda rows: 400 * len(rows))
+def is_shipped(density: str) -> bool:
+    """Whether a result on this density comes along: it needs no file."""
+    return density in DENSITIES.values() and density != "file"
 
 
 def comparison_sentences(rows: Sequence[ComparedCentres], density: str) -> list[str]:
@@ -92,8 +78,9 @@ def comparison_sentences(rows: Sequence[ComparedCentres], density: str) -> list[
     return sentences
 
 
-def comparison_csv(rows: Sequence[ComparedCentres], density: str) -> bytes:
-    """The comparison as CSV: a row for every kind and number of centres."""
+def comparison_csv(run: str, density: str) -> bytes:
+    """A stored comparison as CSV: a row for every kind and number of centres."""
+    rows = compared_centres(run, density)
     columns = {
         "kind": [row.kind for row in rows],
         "num_centres": [row.score.num_centres for row in rows],
@@ -105,16 +92,22 @@ def comparison_csv(rows: Sequence[ComparedCentres], density: str) -> bytes:
         "place_seconds": [row.seconds for row in rows],
     }  # fmt: skip
     title = "Which centres serve a density of points: kinds and numbers compared on held-out points"
-    details = {"density": density, "most_points": _MOST_POINTS, "seed": _SEED}
-    source = "centres compared on the Geolocation page"
+    source = "comparison of centres that comes along" if run == SHIPPED else f"comparison of centres of run {run}"
+    details = {"density": density, "most_points": MOST_POINTS}
     return csv_file(columns, Provenance(recipe="", choices={}, title=title, source=source, details=details))
 
 
-def _compared(kind: str, size: int, split: PointSplit) -> ComparedCentres | None:
-    began = time.perf_counter()
+def _read(path: Path) -> tuple[ComparedCentres, ...]:
+    remedy = "wait until the run has ended, or compare again"
     try:
-        centres = centres_of_kind(kind, size, lambda: split.train, land_cells, 0.0, _SEED)
-    except EngineError:  # more centres than points
-        return None
-    seconds = time.perf_counter() - began
-    return ComparedCentres(kind, score_centres(centres, split), seconds)
+        content = json.loads(read_file(path, MAX_RESULT_BYTES))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"it is {content['format']!r}, version {content['version']}")
+        rows = tuple(map(ComparedCentres.of, content["rows"]))
+        if not any(row.kind == EVEN for row in rows):
+            raise ValueError("even centres are missing")
+    except FileNotFoundError as error:
+        raise StoreError("there is no comparison of centres", path.parent.name, remedy) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"it is no comparison of centres: {error}", path.name, remedy) from error
+    return rows

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from engine.assets import asset
 from engine.config.expert import ExpertSettings, LandTiles
 from engine.data.climate import CLASSES, NUM_CLASSES, SEA, climate_at
 from engine.data.demo_land import DemoLand
@@ -31,6 +32,9 @@ from engine.runs.run_folder import RunFolder
 from engine.sphere import EARTH_RADIUS_M, LatLonGrid, great_circle_km, lat_lon
 from engine.training.expert.data_module import is_placed
 from engine.training.expert.model_bundle import Expert, load_expert
+
+SHIPPED = "pretrained"
+"""In the place of a run's id: the expert that comes along (``assets/pretrained/expert/card.md``)."""
 
 SCENE_SIDE = 3
 """Tiles along each side of a scene."""
@@ -94,6 +98,14 @@ class Scores:
     expert: dict[str, Any]
     prior: dict[str, Any]
     recall_areas_km2: tuple[float, ...]
+
+
+def expert_folder(run: str) -> Path:
+    """The folder of a run; that of the expert that comes along holds the same files.
+
+    Raises :class:`StoreError` for what is neither :data:`SHIPPED` nor the id of a run.
+    """
+    return asset("pretrained/expert/expert.safetensors").parent if run == SHIPPED else RunFolder.of(run).path
 
 
 def settings_of(folder: Path) -> ExpertSettings:

@@ -14,7 +14,14 @@ from engine.files import read_file
 from engine.provenance import Detail, Provenance
 from engine.queries.export import csv_file, netcdf_file
 from engine.queries.mvmf.centres import CentreChoice, Components, PlacedComponent, components
-from engine.queries.mvmf.expert import can_draw_tiles, new_prediction, settings_of, tile_prediction
+from engine.queries.mvmf.expert import (
+    SHIPPED,
+    can_draw_tiles,
+    expert_folder,
+    new_prediction,
+    settings_of,
+    tile_prediction,
+)
 from engine.queries.mvmf.sandbox import Mixture, map_grid
 from engine.queries.run_exports import is_simulated
 from engine.runs.run_folder import RunFolder
@@ -33,8 +40,8 @@ class SandboxChoice:
 
 @dataclass(frozen=True)
 class ExpertChoice:
-    """The prediction of the expert of a run for test tile ``tile``, or for a new tile, or scene of tiles, at ``place``
-    (degrees north, east) on ``day`` of the year.
+    """The prediction of an expert for test tile ``tile``, or for a new tile, or scene of tiles, at ``place`` (degrees
+    north, east) on ``day`` of the year. ``run`` is the id of its run, or :data:`SHIPPED`.
     """
 
     run: str
@@ -81,7 +88,7 @@ def _columns(of: Components) -> dict[tuple[str, str], Any]:
 def _components(choice: MixtureChoice) -> Components:
     if isinstance(choice, SandboxChoice):
         return components(choice.initial, choice.placed)
-    folder = RunFolder.of(choice.run).path
+    folder = expert_folder(choice.run)
     if choice.place is None:
         return tile_prediction(folder, choice.tile).components
     return new_prediction(folder, *choice.place, choice.day, choice.is_scene).components
@@ -98,7 +105,7 @@ def _origin(choice: MixtureChoice, part: str, title: str) -> Provenance:
         details: Mapping[str, Detail] = {"centres": initial.kind, "seed": initial.seed, "placed": len(choice.placed)}
         source = "mixture built by hand on the Geolocation page"
         return Provenance(recipe=f"sandbox.{part}", choices=asdict(choice), title=title, source=source, details=details)
-    folder = RunFolder.of(choice.run)
+    folder = RunFolder(expert_folder(choice.run))
     settings = settings_of(folder.path)
     weights = hashlib.sha256(read_file(folder.expert, _MAX_EXPERT_BYTES)).hexdigest()[:32]
     tile = f"test tile {choice.tile + 1}" if choice.place is None else "new tile"
@@ -106,7 +113,7 @@ def _origin(choice: MixtureChoice, part: str, title: str) -> Provenance:
         recipe=f"expert.{part}",
         choices=asdict(choice),
         title=f"{title}: prediction for a {tile}",
-        source=f"geographic expert of run {choice.run}",
+        source=f"geographic expert {'that comes along' if choice.run == SHIPPED else f'of run {choice.run}'}",
         is_synthetic=can_draw_tiles(folder.path) or is_simulated(settings),
         details={
             "model": choice.run,

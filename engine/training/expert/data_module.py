@@ -37,7 +37,7 @@ def open_tiles(settings: ExpertSettings, seed: int) -> TileSource:
     """
     tiles = settings.tiles
     if isinstance(tiles, LandTiles):
-        return DemoLand(tiles.size, tiles.pixel_km, tiles.seed)
+        return DemoLand(tiles.size, tiles.pixel_km, tiles.seed, tiles.num_lands)
     if isinstance(tiles, FolderTiles):
         return folder_tiles(tiles.path, seed)
     from engine.training.sst.data_module import open_source  # imports all that a reconstruction needs

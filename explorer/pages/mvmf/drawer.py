@@ -8,7 +8,7 @@ from typing import Any
 import panel_material_ui as pmui
 import param
 
-from engine.queries.mvmf.densities import DENSITIES
+from engine.queries.mvmf.comparison import DENSITIES
 from engine.queries.mvmf.sandbox import half_radius_km
 from explorer.layout import box, row
 from explorer.pages.mvmf import text
@@ -57,7 +57,7 @@ _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 4px } :host > * { 
 def drawer(model: MvmfModel, globe: Globe, sandbox: Sandbox, expert_controls: Callable[[], list[Any]]) -> list[Any]:
     """All controls; those of the other mode are built when it is first selected."""
     return [
-        controls.segments(model.param.mode, {"Sandbox": SANDBOX, "Expert": EXPERT}),
+        controls.segments(model.param.mode, {"Expert": EXPERT, "Sandbox": SANDBOX}),
         controls.only_if(model.param.mode, SANDBOX, lambda: _of_sandbox(model, sandbox)),
         controls.only_if(model.param.mode, EXPERT, expert_controls),
         section("Map"),

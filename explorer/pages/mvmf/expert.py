@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import EngineError
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.expert import SHIPPED, Scores, TilePrediction
 from engine.queries.mvmf.files import ExpertChoice
 from engine.queries.mvmf.sandbox import MapField, Mixture, MixtureSummary
-from engine.runs import RunConfig, RunRecord
+from engine.runs import ACTIVE, RunConfig, RunRecord
 from explorer.background import Debouncer, LatestTask
 from explorer.layout import row
 from explorer.pages.mvmf import expert_text
@@ -33,7 +34,7 @@ _SCENES = {"One picture": "one", "Scene of 3 × 3": "scene"}
 
 @dataclass(eq=False)
 class TileResult:
-    """The prediction for a picture; ``errors`` is the map of the run's test errors.
+    """The prediction for a picture; ``errors`` is the map of the run's test errors, ``scores`` those of its test.
 
     A run keeps the first ``num_pictures`` of its ``num_tested`` test pictures; ``num_mapped`` of them hold enough land
     to be scored.
@@ -48,6 +49,7 @@ class TileResult:
     num_mapped: int
     num_tested: int
     takes_pictures: bool
+    scores: Scores | None = None
     summary: MixtureSummary | None = None
 
 
@@ -66,8 +68,10 @@ class ExpertSide:
         self.run = RunCard(session, REGISTRY, "The training", "Train an expert", "Stop")
         self.panel = ExpertPanel(model)
         self._runs: Any = None
+        self._is_asked = False
         self._num_pictures = html("")
         self._choice = Debouncer(self.predict, 60)
+        self._offer = Offer(RunConfig.demo("expert"), "Geographic expert", expert_text.INVITATION)
         REGISTRY.subscribe(lambda _: self._find())
         model.param.watch(lambda *_: self._find(), "run")
         model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
@@ -84,6 +88,7 @@ class ExpertSide:
         return [
             section("Expert"),
             self._runs,
+            row(controls.button("Train another", on_click=lambda _: self._ask_to_train())),
             section("Picture"),
             text_pane("Click the map for a picture of that place, or step through the test pictures."),
             controls.slider(model.param.tile, "Test picture"),
@@ -107,35 +112,53 @@ class ExpertSide:
     # the run
 
     def _find(self) -> None:
-        """Open the selected run, or the latest finished one; without one, offer to train."""
+        """Open the selected run, or the latest finished one, or the expert that comes along."""
         if self.model.mode != EXPERT:
             self.run.hide()
             return
         if self._runs is not None:
             controls.offer(self._runs, self._options(), self.model.run)
-        records = _experts()
-        record = next((record for record in records if record.id == self.model.run), None)
-        if not self.model.run:
-            record = next(iter(records), None)
-        offer = Offer(RunConfig.demo("expert"), "Geographic expert", expert_text.INVITATION)
-        before = self._folder
-        self._folder = None if record is None else REGISTRY.store.folder(record.id)
-        if record is None:
-            self.run.show(offer, self.run.find(offer.config))
+        before, self._folder = self._folder, self._chosen_folder()
+        self._show_training()
+        if self._folder is None:
             self._result = None
             self._map.clear()
-            self.panel.say_only(expert_text.NO_RUN if self.model.run else expert_text.NO_EXPERT)
+            self.panel.say_only(expert_text.NO_RUN)
+        elif self._folder != before:
+            self.predict()
+
+    def _chosen_folder(self) -> Path | None:
+        """The folder of the selected expert; None for a run that is not there or not finished."""
+        ids = [record.id for record in _experts()]
+        run = self.model.run or next(iter(ids), SHIPPED)
+        return queries.expert_folder(run) if run in (SHIPPED, *ids) else None
+
+    def _ask_to_train(self) -> None:
+        """Offer a training, or open the one that was made."""
+        record = self.run.find(self._offer.config)
+        if record is not None and record.state == "done":
+            self.model.run = record.id
+        else:
+            self._is_asked = True
+            self._show_training()
+
+    def _show_training(self) -> None:
+        """The card of a training that runs, or was asked for."""
+        record = self.run.find(self._offer.config)
+        is_done = record is not None and record.state == "done"
+        self._is_asked = self._is_asked and not is_done
+        if self._is_asked or (record is not None and record.state in ACTIVE):
+            self.run.show(self._offer, record)
         else:
             self.run.hide()
-            if self._folder != before:
-                self.predict()
 
     def _options(self) -> dict[str, str]:
-        options = {
-            f"{record.name or 'Expert'}, {created_text(record, seconds=True)}": record.id for record in _experts()
-        }
-        unknown = {} if not self.model.run or self.model.run in options.values() else {"Unknown run": self.model.run}
-        return {"Latest": "", **options, **unknown}
+        experts = _experts()
+        runs = {f"{record.name or 'Expert'}, {created_text(record, seconds=True)}": record.id for record in experts}
+        known = {"Latest run" if experts else "Pretrained": "", **runs}
+        if experts or self.model.run == SHIPPED:
+            known["Pretrained"] = SHIPPED
+        return known if self.model.run in known.values() else {**known, "Unknown run": self.model.run}
 
     # prediction
 
@@ -155,6 +178,7 @@ class ExpertSide:
         if self.model.mode != EXPERT or self._folder is None:
             return
         model, folder = self.model, self._folder
+        run = SHIPPED if folder == queries.expert_folder(SHIPPED) else folder.name
         spot, day, is_scene, tile = model.spot, model.day, model.scene == "scene", model.tile
 
         def work(report: Any) -> TileResult:
@@ -169,13 +193,15 @@ class ExpertSide:
             tests = queries.test_predictions(folder)
             numbers = len(tests), int(tests.is_scored.sum()), queries.settings_of(folder).num_test
             takes_pictures = queries.can_draw_tiles(folder)
-            choice = ExpertChoice(folder.name, tile, spot, day, is_scene)
-            return TileResult(choice, case, mixture, mixture.map(), queries.error_map(folder), *numbers, takes_pictures)
+            choice = ExpertChoice(run, tile, spot, day, is_scene)
+            errors, scores = queries.error_map(folder), _scores(folder)
+            return TileResult(choice, case, mixture, mixture.map(), errors, *numbers, takes_pictures, scores)
 
         self.stage.clear_failure()
         self._work.start(work, self._take)
 
     def _take(self, result: TileResult) -> None:
+        self._turn_to(result)
         self._result = result
         self.model.bound("tile", 0, result.num_pictures - 1)
         self._num_pictures.object = paragraph(expert_text.kept_sentence(result.num_pictures, result.num_tested))
@@ -185,6 +211,12 @@ class ExpertSide:
             result.summary = result.mixture.summary()
 
         self._work.start(measure, lambda _: self._draw())
+
+    def _turn_to(self, result: TileResult) -> None:
+        """Turn the globe to the best guess, unless the address holds the view, or a clicked place is in it."""
+        is_new = self._result is None or self._result.choice != result.choice
+        if is_new and result.choice.place is None and self.model.quantity == BELIEF and not self.model.keeps_camera:
+            self.model.camera = (*result.case.guess, self.model.camera[2])
 
     def fail(self, error: Exception) -> None:
         """A picture without a prediction."""
@@ -223,7 +255,15 @@ class ExpertSide:
     def _show_panel(self) -> None:
         if self._result is not None and self._folder is not None and self.model.mode == EXPERT:
             result = self._result
-            self.panel.show(result.case, result.summary, self._folder)
+            self.panel.show(result.case, result.summary, result.scores, self._folder)
+
+
+def _scores(folder: Path) -> Scores | None:
+    """The test scores; None where they cannot be read: the tab of the scores says why."""
+    try:
+        return queries.scores(folder)
+    except EngineError:
+        return None
 
 
 def _experts() -> list[RunRecord]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.queries.mvmf import expert as queries
-from engine.queries.mvmf.expert import TilePrediction
+from engine.queries.mvmf.expert import Scores, TilePrediction
 from engine.queries.mvmf.sandbox import MixtureSummary
 from explorer.layout import box, fill
 from explorer.pages.mvmf import expert_text as text
@@ -43,16 +43,21 @@ class ExpertPanel(TabbedPanel):
         self._rows = html("")
         self.part = box(*self.parts, css=_BOX)
 
-    def _show_picture(self, case: TilePrediction, summary: MixtureSummary | None, _: Path) -> None:
-        self.say(*text.case_sentences(case, summary))
+    def _show_picture(
+        self, case: TilePrediction, summary: MixtureSummary | None, scores: Scores | None, _: Path
+    ) -> None:
+        typical = [] if scores is None else [(text.typical_sentence(scores), False)]
+        self.say(*text.case_sentences(case, summary), *typical)
         parts = text.pictures_html(case.pictures), text.dial_html(case.day, case.true_day)
         self._picture.object = f"<div class=top>{''.join(parts)}</div>{text.climate_html(case.climate)}"
         fill(self.body, self._picture)
 
-    def _show_scores(self, case: TilePrediction, summary: MixtureSummary | None, folder: Path) -> None:
+    def _show_scores(
+        self, case: TilePrediction, summary: MixtureSummary | None, scores: Scores | None, folder: Path
+    ) -> None:
         del case, summary
         try:
-            scores = queries.scores(folder)
+            scores = scores or queries.scores(folder)
         except EngineError as error:
             self.say_only((error_text(error), True))
             return

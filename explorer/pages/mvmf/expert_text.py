@@ -17,9 +17,19 @@ from explorer.widgets.text import LabelledValue, Sentence, number
 
 SCORES = "Test scores of the expert, and of the constant prediction with the lowest loss."
 SCORE_HEADS = ("Expert", "Constant")
-INVITATION = "No expert is trained yet. Training one on synthetic land takes about a minute on two cores."
-NO_EXPERT = "Train an expert to predict where a picture was taken."
+INVITATION = "Train an expert on synthetic land: about a minute on two cores, in the background."
 NO_RUN = "The run of this address does not exist or is not finished. Choose another."
+
+
+def typical_sentence(scores: Scores) -> str:
+    """How far a typical guess is off, beside one that knows nothing of the picture."""
+    own, nothing = scores.expert, scores.prior
+    return (
+        f"Half of its guesses about {number(own['num_placed'])} test pictures, of places that it was not trained on, "
+        f"are off by less than {number(round(own['error_km']['median']))} km; knowing nothing, "
+        f"{number(round(nothing['error_km']['median']))} km. Within 2500 km: {text.percent(own['within_km']['2500'])}, "
+        f"knowing nothing {text.percent(nothing['within_km']['2500'])}."
+    )
 
 
 def case_readout(case: TilePrediction, summary: MixtureSummary | None) -> list[LabelledValue]:

@@ -15,7 +15,7 @@ from engine.queries.mvmf.centres import (
     Component,
     PlacedComponent,
 )
-from engine.queries.mvmf.densities import DENSITIES
+from engine.queries.mvmf.comparison import DENSITIES
 from explorer.page_model import PageModel, address_keys, numbers
 from explorer.session import Query
 
@@ -55,7 +55,7 @@ class MvmfModel(PageModel):
     )  # fmt: skip
 
     # state
-    mode = param.Selector(default=SANDBOX, objects=[SANDBOX, EXPERT])
+    mode = param.Selector(default=EXPERT, objects=[EXPERT, SANDBOX])
     start = param.Selector(default="none", objects=list(CENTRE_KINDS), doc="initial centres")
     data = param.Selector(
         default="land", objects=list(DENSITIES.values()), doc="what centres follow, and are compared on"
@@ -75,7 +75,9 @@ class MvmfModel(PageModel):
     click = param.Selector(default=ADD, objects=[ADD, TRUTH, SELECT], doc="what a click on the map does")
     panel = param.Selector(default="belief", objects=list(PANELS))
     # of the expert
-    run = param.String(default="", doc="id of the expert's run; empty = the latest")
+    run = param.String(
+        default="", doc="id of the expert's run, or the shipped one's; empty = the latest run, else the shipped one"
+    )
     tile = param.Integer(default=0, bounds=(0, 100_000), doc="index of the test picture")
     spot = param.Tuple(default=None, length=2, allow_None=True, doc="place of a new picture: degrees N, E")
     day = param.Integer(default=200, bounds=(1, 365), doc="day of the year of a new picture")
@@ -94,6 +96,9 @@ class MvmfModel(PageModel):
     _OF_START: ClassVar[tuple[str, ...]] = ("count", "seed", "separation_km")
     _UNSEEDED: ClassVar[tuple[str, ...]] = ("fibonacci", "hierarchy", "partition")
     _OF_SANDBOX: ClassVar[tuple[str, ...]] = ("start", "data", "show", "click", "panel", "selected", *_OF_START)
+    _SANDBOX_KEYS: ClassVar[frozenset[str]] = frozenset(
+        ["start", "data", "n", "seed", "apart", "show", "click", "panel", "sel", "kappa", "weight", "c", "truth"]
+    )
     _OF_EXPERT: ClassVar[tuple[str, ...]] = ("tile", "quantity", "scene", "about")
 
     def is_enabled(self, name: str) -> bool:
@@ -122,6 +127,11 @@ class MvmfModel(PageModel):
     def count_limits(self) -> tuple[int, int]:
         """Limits of the number of initial centres."""
         return (6 if self.start in ("hierarchy", "partition") else 1), max(CENTRE_KINDS[self.start], 1)
+
+    @param.depends("tile", "run", watch=True)
+    def _leave_camera(self) -> None:
+        """Another picture than that of the address is shown where its best guess is."""
+        self.keeps_camera = self.keeps_camera and self._is_restoring
 
     # derived
     @property
@@ -217,6 +227,12 @@ class MvmfModel(PageModel):
         self.placed = tuple(placed)
 
     # address
+    def restore(self, query: Query, is_whole: bool = False) -> None:
+        """An address that describes a mixture and names no mode is one of the sandbox."""
+        if "mode" not in query and not self._SANDBOX_KEYS.isdisjoint(query):
+            query = {**query, "mode": SANDBOX}
+        super().restore(query, is_whole)
+
     def extra_names(self) -> list[str]:
         """Parameters with a format of their own."""
         return ["log_kappa", "weight", "placed", "points", "truth", "run", "spot", "day"]

@@ -5,23 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from engine.queries.mvmf import sandbox as queries
-from engine.queries.mvmf.comparison import ComparedCentres, compare_centres, comparison_sentences
+from engine.queries.mvmf.comparison import (
+    DENSITIES,
+    SHIPPED,
+    ComparedCentres,
+    compared_centres,
+    comparison_config,
+    comparison_sentences,
+    is_shipped,
+)
 from engine.queries.mvmf.sandbox import LossGradient, Mixture, MixtureSummary
+from engine.runs import ACTIVE
 from explorer.layout import box, fill
 from explorer.pages.mvmf import text
-from explorer.pages.mvmf.model import MvmfModel
+from explorer.pages.mvmf.model import SANDBOX, MvmfModel
 from explorer.plots import mvmf as figures
+from explorer.registry import REGISTRY
+from explorer.run_card import Offer, RunCard
+from explorer.session import Session
 from explorer.stage import Stage
 from explorer.tabs import TabbedPanel
+from explorer.widgets import controls
 from explorer.widgets.text import colour_key, error_text, html, paragraphs, table
 
 _CSS = ":host { display: flex; flex-flow: column nowrap; gap: 6px } :host > * { flex: none }"
 
 
 class SandboxPanel(TabbedPanel):
-    """``part`` also holds the notes about the number of centres and about a file of centres."""
+    """``part`` also holds the notes about the number of centres and about a file of centres; ``comparison`` is the card
+    of the run that compares kinds of centres.
+    """
 
-    def __init__(self, model: MvmfModel, stage: Stage) -> None:
+    def __init__(self, session: Session, model: MvmfModel, stage: Stage) -> None:
         tabs = {
             "belief": ("Probability", self._show_distribution),
             "centre": ("Centre", self._show_centre),
@@ -32,6 +47,11 @@ class SandboxPanel(TabbedPanel):
         self.model = model
         self._rows = html("")
         self._count = html("")
+        self.comparison = RunCard(session, REGISTRY, "The comparison", "Compare", "Cancel")
+        self._wanted: Offer | None = None
+        self._drawn = ""
+        self._compare_here = controls.button("Compare on this computer", on_click=lambda _: self._want())
+        REGISTRY.subscribe(lambda _: self._follow())
         self.notes = html("")
         self.part = box(self.segments, self._count, self.notes, self.text, self.body, css=_CSS)
 
@@ -52,11 +72,38 @@ class SandboxPanel(TabbedPanel):
     def _fail(self, error: Exception) -> None:
         self.say_only((error_text(error), True))
 
+    def show(self, *content: Any) -> None:
+        """Fill the open tab; only that of the comparison has a run."""
+        if self.model.panel != "choice":
+            self.comparison.hide()
+        super().show(*content)
+
+    # the comparison of centres
+
+    def offer(self) -> Offer:
+        """The run that compares kinds of centres on the data of the choice."""
+        data = self.model.data
+        title = next(title for title, name in DENSITIES.items() if name == data)
+        config = comparison_config(data, self.model.points)
+        return Offer(config, f"Centres: {title.lower()}", text.COMPARE)
+
+    def compared(self) -> str:
+        """The run whose result is shown, or that which comes along; empty where there is none yet."""
+        data = self.model.data
+        if data == "file" and not self.model.points:
+            return ""
+        record = self.comparison.find(self.offer().config)
+        if record is not None and record.state == "done":
+            return record.id
+        return SHIPPED if is_shipped(data) else ""
+
     def _show_choice(self, *_: object) -> None:
-        """Every kind of centres against their number, on the data of the choice."""
-        data, points = self.model.data, self.model.points
-        if data == "file" and not points:
-            self.say_only(text.NO_FILE)
+        """Every kind of centres against their number, on the data of the choice, as a run stored them."""
+        data, run = self.model.data, self.compared()
+        self._drawn = run
+        self._show_card(run)
+        if not run:
+            self.say_only(text.NO_FILE if data == "file" and not self.model.points else text.NOT_COMPARED)
             return
 
         def draw(rows: tuple[ComparedCentres, ...]) -> None:
@@ -66,9 +113,37 @@ class SandboxPanel(TabbedPanel):
             )
             likelihood: Any = self.figures.pane("likelihood", figures.likelihood_by_number, rows)
             distance: Any = self.figures.pane("distance", figures.distance_by_number, rows)
-            fill(self.body, likelihood, distance, self._rows)
+            fill(self.body, likelihood, distance, self._rows, *([self._compare_here] if run == SHIPPED else []))
 
-        self.task.start(lambda report: compare_centres(data, points if data == "file" else (), report), draw)
+        self.task.start(lambda _: compared_centres(run, data), draw)
+
+    def _show_card(self, run: str) -> None:
+        """The card of a comparison that is missing, wanted or running."""
+        if self.model.data == "file" and not self.model.points:
+            self.comparison.hide()
+            return
+        offer = self.offer()
+        record = self.comparison.find(offer.config)
+        is_wanted = self._wanted is not None and self._wanted.config == offer.config
+        is_active = record is not None and record.state in ACTIVE
+        if not run or is_active or (is_wanted and run == SHIPPED):
+            self.comparison.show(offer, record)
+        else:
+            self.comparison.hide()
+
+    def _want(self) -> None:
+        self._wanted = self.offer()
+        self._show_card(self.compared())
+
+    def _follow(self) -> None:
+        """Runs have changed: renew the card, and the tab when its run has ended."""
+        if self.model.mode != SANDBOX or self.model.panel != "choice":
+            return
+        run = self.compared()
+        if run == self._drawn:
+            self._show_card(run)
+        else:
+            self._show_choice()
 
     def _show_distribution(self, mixture: Mixture, summary: MixtureSummary | None, _: LossGradient | None) -> None:
         if summary is None:

@@ -55,7 +55,7 @@ class Sandbox:
         self._gradient: LossGradient | None = None
         self._choice = Debouncer(self.compute, 40)
         self._rest = Debouncer(self._after_rest, 120)
-        self.panel = SandboxPanel(model, stage)
+        self.panel = SandboxPanel(session, model, stage)
         model.param.watch(lambda *_: self._choice.soon(), _CHOICE)
         model.param.watch(lambda *_: self._when_active(self._draw), _SHOWN)
         model.param.watch(lambda *_: self._rest.soon(), ["panel", "truth", "data"])

@@ -195,6 +195,11 @@ COMPARED_HOW = (
     "Centres are placed on 80 % of the data and given weights and κ there; the rest is held out. Distances are to the "
     "nearest centre: the best that a classifier over these centres can do."
 )
+COMPARE = (
+    "Place every kind of centres on these data, 8 to 512 of them, and score them on points that are held out. It runs "
+    "in the background, less than a minute, and continues after you close the browser."
+)
+NOT_COMPARED = "These data are not compared yet: start the comparison below the globe."
 NO_FILE = "Choose a file of points first, or other data."
 GRADIENT = "Loss gradient per component, for a move of 100 km towards it; lines on the globe have its length."
 NO_TRUTH = "Choose “True location” under “Click on the map”, then click where the picture was taken."

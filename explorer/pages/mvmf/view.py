@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from engine.provenance import Provenance
 from engine.queries.mvmf import files
-from engine.queries.mvmf.comparison import compare_centres, comparison_csv
+from engine.queries.mvmf.comparison import comparison_csv
 from engine.queries.mvmf.files import MixtureChoice
 from explorer.background import LatestTask
 from explorer.layout import box, show
@@ -46,7 +46,7 @@ class MvmfView:
                 "Centres, CSV": lambda: self._offer("centres.csv", files.centres_csv),
                 "Which centres?, CSV": self._offer_comparison,
             },
-            parts=[*self.stage.parts, self.expert.run.card],
+            parts=[*self.stage.parts, self.expert.run.card, self.sandbox.panel.comparison.card],
             read=[self.stage.bar, self._map.probe, self.stage.readout],
         )
         model.param.watch(lambda *_: self._turn_to_mode(), "mode")
@@ -63,6 +63,7 @@ class MvmfView:
         show(self.sandbox.panel.part, self._side is self.sandbox)
         show(self.expert.panel.part, self._side is self.expert)
         self.expert.run.hide()
+        self.sandbox.panel.comparison.hide()
         self._side.start()
 
     def _cancel(self) -> None:
@@ -90,13 +91,11 @@ class MvmfView:
         self.stage.prepare(lambda: files.density_origin(choice), save)  # it hashes the expert's file
 
     def _offer_comparison(self) -> None:
-        data, points = self.model.data, self.model.points
-        if data == "file" and not points:
-            self.session.say("info", text.NO_FILE)
+        data, run = self.model.data, self.sandbox.panel.compared()
+        if not run:
+            self.session.say("info", text.NO_FILE if data == "file" and not self.model.points else text.NOT_COMPARED)
             return
-        points = points if data == "file" else ()
-        name = f"centres-on-{data}.csv"
-        self.stage.offer(name, lambda: comparison_csv(compare_centres(data, points), data))
+        self.stage.offer(f"centres-on-{data}.csv", lambda: comparison_csv(run, data))
 
     def _offer(self, name: str, content: Callable[[MixtureChoice], bytes]) -> None:
         choice = self._side.choice

@@ -262,6 +262,7 @@ _LABELS = {
     "tiles.path": "Folder of tiles",
     "tiles.size": "Tile size, pixels",
     "pixel_km": "Pixel size, km",
+    "num_lands": "Invented lands",
     "tiles.seed": "Earth seed",
     "num_days": "Days",
     "is_ocean": "Ocean tiles",
