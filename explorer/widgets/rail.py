@@ -36,3 +36,10 @@ class Rail(Component):
     }
 
     _esm = code_beside(__file__)
+
+    def taken(self, name: str, value: Any) -> Any:
+        """The value of the browser, checked; a page is one of the rail's."""
+        value = super().taken(name, value)
+        if name == "page" and value not in (item["name"] for item in self.items):
+            raise ValueError("there is no such page")
+        return value

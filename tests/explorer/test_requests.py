@@ -96,6 +96,7 @@ ILLEGAL: list[tuple[Any, str, Any]] = [
     (lambda: PlaceList(print), "chosen", {"lat": "1", "lon": 2.0, "serial": 1}),
     (lambda: Probe(str), "at", {"lat": None, "lon": None, "value": None, "second": False, "serial": 1}),
     (Rail, "page", "x" * 1001),
+    (lambda: Rail(items=[{"name": "basis"}]), "page", "nonsense"),
     (Rail, "items", []),
     (DayBar, "day", -1),
 ]
