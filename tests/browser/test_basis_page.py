@@ -220,7 +220,7 @@ def test_field_and_picture_are_saved(page: Page, address: str, tmp_path: Path) -
 
 
 def test_a_hostile_address_opens_a_page_and_says_what_was_changed(page: Page, address: str) -> None:
-    open_page(page, f"{address}?page=../x&L=9999", "Basis")
+    open_page(page, f"{address}?page=../x&L=9999", "Harmonia")
     expect(page.get_by_text("There is no page")).to_be_visible()
     open_page(page, f"{address}?page=basis&L=9999&l=-5&m=zzz&panel=%3Cscript%3Ealert(1)%3C/script%3E", "Basis")
     wait_drawn(page, "harmonic-l0-m0")
