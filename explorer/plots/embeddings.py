@@ -34,7 +34,9 @@ def pair_density(km: np.ndarray, similarity: np.ndarray) -> np.ndarray:
 
 
 def component_cloud(first: np.ndarray, second: np.ndarray, colours: np.ndarray) -> hv.RGB:
-    """Patches by two components (P,): each cell of the figure in the mean of its patches' colours (P, 3) of uint8."""
+    """Patches by two coordinates (P,), NaN for one that has none: each cell of the figure in the mean of its patches'
+    colours (P, 3) of uint8.
+    """
     # not before it is needed: its import and first compilation take seconds
     import datashader as ds
     import pandas as pd
@@ -51,7 +53,7 @@ def component_cloud(first: np.ndarray, second: np.ndarray, colours: np.ndarray) 
     return hv.RGB(image[::-1], bounds=(x_range[0], y_range[0], x_range[1], y_range[1]), kdims=["First", "Second"])
 
 
-def cloud(density: hv.RGB, picked: tuple[float, float]) -> hv.Overlay:
+def cloud(density: hv.RGB, picked: tuple[float, float], axes: tuple[str, str]) -> hv.Overlay:
     """The cloud of patches, and the picked one in it."""
     bounds: Any = density.bounds
     left, bottom, right, top = bounds.lbrt()
@@ -61,8 +63,8 @@ def cloud(density: hv.RGB, picked: tuple[float, float]) -> hv.Overlay:
     return figure(
         density,
         mark,
-        xlabel="First principal component",
-        ylabel="Second",
+        xlabel=axes[0],
+        ylabel=axes[1],
         xlim=(left, right),
         ylim=(bottom, top),
         xticks=4,
@@ -72,7 +74,7 @@ def cloud(density: hv.RGB, picked: tuple[float, float]) -> hv.Overlay:
 
 
 def _limits_of(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = 0.05 * (high - low) or 1.0
     return low - room, high + room
 

@@ -18,6 +18,7 @@ from engine.queries.embeddings.files import (
     origin_of,
     snippet,
 )
+from engine.queries.embeddings.layouts import COMPONENTS, LAYOUT_AXES, UMAP, has_umap, layout, patch_at
 from engine.queries.embeddings.patches import (
     SHOWN_ENCODERS,
     ColourAxis,
@@ -38,7 +39,6 @@ from engine.queries.embeddings.patches import (
     extremes,
     first_known,
     is_embedded,
-    patch_at,
     rgb,
     scale,
     similarity,

@@ -205,16 +205,6 @@ def components(config: EmbeddingConfig) -> tuple[Floats, Floats]:
     return CACHE.get(key_of(config, "components"), compute, lambda of: of[0].nbytes)
 
 
-def patch_at(config: EmbeddingConfig, first: float, second: float) -> tuple[float, float]:
-    """Latitude and longitude of the patch whose first two principal components are nearest to these, in their standard
-    deviations."""
-    channels, patches = components(config)[0][:, :, :2], embedding(config)
-    wanted = np.array((first, second)[: channels.shape[2]])
-    squares = (((channels - wanted) / np.maximum(np.nanstd(channels, axis=(0, 1)), 1e-300)) ** 2).sum(axis=2)
-    row, col = divmod(int(np.nanargmin(squares)), squares.shape[1])
-    return float(patches.lat[row]), float(patches.lon[col])
-
-
 def first_known(config: EmbeddingConfig, lat_deg: float, lon_deg: float) -> tuple[float, float]:
     """The centre of the patch with numbers that is nearest to a point, in degrees."""
     patches = embedding(config)

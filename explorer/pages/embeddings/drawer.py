@@ -8,7 +8,15 @@ from typing import Any
 
 import panel as pn
 
-from engine.queries.embeddings import FILE, PROBE_SPLITS, PROBE_TASKS, VECTOR_ENDINGS
+from engine.queries.embeddings import (
+    COMPONENTS,
+    FILE,
+    PROBE_SPLITS,
+    PROBE_TASKS,
+    UMAP,
+    VECTOR_ENDINGS,
+    has_umap,
+)
 from explorer.background import Debouncer
 from explorer.layout import box, row
 from explorer.pages.embeddings import sweeps
@@ -64,6 +72,7 @@ def drawer(model: EmbeddingsModel, globe: Globe, estimate: Any, legend: Any, fil
                 controls.only_if(model.param.panel, "probe", lambda: [_results(model)]),
             ],
         ),
+        controls.only_if(model.param.panel, "patch", lambda: _layout(model)),
         section("Embedding A"),
         controls.select(model.param.encoder, "Encoder", {title: name for name, title in ENCODERS.items()}),
         controls.only_if(model.param.encoder, FILE, lambda: _file(model, files)),
@@ -91,6 +100,16 @@ def _results(model: EmbeddingsModel) -> Any:
     chosen = controls.select(model.param.result, "Scores of", sweeps.options(model))
     REGISTRY.subscribe(lambda _: controls.offer(chosen, sweeps.options(model), model.result))
     return chosen
+
+
+def _layout(model: EmbeddingsModel) -> list[Any]:
+    """How the tab Patch lays the patches out, where there is a choice."""
+    if not has_umap():
+        return []
+    return [
+        section("Cloud of patches"),
+        controls.segments(model.param.layout, {"Components": COMPONENTS, "UMAP": UMAP}),
+    ]
 
 
 def _file(model: EmbeddingsModel, files: FileActions) -> list[Any]:

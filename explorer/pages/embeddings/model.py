@@ -10,11 +10,13 @@ import param
 from engine.errors import EngineError
 from engine.queries.basis import MAX_FIT_DEGREE, BasisConfig
 from engine.queries.embeddings import (
+    COMPONENTS,
     FILE,
     FILE_TITLE,
     PROBE_SPLITS,
     PROBE_TASKS,
     SHOWN_ENCODERS,
+    UMAP,
     EmbeddingConfig,
     config_from_json,
     config_json,
@@ -38,7 +40,7 @@ class EmbeddingsModel(DomainModel):
 
     KEYS: ClassVar[dict[str, str]] = address_keys(
         "show encoder step=step_deg ph=patch_height pw=patch_width L=max_degree K=num_components clip=clip_sigma "
-        "domain k=dimension feature task split panel map=projection"
+        "domain k=dimension feature task split layout panel map=projection"
     )
     OPTIONAL: ClassVar[dict[str, str]] = {**DomainModel.OPTIONAL, "b": "other", "scores": "result", "file": "file"}
     FIRST: ClassVar[tuple[str, ...]] = ("encoder", "domain", "step_deg", "max_degree", "num_components")
@@ -58,6 +60,7 @@ class EmbeddingsModel(DomainModel):
     feature = param.Integer(default=1, bounds=(1, NUM_FEATURES), doc="scale feature, from 1")
     task = param.Selector(default="sst", objects=list(PROBE_TASKS.values()), doc="what the probe reads")
     split = param.Selector(default="blocks", objects=list(PROBE_SPLITS.values()), doc="what the probe holds out")
+    layout = param.Selector(default=COMPONENTS, objects=[COMPONENTS, UMAP], doc="of the cloud of patches")
     result = param.String(
         default="", doc="whose scores the tab Probe shows: those of the choice, SHIPPED, or a run's id"
     )
@@ -87,6 +90,8 @@ class EmbeddingsModel(DomainModel):
         if self.encoder != "harmonic" and name in ("max_degree", "clip_sigma", "domain"):
             return False
         if self.encoder == FILE and name == "num_components":
+            return False
+        if name == "layout" and self.layout == COMPONENTS:
             return False
         return not (name == "dimension" and self.show != DIMENSION) and not (name == "feature" and self.show != SCALE)
 

@@ -80,14 +80,15 @@ class EmbeddingsPanel(TabbedPanel):
         self._measure(lambda: embeddings.scale(config), draw)
 
     def _show_patch(self, config: EmbeddingConfig) -> None:
-        picked = self.model.picked
+        picked, layout = self.model.picked, self.model.layout
 
         def work() -> tuple[Any, ...]:
             row, col = embeddings.cell_of(config, *picked)
-            return row, col, embeddings.extremes(config, row, col, 10), embeddings.scale(config), _cloud(config)
+            cloud = _cloud(config, layout)
+            return row, col, embeddings.extremes(config, row, col, 10), embeddings.scale(config), cloud
 
         def draw(patch: Any) -> None:
-            row, col, extremes, scale, (channels, density) = patch
+            row, col, extremes, scale, (places, density) = patch
             embedding = embeddings.embedding(config)
             where = place(float(embedding.lat[row]), float(embedding.lon[col]))
             note = embeddings.domain_note(config, row, col)
@@ -95,15 +96,17 @@ class EmbeddingsPanel(TabbedPanel):
                 f"The patch around {where}. Click another on the globe, or in the figure, where similar ones are near."
             )
             self.say(about, *([(note, True)] if note else []))
-            at = float(channels[row, col, 0]), float(channels[row, col, 1])
+            at = float(places[row, col, 0]), float(places[row, col, 1])
             self._table.object = table(text.neighbour_rows(*extremes)) + table(text.scale_rows(scale, row))
-            fill(self.body, self.figures.pane("cloud", figures.cloud, density, at, on_click=self._pick), self._table)
+            axes = embeddings.LAYOUT_AXES[layout]
+            pane = self.figures.pane("cloud", figures.cloud, density, at, axes, on_click=self._pick)
+            fill(self.body, pane, self._table)
 
         self._measure(work, draw)
 
     def _pick(self, first: float, second: float) -> None:
         """Pick the patch that is nearest in the figure of components."""
-        self.model.picked = embeddings.patch_at(self.model.config, first, second)
+        self.model.picked = embeddings.patch_at(self.model.config, first, second, self.model.layout)
 
     def _show_probe(self, config: EmbeddingConfig) -> None:
         if self.model.result:
@@ -170,10 +173,8 @@ class EmbeddingsPanel(TabbedPanel):
         self._measure(lambda: None if other is None else embeddings.compare(config, other), draw)
 
 
-def _cloud(config: EmbeddingConfig) -> tuple[np.ndarray, hv.RGB]:
-    """The first components (Hp, Wp, C) of all patches, two at least, and the figure of two of them."""
-    channels = embeddings.components(config)[0]
-    if channels.shape[2] < 2:
-        channels = np.concatenate((channels, np.zeros_like(channels)), axis=2)
+def _cloud(config: EmbeddingConfig, layout: str) -> tuple[np.ndarray, hv.RGB]:
+    """Where all patches lie in two dimensions (Hp, Wp, 2), and the figure of them."""
+    places = embeddings.layout(config, layout)
     colours = embeddings.rgb(config).reshape(-1, 3)
-    return channels, figures.component_cloud(channels[:, :, 0].ravel(), channels[:, :, 1].ravel(), colours)
+    return places, figures.component_cloud(places[:, :, 0].ravel(), places[:, :, 1].ravel(), colours)

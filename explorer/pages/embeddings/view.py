@@ -80,7 +80,7 @@ class EmbeddingsView:
         # a map of errors is computed first
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._draw(), ["show", "task"])
         model.param.watch(lambda *_: self._choice.soon() if model.show == ERROR else self._rest.soon(), ["split"])
-        model.param.watch(lambda *_: self._rest.soon(), ["panel", "result"])
+        model.param.watch(lambda *_: self._rest.soon(), ["panel", "result", "layout"])
         model.param.watch(lambda event: event.new.strip() and self._find(event.new), "search")
         REGISTRY.subscribe(lambda _: self._show_run())
         model.param.watch(lambda *_: self._show_run(), ["panel", "task", "split", "encoder", "step_deg", "result"])
