@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Error, Page
 
 from tests.support.browser import QUIET, SERVER_FAULTS, Server, patient, start_server
 
@@ -76,9 +76,11 @@ def shared_context(browser: Browser, browser_context_args: dict[str, object]) ->
 
 @pytest.fixture
 def context(shared_context: BrowserContext) -> Iterator[BrowserContext]:
-    """The shared context as a new one would be: no page, no cookie (the application stores nothing else)."""
+    """The shared context as a new one would be: no page, no cookie, no views or story kept by the browser."""
     yield shared_context
     for page in shared_context.pages:
+        with suppress(Error):  # a page without an address has no storage
+            page.evaluate("localStorage.clear()")
         page.close()
     shared_context.clear_cookies()
 

@@ -103,6 +103,13 @@ KEYS = """() => {
 """Notes every field that is drawn from now on, once."""
 
 
+IMPATIENT = (
+    "(() => { const later = setTimeout; "
+    "window.setTimeout = (act, ms, ...rest) => later(act, ms === 1500 ? 0 : ms, ...rest) })()"
+)
+"""A server that is slower than the time after which another field of it is drawn."""
+
+
 @pytest.mark.parametrize(
     ("query", "slider", "keys"),
     [
@@ -118,6 +125,7 @@ def test_a_slider_draws_without_the_server_and_no_late_answer_undoes_it(
     page: Page, serve: Callable[..., str], frozen: Callable[..., None], query: str, slider: str, keys: list[str]
 ) -> None:
     url = serve(Path("explorer"))
+    page.add_init_script(IMPATIENT)
     open_page(page, url + query, "Basis")
     control = page.get_by_role("slider", name=slider, exact=True)
     expect(fact(page, "Smallest scale" if "component" in query else "Wavelength")).to_be_visible()

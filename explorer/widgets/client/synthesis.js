@@ -85,7 +85,8 @@ class Synthesis {
     this.view = view
     this.kit = null
     this.state = {}
-    this.awaited = null // key of the field that was drawn here and that the server has not answered yet
+    this.chosen = [] // keys of the fields that were drawn here and that the server has not answered yet, in order
+    this.later = null // a field of the server that answers none of them
     document.addEventListener("harmonia:control", ({ detail }) => this.choose(detail), { signal: view.stopped.signal })
   }
 
@@ -93,8 +94,13 @@ class Synthesis {
   set(bytes) {
     const packet = unpack(bytes)
     this.kit = packet && { ...packet, coefficients: new Float32Array(packet.buffer, packet.start), legendre: [] }
-    this.awaited = null
+    this.chosen = []
     if (this.kit?.of === "components") this.prepare(this.kit, 0)
+  }
+
+  // Key of the field that was drawn here last, while the server has not answered it
+  get awaited() {
+    return this.chosen.at(-1)
   }
 
   // The Legendre functions of all orders, one by one while nothing else is to be done
@@ -124,33 +130,41 @@ class Synthesis {
       const size = sizeOf(layer, layer.half)
       Object.assign(scene, { vmin: -size, vmax: size })
     }
-    this.awaited = key
+    this.chosen.push(key)
     this.later = null
-    view.after("answer", ANSWER, () => this.settle())
+    clearTimeout(view.timers.answer)
     view.show("first", layer)
   }
 
-  // Whether a field of the server is not to be drawn: it is on screen already, or answers an earlier choice
+  // Whether a field of the server is not to be drawn: it is on screen already, or answers an earlier choice, however late
   keeps(bytes) {
-    const packet = unpack(bytes)
-    if (!this.awaited) {
+    const packet = unpack(bytes), { awaited, view } = this
+    if (!awaited) {
       this.state = packet?.at ?? this.state
       return false
     }
-    if (packet?.key !== this.awaited) {
-      this.later = bytes
+    const index = this.chosen.indexOf(packet?.key)
+    clearTimeout(view.timers.answer)
+    this.later = index < 0 ? bytes : null
+    if (index < 0) {
+      view.after("answer", ANSWER, () => this.settle())
       return true
     }
-    this.state = packet.at ?? this.state
-    this.settle()
-    return this.view.scene.first?.key === packet.key
+    this.chosen.splice(0, index + 1)
+    if (packet.key === awaited) {
+      this.state = packet.at ?? this.state
+      // a field that was chosen twice may be answered once or twice
+      if (this.chosen.length) view.after("answer", ANSWER, () => this.settle())
+      else this.settle()
+    }
+    return view.scene.first?.key === packet.key || packet.key !== awaited
   }
 
   // The server has answered, or a field of its own was not followed by another
   settle() {
     const { later, view } = this
-    if (this.awaited === null) return
-    this.awaited = this.later = null
+    this.chosen = []
+    this.later = null
     Object.assign(view.scene, { vmin: view.model.vmin, vmax: view.model.vmax })
     view.sceneChanged()
     if (later) view.setField("first", later)
