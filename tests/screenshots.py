@@ -46,11 +46,6 @@ def wait_for_scores(page: Page) -> None:
     fact(page, "Observed days per cell").wait_for(timeout=LONG_MS)
 
 
-def wait_for_probes(page: Page) -> None:
-    """What a linear probe reads from the tokens is on screen."""
-    page.get_by_text("Averaging a scene keeps").wait_for(timeout=LONG_MS)
-
-
 def nothing(_: Page) -> None:
     """The page as it opens."""
 
@@ -67,7 +62,7 @@ PICTURES: dict[str, tuple[str, Callable[[Page], None]]] = {
         wait_for_scores,
     ),
     "mvmf-dark": ("?page=mvmf", nothing),
-    "tokens-dark": ("?page=tokens&show=colours&panel=verdict&month=2010-07", wait_for_probes),
+    "tokens-dark": ("?page=tokens&show=colours&month=2010-07", nothing),
     "runs-dark": ("?page=table", show_log),
 }
 """Name of the file, ``<page>-<theme>`` → the address, and what is done there."""

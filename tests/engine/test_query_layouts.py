@@ -61,11 +61,11 @@ def test_umap_is_asked_for_the_patches_with_numbers_only(tmp_path: Path, monkeyp
     lat, lon = np.meshgrid(patches.lat, patches.lon, indexing="ij")
     north = lat > 0.0
     np.savez(tmp_path / "north.npz", lat=lat[north], lon=lon[north], embedding=patches.values[north])
-    asked: list[dict[str, Any]] = []
+    options_of_calls: list[dict[str, Any]] = []
 
     class Stand:
         def __init__(self, **options: Any) -> None:
-            asked.append(options)
+            options_of_calls.append(options)
 
         def fit_transform(self, values: np.ndarray) -> np.ndarray:
             return values[:, :2] * 2.0
@@ -75,5 +75,5 @@ def test_umap_is_asked_for_the_patches_with_numbers_only(tmp_path: Path, monkeyp
     places = embeddings.layout(chosen, UMAP)
     np.testing.assert_array_equal(places[north], patches.values[north][:, :2] * 2.0)
     assert np.isnan(places[~north]).all()
-    assert asked == [{"n_neighbors": 15, "metric": "cosine", "random_state": 0, "n_jobs": 1}]
+    assert options_of_calls == [{"n_neighbors": 15, "metric": "cosine", "random_state": 0, "n_jobs": 1}]
     assert embeddings.patch_at(chosen, *places[12, 3], UMAP) == (patches.lat[12], patches.lon[3])
