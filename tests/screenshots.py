@@ -37,8 +37,8 @@ def show_log(page: Page) -> None:
     """Open the list of runs, and the log of the first."""
     page.set_viewport_size({**SIZE, "height": 600})
     page.get_by_role("button", name="Runs", exact=True).click()
-    page.get_by_role("button", name="Log", exact=True).first.click()
-    page.get_by_role("button", name="Hide log").wait_for()
+    page.locator("[data-run]").first.get_by_role("button", name="Log").click()
+    page.get_by_text("Hide log").wait_for()
 
 
 def wait_for_scores(page: Page) -> None:
