@@ -7,7 +7,8 @@ the colour of what grows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,25 +98,11 @@ def paint_chips(number: int, seed: int, first: int = 0, house: bool | None = Non
     ``house``: paint or leave out the house of every chip; all else is as it is with None.
     """
     painted = [_paint(np.random.default_rng((seed, first + index)), house) for index in range(number)]
-    return Chips(*(np.stack([getattr(chip, field.name) for chip in painted]) for field in fields(_Painted)))
+    return Chips(*(np.stack(parts) for parts in zip(*painted, strict=True)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Painted:
-    """One chip; see :class:`Chips`."""
-
-    pixels: NDArray[np.uint8]
-    cover: Singles
-    ground: Singles
-    has_house: Mask
-    house: Ints
-    is_touched: Mask
-    lat_deg: Floats
-    lon_deg: Floats
-    day: Floats
-
-
-def _paint(random: np.random.Generator, wanted: bool | None) -> _Painted:
+def _paint(random: np.random.Generator, wanted: bool | None) -> tuple[Any, ...]:
+    """The fields of :class:`Chips` of one chip."""
     lat, lon, day = random.uniform(-60.0, 60.0), random.uniform(-180.0, 180.0), random.uniform(0.0, 365.0)
     drawn, road = _ground(random)
     ground = _fractions(drawn)[..., :NUM_GROUND]
@@ -134,14 +121,16 @@ def _paint(random: np.random.Generator, wanted: bool | None) -> _Painted:
     noise = _GRAIN * random.standard_normal((1, SIZE, SIZE), np.float32)
     colours = 255.0 * random.uniform(0.8, 1.15) * _colours(random, lat, day).astype(np.float32)
     pixels = np.stack([np.take(channel, drawn) for channel in colours.T]) + 255.0 * noise
-    return _Painted(
+    return (
         np.clip(pixels, 0.0, 255.0, out=pixels).astype(np.uint8),
         _fractions(drawn),
         ground,
-        np.asarray(has_house),
+        has_house,
         np.asarray(house, np.int64),
-        np.asarray(touched.reshape(SIDE, WINDOW, SIDE, WINDOW).any(axis=(1, 3))),
-        *(np.asarray(value) for value in (lat, lon, day)),
+        touched.reshape(SIDE, WINDOW, SIDE, WINDOW).any(axis=(1, 3)),
+        lat,
+        lon,
+        day,
     )
 
 

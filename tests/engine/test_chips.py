@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -189,6 +192,22 @@ def test_the_answer_in_words_is_that_of_the_figures():
         assert (text.index(f"{reader} (", first) < text.index("cannot from")) is is_known
     markdown = chip_verdict.chip_markdown(known, "all").decode()
     assert all(sentence in markdown for sentence in chip_verdict.chip_sentences(known, "all"))
+
+
+def test_a_training_that_failed_is_not_praised():
+    """Neither the surroundings nor the house are claimed where the figures do not show them."""
+    known = queries.autoencoder()
+    trained = deepcopy(known.scores["trained"])
+    trained["surroundings"] = known.scores["untrained"]["surroundings"] - 0.01
+    trained["house"]["all"]["house"]["accuracy"] = trained["house"]["all"]["mean"]["accuracy"] = 0.5
+    failed = replace(known, scores={**known.scores, "trained": trained})
+    text = " ".join(chip_verdict.chip_sentences(failed, "all"))
+    assert "did not learn its surroundings" in text
+    assert "still knows" not in text
+    assert "nan" not in text
+    # a test of few chips reads no house at all
+    few = {name: {**scores, "house": {name: {} for name in CONDITIONS}} for name, scores in known.scores.items()}
+    assert "house" not in " ".join(chip_verdict.chip_sentences(replace(known, scores=few), "all"))
 
 
 def test_chips_that_cannot_be_are_refused(tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
@@ -46,8 +45,9 @@ def chip_sentences(known: Autoencoder, condition: str) -> list[str]:
         start = f"{_WITH[condition]}, it" if not yes else "It"
         text.append(f"{start} cannot from {_listed(no, 'or')}: guessing is right in 50 %.")
     text += _mean_sentences(trained, untrained, pixels, condition)
+    learned = "did learn" if trained["surroundings"] > untrained["surroundings"] else "did not learn"
     text.append(
-        f"A window's token did learn its surroundings: of the ground in a hidden window beside it a probe reads "
+        f"A window's token {learned} its surroundings: of the ground in a hidden window beside it a probe reads "
         f"R² {trained['surroundings']:.2f}; untrained {untrained['surroundings']:.2f}, from the window's pixels "
         f"{pixels['surroundings']:.2f}."
     )
@@ -59,11 +59,13 @@ def chip_sentences(known: Autoencoder, condition: str) -> list[str]:
 
 
 def _mean_sentences(trained: Any, untrained: Any, pixels: Any, condition: str) -> list[str]:
-    if condition != "all":
+    if condition != "all" or not trained["house"]["all"]:  # too few test chips to read a house from
         return []
     mean, before, raw = (scores["house"]["all"]["mean"] for scores in (trained, untrained, pixels))
     own = trained["house"]["all"]["house"]
-    kept = max(0.0, mean["accuracy"] - CHANCE) / (own["accuracy"] - CHANCE) if is_known(own) else math.nan
+    if not is_known(own):  # nothing that the mean could lose
+        return []
+    kept = (mean["accuracy"] - CHANCE) / (own["accuracy"] - CHANCE)
     if not is_known(mean):
         return [
             f"So averaging the 64 tokens loses the house, which its own window's token still knows. The mean of the "
@@ -85,7 +87,7 @@ def chip_rows(known: Autoencoder) -> list[tuple[str, ...]]:
 
 @cache
 def seeds_card() -> tuple[dict[str, Any], ...]:
-    """What was measured of three seeds with and without place and time; comes along."""
+    """What was measured of each training that comes along: seeds with and without place and time."""
     return tuple(cast("list[dict[str, Any]]", json.loads(read_file(asset(_CARD), _MAX_BYTES))["runs"]))
 
 
